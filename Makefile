@@ -1,0 +1,44 @@
+# make test is the one command of the README: it installs what the tests need,
+# then runs everything. make check is the quick half.
+SHELL := /bin/bash
+GO ?= go
+RACE_TAGS := spillway_goheap
+
+.PHONY: all build test check deps fmt vet unit race integration bench fuzz clean
+
+all: build
+
+build: ## the daemon, as bin/spillway
+	$(GO) build -o bin/spillway ./cmd/spillway
+
+test: deps check race integration ## everything
+
+check: fmt vet unit ## format, vet, import law, unit tests
+
+deps: ## the real servers and tools that tests compare with
+	@command -v redis-server >/dev/null && command -v redis-check-rdb >/dev/null && command -v redis-benchmark >/dev/null || { \
+	  sudo=$$(test $$(id -u) = 0 || echo sudo); \
+	  $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq redis-server redis-tools; }
+	$(GO) mod download
+
+fmt:
+	@test -z "$$(gofmt -l cmd core examples fsbackends plugins)" || { echo "gofmt these:"; gofmt -l cmd core examples fsbackends plugins; exit 1; }
+
+vet:
+	$(GO) vet ./...
+	$(GO) vet -tags $(RACE_TAGS) ./core/...
+
+unit:
+	$(GO) test -timeout 10m ./...
+
+race: ## the packages under the race detector, with all memory where it can see it
+	$(GO) test -race -tags $(RACE_TAGS) -timeout 20m ./core/... ./plugins/... ./fsbackends/... ./examples/...
+
+integration: build ## the built binary over TCP: kills, restarts, shard counts
+	SPILLWAY_ROUNDS=50 $(GO) test -count=1 -timeout 20m ./cmd/spillway/...
+
+bench: build ## side by side with redis-server; see docs/performance.md
+	./cmd/spillway/testdata/bench.sh
+
+clean:
+	rm -rf bin

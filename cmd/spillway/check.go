@@ -1,0 +1,126 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/spillwaydb/spillway/cmd/spillway/config"
+	"github.com/spillwaydb/spillway/core/keyspace"
+)
+
+// plan is what `check` prints: what `serve` would run.
+type plan struct {
+	Config     string   `json:"config"`
+	Listeners  []string `json:"listeners"`
+	Data       string   `json:"data"`
+	Shards     int      `json:"shards"`
+	Databases  int      `json:"databases"`
+	AppendOnly bool     `json:"append_only"`
+	Fsync      string   `json:"fsync"`
+	Save       []string `json:"save"`
+	MaxMemory  int64    `json:"max_memory"`
+	Password   bool     `json:"password"`
+	Stages     []string `json:"stages"`
+	Sinks      []string `json:"sinks"`
+}
+
+func checkCommand() *cobra.Command {
+	var o overrides
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "check", Short: "Validate a configuration and print what it would run", Args: noArgs,
+		Long: "check reads the configuration as serve would, with the same flags, starts nothing and\n" +
+			"touches no data. It exits with 2 if serve would refuse the configuration.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := o.load(cmd)
+			if err != nil {
+				return err
+			}
+			p := planOf(cfg)
+			if asJSON {
+				enc := json.NewEncoder(cmd.OutOrStdout())
+				enc.SetIndent("", "  ")
+				return enc.Encode(p)
+			}
+			return p.print(cmd.OutOrStdout())
+		},
+	}
+	o.register(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func planOf(c *config.Config) plan {
+	p := plan{
+		Config: c.Path, Data: c.Data.URL(), Shards: c.Server.Shards, Databases: c.Server.Databases,
+		AppendOnly: c.Server.AppendOnly, Fsync: c.Server.Fsync.String(), MaxMemory: c.Server.MaxMemory,
+		Password: c.Server.RequirePass != "", Listeners: []string{}, Save: []string{}, Stages: []string{},
+	}
+	if p.Config == "" {
+		p.Config = "(built-in defaults)"
+	}
+	if p.Shards == 0 {
+		p.Shards = keyspace.DefaultShards()
+	}
+	for _, l := range c.Listen {
+		p.Listeners = append(p.Listeners, l.Network+"://"+l.Address)
+	}
+	for _, s := range c.Server.Save {
+		p.Save = append(p.Save, s.String())
+	}
+	for _, s := range c.Check.Stages {
+		p.Stages = append(p.Stages, s.Info().Name)
+	}
+	p.Sinks = append(p.Sinks, fmt.Sprintf("%s (data directory, keep %d)", c.Data.URL(), c.Check.Keep))
+	for _, m := range c.Check.Mirrors {
+		kind := "best effort"
+		if m.Required {
+			kind = "required"
+		}
+		p.Sinks = append(p.Sinks, fmt.Sprintf("%s: %s (%s, timeout %s, keep %s)", m.Name, m.FS.URL(), kind, m.Timeout, orAll(m.Keep)))
+	}
+	return p
+}
+
+func orAll(n int) string {
+	if n == 0 {
+		return "all"
+	}
+	return strconv.Itoa(n)
+}
+
+func (p plan) print(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	row := func(name string, v any) { fmt.Fprintf(t, "%s\t%v\n", name, v) }
+	row("configuration", p.Config+" is valid")
+	for _, l := range p.Listeners {
+		row("listener", l)
+	}
+	row("data directory", p.Data)
+	row("shards", p.Shards)
+	row("databases", p.Databases)
+	log := "off"
+	if p.AppendOnly {
+		log = "on, fsync " + p.Fsync
+	}
+	row("log", log)
+	for _, s := range p.Save {
+		row("save point", s)
+	}
+	if p.MaxMemory > 0 {
+		row("max memory", fmt.Sprint(p.MaxMemory, " bytes"))
+	}
+	row("password", map[bool]string{true: "set", false: "none"}[p.Password])
+	for _, s := range p.Stages {
+		row("stage", s)
+	}
+	for _, s := range p.Sinks {
+		row("sink", s)
+	}
+	return t.Flush()
+}

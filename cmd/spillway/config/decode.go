@@ -1,0 +1,274 @@
+package config
+
+import (
+	"math"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/gohcl"
+	"github.com/zclconf/go-cty/cty"
+
+	"github.com/spillwaydb/spillway/core"
+	"github.com/spillwaydb/spillway/core/sink"
+	"github.com/spillwaydb/spillway/core/wal"
+	"github.com/spillwaydb/spillway/plugins/age"
+	"github.com/spillwaydb/spillway/plugins/zstd"
+)
+
+// decoder turns the document into a Config, collecting diagnostics.
+type decoder struct {
+	f   *File
+	ctx *hcl.EvalContext
+	fss map[string]Filesystem // by "kind.name"
+}
+
+// Default is what runs without a file: Redis's defaults with the log on, data
+// under ./data, RESP on 127.0.0.1:6380.
+func Default() *Config {
+	o := core.DefaultOptions(nil)
+	return &Config{
+		Server: Server{
+			Databases: 16, AppendOnly: o.AppendOnly, Fsync: o.Fsync, Save: o.Save,
+			RewritePercentage: o.RewritePercentage, RewriteMinSize: o.RewriteMinSize,
+			MaxMemoryPolicy: "noeviction", MaxClients: 10000, ProtectedMode: true,
+		},
+		Listen: []Listener{{Name: "main", Network: "tcp", Address: "127.0.0.1:6380"}},
+		Data:   Filesystem{Kind: "os", Name: "data", Root: "./data"},
+		Log:    Log{Level: "info"},
+		Check:  Pipeline{Name: "checkpoint", Keep: o.Keep},
+	}
+}
+
+// newDecoder evaluates the filesystems first, since sinks refer to them as
+// filesystem.KIND.NAME.
+func newDecoder(f *File, blocks []filesystemBlock) *decoder {
+	d := &decoder{f: f, ctx: baseContext(), fss: make(map[string]Filesystem)}
+	kinds := make(map[string]map[string]cty.Value)
+	for i := range blocks {
+		b := &blocks[i]
+		id := b.Kind + "." + b.Name
+		if _, dup := d.fss[id]; dup {
+			d.errorAt(&b.Range, "Filesystem defined twice", "There is already a filesystem %q %q.", b.Kind, b.Name)
+			continue
+		}
+		fs := Filesystem{Kind: b.Kind, Name: b.Name}
+		switch b.Kind {
+		case "os":
+			fs.Root = d.str(b.Root, "")
+			if fs.Root == "" && !f.diags.HasErrors() {
+				d.errorAt(&b.Range, "Missing root", "A filesystem \"os\" wants root, the directory it keeps its files in.")
+			}
+		case "mem":
+			if b.Root != nil {
+				d.errorf(b.Root, "No root here", "A filesystem \"mem\" lives in memory and has no root.")
+			}
+		default:
+			d.errorAt(&b.Range, "Unknown filesystem", "There is no filesystem kind %q; there are \"os\" and \"mem\".%s", b.Kind, didYouMean(b.Kind, []string{"os", "mem"}))
+		}
+		d.fss[id] = fs
+		if kinds[b.Kind] == nil {
+			kinds[b.Kind] = make(map[string]cty.Value)
+		}
+		kinds[b.Kind][b.Name] = cty.StringVal(id)
+	}
+	vars := make(map[string]cty.Value)
+	for k, names := range kinds {
+		vars[k] = cty.ObjectVal(names)
+	}
+	d.ctx.Variables["filesystem"] = cty.ObjectVal(vars)
+	return d
+}
+
+func (d *decoder) decode(raw *file) *Config {
+	c := Default()
+	if raw.Server != nil {
+		d.server(raw.Server, &c.Server)
+	}
+	if raw.Log != nil {
+		c.Log.Level = d.oneOf(raw.Log.Level, c.Log.Level, "trace", "debug", "info", "warn", "error")
+		c.Log.JSON = d.oneOf(raw.Log.Format, "text", "text", "json") == "json"
+	}
+	if len(raw.Listeners) > 0 {
+		c.Listen = nil
+	}
+	for i := range raw.Listeners {
+		c.Listen = append(c.Listen, d.listener(&raw.Listeners[i]))
+	}
+	if fs, ok := d.fss["os.data"]; ok {
+		c.Data = fs
+	}
+	for i := range raw.Pipelines {
+		p := &raw.Pipelines[i]
+		if i > 0 {
+			d.errorAt(&p.Range, "One pipeline too many", "There is one checkpoint pipeline; %q is a second. Give the first further sinks instead.", p.Name)
+			break
+		}
+		d.pipeline(p, c)
+	}
+	return c
+}
+
+func (d *decoder) server(b *serverBlock, s *Server) {
+	s.Shards = int(d.integer(b.Shards, 0, 1, 4096))
+	s.Databases = int(d.integer(b.Databases, int64(s.Databases), 1, 1024))
+	s.AppendOnly = d.boolean(b.AppendOnly, s.AppendOnly)
+	if p, err := wal.ParsePolicy(d.oneOf(b.Fsync, s.Fsync.String(), "always", "everysec", "no")); err == nil {
+		s.Fsync = p
+	}
+	if b.Save != nil {
+		points, err := core.ParseSavePoints(strings.Join(d.strings(b.Save), " "))
+		if err != nil {
+			d.errorf(b.Save, "Not save points", "\"save\" wants pairs of seconds and changes, as in [\"3600 1\", \"300 100\"]: %s.", err)
+		}
+		s.Save = points
+	}
+	s.RewritePercentage = int(d.integer(b.RewritePercent, int64(s.RewritePercentage), 0, math.MaxInt32))
+	s.RewriteMinSize = d.size(b.RewriteMinSize, s.RewriteMinSize)
+	s.ContinueOnSaveError = !d.boolean(b.StopOnSaveError, true)
+	s.MaxMemory = d.size(b.MaxMemory, 0)
+	s.MaxMemoryPolicy = d.oneOf(b.MaxMemoryPolicy, s.MaxMemoryPolicy, core.EvictionPolicies...)
+	s.RequirePass = d.str(b.Password, "")
+	s.MaxClients = int(d.integer(b.MaxClients, int64(s.MaxClients), 1, math.MaxInt32))
+	s.Timeout = d.duration(b.Timeout, 0)
+	s.ProtectedMode = d.boolean(b.ProtectedMode, true)
+}
+
+func (d *decoder) listener(b *listenerBlock) Listener {
+	l := Listener{Name: b.Name, Network: b.Network}
+	switch b.Network {
+	case "tcp":
+		l.Address = d.str(b.Address, "")
+		if b.Path != nil {
+			d.errorf(b.Path, "No path here", "A listener \"tcp\" has an address, as in \"127.0.0.1:6380\".")
+		}
+	case "unix":
+		l.Address = d.str(b.Path, "")
+		if b.Address != nil {
+			d.errorf(b.Address, "No address here", "A listener \"unix\" has a path, as in \"/run/spillway.sock\".")
+		}
+	default:
+		d.errorAt(&b.Range, "Unknown listener", "There is no listener kind %q; there are \"tcp\" and \"unix\".%s", b.Network, didYouMean(b.Network, []string{"tcp", "unix"}))
+		return l
+	}
+	if l.Address == "" && !d.f.diags.HasErrors() {
+		d.errorAt(&b.Range, "Incomplete listener", "A listener %q wants %s.", b.Network, map[string]string{"tcp": "address", "unix": "path"}[b.Network])
+	}
+	return l
+}
+
+// pipeline decodes the checkpoint pipeline. Its sink on the data directory's
+// filesystem is the one that commits; every other sink is a mirror.
+func (d *decoder) pipeline(b *pipelineBlock, c *Config) {
+	p := &c.Check
+	p.Name = b.Name
+	if b.On != nil {
+		for _, k := range d.strings(b.On) {
+			if kind := sink.Kind(k); kind != sink.KindSnapshot && kind != sink.KindRewrite {
+				d.errorf(b.On, "Unknown job", "A pipeline runs \"on\" \"snapshot\" and \"rewrite\"; this is %q.%s", k, didYouMean(k, []string{"snapshot", "rewrite"}))
+			}
+		}
+	}
+	p.Verify = d.boolean(b.Verify, false)
+	for i := range b.Stages {
+		if s := d.stage(&b.Stages[i]); s != nil {
+			p.Stages = append(p.Stages, s)
+		}
+	}
+	local := false
+	names := make(map[string]bool)
+	for i := range b.Sinks {
+		s := &b.Sinks[i]
+		if names[s.Name] {
+			d.errorAt(&s.Range, "Sink defined twice", "The pipeline has already a sink named %q.", s.Name)
+		}
+		names[s.Name] = true
+		fs, ok := d.uses(s)
+		if !ok {
+			continue
+		}
+		if !local {
+			local = true
+			c.Data = fs
+			p.Keep = int(d.integer(s.Keep, int64(p.Keep), 1, 1<<20))
+			if s.Required != nil && !d.boolean(s.Required, true) {
+				d.errorf(s.Required, "The first sink is required", "The first sink is the data directory: a checkpoint that is not there does not exist.")
+			}
+			continue
+		}
+		if fs == c.Data {
+			d.errorAt(&s.Range, "Same filesystem twice", "This sink uses the filesystem of the first one.")
+		}
+		p.Mirrors = append(p.Mirrors, Mirror{
+			Name: s.Name, FS: fs,
+			Required: d.boolean(s.Required, true),
+			Timeout:  d.duration(s.Timeout, 10*time.Minute),
+			Keep:     int(d.integer(s.Keep, 0, 0, 1<<20)),
+		})
+	}
+	if !local {
+		d.errorAt(&b.Range, "No sink", "The pipeline %q has no sink: the first one, a sink \"filesystem\", is the data directory.", b.Name)
+	}
+}
+
+func (d *decoder) uses(s *sinkBlock) (Filesystem, bool) {
+	if s.Kind != "filesystem" {
+		d.errorAt(&s.Range, "Unknown sink", "There is no sink kind %q; there is \"filesystem\".%s", s.Kind, didYouMean(s.Kind, []string{"filesystem"}))
+		return Filesystem{}, false
+	}
+	if s.Uses == nil {
+		d.errorAt(&s.Range, "Missing filesystem", "A sink \"filesystem\" wants uses, as in uses = filesystem.os.data.")
+		return Filesystem{}, false
+	}
+	v, ok := d.value(s.Uses, cty.String)
+	if !ok {
+		return Filesystem{}, false
+	}
+	fs, ok := d.fss[v.AsString()]
+	if !ok {
+		d.errorf(s.Uses, "Unknown filesystem", "%q is no filesystem of this file; write filesystem.KIND.NAME.", v.AsString())
+	}
+	return fs, ok
+}
+
+type zstdBody struct {
+	Level *hcl.Attribute `hcl:"level"`
+}
+
+type ageBody struct {
+	Recipients *hcl.Attribute `hcl:"recipients"`
+	Identities *hcl.Attribute `hcl:"identities"`
+}
+
+// stage makes one of the built-in stages.
+func (d *decoder) stage(b *stageBlock) sink.Stage {
+	before := len(d.f.diags)
+	var s sink.Stage
+	var err error
+	switch b.Name {
+	case "zstd":
+		var z zstdBody
+		d.f.diags = append(d.f.diags, gohcl.DecodeBody(b.Body, d.ctx, &z)...)
+		s, err = zstd.New(zstd.Options{Level: int(d.integer(z.Level, 1, 1, 22))})
+	case "age":
+		var a ageBody
+		d.f.diags = append(d.f.diags, gohcl.DecodeBody(b.Body, d.ctx, &a)...)
+		o := age.Options{Recipients: d.strings(a.Recipients), Identities: d.strings(a.Identities)}
+		if len(o.Identities) == 0 && len(d.f.diags) == before {
+			d.errorAt(&b.Range, "No identity", "The data directory is read back at every start, so a stage \"age\" wants identities besides recipients, as in identities = [file(\"backup.key\")].")
+			return nil
+		}
+		s, err = age.New(o)
+	default:
+		d.errorAt(&b.Range, "Unknown stage", "There is no stage %q; there are \"zstd\" and \"age\".%s", b.Name, didYouMean(b.Name, []string{"zstd", "age"}))
+		return nil
+	}
+	if len(d.f.diags) > before {
+		return nil
+	}
+	if err != nil {
+		d.errorAt(&b.Range, "Invalid stage", "%s.", err)
+		return nil
+	}
+	return s
+}

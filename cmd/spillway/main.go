@@ -1,0 +1,91 @@
+// Command spillway is the daemon and its tools.
+//
+//	spillway serve   run the server that plugins.hcl describes
+//	spillway check   validate a configuration and print what it would run
+//	spillway version print the version
+//
+// Exit status: 0 success, 1 a failure while running, 2 a mistake in the
+// configuration or the command line; nothing was started.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set by the linker in releases.
+var version = "0.1.0-dev"
+
+// usageError is a mistake in the command line or the configuration: exit 2.
+type usageError struct{ err error }
+
+func (e usageError) Error() string { return e.err.Error() }
+func (e usageError) Unwrap() error { return e.err }
+
+// errReported is a failure whose explanation is already on stderr.
+var errReported = errors.New("reported")
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+func run(args []string) int {
+	root := &cobra.Command{
+		Use:   "spillway",
+		Short: "A Redis-compatible in-memory store whose persistence is a pipeline",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath())}
+			}
+			return nil
+		},
+		SilenceErrors: true, SilenceUsage: true,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.AddCommand(serveCommand(), checkCommand(), &cobra.Command{
+		Use: "version", Short: "Print the version", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), "spillway", version)
+			return err
+		},
+	})
+	root.SetArgs(longFlags(args))
+	err := root.Execute()
+	var usage usageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &usage):
+		if !errors.Is(err, errReported) {
+			fmt.Fprintln(os.Stderr, "spillway:", err)
+		}
+		return 2
+	}
+	if !errors.Is(err, errReported) {
+		fmt.Fprintln(os.Stderr, "spillway:", err)
+	}
+	return 1
+}
+
+// longFlags lets "-config FILE" stand for "--config FILE", as Go programs and
+// Redis's users write it.
+func longFlags(args []string) []string {
+	out := make([]string, len(args))
+	for i, a := range args {
+		if len(a) > 2 && a[0] == '-' && a[1] != '-' && (a[1] < '0' || a[1] > '9') && !strings.ContainsAny(a[1:2], ".=") {
+			a = "-" + a
+		}
+		out[i] = a
+	}
+	return out
+}
+
+func noArgs(cmd *cobra.Command, args []string) error {
+	if err := cobra.NoArgs(cmd, args); err != nil {
+		return usageError{err}
+	}
+	return nil
+}

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/mattn/go-isatty"
+	"github.com/spf13/cobra"
+
+	"github.com/spillwaydb/spillway/cmd/spillway/config"
+	"github.com/spillwaydb/spillway/core"
+	"github.com/spillwaydb/spillway/core/command"
+	"github.com/spillwaydb/spillway/core/server"
+	"github.com/spillwaydb/spillway/core/sink"
+	"github.com/spillwaydb/spillway/fsbackends"
+	"github.com/spillwaydb/spillway/plugins/zstd"
+)
+
+// drainTimeout is how long a shutdown waits for clients to get their replies.
+const drainTimeout = 5 * time.Second
+
+func serveCommand() *cobra.Command {
+	var o overrides
+	cmd := &cobra.Command{
+		Use: "serve", Short: "Run the server that plugins.hcl describes", Args: noArgs,
+		Long: "serve reads plugins.hcl (or -config FILE), recovers the data directory and serves RESP.\n" +
+			"Flags carry the names of Redis's own parameters and win over the file.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := o.load(cmd)
+			if err != nil {
+				return err
+			}
+			return serve(cfg, newLogger(cfg.Log))
+		},
+	}
+	o.register(cmd)
+	return cmd
+}
+
+func newLogger(l config.Log) hclog.Logger {
+	color := hclog.ColorOff
+	if !l.JSON && isatty.IsTerminal(os.Stderr.Fd()) {
+		color = hclog.ForceColor
+	}
+	return hclog.New(&hclog.LoggerOptions{
+		Name: "spillway", Level: hclog.LevelFromString(l.Level), JSONFormat: l.JSON, Color: color, Output: os.Stderr,
+	})
+}
+
+// serve runs until SIGTERM, SIGINT or a client's SHUTDOWN.
+func serve(cfg *config.Config, log hclog.Logger) (err error) {
+	fs, err := fsbackends.Open(cfg.Data.URL())
+	if err != nil {
+		return fmt.Errorf("opening the data directory: %w", err)
+	}
+	listeners, err := listen(cfg.Listen)
+	if err != nil {
+		return err
+	}
+	stop := make(chan struct{}, 1)
+	opts, err := engineOptions(cfg, log)
+	if err != nil {
+		closeAll(listeners)
+		return err
+	}
+	opts.FS = fs
+	opts.OnShutdown = func() { stop <- struct{}{} }
+
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	defer signal.Stop(signals)
+
+	db, err := core.Open(opts)
+	if err != nil {
+		closeAll(listeners)
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	srv := server.New(db, server.Options{
+		MaxClients: cfg.Server.MaxClients, Timeout: cfg.Server.Timeout, AllowRemote: !cfg.Server.ProtectedMode,
+		Logger: log.Named("server"), ConfigFile: cfg.Path,
+	})
+	failed := make(chan error, len(listeners))
+	for _, l := range listeners {
+		log.Info("ready to accept connections", "listener", l.Addr().String(), "network", l.Addr().Network())
+		go func() {
+			if err := srv.Serve(l); !errors.Is(err, server.ErrClosed) {
+				failed <- err
+			}
+		}()
+	}
+	for {
+		select {
+		case err := <-failed:
+			return err
+		case <-stop:
+			log.Info("shutting down", "why", "SHUTDOWN")
+		case sig := <-signals:
+			log.Info("shutting down", "why", sig.String())
+			if err := db.PrepareShutdown(command.ShutdownDefault); err != nil {
+				log.Error("not shutting down; SHUTDOWN NOSAVE or a second signal ends without saving", "error", err)
+				signals = secondSignal(signals)
+				continue
+			}
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+		defer cancel()
+		if err := srv.Shutdown(ctx); err != nil {
+			log.Warn("clients were cut off", "error", err)
+		}
+		log.Info("bye")
+		return nil
+	}
+}
+
+// secondSignal makes the next signal kill the process at once, as the default
+// action does: the last save failed and the operator insists.
+func secondSignal(signals chan os.Signal) chan os.Signal {
+	signal.Stop(signals)
+	signal.Reset(syscall.SIGTERM, syscall.SIGINT)
+	return nil
+}
+
+func listen(ls []config.Listener) ([]net.Listener, error) {
+	var out []net.Listener
+	for _, l := range ls {
+		nl, err := server.Listen(l.Network, l.Address)
+		if err != nil {
+			closeAll(out)
+			return nil, fmt.Errorf("listener %q: %w", l.Name, err)
+		}
+		out = append(out, nl)
+	}
+	if len(out) == 0 {
+		return nil, usageError{errors.New("no listener: nothing could reach the server")}
+	}
+	return out, nil
+}
+
+func closeAll(ls []net.Listener) {
+	for _, l := range ls {
+		_ = l.Close()
+	}
+}
+
+// engineOptions maps the configuration to the engine's options.
+func engineOptions(cfg *config.Config, log hclog.Logger) (core.Options, error) {
+	s := cfg.Server
+	o := core.Options{
+		Shards: s.Shards, Databases: s.Databases, AppendOnly: s.AppendOnly, Fsync: s.Fsync, Save: s.Save,
+		RewritePercentage: s.RewritePercentage, RewriteMinSize: s.RewriteMinSize, ContinueOnSaveError: s.ContinueOnSaveError,
+		MaxMemory: s.MaxMemory, MaxMemoryPolicy: s.MaxMemoryPolicy, RequirePass: s.RequirePass,
+		Keep: cfg.Check.Keep, Stages: cfg.Check.Stages, DecodeStages: decodeStages(), VerifyDecode: cfg.Check.Verify,
+		Logger: log, Version: version,
+	}
+	for _, m := range cfg.Check.Mirrors {
+		fs, err := fsbackends.Open(m.FS.URL())
+		if err != nil {
+			return o, fmt.Errorf("sink %q: %w", m.Name, err)
+		}
+		o.Targets = append(o.Targets, sink.Target{
+			Name: m.Name, Sink: sink.NewFSSink(m.Name, fs, "checkpoints"), Required: m.Required, Timeout: m.Timeout, Keep: m.Keep,
+		})
+	}
+	return o, nil
+}
+
+// decodeStages are stages that need no configuration to be undone, so that a
+// checkpoint written with one loads after the stage was taken out of the file.
+func decodeStages() []sink.Stage {
+	z, err := zstd.New(zstd.Options{})
+	if err != nil {
+		panic(err) // the zero options are valid: a test says so
+	}
+	return []sink.Stage{z}
+}

@@ -1,0 +1,582 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/spillwaydb/spillway/core/keyspace"
+	"github.com/spillwaydb/spillway/core/manifest"
+	"github.com/spillwaydb/spillway/core/sink"
+	"github.com/spillwaydb/spillway/core/wal"
+)
+
+// checkpointer takes checkpoints, one at a time. A job goes through
+//
+//	rotate → cut → encode (a worker per shard) → publish → commit
+//
+// rotate, cut and publish run on the job's own goroutine, encode on the
+// workers; what they finish is a completion, and completions are applied by
+// the tick, which also commits. Any error ends in abort, which leaves the live
+// log and the previous checkpoint as they were.
+//
+// The manifest is written by Open and then only by the job in flight, so it
+// needs no lock of its own on disk; manifest (the field) is guarded by mu.
+type checkpointer struct {
+	db      *DB
+	log     hclog.Logger
+	store   *manifest.Store
+	pipe    *sink.Pipeline
+	local   sink.Sink
+	workers []*worker
+	done    chan completion
+	pump    sync.Mutex // held while completions are applied
+	bg      sync.WaitGroup
+
+	mu        sync.Mutex
+	manifest  *manifest.Manifest
+	job       *job
+	nextJob   uint64
+	scheduled sink.Kind // asked for with SCHEDULE while a job was in flight
+	closed    bool
+	snapshot  outcome
+	rewrite   outcome
+	lastSave  time.Time
+	failures  int           // in a row, automatic or asked for
+	notBefore time.Time     // automatic triggers wait until then after a failure
+	freeze    time.Duration // of the last cut
+	saves     atomic.Int64  // checkpoints committed since Open
+}
+
+// outcome is how the last job of a kind ended, for INFO.
+type outcome struct {
+	err  error
+	took time.Duration
+	keys int64
+	ran  bool
+}
+
+func (o outcome) status() string {
+	if o.err != nil {
+		return "err"
+	}
+	return "ok"
+}
+
+// job is one checkpoint in flight.
+type job struct {
+	id      uint64
+	kind    sink.Kind
+	gen     uint64
+	began   time.Time
+	cutAt   time.Time
+	ctx     context.Context
+	cancel  context.CancelFunc
+	waiters []chan error
+
+	startLog bool // the log is to be switched on at this job's cut
+	rotated  bool // appends go to next since the cut
+	next     manifest.Segment
+	dirty    int64 // changes that the cut covers
+	heals    bool  // the log was failed at the cut: the commit clears that
+
+	total    atomic.Int64 // keys frozen
+	progress sink.Progress
+	parts    []sink.SetPart
+	left     int   // parts not reported yet
+	err      error // the first failure
+	phase    atomic.Pointer[string]
+}
+
+func (j *job) enter(phase string) { j.phase.Store(&phase) }
+
+var errShuttingDown = errors.New("the engine is shutting down")
+
+// The replies to a request that has to wait, as Redis words them.
+var (
+	errSaveInFlight    = errors.New("ERR Background save already in progress")
+	errRewriteInFlight = errors.New("ERR Background append only file rewriting already in progress")
+	errOtherInFlight   = errors.New("ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to schedule a BGSAVE whenever possible.")
+)
+
+// newCheckpointer builds the pipeline of the data directory and its targets.
+func newCheckpointer(db *DB) *checkpointer {
+	o := db.opts
+	local := sink.NewFSSink("local", o.FS, "checkpoints")
+	known := sink.NewRegistry(append(slices.Clone(o.DecodeStages), o.Stages...)...)
+	c := &checkpointer{
+		db: db, log: db.logger.Named("checkpoint"), store: manifest.NewStore(o.FS, db.clock.Now), local: local,
+		pipe: sink.NewPipeline("checkpoint", o.Stages, local, o.Targets, sink.PipelineOptions{
+			Logger: db.logger, Now: db.clock.Now, VerifyDecode: o.VerifyDecode, Registry: known,
+		}),
+		done: make(chan completion, o.Shards+2),
+	}
+	for i := range o.Shards {
+		c.workers = append(c.workers, newWorker(i, c.log, c.done))
+	}
+	return c
+}
+
+// start begins a job of the kind unless one is in flight, and returns a
+// channel that gets its outcome. why is for the log.
+func (c *checkpointer) start(kind sink.Kind, why string, startLog bool) (<-chan error, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil, errShuttingDown
+	}
+	if c.job != nil {
+		err := errOtherInFlight
+		switch {
+		case kind == sink.KindSnapshot && c.job.kind == sink.KindSnapshot:
+			err = errSaveInFlight
+		case kind == sink.KindRewrite:
+			err = errRewriteInFlight
+		}
+		c.log.Info("checkpoint refused: one is in flight", "wanted", kind, "why", why, "in_flight", c.job.kind, "job", c.job.id)
+		return nil, err
+	}
+	c.nextJob++
+	ctx, cancel := context.WithCancel(context.Background())
+	j := &job{
+		id: c.nextJob, kind: kind, gen: c.manifest.NextGeneration, began: c.db.clock.Now(),
+		ctx: ctx, cancel: cancel, startLog: startLog,
+		parts: make([]sink.SetPart, len(c.workers)), left: len(c.workers),
+	}
+	j.enter("rotate")
+	c.manifest.NextGeneration++
+	c.job = j
+	out := make(chan error, 1)
+	j.waiters = append(j.waiters, out)
+	c.log.Info("checkpoint started", "job", j.id, "kind", kind, "generation", j.gen, "why", why)
+	c.bg.Add(1)
+	go func() {
+		defer c.bg.Done()
+		c.begin(j)
+	}()
+	return out, nil
+}
+
+// begin rotates the log, makes the cut and hands every shard's view to its
+// worker.
+func (c *checkpointer) begin(j *job) {
+	if err := c.rotate(j); err != nil {
+		if j.kind == sink.KindRewrite || j.startLog || errors.Is(err, manifest.ErrUnknownOutcome) {
+			c.fail(j, fmt.Errorf("rotating the log: %w", err))
+			return
+		}
+		c.log.Warn("rotating the log failed; the snapshot is written and the log kept whole", "job", j.id, "error", err)
+	}
+	j.enter("cut")
+	views, err := c.cut(j)
+	if err != nil {
+		c.fail(j, fmt.Errorf("freezing the keyspace: %w", err))
+		return
+	}
+	j.enter("encode")
+	for i, v := range views {
+		c.workers[i].submit(partJob{
+			ctx: j.ctx, job: j, view: v, pipe: c.pipe,
+			part: c.pipe.Part(j.id, j.kind, j.gen, i, len(views)),
+		})
+	}
+}
+
+// fail reports an error from before the workers had anything to do.
+func (c *checkpointer) fail(j *job, err error) {
+	c.done <- completion{job: j, shard: -1, err: err}
+}
+
+// rotate pre-creates the next segment and commits the manifest that names it,
+// before any write can reach it. Without a log it does nothing.
+func (c *checkpointer) rotate(j *job) error {
+	if c.db.log.Load() == nil && !j.startLog {
+		return nil
+	}
+	c.mu.Lock()
+	m := c.manifest.Clone()
+	c.mu.Unlock()
+	seg := manifest.Segment{ID: m.NextSegment, Path: manifest.SegmentPath(m.NextSegment)}
+	m.NextSegment++
+	if err := wal.Create(c.db.fs, seg.Path, c.db.clock.Now()); err != nil {
+		return err
+	}
+	if j.startLog {
+		// The segment joins the manifest together with the base it follows:
+		// until then a start must not see it.
+		j.next = seg
+		return nil
+	}
+	m.Segments = append(m.Segments, seg)
+	if err := c.commitManifest(m); err != nil {
+		if !errors.Is(err, manifest.ErrUnknownOutcome) {
+			_ = c.db.fs.Remove(seg.Path) // unreferenced: the sweep of the next start would take it too
+		}
+		return err
+	}
+	j.next = seg
+	return nil
+}
+
+// commitManifest makes m the manifest on disk and in memory. When the outcome
+// of the rename is unknown it reads back what is there: nil if that is m,
+// otherwise the error, with the state in memory following the disk.
+func (c *checkpointer) commitManifest(m *manifest.Manifest) error {
+	c.mu.Lock()
+	m.NextGeneration = max(m.NextGeneration, c.manifest.NextGeneration)
+	c.mu.Unlock()
+	m.CreatedAt = c.db.clock.Now().UTC()
+	m.CreatedBy = "spillway " + c.db.opts.Version
+	err := c.store.Commit(m)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.manifest = m
+	c.mu.Unlock()
+	return nil
+}
+
+// cut is the barrier: with every shard locked, the log is switched and every
+// shard frozen, so that no append can land between them.
+func (c *checkpointer) cut(j *job) ([]*keyspace.View, error) {
+	db := c.db
+	log := db.log.Load()
+	var opened *wal.Log
+	if j.startLog {
+		l, err := db.openLog(j.next.Path, db.lastSeq)
+		if err != nil {
+			return nil, err
+		}
+		opened = l
+	}
+	db.gate.RLock()
+	defer db.gate.RUnlock()
+	db.lockAll()
+	start := db.clock.Now()
+	views := make([]*keyspace.View, db.ks.NumShards())
+	for i := range views {
+		v, err := db.ks.Shard(i).Freeze()
+		if err != nil {
+			db.unlockAll()
+			for _, v := range views[:i] {
+				v.Release()
+			}
+			if opened != nil {
+				_ = opened.Close()
+			}
+			return nil, err
+		}
+		views[i] = v
+		j.total.Add(v.Keys())
+	}
+	switch {
+	case opened != nil:
+		db.log.Store(opened)
+		j.rotated = true
+	case log != nil && j.next.Path != "":
+		j.heals = !log.Healthy()
+		log.Cut(j.next.Path)
+		j.rotated = true
+	}
+	j.dirty = db.dirty.Load()
+	took := db.clock.Now().Sub(start)
+	j.cutAt = start
+	db.unlockAll()
+
+	c.mu.Lock()
+	c.freeze = took
+	c.mu.Unlock()
+	db.latency.Note("freeze", took, start)
+	c.log.Debug("cut", "job", j.id, "keys", j.total.Load(), "freeze", took, "segment", j.next.Path)
+	return views, nil
+}
+
+// apply takes in what workers and the publisher have finished. It is called by
+// the tick and by whoever waits for a job; it never blocks on a job.
+func (c *checkpointer) apply() {
+	c.pump.Lock()
+	defer c.pump.Unlock()
+	for {
+		select {
+		case d := <-c.done:
+			c.complete(d)
+		default:
+			return
+		}
+	}
+}
+
+func (c *checkpointer) complete(d completion) {
+	j := d.job
+	if d.err != nil && j.err == nil {
+		j.err = d.err
+		j.cancel() // the other parts are not needed any more
+	}
+	switch {
+	case d.published:
+		c.finish(j, c.commit(j))
+		return
+	case d.shard < 0:
+		c.finish(j, j.err)
+		return
+	}
+	j.parts[d.shard] = d.part
+	if j.left--; j.left > 0 {
+		return
+	}
+	if j.err != nil {
+		c.finish(j, j.err)
+		return
+	}
+	j.enter("publish")
+	c.bg.Add(1)
+	go func() {
+		defer c.bg.Done()
+		c.done <- completion{job: j, published: true, err: c.publish(j)}
+	}()
+}
+
+// publish makes the complete set visible in every required sink and waits
+// until the log has really switched to the segment that follows the cut.
+func (c *checkpointer) publish(j *job) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("publishing the checkpoint: panic: %v", p)
+		}
+	}()
+	if log := c.db.log.Load(); log != nil && j.rotated {
+		if err := log.WaitCut(); err != nil {
+			return fmt.Errorf("switching the log to %s: %w", j.next.Path, err)
+		}
+	}
+	return c.pipe.Publish(j.ctx, c.set(j))
+}
+
+func (c *checkpointer) set(j *job) sink.Set {
+	return sink.Set{
+		ID:        sink.SetID{Generation: j.gen, Kind: j.kind},
+		CreatedAt: j.cutAt.UTC(),
+		Stages:    c.pipe.StageRecords(),
+		Parts:     j.parts,
+	}
+}
+
+// commit installs the new base and retires the log before it, by one rename.
+func (c *checkpointer) commit(j *job) error {
+	if j.err != nil {
+		return j.err
+	}
+	j.enter("commit")
+	db := c.db
+	c.mu.Lock()
+	old := c.manifest
+	c.mu.Unlock()
+	m := old.Clone()
+	set := c.set(j)
+	log := db.log.Load()
+	if j.rotated || log == nil {
+		if old.Base != nil {
+			m.History = slices.Insert(m.History, 0, old.Base.ID)
+		}
+		m.Base = &set
+		m.Segments = nil
+		if j.rotated {
+			m.Segments = []manifest.Segment{j.next}
+			m.NextSegment = max(m.NextSegment, j.next.ID+1)
+		}
+	} else {
+		// The log could not be rotated: it goes on from the old base, and
+		// the snapshot is one to restore from by hand.
+		m.History = slices.Insert(m.History, 0, set.ID)
+	}
+	var retired []sink.SetID
+	if keep := db.keep() - 1; len(m.History) > keep {
+		retired = slices.Clone(m.History[keep:])
+		m.History = m.History[:keep]
+	}
+	m.LastSave = j.cutAt.Unix()
+	if m.Base != nil {
+		m.GrowthBase = m.Base.Bytes()
+	}
+	if log != nil {
+		m.GrowthBase += log.Stats().SegmentBytes
+	}
+	err := c.commitManifest(m)
+	if err != nil {
+		if !errors.Is(err, manifest.ErrUnknownOutcome) {
+			return err
+		}
+		on, loadErr := c.store.Load()
+		if loadErr != nil || on.Base == nil || m.Base == nil || on.Base.ID != m.Base.ID {
+			return errors.Join(err, loadErr)
+		}
+		// Visible, but perhaps not durable: what it retired must stay, in
+		// case a power loss brings the old manifest back.
+		c.log.Warn("the commit reported an error but is on disk; nothing is removed", "job", j.id, "error", err)
+		c.mu.Lock()
+		c.manifest = m
+		c.mu.Unlock()
+	}
+	db.changesSaved(j.dirty)
+	if j.heals || j.startLog {
+		db.healed()
+	}
+	if err == nil {
+		c.retire(old, m, retired)
+	}
+	return nil
+}
+
+// retire removes, off the serving path, what the manifest no longer names.
+func (c *checkpointer) retire(old, now *manifest.Manifest, sets []sink.SetID) {
+	var paths []string
+	for _, s := range old.Segments {
+		if !slices.ContainsFunc(now.Segments, func(k manifest.Segment) bool { return k.ID == s.ID }) {
+			paths = append(paths, s.Path)
+		}
+	}
+	c.bg.Add(1)
+	go func() {
+		defer c.bg.Done()
+		for _, p := range paths {
+			if err := c.db.fs.Remove(p); err != nil {
+				c.log.Warn("removing a retired log segment failed; the next start sweeps it", "path", p, "error", err)
+			}
+		}
+		for _, id := range sets {
+			if err := c.local.Remove(context.Background(), id); err != nil {
+				c.log.Warn("removing an old checkpoint failed; the next start sweeps it", "generation", id.Generation, "error", err)
+			}
+		}
+		if err := c.pipe.Prune(context.Background()); err != nil {
+			c.log.Warn("pruning old checkpoints on a sink failed", "error", err)
+		}
+	}()
+}
+
+// finish ends the job, rolls back what it staged if it failed, and tells who waits.
+func (c *checkpointer) finish(j *job, err error) {
+	j.cancel()
+	now := c.db.clock.Now()
+	took := now.Sub(j.began)
+	if err != nil {
+		c.rollback(j, err)
+	}
+	c.mu.Lock()
+	o := outcome{err: err, took: took, keys: j.progress.Keys.Load(), ran: true}
+	if j.kind == sink.KindSnapshot {
+		c.snapshot = o
+		c.db.saveFailed.Store(err != nil)
+	} else {
+		c.rewrite = o
+	}
+	if err == nil {
+		c.lastSave = j.cutAt
+		c.saves.Add(1)
+		c.failures = 0
+		c.notBefore = time.Time{}
+	} else {
+		c.failures++
+		c.notBefore = now.Add(min(saveRetry<<min(c.failures-1, 10), time.Hour))
+	}
+	c.job = nil
+	waiters, scheduled := j.waiters, c.scheduled
+	c.scheduled = ""
+	c.mu.Unlock()
+
+	if err != nil {
+		c.log.Error("checkpoint failed; the previous one and the log are untouched", "job", j.id, "kind", j.kind, "generation", j.gen, "error", err)
+	} else {
+		c.log.Info("checkpoint committed", "job", j.id, "kind", j.kind, "generation", j.gen,
+			"keys", o.keys, "bytes", j.progress.StoredBytes.Load(), "raw_bytes", j.progress.RawBytes.Load(), "took", took.Round(time.Millisecond))
+	}
+	for _, w := range waiters {
+		w <- err
+	}
+	if scheduled != "" {
+		if _, err := c.start(scheduled, "scheduled while another was in flight", false); err != nil {
+			c.log.Warn("scheduled checkpoint skipped", "kind", scheduled, "error", err)
+		}
+	}
+}
+
+// saveRetry is how long automatic triggers wait after a first failure; it
+// doubles with every further one, up to an hour.
+const saveRetry = 5 * time.Second
+
+// rollback removes what a failed job staged. When it cannot be known whether
+// the commit happened, nothing is removed: the next start sweeps.
+func (c *checkpointer) rollback(j *job, cause error) {
+	if j.startLog && j.rotated {
+		c.db.stopLog()
+	}
+	if errors.Is(cause, manifest.ErrUnknownOutcome) {
+		on, err := c.store.Load()
+		c.mu.Lock()
+		if err == nil {
+			c.manifest = on
+		}
+		c.mu.Unlock()
+		c.log.Error("the outcome of the commit is unknown: nothing is removed", "job", j.id, "error", cause)
+		return
+	}
+	if err := c.pipe.Abort(context.Background(), sink.SetID{Generation: j.gen, Kind: j.kind}); err != nil {
+		c.log.Warn("removing staged files failed; the next start sweeps them", "job", j.id, "error", err)
+	}
+	if j.startLog && j.next.Path != "" {
+		_ = c.db.fs.Remove(j.next.Path) // unreferenced: swept at the next start otherwise
+	}
+}
+
+// wait blocks until the job behind out has ended, applying completions itself
+// so that it needs no tick.
+func (c *checkpointer) wait(out <-chan error) error {
+	for {
+		select {
+		case err := <-out:
+			return err
+		case d := <-c.done:
+			c.pump.Lock()
+			c.complete(d)
+			c.pump.Unlock()
+		}
+	}
+}
+
+// inFlight returns the job in flight, or nil.
+func (c *checkpointer) inFlight() *job {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.job
+}
+
+// close refuses further jobs, cancels the one in flight and waits for every
+// goroutine.
+func (c *checkpointer) close() {
+	c.mu.Lock()
+	c.closed = true
+	c.scheduled = ""
+	j := c.job
+	var out chan error
+	if j != nil {
+		out = make(chan error, 1)
+		j.waiters = append(j.waiters, out)
+		j.cancel()
+	}
+	c.mu.Unlock()
+	if out != nil {
+		_ = c.wait(out) // reported by finish
+	}
+	for _, w := range c.workers {
+		w.stop()
+	}
+	c.pipe.Close()
+	c.bg.Wait()
+}

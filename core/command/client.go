@@ -1,0 +1,212 @@
+package command
+
+import (
+	"fmt"
+	"strings"
+)
+
+const errClientName = "ERR Client names cannot contain spaces, newlines or special characters."
+
+func clientSub(arity int, flags Flags, since, summary string, h Handler) *Command {
+	return &Command{
+		Arity: arity, Flags: flags | NoScript | Loading | Stale, ACLCats: "connection", Handler: h,
+		Group: groupConnection, Since: since, Complexity: "O(1)", Summary: summary,
+	}
+}
+
+var clientCommand = &Command{
+	Name: "client", Arity: -2, Group: groupConnection, Since: "2.4.0", Complexity: "Depends on subcommand.", Summary: "A container for client connection commands",
+	Sub: map[string]*Command{
+		"id":       clientSub(2, 0, "5.0.0", "Returns the client ID for the current connection", func(c *Ctx) { c.Out.Int(c.Session.ID()) }),
+		"list":     clientSub(-2, Admin, "2.4.0", "Get the list of client connections", clientList),
+		"info":     clientSub(2, 0, "6.2.0", "Returns information about the current client connection.", func(c *Ctx) { c.Out.Verbatim("txt", clientLine(c.Session.Info())) }),
+		"kill":     clientSub(-3, Admin, "2.4.0", "Kill the connection of a client", clientKill),
+		"getname":  clientSub(2, 0, "2.6.9", "Get the current connection name", clientGetName),
+		"setname":  clientSub(3, 0, "2.6.9", "Set the current connection name", clientSetName),
+		"setinfo":  clientSub(4, 0, "7.2.0", "Set client or connection specific info", clientSetInfo),
+		"no-evict": clientSub(3, Admin, "7.0.0", "Set client eviction mode for the current connection", clientNoEvict),
+		"reply":    clientSub(3, 0, "3.2.0", "Instruct the server whether to reply to commands", clientReply),
+		"help": clientSub(2, 0, "5.0.0", "Show helpful text about the different subcommands",
+			helpFor("CLIENT", "GETNAME", "ID", "INFO", "KILL <option> ...", "LIST [options ...]", "NO-EVICT (ON|OFF)", "REPLY (ON|OFF|SKIP)", "SETINFO <option> <value>", "SETNAME <name>")),
+	},
+}
+
+// clientLine is one line of CLIENT LIST, in Redis's field order.
+func clientLine(i ClientInfo) string {
+	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=%d sub=0 psub=0 ssub=0 multi=%d qbuf=%d qbuf-free=%d "+
+		"argv-mem=%d multi-mem=0 rbs=0 rbp=0 obl=%d oll=0 omem=0 tot-mem=%d events=%s cmd=%s user=%s redir=-1 resp=%d lib-name=%s lib-ver=%s\n",
+		i.ID, i.Addr, i.LAddr, i.FD, i.Name, seconds(i.Age), seconds(i.Idle), i.Flags, i.DB, i.Multi, i.QueryBuf, i.QueryBufFree,
+		i.ArgvMem, i.OutputBuf, i.TotMem, i.Events, i.Cmd, i.User, i.Proto, i.LibName, i.LibVer)
+}
+
+func clientList(c *Ctx) {
+	keep := func(ClientInfo) bool { return true }
+	if len(c.Args) > 2 {
+		switch {
+		case is(c.Args[2], "type") && len(c.Args) == 4:
+			switch t := c.Args[3]; {
+			case is(t, "normal"):
+			case is(t, "master"), is(t, "replica"), is(t, "slave"), is(t, "pubsub"):
+				keep = func(ClientInfo) bool { return false }
+			default:
+				c.Out.Errorf("ERR Unknown client type '%s'", t)
+				return
+			}
+		case is(c.Args[2], "id") && len(c.Args) > 3:
+			ids := make(map[int64]bool)
+			for _, a := range c.Args[3:] {
+				n, ok := parseInt(a)
+				if !ok || n < 1 {
+					c.Out.Error("ERR Invalid client ID")
+					return
+				}
+				ids[n] = true
+			}
+			keep = func(i ClientInfo) bool { return ids[i.ID] }
+		default:
+			c.Out.Error(errSyntax)
+			return
+		}
+	}
+	var b strings.Builder
+	for _, i := range c.Session.Clients() {
+		if keep(i) {
+			b.WriteString(clientLine(i))
+		}
+	}
+	c.Out.Verbatim("txt", b.String())
+}
+
+func clientKill(c *Ctx) {
+	if len(c.Args) == 3 { // the old form: an address, this client included
+		addr := string(c.Args[2])
+		if c.Session.KillClients(func(i ClientInfo) bool { return i.Addr == addr }, false) == 0 {
+			c.Out.Error("ERR No such client")
+			return
+		}
+		c.Out.OK()
+		return
+	}
+	if len(c.Args)%2 != 0 {
+		c.Out.Error(errSyntax)
+		return
+	}
+	skipMe := true
+	var tests []func(ClientInfo) bool
+	for i := 2; i < len(c.Args); i += 2 {
+		val := string(c.Args[i+1])
+		switch opt := c.Args[i]; {
+		case is(opt, "id"):
+			n, ok := parseInt(c.Args[i+1])
+			if !ok || n < 1 {
+				c.Out.Error("ERR client-id should be greater than 0")
+				return
+			}
+			tests = append(tests, func(i ClientInfo) bool { return i.ID == n })
+		case is(opt, "addr"):
+			tests = append(tests, func(i ClientInfo) bool { return i.Addr == val })
+		case is(opt, "laddr"):
+			tests = append(tests, func(i ClientInfo) bool { return i.LAddr == val })
+		case is(opt, "user"):
+			if val != "default" {
+				c.Out.Errorf("ERR No such user '%s'", val)
+				return
+			}
+		case is(opt, "type"):
+			switch t := strings.ToLower(val); t {
+			case "normal":
+			case "master", "replica", "slave", "pubsub":
+				tests = append(tests, func(ClientInfo) bool { return false })
+			default:
+				c.Out.Errorf("ERR Unknown client type '%s'", val)
+				return
+			}
+		case is(opt, "skipme") && is(c.Args[i+1], "yes"):
+			skipMe = true
+		case is(opt, "skipme") && is(c.Args[i+1], "no"):
+			skipMe = false
+		default:
+			c.Out.Error(errSyntax)
+			return
+		}
+	}
+	c.Out.Int(int64(c.Session.KillClients(func(i ClientInfo) bool {
+		for _, t := range tests {
+			if !t(i) {
+				return false
+			}
+		}
+		return true
+	}, skipMe)))
+}
+
+func validName(name []byte) bool {
+	for _, ch := range name {
+		if ch < '!' || ch > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+func clientSetName(c *Ctx) {
+	if !validName(c.Args[2]) {
+		c.Out.Error(errClientName)
+		return
+	}
+	c.Session.SetName(string(c.Args[2]))
+	c.Out.OK()
+}
+
+func clientGetName(c *Ctx) {
+	if name := c.Session.Name(); name != "" {
+		c.Out.BulkString(name)
+	} else {
+		c.Out.Null()
+	}
+}
+
+func clientSetInfo(c *Ctx) {
+	opt, val := c.Args[2], c.Args[3]
+	if !validName(val) {
+		c.Out.Errorf("ERR %s cannot contain spaces, newlines or special characters.", strings.ToLower(string(opt)))
+		return
+	}
+	switch {
+	case is(opt, "lib-name"):
+		c.Session.SetLib(string(val), "")
+	case is(opt, "lib-ver"):
+		c.Session.SetLib("", string(val))
+	default:
+		c.Out.Errorf("ERR Unrecognized option '%s'", opt)
+		return
+	}
+	c.Out.OK()
+}
+
+func clientNoEvict(c *Ctx) {
+	switch a := c.Args[2]; {
+	case is(a, "on"):
+		c.Session.SetNoEvict(true)
+	case is(a, "off"):
+		c.Session.SetNoEvict(false)
+	default:
+		c.Out.Error(errSyntax)
+		return
+	}
+	c.Out.OK()
+}
+
+func clientReply(c *Ctx) {
+	switch a := c.Args[2]; {
+	case is(a, "on"):
+		c.Session.SetReplyMode(ReplyOn)
+		c.Out.OK()
+	case is(a, "off"):
+		c.Session.SetReplyMode(ReplyOff)
+	case is(a, "skip"):
+		c.Session.SetReplyMode(ReplySkipNext)
+	default:
+		c.Out.Error(errSyntax)
+	}
+}

@@ -1,0 +1,225 @@
+package command
+
+import (
+	"math/rand/v2"
+
+	"github.com/spillwaydb/spillway/core/keyspace"
+	"github.com/spillwaydb/spillway/core/resp"
+)
+
+// Ctx is one client's execution of commands: what a handler reads and where it
+// leaves its reply and its effects. It is reused from command to command and
+// belongs to one goroutine.
+type Ctx struct {
+	// Args are the command and its arguments. They are valid during the call only.
+	Args [][]byte
+	// Out takes the reply.
+	Out *resp.Writer
+	// DB is the logical database.
+	DB int
+	// Now is the time of the command in Unix milliseconds; 0 while replaying,
+	// when nothing expires but by a logged DEL.
+	Now int64
+	KS  *keyspace.Keyspace
+	// Stats may be nil.
+	Stats   *Stats
+	Rand    *rand.Rand
+	Engine  Engine
+	Session Session
+	// Replaying is set while the log is applied.
+	Replaying bool
+	// Watches may be nil.
+	Watches *Watches
+
+	dirty    int64
+	explicit bool     // LogAs or LogNothing was called: Args are not logged
+	effects  []effect // to be logged, before Args where those are
+	ends     []int    // ends of the effects' arguments in bytes
+	bytes    []byte   // the arguments, one after the other
+	lent     bool     // AppendEffects gave bytes away
+	scratch  []byte   // for handlers: values under construction
+}
+
+// effect is a command to be logged: its database, and where its arguments end
+// in Ctx.ends.
+type effect struct{ db, end int }
+
+// Reset prepares c for the next command. Effects that AppendEffects returned
+// stay valid.
+func (c *Ctx) Reset(args [][]byte, out *resp.Writer, db int, now int64) {
+	c.Args, c.Out, c.DB, c.Now = args, out, db, now
+	c.dirty, c.explicit = 0, false
+	if len(c.effects) > 0 {
+		c.effects, c.ends, c.bytes = c.effects[:0], c.ends[:0], c.bytes[:0]
+		if c.lent || cap(c.bytes) > 1<<20 {
+			c.bytes, c.lent = nil, false
+		}
+	}
+	if cap(c.scratch) > 1<<20 {
+		c.scratch = nil
+	}
+}
+
+// db is the database that key belongs to, in its shard.
+func (c *Ctx) db(key []byte) *keyspace.DB { return c.dbOf(c.DB, key) }
+
+func (c *Ctx) dbOf(n int, key []byte) *keyspace.DB {
+	return c.KS.Shard(c.KS.ShardOf(key)).DB(n)
+}
+
+// find gets a live key of d, which is database n of the key's shard. A key
+// past its deadline is removed, and the removal logged.
+func (c *Ctx) find(d *keyspace.DB, n int, key []byte) (keyspace.Entry, bool) {
+	e, status := d.Get(key, c.Now)
+	if status == keyspace.Live {
+		return e, true
+	}
+	if status == keyspace.Expired {
+		c.expire(d, n, key)
+	}
+	return keyspace.Entry{}, false
+}
+
+// expire removes a key past its deadline.
+func (c *Ctx) expire(d *keyspace.DB, n int, key []byte) {
+	c.appendEffect(n, verbDel, key)
+	d.Delete(key)
+	c.Watches.Expired(c.KS.ShardOf(key), n, key)
+	if c.Stats != nil {
+		c.Stats.ExpiredKeys.Add(1)
+	}
+}
+
+// lookup finds a live key for reading: it counts a hit or a miss and advances
+// the key's access clock.
+func (c *Ctx) lookup(key []byte) (keyspace.Entry, bool) {
+	e, ok := c.peek(key)
+	if ok && !c.Replaying {
+		e.Touch(c.Now)
+	}
+	return e, ok
+}
+
+// peek is lookup without advancing the access clock (TTL, TYPE, OBJECT…).
+func (c *Ctx) peek(key []byte) (keyspace.Entry, bool) {
+	e, ok := c.find(c.db(key), c.DB, key)
+	switch {
+	case c.Stats == nil:
+	case ok:
+		c.Stats.Hits.Add(1)
+	default:
+		c.Stats.Misses.Add(1)
+	}
+	return e, ok
+}
+
+// lookupWrite finds a live key that is about to be changed.
+func (c *Ctx) lookupWrite(key []byte) (keyspace.Entry, bool) {
+	return c.find(c.db(key), c.DB, key)
+}
+
+// Changed tells that the value or the deadline of a key was changed: it is
+// counted, logged, and WATCHes of it fail.
+func (c *Ctx) Changed(key []byte) { c.ChangedIn(c.DB, key, 1) }
+
+// ChangedN is Changed for n changes to one key, as Redis counts them for save
+// points: an element of a collection is one.
+func (c *Ctx) ChangedN(key []byte, n int) { c.ChangedIn(c.DB, key, n) }
+
+// Touched fails the WATCHes of a key without counting a change: that of
+// another key stands for both (RENAME, LMOVE).
+func (c *Ctx) Touched(key []byte) { c.ChangedIn(c.DB, key, 0) }
+
+// ChangedIn is ChangedN for a key of another database.
+func (c *Ctx) ChangedIn(db int, key []byte, n int) {
+	c.dirty += int64(n)
+	if w := c.Watches; w != nil && w.active.Load() > 0 {
+		w.Touch(c.KS.ShardOf(key), db, key)
+	}
+}
+
+// LogAs makes the log take this command in place of the client's. Several
+// calls log several commands, in order. The bytes are copied.
+func (c *Ctx) LogAs(args ...[]byte) {
+	c.explicit = true
+	c.appendEffect(c.DB, args...)
+}
+
+// LogAsIn is LogAs for a command in another database.
+func (c *Ctx) LogAsIn(db int, args ...[]byte) {
+	c.explicit = true
+	c.appendEffect(db, args...)
+}
+
+// LogNothing keeps the client's command out of the log although it counted
+// changes.
+func (c *Ctx) LogNothing() { c.explicit = true }
+
+func (c *Ctx) appendEffect(db int, args ...[]byte) {
+	for _, a := range args {
+		c.bytes = append(c.bytes, a...)
+		c.ends = append(c.ends, len(c.bytes))
+	}
+	c.effects = append(c.effects, effect{db, len(c.ends)})
+}
+
+// Dirty is how many changes the command made, as save points count them.
+func (c *Ctx) Dirty() int64 { return c.dirty }
+
+// HasEffects tells whether the command left anything to log.
+func (c *Ctx) HasEffects() bool { return len(c.effects) > 0 || c.dirty > 0 && !c.explicit }
+
+// Verbatim tells whether what is to be logged is just the client's command.
+func (c *Ctx) Verbatim() bool { return len(c.effects) == 0 && c.dirty > 0 && !c.explicit }
+
+// NumEffects is how many commands are to be logged.
+func (c *Ctx) NumEffects() int {
+	n := len(c.effects)
+	if c.dirty > 0 && !c.explicit {
+		n++
+	}
+	return n
+}
+
+// Effect returns the i-th command to be logged, its arguments appended to dst.
+// They are valid until Reset.
+func (c *Ctx) Effect(i int, dst [][]byte) (db int, args [][]byte) {
+	if i >= len(c.effects) {
+		return c.DB, append(dst, c.Args...)
+	}
+	first := 0
+	if i > 0 {
+		first = c.effects[i-1].end
+	}
+	start := 0
+	if first > 0 {
+		start = c.ends[first-1]
+	}
+	for _, end := range c.ends[first:c.effects[i].end] {
+		dst = append(dst, c.bytes[start:end:end])
+		start = end
+	}
+	return c.effects[i].db, dst
+}
+
+// Effect is one command to be logged. AppendEffects works with any type of its
+// shape, such as the log's own.
+type Effect = struct {
+	DB   int
+	Args [][]byte
+}
+
+// AppendEffects appends what c's command leaves to be logged: removals of
+// expired keys, then what LogAs was given or else the command itself. The
+// bytes stay valid after Reset, except the client's own arguments.
+func AppendEffects[E ~struct {
+	DB   int
+	Args [][]byte
+}](c *Ctx, dst []E) []E {
+	for i := range c.NumEffects() {
+		db, args := c.Effect(i, nil)
+		dst = append(dst, E{DB: db, Args: args})
+		c.lent = c.lent || i < len(c.effects)
+	}
+	return dst
+}

@@ -1,0 +1,55 @@
+package command
+
+import "time"
+
+// ShutdownMode says whether SHUTDOWN takes a checkpoint before it ends the process.
+type ShutdownMode int
+
+// The modes of SHUTDOWN.
+const (
+	ShutdownDefault ShutdownMode = iota // save when save points are configured
+	ShutdownSave                        // always save
+	ShutdownNoSave                      // never save
+)
+
+// Engine is what administrative commands need of the storage engine. Package
+// core implements it; commands reach it through Ctx.Engine. All methods are
+// safe for concurrent use and are called without any shard lock held, except
+// BGSave, BGRewriteAOF and LastSave, which never take one.
+type Engine interface {
+	// BGSave asks for a snapshot checkpoint and returns the reply's text. With
+	// schedule set, a request while a rewrite is in flight is remembered
+	// instead of refused. The error's text is Redis's, with its code.
+	BGSave(schedule bool) (reply string, err error)
+	// BGRewriteAOF asks for a rewrite checkpoint and returns the reply's text.
+	BGRewriteAOF() (reply string, err error)
+	// Save takes a snapshot checkpoint and returns once it is committed.
+	Save() error
+	// LastSave is the time of the last committed checkpoint, in Unix seconds.
+	LastSave() int64
+	// Reload saves, empties the keyspace and loads the checkpoint back (DEBUG RELOAD).
+	Reload() error
+	// Shutdown ends the engine's owner. It returns nil once the shutdown is
+	// under way, in which case the client gets no reply, or why it was refused.
+	Shutdown(mode ShutdownMode) error
+	// SetActiveExpire turns the active expiry cycle on or off (DEBUG SET-ACTIVE-EXPIRE).
+	SetActiveExpire(on bool)
+	// Config is the run-time configuration behind CONFIG GET and SET.
+	Config() *Config
+	// Info is the registry of INFO's sections.
+	Info() *InfoRegistry
+	// SlowLog is the log behind SLOWLOG.
+	SlowLog() *SlowLog
+	// Latency is the monitor behind LATENCY.
+	Latency() *LatencyMonitor
+	// ResetStats zeroes the counters that INFO shows (CONFIG RESETSTAT).
+	ResetStats()
+	// HasPassword tells whether clients must authenticate.
+	HasPassword() bool
+	// Now is the engine's wall clock.
+	Now() time.Time
+	// Sleep waits on the engine's clock (DEBUG SLEEP).
+	Sleep(d time.Duration)
+	// UsedMemory is the keyspace's memory in bytes, as INFO's used_memory.
+	UsedMemory() int64
+}

@@ -1,0 +1,319 @@
+package command
+
+import (
+	"bytes"
+
+	"github.com/spillwaydb/spillway/core/keyspace"
+)
+
+const genericGroup = "generic"
+
+var genericCommands = []*Command{
+	{
+		Name: "del", Arity: -2, Flags: Write, First: 1, Last: -1, Step: 1, Handler: delCommand,
+		ACLCats: "keyspace", Group: genericGroup, Since: "1.0.0",
+		Complexity: "O(N) where N is the number of keys that will be removed.", Summary: "Delete a key",
+	},
+	{
+		Name: "unlink", Arity: -2, Flags: Write | Fast, First: 1, Last: -1, Step: 1, Handler: delCommand,
+		ACLCats: "keyspace", Group: genericGroup, Since: "4.0.0",
+		Complexity: "O(1) for each key removed regardless of its size.",
+		Summary:    "Delete a key asynchronously in another thread. Otherwise it is just as DEL, but non blocking.",
+	},
+	{
+		Name: "exists", Arity: -2, Flags: ReadOnly | Fast, First: 1, Last: -1, Step: 1, Handler: existsCommand,
+		ACLCats: "keyspace", Group: genericGroup, Since: "1.0.0",
+		Complexity: "O(N) where N is the number of keys to check.", Summary: "Determine if a key exists",
+	},
+	{
+		Name: "type", Arity: 2, Flags: ReadOnly | Fast, First: 1, Last: 1, Step: 1, Handler: typeCommand,
+		ACLCats: "keyspace", Group: genericGroup, Since: "1.0.0", Complexity: o1,
+		Summary: "Determine the type stored at key",
+	},
+	{
+		Name: "touch", Arity: -2, Flags: ReadOnly | Fast, First: 1, Last: -1, Step: 1, Handler: touchCommand,
+		ACLCats: "keyspace", Group: genericGroup, Since: "3.2.1",
+		Complexity: "O(N) where N is the number of keys that will be touched.",
+		Summary:    "Alters the last access time of a key(s). Returns the number of existing keys specified.",
+	},
+	{
+		Name: "rename", Arity: 3, Flags: Write, First: 1, Last: 2, Step: 1, Handler: renameCommand,
+		ACLCats: "keyspace", Group: genericGroup, Since: "1.0.0", Complexity: o1, Summary: "Rename a key",
+	},
+	{
+		Name: "renamenx", Arity: 3, Flags: Write | Fast, First: 1, Last: 2, Step: 1, Handler: renamenxCommand,
+		ACLCats: "keyspace", Group: genericGroup, Since: "1.0.0", Complexity: o1,
+		Summary: "Rename a key, only if the new key does not exist",
+	},
+	{
+		Name: "copy", Arity: -3, Flags: Write | DenyOOM, First: 1, Last: 2, Step: 1, Handler: copyCommand,
+		ACLCats: "keyspace", Group: genericGroup, Since: "6.2.0",
+		Complexity: "O(N) worst case for collections, where N is the number of nested items. O(1) for string values.",
+		Summary:    "Copy a key",
+	},
+	{
+		Name: "move", Arity: 3, Flags: Write | Fast, First: 1, Last: 1, Step: 1, Handler: moveCommand,
+		ACLCats: "keyspace", Group: genericGroup, Since: "1.0.0", Complexity: o1,
+		Summary: "Move a key to another database",
+	},
+	objectCommand,
+	{
+		Name: "dump", Arity: 2, Flags: ReadOnly, First: 1, Last: 1, Step: 1, Handler: dumpCommand,
+		ACLCats: "keyspace", Group: genericGroup, Since: "2.6.0",
+		Complexity: "O(1) to access the key and additional O(N*M) to serialize it, where N is the number of Redis objects composing the value and M their average size.",
+		Summary:    "Return a serialized version of the value stored at the specified key.",
+	},
+	{
+		Name: "restore", Arity: -4, Flags: Write | DenyOOM, First: 1, Last: 1, Step: 1, Handler: restoreCommand,
+		ACLCats: "keyspace dangerous", Group: genericGroup, Since: "2.6.0",
+		Complexity: "O(1) to create the new key and additional O(N*M) to reconstruct the serialized value, where N is the number of Redis objects composing the value and M their average size.",
+		Summary:    "Create a key using the provided serialized value, previously obtained using DUMP.",
+	},
+	{
+		Name: "flushdb", Arity: -1, Flags: Write | AllShards, Handler: flushdbCommand,
+		ACLCats: "keyspace dangerous", Group: "server", Since: "1.0.0",
+		Complexity: "O(N) where N is the number of keys in the selected database",
+		Summary:    "Remove all keys from the current database",
+	},
+	{
+		Name: "flushall", Arity: -1, Flags: Write | AllShards, Handler: flushallCommand,
+		ACLCats: "keyspace dangerous", Group: "server", Since: "1.0.0",
+		Complexity: "O(N) where N is the total number of keys in all databases",
+		Summary:    "Remove all keys from all databases",
+	},
+	{
+		Name: "swapdb", Arity: 3, Flags: Write | Fast | AllShards, Handler: swapdbCommand,
+		ACLCats: "keyspace dangerous", Group: "server", Since: "4.0.0",
+		Complexity: "O(N) where N is the count of clients watching or blocking on keys from both databases.",
+		Summary:    "Swaps two Redis databases",
+	},
+}
+
+// remove deletes a live key and counts the change.
+func (c *Ctx) remove(key []byte) {
+	c.db(key).Delete(key)
+	c.Changed(key)
+}
+
+func delCommand(c *Ctx) {
+	n := int64(0)
+	for _, key := range c.Args[1:] {
+		if _, found := c.lookupWrite(key); found {
+			c.remove(key)
+			n++
+		}
+	}
+	c.Out.Int(n)
+}
+
+func existsCommand(c *Ctx) {
+	n := int64(0)
+	for _, key := range c.Args[1:] {
+		if _, found := c.peek(key); found {
+			n++
+		}
+	}
+	c.Out.Int(n)
+}
+
+func touchCommand(c *Ctx) {
+	n := int64(0)
+	for _, key := range c.Args[1:] {
+		if _, found := c.lookup(key); found {
+			n++
+		}
+	}
+	c.Out.Int(n)
+}
+
+func typeCommand(c *Ctx) {
+	if e, found := c.peek(c.Args[1]); found {
+		c.Out.SimpleString(e.Type().String())
+	} else {
+		c.Out.SimpleString("none")
+	}
+}
+
+func renameCommand(c *Ctx) {
+	if _, ok := c.rename(false); ok {
+		c.Out.OK()
+	}
+}
+
+func renamenxCommand(c *Ctx) {
+	if moved, ok := c.rename(true); ok {
+		c.replyBool(moved)
+	}
+}
+
+// rename is RENAME and RENAMENX; ok is false when it has replied with an error.
+func (c *Ctx) rename(nx bool) (moved, ok bool) {
+	src, dst := c.Args[1], c.Args[2]
+	if _, found := c.lookupWrite(src); !found {
+		c.Out.Error(errNoSuchKey)
+		return false, false
+	}
+	if bytes.Equal(src, dst) {
+		return false, true
+	}
+	if _, found := c.lookupWrite(dst); found && nx {
+		return false, true
+	}
+	c.db(src).Move(src, dst, c.db(dst))
+	c.Changed(src)
+	c.Touched(dst)
+	return true, true
+}
+
+// dbArg parses the number of a database.
+func (c *Ctx) dbArg(arg []byte) (int, bool) {
+	n, ok := c.intArg(arg)
+	if !ok {
+		return 0, false
+	}
+	if n != int64(int32(n)) { //nolint:gosec // the comparison is the check
+		c.Out.Error("ERR value is out of range, value must between -2147483648 and 2147483647")
+		return 0, false
+	}
+	if n < 0 || n >= int64(c.KS.NumDatabases()) {
+		c.Out.Error(errDBIndex)
+		return 0, false
+	}
+	return int(n), true
+}
+
+func copyCommand(c *Ctx) {
+	src, dst := c.Args[1], c.Args[2]
+	to, replace := c.DB, false
+	for i := 3; i < len(c.Args); i++ {
+		switch {
+		case is(c.Args[i], "replace"):
+			replace = true
+		case is(c.Args[i], "db") && i+1 < len(c.Args):
+			i++
+			var ok bool
+			if to, ok = c.dbArg(c.Args[i]); !ok {
+				return
+			}
+		default:
+			c.Out.Error(errSyntax)
+			return
+		}
+	}
+	if to == c.DB && bytes.Equal(src, dst) {
+		c.Out.Error(errSameKey)
+		return
+	}
+	if _, found := c.lookup(src); !found {
+		c.Out.Int(0)
+		return
+	}
+	d := c.dbOf(to, dst)
+	if _, found := c.find(d, to, dst); found && !replace {
+		c.Out.Int(0)
+		return
+	}
+	c.db(src).Copy(src, dst, d)
+	c.ChangedIn(to, dst, 1)
+	c.Out.Int(1)
+}
+
+func moveCommand(c *Ctx) {
+	key := c.Args[1]
+	to, ok := c.dbArg(c.Args[2])
+	if !ok {
+		return
+	}
+	if to == c.DB {
+		c.Out.Error(errSameKey)
+		return
+	}
+	if _, found := c.lookupWrite(key); !found {
+		c.Out.Int(0)
+		return
+	}
+	d := c.dbOf(to, key)
+	if _, found := c.find(d, to, key); found {
+		c.Out.Int(0)
+		return
+	}
+	c.db(key).Move(key, key, d)
+	c.Changed(key)
+	c.ChangedIn(to, key, 0)
+	c.Out.Int(1)
+}
+
+// flushArgs accepts ASYNC or SYNC; both are as fast here, as the memory is
+// given back in the background.
+func (c *Ctx) flushArgs() bool {
+	if len(c.Args) == 1 || len(c.Args) == 2 && (is(c.Args[1], "async") || is(c.Args[1], "sync")) {
+		return true
+	}
+	c.Out.Error(errSyntax)
+	return false
+}
+
+func flushdbCommand(c *Ctx) {
+	if c.flushArgs() {
+		c.flush(c.DB)
+		c.Out.OK()
+	}
+}
+
+func flushallCommand(c *Ctx) {
+	if c.flushArgs() {
+		for n := range c.KS.NumDatabases() {
+			c.flush(n)
+		}
+		c.Out.OK()
+	}
+}
+
+// flush empties a database. All shards are locked.
+func (c *Ctx) flush(n int) {
+	c.Watches.touchDB(n, func(shard int, key []byte) bool { return c.exists(shard, n, key) })
+	for i := range c.KS.NumShards() {
+		d := c.KS.Shard(i).DB(n)
+		if keys := d.Len(); keys > 0 {
+			c.dirty += int64(keys)
+			d.Flush()
+		}
+	}
+}
+
+// exists tells whether a key is there, past its deadline or not.
+func (c *Ctx) exists(shard, n int, key []byte) bool {
+	_, status := c.KS.Shard(shard).DB(n).Get(key, 0)
+	return status != keyspace.Missing
+}
+
+func swapdbCommand(c *Ctx) {
+	var n [2]int
+	for i, which := range [2]string{"first", "second"} {
+		v, ok := parseInt(c.Args[i+1])
+		if !ok || v != int64(int32(v)) { //nolint:gosec // the comparison is the check
+			c.Out.Error("ERR invalid " + which + " DB index")
+			return
+		}
+		n[i] = int(v)
+	}
+	for _, v := range n {
+		if v < 0 || v >= c.KS.NumDatabases() {
+			c.Out.Error(errDBIndex)
+			return
+		}
+	}
+	c.dirty++
+	c.Out.OK()
+	if n[0] == n[1] {
+		return
+	}
+	for _, v := range n {
+		c.Watches.touchDB(v, func(shard int, key []byte) bool {
+			return c.exists(shard, n[0], key) || c.exists(shard, n[1], key)
+		})
+	}
+	for i := range c.KS.NumShards() {
+		c.KS.Shard(i).SwapDB(n[0], n[1])
+	}
+}

@@ -1,0 +1,441 @@
+package command
+
+import (
+	"math"
+
+	"github.com/spillwaydb/spillway/core/keyspace"
+	"github.com/spillwaydb/spillway/core/resp"
+)
+
+var hashCommands = []*Command{
+	{
+		Name: "hset", Arity: -4, Flags: Write | DenyOOM | Fast, First: 1, Last: 1, Step: 1, Handler: hsetCommand,
+		ACLCats: "hash", Group: hashGroup, Since: "2.0.0", Complexity: "O(1) for each field/value pair added, so O(N) to add N field/value pairs when the command is called with multiple field/value pairs.",
+		Summary: "Set the string value of a hash field",
+	},
+	{
+		Name: "hsetnx", Arity: 4, Flags: Write | DenyOOM | Fast, First: 1, Last: 1, Step: 1, Handler: hsetnxCommand,
+		ACLCats: "hash", Group: hashGroup, Since: "2.0.0", Complexity: o1,
+		Summary: "Set the value of a hash field, only if the field does not exist",
+	},
+	{
+		Name: "hget", Arity: 3, Flags: ReadOnly | Fast, First: 1, Last: 1, Step: 1, Handler: hgetCommand,
+		ACLCats: "hash", Group: hashGroup, Since: "2.0.0", Complexity: o1,
+		Summary: "Get the value of a hash field",
+	},
+	{
+		Name: "hmget", Arity: -3, Flags: ReadOnly | Fast, First: 1, Last: 1, Step: 1, Handler: hmgetCommand,
+		ACLCats: "hash", Group: hashGroup, Since: "2.0.0", Complexity: "O(N) where N is the number of fields being requested.",
+		Summary: "Get the values of all the given hash fields",
+	},
+	{
+		Name: "hmset", Arity: -4, Flags: Write | DenyOOM | Fast, First: 1, Last: 1, Step: 1, Handler: hmsetCommand,
+		ACLCats: "hash", Group: hashGroup, Since: "2.0.0", Complexity: "O(N) where N is the number of fields being set.",
+		Summary: "Set multiple hash fields to multiple values",
+	},
+	{
+		Name: "hdel", Arity: -3, Flags: Write | Fast, First: 1, Last: 1, Step: 1, Handler: hdelCommand,
+		ACLCats: "hash", Group: hashGroup, Since: "2.0.0", Complexity: "O(N) where N is the number of fields to be removed.",
+		Summary: "Delete one or more hash fields",
+	},
+	{
+		Name: "hlen", Arity: 2, Flags: ReadOnly | Fast, First: 1, Last: 1, Step: 1, Handler: hlenCommand,
+		ACLCats: "hash", Group: hashGroup, Since: "2.0.0", Complexity: o1,
+		Summary: "Get the number of fields in a hash",
+	},
+	{
+		Name: "hexists", Arity: 3, Flags: ReadOnly | Fast, First: 1, Last: 1, Step: 1, Handler: hexistsCommand,
+		ACLCats: "hash", Group: hashGroup, Since: "2.0.0", Complexity: o1,
+		Summary: "Determine if a hash field exists",
+	},
+	{
+		Name: "hkeys", Arity: 2, Flags: ReadOnly, First: 1, Last: 1, Step: 1, Handler: hkeysCommand,
+		ACLCats: "hash", Group: hashGroup, Since: "2.0.0", Complexity: "O(N) where N is the size of the hash.",
+		Summary: "Get all the fields in a hash",
+	},
+	{
+		Name: "hvals", Arity: 2, Flags: ReadOnly, First: 1, Last: 1, Step: 1, Handler: hvalsCommand,
+		ACLCats: "hash", Group: hashGroup, Since: "2.0.0", Complexity: "O(N) where N is the size of the hash.",
+		Summary: "Get all the values in a hash",
+	},
+	{
+		Name: "hgetall", Arity: 2, Flags: ReadOnly, First: 1, Last: 1, Step: 1, Handler: hgetallCommand,
+		ACLCats: "hash", Group: hashGroup, Since: "2.0.0", Complexity: "O(N) where N is the size of the hash.",
+		Summary: "Get all the fields and values in a hash",
+	},
+	{
+		Name: "hincrby", Arity: 4, Flags: Write | DenyOOM | Fast, First: 1, Last: 1, Step: 1, Handler: hincrbyCommand,
+		ACLCats: "hash", Group: hashGroup, Since: "2.0.0", Complexity: o1,
+		Summary: "Increment the integer value of a hash field by the given number",
+	},
+	{
+		Name: "hincrbyfloat", Arity: 4, Flags: Write | DenyOOM | Fast | Rewritten, First: 1, Last: 1, Step: 1, Handler: hincrbyfloatCommand,
+		ACLCats: "hash", Group: hashGroup, Since: "2.6.0", Complexity: o1,
+		Summary: "Increment the float value of a hash field by the given amount",
+	},
+	{
+		Name: "hstrlen", Arity: 3, Flags: ReadOnly | Fast, First: 1, Last: 1, Step: 1, Handler: hstrlenCommand,
+		ACLCats: "hash", Group: hashGroup, Since: "3.2.0", Complexity: o1,
+		Summary: "Get the length of the value of a hash field",
+	},
+	{
+		Name: "hrandfield", Arity: -2, Flags: ReadOnly, First: 1, Last: 1, Step: 1, Handler: hrandfieldCommand,
+		ACLCats: "hash", Group: hashGroup, Since: "6.2.0", Complexity: "O(N) where N is the number of fields returned",
+		Summary: "Get one or multiple random fields from a hash",
+	},
+	{
+		Name: "hscan", Arity: -3, Flags: ReadOnly, First: 1, Last: 1, Step: 1, Handler: hscanCommand,
+		ACLCats: "hash", Group: hashGroup, Since: "2.8.0", Complexity: "O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to return back to 0. N is the number of elements inside the collection..",
+		Summary: "Incrementally iterate hash fields and associated values",
+	},
+}
+
+// hashRead returns a hash for reading. found is false when the key is missing,
+// ok when it holds another type, which it has replied.
+func (c *Ctx) hashRead() (h keyspace.HashRef, found, ok bool) {
+	if _, found, ok = c.typed(c.Args[1], keyspace.Hash); found && ok {
+		h = c.db(c.Args[1]).Hash(c.Args[1])
+	}
+	return h, found, ok
+}
+
+// hashWrite is hashRead for a hash about to be changed, which exists as soon
+// as it has a field.
+func (c *Ctx) hashWrite() (h keyspace.HashRef, found, ok bool) {
+	if _, found, ok = c.typedWrite(c.Args[1], keyspace.Hash); ok {
+		h = c.db(c.Args[1]).Hash(c.Args[1])
+	}
+	return h, found, ok
+}
+
+// hashSetAll sets the fields and values of HSET and HMSET.
+func (c *Ctx) hashSetAll() (created int64, ok bool) {
+	if len(c.Args)%2 != 0 {
+		c.Out.Error(wrongArity(Lookup(c.Args[0])))
+		return 0, false
+	}
+	h, _, ok := c.hashWrite()
+	if !ok {
+		return 0, false
+	}
+	for i := 2; i < len(c.Args); i += 2 {
+		if h.Set(c.Args[i], c.Args[i+1]) {
+			created++
+		}
+	}
+	c.ChangedN(c.Args[1], (len(c.Args)-2)/2)
+	return created, true
+}
+
+func hsetCommand(c *Ctx) {
+	if created, ok := c.hashSetAll(); ok {
+		c.Out.Int(created)
+	}
+}
+
+func hmsetCommand(c *Ctx) {
+	if _, ok := c.hashSetAll(); ok {
+		c.Out.OK()
+	}
+}
+
+func hsetnxCommand(c *Ctx) {
+	h, found, ok := c.hashWrite()
+	if !ok {
+		return
+	}
+	if found {
+		if _, exists := h.Get(c.Args[2]); exists {
+			c.Out.Int(0)
+			return
+		}
+	}
+	h.Set(c.Args[2], c.Args[3])
+	c.Changed(c.Args[1])
+	c.Out.Int(1)
+}
+
+func (c *Ctx) replyField(h keyspace.HashRef, found bool, field []byte) {
+	if found {
+		if v, exists := h.Get(field); exists {
+			c.Out.Bulk(v)
+			return
+		}
+	}
+	c.Out.Null()
+}
+
+func hgetCommand(c *Ctx) {
+	if h, found, ok := c.hashRead(); ok {
+		c.replyField(h, found, c.Args[2])
+	}
+}
+
+func hmgetCommand(c *Ctx) {
+	h, found, ok := c.hashRead()
+	if !ok {
+		return
+	}
+	c.Out.Array(len(c.Args) - 2)
+	for _, field := range c.Args[2:] {
+		c.replyField(h, found, field)
+	}
+}
+
+func hdelCommand(c *Ctx) {
+	h, found, ok := c.hashWrite()
+	if !ok {
+		return
+	}
+	n := 0
+	if found {
+		for _, field := range c.Args[2:] {
+			if h.Del(field) {
+				n++
+			}
+		}
+	}
+	if n > 0 {
+		c.ChangedN(c.Args[1], n)
+	}
+	c.Out.Int(int64(n))
+}
+
+func hlenCommand(c *Ctx) {
+	h, found, ok := c.hashRead()
+	switch {
+	case !ok:
+	case found:
+		c.Out.Int(int64(h.Len()))
+	default:
+		c.Out.Int(0)
+	}
+}
+
+func hexistsCommand(c *Ctx) {
+	h, found, ok := c.hashRead()
+	if !ok {
+		return
+	}
+	if found {
+		_, found = h.Get(c.Args[2])
+	}
+	c.replyBool(found)
+}
+
+func hstrlenCommand(c *Ctx) {
+	h, found, ok := c.hashRead()
+	if !ok {
+		return
+	}
+	var v []byte
+	if found {
+		v, _ = h.Get(c.Args[2])
+	}
+	c.Out.Int(int64(len(v)))
+}
+
+func hkeysCommand(c *Ctx)   { c.hashAll(true, false) }
+func hvalsCommand(c *Ctx)   { c.hashAll(false, true) }
+func hgetallCommand(c *Ctx) { c.hashAll(true, true) }
+
+func (c *Ctx) hashAll(fields, values bool) {
+	h, found, ok := c.hashRead()
+	if !ok {
+		return
+	}
+	n := 0
+	if found {
+		n = h.Len()
+	}
+	if fields && values {
+		c.Out.Map(n)
+	} else {
+		c.Out.Array(n)
+	}
+	if !found {
+		return
+	}
+	h.Each(func(f, v []byte) bool {
+		if fields {
+			c.Out.Bulk(f)
+		}
+		if values {
+			c.Out.Bulk(v)
+		}
+		return true
+	})
+}
+
+func hincrbyCommand(c *Ctx) {
+	by, ok := c.intArg(c.Args[3])
+	if !ok {
+		return
+	}
+	h, found, ok := c.hashWrite()
+	if !ok {
+		return
+	}
+	n := int64(0)
+	if found {
+		if v, exists := h.Get(c.Args[2]); exists {
+			if n, ok = parseInt(v); !ok {
+				c.Out.Error("ERR hash value is not an integer")
+				return
+			}
+		}
+	}
+	sum := n + by
+	if by > 0 && sum < n || by < 0 && sum > n {
+		c.Out.Error(errOverflow)
+		return
+	}
+	var tmp [20]byte
+	h.Set(c.Args[2], appendInt(tmp[:0], sum))
+	c.Changed(c.Args[1])
+	c.Out.Int(sum)
+}
+
+func hincrbyfloatCommand(c *Ctx) {
+	_, inf, ok := parseLongDouble(c.Args[3])
+	if !ok {
+		c.Out.Error(errNotFloat)
+		return
+	}
+	if inf {
+		c.Out.Error("ERR value is NaN or Infinity")
+		return
+	}
+	h, found, ok := c.hashWrite()
+	if !ok {
+		return
+	}
+	old := []byte{'0'}
+	if found {
+		if v, exists := h.Get(c.Args[2]); exists {
+			if _, _, ok := parseLongDouble(v); !ok {
+				c.Out.Error("ERR hash value is not a float")
+				return
+			}
+			old = v
+		}
+	}
+	sum, msg := addDecimals(old, c.Args[3])
+	if msg != "" {
+		c.Out.Error(msg)
+		return
+	}
+	h.Set(c.Args[2], sum)
+	c.Changed(c.Args[1])
+	// The sum is logged, for it depends on how numbers are printed.
+	c.LogAs(verbHSet, c.Args[1], c.Args[2], sum)
+	c.Out.Bulk(sum)
+}
+
+func hrandfieldCommand(c *Ctx) {
+	if len(c.Args) == 2 {
+		h, found, ok := c.hashRead()
+		switch {
+		case !ok:
+		case !found:
+			c.Out.Null()
+		default:
+			f, _ := h.Random(c.Rand)
+			c.Out.Bulk(f)
+		}
+		return
+	}
+	count, withValues, ok := c.randomArgs("withvalues")
+	if !ok {
+		return
+	}
+	h, found, ok := c.hashRead()
+	if !ok {
+		return
+	}
+	if !found || count == 0 {
+		c.Out.Array(0)
+		return
+	}
+	one := func(f, v []byte) bool {
+		if withValues && c.Out.Proto >= 3 {
+			c.Out.Array(2)
+		}
+		c.Out.Bulk(f)
+		if withValues {
+			c.Out.Bulk(v)
+		}
+		return true
+	}
+	start := len(c.Out.Buf)
+	switch n := int64(h.Len()); {
+	case count < 0:
+		c.openPairs(-count, withValues)
+		c.repeat(start, -count, func() { one(h.Random(c.Rand)) })
+	case count >= n:
+		c.openPairs(n, withValues)
+		h.Each(one)
+	case count > n/3:
+		// Each of the fields yet to come is taken with the chance that is
+		// left, which makes every choice equally likely.
+		c.openPairs(count, withValues)
+		h.Each(func(f, v []byte) bool {
+			if c.Rand.Int64N(n) < count {
+				one(f, v)
+				count--
+			}
+			n--
+			return count > 0
+		})
+	default:
+		c.openPairs(count, withValues)
+		seen := make(map[string]struct{}, count)
+		for int64(len(seen)) < count {
+			f, v := h.Random(c.Rand)
+			if _, again := seen[string(f)]; !again {
+				seen[string(f)] = struct{}{}
+				one(f, v)
+			}
+		}
+	}
+}
+
+// randomArgs parses the count of HRANDFIELD and ZRANDMEMBER and the word that
+// may follow it.
+func (c *Ctx) randomArgs(word string) (count int64, with, ok bool) {
+	if count, ok = c.anyCount(c.Args[2]); !ok {
+		return 0, false, false
+	}
+	if len(c.Args) > 4 || len(c.Args) == 4 && !is(c.Args[3], word) {
+		c.Out.Error(errSyntax)
+		return 0, false, false
+	}
+	with = len(c.Args) == 4
+	if with && (count < -math.MaxInt64/2 || count > math.MaxInt64/2) {
+		c.Out.Error(errOutOfRange)
+		return 0, false, false
+	}
+	return count, with, true
+}
+
+// openPairs opens an array of n elements, or of n pairs: flat in RESP2, an
+// array each in RESP3.
+func (c *Ctx) openPairs(n int64, pairs bool) {
+	if pairs && c.Out.Proto < 3 {
+		n *= 2
+	}
+	c.Out.Array(int(n))
+}
+
+func hscanCommand(c *Ctx) {
+	c.scanElements(keyspace.Hash, func(cursor uint64, count int, match func([]byte) bool, w *resp.Writer) (next uint64, n int) {
+		next = c.db(c.Args[1]).Hash(c.Args[1]).Scan(cursor, count, func(f, v []byte) {
+			if match(f) {
+				w.Bulk(f)
+				w.Bulk(v)
+				n += 2
+			}
+		})
+		return next, n
+	})
+}

@@ -1,0 +1,179 @@
+package command
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sort"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+
+	"github.com/spillwaydb/spillway/core/resp"
+)
+
+// redisServer starts a real redis-server and returns a connection to it.
+func redisServer(t *testing.T) net.Conn {
+	t.Helper()
+	bin, err := exec.LookPath("redis-server")
+	if err != nil {
+		t.Fatalf("redis-server is needed to judge this package: apt-get install redis-server (%v)", err)
+	}
+	dir, err := os.MkdirTemp("", "spillway")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	socket := filepath.Join(dir, "s")
+	var log bytes.Buffer
+	cmd := exec.Command(bin, "--port", "0", "--unixsocket", socket, "--dir", dir, "--save", "", "--appendonly", "no")
+	cmd.Stdout, cmd.Stderr = &log, &log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		conn, err := net.Dial("unix", socket)
+		if err == nil {
+			t.Cleanup(func() { _ = conn.Close() })
+			return conn
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("redis-server does not answer: %v\n%s", err, log.String())
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// TestAgainstRedis runs the files of testdata in a real redis-server as well:
+// every reply must be the same, to the letter. What depends on the clock or on
+// how keys are laid out is marked "ours" there, or stands behind a "time".
+func TestAgainstRedis(t *testing.T) {
+	conn := redisServer(t)
+	r := bufio.NewReader(conn)
+	ask := func(t *testing.T, args ...[]byte) resp.Value {
+		t.Helper()
+		if _, err := conn.Write(resp.AppendCommand(nil, args...)); err != nil {
+			t.Fatal(err)
+		}
+		v, err := resp.ReadReply(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+		if fuzzCorpus(path) {
+			return
+		}
+		for _, c := range []string{"FLUSHALL", "SELECT 0", "HELLO 2"} {
+			args, _ := resp.SplitArgs([]byte(c), nil)
+			if v := ask(t, args...); v.Err() != nil {
+				t.Fatal(v.Err())
+			}
+		}
+		x := newTester(t, 4)
+		x.now = time.Now().UnixMilli()
+		proto, clocked := 2, false
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			x.t = t
+			clocked = clocked || d.Cmd == "time"
+			if clocked || d.Cmd != "run" {
+				return d.Expected
+			}
+			want := 2
+			if d.HasArg("proto") {
+				d.ScanArgs(t, "proto", &want)
+			}
+			if want != proto {
+				proto = want
+				ask(t, []byte("HELLO"), []byte{byte('0' + proto)})
+			}
+			x.out.Proto = proto
+			for _, line := range commandLines(d.Input) {
+				args, ok := resp.SplitArgs([]byte(line), nil)
+				if !ok {
+					d.Fatalf(t, "bad command line %q", line)
+				}
+				ours := x.exec(args)
+				if d.HasArg("ours") {
+					continue
+				}
+				theirs := ask(t, args...)
+				if d.HasArg("sort") {
+					ours, theirs = sortedReply(args, ours), sortedReply(args, theirs)
+				}
+				if ours.String() != theirs.String() || ours.Kind != theirs.Kind {
+					t.Errorf("%s: %s\n  ours  %c %s\n  redis %c %s", d.Pos, line, ours.Kind, ours, theirs.Kind, theirs)
+				}
+			}
+			return d.Expected
+		})
+	})
+}
+
+// TestTableAgainstRedis compares what COMMAND INFO would say with what a real
+// redis-server says: arity, flags, key positions and categories.
+func TestTableAgainstRedis(t *testing.T) {
+	conn := redisServer(t)
+	r := bufio.NewReader(conn)
+	for _, cmd := range All() {
+		if _, err := conn.Write(resp.AppendCommand(nil, []byte("COMMAND"), []byte("INFO"), []byte(cmd.Name))); err != nil {
+			t.Fatal(err)
+		}
+		v, err := resp.ReadReply(r)
+		if err != nil || v.Err() != nil || len(v.Elems) != 1 {
+			t.Fatalf("COMMAND INFO %s: %v %v", cmd.Name, err, v)
+		}
+		if v.Elems[0].IsNull() {
+			t.Errorf("redis does not know %s", cmd.Name)
+			continue
+		}
+		sameAsRedis(t, cmd, v.Elems[0])
+	}
+}
+
+func sameAsRedis(t *testing.T, cmd *Command, v resp.Value) {
+	t.Helper()
+	words := func(v resp.Value) []string {
+		var out []string
+		for _, e := range v.Elems {
+			out = append(out, string(e.Str))
+		}
+		sort.Strings(out)
+		return out
+	}
+	sorted := func(s []string) []string {
+		sort.Strings(s)
+		return s
+	}
+	flags := cmd.Flags
+	if cmd.Name == "auth" || cmd.Name == "hello" {
+		flags &^= SkipSlowlog // keeps passwords out; Redis redacts them instead
+	}
+	ours := fmt.Sprintf("arity %d flags %q keys %d %d %d categories %q", cmd.Arity, sorted(flags.Names()),
+		cmd.First, cmd.Last, cmd.Step, sorted(cmd.Categories()))
+	theirs := fmt.Sprintf("arity %d flags %q keys %d %d %d categories %q", v.Elems[1].Int, words(v.Elems[2]),
+		v.Elems[3].Int, v.Elems[4].Int, v.Elems[5].Int, words(v.Elems[6]))
+	if ours != theirs {
+		t.Errorf("%s\nours  %s\nredis %s", cmd.Name, ours, theirs)
+	}
+	if len(v.Elems) < 10 {
+		return
+	}
+	for _, sub := range v.Elems[9].Elems {
+		name := string(sub.Elems[0].Str)
+		if _, short, _ := strings.Cut(name, "|"); cmd.Sub[short] != nil {
+			sameAsRedis(t, cmd.Sub[short], sub)
+		}
+	}
+}

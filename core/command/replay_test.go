@@ -1,0 +1,108 @@
+package command
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// replaySamples drives every verb that can be in a log into one, in several
+// states of the key. A command may be logged under another name; what counts
+// is that each verb of LoggedVerbs turns up.
+var replaySamples = []string{
+	// strings
+	"SET s v", "SET s w EX 100", "SET s x KEEPTTL", "SET s y NX", "SET s2 y NX PX 5", "SET s2 z XX GET", "SETNX s3 v", "SETEX s4 10 v",
+	"PSETEX s5 10 v", "GETSET s2 q", "GETEX s2 EX 10", "GETEX s2 PERSIST", "GETEX s2 PXAT 1", "GETDEL s3", "MSET m1 a m2 b", "MSETNX m3 a m4 b",
+	"INCR n", "DECR n", "INCRBY n 5", "DECRBY n 7", "INCRBYFLOAT n 1.5", "INCRBYFLOAT f 10.1", "APPEND s abc", "APPEND new abc",
+	"SETRANGE s 2 zz", "SETRANGE pad 5 zz",
+	// keys
+	"DEL m1 nosuch", "UNLINK m2", "EXPIRE m3 100", "PEXPIRE m3 1000", "EXPIREAT m3 1800000000", "PEXPIREAT m3 1800000000001",
+	"PERSIST m3", "EXPIRE m4 -1", "RENAME m3 m5", "SET m6 1", "RENAMENX m5 m7", "COPY m7 m8", "COPY m7 m8 DB 2 REPLACE", "MOVE m8 1",
+	"SWAPDB 1 3", "SET s6 v PX 50",
+	// hashes
+	"HSET h f v g w", "HSETNX h x y", "HMSET h a 1 b 2", "HDEL h a", "HINCRBY h n 5", "HINCRBYFLOAT h n 1.5",
+	// lists
+	"RPUSH l a b c d e f a", "LPUSH l z", "RPUSHX l y", "LPUSHX l x", "LPOP l", "RPOP l 2", "LSET l 0 q", "LINSERT l BEFORE c bc", "LREM l 1 a",
+	"LTRIM l 0 3", "LMOVE l l2 LEFT RIGHT", "RPOPLPUSH l l2", "RPOPLPUSH l2 l2", "LMOVE l l LEFT RIGHT",
+	// sets
+	"SADD t a b c d e f", "SADD u c d 1 2", "SREM t a", "SPOP t", "SPOP t 2", "SMOVE u t 1", "SINTERSTORE ti t u", "SUNIONSTORE tu t u", "SDIFFSTORE td tu u",
+	"SPOP u 100",
+	// sorted sets
+	"ZADD z 1 a 2 b 3 c 4 d 5 e 6 f", "ZADD z GT CH 10 a", "ZADD z INCR 2.5 b", "ZINCRBY z 1.25 c", "ZREM z d", "ZPOPMIN z", "ZPOPMAX z",
+	"ZRANGESTORE zs z 0 -1", "ZADD zr 1 a 2 b 3 c 4 d 5 e", "ZREMRANGEBYRANK zr 0 0", "ZREMRANGEBYSCORE zr 2 2",
+	"ZADD zl 0 a 0 b 0 c", "ZREMRANGEBYLEX zl [a [b",
+	"ZADD zu 1 a 2 b", "ZADD zv 3 b 4 c", "ZUNIONSTORE zw 2 zu zv", "ZINTERSTORE zx 2 zu zv", "ZDIFFSTORE zy 2 zu zv",
+}
+
+// TestEffectsReplay is the promise that no verb can be logged that a start
+// would not apply: every command's effects, replayed without a clock, lead to
+// the same keyspace.
+func TestEffectsReplay(t *testing.T) {
+	x, twin := newTester(t, 4), newTester(t, 2)
+	seen := map[string]bool{}
+	step := func(line string) {
+		t.Helper()
+		x.do(line)
+		for _, e := range x.last {
+			seen[strings.ToLower(string(e.Args[0]))] = true
+		}
+		twin.replay(x.last)
+		if want, got := strings.Join(x.state(), "\n"), strings.Join(twin.state(), "\n"); want != got {
+			t.Fatalf("after %s the log\n%sreplays to another state\nwant:\n%s\ngot:\n%s", line, effectsString(x.last), want, got)
+		}
+	}
+	for _, line := range replaySamples {
+		if Lookup([]byte(strings.Fields(line)[0])) == nil {
+			t.Errorf("%s: unknown command", line)
+			continue
+		}
+		step(line)
+	}
+	payload := string(x.run("DUMP", "s").Str)
+	for _, c := range [][]string{{"RESTORE", "r", "0", payload}, {"RESTORE", "r", "100", payload, "REPLACE"}, {"RESTORE", "r", "1", payload, "REPLACE", "ABSTTL"}} {
+		if v := x.run(c...); v.Err() != nil {
+			t.Fatalf("%q: %v", c, v)
+		}
+		seen[strings.ToLower(string(x.last[0].Args[0]))] = true
+		twin.replay(x.last)
+	}
+	x.now += 1000
+	step("GET s6") // expired: logs a DEL
+	step("SELECT 2")
+	step("SET k v")
+	step("FLUSHDB")
+	step("SELECT 0")
+	step("FLUSHALL")
+
+	for _, verb := range LoggedVerbs() {
+		if !seen[verb] {
+			t.Errorf("%s can be logged but no sample logs it", verb)
+		}
+	}
+	logged := LoggedVerbs()
+	for verb := range seen {
+		if !slices.Contains(logged, verb) {
+			t.Errorf("%s was logged but LoggedVerbs does not list it", verb)
+		}
+	}
+}
+
+// TestExpiredIsWhatTheLogSays replays deadlines that are long past: nothing
+// may vanish but by a DEL in the log.
+func TestExpiredIsWhatTheLogSays(t *testing.T) {
+	x := newTester(t, 2)
+	x.ctx.Replaying, x.now = true, 0
+	for _, line := range []string{"SET a 1 PXAT 5", "SET b 1", "PEXPIREAT b 7", "INCR a", "RESTORE c 9 \"\\x00\\x01x\\x0a\\x00" + seal(t, "\x00\x01x") + "\" REPLACE ABSTTL"} {
+		if v := x.do(line); strings.HasPrefix(v, "(error)") {
+			t.Errorf("%s: %s", line, v)
+		}
+	}
+	for key, want := range map[string]string{"a": "5", "b": "7", "c": "9"} {
+		if got := x.do("PEXPIRETIME " + key); got != want {
+			t.Errorf("deadline of %s: %s, want %s", key, got, want)
+		}
+	}
+	if got := x.do("GET a"); got != `"2"` {
+		t.Errorf("GET a: %s", got)
+	}
+}

@@ -1,0 +1,67 @@
+package command
+
+import "time"
+
+// ReplyMode is the state CLIENT REPLY leaves a connection in.
+type ReplyMode int
+
+// The modes of CLIENT REPLY.
+const (
+	ReplyOn       ReplyMode = iota
+	ReplyOff                // no replies until CLIENT REPLY ON
+	ReplySkipNext           // set by CLIENT REPLY SKIP: the next command's reply is dropped
+)
+
+// ClientInfo is one client as CLIENT LIST and CLIENT INFO show it.
+type ClientInfo struct {
+	ID           int64
+	Addr, LAddr  string
+	FD           int
+	Name         string
+	Age, Idle    time.Duration
+	Flags        string // "N" for a normal client, see CLIENT LIST
+	DB           int
+	Multi        int // queued commands, -1 outside MULTI
+	QueryBuf     int
+	QueryBufFree int
+	ArgvMem      int
+	OutputBuf    int
+	TotMem       int
+	Events       string
+	Cmd          string
+	User         string
+	Proto        int
+	LibName      string
+	LibVer       string
+}
+
+// Session is one client as commands see it. The server's connections and the
+// engine's embedded sessions implement it. Its methods are called by the
+// goroutine that runs the client's commands, unless said otherwise.
+type Session interface {
+	ID() int64
+	Name() string
+	SetName(string)
+	DB() int
+	SelectDB(int)
+	Proto() int
+	SetProto(int)
+	// Authenticated tells whether the client may run commands other than AUTH, HELLO, QUIT and RESET.
+	Authenticated() bool
+	// Authenticate checks user and password; the error's text is the reply's, with its code.
+	Authenticate(user, pass string) error
+	SetReplyMode(ReplyMode)
+	SetNoEvict(bool)
+	SetLib(name, version string)
+	// Reset puts the session back into the state of a new connection (RESET).
+	Reset()
+	// CloseAfterReply ends the connection once the replies so far are out (QUIT).
+	CloseAfterReply()
+	// Info is the client's own line of CLIENT LIST.
+	Info() ClientInfo
+	// Clients lists every client of the server, this one included.
+	Clients() []ClientInfo
+	// KillClients closes the clients match accepts, this one after its reply
+	// when skipMe is false, and returns how many.
+	KillClients(match func(ClientInfo) bool, skipMe bool) int
+}

@@ -1,0 +1,325 @@
+package command
+
+import (
+	"bytes"
+
+	"github.com/spillwaydb/spillway/core/keyspace"
+	"github.com/spillwaydb/spillway/core/resp"
+)
+
+var setCommands = []*Command{
+	{
+		Name: "sadd", Arity: -3, Flags: Write | DenyOOM | Fast, First: 1, Last: 1, Step: 1, Handler: saddCommand,
+		ACLCats: "set", Group: setGroup, Since: "1.0.0", Complexity: "O(1) for each element added, so O(N) to add N elements when the command is called with multiple arguments.",
+		Summary: "Add one or more members to a set",
+	},
+	{
+		Name: "srem", Arity: -3, Flags: Write | Fast, First: 1, Last: 1, Step: 1, Handler: sremCommand,
+		ACLCats: "set", Group: setGroup, Since: "1.0.0", Complexity: "O(N) where N is the number of members to be removed.",
+		Summary: "Remove one or more members from a set",
+	},
+	{
+		Name: "sismember", Arity: 3, Flags: ReadOnly | Fast, First: 1, Last: 1, Step: 1, Handler: sismemberCommand,
+		ACLCats: "set", Group: setGroup, Since: "1.0.0", Complexity: o1,
+		Summary: "Determine if a given value is a member of a set",
+	},
+	{
+		Name: "smismember", Arity: -3, Flags: ReadOnly | Fast, First: 1, Last: 1, Step: 1, Handler: smismemberCommand,
+		ACLCats: "set", Group: setGroup, Since: "6.2.0", Complexity: "O(N) where N is the number of elements being checked for membership",
+		Summary: "Returns the membership associated with the given elements for a set",
+	},
+	{
+		Name: "smembers", Arity: 2, Flags: ReadOnly, First: 1, Last: 1, Step: 1, Handler: smembersCommand,
+		ACLCats: "set", Group: setGroup, Since: "1.0.0", Complexity: "O(N) where N is the set cardinality.",
+		Summary: "Get all the members in a set",
+	},
+	{
+		Name: "scard", Arity: 2, Flags: ReadOnly | Fast, First: 1, Last: 1, Step: 1, Handler: scardCommand,
+		ACLCats: "set", Group: setGroup, Since: "1.0.0", Complexity: o1,
+		Summary: "Get the number of members in a set",
+	},
+	{
+		Name: "spop", Arity: -2, Flags: Write | Fast | Rewritten, First: 1, Last: 1, Step: 1, Handler: spopCommand,
+		ACLCats: "set", Group: setGroup, Since: "1.0.0", Complexity: "Without the count argument O(1), otherwise O(N) where N is the value of the passed count.",
+		Summary: "Remove and return one or multiple random members from a set",
+	},
+	{
+		Name: "srandmember", Arity: -2, Flags: ReadOnly, First: 1, Last: 1, Step: 1, Handler: srandmemberCommand,
+		ACLCats: "set", Group: setGroup, Since: "1.0.0", Complexity: "Without the count argument O(1), otherwise O(N) where N is the absolute value of the passed count.",
+		Summary: "Get one or multiple random members from a set",
+	},
+	{
+		Name: "smove", Arity: 4, Flags: Write | Fast, First: 1, Last: 2, Step: 1, Handler: smoveCommand,
+		ACLCats: "set", Group: setGroup, Since: "1.0.0", Complexity: o1,
+		Summary: "Move a member from one set to another",
+	},
+	{
+		Name: "sinter", Arity: -2, Flags: ReadOnly, First: 1, Last: -1, Step: 1, Handler: sinterCommand,
+		ACLCats: "set", Group: setGroup, Since: "1.0.0", Complexity: "O(N*M) worst case where N is the cardinality of the smallest set and M is the number of sets.",
+		Summary: "Intersect multiple sets",
+	},
+	{
+		Name: "sunion", Arity: -2, Flags: ReadOnly, First: 1, Last: -1, Step: 1, Handler: sunionCommand,
+		ACLCats: "set", Group: setGroup, Since: "1.0.0", Complexity: "O(N) where N is the total number of elements in all given sets.",
+		Summary: "Add multiple sets",
+	},
+	{
+		Name: "sdiff", Arity: -2, Flags: ReadOnly, First: 1, Last: -1, Step: 1, Handler: sdiffCommand,
+		ACLCats: "set", Group: setGroup, Since: "1.0.0", Complexity: "O(N) where N is the total number of elements in all given sets.",
+		Summary: "Subtract multiple sets",
+	},
+	{
+		Name: "sinterstore", Arity: -3, Flags: Write | DenyOOM, First: 1, Last: -1, Step: 1, Handler: sinterstoreCommand,
+		ACLCats: "set", Group: setGroup, Since: "1.0.0", Complexity: "O(N*M) worst case where N is the cardinality of the smallest set and M is the number of sets.",
+		Summary: "Intersect multiple sets and store the resulting set in a key",
+	},
+	{
+		Name: "sunionstore", Arity: -3, Flags: Write | DenyOOM, First: 1, Last: -1, Step: 1, Handler: sunionstoreCommand,
+		ACLCats: "set", Group: setGroup, Since: "1.0.0", Complexity: "O(N) where N is the total number of elements in all given sets.",
+		Summary: "Add multiple sets and store the resulting set in a key",
+	},
+	{
+		Name: "sdiffstore", Arity: -3, Flags: Write | DenyOOM, First: 1, Last: -1, Step: 1, Handler: sdiffstoreCommand,
+		ACLCats: "set", Group: setGroup, Since: "1.0.0", Complexity: "O(N) where N is the total number of elements in all given sets.",
+		Summary: "Subtract multiple sets and store the resulting set in a key",
+	},
+	{
+		Name: "sintercard", Arity: -3, Flags: ReadOnly | MovableKeys, Keys: keysAt(1), Handler: sintercardCommand,
+		ACLCats: "set", Group: setGroup, Since: "7.0.0", Complexity: "O(N*M) worst case where N is the cardinality of the smallest set and M is the number of sets.",
+		Summary: "Intersect multiple sets and return the cardinality of the result",
+	},
+	{
+		Name: "sscan", Arity: -3, Flags: ReadOnly, First: 1, Last: 1, Step: 1, Handler: sscanCommand,
+		ACLCats: "set", Group: setGroup, Since: "2.8.0", Complexity: "O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to return back to 0. N is the number of elements inside the collection..",
+		Summary: "Incrementally iterate Set elements",
+	},
+}
+
+// setRead returns a set for reading. found is false when the key is missing,
+// ok when it holds another type, which it has replied.
+func (c *Ctx) setRead(key []byte) (s keyspace.SetRef, found, ok bool) {
+	if _, found, ok = c.typed(key, keyspace.Set); found && ok {
+		s = c.db(key).Set(key)
+	}
+	return s, found, ok
+}
+
+// setWrite is setRead for a set about to be changed, which exists as soon as
+// it has a member.
+func (c *Ctx) setWrite(key []byte) (s keyspace.SetRef, found, ok bool) {
+	if _, found, ok = c.typedWrite(key, keyspace.Set); ok {
+		s = c.db(key).Set(key)
+	}
+	return s, found, ok
+}
+
+func saddCommand(c *Ctx) {
+	s, _, ok := c.setWrite(c.Args[1])
+	if !ok {
+		return
+	}
+	n := 0
+	for _, m := range c.Args[2:] {
+		if s.Add(m) {
+			n++
+		}
+	}
+	if n > 0 {
+		c.ChangedN(c.Args[1], n)
+	}
+	c.Out.Int(int64(n))
+}
+
+func sremCommand(c *Ctx) {
+	s, found, ok := c.setWrite(c.Args[1])
+	if !ok {
+		return
+	}
+	n := 0
+	if found {
+		for _, m := range c.Args[2:] {
+			if s.Remove(m) {
+				n++
+			}
+		}
+	}
+	if n > 0 {
+		c.ChangedN(c.Args[1], n)
+	}
+	c.Out.Int(int64(n))
+}
+
+func sismemberCommand(c *Ctx) {
+	if s, found, ok := c.setRead(c.Args[1]); ok {
+		c.replyBool(found && s.Has(c.Args[2]))
+	}
+}
+
+func smismemberCommand(c *Ctx) {
+	s, found, ok := c.setRead(c.Args[1])
+	if !ok {
+		return
+	}
+	c.Out.Array(len(c.Args) - 2)
+	for _, m := range c.Args[2:] {
+		c.replyBool(found && s.Has(m))
+	}
+}
+
+func scardCommand(c *Ctx) {
+	s, found, ok := c.setRead(c.Args[1])
+	switch {
+	case !ok:
+	case found:
+		c.Out.Int(int64(s.Len()))
+	default:
+		c.Out.Int(0)
+	}
+}
+
+func smembersCommand(c *Ctx) {
+	s, found, ok := c.setRead(c.Args[1])
+	if !ok {
+		return
+	}
+	if !found {
+		c.Out.Set(0)
+		return
+	}
+	c.replyMembers(s)
+}
+
+// replyMembers replies with a whole set.
+func (c *Ctx) replyMembers(s keyspace.SetRef) {
+	c.Out.Set(s.Len())
+	s.Each(func(m []byte) bool {
+		c.Out.Bulk(m)
+		return true
+	})
+}
+
+func smoveCommand(c *Ctx) {
+	src, dst, m := c.Args[1], c.Args[2], c.Args[3]
+	if _, found := c.lookupWrite(src); !found {
+		c.Out.Int(0)
+		return
+	}
+	// Looking up a key may remove it: both come before either set is touched.
+	to, _, ok := c.setWrite(dst)
+	if !ok {
+		return
+	}
+	from, _, ok := c.setWrite(src)
+	switch {
+	case !ok:
+	case bytes.Equal(src, dst):
+		c.replyBool(from.Has(m))
+	case !from.Remove(m):
+		c.Out.Int(0)
+	default:
+		c.Changed(src)
+		if to.Add(m) {
+			c.Changed(dst)
+		}
+		c.Out.Int(1)
+	}
+}
+
+func spopCommand(c *Ctx) {
+	if len(c.Args) > 3 {
+		c.Out.Error(errSyntax)
+		return
+	}
+	count, ok := c.popCount()
+	if !ok {
+		return
+	}
+	key := c.Args[1]
+	s, found, ok := c.setWrite(key)
+	switch {
+	case !ok:
+	case !found && count < 0:
+		c.Out.Null()
+	case !found || count == 0:
+		c.Out.Set(0)
+	case count < 0:
+		m := s.At(c.Rand.IntN(s.Len()))
+		c.Out.Bulk(m)
+		c.LogAs(verbSRem, key, m)
+		c.scratch = append(c.scratch[:0], m...)
+		s.Remove(c.scratch)
+		c.Changed(key)
+	case count >= int64(s.Len()):
+		n := s.Len()
+		c.replyMembers(s)
+		c.LogAs(verbDel, key)
+		c.db(key).Delete(key)
+		c.ChangedN(key, n)
+	default:
+		var popped members
+		for _, i := range distinct(c.Rand, s.Len(), int(count)) {
+			popped.add(s.At(i))
+		}
+		c.Out.Set(popped.len())
+		for i := range popped.len() {
+			c.Out.Bulk(popped.at(i))
+			s.Remove(popped.at(i))
+		}
+		c.logMembers(verbSRem, key, &popped)
+		c.ChangedN(key, popped.len())
+	}
+}
+
+func srandmemberCommand(c *Ctx) {
+	if len(c.Args) > 3 {
+		c.Out.Error(errSyntax)
+		return
+	}
+	count, single := int64(1), len(c.Args) == 2
+	if !single {
+		var ok bool
+		if count, ok = c.anyCount(c.Args[2]); !ok {
+			return
+		}
+	}
+	s, found, ok := c.setRead(c.Args[1])
+	if !ok {
+		return
+	}
+	random := func() { c.Out.Bulk(s.At(c.Rand.IntN(s.Len()))) }
+	start := len(c.Out.Buf)
+	switch {
+	case !found && single:
+		c.Out.Null()
+	case single:
+		random()
+	case !found || count == 0:
+		c.Out.Array(0)
+	case count < 0:
+		c.Out.Array(int(-count))
+		c.repeat(start, -count, random)
+	case count >= int64(s.Len()):
+		c.Out.Array(s.Len())
+		s.Each(func(m []byte) bool {
+			c.Out.Bulk(m)
+			return true
+		})
+	default:
+		c.Out.Array(int(count))
+		for _, i := range distinct(c.Rand, s.Len(), int(count)) {
+			c.Out.Bulk(s.At(i))
+		}
+	}
+}
+
+func sscanCommand(c *Ctx) {
+	c.scanElements(keyspace.Set, func(cursor uint64, count int, match func([]byte) bool, w *resp.Writer) (next uint64, n int) {
+		next = c.db(c.Args[1]).Set(c.Args[1]).Scan(cursor, count, func(m []byte) {
+			if match(m) {
+				w.Bulk(m)
+				n++
+			}
+		})
+		return next, n
+	})
+}

@@ -1,0 +1,489 @@
+package command
+
+import (
+	"math"
+
+	"github.com/spillwaydb/spillway/core/keyspace"
+)
+
+// maxString is the longest string a key may hold, Redis's proto-max-bulk-len.
+const maxString = 512 << 20
+
+const (
+	stringGroup = "string"
+	o1          = "O(1)"
+)
+
+var stringCommands = []*Command{
+	{
+		Name: "get", Arity: 2, Flags: ReadOnly | Fast, First: 1, Last: 1, Step: 1, Handler: getCommand,
+		ACLCats: "string", Group: stringGroup, Since: "1.0.0", Complexity: o1, Summary: "Get the value of a key",
+	},
+	{
+		Name: "set", Arity: -3, Flags: Write | DenyOOM, First: 1, Last: 1, Step: 1, Handler: setCommand,
+		ACLCats: "string", Group: stringGroup, Since: "1.0.0", Complexity: o1, Summary: "Set the string value of a key",
+	},
+	{
+		Name: "setnx", Arity: 3, Flags: Write | DenyOOM | Fast, First: 1, Last: 1, Step: 1, Handler: setnxCommand,
+		ACLCats: "string", Group: stringGroup, Since: "1.0.0", Complexity: o1,
+		Summary: "Set the value of a key, only if the key does not exist",
+	},
+	{
+		Name: "setex", Arity: 4, Flags: Write | DenyOOM | Rewritten, First: 1, Last: 1, Step: 1, Handler: setexCommand,
+		ACLCats: "string", Group: stringGroup, Since: "2.0.0", Complexity: o1,
+		Summary: "Set the value and expiration of a key",
+	},
+	{
+		Name: "psetex", Arity: 4, Flags: Write | DenyOOM | Rewritten, First: 1, Last: 1, Step: 1, Handler: setexCommand,
+		ACLCats: "string", Group: stringGroup, Since: "2.6.0", Complexity: o1,
+		Summary: "Set the value and expiration in milliseconds of a key",
+	},
+	{
+		Name: "getset", Arity: 3, Flags: Write | DenyOOM | Fast | Rewritten, First: 1, Last: 1, Step: 1, Handler: getsetCommand,
+		ACLCats: "string", Group: stringGroup, Since: "1.0.0", Complexity: o1,
+		Summary: "Set the string value of a key and return its old value",
+	},
+	{
+		Name: "getex", Arity: -2, Flags: Write | Fast | Rewritten, First: 1, Last: 1, Step: 1, Handler: getexCommand,
+		ACLCats: "string", Group: stringGroup, Since: "6.2.0", Complexity: o1,
+		Summary: "Get the value of a key and optionally set its expiration",
+	},
+	{
+		Name: "getdel", Arity: 2, Flags: Write | Fast | Rewritten, First: 1, Last: 1, Step: 1, Handler: getdelCommand,
+		ACLCats: "string", Group: stringGroup, Since: "6.2.0", Complexity: o1,
+		Summary: "Get the value of a key and delete the key",
+	},
+	{
+		Name: "mget", Arity: -2, Flags: ReadOnly | Fast, First: 1, Last: -1, Step: 1, Handler: mgetCommand,
+		ACLCats: "string", Group: stringGroup, Since: "1.0.0", Complexity: "O(N) where N is the number of keys to retrieve.",
+		Summary: "Get the values of all the given keys",
+	},
+	{
+		Name: "mset", Arity: -3, Flags: Write | DenyOOM, First: 1, Last: -1, Step: 2, Handler: msetCommand,
+		ACLCats: "string", Group: stringGroup, Since: "1.0.1", Complexity: "O(N) where N is the number of keys to set.",
+		Summary: "Set multiple keys to multiple values",
+	},
+	{
+		Name: "msetnx", Arity: -3, Flags: Write | DenyOOM, First: 1, Last: -1, Step: 2, Handler: msetnxCommand,
+		ACLCats: "string", Group: stringGroup, Since: "1.0.1", Complexity: "O(N) where N is the number of keys to set.",
+		Summary: "Set multiple keys to multiple values, only if none of the keys exist",
+	},
+	{
+		Name: "incr", Arity: 2, Flags: Write | DenyOOM | Fast, First: 1, Last: 1, Step: 1, Handler: incrCommand,
+		ACLCats: "string", Group: stringGroup, Since: "1.0.0", Complexity: o1,
+		Summary: "Increment the integer value of a key by one",
+	},
+	{
+		Name: "decr", Arity: 2, Flags: Write | DenyOOM | Fast, First: 1, Last: 1, Step: 1, Handler: decrCommand,
+		ACLCats: "string", Group: stringGroup, Since: "1.0.0", Complexity: o1,
+		Summary: "Decrement the integer value of a key by one",
+	},
+	{
+		Name: "incrby", Arity: 3, Flags: Write | DenyOOM | Fast, First: 1, Last: 1, Step: 1, Handler: incrbyCommand,
+		ACLCats: "string", Group: stringGroup, Since: "1.0.0", Complexity: o1,
+		Summary: "Increment the integer value of a key by the given amount",
+	},
+	{
+		Name: "decrby", Arity: 3, Flags: Write | DenyOOM | Fast, First: 1, Last: 1, Step: 1, Handler: decrbyCommand,
+		ACLCats: "string", Group: stringGroup, Since: "1.0.0", Complexity: o1,
+		Summary: "Decrement the integer value of a key by the given number",
+	},
+	{
+		Name: "incrbyfloat", Arity: 3, Flags: Write | DenyOOM | Fast | Rewritten, First: 1, Last: 1, Step: 1, Handler: incrbyfloatCommand,
+		ACLCats: "string", Group: stringGroup, Since: "2.6.0", Complexity: o1,
+		Summary: "Increment the float value of a key by the given amount",
+	},
+	{
+		Name: "append", Arity: 3, Flags: Write | DenyOOM | Fast, First: 1, Last: 1, Step: 1, Handler: appendCommand,
+		ACLCats: "string", Group: stringGroup, Since: "2.0.0", Complexity: "O(1) amortized for small values, else O(N) where N is the length of the value.",
+		Summary: "Append a value to a key",
+	},
+	{
+		Name: "strlen", Arity: 2, Flags: ReadOnly | Fast, First: 1, Last: 1, Step: 1, Handler: strlenCommand,
+		ACLCats: "string", Group: stringGroup, Since: "2.2.0", Complexity: o1,
+		Summary: "Get the length of the value stored in a key",
+	},
+	{
+		Name: "getrange", Arity: 4, Flags: ReadOnly, First: 1, Last: 1, Step: 1, Handler: getrangeCommand,
+		ACLCats: "string", Group: stringGroup, Since: "2.4.0", Complexity: "O(N) where N is the length of the returned string.",
+		Summary: "Get a substring of the string stored at a key",
+	},
+	{
+		Name: "substr", Arity: 4, Flags: ReadOnly, First: 1, Last: 1, Step: 1, Handler: getrangeCommand,
+		ACLCats: "string", Group: stringGroup, Since: "1.0.0", Complexity: "O(N) where N is the length of the returned string.",
+		Summary: "Get a substring of the string stored at a key",
+	},
+	{
+		Name: "setrange", Arity: 4, Flags: Write | DenyOOM, First: 1, Last: 1, Step: 1, Handler: setrangeCommand,
+		ACLCats: "string", Group: stringGroup, Since: "2.2.0", Complexity: "O(N) where N is the length of the value.",
+		Summary: "Overwrite part of a string at key starting at the specified offset",
+	},
+	{
+		Name: "lcs", Arity: -3, Flags: ReadOnly, First: 1, Last: 2, Step: 1, Handler: lcsCommand,
+		ACLCats: "string", Group: stringGroup, Since: "7.0.0", Complexity: "O(N*M) where N and M are the lengths of s1 and s2, respectively",
+		Summary: "Find longest common substring",
+	},
+}
+
+// replyString replies with a string key's value or null. ok is false when the
+// key holds another type, which it has replied.
+func (c *Ctx) replyString(key []byte) (found, ok bool) {
+	e, found, ok := c.typed(key, keyspace.String)
+	switch {
+	case !ok:
+	case !found:
+		c.Out.Null()
+	default:
+		c.Out.Bulk(e.Bytes())
+	}
+	return found, ok
+}
+
+func getCommand(c *Ctx) { c.replyString(c.Args[1]) }
+
+// setOptions are the options of SET and GETEX.
+type setOptions struct {
+	nx, xx, get, keepTTL, persist bool
+	expire                        []byte // the argument of EX, PX, EXAT or PXAT
+	seconds, relative             bool   // what kind it is
+}
+
+// parseSetOptions reads the options of SET, or of GETEX.
+func parseSetOptions(args [][]byte, getex bool) (o setOptions, ok bool) {
+	for i := 0; i < len(args); i++ {
+		a := args[i]
+		seconds, relative := false, false
+		switch {
+		case !getex && is(a, "nx") && !o.xx:
+			o.nx = true
+			continue
+		case !getex && is(a, "xx") && !o.nx:
+			o.xx = true
+			continue
+		case !getex && is(a, "get"):
+			o.get = true
+			continue
+		case !getex && is(a, "keepttl") && o.expire == nil:
+			o.keepTTL = true
+			continue
+		case getex && is(a, "persist") && o.expire == nil:
+			o.persist = true
+			continue
+		case is(a, "ex"):
+			seconds, relative = true, true
+		case is(a, "px"):
+			relative = true
+		case is(a, "exat"):
+			seconds = true
+		case is(a, "pxat"):
+		default:
+			return o, false
+		}
+		again := o.expire != nil && (o.seconds != seconds || o.relative != relative)
+		if again || o.keepTTL || o.persist || i+1 == len(args) {
+			return o, false
+		}
+		i++
+		o.expire, o.seconds, o.relative = args[i], seconds, relative
+	}
+	return o, true
+}
+
+// deadline turns the argument of an expiry option of SET or GETEX into Unix
+// milliseconds, or replies with what is wrong with it.
+func (c *Ctx) deadline(arg []byte, seconds, relative bool, command string) (int64, bool) {
+	ms, ok := c.intArg(arg)
+	if !ok {
+		return 0, false
+	}
+	if ms <= 0 || seconds && ms > math.MaxInt64/1000 {
+		c.Out.Error("ERR invalid expire time in '" + command + "' command")
+		return 0, false
+	}
+	if seconds {
+		ms *= 1000
+	}
+	if relative {
+		if ms > math.MaxInt64-c.Now {
+			c.Out.Error("ERR invalid expire time in '" + command + "' command")
+			return 0, false
+		}
+		ms += c.Now
+	}
+	return ms, true
+}
+
+func setCommand(c *Ctx) {
+	key, val := c.Args[1], c.Args[2]
+	if len(c.Args) == 3 {
+		c.setString(key, val, 0)
+		c.Out.OK()
+		return
+	}
+	o, ok := parseSetOptions(c.Args[3:], false)
+	if !ok {
+		c.Out.Error(errSyntax)
+		return
+	}
+	var deadline int64
+	if o.expire != nil {
+		if deadline, ok = c.deadline(o.expire, o.seconds, o.relative, "set"); !ok {
+			return
+		}
+	}
+	if o.get {
+		if _, ok := c.replyString(key); !ok {
+			return
+		}
+	}
+	if o.nx || o.xx || o.keepTTL {
+		e, found := c.lookupWrite(key)
+		if o.nx && found || o.xx && !found {
+			if !o.get {
+				c.Out.Null()
+			}
+			return
+		}
+		if o.keepTTL && found {
+			deadline = e.Deadline()
+		}
+	}
+	c.setString(key, val, deadline)
+	switch {
+	case o.keepTTL:
+		c.LogAs(verbSet, key, val, wordKeepTTL)
+	default:
+		c.logSet(key, val, deadline)
+	}
+	if !o.get {
+		c.Out.OK()
+	}
+}
+
+// setString makes key a string, whatever it was.
+func (c *Ctx) setString(key, val []byte, deadline int64) {
+	c.db(key).SetString(key, val, deadline)
+	c.Changed(key)
+}
+
+// logSet logs a SET with an absolute deadline, 0 for none.
+func (c *Ctx) logSet(key, val []byte, deadline int64) {
+	if deadline == 0 {
+		c.LogAs(verbSet, key, val)
+		return
+	}
+	var tmp [20]byte
+	c.LogAs(verbSet, key, val, wordPXAT, appendInt(tmp[:0], deadline))
+}
+
+func setnxCommand(c *Ctx) {
+	if _, found := c.lookupWrite(c.Args[1]); found {
+		c.Out.Int(0)
+		return
+	}
+	c.setString(c.Args[1], c.Args[2], 0)
+	c.Out.Int(1)
+}
+
+// setexCommand is SETEX and PSETEX.
+func setexCommand(c *Ctx) {
+	name, seconds := "psetex", false
+	if is(c.Args[0], "setex") {
+		name, seconds = "setex", true
+	}
+	deadline, ok := c.deadline(c.Args[2], seconds, true, name)
+	if !ok {
+		return
+	}
+	c.setString(c.Args[1], c.Args[3], deadline)
+	c.logSet(c.Args[1], c.Args[3], deadline)
+	c.Out.OK()
+}
+
+func getsetCommand(c *Ctx) {
+	if _, ok := c.replyString(c.Args[1]); !ok {
+		return
+	}
+	c.setString(c.Args[1], c.Args[2], 0)
+	c.logSet(c.Args[1], c.Args[2], 0)
+}
+
+func getexCommand(c *Ctx) {
+	key := c.Args[1]
+	o, ok := parseSetOptions(c.Args[2:], true)
+	if !ok {
+		c.Out.Error(errSyntax)
+		return
+	}
+	e, found, ok := c.typed(key, keyspace.String)
+	if !ok {
+		return
+	}
+	if !found {
+		c.Out.Null()
+		return
+	}
+	var deadline int64
+	if o.expire != nil {
+		if deadline, ok = c.deadline(o.expire, o.seconds, o.relative, "getex"); !ok {
+			return
+		}
+	}
+	c.Out.Bulk(e.Bytes())
+	switch {
+	case o.expire != nil:
+		c.setDeadline(key, deadline)
+	case o.persist && e.Deadline() != 0:
+		c.persist(key)
+	}
+}
+
+func getdelCommand(c *Ctx) {
+	found, ok := c.replyString(c.Args[1])
+	if !ok || !found {
+		return
+	}
+	c.remove(c.Args[1])
+	c.LogAs(verbDel, c.Args[1])
+}
+
+func mgetCommand(c *Ctx) {
+	c.Out.Array(len(c.Args) - 1)
+	for _, key := range c.Args[1:] {
+		if e, found := c.lookup(key); found && e.Type() == keyspace.String {
+			c.Out.Bulk(e.Bytes())
+		} else {
+			c.Out.Null()
+		}
+	}
+}
+
+func msetCommand(c *Ctx) {
+	if len(c.Args)%2 == 0 {
+		c.Out.Error("ERR wrong number of arguments for 'mset' command")
+		return
+	}
+	c.setAll()
+	c.Out.OK()
+}
+
+func msetnxCommand(c *Ctx) {
+	if len(c.Args)%2 == 0 {
+		c.Out.Error("ERR wrong number of arguments for 'msetnx' command")
+		return
+	}
+	for i := 1; i < len(c.Args); i += 2 {
+		if _, found := c.lookupWrite(c.Args[i]); found {
+			c.Out.Int(0)
+			return
+		}
+	}
+	c.setAll()
+	c.Out.Int(1)
+}
+
+func (c *Ctx) setAll() {
+	for i := 1; i < len(c.Args); i += 2 {
+		c.setString(c.Args[i], c.Args[i+1], 0)
+	}
+}
+
+func strlenCommand(c *Ctx) {
+	e, found, ok := c.typed(c.Args[1], keyspace.String)
+	switch {
+	case !ok:
+	case !found:
+		c.Out.Int(0)
+	default:
+		c.Out.Int(int64(len(e.Bytes())))
+	}
+}
+
+func getrangeCommand(c *Ctx) {
+	start, ok1 := c.intArg(c.Args[2])
+	if !ok1 {
+		return
+	}
+	end, ok2 := c.intArg(c.Args[3])
+	if !ok2 {
+		return
+	}
+	e, found, ok := c.typed(c.Args[1], keyspace.String)
+	if !ok {
+		return
+	}
+	if !found {
+		c.Out.BulkString("")
+		return
+	}
+	b := e.Bytes()
+	n := int64(len(b))
+	if start < 0 && end < 0 && start > end {
+		c.Out.BulkString("")
+		return
+	}
+	if start < 0 {
+		start = max(n+start, 0)
+	}
+	if end < 0 {
+		end = max(n+end, 0)
+	}
+	end = min(end, n-1)
+	if start > end || n == 0 {
+		c.Out.BulkString("")
+		return
+	}
+	c.Out.Bulk(b[start : end+1])
+}
+
+func setrangeCommand(c *Ctx) {
+	key, val := c.Args[1], c.Args[3]
+	offset, ok := c.intArg(c.Args[2])
+	if !ok {
+		return
+	}
+	if offset < 0 {
+		c.Out.Error("ERR offset is out of range")
+		return
+	}
+	e, found, ok := c.typedWrite(key, keyspace.String)
+	if !ok {
+		return
+	}
+	if len(val) == 0 {
+		n := 0
+		if found {
+			n = len(e.Bytes())
+		}
+		c.Out.Int(int64(n))
+		return
+	}
+	if offset > maxString || offset+int64(len(val)) > maxString {
+		c.Out.Error(errTooLong)
+		return
+	}
+	n := c.db(key).SetRange(key, int(offset), val)
+	c.Changed(key)
+	c.Out.Int(int64(n))
+}
+
+func appendCommand(c *Ctx) {
+	key, suffix := c.Args[1], c.Args[2]
+	e, found, ok := c.typedWrite(key, keyspace.String)
+	if !ok {
+		return
+	}
+	if !found {
+		c.setString(key, suffix, 0)
+		c.Out.Int(int64(len(suffix)))
+		return
+	}
+	n := len(e.Bytes()) + len(suffix)
+	if n > maxString {
+		c.Out.Error(errTooLong)
+		return
+	}
+	c.db(key).Append(key, suffix)
+	c.Changed(key)
+	c.Out.Int(int64(n))
+}

@@ -1,0 +1,150 @@
+package command
+
+import (
+	"slices"
+	"sync/atomic"
+
+	"github.com/spillwaydb/spillway/core/keyspace"
+)
+
+// Watches knows who watches which key. What it keeps for a shard is guarded
+// by that shard's lock: every method's caller holds the lock of the shard it
+// names, except where it says otherwise.
+type Watches struct {
+	active atomic.Int64 // watched keys in all, so that writers seldom look further
+	shards []watchedShard
+}
+
+type watchedShard struct {
+	keys map[watchedKey][]*watch
+	_    [56]byte
+}
+
+type watchedKey struct {
+	db  int
+	key string
+}
+
+// watch is one key watched by one client.
+type watch struct {
+	watchedKey
+	owner *Watcher
+	shard int
+	// expired is set when the key was past its deadline already: then its
+	// removal is no change.
+	expired bool
+}
+
+// Watcher is what one client watches. It belongs to the client's goroutine.
+type Watcher struct {
+	dirty   atomic.Bool // set by whoever changes a watched key
+	watches []*watch
+	shards  []int // ascending
+}
+
+// NewWatches returns an empty registry for so many shards.
+func NewWatches(shards int) *Watches { return &Watches{shards: make([]watchedShard, shards)} }
+
+// Watch makes w watch a key of database db, which is d in the given shard. The
+// deadline of the key is judged at now (Unix milliseconds).
+func (ws *Watches) Watch(w *Watcher, shard, db int, key []byte, d *keyspace.DB, now int64) {
+	s := &ws.shards[shard]
+	for _, other := range s.keys[watchedKey{db, string(key)}] {
+		if other.owner == w {
+			return
+		}
+	}
+	_, status := d.Get(key, now)
+	e := &watch{watchedKey: watchedKey{db, string(key)}, owner: w, shard: shard, expired: status == keyspace.Expired}
+	if s.keys == nil {
+		s.keys = make(map[watchedKey][]*watch)
+	}
+	s.keys[e.watchedKey] = append(s.keys[e.watchedKey], e)
+	ws.active.Add(1)
+	w.watches = append(w.watches, e)
+	if i, found := slices.BinarySearch(w.shards, shard); !found {
+		w.shards = slices.Insert(w.shards, i, shard)
+	}
+}
+
+// Unwatch makes w forget the keys it watches in a shard.
+func (ws *Watches) Unwatch(w *Watcher, shard int) {
+	s := &ws.shards[shard]
+	w.watches = slices.DeleteFunc(w.watches, func(e *watch) bool {
+		if e.shard != shard {
+			return false
+		}
+		rest := slices.DeleteFunc(s.keys[e.watchedKey], func(o *watch) bool { return o == e })
+		if len(rest) == 0 {
+			delete(s.keys, e.watchedKey)
+		} else {
+			s.keys[e.watchedKey] = rest
+		}
+		ws.active.Add(-1)
+		return true
+	})
+}
+
+// Touch tells that a key was changed.
+func (ws *Watches) Touch(shard, db int, key []byte) {
+	if ws == nil || ws.active.Load() == 0 {
+		return
+	}
+	for _, e := range ws.shards[shard].keys[watchedKey{db, string(key)}] {
+		e.owner.dirty.Store(true)
+	}
+}
+
+// Expired tells that a key past its deadline was removed: no change to those
+// who have watched it since after the deadline.
+func (ws *Watches) Expired(shard, db int, key []byte) {
+	if ws == nil || ws.active.Load() == 0 {
+		return
+	}
+	for _, e := range ws.shards[shard].keys[watchedKey{db, string(key)}] {
+		if e.expired {
+			e.expired = false
+		} else {
+			e.owner.dirty.Store(true)
+		}
+	}
+}
+
+// touchDB tells that every key of a database for which changed is true was
+// changed. The locks of all shards are held.
+func (ws *Watches) touchDB(db int, changed func(shard int, key []byte) bool) {
+	if ws == nil || ws.active.Load() == 0 {
+		return
+	}
+	for i := range ws.shards {
+		for k, list := range ws.shards[i].keys {
+			if k.db != db || !changed(i, []byte(k.key)) {
+				continue
+			}
+			for _, e := range list {
+				e.owner.dirty.Store(true)
+			}
+		}
+	}
+}
+
+// Shards lists, ascending, the shards that w has watched keys in.
+func (w *Watcher) Shards() []int { return w.shards }
+
+// Touched tells whether a watched key was changed or has expired since, so
+// that EXEC must not run. The locks of w.Shards() are held; db finds the
+// database of a watched key.
+func (w *Watcher) Touched(now int64, db func(shard, n int) *keyspace.DB) bool {
+	if w.dirty.Load() {
+		return true
+	}
+	for _, e := range w.watches {
+		if e.expired {
+			continue
+		}
+		if _, status := db(e.shard, e.db).Get([]byte(e.key), now); status == keyspace.Expired {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,106 @@
+package command
+
+import "github.com/spillwaydb/spillway/core/keyspace"
+
+// takeRanks removes the members of ranks lo to hi, hi not included, and
+// returns them, the last one first when reverse.
+func takeRanks(z keyspace.ZSetRef, lo, hi int, reverse bool) *members {
+	out := new(members)
+	z.EachRank(lo, hi-1, reverse, func(m []byte, score float64) bool {
+		out.addScored(m, score)
+		return true
+	})
+	for i := range out.len() {
+		z.Remove(out.at(i))
+	}
+	return out
+}
+
+// popScored takes at most count members off one end of a sorted set that is
+// not empty.
+func (c *Ctx) popScored(z keyspace.ZSetRef, key []byte, fromMax bool, count int64) *members {
+	n := z.Len()
+	k := int(min(count, int64(n)))
+	lo, hi := 0, k
+	if fromMax {
+		lo, hi = n-k, n
+	}
+	popped := takeRanks(z, lo, hi, fromMax)
+	c.ChangedN(key, k)
+	return popped
+}
+
+func zpopminCommand(c *Ctx) { c.zpop(false) }
+func zpopmaxCommand(c *Ctx) { c.zpop(true) }
+
+func (c *Ctx) zpop(fromMax bool) {
+	if len(c.Args) > 3 {
+		c.Out.Error(errSyntax)
+		return
+	}
+	count, ok := c.popCount()
+	if !ok {
+		return
+	}
+	z, found, ok := c.zsetWrite(c.Args[1])
+	if !ok {
+		return
+	}
+	if !found || count == 0 {
+		c.Out.Array(0)
+		return
+	}
+	popped := c.popScored(z, c.Args[1], fromMax, max(count, 1))
+	if count < 0 {
+		c.Out.Array(2) // one member without a count is not a pair of its own
+		c.Out.Bulk(popped.at(0))
+		c.Out.Double(popped.scores[0])
+		return
+	}
+	c.openPairs(int64(popped.len()), true)
+	for i := range popped.len() {
+		c.replyPair(popped.at(i), popped.scores[i], true)
+	}
+}
+
+func zmpopCommand(c *Ctx) {
+	keys, rest, ok := c.countedKeys()
+	if !ok {
+		return
+	}
+	verb, fromMax := verbZPopMin, false
+	switch {
+	case is(rest[0], "min"):
+	case is(rest[0], "max"):
+		verb, fromMax = verbZPopMax, true
+	default:
+		c.Out.Error(errSyntax)
+		return
+	}
+	count, ok := c.countOption(rest[1:])
+	if !ok {
+		return
+	}
+	for _, key := range keys {
+		z, found, ok := c.zsetWrite(key)
+		if !ok {
+			return
+		}
+		if !found {
+			continue
+		}
+		popped := c.popScored(z, key, fromMax, count)
+		c.Out.Array(2)
+		c.Out.Bulk(key)
+		c.Out.Array(popped.len())
+		for i := range popped.len() {
+			c.Out.Array(2)
+			c.Out.Bulk(popped.at(i))
+			c.Out.Double(popped.scores[i])
+		}
+		var tmp [20]byte
+		c.LogAs(verb, key, appendInt(tmp[:0], int64(popped.len())))
+		return
+	}
+	c.Out.NullArray()
+}

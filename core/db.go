@@ -1,0 +1,314 @@
+package core
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/spillwaydb/spillway/core/command"
+	"github.com/spillwaydb/spillway/core/keyspace"
+	"github.com/spillwaydb/spillway/core/manifest"
+	"github.com/spillwaydb/spillway/core/vfs"
+	"github.com/spillwaydb/spillway/core/wal"
+)
+
+// DB is an open engine. All its methods are safe for concurrent use.
+type DB struct {
+	opts   Options
+	fs     vfs.FS
+	clock  Clock
+	logger hclog.Logger
+	lock   io.Closer // on the data directory
+
+	ks      *keyspace.Keyspace
+	log     atomic.Pointer[wal.Log] // nil: no log is kept
+	lastSeq uint64                  // of the last block replayed
+	ckpt    *checkpointer
+
+	// gate is held for reading by everything that touches the keyspace, and
+	// for writing by what replaces it whole (DEBUG RELOAD).
+	gate sync.RWMutex
+
+	watches *command.Watches
+	stats   *command.Stats
+	config  *command.Config
+	info    *command.InfoRegistry
+	slowlog *command.SlowLog
+	latency *command.LatencyMonitor
+
+	settings     atomic.Pointer[settings]
+	setMu        sync.Mutex // serialises changes of settings
+	activeExpire atomic.Bool
+	dirty        atomic.Int64 // changes since Open
+	dirtySaved   atomic.Int64 // of these, covered by the last committed checkpoint
+	failed       atomic.Pointer[failure]
+	saveFailed   atomic.Bool // the last snapshot failed
+	runID        string
+	started      time.Time
+	recovered    Recovery
+
+	tickMu       sync.Mutex // the fields below belong to the tick
+	skipped      string
+	healTried    time.Time
+	targetsTried time.Time
+	retrying     atomic.Bool
+
+	closing  chan struct{}
+	loopDone chan struct{}
+	closeOne sync.Once
+	closeErr error
+	nextID   atomic.Int64 // of embedded sessions
+}
+
+var _ command.Engine = (*DB)(nil)
+
+// failure is why writes are refused since the log failed.
+type failure struct {
+	err  error
+	at   time.Time
+	text string // the reply, without its code
+}
+
+// Open locks the data directory, recovers what it holds and starts the engine.
+// It returns only when every key is back; it fails, and changes nothing on
+// disk, when anything but the log's torn tail is damaged. The caller must
+// Close the DB.
+func Open(opts Options) (*DB, error) {
+	opts = opts.withDefaults()
+	if opts.FS == nil {
+		return nil, errors.New("core.Open: Options.FS is nil: give it a data directory")
+	}
+	if err := vfs.RequireData(opts.FS); err != nil {
+		return nil, fmt.Errorf("opening the data directory: %w", err)
+	}
+	db := &DB{
+		opts: opts, fs: opts.FS, clock: opts.Clock, logger: opts.Logger,
+		ks:      keyspace.New(keyspace.Config{Shards: opts.Shards, Databases: opts.Databases}),
+		watches: command.NewWatches(opts.Shards),
+		stats:   new(command.Stats),
+		config:  command.NewConfig(), info: new(command.InfoRegistry),
+		slowlog: command.NewSlowLog(), latency: command.NewLatencyMonitor(),
+		closing: make(chan struct{}), loopDone: make(chan struct{}),
+	}
+	db.started = db.clock.Now()
+	db.runID = fmt.Sprintf("%016x%016x%08x", rand.Uint64(), rand.Uint64(), rand.Uint32()) //nolint:gosec // an identifier
+	db.targetsTried = db.started
+	db.activeExpire.Store(true)
+	if err := db.initSettings(); err != nil {
+		db.ks.Close()
+		return nil, err
+	}
+	if err := db.open(); err != nil {
+		if db.ckpt != nil {
+			db.ckpt.close()
+		}
+		if db.lock != nil {
+			_ = db.lock.Close()
+		}
+		db.ks.Close()
+		return nil, err
+	}
+	db.registerConfig()
+	db.registerInfo()
+	if opts.ManualTick {
+		close(db.loopDone)
+	} else {
+		go db.loop()
+	}
+	return db, nil
+}
+
+// open does the part of Open that touches the disk.
+func (db *DB) open() error {
+	if l, ok := db.fs.(vfs.Locker); ok {
+		lock, err := l.Lock(lockFile)
+		if err != nil {
+			return fmt.Errorf("locking the data directory: %w", err)
+		}
+		db.lock = lock
+	}
+	db.ckpt = newCheckpointer(db)
+	m, err := db.recover()
+	if err != nil {
+		return err
+	}
+	return db.startLogAfter(m)
+}
+
+const lockFile = "LOCK"
+
+// startLogAfter opens the log behind the recovered state, creating its first
+// segment when there is none.
+func (db *DB) startLogAfter(m *manifest.Manifest) error {
+	c := db.ckpt
+	c.manifest = m
+	if !db.opts.AppendOnly {
+		return nil
+	}
+	if len(m.Segments) == 0 {
+		next := m.Clone()
+		seg := manifest.Segment{ID: m.NextSegment, Path: manifest.SegmentPath(m.NextSegment)}
+		if err := wal.Create(db.fs, seg.Path, db.clock.Now()); err != nil {
+			return fmt.Errorf("creating the log: %w", err)
+		}
+		next.NextSegment++
+		next.Segments = []manifest.Segment{seg}
+		if err := c.commitManifest(next); err != nil {
+			return fmt.Errorf("creating the log: %w", err)
+		}
+		m = next
+	}
+	l, err := db.openLog(m.Segments[len(m.Segments)-1].Path, db.lastSeq)
+	if err != nil {
+		return err
+	}
+	db.log.Store(l)
+	return nil
+}
+
+func (db *DB) openLog(path string, seq uint64) (*wal.Log, error) {
+	l, err := wal.Open(wal.Options{
+		FS: db.fs, Shards: db.ks.NumShards(), Policy: db.settings.Load().fsync,
+		Clock: db.clock, Logger: db.logger.Named("wal"),
+	}, path, seq)
+	if err != nil {
+		return nil, fmt.Errorf("opening the log: %w", err)
+	}
+	return l, nil
+}
+
+// stopLog takes the log out of service without touching the manifest.
+func (db *DB) stopLog() {
+	db.lockAll()
+	l := db.log.Swap(nil)
+	db.unlockAll()
+	if l != nil {
+		if err := l.Close(); err != nil {
+			db.logger.Warn("closing the log", "error", err)
+		}
+	}
+}
+
+// Close stops the engine: the job in flight is cancelled and rolled back, the
+// log is flushed and synced, the data directory unlocked. It takes no
+// checkpoint; see [DB.Shutdown]. Calling it again returns the same error.
+func (db *DB) Close() error {
+	db.closeOne.Do(func() {
+		close(db.closing)
+		<-db.loopDone
+		db.ckpt.close()
+		var errs []error
+		if l := db.log.Load(); l != nil {
+			if err := l.Close(); err != nil {
+				errs = append(errs, fmt.Errorf("closing the log: %w", err))
+			}
+		}
+		db.gate.Lock() // sessions that are still at it finish first
+		db.ks.Close()
+		if db.lock != nil {
+			if err := db.lock.Close(); err != nil {
+				errs = append(errs, fmt.Errorf("unlocking the data directory: %w", err))
+			}
+		}
+		db.closeErr = errors.Join(errs...)
+	})
+	return db.closeErr
+}
+
+// lockAll locks every shard, in ascending order as everybody does.
+func (db *DB) lockAll() {
+	for i := range db.ks.NumShards() {
+		db.ks.Shard(i).Lock()
+	}
+}
+
+func (db *DB) unlockAll() {
+	for i := db.ks.NumShards() - 1; i >= 0; i-- {
+		db.ks.Shard(i).Unlock()
+	}
+}
+
+// fail begins the refusal of writes because the log failed. It is logged once.
+func (db *DB) fail(err error) {
+	f := &failure{err: err, at: db.clock.Now(), text: "Errors writing to the AOF file: " + err.Error()}
+	if db.failed.CompareAndSwap(nil, f) {
+		db.logger.Error("the log failed: writes are refused until a fresh checkpoint is committed", "error", err)
+	}
+}
+
+// healed ends the refusal of writes: a checkpoint taken after the failure is
+// committed and the log goes on in a fresh segment.
+func (db *DB) healed() {
+	if f := db.failed.Swap(nil); f != nil {
+		db.logger.Info("persistence is re-established: writes are accepted again", "refused_for", db.clock.Now().Sub(f.at).Round(time.Millisecond))
+	}
+}
+
+func (db *DB) changesSaved(upTo int64) { db.dirtySaved.Store(upTo) }
+
+// Clock is the engine's source of time.
+func (db *DB) Clock() Clock { return db.clock }
+
+// Keyspace is the engine's data, for the server's own commands and for tests.
+func (db *DB) Keyspace() *keyspace.Keyspace { return db.ks }
+
+// Stats are the engine's counters.
+func (db *DB) Stats() *command.Stats { return db.stats }
+
+// Config implements command.Engine: the parameters behind CONFIG GET and SET.
+func (db *DB) Config() *command.Config { return db.config }
+
+// Info implements command.Engine: the registry of INFO's sections.
+func (db *DB) Info() *command.InfoRegistry { return db.info }
+
+// SlowLog implements command.Engine.
+func (db *DB) SlowLog() *command.SlowLog { return db.slowlog }
+
+// Latency implements command.Engine.
+func (db *DB) Latency() *command.LatencyMonitor { return db.latency }
+
+// UsedMemory implements command.Engine: bytes held by keys, values and their index.
+func (db *DB) UsedMemory() int64 {
+	var n int64
+	for i := range db.ks.NumShards() {
+		n += db.ks.Shard(i).UsedBytes()
+	}
+	return n
+}
+
+// Recovered tells what Open found and did.
+func (db *DB) Recovered() Recovery { return db.recovered }
+
+// Version is Options.Version.
+func (db *DB) Version() string { return db.opts.Version }
+
+// RunID identifies this Open, as INFO's run_id.
+func (db *DB) RunID() string { return db.runID }
+
+// HasPassword tells whether clients must authenticate.
+func (db *DB) HasPassword() bool { return db.settings.Load().requirePass != "" }
+
+// Now implements command.Engine.
+func (db *DB) Now() time.Time { return db.clock.Now() }
+
+// Sleep implements command.Engine; Close ends it early.
+func (db *DB) Sleep(d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	ticks, stop := db.clock.NewTicker(d)
+	defer stop()
+	select {
+	case <-ticks:
+	case <-db.closing:
+	}
+}
+
+// ResetStats implements command.Engine.
+func (db *DB) ResetStats() { db.stats.Reset() }

@@ -1,0 +1,64 @@
+package keyspace
+
+import "math/rand/v2"
+
+// The access clock of a key has 24 bits. They hold, as in Redis, the second of
+// the last access, or for LFU policies the minute of the last decay (16 bits)
+// and a logarithmic counter of accesses (8 bits).
+const (
+	clockMask = 1<<24 - 1
+
+	lfuInit      = 5  // counter of a new key, so that it is not evicted at once
+	lfuLogFactor = 10 // as Redis's lfu-log-factor
+	lfuDecay     = 1  // minutes for the counter to lose one, as lfu-decay-time
+)
+
+// SetLFU makes access clocks count frequency instead of telling the time of
+// the last access. Clocks written before are read as the new kind, as in Redis.
+func (k *Keyspace) SetLFU(on bool) { k.lfu.Store(on) }
+
+// clockAt is the clock of a key accessed now (Unix milliseconds).
+func clockAt(now int64) uint32 { return uint32(now/1000) & clockMask } //nolint:gosec // wraps as meant
+
+func minuteAt(now int64) uint32 { return uint32(now/60000) & 0xffff } //nolint:gosec // wraps as meant
+
+// newClock is the clock of a key created now.
+func (s *Shard) newClock() uint32 {
+	if s.ks.lfu.Load() {
+		return minuteAt(s.now)<<8 | lfuInit
+	}
+	return clockAt(s.now)
+}
+
+// overwriteClock is the clock of a key whose value is replaced: its frequency
+// survives.
+func (s *Shard) overwriteClock(old uint32) uint32 {
+	if s.ks.lfu.Load() {
+		return old
+	}
+	return clockAt(s.now)
+}
+
+// touched is a clock after an access now.
+func (s *Shard) touched(clock uint32, now int64) uint32 {
+	if !s.ks.lfu.Load() {
+		return clockAt(now)
+	}
+	n := lfuCount(clock, now)
+	if n < 255 && rand.Float64()*(float64(max(int(n)-lfuInit, 0))*lfuLogFactor+1) < 1 { //nolint:gosec // statistics
+		n++
+	}
+	return minuteAt(now)<<8 | n
+}
+
+// lfuCount is the counter in a clock after its decay up to now.
+func lfuCount(clock uint32, now int64) uint32 {
+	n := clock & 0xff
+	lost := (minuteAt(now) - clock>>8) & 0xffff / lfuDecay
+	return n - min(n, lost)
+}
+
+// idleSeconds is how long ago the access in a clock was.
+func idleSeconds(clock uint32, now int64) int64 {
+	return int64((clockAt(now) - clock) & clockMask)
+}

@@ -1,0 +1,99 @@
+//go:build linux && !spillway_goheap
+
+package arena
+
+import (
+	"sync"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Name says where blocks live.
+const Name = "spillway-arena-mmap"
+
+// regionSize is how much address space is mapped at a time for chunks: few
+// mappings, as the kernel limits their number, and large pages where the
+// system gives them.
+const regionSize = 64 << 20
+
+// pool holds the process's free chunks. Their memory was given back.
+var pool struct {
+	sync.Mutex
+	free []unsafe.Pointer
+}
+
+// mapping is a piece of memory.
+type mapping struct {
+	base unsafe.Pointer
+	size int
+	own  []byte // a mapping of its own, or Go memory
+	heap bool   // own is Go memory
+}
+
+// mapChunk returns chunkSize bytes.
+func mapChunk() mapping {
+	pool.Lock()
+	defer pool.Unlock()
+	if len(pool.free) == 0 {
+		region, err := mapMemory(regionSize)
+		if err != nil {
+			return heapMapping(chunkSize)
+		}
+		for off := regionSize - chunkSize; off >= 0; off -= chunkSize {
+			pool.free = append(pool.free, unsafe.Pointer(&region[off]))
+		}
+	}
+	last := len(pool.free) - 1
+	base := pool.free[last]
+	pool.free = pool.free[:last]
+	return mapping{base: base, size: chunkSize}
+}
+
+// mapLarge returns memory for one block.
+func mapLarge(size int) mapping {
+	mem, err := mapMemory(size)
+	if err != nil {
+		return heapMapping(size)
+	}
+	return mapping{base: unsafe.Pointer(&mem[0]), size: size, own: mem}
+}
+
+// heapMapping is for when the kernel refuses a mapping, for their number or
+// for a limit: Go's own heap may still have room, and says so if it has not.
+func heapMapping(size int) mapping {
+	mem := make([]byte, size)
+	return mapping{base: unsafe.Pointer(&mem[0]), size: size, own: mem, heap: true}
+}
+
+func mapMemory(size int) ([]byte, error) {
+	return unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE|unix.MAP_NORESERVE)
+}
+
+// hugeUnmap is the size from which unmapping takes long enough to be done
+// elsewhere than under the caller's lock.
+const hugeUnmap = 8 << 20
+
+// release gives the memory back to the system.
+func (m mapping) release() {
+	switch {
+	case m.heap:
+	case m.own == nil:
+		chunk := unsafe.Slice((*byte)(m.base), m.size)
+		_ = unix.Madvise(chunk, unix.MADV_DONTNEED) // an error leaves it resident, no worse
+		pool.Lock()
+		pool.free = append(pool.free, m.base)
+		pool.Unlock()
+	case m.size >= hugeUnmap:
+		go unmap(m.own)
+	default:
+		unmap(m.own)
+	}
+}
+
+func unmap(mem []byte) {
+	if unix.Munmap(mem) != nil {
+		// The kernel is out of mappings to split one: at least give back the pages.
+		_ = unix.Madvise(mem, unix.MADV_DONTNEED)
+	}
+}

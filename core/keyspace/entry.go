@@ -1,0 +1,89 @@
+package keyspace
+
+import "github.com/spillwaydb/spillway/core/keyspace/arena"
+
+// Entry is a key that was found, with its value. Like every slice it returns,
+// it is valid until the next change to the shard or the shard's Unlock.
+type Entry struct {
+	st *store
+	b  blob
+}
+
+// Type returns the type of the value.
+func (e Entry) Type() Type { return e.b.typ() }
+
+// Key returns the key.
+func (e Entry) Key() []byte { return e.b.key() }
+
+// Bytes returns the value of a string. It must not be written.
+func (e Entry) Bytes() []byte { return e.b.payload() }
+
+// Deadline returns when the key expires, in Unix milliseconds, 0 for never.
+func (e Entry) Deadline() int64 { return e.b.deadline() }
+
+// Encoding returns what OBJECT ENCODING replies.
+func (e Entry) Encoding() string {
+	if e.b.typ() != String {
+		return encodingName(e.b.typ(), e.b.enc())
+	}
+	v := e.b.payload()
+	switch {
+	case e.b.enc() == encGrown:
+		return "raw"
+	case isInteger(v):
+		return "int"
+	case len(v) <= 44:
+		return "embstr"
+	}
+	return "raw"
+}
+
+// isInteger tells whether v is a 64-bit integer in its shortest form.
+func isInteger(v []byte) bool {
+	digits := v
+	if len(v) > 0 && v[0] == '-' {
+		digits = v[1:]
+	}
+	if len(digits) == 0 || len(digits) > 19 {
+		return false
+	}
+	for _, c := range digits {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	if digits[0] == '0' {
+		return len(v) == 1
+	}
+	limit := "9223372036854775807"
+	if len(digits) < len(v) {
+		limit = "9223372036854775808"
+	}
+	return len(digits) < len(limit) || string(digits) <= limit
+}
+
+// Touch advances the access clock to now, in Unix milliseconds.
+func (e Entry) Touch(now int64) {
+	old := e.b.clock()
+	if c := e.st.shard.touched(old, now); c != old {
+		e.b.setClock(c)
+	}
+}
+
+// Idle returns for how many seconds the key was not accessed. It means nothing
+// while SetLFU is on.
+func (e Entry) Idle(now int64) int64 { return idleSeconds(e.b.clock(), now) }
+
+// Freq returns the logarithmic access counter, 0 to 255. It means nothing
+// while SetLFU is off.
+func (e Entry) Freq(now int64) int { return int(lfuCount(e.b.clock(), now)) }
+
+// Mem returns how many bytes the key, its value and its place in the index
+// take, about.
+func (e Entry) Mem() int64 {
+	n := int64(arena.Size(len(e.b))) + 8
+	if e.b.enc() == encObject {
+		n += e.st.objects[objectID(e.b.payload())].o.memory()
+	}
+	return n
+}

@@ -1,0 +1,89 @@
+package keyspace
+
+import (
+	"fmt"
+	"hash/maphash"
+	"runtime"
+	"sync/atomic"
+
+	"github.com/spillwaydb/spillway/core/keyspace/arena"
+)
+
+// Allocator names where keys and values live, for INFO.
+const Allocator = arena.Name
+
+// Config is what a Keyspace is made of.
+type Config struct {
+	Shards    int // at least 1
+	Databases int // at least 1; in every shard
+	// Now, in Unix milliseconds, is when keys count as accessed that are
+	// loaded or replayed before the first Get with a time.
+	Now int64
+}
+
+// Keyspace is all data of an engine. A key lives in the shard that ShardOf
+// names, under that shard's lock.
+type Keyspace struct {
+	shards []*Shard
+	seed   maphash.Seed
+	lfu    atomic.Bool
+}
+
+// New returns an empty keyspace.
+func New(cfg Config) *Keyspace {
+	k := &Keyspace{seed: maphash.MakeSeed(), shards: make([]*Shard, min(max(cfg.Shards, 1), numSlots))}
+	for i := range k.shards {
+		s := &Shard{ks: k, epoch: 1, now: cfg.Now, dbs: make([]*DB, max(cfg.Databases, 1))}
+		for n := range s.dbs {
+			s.dbs[n] = &DB{ks: k, st: newStore(s)}
+		}
+		k.shards[i] = s
+	}
+	return k
+}
+
+// NumShards returns how many shards there are.
+func (k *Keyspace) NumShards() int { return len(k.shards) }
+
+// Shard returns shard i.
+func (k *Keyspace) Shard(i int) *Shard { return k.shards[i] }
+
+// ShardOf returns the number of the shard that key lives in: keys of one Slot
+// share a shard.
+func (k *Keyspace) ShardOf(key []byte) int {
+	if len(k.shards) == 1 {
+		return 0
+	}
+	return Slot(key) * len(k.shards) / numSlots
+}
+
+// Slot returns the Redis Cluster slot of key.
+func (k *Keyspace) Slot(key []byte) int { return Slot(key) }
+
+// Close empties the keyspace and gives its memory back. Views that are still
+// alive keep theirs until they are released.
+func (k *Keyspace) Close() {
+	for _, s := range k.shards {
+		s.Lock()
+		for _, d := range s.dbs {
+			d.Flush()
+		}
+		s.Unlock()
+	}
+}
+
+func (k *Keyspace) hash(key []byte) uint64 { return maphash.Bytes(k.seed, key) }
+
+// checkDB returns an error for a database number that does not exist.
+func (k *Keyspace) checkDB(n int) error {
+	if have := len(k.shards[0].dbs); n < 0 || n >= have {
+		return fmt.Errorf("keyspace: database %d does not exist: there are %d; configure more", n, have)
+	}
+	return nil
+}
+
+// NumDatabases returns how many logical databases there are.
+func (k *Keyspace) NumDatabases() int { return len(k.shards[0].dbs) }
+
+// DefaultShards is how many shards an engine has unless told: one per CPU.
+func DefaultShards() int { return runtime.NumCPU() }

@@ -1,0 +1,135 @@
+package keyspace
+
+import "encoding/binary"
+
+// A collection is kept in one of two ways: packed into its blob's payload, or,
+// when it has grown, as an object on the Go heap whose number the payload
+// holds. What the collections are written on (the caller holds the shard's
+// lock; key and payload arguments may alias arena memory):
+//
+//	b, ok := d.lookup(key)           the blob, whatever its deadline: b.typ() b.enc() b.payload()
+//	d.storePayload(key, t, e, p)     makes key hold the packed payload p; keeps the deadline
+//	p := d.editPayload(key, n)       the payload, n bytes long now, to be changed in place
+//	d.newObject(key, t, o)           makes key hold o; keeps the deadline
+//	o := d.object(b)                 to read; b.enc() is encObject
+//	o := d.writableObject(key)       to write: cloned first when a live view can see it
+//	d.account(delta)                 o.memory() has changed by delta bytes
+//	d.Delete(key)                    when the last element is gone
+//
+// A payload or blob that lookup returned must never be written, only what
+// editPayload returned: a live view may be reading the former.
+
+// object is a collection on the Go heap.
+type object interface {
+	// clone returns a copy in constant time, sharing what neither may write
+	// from then on. A view may be reading the receiver meanwhile, without the
+	// lock: clone must not write what reading reads.
+	clone() object
+	// memory is an estimate of the bytes held.
+	memory() int64
+}
+
+// heapObject is an entry of a store's object table.
+type heapObject struct {
+	o     object
+	epoch uint32 // a view frozen at this epoch or later may be reading o
+}
+
+// addObject puts o into the table and returns its number.
+func (st *store) addObject(o object, epoch uint32) uint32 {
+	if n := len(st.freeObjects); n > 0 {
+		id := st.freeObjects[n-1]
+		st.freeObjects = st.freeObjects[:n-1]
+		st.objects[id] = heapObject{o, epoch}
+		return id
+	}
+	st.objects = append(st.objects, heapObject{o, epoch})
+	return uint32(len(st.objects) - 1) //nolint:gosec // each is hundreds of bytes
+}
+
+// dropObject forgets an object once no view can be reading it. Its memory is
+// no longer accounted for.
+func (st *store) dropObject(id uint32) {
+	h := &st.objects[id]
+	st.grow(-h.o.memory())
+	st.retireObject(id)
+}
+
+// retireObject is dropObject for an object whose memory goes on being
+// accounted for: a clone, or another table, has it now.
+func (st *store) retireObject(id uint32) {
+	if st.visible(st.objects[id].epoch) {
+		st.retired.add(retiredObject | uint64(id))
+		return
+	}
+	st.freeObject(id)
+}
+
+func (st *store) freeObject(id uint32) {
+	st.objects[id] = heapObject{}
+	st.freeObjects = append(st.freeObjects, id)
+}
+
+// objectID reads the payload of a blob of encObject.
+func objectID(payload []byte) uint32 { return binary.LittleEndian.Uint32(payload) }
+
+func objectPayload(id uint32) (p [4]byte) {
+	binary.LittleEndian.PutUint32(p[:], id)
+	return p
+}
+
+// lookup finds the blob of key, whatever its deadline.
+func (d *DB) lookup(key []byte) (blob, bool) {
+	b, _, ok := d.st.find(d.ks.hash(key), key)
+	return b, ok
+}
+
+// storePayload makes key hold a collection of type t packed into payload. It
+// creates the key without a deadline, or replaces its value and keeps it.
+func (d *DB) storePayload(key []byte, t Type, e enc, payload []byte) {
+	h := d.ks.hash(key)
+	var deadline int64
+	if b, _, ok := d.st.find(h, key); ok {
+		deadline = b.deadline()
+	}
+	d.st.put(h, key, t, e, payload, deadline)
+}
+
+// editPayload makes the payload of key, which must exist and not be an
+// object, n bytes long, and returns it for writing: what it held before, cut
+// or followed by bytes of any value. It is valid until the next mutation.
+func (d *DB) editPayload(key []byte, n int) []byte {
+	return d.st.resize(d.ks.hash(key), key, n, 0, 0, nil)
+}
+
+// newObject makes key hold o, as storePayload does, and accounts for its memory.
+func (d *DB) newObject(key []byte, t Type, o object) {
+	id := d.st.addObject(o, d.st.shard.epoch)
+	d.st.grow(o.memory())
+	p := objectPayload(id)
+	d.storePayload(key, t, encObject, p[:])
+}
+
+// object returns the object of a blob of encObject, for reading.
+func (d *DB) object(b blob) object { return d.st.objects[objectID(b.payload())].o }
+
+// writableObject returns the object of key, which must have one, for writing.
+// It is cloned first when a live view can see it.
+func (d *DB) writableObject(key []byte) object {
+	h := d.ks.hash(key)
+	b, _, _ := d.st.find(h, key)
+	id := objectID(b.payload())
+	cur := d.st.objects[id]
+	if !d.st.visible(cur.epoch) {
+		return cur.o
+	}
+	o := cur.o.clone()
+	d.st.grow(o.memory() - cur.o.memory())
+	p := objectPayload(d.st.addObject(o, d.st.shard.epoch))
+	d.st.retireObject(id)
+	d.st.resize(h, key, len(p), 0, 0, p[:])
+	return o
+}
+
+// account adds to the memory that objects hold.
+func (d *DB) account(delta int64) { d.st.grow(delta) }

@@ -1,0 +1,107 @@
+package keyspace
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+)
+
+// ErrFrozen is returned by Freeze while an earlier view of the shard is alive.
+var ErrFrozen = errors.New("keyspace: a view of this shard is alive; release it first")
+
+// Shard is a lock and the data under it: its share of every database. Who
+// locks several does so in ascending order.
+type Shard struct {
+	mu  sync.Mutex
+	ks  *Keyspace
+	dbs []*DB
+
+	epoch  uint32 // of what is written now
+	frozen uint32 // epoch of the live view: what is not younger must not be written; 0 without one
+	view   *View
+	dead   []*store // flushed while a view lives
+	now    int64    // latest time a command came with
+	used   int64
+
+	published   int64 // what usedOutside holds
+	usedOutside atomic.Int64
+}
+
+// Lock locks the shard.
+func (s *Shard) Lock() { s.mu.Lock() }
+
+// Unlock unlocks the shard. Entries and slices got under the lock are invalid
+// from then on.
+func (s *Shard) Unlock() {
+	if s.used != s.published {
+		s.published = s.used
+		s.usedOutside.Store(s.used)
+	}
+	s.mu.Unlock()
+}
+
+// DB returns the shard's part of database n. The lock is held.
+func (s *Shard) DB(n int) *DB { return s.dbs[n] }
+
+// SwapDB exchanges two databases. The lock is held.
+func (s *Shard) SwapDB(a, b int) { s.dbs[a], s.dbs[b] = s.dbs[b], s.dbs[a] }
+
+// UsedBytes returns how many bytes keys, values and their index take, without
+// what is only kept for a live view. It needs no lock and may lag behind who
+// holds it.
+func (s *Shard) UsedBytes() int64 { return s.usedOutside.Load() }
+
+// Freeze returns a view of the shard as it is now, in constant time. The lock
+// is held. While the view lives, writers copy what it can see before they
+// change it. It returns ErrFrozen when a view lives already.
+func (s *Shard) Freeze() (*View, error) {
+	if s.view != nil {
+		return nil, ErrFrozen
+	}
+	v := &View{shard: s}
+	for n, d := range s.dbs {
+		st := d.st
+		if st.keys == 0 {
+			continue
+		}
+		v.dbs = append(v.dbs, dbView{
+			db: n, keys: st.keys, expires: st.expires,
+			dir: st.dir, mem: st.arena.Reader, objects: st.objects,
+		})
+		v.keys += int64(st.keys)
+	}
+	s.view, s.frozen = v, s.epoch
+	s.epoch++
+	return v, nil
+}
+
+// drainStep is how many blocks are freed per lock hold: some tens of microseconds.
+const drainStep = 512
+
+// thaw ends the life of a view: what only it could see is freed.
+func (s *Shard) thaw(v *View) {
+	s.Lock()
+	if s.view != v {
+		s.Unlock()
+		return
+	}
+	s.view, s.frozen = nil, 0
+	dead := s.dead
+	s.dead = nil
+	stores := make([]*store, len(s.dbs))
+	for i, d := range s.dbs {
+		stores[i] = d.st
+		d.st.undrained()
+	}
+	s.Unlock()
+	for _, st := range dead {
+		st.close()
+	}
+	for _, st := range stores {
+		for more := true; more; {
+			s.Lock()
+			more = st.drain(drainStep)
+			s.Unlock()
+		}
+	}
+}

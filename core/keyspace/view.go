@@ -1,0 +1,73 @@
+package keyspace
+
+import "github.com/spillwaydb/spillway/core/keyspace/arena"
+
+// View is a shard as it was when Freeze was called. One goroutine reads it, at
+// its own pace and without the shard's lock, while writers go on. It keeps
+// memory from being freed until Release.
+type View struct {
+	shard *Shard
+	dbs   []dbView // those with keys
+	keys  int64
+}
+
+// dbView is one database of a view: headers of slices whose entries below
+// their length are written only where the view does not look.
+type dbView struct {
+	db            int
+	keys, expires int
+	dir           directory
+	mem           arena.Reader
+	objects       []heapObject
+	touched       byte // keeps the compiler from dropping the reads that touch blobs
+}
+
+// Keys returns how many keys the view holds, in all databases.
+func (v *View) Keys() int64 { return v.keys }
+
+// EachDB calls fn for every database that has keys, in ascending order.
+func (v *View) EachDB(fn func(db int, keys, expires int)) {
+	for i := range v.dbs {
+		fn(v.dbs[i].db, v.dbs[i].keys, v.dbs[i].expires)
+	}
+}
+
+// Release lets go of everything the view alone could see. It takes the shard's
+// lock, many times for a moment when there is much to free, and may be called
+// from any goroutine and more than once. The view must not be read any more.
+func (v *View) Release() { v.shard.thaw(v) }
+
+// each calls fn for every blob, in hash order by page, until it returns an
+// error. pageDone is called after every page.
+func (d *dbView) each(fn func(b blob) error, pageDone func(keys int) error) error {
+	var sum byte
+	for at := uint64(0); ; {
+		p := d.mem.Page(arena.Ref(d.dir.pageAt(at)))
+		// First touch every blob, then read them: cache misses that do not
+		// wait for one another overlap.
+		for _, s := range p[firstSlot:] {
+			if s != 0 {
+				sum ^= d.mem.Header(slotRef(s))[offFlags]
+			}
+		}
+		for _, s := range p[firstSlot:] {
+			if s == 0 {
+				continue
+			}
+			if err := fn(readBlob(&d.mem, s)); err != nil {
+				return err
+			}
+		}
+		if err := pageDone(pageKeys(p)); err != nil {
+			return err
+		}
+		step := prefixStep(pageDepth(p))
+		if at += step; at == 0 {
+			d.touched = sum
+			return nil
+		}
+	}
+}
+
+// object is the collection that a blob stands for.
+func (d *dbView) object(b blob) object { return d.objects[objectID(b.payload())].o }

@@ -1,0 +1,164 @@
+package core
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/spillwaydb/spillway/core/keyspace"
+	"github.com/spillwaydb/spillway/core/sink"
+	"github.com/spillwaydb/spillway/core/vfs"
+	"github.com/spillwaydb/spillway/core/wal"
+)
+
+// SavePoint asks for a snapshot after Seconds when at least Changes keys changed.
+type SavePoint struct {
+	Seconds int
+	Changes int64
+}
+
+// ParseSavePoints reads Redis's spelling, "3600 1 300 100"; an empty string is
+// no save points.
+func ParseSavePoints(s string) ([]SavePoint, error) {
+	f := strings.Fields(s)
+	if len(f)%2 != 0 {
+		return nil, fmt.Errorf("save points %q: want pairs of seconds and changes", s)
+	}
+	var out []SavePoint
+	for i := 0; i < len(f); i += 2 {
+		sec, err1 := strconv.Atoi(f[i])
+		n, err2 := strconv.ParseInt(f[i+1], 10, 64)
+		if err1 != nil || err2 != nil || sec < 1 || n < 0 {
+			return nil, fmt.Errorf("save points %q: %q is not seconds ≥ 1 and changes ≥ 0", s, f[i]+" "+f[i+1])
+		}
+		out = append(out, SavePoint{sec, n})
+	}
+	return out, nil
+}
+
+func formatSavePoints(points []SavePoint) string {
+	f := make([]string, 0, len(points))
+	for _, p := range points {
+		f = append(f, fmt.Sprintf("%d %d", p.Seconds, p.Changes))
+	}
+	return strings.Join(f, " ")
+}
+
+// Options configure an engine. The zero value of every field but FS is usable;
+// see [Options.withDefaults] for what it means.
+type Options struct {
+	// FS is the data directory. It must offer what durability needs, see
+	// [vfs.RequireData].
+	FS vfs.FS
+	// Shards is how many locks the keyspace is divided into; 0 means one per
+	// CPU. It may differ from start to start: keys are routed anew on load.
+	Shards int
+	// Databases is the number of logical databases; 0 means 16.
+	Databases int
+
+	// AppendOnly keeps a log of every write.
+	AppendOnly bool
+	// Fsync is when the log is made durable. The zero value is wal.Always.
+	Fsync wal.Policy
+	// Save are the automatic snapshot points; nil means none.
+	Save []SavePoint
+	// RewritePercentage starts a rewrite when the log has grown by so many
+	// percent over what it was after the last checkpoint; 0 turns that off.
+	RewritePercentage int
+	// RewriteMinSize is the log size in bytes below which growth does not count.
+	RewriteMinSize int64
+	// Keep is how many committed checkpoints stay on the local filesystem,
+	// the current one included; 0 means 1.
+	Keep int
+	// ContinueOnSaveError lets writes go on after a failed background save
+	// (Redis's stop-writes-on-bgsave-error no).
+	ContinueOnSaveError bool
+
+	// MaxMemory bounds the keyspace in bytes; 0 means no bound.
+	MaxMemory int64
+	// MaxMemoryPolicy is Redis's maxmemory-policy; empty means noeviction.
+	MaxMemoryPolicy string
+
+	// Stages transform every part on its way to the sinks, in order.
+	Stages []sink.Stage
+	// DecodeStages are further stages that older checkpoints may have been
+	// written with and that recovery can undo.
+	DecodeStages []sink.Stage
+	// Targets are sinks beside the data directory.
+	Targets []sink.Target
+	// VerifyDecode makes every part be decoded back before the commit, besides
+	// the digest check that always happens.
+	VerifyDecode bool
+
+	// RequirePass is the password of the default user; empty means none.
+	RequirePass string
+
+	// Logger gets one line per event; nil discards.
+	Logger hclog.Logger
+	// Clock is the source of time; nil means SystemClock.
+	Clock Clock
+	// ManualTick leaves the tick to the caller of [DB.Tick]: nothing happens
+	// by itself. For tests.
+	ManualTick bool
+	// OnShutdown is called, once, when a client's SHUTDOWN has been carried
+	// out; the owner then ends the process. nil refuses SHUTDOWN.
+	OnShutdown func()
+	// Version is what INFO and manifests name as the creator.
+	Version string
+}
+
+func (o Options) withDefaults() Options {
+	if o.Shards <= 0 {
+		o.Shards = keyspace.DefaultShards()
+	}
+	if o.Databases <= 0 {
+		o.Databases = 16
+	}
+	if o.Keep <= 0 {
+		o.Keep = 1
+	}
+	if o.MaxMemoryPolicy == "" {
+		o.MaxMemoryPolicy = "noeviction"
+	}
+	if o.Logger == nil {
+		o.Logger = hclog.NewNullLogger()
+	}
+	if o.Clock == nil {
+		o.Clock = SystemClock{}
+	}
+	if o.Version == "" {
+		o.Version = "dev"
+	}
+	return o
+}
+
+// DefaultOptions are Redis's defaults with the log on: save points
+// "3600 1 300 100 60 10000", appendfsync everysec, rewrite at 100 % growth
+// beyond 64 MiB, three checkpoints kept.
+func DefaultOptions(fs vfs.FS) Options {
+	return Options{
+		FS:                fs,
+		AppendOnly:        true,
+		Fsync:             wal.EverySec,
+		Save:              []SavePoint{{3600, 1}, {300, 100}, {60, 10000}},
+		RewritePercentage: 100,
+		RewriteMinSize:    64 << 20,
+		Keep:              3,
+	}
+}
+
+const (
+	tickInterval      = 100 * time.Millisecond
+	retryInterval     = 30 * time.Second // between attempts to feed a best-effort sink that failed
+	healInterval      = 5 * time.Second  // between attempts to re-establish failed persistence
+	expireBudget      = 25               // percent of a tick that active expiry may take
+	expireKeysPerLock = 64               // keys expired under one lock hold
+)
+
+// String is the save point as a log line shows it: "100 changes in 300 seconds".
+func (p SavePoint) String() string {
+	return fmt.Sprintf("%d changes in %d seconds", p.Changes, p.Seconds)
+}

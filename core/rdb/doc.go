@@ -1,0 +1,44 @@
+// Package rdb reads and writes the Redis RDB format.
+//
+// It owns the bytes of the format and nothing else: no files, no clock, no
+// keyspace. A [Writer] turns calls into a version 10 file (what Redis 7.0
+// writes), [Read] turns a file of version 1 to 11 (up to Redis 7.2) into
+// [Object] values, and [EncodeObject], [DecodeObject], [SealDump] and
+// [OpenDump] do the same for the single value that DUMP and RESTORE carry.
+//
+// A file is:
+//
+//	"REDIS" "0010"                       magic, version in four digits
+//	FA key value                         aux fields, any number
+//	FE db                                the objects that follow live in db
+//	FB keys expires                      size hints for that db
+//	[FC ms:int64le] [F8 idle] [F9 freq]  about the next object, optional
+//	type key value                       one object
+//	FF crc64:uint64le                    end; CRC-64/Jones of all before it
+//
+// A length is 6, 14, 32 or 64 bits behind a two-bit tag; a string is a length
+// and bytes, or (tag 11) an int8, int16 or int32 in little endian, or an LZF
+// block:
+//
+//	00llllll                  01llllll llllllll
+//	10000000 uint32be         10000001 uint64be
+//	11000000 int8             11000001 int16le      11000010 int32le
+//	11000011 clen ulen lzf[clen]
+//
+// The Writer emits one plain encoding per type, which every Redis since 4.0
+// loads and converts to what its own settings ask for:
+//
+//	string  0  string
+//	list    1  n item*n
+//	set     2  n member*n
+//	hash    4  n (field value)*n
+//	zset    5  n (member score:float64le)*n
+//
+// Read also takes the encodings it never writes: ziplist, zipmap, intset,
+// listpack, quicklist, quicklist2, textual scores and LZF strings.
+//
+// It refuses streams, modules and functions with an [UnsupportedError], and
+// anything malformed with a [CorruptError]: bad lengths, a wrong checksum, a
+// truncated file, bytes after the end. Hostile input never panics, and never
+// reserves more memory than a fixed multiple of the bytes really present.
+package rdb

@@ -1,0 +1,101 @@
+package rdb
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+)
+
+// ErrDumpFooter reports a DUMP payload with a checksum that does not match or
+// a version newer than this package reads.
+var ErrDumpFooter = errors.New("rdb: DUMP payload version or checksum are wrong")
+
+// footerSize is a uint16le version and a uint64le checksum.
+const footerSize = 2 + 8
+
+// EncodeObject appends the type byte and the value of o, without its key and
+// deadline: the payload of DUMP before SealDump ends it. It fails on an
+// object that no reader would take: an empty collection, a field without a
+// value, scores that do not match the members, a score that is not a number.
+func EncodeObject(dst []byte, o *Object) ([]byte, error) {
+	if o.Type == TypeString {
+		return appendString(append(dst, encString), o.Str), nil
+	}
+	if len(o.Items) == 0 {
+		return dst, fmt.Errorf("rdb: encode %s %.100q: it is empty", o.Type, o.Key)
+	}
+	switch o.Type {
+	case TypeList:
+		dst = append(dst, encList)
+	case TypeSet:
+		dst = append(dst, encSet)
+	case TypeHash:
+		if len(o.Items)%2 != 0 {
+			return dst, fmt.Errorf("rdb: encode hash %.100q: a field without a value", o.Key)
+		}
+		dst = append(dst, encHash)
+	case TypeZSet:
+		if len(o.Items) != len(o.Scores) {
+			return dst, fmt.Errorf("rdb: encode zset %.100q: %d members but %d scores", o.Key, len(o.Items), len(o.Scores))
+		}
+		for _, f := range o.Scores {
+			if f != f {
+				return dst, fmt.Errorf("rdb: encode zset %.100q: a score that is not a number", o.Key)
+			}
+		}
+		dst = append(dst, encZSet2)
+	default:
+		return dst, fmt.Errorf("rdb: encode key %.100q: unknown %s", o.Key, o.Type)
+	}
+	dst = appendLen(dst, uint64(o.Len()))
+	for i, item := range o.Items {
+		dst = appendString(dst, item)
+		if o.Type == TypeZSet {
+			dst = appendScore(dst, o.Scores[i])
+		}
+	}
+	return dst, nil
+}
+
+// DecodeObject decodes one type byte and value as EncodeObject, or any Redis
+// up to 7.2, writes them. The whole payload must be used, and a collection
+// must not be empty. The Object may alias payload.
+func DecodeObject(payload []byte) (*Object, error) {
+	d := &decoder{source: newMemorySource(payload)}
+	d.next()
+	enc, err := d.byte()
+	if err != nil {
+		return nil, err
+	}
+	if name := unsupportedType(enc); name != "" {
+		return nil, &UnsupportedError{Name: name, Code: int(enc)}
+	}
+	if err := d.value(enc); err != nil {
+		return nil, err
+	}
+	if d.pos != d.end {
+		return nil, d.corrupt("%d more bytes after the value", d.end-d.pos)
+	}
+	if d.obj.Len() == 0 {
+		return nil, d.corrupt("an empty %s", d.obj.Type)
+	}
+	return &d.obj, nil
+}
+
+// SealDump appends the version and the checksum that make payload, what
+// EncodeObject gave for an empty dst, the reply of DUMP.
+func SealDump(payload []byte) []byte {
+	payload = binary.LittleEndian.AppendUint16(payload, writeVersion)
+	return binary.LittleEndian.AppendUint64(payload, CRC64(0, payload))
+}
+
+// OpenDump checks what SealDump appended and returns the payload before it,
+// or ErrDumpFooter.
+func OpenDump(data []byte) ([]byte, error) {
+	n := len(data) - footerSize
+	if n < 0 || binary.LittleEndian.Uint16(data[n:]) > maxReadVersion ||
+		binary.LittleEndian.Uint64(data[n+2:]) != CRC64(0, data[:n+2]) {
+		return nil, ErrDumpFooter
+	}
+	return data[:n], nil
+}

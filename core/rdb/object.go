@@ -1,0 +1,136 @@
+package rdb
+
+import "fmt"
+
+// Type is the kind of value a key holds, whatever its encoding in the file.
+type Type uint8
+
+// The five types this package reads and writes.
+const (
+	TypeString Type = iota
+	TypeList
+	TypeSet
+	TypeZSet
+	TypeHash
+)
+
+// String returns the name that the TYPE command uses.
+func (t Type) String() string {
+	switch t {
+	case TypeString:
+		return "string"
+	case TypeList:
+		return "list"
+	case TypeSet:
+		return "set"
+	case TypeZSet:
+		return "zset"
+	case TypeHash:
+		return "hash"
+	}
+	return fmt.Sprintf("type(%d)", uint8(t))
+}
+
+// Object is one key and its value. [Read] reuses the Object and every byte
+// slice in it: they are valid only during the call they are handed to.
+type Object struct {
+	DB       int       // database the key lives in
+	Key      []byte    // empty for a value decoded by DecodeObject
+	ExpireMS int64     // deadline in unix milliseconds, 0 for none
+	Type     Type      // decides which of the fields below are set
+	Str      []byte    // the value of a string
+	Items    [][]byte  // list items, set members, zset members; hash field, value, field, value…
+	Scores   []float64 // zset only: Scores[i] belongs to Items[i]
+	LRU      int64     // idle time in seconds, -1 when the file does not say
+	LFU      int       // access frequency counter 0–255, -1 when the file does not say
+}
+
+// Len returns the number of elements: pairs of a hash, items of the other
+// collections, and 1 for a string.
+func (o *Object) Len() int {
+	switch o.Type {
+	case TypeString:
+		return 1
+	case TypeHash:
+		return len(o.Items) / 2
+	}
+	return len(o.Items)
+}
+
+// Opcodes that stand where a type byte may stand.
+const (
+	opFunction2   = 245
+	opFunctionPre = 246
+	opModuleAux   = 247
+	opIdle        = 248
+	opFreq        = 249
+	opAux         = 250
+	opResizeDB    = 251
+	opExpireMS    = 252
+	opExpire      = 253
+	opSelectDB    = 254
+	opEOF         = 255
+)
+
+// Type bytes: a type and its encoding.
+const (
+	encString         = 0
+	encList           = 1
+	encSet            = 2
+	encZSet           = 3
+	encHash           = 4
+	encZSet2          = 5
+	encModulePre      = 6
+	encModule2        = 7
+	encHashZipmap     = 9
+	encListZiplist    = 10
+	encSetIntset      = 11
+	encZSetZiplist    = 12
+	encHashZiplist    = 13
+	encListQuicklist  = 14
+	encStream         = 15
+	encHashListpack   = 16
+	encZSetListpack   = 17
+	encListQuicklist2 = 18
+	encStream2        = 19
+	encSetListpack    = 20
+	encStream3        = 21
+)
+
+// Versions of the format: the one written, and the newest one read.
+const (
+	writeVersion   = 10
+	maxReadVersion = 11
+)
+
+// CorruptError reports bytes that are not a valid RDB file or value.
+type CorruptError struct {
+	Offset int64  // where in the input the problem was noticed
+	Reason string // what is wrong
+	Err    error  // cause, if any: io.ErrUnexpectedEOF for a truncated input
+}
+
+// Error describes the corruption and where it is.
+func (e *CorruptError) Error() string {
+	return fmt.Sprintf("rdb: corrupt at offset %d: %s; restore this file from another copy or generation", e.Offset, e.Reason)
+}
+
+// Unwrap returns the cause.
+func (e *CorruptError) Unwrap() error { return e.Err }
+
+// UnsupportedError reports well-formed content this package does not handle:
+// streams, modules, functions, or a newer version of the format.
+type UnsupportedError struct {
+	Name   string // what it is, in words
+	Code   int    // type byte, opcode or version number
+	Key    string // the key that holds it, where there is one
+	Offset int64  // where in the input it begins
+}
+
+// Error names the content, its key and its place.
+func (e *UnsupportedError) Error() string {
+	if e.Key != "" {
+		return fmt.Sprintf("rdb: unsupported %s (%d) in key %.100q at offset %d; remove it at the source and save again", e.Name, e.Code, e.Key, e.Offset)
+	}
+	return fmt.Sprintf("rdb: unsupported %s (%d) at offset %d; remove it at the source and save again", e.Name, e.Code, e.Offset)
+}

@@ -1,0 +1,162 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/afero"
+
+	"github.com/spillwaydb/spillway/core/manifest"
+	"github.com/spillwaydb/spillway/core/sink"
+	"github.com/spillwaydb/spillway/core/wal"
+)
+
+// Recovery is what Open found on disk and did about it.
+type Recovery struct {
+	Generation uint64        // of the base, 0 without one
+	Parts      int           // of the base
+	Keys       int64         // loaded from the base
+	Segments   int           // of the log
+	Blocks     int64         // replayed
+	Commands   int64         // replayed
+	SetAside   []string      // files that hold torn tails cut off the log
+	Swept      []string      // leftovers removed
+	Took       time.Duration // of all of it
+}
+
+// recover brings the keyspace back: manifest, base, log. Nothing on disk
+// changes before all of it is loaded; then a torn tail is set aside and cut,
+// and what no manifest names is swept.
+func (db *DB) recover() (*manifest.Manifest, error) {
+	start := db.clock.Now()
+	m, err := db.ckpt.store.Load()
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := db.refuseOrphans(); err != nil {
+			return nil, err
+		}
+		m = &manifest.Manifest{NextGeneration: 1, NextSegment: 1}
+	} else if err != nil {
+		return nil, err
+	}
+	torn, err := db.load(m)
+	if err != nil {
+		return nil, err
+	}
+	r := &db.recovered
+	for _, t := range torn {
+		aside, err := wal.RepairTail(db.fs, t.path, t.good, db.clock.Now())
+		if err != nil {
+			return nil, fmt.Errorf("cutting the torn tail of %s at %d: %w", t.path, t.good, err)
+		}
+		r.SetAside = append(r.SetAside, aside)
+		db.logger.Warn("the log ended in a torn block: it was set aside and cut off", "segment", t.path,
+			"offset", t.good, "bytes", t.size-t.good, "reason", t.reason, "kept_in", aside)
+	}
+	swept, err := db.ckpt.store.Sweep(m, nil)
+	if err != nil {
+		return nil, fmt.Errorf("sweeping leftovers: %w", err)
+	}
+	r.Swept = swept
+	r.Took = db.clock.Now().Sub(start)
+	db.ckpt.lastSave = db.started
+	if m.LastSave > 0 {
+		db.ckpt.lastSave = time.Unix(m.LastSave, 0)
+	}
+	if m.Base != nil || len(m.Segments) > 0 {
+		db.logger.Info("recovered", "generation", r.Generation, "keys", r.Keys, "segments", r.Segments,
+			"blocks", r.Blocks, "commands", r.Commands, "swept", len(swept), "took", r.Took.Round(time.Millisecond))
+	}
+	return m, nil
+}
+
+// refuseOrphans stops a start in a directory that has data but no manifest:
+// going on would take it for empty and sweep it. A first start that died
+// before its first commit leaves an empty segment at most.
+func (db *DB) refuseOrphans() error {
+	orphan := ""
+	for _, dir := range []string{"log", "checkpoints"} {
+		err := afero.Walk(db.fs, dir, func(path string, info fs.FileInfo, err error) error {
+			if err != nil {
+				return err
+			}
+			switch {
+			case info.IsDir():
+			case dir == "log" && strings.HasSuffix(path, ".aof"):
+				if res, err := wal.Replay(db.fs, path, wal.ReplayOptions{Last: true}, func(wal.Block) error { return nil }); err != nil || res.Blocks > 0 {
+					orphan = path
+				}
+			case strings.HasSuffix(path, sink.SetFile):
+				orphan = path
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("looking for data without a manifest: %w", err)
+		}
+	}
+	if orphan != "" {
+		return fmt.Errorf("%s is missing but %s holds data: nothing was touched; put the MANIFEST back or start in an empty directory", manifest.FileName, orphan)
+	}
+	return nil
+}
+
+// tornTail is a segment that ends in a block that was never finished.
+type tornTail struct {
+	path       string
+	good, size int64
+	reason     string
+}
+
+// load reads the base and replays the log of m into the (empty) keyspace. It
+// changes nothing on disk.
+func (db *DB) load(m *manifest.Manifest) ([]tornTail, error) {
+	db.recovered = Recovery{}
+	r := &db.recovered
+	if m.Base != nil {
+		r.Generation, r.Parts = m.Base.ID.Generation, len(m.Base.Parts)
+		keys, err := db.loadBase(m.Base)
+		if err != nil {
+			return nil, err
+		}
+		r.Keys = keys
+	}
+	return db.replayLog(m)
+}
+
+// loadBase loads every part, several at a time: any number of parts loads
+// into any number of shards.
+func (db *DB) loadBase(set *sink.Set) (int64, error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var (
+		wg    sync.WaitGroup
+		limit = make(chan struct{}, max(1, db.ks.NumShards()))
+		mu    sync.Mutex
+		first error
+		keys  int64
+	)
+	for _, p := range set.Parts {
+		wg.Add(1)
+		limit <- struct{}{}
+		go func() {
+			defer wg.Done()
+			defer func() { <-limit }()
+			n, err := db.loadPart(ctx, set, p)
+			mu.Lock()
+			defer mu.Unlock()
+			keys += n
+			if err != nil && first == nil {
+				first = fmt.Errorf("loading %s/%s: %w (nothing was changed on disk; an older checkpoint can be restored in its place)",
+					manifest.SetDir(set.ID.Generation), p.Part.Name, err)
+				cancel()
+			}
+		}()
+	}
+	wg.Wait()
+	return keys, first
+}

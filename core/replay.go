@@ -1,0 +1,309 @@
+package core
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"sync"
+
+	"github.com/spillwaydb/spillway/core/command"
+	"github.com/spillwaydb/spillway/core/manifest"
+	"github.com/spillwaydb/spillway/core/rdb"
+	"github.com/spillwaydb/spillway/core/resp"
+	"github.com/spillwaydb/spillway/core/sink"
+	"github.com/spillwaydb/spillway/core/wal"
+)
+
+// loadPart reads one part of the base back through the stages it went through.
+func (db *DB) loadPart(ctx context.Context, set *sink.Set, p sink.SetPart) (keys int64, err error) {
+	err = db.ckpt.pipe.Read(ctx, p, func(r io.Reader) error {
+		if set.ID.Kind == sink.KindRewrite {
+			return db.loadCommands(r)
+		}
+		return rdb.Read(r, rdb.Handler{Object: func(o *rdb.Object) error {
+			if o.DB >= db.opts.Databases {
+				return fmt.Errorf("key %q is in database %d, but only %d are configured", o.Key, o.DB, db.opts.Databases)
+			}
+			keys++
+			return db.ks.Load(o)
+		}})
+	})
+	if err == nil && set.ID.Kind == sink.KindRewrite {
+		keys = p.Keys
+	}
+	return keys, err
+}
+
+// loadCommands applies a rewrite part: plain RESP commands.
+func (db *DB) loadCommands(r io.Reader) error {
+	a := newApplier(db)
+	defer a.close()
+	var (
+		parser resp.Parser
+		in     = bufio.NewReaderSize(r, 1<<20)
+		buf    []byte
+		args   [][]byte
+		n      = 0
+		at     int64
+	)
+	for {
+		got, used, err := parser.Next(buf, args[:0])
+		if err == nil {
+			buf = buf[used:]
+			at += int64(used)
+			args = got
+			if len(args) == 0 {
+				continue
+			}
+			if command.Lookup(args[0]) == selectCommand && len(args) == 2 {
+				if n, err = parseDB(args[1], db.opts.Databases); err != nil {
+					return err
+				}
+				continue
+			}
+			if err := a.apply(n, cloneArgs(args)); err != nil {
+				return fmt.Errorf("offset %d: %w", at, err)
+			}
+			continue
+		}
+		if !errors.Is(err, resp.ErrIncomplete) {
+			return fmt.Errorf("offset %d: %w", at, err)
+		}
+		chunk, readErr := in.Peek(min(max(parser.Need(), 1), in.Size()))
+		if len(chunk) == 0 {
+			if errors.Is(readErr, io.EOF) && len(buf) == 0 {
+				return a.wait()
+			}
+			if errors.Is(readErr, io.EOF) {
+				readErr = io.ErrUnexpectedEOF
+			}
+			return fmt.Errorf("offset %d: %w", at, readErr)
+		}
+		chunk, _ = in.Peek(in.Buffered())
+		rest := make([]byte, 0, len(buf)+len(chunk))
+		buf = append(append(rest, buf...), chunk...)
+		_, _ = in.Discard(len(chunk))
+		parser.Reset()
+	}
+}
+
+var selectCommand = command.Lookup([]byte("select"))
+
+// replayLog applies the segments behind the base. Only the last one that has
+// blocks may end in a torn tail: one is left behind by a crash between the
+// rotation and the first append to the new segment as well.
+func (db *DB) replayLog(m *manifest.Manifest) ([]tornTail, error) {
+	last := 0
+	for i := len(m.Segments) - 1; i > 0; i-- {
+		res, err := wal.Replay(db.fs, m.Segments[i].Path, wal.ReplayOptions{Last: true}, func(wal.Block) error { return errHasBlocks })
+		if errors.Is(err, errHasBlocks) || res.Blocks > 0 {
+			last = i
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	a := newApplier(db)
+	defer a.close()
+	var torn []tornTail
+	seq := uint64(0)
+	for i, s := range m.Segments {
+		res, err := wal.Replay(db.fs, s.Path, wal.ReplayOptions{Last: i >= last, StartSeq: seq, Logger: db.logger}, func(b wal.Block) error {
+			for _, c := range b.Cmds {
+				if err := a.apply(c.DB, c.Args); err != nil {
+					return fmt.Errorf("segment %s, block %d: %w", s.Path, b.Seq, err)
+				}
+			}
+			return nil
+		})
+		if err == nil {
+			err = a.wait()
+		}
+		if err != nil {
+			return nil, fmt.Errorf("replaying the log: %w (nothing was changed on disk)", err)
+		}
+		seq = res.LastSeq
+		r := &db.recovered
+		r.Segments++
+		r.Blocks += res.Blocks
+		r.Commands += res.Commands
+		if res.Torn {
+			torn = append(torn, tornTail{s.Path, res.GoodOffset, res.Size, res.TornReason})
+		}
+	}
+	db.lastSeq = seq
+	return torn, nil
+}
+
+var errHasBlocks = errors.New("the segment has blocks")
+
+// applier replays commands on all shards at once: one goroutine a shard, fed
+// in the order of the log. A command on several shards waits for all of them.
+type applier struct {
+	db     *DB
+	lanes  []lane
+	direct *command.Ctx // for commands on several shards
+	idx    []int
+	mu     sync.Mutex
+	err    error
+}
+
+// lane is one shard's share of the work.
+type lane struct {
+	batch []wal.Cmd
+	feed  chan []wal.Cmd
+	idle  sync.WaitGroup // batches handed over and not applied yet
+	done  chan struct{}
+}
+
+const applyBatch = 256
+
+func newApplier(db *DB) *applier {
+	a := &applier{db: db, lanes: make([]lane, db.ks.NumShards()), direct: replayCtx(db)}
+	for i := range a.lanes {
+		l := &a.lanes[i]
+		l.feed = make(chan []wal.Cmd, 8)
+		l.done = make(chan struct{})
+		go a.run(i)
+	}
+	return a
+}
+
+func replayCtx(db *DB) *command.Ctx {
+	return &command.Ctx{KS: db.ks, Replaying: true, Engine: db, Rand: rand.New(rand.NewPCG(1, 1))} //nolint:gosec // effects are not random
+}
+
+// apply queues one command behind those of its shard. args must stay valid.
+func (a *applier) apply(n int, args [][]byte) error {
+	cmd := command.Lookup(args[0])
+	if cmd == nil || cmd.Flags&command.Write == 0 {
+		return fmt.Errorf("the log holds %q, which is no write command", args[0])
+	}
+	if n >= a.db.opts.Databases {
+		return fmt.Errorf("%s in database %d, but only %d are configured", cmd.Name, n, a.db.opts.Databases)
+	}
+	if msg := command.CheckArity(cmd, args); msg != "" {
+		return errors.New(msg)
+	}
+	if shard, ok := a.single(cmd, args); ok {
+		l := &a.lanes[shard]
+		l.batch = append(l.batch, wal.Cmd{DB: n, Args: args})
+		if len(l.batch) >= applyBatch {
+			a.hand(l)
+		}
+		return nil
+	}
+	if err := a.wait(); err != nil {
+		return err
+	}
+	a.db.lockAll()
+	defer a.db.unlockAll()
+	return a.run1(a.direct, wal.Cmd{DB: n, Args: args}, new(resp.Writer))
+}
+
+// single tells the one shard that a command's keys live on.
+func (a *applier) single(cmd *command.Command, args [][]byte) (int, bool) {
+	if cmd.Flags&command.AllShards != 0 {
+		return 0, false
+	}
+	if cmd.Keys == nil && cmd.First > 0 && cmd.First == cmd.Last {
+		return a.db.ks.ShardOf(args[cmd.First]), true
+	}
+	var err error
+	a.idx, err = cmd.AppendKeyIndexes(a.idx[:0], args)
+	if err != nil || len(a.idx) == 0 {
+		return 0, false
+	}
+	shard := a.db.ks.ShardOf(args[a.idx[0]])
+	for _, i := range a.idx[1:] {
+		if a.db.ks.ShardOf(args[i]) != shard {
+			return 0, false
+		}
+	}
+	return shard, true
+}
+
+func (a *applier) hand(l *lane) {
+	if len(l.batch) > 0 {
+		l.idle.Add(1)
+		l.feed <- l.batch
+		l.batch = make([]wal.Cmd, 0, applyBatch)
+	}
+}
+
+func (a *applier) run(i int) {
+	l := &a.lanes[i]
+	defer close(l.done)
+	ctx := replayCtx(a.db)
+	var out resp.Writer
+	shard := a.db.ks.Shard(i)
+	for batch := range l.feed {
+		shard.Lock()
+		for _, c := range batch {
+			if err := a.run1(ctx, c, &out); err != nil {
+				a.fail(err)
+				break
+			}
+		}
+		shard.Unlock()
+		l.idle.Done()
+	}
+}
+
+// run1 applies one command. What was executed once must execute again: an
+// error reply means that the log and the keyspace do not agree.
+func (a *applier) run1(ctx *command.Ctx, c wal.Cmd, out *resp.Writer) error {
+	out.Buf = out.Buf[:0]
+	ctx.Reset(c.Args, out, c.DB, 0)
+	command.Call(ctx, command.Lookup(c.Args[0]))
+	if len(out.Buf) > 0 && out.Buf[0] == '-' {
+		return fmt.Errorf("%q does not apply to the state before it: %q", c.Args[0], out.Buf)
+	}
+	return nil
+}
+
+func (a *applier) fail(err error) {
+	a.mu.Lock()
+	if a.err == nil {
+		a.err = err
+	}
+	a.mu.Unlock()
+}
+
+// wait returns when everything queued is applied.
+func (a *applier) wait() error {
+	for i := range a.lanes {
+		a.hand(&a.lanes[i])
+	}
+	for i := range a.lanes {
+		a.lanes[i].idle.Wait()
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.err
+}
+
+func (a *applier) close() {
+	for i := range a.lanes {
+		close(a.lanes[i].feed)
+		<-a.lanes[i].done
+	}
+}
+
+func parseDB(b []byte, limit int) (int, error) {
+	n := 0
+	for _, c := range b {
+		if c < '0' || c > '9' || n > limit {
+			return 0, fmt.Errorf("SELECT %q: not one of %d databases", b, limit)
+		}
+		n = n*10 + int(c-'0')
+	}
+	if n >= limit || len(b) == 0 {
+		return 0, fmt.Errorf("SELECT %q: only %d databases are configured", b, limit)
+	}
+	return n, nil
+}

@@ -1,0 +1,238 @@
+package resp
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math"
+)
+
+// Redis's limits, used where a Parser's own are zero.
+const (
+	DefaultMaxBulk      = 512 << 20
+	DefaultMaxMultibulk = math.MaxInt32
+	DefaultMaxInline    = 64 << 10
+
+	unauthMaxBulk      = 16384 // what a client may send before AUTH
+	unauthMaxMultibulk = 10
+)
+
+// ErrIncomplete says that the buffer ends inside a command: call Next again
+// with more bytes behind the same ones.
+var ErrIncomplete = errors.New("resp: incomplete command")
+
+// ProtocolError is input that is not RESP. The connection cannot be used any
+// further, since nobody knows where the next command begins.
+type ProtocolError struct {
+	Msg string // Redis's words, "Protocol error: invalid bulk length"
+}
+
+// Error returns Msg; a server replies "-ERR " and this text.
+func (e *ProtocolError) Error() string { return e.Msg }
+
+// Parser cuts commands out of a buffer. The zero value is ready and has
+// Redis's limits. It remembers where it stopped in an incomplete command, so
+// feeding a large one in small reads costs no more than its length. It is not
+// safe for concurrent use, and belongs to one stream of bytes.
+type Parser struct {
+	MaxBulk      int64 // longest argument; 0 means DefaultMaxBulk
+	MaxMultibulk int   // most arguments of a command; 0 means DefaultMaxMultibulk
+	MaxInline    int   // longest line; 0 means DefaultMaxInline
+	// Unauthenticated applies the small limits Redis has for a client that
+	// has yet to give its password.
+	Unauthenticated bool
+
+	// What is known of the incomplete command at the start of the buffer,
+	// in offsets, since the caller may move the bytes between calls.
+	pos   int   // where to go on
+	left  int   // arguments still to come; 0 means that no header was read
+	bulk  int   // length of the argument at pos, -1 before its header
+	need  int   // see Need
+	spans []int // start, end of each argument read so far
+}
+
+// Need is, after ErrIncomplete, how many more bytes are wanted at the least.
+func (p *Parser) Need() int { return max(p.need, 1) }
+
+// Reset forgets an incomplete command, for a Parser that gets another stream.
+func (p *Parser) Reset() {
+	p.pos, p.left, p.need = 0, 0, 0
+	p.spans = p.spans[:0]
+}
+
+// Next parses the command at the start of buf, appends its arguments to args
+// and returns how many bytes it took. The arguments alias buf. An empty line
+// and an empty array yield no argument, some bytes and no error.
+//
+// After ErrIncomplete the next call must get the same bytes followed by more;
+// they may have moved. After a *ProtocolError the stream is of no more use.
+func (p *Parser) Next(buf []byte, args [][]byte) (out [][]byte, n int, err error) {
+	if p.left == 0 {
+		if len(buf) == 0 {
+			p.need = 1
+			return args, 0, ErrIncomplete
+		}
+		if buf[0] != '*' {
+			return p.inline(buf, args)
+		}
+		if n, err := p.header(buf); p.left == 0 {
+			return args, n, err
+		}
+	}
+	pos, left, bulk, spans := p.pos, p.left, p.bulk, p.spans
+	for left > 0 {
+		if bulk < 0 {
+			if pos >= len(buf) {
+				return p.suspend(args, pos, left, -1, spans, 4)
+			}
+			if c := buf[pos]; c != '$' {
+				p.Reset()
+				return args, 0, &ProtocolError{fmt.Sprintf("Protocol error: expected '$', got '%s'", printable(c))}
+			}
+			v, next, st := number(buf, pos+1)
+			if st != numOK || v < 0 || v > p.maxBulk() {
+				if st == numMore {
+					return p.suspend(args, pos, left, -1, spans, 1)
+				}
+				p.Reset()
+				if st == numOK && v > 0 && p.Unauthenticated && v <= p.authBulk() {
+					return args, 0, &ProtocolError{"Protocol error: unauthenticated bulk length"}
+				}
+				return args, 0, &ProtocolError{"Protocol error: invalid bulk length"}
+			}
+			pos, bulk = next, int(v)
+		}
+		if end := pos + bulk + 2; end > len(buf) {
+			return p.suspend(args, pos, left, bulk, spans, end-len(buf))
+		}
+		spans = append(spans, pos, pos+bulk)
+		pos += bulk + 2
+		bulk = -1
+		left--
+	}
+	for i := 0; i < len(spans); i += 2 {
+		args = append(args, buf[spans[i]:spans[i+1]:spans[i+1]])
+	}
+	p.spans = spans[:0]
+	p.pos, p.left, p.need = 0, 0, 0
+	return args, pos, nil
+}
+
+// header reads "*n\r\n". It leaves p.left at zero when there is nothing to go
+// on with: an empty array, an error, or not enough bytes.
+func (p *Parser) header(buf []byte) (n int, err error) {
+	v, next, st := number(buf, 1)
+	limit := int64(p.MaxMultibulk)
+	if limit <= 0 {
+		limit = DefaultMaxMultibulk
+	}
+	switch {
+	case st == numMore:
+		p.need = 1
+		return 0, ErrIncomplete
+	case st == numBad || v > limit:
+		return 0, &ProtocolError{"Protocol error: invalid multibulk length"}
+	case v <= 0:
+		return next, nil
+	case p.Unauthenticated && v > unauthMaxMultibulk:
+		return 0, &ProtocolError{"Protocol error: unauthenticated multibulk length"}
+	}
+	p.pos, p.left, p.bulk = next, int(v), -1
+	p.spans = p.spans[:0]
+	return 0, nil
+}
+
+func (p *Parser) suspend(args [][]byte, pos, left, bulk int, spans []int, need int) ([][]byte, int, error) {
+	p.pos, p.left, p.bulk, p.spans, p.need = pos, left, bulk, spans, need
+	return args, 0, ErrIncomplete
+}
+
+func (p *Parser) authBulk() int64 {
+	if p.MaxBulk > 0 {
+		return p.MaxBulk
+	}
+	return DefaultMaxBulk
+}
+
+func (p *Parser) maxBulk() int64 {
+	if p.Unauthenticated {
+		return min(p.authBulk(), unauthMaxBulk)
+	}
+	return p.authBulk()
+}
+
+const (
+	numOK = iota
+	numMore
+	numBad
+)
+
+// number reads a decimal and the line end behind it, as strictly as Redis: no
+// leading zero, no plus. Of the line end only the \r is looked at.
+func number(buf []byte, i int) (v int64, next, status int) {
+	neg := i < len(buf) && buf[i] == '-'
+	if neg {
+		i++
+	}
+	start := i
+	for ; i < len(buf); i++ {
+		c := buf[i]
+		if c-'0' <= 9 {
+			if i-start >= 18 || (i > start && v == 0) {
+				return 0, 0, numBad
+			}
+			v = v*10 + int64(c-'0')
+			continue
+		}
+		if c != '\r' || i == start || (neg && v == 0) {
+			return 0, 0, numBad
+		}
+		if i+1 >= len(buf) {
+			return 0, 0, numMore
+		}
+		if neg {
+			v = -v
+		}
+		return v, i + 2, numOK
+	}
+	return 0, 0, numMore
+}
+
+// inline parses a line of words. p.pos is how much of it was already searched
+// for its end.
+func (p *Parser) inline(buf []byte, args [][]byte) ([][]byte, int, error) {
+	limit := p.MaxInline
+	if limit <= 0 {
+		limit = DefaultMaxInline
+	}
+	i := bytes.IndexByte(buf[p.pos:], '\n')
+	if i < 0 {
+		if len(buf) > limit {
+			p.Reset()
+			return args, 0, &ProtocolError{"Protocol error: too big inline request"}
+		}
+		p.pos, p.need = len(buf), 1
+		return args, 0, ErrIncomplete
+	}
+	end := p.pos + i
+	p.pos = 0
+	if end > limit {
+		return args, 0, &ProtocolError{"Protocol error: too big inline request"}
+	}
+	line := buf[:end]
+	if end > 0 && line[end-1] == '\r' {
+		line = line[:end-1]
+	}
+	out, ok := SplitArgs(line, args)
+	if !ok {
+		return args, 0, &ProtocolError{"Protocol error: unbalanced quotes in request"}
+	}
+	return out, end + 1, nil
+}
+
+func printable(c byte) string {
+	if c >= ' ' && c < 0x7f {
+		return string(rune(c))
+	}
+	return fmt.Sprintf("\\x%02x", c)
+}

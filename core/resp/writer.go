@@ -1,0 +1,195 @@
+package resp
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+)
+
+// Writer appends replies to Buf. The zero value speaks RESP2. Its methods
+// allocate nothing beyond Buf's own growth, Errorf excepted. What RESP2 cannot
+// say it gets in the form Redis gives it there.
+type Writer struct {
+	Buf   []byte
+	Proto int // 2 or 3; anything below 3 is 2
+}
+
+// OK appends +OK.
+func (w *Writer) OK() { w.Buf = append(w.Buf, "+OK\r\n"...) }
+
+// SimpleString appends a status. Line ends in it become blanks.
+func (w *Writer) SimpleString(s string) { w.line('+', s) }
+
+// Error appends an error; msg begins with its code ("ERR syntax error"), not
+// with the minus. Line ends in it become blanks.
+func (w *Writer) Error(msg string) { w.line('-', msg) }
+
+// Errorf is Error with fmt's formatting.
+func (w *Writer) Errorf(format string, args ...any) { w.Error(fmt.Sprintf(format, args...)) }
+
+// Int appends an integer.
+func (w *Writer) Int(n int64) { w.number(':', n) }
+
+// Bulk appends a string of any bytes; nil is the empty string, see Null.
+func (w *Writer) Bulk(b []byte) {
+	w.number('$', int64(len(b)))
+	w.Buf = append(w.Buf, b...)
+	w.Buf = append(w.Buf, '\r', '\n')
+}
+
+// BulkString is Bulk for a string.
+func (w *Writer) BulkString(s string) {
+	w.number('$', int64(len(s)))
+	w.Buf = append(w.Buf, s...)
+	w.Buf = append(w.Buf, '\r', '\n')
+}
+
+// Null appends "no such value".
+func (w *Writer) Null() {
+	if w.Proto >= 3 {
+		w.Buf = append(w.Buf, "_\r\n"...)
+		return
+	}
+	w.Buf = append(w.Buf, "$-1\r\n"...)
+}
+
+// NullArray appends "no such list of values" (RESP2 tells it from Null).
+func (w *Writer) NullArray() {
+	if w.Proto >= 3 {
+		w.Buf = append(w.Buf, "_\r\n"...)
+		return
+	}
+	w.Buf = append(w.Buf, "*-1\r\n"...)
+}
+
+// Array opens an array of the n replies that follow.
+func (w *Writer) Array(n int) { w.number('*', int64(n)) }
+
+// Map opens a map of the n pairs that follow; in RESP2 an array of 2n.
+func (w *Writer) Map(n int) {
+	if w.Proto >= 3 {
+		w.number('%', int64(n))
+		return
+	}
+	w.number('*', 2*int64(n))
+}
+
+// Set opens a set of the n replies that follow; in RESP2 an array.
+func (w *Writer) Set(n int) { w.aggregate('~', n) }
+
+// Push opens an out-of-band message of n replies; in RESP2 an array.
+func (w *Writer) Push(n int) { w.aggregate('>', n) }
+
+// Double appends a floating-point number; in RESP2 a bulk string.
+func (w *Writer) Double(f float64) {
+	if w.Proto >= 3 {
+		w.Buf = append(w.Buf, ',')
+		w.Buf = AppendDouble(w.Buf, f)
+		w.Buf = append(w.Buf, '\r', '\n')
+		return
+	}
+	var tmp [32]byte
+	w.Bulk(AppendDouble(tmp[:0], f))
+}
+
+// Bool appends a truth value; in RESP2 the integer 1 or 0.
+func (w *Writer) Bool(b bool) {
+	s := "#f\r\n"
+	switch {
+	case w.Proto >= 3 && b:
+		s = "#t\r\n"
+	case w.Proto < 3 && b:
+		s = ":1\r\n"
+	case w.Proto < 3:
+		s = ":0\r\n"
+	}
+	w.Buf = append(w.Buf, s...)
+}
+
+// BigNumber appends an integer of any size, given in decimal; in RESP2 a bulk
+// string.
+func (w *Writer) BigNumber(s string) {
+	if w.Proto >= 3 {
+		w.line('(', s)
+		return
+	}
+	w.BulkString(s)
+}
+
+// Verbatim appends text with a three-letter format ("txt", "mkd"); in RESP2 a
+// bulk string without it.
+func (w *Writer) Verbatim(format, s string) {
+	if w.Proto < 3 {
+		w.BulkString(s)
+		return
+	}
+	w.number('=', int64(len(s))+4)
+	f := [3]byte{' ', ' ', ' '}
+	copy(f[:], format)
+	w.Buf = append(w.Buf, f[0], f[1], f[2], ':')
+	w.Buf = append(w.Buf, s...)
+	w.Buf = append(w.Buf, '\r', '\n')
+}
+
+func (w *Writer) aggregate(kind byte, n int) {
+	if w.Proto < 3 {
+		kind = '*'
+	}
+	w.number(kind, int64(n))
+}
+
+func (w *Writer) number(kind byte, n int64) { w.Buf = appendNumber(w.Buf, kind, n) }
+
+func appendNumber(dst []byte, kind byte, n int64) []byte {
+	if uint64(n) < 10 {
+		return append(dst, kind, byte('0'+n), '\r', '\n')
+	}
+	dst = append(dst, kind)
+	dst = strconv.AppendInt(dst, n, 10)
+	return append(dst, '\r', '\n')
+}
+
+func (w *Writer) line(kind byte, s string) {
+	w.Buf = append(w.Buf, kind)
+	at := len(w.Buf)
+	w.Buf = append(w.Buf, s...)
+	for i := at; i < len(w.Buf); i++ {
+		if c := w.Buf[i]; c == '\r' || c == '\n' {
+			w.Buf[i] = ' '
+		}
+	}
+	w.Buf = append(w.Buf, '\r', '\n')
+}
+
+// AppendDouble appends f the way Redis 7.0 prints it in replies: %.17g, with
+// inf, -inf and nan.
+func AppendDouble(dst []byte, f float64) []byte {
+	switch {
+	case math.IsInf(f, 1):
+		return append(dst, "inf"...)
+	case math.IsInf(f, -1):
+		return append(dst, "-inf"...)
+	case math.IsNaN(f):
+		return append(dst, "nan"...)
+	case f == math.Trunc(f) && math.Abs(f) < 1e15 && (f != 0 || !math.Signbit(f)):
+		return strconv.AppendInt(dst, int64(f), 10)
+	}
+	return strconv.AppendFloat(dst, f, 'g', 17, 64)
+}
+
+// FormatDouble is AppendDouble as a string.
+func FormatDouble(f float64) string {
+	var tmp [32]byte
+	return string(AppendDouble(tmp[:0], f))
+}
+
+// AppendCommand appends a command as an array of bulk strings.
+func AppendCommand(dst []byte, args ...[]byte) []byte {
+	dst = appendNumber(dst, '*', int64(len(args)))
+	for _, a := range args {
+		dst = appendNumber(dst, '$', int64(len(a)))
+		dst = append(dst, a...)
+		dst = append(dst, '\r', '\n')
+	}
+	return dst
+}

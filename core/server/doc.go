@@ -1,0 +1,17 @@
+// Package server puts an engine on the network: listeners, connections and the
+// registry of clients.
+//
+// A connection is one goroutine and two buffers. It reads what has arrived,
+// runs every complete command of it as one batch in its core.Session, lets
+// Session.Finish make the batch durable, and writes all replies at once:
+//
+//	read → parse* → Session.Run* → Session.Finish → write
+//
+// The package knows no command: CLIENT, HELLO and their like are in
+// core/command and see a connection as a command.Session. It never touches the
+// keyspace, the log or a checkpoint.
+//
+// What a client can make it allocate is bounded by what the client has really
+// sent: a request that announces 512 MB and sends ten bytes costs one read
+// buffer.
+package server

@@ -1,0 +1,266 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/spillwaydb/spillway/core"
+)
+
+// Options configure a server. The zero value accepts 10,000 clients and never
+// closes an idle one, as Redis does.
+type Options struct {
+	// MaxClients is how many connections are served at once; 0 means 10000.
+	MaxClients int
+	// Timeout closes a client that has been idle for so long; 0 means never.
+	Timeout time.Duration
+	// KeepAlive is the period of TCP keep-alive probes; 0 means 300 s,
+	// negative turns them off.
+	KeepAlive time.Duration
+	// OutputLimit closes a client whose pending replies exceed so many bytes;
+	// 0 means no limit, which is Redis's default for normal clients.
+	OutputLimit int64
+	// QueryLimit closes a client whose unfinished request exceeds so many
+	// bytes; 0 means 1 GiB, Redis's client-query-buffer-limit.
+	QueryLimit int
+	// AllowRemote lets clients from other machines in without a password
+	// (Redis's protected-mode no).
+	AllowRemote bool
+	// Logger gets one line per event; nil discards.
+	Logger hclog.Logger
+	// ConfigFile is what INFO shows as config_file.
+	ConfigFile string
+}
+
+// Server serves one engine on any number of listeners.
+type Server struct {
+	db  *core.DB
+	log hclog.Logger
+	opt Options
+
+	maxClients  atomic.Int64
+	timeout     atomic.Int64 // nanoseconds
+	outputLimit atomic.Int64
+	queryLimit  atomic.Int64
+	protected   atomic.Bool
+	accepted    atomic.Int64
+	rejected    atomic.Int64
+	bytesIn     atomic.Int64
+	bytesOut    atomic.Int64
+
+	mu        sync.Mutex
+	listeners map[net.Listener]struct{}
+	conns     map[int64]*conn
+	closed    bool
+	wg        sync.WaitGroup
+}
+
+// New returns a server for db and registers its parameters and INFO sections
+// with it. Serve it with [Server.Serve].
+func New(db *core.DB, opt Options) *Server {
+	if opt.MaxClients <= 0 {
+		opt.MaxClients = 10000
+	}
+	if opt.KeepAlive == 0 {
+		opt.KeepAlive = 300 * time.Second
+	}
+	if opt.QueryLimit <= 0 {
+		opt.QueryLimit = 1 << 30
+	}
+	if opt.Logger == nil {
+		opt.Logger = hclog.NewNullLogger()
+	}
+	s := &Server{
+		db: db, log: opt.Logger, opt: opt,
+		listeners: make(map[net.Listener]struct{}), conns: make(map[int64]*conn),
+	}
+	s.maxClients.Store(int64(opt.MaxClients))
+	s.timeout.Store(int64(opt.Timeout))
+	s.outputLimit.Store(opt.OutputLimit)
+	s.queryLimit.Store(int64(opt.QueryLimit))
+	s.protected.Store(!opt.AllowRemote)
+	s.registerConfig()
+	s.registerInfo()
+	return s
+}
+
+// Listen opens a listener: network is "tcp" or "unix". A socket file left
+// behind by a server that died is replaced, one that answers is not; the new
+// one is accessible to its owner only.
+func Listen(network, address string) (net.Listener, error) {
+	if network != "unix" {
+		return net.Listen(network, address)
+	}
+	if c, err := net.DialTimeout("unix", address, time.Second); err == nil {
+		_ = c.Close()
+		return nil, fmt.Errorf("listen unix %s: another server answers on this socket", address)
+	}
+	if st, err := os.Lstat(address); err == nil && st.Mode()&os.ModeSocket != 0 {
+		if err := os.Remove(address); err != nil {
+			return nil, fmt.Errorf("removing the stale socket %s: %w", address, err)
+		}
+	}
+	l, err := net.Listen("unix", address)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(address, 0o600); err != nil {
+		_ = l.Close()
+		return nil, fmt.Errorf("protecting the socket %s: %w", address, err)
+	}
+	return l, nil
+}
+
+// ErrClosed is what Serve returns after Close or Shutdown.
+var ErrClosed = errors.New("server closed")
+
+// Serve accepts connections on l until the server is closed; it then returns
+// ErrClosed. Several listeners may be served at once.
+func (s *Server) Serve(l net.Listener) error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		_ = l.Close()
+		return ErrClosed
+	}
+	s.listeners[l] = struct{}{}
+	s.mu.Unlock()
+	backoff := 5 * time.Millisecond
+	for {
+		nc, err := l.Accept()
+		if err != nil {
+			s.mu.Lock()
+			closed := s.closed
+			s.mu.Unlock()
+			if closed {
+				return ErrClosed
+			}
+			if errors.Is(err, net.ErrClosed) {
+				return fmt.Errorf("accepting on %s: %w", l.Addr(), err)
+			}
+			// Out of file descriptors, an aborted handshake: both pass.
+			s.log.Warn("accepting a client", "listener", l.Addr().String(), "error", err)
+			t := time.NewTimer(backoff)
+			<-t.C
+			backoff = min(2*backoff, time.Second)
+			continue
+		}
+		backoff = 5 * time.Millisecond
+		s.accept(nc)
+	}
+}
+
+// accept admits or refuses a connection.
+func (s *Server) accept(nc net.Conn) {
+	if t, ok := nc.(*net.TCPConn); ok {
+		if s.opt.KeepAlive > 0 {
+			_ = t.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: s.opt.KeepAlive, Interval: s.opt.KeepAlive / 3, Count: 3})
+		} else {
+			_ = t.SetKeepAlive(false)
+		}
+	}
+	if s.protected.Load() && !s.db.HasPassword() && remote(nc) {
+		s.refuse(nc, "-DENIED Spillway is running in protected mode because protected mode is enabled and no password is set for the default user. "+
+			"In this mode connections are only accepted from the loopback interface. Set a password with requirepass, or, where the network "+
+			"itself is trusted, disable protected mode with CONFIG SET protected-mode no from the loopback interface.\r\n")
+		return
+	}
+	s.mu.Lock()
+	if s.closed || int64(len(s.conns)) >= s.maxClients.Load() {
+		s.mu.Unlock()
+		s.refuse(nc, "-ERR max number of clients reached\r\n")
+		return
+	}
+	c := newConn(s, nc)
+	s.conns[c.ID()] = c
+	s.wg.Add(1)
+	s.mu.Unlock()
+	s.accepted.Add(1)
+	go func() {
+		defer s.wg.Done()
+		c.serve()
+		s.mu.Lock()
+		delete(s.conns, c.ID())
+		s.mu.Unlock()
+	}()
+}
+
+func (s *Server) refuse(nc net.Conn, reply string) {
+	s.rejected.Add(1)
+	_ = nc.SetWriteDeadline(s.db.Clock().Now().Add(time.Second))
+	_, _ = nc.Write([]byte(reply)) // the client may be gone already
+	_ = nc.Close()
+}
+
+// remote tells whether the peer is on another machine.
+func remote(nc net.Conn) bool {
+	a, ok := nc.RemoteAddr().(*net.TCPAddr)
+	return ok && !a.IP.IsLoopback()
+}
+
+// Shutdown stops accepting, lets every connection finish the batch it is at,
+// and waits for them until ctx ends; then it closes what is left.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.closed = true
+	for l := range s.listeners {
+		_ = l.Close()
+	}
+	for _, c := range s.conns {
+		c.drain()
+	}
+	s.mu.Unlock()
+	done := make(chan struct{})
+	go func() { s.wg.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+	}
+	s.mu.Lock()
+	for _, c := range s.conns {
+		_ = c.nc.Close()
+	}
+	s.mu.Unlock()
+	<-done
+	return ctx.Err()
+}
+
+// Clients is the number of connections.
+func (s *Server) Clients() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
+}
+
+// snapshot lists the connections, oldest first.
+func (s *Server) snapshot() []*conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]*conn, 0, len(s.conns))
+	for _, c := range s.conns {
+		out = append(out, c)
+	}
+	sortByID(out)
+	return out
+}
+
+func (s *Server) port() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for l := range s.listeners {
+		if a, ok := l.Addr().(*net.TCPAddr); ok {
+			return strconv.Itoa(a.Port)
+		}
+	}
+	return "0"
+}

@@ -1,0 +1,349 @@
+package core
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/spillwaydb/spillway/core/command"
+	"github.com/spillwaydb/spillway/core/resp"
+	"github.com/spillwaydb/spillway/core/wal"
+)
+
+// Session runs one client's commands. It belongs to one goroutine.
+//
+// A batch is any number of Run calls and one Finish. Between them the session
+// may keep the lock of the shard that the last command used, so that a
+// pipeline of commands for one shard locks it once; Finish unlocks, makes the
+// batch's writes as durable as the policy promises, and only after it may the
+// replies leave.
+type Session struct {
+	db     *DB
+	client command.Session
+	state  *Client
+	ctx    command.Ctx
+
+	gated    bool  // db.gate is held for reading
+	held     int   // the shard whose lock is held, -1: none
+	heldFor  int   // commands run under it
+	shards   []int // scratch: a command's shards, ascending
+	indexes  []int // scratch: where a command's keys are
+	dirty    int64 // changes of this batch
+	commands int64 // run in this batch
+
+	// For a batch whose writes turn out not to be durable.
+	wrote      bool
+	replyStart int // where in the output the running command's reply begins
+	unsafe     int // where the first reply that depends on them begins
+	replies    int // and how many depend on them
+
+	effect    [][]byte  // scratch
+	effects   []wal.Cmd // scratch
+	nextEvict int       // the shard to evict from next
+
+	tx transaction
+}
+
+// heldMax bounds how many pipelined commands run under one lock hold.
+const heldMax = 128
+
+// NewSession returns a session for client; nil makes an embedded client.
+// state is the engine's part of it, which client usually embeds.
+func (db *DB) NewSession(client command.Session, state *Client) *Session {
+	if state == nil {
+		state = db.NewClient()
+	}
+	if client == nil {
+		client = state
+	}
+	s := &Session{db: db, client: client, state: state, held: -1}
+	s.ctx = command.Ctx{
+		KS: db.ks, Stats: db.stats, Engine: db, Session: client, Watches: db.watches,
+		Rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), //nolint:gosec // not for secrets
+	}
+	return s
+}
+
+// Client is the session's client.
+func (s *Session) Client() command.Session { return s.client }
+
+// Run executes one command and appends its reply to out. args are not kept.
+func (s *Session) Run(args [][]byte, out *resp.Writer) {
+	mode := s.state.reply
+	if mode == command.ReplySkipNext {
+		s.state.reply = command.ReplyOn
+	}
+	start := len(out.Buf)
+	s.replyStart = start
+	out.Proto = s.state.Proto()
+	s.commands++
+	s.dispatch(args, out)
+	if mode == command.ReplySkipNext || s.state.reply != command.ReplyOn {
+		out.Buf = out.Buf[:start]
+		return
+	}
+	if s.wrote {
+		s.replies++
+	}
+}
+
+// dispatch checks what Redis checks before a command runs, in Redis's order.
+func (s *Session) dispatch(args [][]byte, out *resp.Writer) {
+	cmd := command.Lookup(args[0])
+	if cmd == nil {
+		s.reject(out, command.UnknownCommandError(args))
+		return
+	}
+	s.state.cmd.Store(cmd)
+	if msg := command.CheckArity(cmd, args); msg != "" {
+		s.reject(out, msg)
+		return
+	}
+	if cmd.Flags&command.NoAuth == 0 && !s.client.Authenticated() {
+		s.reject(out, "NOAUTH Authentication required.")
+		return
+	}
+	if cmd.Flags&command.Write != 0 {
+		if msg := s.db.refusesWrites(); msg != "" {
+			s.reject(out, msg)
+			return
+		}
+		if cmd.Flags&command.DenyOOM != 0 {
+			if limit := s.db.settings.Load().maxMemory; limit > 0 && !s.makeRoom(limit) {
+				s.reject(out, "OOM command not allowed when used memory > 'maxmemory'.")
+				return
+			}
+		}
+	}
+	if s.tx.open && !command.RunsInsideMulti(cmd) {
+		s.queue(cmd, args, out)
+		return
+	}
+	if cmd.Handler == nil {
+		s.transact(cmd, args, out)
+		return
+	}
+	s.execute(cmd, args, out)
+}
+
+// reject replies with an error and spoils an open transaction.
+func (s *Session) reject(out *resp.Writer, msg string) {
+	s.tx.spoiled = true
+	s.db.stats.Errors.Add(1)
+	out.Error(msg)
+}
+
+// execute runs one command outside a transaction.
+func (s *Session) execute(cmd *command.Command, args [][]byte, out *resp.Writer) {
+	shard, err := s.lockFor(cmd, args)
+	if err != nil {
+		s.reject(out, "ERR "+err.Error())
+		return
+	}
+	began := s.begin()
+	s.call(cmd, args, out, began)
+	s.logEffects(shard, args)
+	if shard < 0 && len(s.shards) > 0 {
+		s.unlockShards()
+	}
+}
+
+// begin is the time a command starts.
+func (s *Session) begin() time.Time { return s.db.clock.Now() }
+
+// call runs the handler and accounts for it. The locks it needs are held.
+func (s *Session) call(cmd *command.Command, args [][]byte, out *resp.Writer, began time.Time) {
+	c := &s.ctx
+	c.Reset(args, out, s.client.DB(), began.UnixMilli())
+	command.Call(c, cmd)
+	s.dirty += c.Dirty()
+	took := s.db.clock.Now().Sub(began)
+	if t := s.db.slowlog.Threshold(); t >= 0 && took >= t && cmd.Flags&command.SkipSlowlog == 0 {
+		info := s.client.Info()
+		s.db.slowlog.Note(args, took, began, info.Addr, info.Name)
+	}
+	if t := s.db.latency.Threshold(); t > 0 && took >= t {
+		s.db.latency.Note("command", took, began)
+	}
+}
+
+// lockFor locks the shards that a command's keys live on. For a command on
+// one shard it returns that shard, whose lock stays held until Finish or the
+// next command on another; for several it returns -1 and lists them in
+// s.shards; a command without keys runs without any lock.
+func (s *Session) lockFor(cmd *command.Command, args [][]byte) (int, error) {
+	s.shards = s.shards[:0]
+	switch {
+	case cmd.Flags&command.AllShards != 0:
+		s.release()
+		for i := range s.db.ks.NumShards() {
+			s.shards = append(s.shards, i)
+		}
+	case cmd.First == 0 && cmd.Keys == nil && cmd.Sub == nil:
+		s.release()
+		return -1, nil
+	case cmd.Keys == nil && cmd.Sub == nil && cmd.First == cmd.Last:
+		s.hold(s.db.ks.ShardOf(args[cmd.First]))
+		return s.held, nil
+	default:
+		var err error
+		s.indexes, err = cmd.AppendKeyIndexes(s.indexes[:0], args)
+		if err != nil {
+			return -1, err
+		}
+		if len(s.indexes) == 0 {
+			s.release()
+			return -1, nil
+		}
+		for _, i := range s.indexes {
+			s.addShard(s.db.ks.ShardOf(args[i]))
+		}
+		if len(s.shards) == 1 {
+			s.hold(s.shards[0])
+			s.shards = s.shards[:0]
+			return s.held, nil
+		}
+		s.release()
+	}
+	s.lockShards()
+	return -1, nil
+}
+
+// addShard inserts a shard into the ascending list of shards to lock.
+func (s *Session) addShard(n int) {
+	i := len(s.shards)
+	for i > 0 && s.shards[i-1] >= n {
+		if s.shards[i-1] == n {
+			return
+		}
+		i--
+	}
+	s.shards = append(s.shards, 0)
+	copy(s.shards[i+1:], s.shards[i:])
+	s.shards[i] = n
+}
+
+// hold makes shard n the one whose lock is held.
+func (s *Session) hold(n int) {
+	if s.held == n && s.heldFor < heldMax {
+		s.heldFor++
+		return
+	}
+	s.unhold()
+	s.enter()
+	s.db.ks.Shard(n).Lock()
+	s.held, s.heldFor = n, 1
+}
+
+func (s *Session) unhold() {
+	if s.held >= 0 {
+		s.db.ks.Shard(s.held).Unlock()
+		s.held = -1
+	}
+}
+
+func (s *Session) enter() {
+	if !s.gated {
+		s.db.gate.RLock()
+		s.gated = true
+	}
+}
+
+// release gives up every lock that is kept between commands.
+func (s *Session) release() {
+	s.unhold()
+	if s.gated {
+		s.db.gate.RUnlock()
+		s.gated = false
+	}
+}
+
+func (s *Session) lockShards() {
+	s.enter()
+	for _, i := range s.shards {
+		s.db.ks.Shard(i).Lock()
+	}
+}
+
+func (s *Session) unlockShards() {
+	for _, i := range s.shards {
+		s.db.ks.Shard(i).Unlock()
+	}
+	s.shards = s.shards[:0]
+}
+
+// logEffects appends what the command just run changed to the log, while its
+// locks are still held. Several effects, or several shards, are one unit.
+func (s *Session) logEffects(shard int, args [][]byte) {
+	c := &s.ctx
+	if !c.HasEffects() {
+		return
+	}
+	log := s.db.log.Load()
+	if log == nil || s.db.failed.Load() != nil {
+		return
+	}
+	switch {
+	case shard >= 0 && c.Verbatim():
+		log.Append(shard, c.DB, args)
+	case shard >= 0 && c.NumEffects() == 1:
+		n, effect := c.Effect(0, s.effect[:0])
+		s.effect = effect
+		log.Append(shard, n, effect)
+	default:
+		locked := s.shards
+		if shard >= 0 {
+			locked = []int{shard}
+		}
+		s.effects = command.AppendEffects(c, s.effects[:0])
+		log.AppendTx(locked, s.effects)
+	}
+	s.noteWrite()
+}
+
+// noteWrite marks that the reply about to be counted, and those after it,
+// depend on the log.
+func (s *Session) noteWrite() {
+	if !s.wrote {
+		s.wrote = true
+		s.unsafe = s.replyStart
+		s.replies = 0
+	}
+}
+
+// Finish ends a batch: it unlocks and waits for the durability that the
+// policy promises. When that fails, the replies of the batch from the first
+// write on are replaced by errors: nothing that is not durable is acknowledged.
+func (s *Session) Finish(out *resp.Writer) {
+	s.release()
+	db := s.db
+	if s.commands > 0 {
+		db.stats.Commands.Add(s.commands)
+		s.commands = 0
+		s.state.active.Store(db.clock.Now().UnixMilli())
+	}
+	if s.dirty > 0 {
+		db.dirty.Add(s.dirty)
+		s.dirty = 0
+	}
+	if !s.wrote {
+		return
+	}
+	s.wrote = false
+	log := db.log.Load()
+	if log == nil {
+		return
+	}
+	if err := log.Commit(); err != nil {
+		db.fail(err)
+		out.Buf = out.Buf[:s.unsafe]
+		for range s.replies {
+			out.Error(db.refusesWrites())
+		}
+	}
+}
+
+// Close gives up the session: watched keys are forgotten.
+func (s *Session) Close() {
+	s.release()
+	s.unwatch()
+}

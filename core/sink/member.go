@@ -1,0 +1,187 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// member is one stage or sink of a pipeline, with what it has done so far.
+type member struct {
+	name     string
+	role     string
+	stage    Stage // of a stage
+	sink     Sink  // of the local sink and of targets
+	required bool
+	timeout  time.Duration
+	keep     int
+
+	parts, in, out, nanos, errors, retried atomic.Int64
+	stuck                                  atomic.Int64 // calls left behind that still run
+}
+
+func (m *member) snapshot() StageStats {
+	return StageStats{
+		Name: m.name, Role: m.role,
+		Parts: m.parts.Load(), BytesIn: m.in.Load(), BytesOut: m.out.Load(),
+		Nanoseconds: m.nanos.Load(), Errors: m.errors.Load(), Retried: m.retried.Load(),
+		Stuck: max(m.stuck.Load(), 0),
+	}
+}
+
+// count adds what was done for one part. Errors are counted where it is known
+// whose they are.
+func (m *member) count(in, out int64, busy time.Duration, err error) {
+	m.in.Add(in)
+	m.out.Add(out)
+	m.nanos.Add(int64(max(busy, 0)))
+	if err == nil {
+		m.parts.Add(1)
+	}
+}
+
+// ready refuses work for a member that still has a call hanging: a second one
+// would hang beside it, and on a sink could meet the first one's bytes.
+func (m *member) ready() error {
+	if n := m.stuck.Load(); n > 0 {
+		return Transient(fmt.Errorf("%d earlier call(s) still hang: %w", n, ErrStuck))
+	}
+	return nil
+}
+
+// task is one call of a member in a goroutine of its own.
+type task[T any] struct {
+	m     *member
+	state atomic.Int32 // running, returned, or left behind
+	done  chan struct{}
+	val   T
+	err   error
+}
+
+const (
+	taskRunning = iota
+	taskReturned
+	taskLeft
+)
+
+// start runs f in its own goroutine. A panic or a runtime.Goexit in it becomes
+// its error. after, if not nil, sees the result before anyone else and may
+// replace it.
+func start[T any](log hclog.Logger, m *member, f func() (T, error), after func(T, error) error) *task[T] {
+	t := &task[T]{m: m, done: make(chan struct{})}
+	go func() {
+		finished := false
+		defer func() {
+			if r := recover(); r != nil {
+				t.err = panicError(log, m.name, r)
+			} else if !finished {
+				t.err = Permanent(errors.New("ended its goroutine (runtime.Goexit)"))
+			}
+			if after != nil {
+				t.err = after(t.val, t.err)
+			}
+			close(t.done)
+			if !t.state.CompareAndSwap(taskRunning, taskReturned) {
+				m.stuck.Add(-1)
+			}
+		}()
+		t.val, t.err = f()
+		finished = true
+	}()
+	return t
+}
+
+// panicError turns a recovered panic into an error, and logs where it was.
+func panicError(log hclog.Logger, name string, r any) error {
+	log.Error("panic", "in", name, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+	return Permanent(fmt.Errorf("panic: %v", r))
+}
+
+// wait returns when the task has returned, or when it has not within grace
+// after cancelled was closed: the task is then left behind and counted as stuck
+// until it returns after all. Later waits for a task left behind return at once.
+// A task is waited for by one goroutine.
+func (t *task[T]) wait(cancelled <-chan struct{}, grace time.Duration) (T, error) {
+	var none T
+	stuck := Transient(fmt.Errorf("%w (waited %s)", ErrStuck, grace))
+	if t.state.Load() == taskLeft {
+		return none, stuck
+	}
+	select {
+	case <-t.done:
+		return t.val, t.err
+	case <-cancelled:
+	}
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case <-t.done:
+		return t.val, t.err
+	case <-timer.C:
+	}
+	if t.state.CompareAndSwap(taskRunning, taskLeft) {
+		t.m.stuck.Add(1)
+		return none, stuck
+	}
+	<-t.done
+	return t.val, t.err
+}
+
+// call runs one call of a sink that carries no part, under the member's timeout
+// and patience, whichever is shorter (0: none), and does not wait for one that
+// ignores its cancellation.
+func call[T any](ctx context.Context, p *Pipeline, m *member, patience time.Duration, f func(ctx context.Context) (T, error)) (T, error) {
+	var none T
+	if err := m.ready(); err != nil {
+		return none, err
+	}
+	cctx, cancel := withTimeout(ctx, shorter(m.timeout, patience))
+	defer cancel()
+	t := start(p.log, m, func() (T, error) { return f(cctx) }, nil)
+	v, err := t.wait(cctx.Done(), p.opts.Grace)
+	return v, explain(cctx, err)
+}
+
+// withTimeout is context.WithTimeout with a cause that says the bound; 0 sets
+// none.
+func withTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	if d <= 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeoutCause(ctx, d, timeoutError(d))
+}
+
+func timeoutError(d time.Duration) error {
+	return Transient(fmt.Errorf("not done within %s: %w", d, context.DeadlineExceeded))
+}
+
+// explain replaces a bare context error by the cause the context was ended with.
+func explain(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() == nil {
+		return err
+	}
+	cause := context.Cause(ctx)
+	if err == context.Canceled || err == context.DeadlineExceeded {
+		return cause
+	}
+	if errors.Is(err, cause) {
+		return err
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrStuck) {
+		return fmt.Errorf("%w (%w)", err, cause)
+	}
+	return err
+}
+
+// shorter is the smaller of two bounds of which 0 means none.
+func shorter(a, b time.Duration) time.Duration {
+	if a <= 0 || (b > 0 && b < a) {
+		return b
+	}
+	return a
+}

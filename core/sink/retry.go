@@ -1,0 +1,329 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+)
+
+const (
+	// maxOwed bounds the sets a best-effort target can be behind by; the
+	// oldest is given up first.
+	maxOwed = 64
+	// retryTimeout bounds a call of Retry on a target without a timeout.
+	retryTimeout = 10 * time.Minute
+)
+
+// feed is a set that a best-effort target is owed.
+type feed struct {
+	set      Set
+	receipts map[string]Receipt // by part name: what the target has already
+	dropped  bool               // aborted; guarded by Pipeline.mu
+}
+
+// owe queues a set for a target; one that is queued already stays as it is.
+func (p *Pipeline) owe(m *member, set Set) {
+	f := &feed{set: *set.Clone(), receipts: make(map[string]Receipt)}
+	for i := range set.Parts {
+		if r, ok := set.Parts[i].TargetReceipts[m.name]; ok {
+			f.receipts[set.Parts[i].Part.Name] = r
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	q := p.pending[m]
+	if slices.ContainsFunc(q, func(o *feed) bool { return o.set.ID == set.ID }) {
+		return
+	}
+	if len(q) >= maxOwed {
+		p.log.Error("a best-effort sink is too far behind; its oldest owed set is given up", "sink", m.name, "set", q[0].set.ID.String())
+		q[0].dropped = true
+		q = q[1:]
+	}
+	p.pending[m] = append(slices.Clip(q), f)
+}
+
+// forget takes a set out of every queue.
+func (p *Pipeline) forget(id SetID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for m := range p.pending {
+		p.pending[m] = slices.DeleteFunc(slices.Clone(p.pending[m]), func(f *feed) bool {
+			if f.set.ID == id {
+				f.dropped = true
+			}
+			return f.dropped
+		})
+	}
+}
+
+// settle takes one feed out of its queue.
+func (p *Pipeline) settle(m *member, f *feed) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pending[m] = slices.DeleteFunc(slices.Clone(p.pending[m]), func(o *feed) bool { return o == f })
+}
+
+// CatchUp queues a committed set for every best-effort target that does not
+// have it: what Retry owed is not kept over a restart. Targets that cannot be
+// asked are queued too, and their errors returned.
+func (p *Pipeline) CatchUp(ctx context.Context, set Set) error {
+	ctx, cancel := p.background(ctx)
+	defer cancel()
+	var errs []error
+	for _, m := range p.target {
+		if m.required {
+			continue
+		}
+		has, err := p.has(ctx, m, set.ID)
+		if err != nil {
+			errs = append(errs, &Error{Op: "list", Path: set.ID.String(), Sink: m.name, Err: err})
+		}
+		if !has {
+			p.owe(m, set)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Retry feeds each best-effort target the sets it missed, oldest first, from
+// the local parts. It goes on with the next target at the first failure of one,
+// and returns what went wrong; what failed stays queued. A set that is no
+// longer there locally is given up. Concurrent calls wait for each other.
+func (p *Pipeline) Retry(ctx context.Context) error {
+	p.retry.Lock()
+	defer p.retry.Unlock()
+	ctx, cancel := p.background(ctx)
+	defer cancel()
+	var errs []error
+	for _, m := range p.target {
+		for {
+			p.mu.Lock()
+			var f *feed
+			if q := p.pending[m]; len(q) > 0 {
+				f = q[0]
+			}
+			p.mu.Unlock()
+			if f == nil {
+				break
+			}
+			if err := ctx.Err(); err != nil {
+				return errors.Join(append(errs, err)...)
+			}
+			if err := p.feed(ctx, m, f); err != nil {
+				m.errors.Add(1)
+				errs = append(errs, err)
+				break
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// feed brings one set to one target. nil means that it is off the queue.
+func (p *Pipeline) feed(ctx context.Context, m *member, f *feed) error {
+	id := f.set.ID
+	fault := func(err error) error {
+		return &Error{Op: "retry", Path: id.String(), Sink: m.name, Err: err}
+	}
+	has, err := p.has(ctx, m, id)
+	if err != nil {
+		return fault(err)
+	}
+	if !has {
+		if err := p.putAll(ctx, m, f); err != nil {
+			if errors.Is(err, errSourceGone) {
+				p.log.Warn("a set was retired before a best-effort sink got it", "sink", m.name, "set", id.String())
+				p.settle(m, f)
+				p.removeFrom(ctx, m, id)
+				return nil
+			}
+			return fault(err)
+		}
+	}
+	p.settle(m, f)
+	p.mu.Lock()
+	dropped := f.dropped
+	p.mu.Unlock()
+	if dropped { // aborted meanwhile: Abort may have come too early to see it
+		p.removeFrom(ctx, m, id)
+		return nil
+	}
+	m.retried.Add(1)
+	p.log.Info("a best-effort sink has caught up with a set", "sink", m.name, "set", id.String())
+	return nil
+}
+
+// errSourceGone says that the local part is no longer there.
+var errSourceGone = errors.New("the local part is gone")
+
+// putAll puts the parts a target lacks and publishes the set there.
+func (p *Pipeline) putAll(ctx context.Context, m *member, f *feed) error {
+	for i := range f.set.Parts {
+		sp := f.set.Parts[i]
+		if _, ok := f.receipts[sp.Part.Name]; ok {
+			continue
+		}
+		r, err := p.copyPart(ctx, m, sp)
+		if err != nil {
+			return fmt.Errorf("put %s: %w", sp.Part.Name, err)
+		}
+		f.receipts[sp.Part.Name] = r
+	}
+	own := f.set.Clone()
+	for i := range own.Parts {
+		own.Parts[i].SinkReceipt = f.receipts[own.Parts[i].Part.Name]
+		own.Parts[i].TargetReceipts = nil
+	}
+	_, err := call(ctx, p, m, p.retryBound(m), func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, m.sink.Publish(ctx, *own)
+	})
+	if err != nil {
+		clear(f.receipts) // perhaps it lost a part: the next attempt puts them all again
+		return fmt.Errorf("publish: %w", err)
+	}
+	return nil
+}
+
+// copyPart feeds the stored bytes of a local part to a target.
+func (p *Pipeline) copyPart(ctx context.Context, m *member, sp SetPart) (Receipt, error) {
+	cctx, cancel := withTimeout(ctx, p.retryBound(m))
+	defer cancel()
+	r := p.newRun(cctx, "retry", sp.Part)
+	defer r.stop()
+	src := r.pipe()
+	pumped := r.pump(p.local, sp, src)
+	put := start(p.log, m, func() (Receipt, error) {
+		if err := m.ready(); err != nil {
+			return nil, err
+		}
+		return m.sink.Put(r.ctx, sp.Part, readOnly{src})
+	}, func(receipt Receipt, err error) error {
+		err = finished(r.ctx, src, receipt, err)
+		n, _, _ := src.flow()
+		m.count(n, 0, 0, err) // Retry counts its errors
+		if err != nil {
+			r.fail(err)
+		}
+		return err
+	})
+	_, perr := pumped.wait(r.ctx.Done(), p.opts.Grace)
+	receipt, err := put.wait(r.ctx.Done(), p.opts.Grace)
+	switch {
+	case errors.Is(perr, os.ErrNotExist):
+		return nil, fmt.Errorf("%w: %w", errSourceGone, perr)
+	case r.failure() != nil:
+		return nil, r.failure()
+	}
+	return receipt, err
+}
+
+// has tells whether a target lists a set. A target that lists it beside sets it
+// cannot read has it.
+func (p *Pipeline) has(ctx context.Context, m *member, id SetID) (bool, error) {
+	sets, err := call(ctx, p, m, p.retryBound(m), m.sink.List)
+	if slices.ContainsFunc(sets, func(s Set) bool { return s.ID == id }) {
+		return true, nil
+	}
+	return false, err
+}
+
+func (p *Pipeline) removeFrom(ctx context.Context, m *member, id SetID) {
+	_, err := call(ctx, p, m, p.retryBound(m), func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, m.sink.Remove(ctx, id)
+	})
+	if err != nil {
+		p.log.Warn("removing a set from a best-effort sink failed", "sink", m.name, "set", id.String(), "error", err)
+	}
+}
+
+// retryBound is the bound for calls in the background.
+func (p *Pipeline) retryBound(m *member) time.Duration {
+	if m.timeout > 0 {
+		return m.timeout
+	}
+	return retryTimeout
+}
+
+// background is ctx, ended by Close too.
+func (p *Pipeline) background(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	unhook := context.AfterFunc(p.life, func() { cancel(errors.New("the pipeline is closed")) })
+	return ctx, func() { unhook(); cancel(nil) }
+}
+
+// Prune removes from each target all but its newest Keep sets, checkpoints and
+// log segments counted apart, and sweeps what crashed jobs left staged there.
+// The local sink is the manifest's business. Newest means created last: a
+// target may also hold sets of an earlier life of the data directory, with
+// higher generations.
+func (p *Pipeline) Prune(ctx context.Context) error {
+	ctx, cancel := p.background(ctx)
+	defer cancel()
+	var errs []error
+	for _, m := range p.target {
+		if err := p.pruneTarget(ctx, m); err != nil {
+			errs = append(errs, &Error{Op: "prune", Sink: m.name, Err: err})
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (p *Pipeline) pruneTarget(ctx context.Context, m *member) error {
+	var errs []error
+	if m.keep > 0 {
+		sets, err := call(ctx, p, m, p.retryBound(m), m.sink.List)
+		if err != nil {
+			errs = append(errs, err) // the sets that can be read are still pruned
+		}
+		slices.SortStableFunc(sets, func(a, b Set) int {
+			if c := b.CreatedAt.Compare(a.CreatedAt); c != 0 {
+				return c
+			}
+			return int(min(max(int64(b.ID.Generation)-int64(a.ID.Generation), -1), 1))
+		})
+		kept := map[bool]int{}
+		for _, s := range sets {
+			segment := s.ID.Kind == KindSegment
+			if kept[segment] < m.keep {
+				kept[segment]++
+				continue
+			}
+			_, err := call(ctx, p, m, p.retryBound(m), func(ctx context.Context) (struct{}, error) {
+				return struct{}{}, m.sink.Remove(ctx, s.ID)
+			})
+			if err != nil {
+				errs = append(errs, fmt.Errorf("remove %s: %w", s.ID, err))
+			}
+		}
+	}
+	if sw, ok := m.sink.(Sweeper); ok {
+		_, err := call(ctx, p, m, p.retryBound(m), func(ctx context.Context) ([]string, error) {
+			return sw.Sweep(ctx, func(id SetID) bool { return p.inUse(m, id) })
+		})
+		if err != nil {
+			errs = append(errs, fmt.Errorf("sweep: %w", err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// inUse tells whether a staged set on m may still be published. A segment's
+// directory name does not say more than its number, and a checkpoint's not
+// whether it is a snapshot or a rewrite: ids are compared by that much.
+func (p *Pipeline) inUse(m *member, id SetID) bool {
+	same := func(o SetID) bool {
+		return o.Generation == id.Generation && (o.Kind == KindSegment) == (id.Kind == KindSegment)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for o := range p.active {
+		if same(o) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(p.pending[m], func(f *feed) bool { return same(f.set.ID) })
+}

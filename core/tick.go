@@ -1,0 +1,190 @@
+package core
+
+import (
+	"context"
+	"time"
+
+	"github.com/spillwaydb/spillway/core/sink"
+)
+
+// Tick does once what the engine does by itself ten times a second: it applies
+// finished checkpoint work, expires keys, pulls the automatic triggers, and
+// retries what failed. The engine's own goroutine calls it; with
+// Options.ManualTick the caller does. It is safe for concurrent use.
+func (db *DB) Tick() {
+	db.tickMu.Lock()
+	defer db.tickMu.Unlock()
+	db.ckpt.apply()
+	db.noteLogFailure()
+	if db.activeExpire.Load() {
+		db.expireCycle()
+	}
+	db.triggers()
+	db.retryTargets()
+}
+
+// loop is the engine's goroutine.
+func (db *DB) loop() {
+	defer close(db.loopDone)
+	ticks, stop := db.clock.NewTicker(tickInterval)
+	defer stop()
+	for {
+		select {
+		case <-db.closing:
+			return
+		case d := <-db.ckpt.done:
+			db.ckpt.pump.Lock()
+			db.ckpt.complete(d)
+			db.ckpt.pump.Unlock()
+		case <-ticks:
+			db.Tick()
+		}
+	}
+}
+
+// expireCycle removes keys whose deadline has passed, a few per lock hold, for
+// at most a share of the tick.
+func (db *DB) expireCycle() {
+	if db.failed.Load() != nil {
+		return // a DEL could not be logged; the deadline on disk says the same
+	}
+	start := db.clock.Now()
+	now := start.UnixMilli()
+	budget := tickInterval * expireBudget / 100
+	for i := range db.ks.NumShards() {
+		for n := range db.opts.Databases {
+			for db.expireSome(i, n, now) {
+				if db.clock.Now().Sub(start) > budget {
+					db.stats.ExpireTimeCapReached.Add(1)
+					return
+				}
+			}
+		}
+	}
+	db.latency.Note("expire-cycle", db.clock.Now().Sub(start), start)
+}
+
+// expireSome expires up to expireKeysPerLock keys of one database of a shard
+// and tells whether more may be due.
+func (db *DB) expireSome(shard, n int, now int64) (more bool) {
+	db.gate.RLock()
+	defer db.gate.RUnlock()
+	s := db.ks.Shard(shard)
+	s.Lock()
+	defer s.Unlock()
+	d := s.DB(n)
+	if d.Expires() == 0 {
+		return false
+	}
+	return d.ExpireCycle(now, expireKeysPerLock, func(key []byte) {
+		db.removed(shard, n, key)
+		db.stats.ExpiredKeys.Add(1)
+	})
+}
+
+// removed logs and announces a key that the engine itself is about to remove.
+// The caller holds the shard's lock.
+func (db *DB) removed(shard, n int, key []byte) {
+	if log := db.log.Load(); log != nil {
+		log.Append(shard, n, [][]byte{verbDel, key})
+	}
+	db.watches.Touch(shard, n, key)
+	db.dirty.Add(1)
+}
+
+var verbDel = []byte("DEL")
+
+// triggers starts the checkpoint that a save point or the log's growth asks
+// for. While one is in flight it is skipped, never queued.
+func (db *DB) triggers() {
+	kind, why := db.dueTrigger()
+	if kind == "" {
+		db.skipped = ""
+		return
+	}
+	if j := db.ckpt.inFlight(); j != nil {
+		// One line per job in flight, not ten a second.
+		if note := string(kind) + why; db.skipped != note {
+			db.skipped = note
+			db.logger.Info("automatic checkpoint skipped: one is in flight", "wanted", kind, "why", why, "in_flight", j.kind, "job", j.id)
+		}
+		return
+	}
+	db.skipped = ""
+	if _, err := db.ckpt.start(kind, why, false); err != nil {
+		db.logger.Warn("automatic checkpoint not started", "kind", kind, "why", why, "error", err)
+	}
+}
+
+// dueTrigger says which checkpoint is due now and why; "" means none.
+func (db *DB) dueTrigger() (sink.Kind, string) {
+	now := db.clock.Now()
+	c := db.ckpt
+	c.mu.Lock()
+	last, notBefore := c.lastSave, c.notBefore
+	base := int64(0)
+	if c.manifest != nil {
+		base = c.manifest.GrowthBase
+	}
+	inFlight := c.job
+	c.mu.Unlock()
+	if db.failed.Load() != nil {
+		// Persistence is broken: only a fresh checkpoint heals it.
+		if inFlight == nil && now.Sub(db.healTried) >= healInterval {
+			db.healTried = now
+			return sink.KindSnapshot, "re-establishing persistence after a log failure"
+		}
+		return "", ""
+	}
+	if now.Before(notBefore) {
+		return "", ""
+	}
+	s := db.settings.Load()
+	changes := db.dirty.Load() - db.dirtySaved.Load()
+	for _, p := range s.save {
+		if changes > 0 && changes >= p.Changes && now.Sub(last) >= time.Duration(p.Seconds)*time.Second {
+			if inFlight != nil && inFlight.kind == sink.KindSnapshot {
+				return "", "" // that very save is what is running
+			}
+			return sink.KindSnapshot, p.String()
+		}
+	}
+	if log := db.log.Load(); log != nil && s.rewritePct > 0 {
+		size := db.LogSize()
+		if size >= s.rewriteMin && (size-max(base, 1))*100 >= max(base, 1)*int64(s.rewritePct) {
+			if inFlight != nil && inFlight.kind == sink.KindRewrite {
+				return "", ""
+			}
+			return sink.KindRewrite, "log growth"
+		}
+	}
+	return "", ""
+}
+
+// retryTargets feeds, in the background and one attempt at a time, the
+// best-effort sinks that missed a committed set.
+func (db *DB) retryTargets() {
+	now := db.clock.Now()
+	if now.Sub(db.targetsTried) < retryInterval || !db.retrying.CompareAndSwap(false, true) {
+		return
+	}
+	db.targetsTried = now
+	db.ckpt.bg.Add(1)
+	go func() {
+		defer db.ckpt.bg.Done()
+		defer db.retrying.Store(false)
+		if err := db.ckpt.pipe.Retry(context.Background()); err != nil {
+			db.logger.Warn("a best-effort sink is still behind", "error", err)
+		}
+	}()
+}
+
+// noteLogFailure turns a failure of the log that no client has met yet into
+// the refusal of writes.
+func (db *DB) noteLogFailure() {
+	if log := db.log.Load(); log != nil {
+		if err := log.Err(); err != nil {
+			db.fail(err)
+		}
+	}
+}

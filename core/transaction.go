@@ -1,0 +1,213 @@
+package core
+
+import (
+	"fmt"
+
+	"github.com/spillwaydb/spillway/core/command"
+	"github.com/spillwaydb/spillway/core/keyspace"
+	"github.com/spillwaydb/spillway/core/resp"
+	"github.com/spillwaydb/spillway/core/wal"
+)
+
+// transaction is a session's MULTI: what is queued, and what it watches.
+type transaction struct {
+	open    bool
+	spoiled bool // a command was refused while queuing: EXEC aborts
+	queue   []queued
+	watch   *command.Watcher
+}
+
+type queued struct {
+	cmd  *command.Command
+	args [][]byte
+}
+
+// transact runs the commands that steer a transaction.
+func (s *Session) transact(cmd *command.Command, args [][]byte, out *resp.Writer) {
+	switch cmd.Name {
+	case "multi":
+		if s.tx.open {
+			s.reject(out, "ERR MULTI calls can not be nested")
+			s.tx.spoiled = false // Redis lets the transaction go on
+			return
+		}
+		s.tx.open, s.tx.spoiled = true, false
+		s.state.multi.Store(0)
+		out.OK()
+	case "exec":
+		s.exec(out)
+	case "discard":
+		if !s.tx.open {
+			s.reject(out, "ERR DISCARD without MULTI")
+			return
+		}
+		s.endMulti()
+		out.OK()
+	case "watch":
+		if s.tx.open {
+			out.Error("ERR WATCH inside MULTI is not allowed")
+			return
+		}
+		s.watch(args[1:])
+		out.OK()
+	case "unwatch":
+		s.unwatch()
+		out.OK()
+	default:
+		s.reject(out, fmt.Sprintf("ERR command '%s' has no handler", cmd.Name))
+	}
+}
+
+// queue keeps a copy of a command until EXEC.
+func (s *Session) queue(cmd *command.Command, args [][]byte, out *resp.Writer) {
+	if cmd.Flags&command.NoMulti != 0 {
+		s.reject(out, "ERR Command not allowed inside a transaction")
+		return
+	}
+	s.tx.queue = append(s.tx.queue, queued{cmd, cloneArgs(args)})
+	s.state.multi.Store(int32(len(s.tx.queue)))
+	out.SimpleString("QUEUED")
+}
+
+// endMulti forgets the transaction and what it watched.
+func (s *Session) endMulti() {
+	s.tx.open, s.tx.spoiled, s.tx.queue = false, false, nil
+	s.state.multi.Store(-1)
+	s.unwatch()
+}
+
+// ResetTransaction drops an open MULTI and every WATCH (RESET).
+func (s *Session) ResetTransaction() { s.endMulti() }
+
+// watch registers keys; their shards are locked one after another.
+func (s *Session) watch(keys [][]byte) {
+	s.release()
+	s.enter()
+	if s.tx.watch == nil {
+		s.tx.watch = new(command.Watcher)
+	}
+	now := s.db.clock.Now().UnixMilli()
+	for _, k := range keys {
+		n := s.db.ks.ShardOf(k)
+		shard := s.db.ks.Shard(n)
+		shard.Lock()
+		s.db.watches.Watch(s.tx.watch, n, s.client.DB(), k, shard.DB(s.client.DB()), now)
+		shard.Unlock()
+	}
+	s.release()
+}
+
+// unwatch forgets every watched key.
+func (s *Session) unwatch() {
+	w := s.tx.watch
+	if w == nil {
+		return
+	}
+	s.release()
+	s.enter()
+	for _, n := range w.Shards() {
+		shard := s.db.ks.Shard(n)
+		shard.Lock()
+		s.db.watches.Unwatch(w, n)
+		shard.Unlock()
+	}
+	s.release()
+	s.tx.watch = nil
+}
+
+// exec runs the queued commands with all their shards locked, and logs what
+// they changed as one unit.
+func (s *Session) exec(out *resp.Writer) {
+	if !s.tx.open {
+		s.reject(out, "ERR EXEC without MULTI")
+		return
+	}
+	defer s.endMulti()
+	if s.tx.spoiled {
+		s.db.stats.Errors.Add(1)
+		out.Error("EXECABORT Transaction discarded because of previous errors.")
+		return
+	}
+	s.release()
+	writes, err := s.lockTransaction()
+	if err != nil {
+		s.reject(out, "ERR "+err.Error())
+		return
+	}
+	defer s.release()
+	defer s.unlockShards()
+	if w := s.tx.watch; w != nil && w.Touched(s.db.clock.Now().UnixMilli(), s.watchedDB) {
+		out.NullArray()
+		return
+	}
+	if writes {
+		if msg := s.db.refusesWrites(); msg != "" {
+			out.Error("EXECABORT Transaction discarded because of: " + msg)
+			return
+		}
+	}
+	log := s.db.log.Load()
+	if s.db.failed.Load() != nil {
+		log = nil
+	}
+	out.Array(len(s.tx.queue))
+	var effects []wal.Cmd
+	for _, q := range s.tx.queue {
+		out.Proto = s.state.Proto()
+		s.call(q.cmd, q.args, out, s.begin())
+		if log != nil && s.ctx.HasEffects() {
+			effects = command.AppendEffects(&s.ctx, effects)
+		}
+	}
+	if len(effects) > 0 {
+		log.AppendTx(s.shards, effects)
+		s.noteWrite()
+	}
+}
+
+// lockTransaction locks every shard that a queued command or a watched key
+// lives on.
+func (s *Session) lockTransaction() (writes bool, err error) {
+	s.shards = s.shards[:0]
+	for _, q := range s.tx.queue {
+		writes = writes || q.cmd.Flags&command.Write != 0
+		if q.cmd.Flags&command.AllShards != 0 {
+			for i := range s.db.ks.NumShards() {
+				s.addShard(i)
+			}
+			continue
+		}
+		idx, err := q.cmd.KeyIndexes(q.args)
+		if err != nil {
+			return false, err
+		}
+		for _, i := range idx {
+			s.addShard(s.db.ks.ShardOf(q.args[i]))
+		}
+	}
+	if s.tx.watch != nil {
+		for _, n := range s.tx.watch.Shards() {
+			s.addShard(n)
+		}
+	}
+	s.lockShards()
+	return writes, nil
+}
+
+func cloneArgs(args [][]byte) [][]byte {
+	n := 0
+	for _, a := range args {
+		n += len(a)
+	}
+	buf := make([]byte, 0, n)
+	out := make([][]byte, len(args))
+	for i, a := range args {
+		start := len(buf)
+		buf = append(buf, a...)
+		out[i] = buf[start:len(buf):len(buf)]
+	}
+	return out
+}
+
+// watchedDB finds the database of a watched key.
+func (s *Session) watchedDB(shard, n int) *keyspace.DB { return s.db.ks.Shard(shard).DB(n) }

@@ -1,0 +1,109 @@
+package vfs
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+)
+
+// ReadFile returns the whole content of name. Memory is reserved as bytes
+// arrive, not by the size the backend claims.
+func ReadFile(fs FS, name string) ([]byte, error) {
+	f, err := fs.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	if st.IsDir() {
+		return nil, fmt.Errorf("read %s: is a directory", name)
+	}
+	var b bytes.Buffer
+	if n := st.Size(); n > 0 {
+		b.Grow(int(min(n, 1<<20)) + bytes.MinRead)
+	}
+	if _, err := io.Copy(&b, f); err != nil {
+		return nil, fmt.Errorf("read %s at offset %d: %w", name, b.Len(), err)
+	}
+	return b.Bytes(), nil
+}
+
+// Exists tells whether name is there, as a file or a directory. An error means
+// that it could not be told.
+func Exists(fs FS, name string) (bool, error) {
+	_, err := fs.Stat(name)
+	switch {
+	case err == nil:
+		return true, nil
+	case errors.Is(err, os.ErrNotExist):
+		return false, nil
+	}
+	return false, fmt.Errorf("stat %s: %w", name, err)
+}
+
+// ReadDir returns the entries of dir in the backend's order; a directory that
+// is not there has none.
+func ReadDir(fs FS, dir string) ([]os.FileInfo, error) {
+	f, err := fs.Open(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list %s: %w", dir, err)
+	}
+	defer f.Close()
+	infos, err := f.Readdir(-1)
+	if err != nil {
+		return nil, fmt.Errorf("list %s: %w", dir, err)
+	}
+	return infos, nil
+}
+
+// MkdirAllSync creates dir and its missing parents and makes each of them
+// durable by syncing the directory that holds it. It syncs for directories that
+// are already there too: an earlier process may have died between its mkdir and
+// its sync.
+func MkdirAllSync(fs FS, dir string, perm os.FileMode) error {
+	dir, err := Clean(dir)
+	if err != nil {
+		return fmt.Errorf("make directory: %w", err)
+	}
+	if dir == "." {
+		return nil
+	}
+	parent := path.Dir(dir)
+	if err := MkdirAllSync(fs, parent, perm); err != nil {
+		return err
+	}
+	if err := fs.Mkdir(dir, perm); err != nil {
+		if !errors.Is(err, os.ErrExist) {
+			return fmt.Errorf("make directory %s: %w", dir, err)
+		}
+		if st, serr := fs.Stat(dir); serr != nil {
+			return fmt.Errorf("make directory %s: %w", dir, serr)
+		} else if !st.IsDir() {
+			return fmt.Errorf("make directory %s: a file of that name is in the way; move it: %w", dir, err)
+		}
+	}
+	if !fs.Caps().SyncDir {
+		return nil
+	}
+	if err := fs.SyncDir(parent); err != nil {
+		return fmt.Errorf("sync directory %s: %w", parent, err)
+	}
+	return nil
+}
+
+// RemoveIfExists removes name and is content when it is not there.
+func RemoveIfExists(fs FS, name string) error {
+	if err := fs.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("remove %s: %w", name, err)
+	}
+	return nil
+}

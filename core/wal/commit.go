@@ -1,0 +1,168 @@
+package wal
+
+import (
+	"math"
+	"sync"
+)
+
+// never is a mark that no fsync reaches: who waits for it wants the baton.
+const never = math.MaxUint64
+
+// baton is the right to gather, write and replace segments. One caller holds
+// it; who wants it, or a result of its holder, waits here. When it is passed
+// on, those that the holder's work has served are let go, and one of the
+// others, who came meanwhile, becomes the next holder, on behalf of them all.
+type baton struct {
+	mu      sync.Mutex
+	held    bool
+	waiters []*waiter
+	served  []*waiter // scratch of release
+}
+
+type waiter struct {
+	mark uint64
+	lead chan bool // true: you hold the baton; false: you are served
+}
+
+var waiters = sync.Pool{New: func() any { return &waiter{lead: make(chan bool, 1)} }}
+
+// Commit makes everything appended before the call as durable as the policy
+// says. Under Always it returns when it is fsynced: a caller who finds nobody
+// at it does it, for all who wait. Under the others it returns at once, unless
+// too much is waiting to be written. An error means that what was appended may
+// be lost, and must not be acknowledged. The caller holds no locks.
+func (l *Log) Commit() error { return l.CommitTo(l.Mark()) }
+
+// CommitTo is Commit for what was appended before Mark returned mark. It costs
+// nothing if that is durable already.
+func (l *Log) CommitTo(mark uint64) error {
+	if l.Policy() != Always {
+		l.kick()
+		l.Throttle()
+		if lost := l.lost.Load(); lost != nil {
+			return l.outcome(mark, lost)
+		}
+		return nil
+	}
+	if l.synced.Load() < mark && l.failure.Load() == nil {
+		l.lead(mark, true)
+	}
+	lost := l.lost.Load()
+	if lost == nil {
+		return nil
+	}
+	return l.outcome(mark, lost)
+}
+
+// outcome is what Commit returns on a log that has failed at some time.
+func (l *Log) outcome(mark uint64, lost *span) error {
+	f := l.failure.Load()
+	switch {
+	case !lost.has(mark):
+		if f != nil && lost.upTo != never && l.synced.Load() < mark {
+			return f.err // appended after the Cut, which has not taken place yet
+		}
+		return nil
+	case f != nil:
+		return f.err
+	}
+	return errLost
+}
+
+// Sync writes and fsyncs everything appended before the call, whatever the
+// policy.
+func (l *Log) Sync() error {
+	mark := l.Mark()
+	l.lead(mark, true)
+	if lost := l.lost.Load(); lost != nil {
+		return l.outcome(mark, lost)
+	}
+	return nil
+}
+
+// Flush writes everything appended before the call, without fsync.
+func (l *Log) Flush() error {
+	l.lead(never, false)
+	return l.Err()
+}
+
+// Throttle holds the caller back while too much is waiting to be written, by
+// letting it write. The caller holds no locks.
+func (l *Log) Throttle() {
+	if l.pending.Load() > maxPending {
+		l.lead(never, false)
+	}
+}
+
+// lead returns once mark is durable or the log has failed; with never, once
+// everything appended before the call is written, too.
+func (l *Log) lead(mark uint64, sync bool) {
+	b := &l.baton
+	b.mu.Lock()
+	if b.held {
+		w := waiters.Get().(*waiter)
+		w.mark = mark
+		b.waiters = append(b.waiters, w)
+		b.mu.Unlock()
+		lead := <-w.lead
+		waiters.Put(w)
+		if !lead {
+			return
+		}
+	} else {
+		b.held = true
+		b.mu.Unlock()
+	}
+	if l.synced.Load() < mark {
+		l.round(sync)
+	}
+	l.release()
+}
+
+// take waits for the baton.
+func (l *Log) take() {
+	b := &l.baton
+	b.mu.Lock()
+	if !b.held {
+		b.held = true
+		b.mu.Unlock()
+		return
+	}
+	w := waiters.Get().(*waiter)
+	w.mark = never
+	b.waiters = append(b.waiters, w)
+	b.mu.Unlock()
+	<-w.lead
+	waiters.Put(w)
+}
+
+// release passes the baton on and lets those go that are served.
+func (l *Log) release() {
+	b := &l.baton
+	b.mu.Lock()
+	synced, failed := l.synced.Load(), l.failure.Load() != nil
+	var next *waiter
+	keep, served := b.waiters[:0], b.served[:0]
+	for _, w := range b.waiters {
+		switch {
+		case w.mark <= synced || failed && w.mark != never:
+			served = append(served, w)
+		case next == nil:
+			next = w
+		default:
+			keep = append(keep, w)
+		}
+	}
+	clear(b.waiters[len(keep):])
+	b.waiters = keep
+	b.held = next != nil
+	if next != nil {
+		next.lead <- true // never blocks: a waiter gets one message
+	}
+	for i, w := range served {
+		w.lead <- false
+		served[i] = nil
+	}
+	b.served = served
+	b.mu.Unlock()
+}

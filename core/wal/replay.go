@@ -1,0 +1,291 @@
+package wal
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/spillwaydb/spillway/core/resp"
+	"github.com/spillwaydb/spillway/core/vfs"
+)
+
+// ReplayOptions say what the segment is.
+type ReplayOptions struct {
+	// Last allows a torn tail: no later segment of the log holds a block.
+	Last bool
+	// StartSeq is the sequence of the last block before this segment; 0 if
+	// that is not known. Any gap after it is corruption.
+	StartSeq uint64
+	Logger   hclog.Logger // nil discards
+}
+
+// Block is commands in the order they were executed: a transaction, or a
+// stretch of commands outside one. A block of the file is handed out in one or
+// more of these. The memory is the receiver's to keep.
+type Block struct {
+	Seq    uint64 // of the block of the file
+	TimeMS int64  // when it was written
+	DB     int    // of the first command
+	Cmds   []Cmd  // SELECT, MULTI and EXEC are carried out, not listed
+	Tx     bool   // to be applied whole
+}
+
+// Result is what a segment holds.
+type Result struct {
+	Blocks, Commands int64
+	FirstSeq         uint64 // 0 if there is no block
+	LastSeq          uint64 // StartSeq if there is no block
+	GoodOffset       int64  // where the last good block or mark ends
+	Size             int64
+	Torn             bool // bytes from GoodOffset on are a torn tail
+	TornReason       string
+}
+
+const (
+	readBuffer  = 1 << 20
+	slabSize    = 256 << 10
+	maxStretch  = 512 // commands of a Block that is no transaction
+	maxDatabase = 1 << 20
+)
+
+// Replay hands the commands of a segment to apply, in order, block by checked
+// block. A torn tail, where it is allowed, is reported in the Result and not an
+// error; other damage is a *CorruptError, with everything before it already
+// applied. An I/O error is neither. What Replay has read it also fsyncs, since
+// the log goes on from there.
+func Replay(fs vfs.FS, path string, opts ReplayOptions, apply func(b Block) error) (Result, error) {
+	if opts.Logger == nil {
+		opts.Logger = hclog.NewNullLogger()
+	}
+	f, err := fs.OpenFile(path, os.O_RDONLY, 0)
+	if err != nil {
+		return Result{}, fmt.Errorf("replay log segment: %w", err)
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return Result{}, fmt.Errorf("replay log segment %s: %w", path, err)
+	}
+	p := &replayer{path: path, r: bufio.NewReaderSize(f, readBuffer), apply: apply}
+	p.res.Size, p.res.LastSeq = st.Size(), opts.StartSeq
+	id, n, err := readHeader(p.r, path)
+	if err != nil {
+		return p.res, err
+	}
+	p.idSum, p.res.GoodOffset = segmentSum(id), int64(n)
+	for p.res.GoodOffset < p.res.Size {
+		reason, err := p.next()
+		if err != nil {
+			return p.res, err
+		}
+		if reason == "" {
+			continue
+		}
+		bad := &CorruptError{Path: path, Offset: p.res.GoodOffset, Reason: reason}
+		if !opts.Last {
+			bad.Reason += "; only the end of the last segment can be a torn write"
+			return p.res, bad
+		}
+		said, err := findEvidence(f, p.res.GoodOffset, p.res.Size, p.idSum, p.res.LastSeq)
+		if err != nil {
+			return p.res, fmt.Errorf("replay log segment %s: %w", path, err)
+		}
+		if said != "" {
+			bad.Reason += "; " + said
+			return p.res, bad
+		}
+		p.res.Torn, p.res.TornReason = true, reason
+		break
+	}
+	if err := f.Sync(); err != nil {
+		return p.res, fmt.Errorf("replay log segment %s: fsync: %w", path, err)
+	}
+	opts.Logger.Debug("log segment replayed", "segment", path, "blocks", p.res.Blocks, "commands", p.res.Commands, "torn", p.res.Torn)
+	return p.res, nil
+}
+
+// replayer reads one segment.
+type replayer struct {
+	path  string
+	r     *bufio.Reader
+	idSum uint32
+	db    int
+	apply func(Block) error
+	res   Result
+
+	parser resp.Parser
+	slab   []byte   // blocks' bytes are cut from here
+	args   [][]byte // and their arguments' slices from here
+	cmds   []Cmd    // and the commands from here
+}
+
+// next reads one block or mark. A reason says that what is there is not one.
+func (p *replayer) next() (reason string, err error) {
+	line, err := p.r.ReadSlice('\n')
+	switch {
+	case errors.Is(err, io.EOF):
+		return "the file ends inside a block's first line", nil
+	case errors.Is(err, bufio.ErrBufferFull):
+		return "not the first line of a block", nil
+	case err != nil:
+		return "", fmt.Errorf("read log segment %s at %d: %w", p.path, p.res.GoodOffset, err)
+	}
+	a, ok := parseAnnotation(line)
+	if !ok {
+		return "not the first line of a block", nil
+	}
+	if a.mark {
+		if !a.valid(p.idSum, nil) {
+			return "the checksum of a mark does not match", nil
+		}
+		p.res.GoodOffset += int64(a.lineLen)
+		return "", nil
+	}
+	if a.len > p.res.Size-p.res.GoodOffset-int64(a.lineLen) {
+		return fmt.Sprintf("block %d is to have %d bytes but the file ends before that", a.seq, a.len), nil
+	}
+	// The line is in the reader's buffer, which the next read may reuse.
+	var keep [maxAnnotation]byte
+	a.summed = keep[:copy(keep[:], a.summed)]
+	payload := p.room(int(a.len))
+	if _, err := io.ReadFull(p.r, payload); err != nil {
+		return "", fmt.Errorf("read log segment %s at %d: %w", p.path, p.res.GoodOffset, err)
+	}
+	if !a.valid(p.idSum, payload) {
+		return fmt.Sprintf("the checksum of block %d does not match", a.seq), nil
+	}
+	if p.res.LastSeq != 0 && a.seq != p.res.LastSeq+1 {
+		return "", &CorruptError{Path: p.path, Offset: p.res.GoodOffset, Reason: fmt.Sprintf("block %d follows block %d", a.seq, p.res.LastSeq)}
+	}
+	if err := p.commands(&a, payload); err != nil {
+		return "", err
+	}
+	if p.res.Blocks == 0 {
+		p.res.FirstSeq = a.seq
+	}
+	p.res.Blocks++
+	p.res.LastSeq = a.seq
+	p.res.GoodOffset += int64(a.lineLen) + a.len
+	return "", nil
+}
+
+// room cuts n bytes, known to be in the file, from the slab.
+func (p *replayer) room(n int) []byte {
+	if n > len(p.slab) {
+		p.slab = make([]byte, max(n, slabSize))
+	}
+	b := p.slab[:n:n]
+	p.slab = p.slab[n:]
+	return b
+}
+
+// commands hands out what is in a block.
+func (p *replayer) commands(a *annotation, payload []byte) error {
+	var (
+		b     = Block{Seq: a.seq, TimeMS: a.ts}
+		first = len(p.cmds) // of the stretch or transaction
+	)
+	corrupt := func(why string) error {
+		return &CorruptError{Path: p.path, Offset: p.res.GoodOffset, Reason: fmt.Sprintf("block %d has a valid checksum but %s", a.seq, why)}
+	}
+	flush := func() error {
+		b.Cmds = p.cmds[first:len(p.cmds):len(p.cmds)]
+		first = len(p.cmds)
+		if len(b.Cmds) == 0 {
+			return nil
+		}
+		b.DB = b.Cmds[0].DB
+		p.res.Commands += int64(len(b.Cmds))
+		if err := p.apply(b); err != nil {
+			return fmt.Errorf("log segment %s, block %d at offset %d: %w", p.path, a.seq, p.res.GoodOffset, err)
+		}
+		return nil
+	}
+	for len(payload) > 0 {
+		args, n, err := p.parse(payload)
+		if err != nil {
+			return corrupt("holds a broken command: " + err.Error())
+		}
+		payload = payload[n:]
+		if len(args) == 0 {
+			continue
+		}
+		switch {
+		case word(args, 2, "SELECT"):
+			db, err := parseDB(args[1])
+			if err != nil {
+				return corrupt(err.Error())
+			}
+			p.db = db
+			continue
+		case word(args, 1, "MULTI"):
+			if b.Tx {
+				return corrupt("opens a transaction inside a transaction")
+			}
+			if err := flush(); err != nil {
+				return err
+			}
+			b.Tx = true
+			continue
+		case word(args, 1, "EXEC"):
+			if !b.Tx {
+				return corrupt("ends a transaction that it does not open")
+			}
+			if err := flush(); err != nil {
+				return err
+			}
+			b.Tx = false
+			continue
+		}
+		if len(p.cmds) == cap(p.cmds) {
+			p.cmds = append(make([]Cmd, 0, max(maxStretch, 2*(len(p.cmds)-first))), p.cmds[first:]...)
+			first = 0
+		}
+		p.cmds = append(p.cmds, Cmd{DB: p.db, Args: args})
+		if !b.Tx && len(p.cmds)-first >= maxStretch {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+	}
+	if b.Tx {
+		return corrupt("leaves a transaction open")
+	}
+	return flush()
+}
+
+// parse parses one command; the slice of its arguments is cut from p.args.
+func (p *replayer) parse(payload []byte) (args [][]byte, n int, err error) {
+	if cap(p.args)-len(p.args) < 8 {
+		p.args = make([][]byte, 0, 4*maxStretch)
+	}
+	start := len(p.args)
+	out, n, err := p.parser.Next(payload, p.args[start:])
+	if err != nil {
+		return nil, 0, err
+	}
+	if start+len(out) <= cap(p.args) {
+		p.args = p.args[:start+len(out)]
+	}
+	return out[:len(out):len(out)], n, nil
+}
+
+func word(args [][]byte, n int, name string) bool {
+	return len(args) == n && len(args[0]) == len(name) && bytes.EqualFold(args[0], []byte(name))
+}
+
+func parseDB(b []byte) (int, error) {
+	n := 0
+	for _, c := range b {
+		if c < '0' || c > '9' || n > maxDatabase {
+			return 0, fmt.Errorf("selects database %.20q", b)
+		}
+		n = n*10 + int(c-'0')
+	}
+	return n, nil
+}

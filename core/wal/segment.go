@@ -1,0 +1,166 @@
+package wal
+
+import (
+	"bufio"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+
+	"github.com/spillwaydb/spillway/core/vfs"
+)
+
+const (
+	fileMode = 0o600
+	dirMode  = 0o700
+)
+
+// errLost is what a Commit gets for appends that were dropped when the log
+// failed, after it has been re-established without them.
+var errLost = errors.New("the log failed before this was written; it is safe only once the checkpoint that re-established the log is committed")
+
+// segment is the file that is written to. It belongs to the holder of the
+// baton, except that file and path are replaced, and file fsynced, under
+// Log.syncMu.
+type segment struct {
+	file    vfs.File
+	path    string
+	idSum   uint32
+	size    int64
+	db      int // that the file has selected, -1: unknown
+	seq     uint64
+	marked  uint64 // the file says that blocks up to this one are durable
+	scratch []byte // a block being built
+}
+
+func createSegment(fs vfs.FS, name string, ts int64) (err error) {
+	dir := path.Dir(name)
+	if err := vfs.MkdirAllSync(fs, dir, dirMode); err != nil {
+		return fmt.Errorf("create log segment %s: %w", name, err)
+	}
+	f, err := fs.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
+	if err != nil {
+		return fmt.Errorf("create log segment: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			_ = fs.Remove(name)
+			err = fmt.Errorf("create log segment %s: %w", name, err)
+		}
+	}()
+	var id [8]byte
+	_, _ = rand.Read(id[:]) // never fails
+	_, err = f.Write(appendHeader(nil, binary.BigEndian.Uint64(id[:]), ts))
+	if err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = fs.SyncDir(dir)
+	}
+	return err
+}
+
+// open makes s the segment at name, to be written to at its end. seq stays.
+func (s *segment) open(fs vfs.FS, name string) error {
+	id, err := readID(fs, name)
+	if err != nil {
+		return err
+	}
+	f, err := fs.OpenFile(name, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return fmt.Errorf("open log segment: %w", err)
+	}
+	st, err := f.Stat()
+	if err != nil {
+		_ = f.Close()
+		return fmt.Errorf("open log segment %s: %w", name, err)
+	}
+	s.file, s.path, s.idSum, s.size, s.db = f, name, segmentSum(id), st.Size(), -1
+	return nil
+}
+
+// readID reads a segment's header.
+func readID(fs vfs.FS, name string) (uint64, error) {
+	f, err := fs.OpenFile(name, os.O_RDONLY, 0)
+	if err != nil {
+		return 0, fmt.Errorf("open log segment: %w", err)
+	}
+	defer f.Close()
+	id, _, err := readHeader(bufio.NewReaderSize(f, maxAnnotation), name)
+	return id, err
+}
+
+func readHeader(r *bufio.Reader, name string) (id uint64, n int, err error) {
+	line, err := r.ReadSlice('\n')
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, bufio.ErrBufferFull) {
+		return 0, 0, fmt.Errorf("read log segment %s: %w", name, err)
+	}
+	id, ok := parseHeader(line)
+	if !ok {
+		return 0, 0, &CorruptError{Path: name, Reason: "it does not begin with the line of a log segment of this version"}
+	}
+	return id, len(line), nil
+}
+
+// appendRun adds commands to the block being built.
+func (s *segment) appendRun(r *run) {
+	if len(s.scratch) == 0 {
+		if s.scratch == nil {
+			s.scratch = make([]byte, headRoom, 64<<10)
+		}
+		s.scratch = s.scratch[:headRoom]
+	}
+	if s.db != r.first {
+		s.scratch = appendSelect(s.scratch, r.first)
+	}
+	s.scratch = append(s.scratch, r.buf...)
+	s.db = r.last
+}
+
+// writeBlock writes the block that was built, if any, and returns its size.
+func (s *segment) writeBlock(ts int64, durable uint64) (int64, error) {
+	if len(s.scratch) <= headRoom {
+		return 0, nil
+	}
+	var room [headRoom]byte
+	line := appendBlockLine(room[:0], s.idSum, s.seq+1, ts, durable, s.scratch[headRoom:])
+	out := s.scratch[headRoom-len(line):]
+	copy(out, line)
+	err := s.write(out)
+	if cap(s.scratch) > 4*keepStorage {
+		s.scratch = nil
+	} else {
+		s.scratch = s.scratch[:0]
+	}
+	if err != nil {
+		return 0, err
+	}
+	s.seq++
+	s.marked = durable
+	return int64(len(out)), nil
+}
+
+// writeMark writes that blocks up to durable are.
+func (s *segment) writeMark(durable uint64) error {
+	var room [headRoom]byte
+	if err := s.write(appendMark(room[:0], s.idSum, durable)); err != nil {
+		return err
+	}
+	s.marked = durable
+	return nil
+}
+
+func (s *segment) write(b []byte) error {
+	n, err := s.file.Write(b)
+	s.size += int64(n)
+	if err == nil && n < len(b) {
+		err = io.ErrShortWrite
+	}
+	return err
+}

@@ -1,0 +1,55 @@
+package fsbackends_test
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/spillwaydb/spillway/core/vfs"
+	"github.com/spillwaydb/spillway/fsbackends"
+)
+
+func TestOpen(t *testing.T) {
+	dir := t.TempDir()
+	for _, location := range []string{dir, filepath.Join(dir, "new", "dir"), "file://" + dir, "file:" + dir,
+		"file://localhost" + dir + "/with%20space", "mem:", "mem://"} {
+		fs, err := fsbackends.Open(location)
+		if err != nil {
+			t.Errorf("Open(%q): %v", location, err)
+			continue
+		}
+		if err := vfs.RequireData(fs); err != nil {
+			t.Errorf("Open(%q): %v", location, err)
+		}
+		if err := vfs.WriteFileAtomic(fs, "f", []byte("x"), 0o600); err != nil {
+			t.Errorf("Open(%q): %v", location, err)
+		}
+	}
+	if ok, err := vfs.Exists(mustOpen(t, dir), "with space/f"); !ok || err != nil {
+		t.Errorf("the escaped path was not unescaped: %v, %v", ok, err)
+	}
+	for location, want := range map[string]string{
+		"":                  "empty",
+		"mem:/x":            "no path",
+		"file://data/x":     "host",
+		"file:///x?y=1":     "path only",
+		"s3://bucket/x":     "sink",
+		"sftp://h/x":        "no backend",
+		"file:///%zz":       "escape",
+		"weird:thing/there": "no backend",
+	} {
+		_, err := fsbackends.Open(location)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Open(%q): %v, want an error with %q", location, err, want)
+		}
+	}
+}
+
+func mustOpen(t *testing.T, location string) vfs.FS {
+	t.Helper()
+	fs, err := fsbackends.Open(location)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fs
+}

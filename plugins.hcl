@@ -1,0 +1,76 @@
+# The configuration of `spillway serve`, and its manual. Everything here is the
+# default: a missing line changes nothing. Flags of the command line win over
+# the file. `spillway check` tells what a file would run.
+#
+# Values are HCL 2 expressions. Functions: cpus(), min(a, b, …), max(a, b, …),
+# env("NAME", "default"), file("path"). Sizes are written as in redis.conf
+# ("64mb", "4gb"), durations as "250ms", "30s", "10m".
+
+server {
+  shards    = cpus() # locks the keyspace is divided into; may differ at every start
+  databases = 16     # SELECT 0 … 15
+
+  append_only = true       # keep a log of every write
+  fsync       = "everysec" # always: a reply leaves after the fsync that covers it
+                           # everysec: at most one second is lost with the machine
+                           # no: the operating system decides
+
+  # A snapshot after so many seconds if at least so many keys changed. [] is never.
+  save = ["3600 1", "300 100", "60 10000"]
+
+  # A rewrite when the log has doubled since the last checkpoint and is not small.
+  rewrite_percentage = 100 # 0 turns it off
+  rewrite_min_size   = "64mb"
+
+  # Refuse writes (MISCONF) while the last background save has failed.
+  stop_writes_on_save_error = true
+
+  max_memory        = "0"          # bytes for keys and values; "0" is no bound
+  max_memory_policy = "noeviction" # or allkeys-lru, allkeys-lfu, allkeys-random, volatile-lru,
+                                   # volatile-lfu, volatile-random, volatile-ttl
+
+  password       = env("SPILLWAY_PASSWORD", "") # of the default user; "" is none
+  protected_mode = true   # without a password, only clients of this machine are let in
+  max_clients    = 10000
+  timeout        = "0s"   # close a client that is idle for so long; "0s" is never
+}
+
+log {
+  level  = "info" # trace, debug, info, warn, error
+  format = "text" # or json
+}
+
+# Where clients connect. Any number, also listener "unix" "NAME" { path = "…" }.
+listener "tcp" "main" { address = "127.0.0.1:6380" }
+
+# Filesystems that sinks keep their files in: "os" (a directory of this machine)
+# and "mem" (memory, for experiments: nothing survives the process).
+filesystem "os" "data" { root = env("SPILLWAY_DIR", "./data") }
+
+# What a checkpoint (BGSAVE, BGREWRITEAOF, a save point, log growth) goes
+# through: stages in order, then every sink at the same time.
+pipeline "checkpoint" {
+  on            = ["snapshot", "rewrite"]
+  verify_decode = false # also decode every part back before the commit
+
+  # stage "zstd" { level = 1 }
+  # stage "age" {
+  #   recipients = ["age1…"]
+  #   identities = [file("/etc/spillway/backup.key")] # to read the data back at a start
+  # }
+
+  # The first sink is the data directory. keep = checkpoints that stay there.
+  sink "filesystem" "local" {
+    uses = filesystem.os.data
+    keep = 3
+  }
+
+  # Further sinks get the same bytes. A required one must hold the whole set
+  # before the checkpoint counts; one that is not is fed again until it does.
+  # sink "filesystem" "mirror" {
+  #   uses     = filesystem.os.mirror
+  #   required = false
+  #   timeout  = "10m"
+  #   keep     = 14
+  # }
+}

@@ -1,0 +1,125 @@
+package plugintest
+
+import (
+	"errors"
+	"io"
+	"math/rand"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/spillwaydb/spillway/core/sink"
+)
+
+// patience is how long a call may take that has every reason to end.
+const patience = 20 * time.Second
+
+// NoLeaks makes t fail if it ends with more goroutines than it has now. Call
+// it first in a test that does not run in parallel.
+func NoLeaks(t testing.TB) {
+	t.Helper()
+	before := runtime.NumGoroutine()
+	t.Cleanup(func() {
+		deadline := time.Now().Add(patience)
+		for runtime.NumGoroutine() > before {
+			if time.Now().After(deadline) {
+				buf := make([]byte, 1<<20)
+				t.Errorf("%d goroutines before, %d after:\n%s", before, runtime.NumGoroutine(), buf[:runtime.Stack(buf, true)])
+				return
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+	})
+}
+
+// Within fails t unless f returns before long; it tells a hang from a failure.
+func Within(t testing.TB, what string, f func()) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	select {
+	case <-done:
+	case <-time.After(patience):
+		buf := make([]byte, 1<<20)
+		t.Fatalf("%s hangs:\n%s", what, buf[:runtime.Stack(buf, true)])
+	}
+}
+
+// Payload returns n bytes, the same for the same n: runs that compress, with
+// noise that does not between them.
+func Payload(n int) []byte {
+	rng := rand.New(rand.NewSource(int64(n)))
+	b := make([]byte, n)
+	for i := 0; i < n; {
+		run := min(1+rng.Intn(5000), n-i)
+		if rng.Intn(2) == 0 {
+			rng.Read(b[i : i+run])
+		}
+		i += run
+	}
+	return b
+}
+
+// errInjected is what the suites' own readers and writers fail with.
+var errInjected = errors.New("injected by plugintest")
+
+// source is a reader that knows whether its end was met, and breaks on demand.
+type source struct {
+	data  []byte
+	chunk int   // at most so many bytes per Read; 0: as asked
+	fail  error // instead of io.EOF
+	ended bool
+	after func() // called before the failure
+}
+
+func (s *source) Read(b []byte) (int, error) {
+	if len(s.data) == 0 {
+		if s.fail != nil {
+			if s.after != nil {
+				s.after()
+			}
+			return 0, s.fail
+		}
+		s.ended = true
+		return 0, io.EOF
+	}
+	if s.chunk > 0 && len(b) > s.chunk {
+		b = b[:s.chunk]
+	}
+	n := copy(b, s.data)
+	s.data = s.data[n:]
+	return n, nil
+}
+
+// brokenWriter fails after n bytes.
+type brokenWriter struct{ n int }
+
+func (w *brokenWriter) Write(b []byte) (int, error) {
+	if len(b) > w.n {
+		n := w.n
+		w.n = 0
+		return n, errInjected
+	}
+	w.n -= len(b)
+	return len(b), nil
+}
+
+// limitWriter keeps what a decoder makes of damaged bytes within bounds.
+type limitWriter struct{ left int }
+
+func (w *limitWriter) Write(b []byte) (int, error) {
+	if w.left -= len(b); w.left < 0 {
+		return 0, errInjected
+	}
+	return len(b), nil
+}
+
+func part(gen uint64, shard int) sink.Part {
+	return sink.Part{
+		Job: 1, Kind: sink.KindSnapshot, Generation: gen, Shard: shard, Shards: 4,
+		Name: "shard-000" + string(rune('0'+shard)) + ".rdb",
+	}
+}

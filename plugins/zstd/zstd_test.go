@@ -1,0 +1,166 @@
+package zstd_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"testing"
+
+	kzstd "github.com/klauspost/compress/zstd"
+
+	"github.com/spillwaydb/spillway/core/sink"
+	"github.com/spillwaydb/spillway/plugins/plugintest"
+	"github.com/spillwaydb/spillway/plugins/zstd"
+)
+
+var part = sink.Part{Kind: sink.KindSnapshot, Generation: 1, Shards: 1, Name: "shard-0000.rdb.zst"}
+
+func mk(t testing.TB, level int) sink.Stage {
+	t.Helper()
+	s, err := zstd.New(zstd.Options{Level: level})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func encode(t testing.TB, s sink.Stage, data []byte) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	if _, err := s.Encode(context.Background(), part, &out, bytes.NewReader(data)); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+func decode(s sink.Stage, stored []byte) ([]byte, error) {
+	var out bytes.Buffer
+	err := s.Decode(context.Background(), part, nil, &out, bytes.NewReader(stored))
+	return out.Bytes(), err
+}
+
+func TestConformance(t *testing.T) {
+	for _, level := range []int{0, 9} {
+		t.Run(fmt.Sprint("level ", level), func(t *testing.T) {
+			plugintest.TestStage(t, func(t testing.TB) sink.Stage { return mk(t, level) })
+		})
+	}
+}
+
+func TestLevels(t *testing.T) {
+	for _, level := range []int{-1, 23} {
+		if _, err := zstd.New(zstd.Options{Level: level}); err == nil {
+			t.Errorf("level %d is accepted", level)
+		}
+	}
+	data := plugintest.Payload(1 << 20)
+	if fast := encode(t, mk(t, 1), data); len(fast) >= len(data) {
+		t.Errorf("%d bytes became %d", len(data), len(fast))
+	}
+}
+
+// What we write is a standard frame, and we read what others write.
+func TestStandardFormat(t *testing.T) {
+	for _, n := range []int{0, 1, 1 << 20} {
+		data := plugintest.Payload(n)
+		stored := encode(t, mk(t, 0), data)
+
+		dec, err := kzstd.NewReader(bytes.NewReader(stored))
+		if err != nil {
+			t.Fatal(err)
+		}
+		back, err := io.ReadAll(dec)
+		dec.Close()
+		if err != nil || !bytes.Equal(back, data) {
+			t.Errorf("%d bytes: the library reads %d back, %v", n, len(back), err)
+		}
+		if got := tool(t, stored, "-d", "-c"); !bytes.Equal(got, data) {
+			t.Errorf("%d bytes: zstd -d reads %d back", n, len(got))
+		}
+		for _, level := range []string{"-1", "-19"} {
+			theirs := tool(t, data, level, "-c")
+			if got, err := decode(mk(t, 0), theirs); err != nil || !bytes.Equal(got, data) {
+				t.Errorf("%d bytes of zstd %s: %d back, %v", n, level, len(got), err)
+			}
+		}
+	}
+}
+
+// tool runs Debian's zstd.
+func tool(t *testing.T, in []byte, args ...string) []byte {
+	t.Helper()
+	bin, err := exec.LookPath("zstd")
+	if err != nil {
+		t.Fatalf("this test needs zstd: apt-get install zstd (%v)", err)
+	}
+	var out, errs bytes.Buffer
+	cmd := exec.Command(bin, args...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(in), &out, &errs
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("zstd %v: %v: %s", args, err, errs.String())
+	}
+	return out.Bytes()
+}
+
+func TestDamageIsAnError(t *testing.T) {
+	s := mk(t, 0)
+	stored := encode(t, s, plugintest.Payload(500_000))
+	for cut := 0; cut < len(stored); cut += max(1, len(stored)/50) {
+		if _, err := decode(s, stored[:cut]); err == nil {
+			t.Errorf("cut to %d of %d bytes: no error", cut, len(stored))
+		}
+	}
+	for _, bad := range [][]byte{
+		append(bytes.Clone(stored), "trailing"...),
+		[]byte("REDIS0010 is not a frame"),
+		// A frame that asks for a window of 3.75 TB.
+		{0x28, 0xb5, 0x2f, 0xfd, 0x00, 0xff, 0x01, 0x00, 0x00},
+	} {
+		if _, err := decode(s, bad); err == nil {
+			t.Errorf("%.20q…: no error", bad)
+		}
+	}
+	stored[len(stored)/2] ^= 4
+	if _, err := decode(s, stored); err == nil {
+		t.Error("a flipped bit: no error")
+	}
+}
+
+// A reader that fails must not leave a frame that looks complete.
+func TestFailureLeavesNoCompleteFrame(t *testing.T) {
+	s := mk(t, 0)
+	boom := errors.New("boom")
+	src := io.MultiReader(bytes.NewReader(plugintest.Payload(100_000)), errReader{boom})
+	var out bytes.Buffer
+	if _, err := s.Encode(context.Background(), part, &out, src); !errors.Is(err, boom) {
+		t.Fatalf("error %v", err)
+	}
+	if _, err := decode(s, out.Bytes()); err == nil {
+		t.Error("the output of a failed Encode decodes")
+	}
+}
+
+type errReader struct{ err error }
+
+func (r errReader) Read([]byte) (int, error) { return 0, r.err }
+
+func FuzzDecode(f *testing.F) {
+	f.Add(encode(f, mk(f, 0), []byte("hello")))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		_ = mk(t, 0).Decode(context.Background(), part, nil, io.Discard, bytes.NewReader(b))
+	})
+}
+
+func BenchmarkEncode(b *testing.B) {
+	s := mk(b, 0)
+	data := plugintest.Payload(8 << 20)
+	b.SetBytes(int64(len(data)))
+	for b.Loop() {
+		if _, err := s.Encode(context.Background(), part, io.Discard, bytes.NewReader(data)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
