@@ -89,7 +89,7 @@ func Open(opts Options) (*DB, error) {
 	}
 	db := &DB{
 		opts: opts, fs: opts.FS, clock: opts.Clock, logger: opts.Logger,
-		ks:      keyspace.New(keyspace.Config{Shards: opts.Shards, Databases: opts.Databases}),
+		ks:      keyspace.New(keyspace.Config{Shards: opts.Shards, Databases: opts.Databases, Now: opts.Clock.Now().UnixMilli()}),
 		watches: command.NewWatches(opts.Shards),
 		stats:   new(command.Stats),
 		config:  command.NewConfig(), info: new(command.InfoRegistry),

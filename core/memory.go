@@ -62,7 +62,8 @@ func (s *Session) evictOne(set *settings) bool {
 		return false
 	}
 	shard.DB(bestDB).Delete(victim)
-	db.removed(n, bestDB, victim)
+	db.logRemoval(n, bestDB, victim)
+	db.watches.Touch(n, bestDB, victim)
 	db.stats.EvictedKeys.Add(1)
 	return true
 }

@@ -17,6 +17,7 @@ import (
 // settings are the parameters that CONFIG SET may change, as one immutable
 // value: the serving path reads them with a single atomic load.
 type settings struct {
+	appendOnly       bool
 	fsync            wal.Policy
 	save             []SavePoint
 	rewritePct       int
@@ -39,8 +40,9 @@ func (db *DB) initSettings() error {
 	if !slices.Contains(EvictionPolicies, o.MaxMemoryPolicy) {
 		return fmt.Errorf("maxmemory-policy %q: want one of %s", o.MaxMemoryPolicy, strings.Join(EvictionPolicies, ", "))
 	}
+	db.ks.SetLFU(strings.HasSuffix(o.MaxMemoryPolicy, "-lfu"))
 	db.settings.Store(&settings{
-		fsync: o.Fsync, save: o.Save, rewritePct: o.RewritePercentage, rewriteMin: o.RewriteMinSize,
+		appendOnly: o.AppendOnly, fsync: o.Fsync, save: o.Save, rewritePct: o.RewritePercentage, rewriteMin: o.RewriteMinSize,
 		stopOnSaveError: !o.ContinueOnSaveError, maxMemory: o.MaxMemory,
 		maxMemoryPolicy: o.MaxMemoryPolicy, maxMemorySamples: 5, requirePass: o.RequirePass,
 	})
@@ -95,7 +97,10 @@ func (db *DB) registerConfig() {
 			}
 			return nil
 		}),
-		command.Param{Name: "appendonly", Get: func() string { return yesNo(db.log.Load() != nil) }, Set: db.setAppendOnly},
+		db.param("appendonly", func(s *settings) string { return yesNo(s.appendOnly) }, func(s *settings, v string) (err error) {
+			s.appendOnly, err = parseYesNo(v)
+			return err
+		}),
 		db.param("auto-aof-rewrite-percentage", func(s *settings) string { return strconv.Itoa(s.rewritePct) }, func(s *settings, v string) error {
 			n, err := intBetween(v, 0, math.MaxInt32)
 			s.rewritePct = int(n)
@@ -119,6 +124,7 @@ func (db *DB) registerConfig() {
 				return errors.New("argument(s) must be one of the following: " + strings.Join(EvictionPolicies, ", "))
 			}
 			s.maxMemoryPolicy = v
+			db.ks.SetLFU(strings.HasSuffix(v, "-lfu"))
 			return nil
 		}),
 		db.param("maxmemory-samples", func(s *settings) string { return strconv.Itoa(s.maxMemorySamples) }, func(s *settings, v string) error {
@@ -173,23 +179,29 @@ func (db *DB) registerConfig() {
 	)
 }
 
-// setAppendOnly switches the log on (with a checkpoint that it follows, as
-// Redis does with a rewrite) or off.
-func (db *DB) setAppendOnly(v string) error {
-	on, err := parseYesNo(v)
-	if err != nil || on == (db.log.Load() != nil) {
-		return err
-	}
-	if !on {
+// reconcileLog makes the log follow CONFIG SET appendonly: switching it on takes
+// a checkpoint that it follows, as a rewrite does in Redis; switching it off
+// leaves what is logged for the next start. The tick calls it, so that the
+// command itself, which may be part of a transaction, needs no lock.
+func (db *DB) reconcileLog() {
+	want, log := db.settings.Load().appendOnly, db.log.Load()
+	switch {
+	case want && log == nil:
+		c := db.ckpt
+		c.mu.Lock()
+		wait := c.job != nil || db.clock.Now().Before(c.notBefore)
+		c.mu.Unlock()
+		if wait {
+			return
+		}
+		if _, err := c.start(sink.KindSnapshot, "appendonly yes", true); err != nil {
+			db.logger.Warn("the log is not switched on yet", "error", err)
+		}
+	case !want && log != nil:
 		db.ckpt.cancel("appendonly no")
 		db.stopLog()
 		db.logger.Info("the log is off: the next checkpoint replaces it")
-		return nil
 	}
-	if err := db.runJob(sink.KindSnapshot, "appendonly yes", true); err != nil {
-		return fmt.Errorf("Unable to turn on AOF: %w", err) //nolint:staticcheck // Redis's wording
-	}
-	return nil
 }
 
 // ParseMemory reads a size as redis.conf spells it: 1024, 64mb, 1gb, 1g (k, m

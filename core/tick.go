@@ -19,6 +19,7 @@ func (db *DB) Tick() {
 	if db.activeExpire.Load() {
 		db.expireCycle()
 	}
+	db.reconcileLog()
 	db.triggers()
 	db.retryTargets()
 }
@@ -77,18 +78,18 @@ func (db *DB) expireSome(shard, n int, now int64) (more bool) {
 		return false
 	}
 	return d.ExpireCycle(now, expireKeysPerLock, func(key []byte) {
-		db.removed(shard, n, key)
+		db.logRemoval(shard, n, key)
+		db.watches.Expired(shard, n, key)
 		db.stats.ExpiredKeys.Add(1)
 	})
 }
 
-// removed logs and announces a key that the engine itself is about to remove.
-// The caller holds the shard's lock.
-func (db *DB) removed(shard, n int, key []byte) {
+// logRemoval logs a key that the engine itself is about to remove. The caller
+// holds the shard's lock.
+func (db *DB) logRemoval(shard, n int, key []byte) {
 	if log := db.log.Load(); log != nil {
 		log.Append(shard, n, [][]byte{verbDel, key})
 	}
-	db.watches.Touch(shard, n, key)
 	db.dirty.Add(1)
 }
 

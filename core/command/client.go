@@ -26,8 +26,7 @@ var clientCommand = &Command{
 		"setinfo":  clientSub(4, 0, "7.2.0", "Set client or connection specific info", clientSetInfo),
 		"no-evict": clientSub(3, Admin, "7.0.0", "Set client eviction mode for the current connection", clientNoEvict),
 		"reply":    clientSub(3, 0, "3.2.0", "Instruct the server whether to reply to commands", clientReply),
-		"help": clientSub(2, 0, "5.0.0", "Show helpful text about the different subcommands",
-			helpFor("CLIENT", "GETNAME", "ID", "INFO", "KILL <option> ...", "LIST [options ...]", "NO-EVICT (ON|OFF)", "REPLY (ON|OFF|SKIP)", "SETINFO <option> <value>", "SETNAME <name>")),
+		"help":     commandHelp("connection", "5.0.0", helpFor("CLIENT", "GETNAME", "ID", "INFO", "KILL <option> ...", "LIST [options ...]", "NO-EVICT (ON|OFF)", "REPLY (ON|OFF|SKIP)", "SETINFO <option> <value>", "SETNAME <name>")),
 	},
 }
 
@@ -208,5 +207,13 @@ func clientReply(c *Ctx) {
 		c.Session.SetReplyMode(ReplySkipNext)
 	default:
 		c.Out.Error(errSyntax)
+	}
+}
+
+// commandHelp is a container's HELP.
+func commandHelp(cat, since string, h Handler) *Command {
+	return &Command{
+		Arity: 2, Flags: Loading | Stale, ACLCats: cat, Handler: h,
+		Group: groupConnection, Since: since, Complexity: "O(1)", Summary: "Show helpful text about the different subcommands",
 	}
 }

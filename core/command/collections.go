@@ -28,7 +28,7 @@ var (
 
 // maxReply bounds the reply of a command that may be asked for any number of
 // elements whatever there is (SRANDMEMBER with a negative count).
-const maxReply = 512 << 20
+const maxReply = 64 << 20
 
 const (
 	errOutOfRange = "ERR value is out of range"

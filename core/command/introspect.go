@@ -23,7 +23,7 @@ func init() {
 		"info":    commandSub(-2, "Get array of specific Redis command details, or all when no argument is given.", func(c *Ctx) { commandInfo(c, c.Args[2:]) }),
 		"docs":    commandSub(-2, "Get array of specific Redis command documentation", commandDocs),
 		"list":    commandSub(-2, "Get an array of Redis command names", commandList),
-		"getkeys": commandSub(-3, "Extract keys given a full Redis command", commandGetKeys),
+		"getkeys": commandSub(-4, "Extract keys given a full Redis command", commandGetKeys),
 		"help":    commandSub(2, "Show helpful text about the different subcommands", helpFor("COMMAND", "(no subcommand)", "COUNT", "DOCS [<command-name> ...]", "GETKEYS <full-command>", "INFO [<command-name> ...]", "LIST")),
 	}
 }

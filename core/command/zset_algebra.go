@@ -65,8 +65,21 @@ func aggregateSum(a, b float64) float64 {
 	return a
 }
 
-func aggregateMin(a, b float64) float64 { return min(a, b) }
-func aggregateMax(a, b float64) float64 { return max(a, b) }
+// The smaller and the larger score; b, which may be infinity times zero, loses
+// to a when it is no number.
+func aggregateMin(a, b float64) float64 {
+	if b < a {
+		return b
+	}
+	return a
+}
+
+func aggregateMax(a, b float64) float64 {
+	if b > a {
+		return b
+	}
+	return a
+}
 
 // zalgebraOp says which operation it is.
 type zalgebraOp uint8
@@ -211,7 +224,7 @@ func (o *zoperation) each(emit func(m []byte, score float64) bool) {
 				if !found {
 					return true
 				}
-				score = o.join(score, ops[j].weighted(s))
+				score = o.join(score, s*ops[j].weight) // as in Redis, NaN is join's affair here
 			}
 			return emit(m, score)
 		})

@@ -125,7 +125,7 @@ func Open(opts Options, path string, seq uint64) (*Log, error) {
 	}
 	l.policy.Store(int32(opts.Policy))
 	l.gen.Store(1)
-	if err := l.seg.open(opts.FS, path); err != nil {
+	if err := l.seg.open(opts.FS, path, seq); err != nil {
 		return nil, err
 	}
 	// What an earlier process wrote may not be on the disk yet, and what
@@ -134,8 +134,6 @@ func Open(opts Options, path string, seq uint64) (*Log, error) {
 		_ = l.seg.file.Close()
 		return nil, fmt.Errorf("open log segment %s: fsync: %w", path, err)
 	}
-	l.seg.seq = seq
-	l.seg.marked = seq
 	l.syncedSeq.Store(seq)
 	l.counters.lastSeq.Store(int64(seq))
 	l.counters.segmentBytes.Store(l.seg.size)

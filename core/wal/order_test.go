@@ -147,7 +147,7 @@ func checkCrash(t *testing.T, fs *memfs.FS, seed int64, acked []int64, hist []hi
 			break
 		}
 		// A segment being created when the machine died is in no manifest.
-		if _, err := readID(fs, p); err != nil {
+		if _, _, err := readID(fs, p); err != nil {
 			break
 		}
 		segs = append(segs, p)

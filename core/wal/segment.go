@@ -32,6 +32,7 @@ type segment struct {
 	size    int64
 	db      int // that the file has selected, -1: unknown
 	seq     uint64
+	base    uint64 // seq before its first block; 0 if it had blocks when opened
 	marked  uint64 // the file says that blocks up to this one are durable
 	scratch []byte // a block being built
 }
@@ -66,9 +67,10 @@ func createSegment(fs vfs.FS, name string, ts int64) (err error) {
 	return err
 }
 
-// open makes s the segment at name, to be written to at its end. seq stays.
-func (s *segment) open(fs vfs.FS, name string) error {
-	id, err := readID(fs, name)
+// open makes s the segment at name, to be written to at its end, behind block
+// seq.
+func (s *segment) open(fs vfs.FS, name string, seq uint64) error {
+	id, header, err := readID(fs, name)
 	if err != nil {
 		return err
 	}
@@ -82,18 +84,21 @@ func (s *segment) open(fs vfs.FS, name string) error {
 		return fmt.Errorf("open log segment %s: %w", name, err)
 	}
 	s.file, s.path, s.idSum, s.size, s.db = f, name, segmentSum(id), st.Size(), -1
+	s.seq, s.marked, s.base = seq, seq, 0
+	if s.size <= int64(header) {
+		s.base = seq
+	}
 	return nil
 }
 
-// readID reads a segment's header.
-func readID(fs vfs.FS, name string) (uint64, error) {
+// readID reads a segment's header and returns the id and the header's length.
+func readID(fs vfs.FS, name string) (id uint64, n int, err error) {
 	f, err := fs.OpenFile(name, os.O_RDONLY, 0)
 	if err != nil {
-		return 0, fmt.Errorf("open log segment: %w", err)
+		return 0, 0, fmt.Errorf("open log segment: %w", err)
 	}
 	defer f.Close()
-	id, _, err := readHeader(bufio.NewReaderSize(f, maxAnnotation), name)
-	return id, err
+	return readHeader(bufio.NewReaderSize(f, maxAnnotation), name)
 }
 
 func readHeader(r *bufio.Reader, name string) (id uint64, n int, err error) {
@@ -129,7 +134,11 @@ func (s *segment) writeBlock(ts int64, durable uint64) (int64, error) {
 		return 0, nil
 	}
 	var room [headRoom]byte
-	line := appendBlockLine(room[:0], s.idSum, s.seq+1, ts, durable, s.scratch[headRoom:])
+	said := durable
+	if said <= s.base {
+		said = 0 // durable blocks of earlier segments say nothing about this one
+	}
+	line := appendBlockLine(room[:0], s.idSum, s.seq+1, ts, said, s.scratch[headRoom:])
 	out := s.scratch[headRoom-len(line):]
 	copy(out, line)
 	err := s.write(out)

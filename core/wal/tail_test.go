@@ -2,6 +2,7 @@ package wal
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -119,8 +120,30 @@ func TestEveryFlippedByteIsFound(t *testing.T) {
 	if got, res, err := contents(t, fileWith(t, bad), true, seg1); err != nil || got != "" || !res.Torn || res.GoodOffset != ends[0] {
 		t.Fatal(got, res, err)
 	}
+	// In a segment that follows others, what they made durable does not count,
+	// also when nobody says where it starts.
+	fs := memfs.New()
+	l := openNew(t, fs, 1, Always, stillClock{})
+	l.Append(0, 0, words("SET a 1"))
+	if err := errors.Join(l.Commit(), Create(fs, seg2, time.Now())); err != nil {
+		t.Fatal(err)
+	}
+	l.Cut(seg2)
+	l.SetPolicy(No)
+	from := int64(len(appendHeader(nil, 7, 1700000000000)))
+	for range 3 {
+		l.Append(0, 0, words("SET b 1"))
+		if err := l.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bad = readAll(t, fs, seg2)
+	clear(bad[from : from+20])
+	if got, res, err := contents(t, fileWith(t, bad), true, seg1); err != nil || got != "" || !res.Torn {
+		t.Fatal(got, res, err)
+	}
 	// Unless the segment was closed, which fsyncs and says so.
-	fs := fileWith(t, data)
+	fs = fileWith(t, data)
 	l, err := Open(Options{FS: fs, Shards: 1, Clock: stillClock{}}, seg1, 3)
 	if err != nil {
 		t.Fatal(err)

@@ -168,11 +168,11 @@ func (l *Log) switchTo(c *cut) bool {
 	if !c.heal && !l.sealSegment() {
 		return false
 	}
-	next := l.seg
+	next, seq := l.seg, l.seg.seq
 	if c.heal {
-		next.seq++ // a gap, since nobody knows what of the old segment survives
+		seq++ // a gap, since nobody knows what of the old segment survives
 	}
-	err := next.open(l.fs, c.path)
+	err := next.open(l.fs, c.path, seq)
 	l.syncMu.Lock()
 	if err == nil {
 		err = next.file.Sync()
@@ -189,7 +189,6 @@ func (l *Log) switchTo(c *cut) bool {
 	}
 	old := l.seg.file
 	l.seg = next
-	l.seg.marked = l.seg.seq
 	l.syncedSeq.Store(l.seg.seq)
 	l.counters.segmentBytes.Store(l.seg.size)
 	if c.heal {

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestShardCounts restarts one directory with 1, 2, 3 and 16 shards.
+func TestShardCounts(t *testing.T) {
+	ctx := context.Background()
+	dir := t.TempDir()
+	const keys = 2000
+	for i, shards := range []string{"1", "2", "3", "16", "1"} {
+		d := startDaemon(t, dir, "--shards", shards)
+		if i == 0 {
+			for k := range keys {
+				d.rdb.Set(ctx, fmt.Sprint("k", k), k, 0)
+			}
+			d.rdb.HSet(ctx, "hash", "a", 1, "b", 2)
+			d.rdb.SAdd(ctx, "set", "x", "y")
+		}
+		if n := d.rdb.DBSize(ctx).Val(); n != keys+2 {
+			t.Fatalf("%s shards: %d keys, want %d\n%s", shards, n, keys+2, d.log.String())
+		}
+		for k := 0; k < keys; k += 97 {
+			if v := d.rdb.Get(ctx, fmt.Sprint("k", k)).Val(); v != fmt.Sprint(k) {
+				t.Fatalf("%s shards: k%d is %q", shards, k, v)
+			}
+		}
+		switch i {
+		case 1:
+			if err := d.rdb.Do(ctx, "SAVE").Err(); err != nil {
+				t.Fatal(err)
+			}
+		case 2:
+			d.rdb.BgRewriteAOF(ctx)
+		}
+		d.stop()
+	}
+}
+
+// TestSecondDaemon: a data directory has one master, and the refusal names it.
+func TestSecondDaemon(t *testing.T) {
+	dir := t.TempDir()
+	d := startDaemon(t, dir)
+	out, err := exec.Command(binary, "serve", "--dir", dir, "--port", freePort(t)).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), fmt.Sprint(d.cmd.Process.Pid)) {
+		t.Fatalf("err %v, output %q: want a refusal that names pid %d", err, out, d.cmd.Process.Pid)
+	}
+}
+
+// TestConfigErrors: file, line and column, a suggestion, exit 2, nothing started.
+func TestConfigErrors(t *testing.T) {
+	dir := t.TempDir()
+	for name, c := range map[string]struct{ src, want string }{
+		"typo in a name":  {"server {\n  fsynk = \"always\"\n}\n", `Did you mean "fsync"?`},
+		"typo in a value": {"server {\n  fsync = \"evrysec\"\n}\n", `Did you mean "everysec"?`},
+		"open quote":      {"server {\n  fsync = \"always\n}\n", "line 2"},
+		"unknown stage":   {"filesystem \"os\" \"data\" { root = \"d\" }\npipeline \"p\" {\n  stage \"zstdd\" {}\n  sink \"filesystem\" \"l\" { uses = filesystem.os.data }\n}\n", `Did you mean "zstd"?`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(dir, "bad.hcl")
+			if err := os.WriteFile(path, []byte(c.src), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.Command(binary, "serve", "-config", path)
+			cmd.Dir = dir
+			out, _ := cmd.CombinedOutput()
+			if code := cmd.ProcessState.ExitCode(); code != 2 {
+				t.Errorf("exit status %d, want 2", code)
+			}
+			if !strings.Contains(string(out), c.want) || !strings.Contains(string(out), "bad.hcl line") {
+				t.Errorf("output lacks %q or the place:\n%s", c.want, out)
+			}
+			if _, err := os.Stat(filepath.Join(dir, "data")); err == nil {
+				t.Error("a data directory was made")
+			}
+		})
+	}
+}
+
+// TestShippedConfig: plugins.hcl is valid and says what the defaults are.
+func TestShippedConfig(t *testing.T) {
+	var plans [2]string
+	for i, args := range [][]string{{"check", "--json", "-config", "../../plugins.hcl"}, {"check", "--json"}} {
+		cmd := exec.Command(binary, args...)
+		if i == 1 {
+			cmd.Dir = t.TempDir()
+		}
+		var out bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &out
+		if err := cmd.Run(); err != nil {
+			t.Fatalf("%v\n%s", err, out.String())
+		}
+		_, rest, _ := strings.Cut(out.String(), "\n  \"listeners\"")
+		plans[i] = rest
+	}
+	if plans[0] != plans[1] {
+		t.Errorf("plugins.hcl is not the defaults:\n%s\n%s", plans[0], plans[1])
+	}
+}
+
+// TestTornTail: a log cut in mid-block starts, says so and keeps what it cut.
+func TestTornTail(t *testing.T) {
+	ctx := context.Background()
+	dir := t.TempDir()
+	d := startDaemon(t, dir, "--appendfsync", "always", "--save", "")
+	d.rdb.Set(ctx, "a", 1, 0)
+	d.kill()
+	logs, err := filepath.Glob(filepath.Join(dir, "log", "*.aof"))
+	if err != nil || len(logs) != 1 {
+		t.Fatal(logs, err)
+	}
+	f, err := os.OpenFile(logs[0], os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteString("#B seq=2 ts=1 dur=0 len=100 crc=00000000\r\n*3\r\n$3\r\nSET"); err != nil {
+		t.Fatal(err)
+	}
+	_ = f.Close()
+	d = startDaemon(t, dir, "--appendfsync", "always", "--save", "")
+	if v := d.rdb.Get(ctx, "a").Val(); v != "1" {
+		t.Fatalf("a is %q", v)
+	}
+	if !strings.Contains(d.log.String(), "set aside") {
+		t.Fatalf("the cut is not reported:\n%s", d.log.String())
+	}
+	d.rdb.Set(ctx, "b", 2, 0)
+	d.kill()
+	d = startDaemon(t, dir, "--save", "")
+	if v := d.rdb.Get(ctx, "b").Val(); v != "2" {
+		t.Fatalf("b is %q: the append behind the cut is lost", v)
+	}
+}
+
+// TestProtocolErrors: Redis's words, and the connection is closed.
+func TestProtocolErrors(t *testing.T) {
+	d := startDaemon(t, t.TempDir())
+	for in, want := range map[string]string{
+		"*1\r\n$-5\r\n":           "-ERR Protocol error: invalid bulk length\r\n",
+		"*99999999999\r\n":        "-ERR Protocol error: invalid multibulk length\r\n",
+		"*1\r\nPING\r\n":          "-ERR Protocol error: expected '$', got 'P'\r\n",
+		"*1\r\n$999999999999\r\n": "-ERR Protocol error: invalid bulk length\r\n",
+		"PING\r\nset a \"b\r\n":   "+PONG\r\n-ERR Protocol error: unbalanced quotes in request\r\n",
+	} {
+		c, err := net.Dial("tcp", d.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+		_, _ = c.Write([]byte(in))
+		var got bytes.Buffer
+		if _, err := got.ReadFrom(c); err != nil {
+			t.Errorf("%q: the connection is not closed: %v", in, err)
+		}
+		if got.String() != want {
+			t.Errorf("%q: got %q, want %q", in, got.String(), want)
+		}
+		_ = c.Close()
+	}
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return port
+}
