@@ -22,7 +22,7 @@
 // the bytes that follow; the id is random, so that no client can store a value
 // that passes for a block. dur, and the seq of a mark, say: when this was
 // written, every block up to that one had been fsynced; a dur of 0 says that no
-block of this segment had.
+// block of this segment had.
 //
 // A block is everything that was appended up to one instant (one gather), so a
 // log cut at any block boundary is a state the engine was in: whole

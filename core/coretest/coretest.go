@@ -1,0 +1,149 @@
+// Package coretest runs an engine in memory, on a strict filesystem that can
+// lose power and a clock that stands still until it is told otherwise. It is
+// for tests of programs that embed Spillway, and for Spillway's own.
+//
+//	h := coretest.New(t)
+//	h.Do("SET", "k", "v")
+//	h.Crash(7)             // power loss: what was not synced may be gone
+//	h.Do("GET", "k")       // the engine is open again
+package coretest
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/spillwaydb/spillway/core"
+	"github.com/spillwaydb/spillway/core/resp"
+	"github.com/spillwaydb/spillway/core/vfs"
+	"github.com/spillwaydb/spillway/core/wal"
+	"github.com/spillwaydb/spillway/fsbackends/memfs"
+)
+
+// Clock is a manual clock. It is safe for concurrent use.
+type Clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+var _ core.Clock = (*Clock)(nil)
+
+// Now implements core.Clock.
+func (c *Clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+// Advance moves the clock forward.
+func (c *Clock) Advance(d time.Duration) {
+	c.mu.Lock()
+	c.now = c.now.Add(d)
+	c.mu.Unlock()
+}
+
+// NewTicker implements core.Clock with real ticks: what waits on a ticker (the
+// log's own goroutine) makes progress whatever the clock says.
+func (c *Clock) NewTicker(d time.Duration) (<-chan time.Time, func()) {
+	t := time.NewTicker(d)
+	return t.C, t.Stop
+}
+
+// Harness is an engine under test. Its methods are for one goroutine.
+type Harness struct {
+	// FS is the disk in use; Crash replaces it.
+	FS *memfs.FS
+	// Clock is the engine's; it starts at a fixed time.
+	Clock *Clock
+	// DB is the open engine; Crash and Reopen replace it.
+	DB *core.DB
+
+	t      testing.TB
+	change []func(*core.Options)
+	wrap   func(vfs.FS) vfs.FS
+	sess   *core.Session
+}
+
+// New opens an engine on an empty disk: two shards, the log on with
+// appendfsync always, no automatic checkpoints. Functions may change that; they
+// are applied at every start. The engine is closed when the test ends.
+func New(t testing.TB, change ...func(*core.Options)) *Harness {
+	t.Helper()
+	h := &Harness{
+		t: t, FS: memfs.New(), change: change,
+		Clock: &Clock{now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)},
+	}
+	h.Open()
+	t.Cleanup(func() { _ = h.DB.Close() })
+	return h
+}
+
+// Wrap puts a filesystem in front of the disk (see fsbackends/faultfs) from the
+// next start on.
+func (h *Harness) Wrap(wrap func(vfs.FS) vfs.FS) { h.wrap = wrap }
+
+// TryOpen starts an engine on the disk as it is.
+func (h *Harness) TryOpen() error {
+	var fs vfs.FS = h.FS
+	if h.wrap != nil {
+		fs = h.wrap(fs)
+	}
+	o := core.Options{FS: fs, Shards: 2, AppendOnly: true, Fsync: wal.Always, Clock: h.Clock, ManualTick: true}
+	for _, f := range h.change {
+		f(&o)
+	}
+	db, err := core.Open(o)
+	if err != nil {
+		return err
+	}
+	h.DB, h.sess = db, db.NewSession(nil, nil)
+	return nil
+}
+
+// Open is TryOpen that fails the test.
+func (h *Harness) Open() {
+	h.t.Helper()
+	if err := h.TryOpen(); err != nil {
+		h.t.Fatalf("opening the engine: %v", err)
+	}
+}
+
+// Do runs a command to its end and returns the reply as redis-cli shows it.
+func (h *Harness) Do(args ...string) string {
+	h.t.Helper()
+	v, err := h.sess.Do(args...)
+	if err != nil {
+		h.t.Fatalf("%v: %v", args, err)
+	}
+	return v.String()
+}
+
+// Value is Do that returns the reply itself.
+func (h *Harness) Value(args ...string) resp.Value {
+	h.t.Helper()
+	v, err := h.sess.Do(args...)
+	if err != nil {
+		h.t.Fatalf("%v: %v", args, err)
+	}
+	return v
+}
+
+// Crash takes the power away, now, and opens an engine on what the disk has
+// left: memfs.LoseAll keeps only what was synced, memfs.KeepAll everything, any
+// other seed one of the states between.
+func (h *Harness) Crash(seed int64) {
+	h.t.Helper()
+	after := h.FS.CrashClone(seed)
+	_ = h.DB.Close() // the old disk is of no interest any more
+	h.FS = after
+	h.Open()
+}
+
+// Reopen closes the engine and opens it again.
+func (h *Harness) Reopen() {
+	h.t.Helper()
+	if err := h.DB.Close(); err != nil {
+		h.t.Fatalf("closing the engine: %v", err)
+	}
+	h.Open()
+}

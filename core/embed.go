@@ -1,0 +1,29 @@
+package core
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+
+	"github.com/spillwaydb/spillway/core/resp"
+)
+
+// Do runs one command to its end, durability included, and returns its reply.
+// An error reply is a value like any other (see resp.Value.Err); the error is
+// for commands that cannot be run at all. It is the call of embedded programs.
+func (s *Session) Do(args ...string) (resp.Value, error) {
+	if len(args) == 0 {
+		return resp.Value{}, errors.New("core: a command needs a name")
+	}
+	words := make([][]byte, len(args))
+	for i, a := range args {
+		words[i] = []byte(a)
+	}
+	var out resp.Writer
+	s.Run(words, &out)
+	s.Finish(&out)
+	if len(out.Buf) == 0 {
+		return resp.Value{}, nil // CLIENT REPLY OFF
+	}
+	return resp.ReadReply(bufio.NewReader(bytes.NewReader(out.Buf)))
+}

@@ -1,0 +1,49 @@
+// Command embedded uses Spillway as a library: an engine on a directory, a
+// transaction, a checkpoint, and everything back after a restart.
+package main
+
+import (
+	"fmt"
+	"log"
+	"os"
+
+	"github.com/spillwaydb/spillway/core"
+	"github.com/spillwaydb/spillway/fsbackends"
+)
+
+func main() {
+	dir, err := os.MkdirTemp("", "spillway-embedded")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	for range 2 { // the second time recovers what the first has written
+		if err := run(dir); err != nil {
+			log.Fatal(err)
+		}
+	}
+}
+
+func run(dir string) error {
+	fs, err := fsbackends.Open(dir)
+	if err != nil {
+		return err
+	}
+	db, err := core.Open(core.DefaultOptions(fs))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	s := db.NewSession(nil, nil)
+	defer s.Close()
+	for _, cmd := range [][]string{
+		{"MULTI"}, {"INCR", "visits"}, {"RPUSH", "log", "hello"}, {"EXEC"}, {"SAVE"}, {"GET", "visits"},
+	} {
+		v, err := s.Do(cmd...)
+		if err != nil {
+			return err
+		}
+		fmt.Println(cmd, "→", v)
+	}
+	return nil
+}
