@@ -16,9 +16,9 @@ test: deps check race integration ## everything
 check: fmt vet unit ## format, vet, import law, unit tests
 
 deps: ## the real servers and tools that tests compare with
-	@command -v redis-server >/dev/null && command -v redis-check-rdb >/dev/null && command -v redis-benchmark >/dev/null || { \
+	@command -v redis-server >/dev/null && command -v redis-check-rdb >/dev/null && command -v redis-benchmark >/dev/null && command -v zstd >/dev/null && command -v age >/dev/null || { \
 	  sudo=$$(test $$(id -u) = 0 || echo sudo); \
-	  $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq redis-server redis-tools; }
+	  $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq redis-server redis-tools zstd age; }
 	$(GO) mod download
 
 fmt:

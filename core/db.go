@@ -1,6 +1,7 @@
 package core
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -116,6 +117,7 @@ func Open(opts Options) (*DB, error) {
 	}
 	db.registerConfig()
 	db.registerInfo()
+	db.catchUp()
 	if opts.ManualTick {
 		close(db.loopDone)
 	} else {
@@ -219,6 +221,22 @@ func (db *DB) Close() error {
 		db.closeErr = errors.Join(errs...)
 	})
 	return db.closeErr
+}
+
+// catchUp feeds, in the background, best-effort sinks that had not got the
+// newest checkpoint when the last process ended.
+func (db *DB) catchUp() {
+	base := db.ckpt.manifest.Base
+	if base == nil || len(db.opts.Targets) == 0 {
+		return
+	}
+	db.ckpt.bg.Add(1)
+	go func() {
+		defer db.ckpt.bg.Done()
+		if err := db.ckpt.pipe.CatchUp(context.Background(), *base); err != nil {
+			db.logger.Warn("a best-effort sink is behind", "error", err)
+		}
+	}()
 }
 
 // lockAll locks every shard, in ascending order as everybody does.

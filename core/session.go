@@ -32,6 +32,7 @@ type Session struct {
 
 	// For a batch whose writes turn out not to be durable.
 	wrote      bool
+	mark       uint64 // the log up to the batch's last write
 	replyStart int // where in the output the running command's reply begins
 	unsafe     int // where the first reply that depends on them begins
 	replies    int // and how many depend on them
@@ -292,17 +293,19 @@ func (s *Session) logEffects(shard int, args [][]byte) {
 	default:
 		locked := s.shards
 		if shard >= 0 {
-			locked = []int{shard}
+			s.shards = append(s.shards[:0], shard)
+			locked = s.shards
 		}
 		s.effects = command.AppendEffects(c, s.effects[:0])
 		log.AppendTx(locked, s.effects)
 	}
-	s.noteWrite()
+	s.noteWrite(log)
 }
 
 // noteWrite marks that the reply about to be counted, and those after it,
 // depend on the log.
-func (s *Session) noteWrite() {
+func (s *Session) noteWrite(log *wal.Log) {
+	s.mark = log.Mark()
 	if !s.wrote {
 		s.wrote = true
 		s.unsafe = s.replyStart
@@ -333,7 +336,7 @@ func (s *Session) Finish(out *resp.Writer) {
 	if log == nil {
 		return
 	}
-	if err := log.Commit(); err != nil {
+	if err := log.CommitTo(s.mark); err != nil {
 		db.fail(err)
 		out.Buf = out.Buf[:s.unsafe]
 		for range s.replies {

@@ -161,7 +161,7 @@ func (s *Session) exec(out *resp.Writer) {
 	}
 	if len(effects) > 0 {
 		log.AppendTx(s.shards, effects)
-		s.noteWrite()
+		s.noteWrite(log)
 	}
 }
 

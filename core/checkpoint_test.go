@@ -1,0 +1,299 @@
+package core_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/spillwaydb/spillway/core"
+	"github.com/spillwaydb/spillway/core/coretest"
+	"github.com/spillwaydb/spillway/core/sink"
+	"github.com/spillwaydb/spillway/core/vfs"
+	"github.com/spillwaydb/spillway/fsbackends/faultfs"
+	"github.com/spillwaydb/spillway/fsbackends/memfs"
+)
+
+// fill writes one key of every type; check says what is wrong with them.
+func fill(h *coretest.Harness, tag string) {
+	h.Do("SET", "str", tag)
+	h.Do("RPUSH", "list", tag)
+	h.Do("HSET", "hash", tag, "1")
+	h.Do("SADD", "set", tag)
+	h.Do("ZADD", "zset", "1.5", tag)
+	h.Do("INCR", "n")
+}
+
+func state(h *coretest.Harness) string {
+	return fmt.Sprint(h.Do("GET", "str"), h.Do("LRANGE", "list", "0", "-1"), h.Do("HLEN", "hash"), h.Do("SCARD", "set"),
+		h.Do("ZRANGE", "zset", "0", "-1", "WITHSCORES"), h.Do("GET", "n"), h.Do("DBSIZE"))
+}
+
+// TestCrashAtEveryOperation loses power before every filesystem operation of
+// two checkpoints with writes between: what was acknowledged is there, once.
+func TestCrashAtEveryOperation(t *testing.T) {
+	for _, job := range []string{"SAVE", "BGREWRITEAOF"} {
+		t.Run(job, func(t *testing.T) {
+			crashes := 0
+			for n := int64(1); ; n++ {
+				fired, ok := crashAt(t, job, n)
+				if !ok {
+					break
+				}
+				crashes += fired
+			}
+			if crashes < 20 {
+				t.Fatalf("only %d crashes: the test shows nothing", crashes)
+			}
+			t.Logf("%d crash points", crashes)
+		})
+	}
+}
+
+// crashAt clones the disk before the n-th operation of the scenario and checks
+// the clone, for several outcomes of the power loss.
+func crashAt(t *testing.T, job string, n int64) (fired int, ok bool) {
+	h := coretest.New(t)
+	fill(h, "a")
+	var clones []*memfs.FS
+	disk := h.FS
+	count := int64(0)
+	h.Wrap(func(fs vfs.FS) vfs.FS {
+		return faultfs.New(fs, func(faultfs.Op) error {
+			if count++; count == n {
+				for seed := range int64(5) {
+					clones = append(clones, disk.CrashClone(seed))
+				}
+			}
+			return nil
+		})
+	})
+	h.Reopen()
+	before := state(h)
+	fill(h, "b")
+	h.Do("LPOP", "list")
+	after := state(h)
+	count = 0
+	clones = nil
+	if job == "SAVE" {
+		h.Do("SAVE")
+	} else if err := h.DB.RewriteAOF(); err != nil {
+		t.Fatal(err)
+	}
+	if len(clones) == 0 {
+		return 0, false
+	}
+	for seed, disk := range clones {
+		c := coretest.New(t)
+		c.FS = disk
+		_ = c.DB.Close()
+		c.Open()
+		if got := state(c); got != after {
+			t.Fatalf("%s, crash before operation %d, seed %d:\n got %s\nwant %s\n(at first %s)", job, n, seed, got, after, before)
+		}
+		fill(c, "c")
+		want := state(c)
+		c.Reopen()
+		if got := state(c); got != want {
+			t.Fatalf("%s, crash before operation %d, seed %d, going on: got %s, want %s", job, n, seed, got, want)
+		}
+	}
+	return 1, true
+}
+
+// TestFaultAtEveryOperation fails every operation of a checkpoint once, with
+// each error: the state in memory and on disk stays exact, and the next
+// checkpoint succeeds.
+func TestFaultAtEveryOperation(t *testing.T) {
+	faults := 0
+	for _, errno := range []error{syscall.EIO, syscall.ENOSPC} {
+		for n := int64(1); ; n++ {
+			h := coretest.New(t, func(o *core.Options) { o.ContinueOnSaveError = true })
+			count, armed, fired := int64(0), false, false
+			h.Wrap(func(fs vfs.FS) vfs.FS {
+				return faultfs.New(fs, func(op faultfs.Op) error {
+					if !armed {
+						return nil
+					}
+					if count++; count == n {
+						fired = true
+						return errno
+					}
+					return nil
+				})
+			})
+			h.Reopen()
+			fill(h, "a")
+			want := state(h)
+			armed = true
+			_ = h.DB.Save() // may fail or, where the fault hits the sweep, succeed
+			armed = false
+			if !fired {
+				break
+			}
+			faults++
+			if got := state(h); got != want {
+				t.Fatalf("%v at operation %d: got %s, want %s", errno, n, got, want)
+			}
+			if err := h.DB.Save(); err != nil {
+				t.Fatalf("%v at operation %d: the next checkpoint fails: %v", errno, n, err)
+			}
+			h.Crash(memfs.LoseAll)
+			if got := state(h); got != want {
+				t.Fatalf("%v at operation %d, after a crash: got %s, want %s", errno, n, got, want)
+			}
+		}
+	}
+	if faults < 40 {
+		t.Fatalf("only %d faults: the test shows nothing", faults)
+	}
+	t.Logf("%d faults", faults)
+}
+
+// hooked is a stage that does what the test says.
+type hooked struct {
+	encode func(ctx context.Context, dst io.Writer, src io.Reader) error
+}
+
+func (hooked) Info() sink.Info { return sink.Info{Name: "hooked", Version: "1", Suffix: ".hook"} }
+
+func (s hooked) Encode(ctx context.Context, _ sink.Part, dst io.Writer, src io.Reader) (sink.Receipt, error) {
+	return nil, s.encode(ctx, dst, src)
+}
+
+func (hooked) Decode(_ context.Context, _ sink.Part, _ sink.Receipt, dst io.Writer, src io.Reader) error {
+	_, err := io.Copy(dst, src)
+	return err
+}
+
+// TestFailedStage: a stage that fails, panics or stops early fails the job and
+// nothing else, and what it staged is gone.
+func TestFailedStage(t *testing.T) {
+	for name, encode := range map[string]func(context.Context, io.Writer, io.Reader) error{
+		"error": func(context.Context, io.Writer, io.Reader) error { return errors.New("out of ink") },
+		"panic": func(context.Context, io.Writer, io.Reader) error { panic("out of ink") },
+		"early": func(context.Context, io.Writer, io.Reader) error { return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := coretest.New(t, func(o *core.Options) { o.Stages = []sink.Stage{hooked{encode}} })
+			fill(h, "a")
+			want := state(h)
+			err := h.DB.Save()
+			if err == nil || !strings.Contains(err.Error(), "hooked") {
+				t.Fatalf("error %v does not name the stage", err)
+			}
+			info := h.DB.Info().Render("persistence")
+			if !strings.Contains(info, "rdb_last_bgsave_status:err") {
+				t.Errorf("INFO does not tell:\n%s", info)
+			}
+			if _, err := h.FS.Stat("checkpoints/00000001"); err == nil {
+				t.Error("the staged files are still there")
+			}
+			h.Crash(memfs.LoseAll)
+			if got := state(h); got != want {
+				t.Errorf("got %s, want %s", got, want)
+			}
+		})
+	}
+}
+
+// TestInFlight: a request while a job is in flight gets Redis's error, a
+// trigger is skipped, and the job goes on.
+func TestInFlight(t *testing.T) {
+	hold := make(chan struct{})
+	h := coretest.New(t, func(o *core.Options) {
+		o.Save = []core.SavePoint{{Seconds: 60, Changes: 1}}
+		o.Stages = []sink.Stage{hooked{func(_ context.Context, dst io.Writer, src io.Reader) error {
+			<-hold
+			_, err := io.Copy(dst, src)
+			return err
+		}}}
+	})
+	fill(h, "a")
+	if got := h.Do("BGSAVE"); !strings.Contains(got, "Background saving started") {
+		t.Fatal(got)
+	}
+	for cmd, want := range map[string]string{"BGSAVE": "Background save already in progress", "SAVE": "Background save already in progress"} {
+		if got := h.Do(cmd); !strings.Contains(got, want) {
+			t.Errorf("%s: %s", cmd, got)
+		}
+	}
+	h.Clock.Advance(2 * time.Minute)
+	h.DB.Tick()
+	if got := h.DB.Info().Render("persistence"); !strings.Contains(got, "rdb_bgsave_in_progress:1") {
+		t.Error(got)
+	}
+	close(hold)
+	for strings.Contains(h.DB.Info().Render("persistence"), "rdb_bgsave_in_progress:1") {
+		time.Sleep(time.Millisecond)
+		h.DB.Tick()
+	}
+	if got := h.DB.Info().Render("persistence"); !strings.Contains(got, "rdb_last_bgsave_status:ok") || !strings.Contains(got, "rdb_saves:1") {
+		t.Error(got)
+	}
+}
+
+// TestSavePoint: enough changes and enough time start a snapshot by themselves.
+func TestSavePoint(t *testing.T) {
+	h := coretest.New(t, func(o *core.Options) { o.Save = []core.SavePoint{{Seconds: 60, Changes: 3}} })
+	fill(h, "a")
+	h.DB.Tick()
+	if strings.Contains(h.DB.Info().Render("persistence"), "rdb_bgsave_in_progress:1") {
+		t.Fatal("saved too early")
+	}
+	h.Clock.Advance(time.Minute)
+	for range 2000 {
+		h.DB.Tick()
+		if strings.Contains(h.DB.Info().Render("persistence"), "rdb_saves:1") {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.Fatal("no snapshot")
+}
+
+// TestFailedSync: when the log cannot be synced nothing is acknowledged, writes
+// are refused, reads go on, and a checkpoint heals it.
+func TestFailedSync(t *testing.T) {
+	h := coretest.New(t)
+	fill(h, "a")
+	bad := true
+	h.FS.FailSync(func(name string) error {
+		if bad && strings.HasPrefix(strings.TrimPrefix(name, "/"), "log/") {
+			return syscall.EIO
+		}
+		return nil
+	})
+	for range 2 {
+		if got := h.Do("SET", "str", "lost"); !strings.Contains(got, "MISCONF") {
+			t.Fatalf("a write was acknowledged: %s", got)
+		}
+	}
+	if got := h.Do("GET", "n"); got != `"1"` {
+		t.Fatalf("reads do not go on: %s", got)
+	}
+	bad = false
+	if err := h.DB.Save(); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.Do("SET", "str", "b"); got != `"OK"` {
+		t.Fatalf("writes are still refused: %s", got)
+	}
+	want := state(h)
+	h.Crash(memfs.LoseAll)
+	if got := state(h); got != want {
+		t.Fatalf("got %s, want %s", got, want)
+	}
+}
+
+// TestRewriteWithoutLog is a no-op that says so.
+func TestRewriteWithoutLog(t *testing.T) {
+	h := coretest.New(t, func(o *core.Options) { o.AppendOnly = false })
+	if got := h.Do("BGREWRITEAOF"); !strings.Contains(got, "disabled") {
+		t.Fatal(got)
+	}
+}
