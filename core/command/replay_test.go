@@ -25,7 +25,7 @@ var replaySamples = []string{
 	"RPUSH l a b c d e f a", "LPUSH l z", "RPUSHX l y", "LPUSHX l x", "LPOP l", "RPOP l 2", "LSET l 0 q", "LINSERT l BEFORE c bc", "LREM l 1 a",
 	"LTRIM l 0 3", "LMOVE l l2 LEFT RIGHT", "RPOPLPUSH l l2", "RPOPLPUSH l2 l2", "LMOVE l l LEFT RIGHT",
 	// sets
-	"SADD t a b c d e f", "SADD u c d 1 2", "SREM t a", "SPOP t", "SPOP t 2", "SMOVE u t 1", "SINTERSTORE ti t u", "SUNIONSTORE tu t u", "SDIFFSTORE td tu u",
+	"SADD t a b c d e f", "SADD u c d 1 2", "SREM t a", "SPOP t", "SPOP t 2", "SMOVE u t 1", "SADD t k", "SADD u k", "SINTERSTORE ti t u", "SUNIONSTORE tu t u", "SDIFFSTORE td tu u",
 	"SPOP u 100",
 	// sorted sets
 	"ZADD z 1 a 2 b 3 c 4 d 5 e 6 f", "ZADD z GT CH 10 a", "ZADD z INCR 2.5 b", "ZINCRBY z 1.25 c", "ZREM z d", "ZPOPMIN z", "ZPOPMAX z",
