@@ -1,0 +1,69 @@
+package core_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/spillwaydb/spillway/"
+
+// law lists what each package of core may import of this module. A package
+// that is not listed may not exist.
+var law = map[string][]string{
+	"core/vfs":            {},
+	"core/resp":           {},
+	"core/sink":           {"core/vfs"},
+	"core/rdb":            {"core/sink", "core/vfs"},
+	"core/manifest":       {"core/sink", "core/vfs"},
+	"core/wal":            {"core/resp", "core/vfs"},
+	"core/keyspace/arena": {},
+	"core/keyspace":       {"core/keyspace/arena", "core/rdb", "core/sink", "core/vfs"},
+	"core/command":        {"core/keyspace", "core/rdb", "core/resp", "core/sink", "core/vfs"},
+	"core":                {"core/command", "core/keyspace", "core/manifest", "core/rdb", "core/resp", "core/sink", "core/vfs", "core/wal"},
+	"core/server":         {"core", "core/command", "core/keyspace", "core/resp"},
+	"core/coretest":       {"core", "core/resp", "core/vfs", "core/wal", "fsbackends/memfs"},
+}
+
+// TestImportLaw keeps the data going one way, see ARCHITECTURE.md.
+func TestImportLaw(t *testing.T) {
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", module+"...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dec := json.NewDecoder(strings.NewReader(string(out)))
+	for n := 0; ; n++ {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			if n < len(law) {
+				t.Fatalf("only %d packages listed", n)
+			}
+			return
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		name := strings.TrimPrefix(p.ImportPath, module)
+		allowed, isCore := law[name]
+		if !isCore && (name == "core" || strings.HasPrefix(name, "core/")) {
+			t.Errorf("%s is not in the import law", name)
+		}
+		for _, i := range p.Imports {
+			own, ours := strings.CutPrefix(i, module)
+			switch {
+			case isCore && ours && !slices.Contains(allowed, own):
+				t.Errorf("%s must not import %s", name, own)
+			case isCore && (strings.HasPrefix(i, "github.com/hashicorp/hcl") || strings.HasPrefix(i, "github.com/hashicorp/go-plugin") || strings.HasPrefix(i, "google.golang.org/grpc")):
+				t.Errorf("%s must not import %s", name, i)
+			case strings.HasPrefix(name, "plugins/") && strings.HasPrefix(own, "fsbackends"), strings.HasPrefix(name, "fsbackends") && strings.HasPrefix(own, "plugins"):
+				t.Errorf("%s must not import %s", name, own)
+			}
+		}
+	}
+}
