@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -59,11 +61,16 @@ func TestCrashAtEveryOperation(t *testing.T) {
 func crashAt(t *testing.T, job string, n int64) (fired int, ok bool) {
 	h := coretest.New(t)
 	fill(h, "a")
-	var clones []*memfs.FS
+	var (
+		mu     sync.Mutex // operations run on several goroutines
+		clones []*memfs.FS
+		count  int64
+	)
 	disk := h.FS
-	count := int64(0)
 	h.Wrap(func(fs vfs.FS) vfs.FS {
 		return faultfs.New(fs, func(faultfs.Op) error {
+			mu.Lock()
+			defer mu.Unlock()
 			if count++; count == n {
 				for seed := range int64(5) {
 					clones = append(clones, disk.CrashClone(seed))
@@ -77,13 +84,19 @@ func crashAt(t *testing.T, job string, n int64) (fired int, ok bool) {
 	fill(h, "b")
 	h.Do("LPOP", "list")
 	after := state(h)
-	count = 0
-	clones = nil
+	mu.Lock()
+	count, clones = 0, nil
+	mu.Unlock()
 	if job == "SAVE" {
 		h.Do("SAVE")
 	} else if err := h.DB.RewriteAOF(); err != nil {
 		t.Fatal(err)
 	}
+	if err := h.DB.Close(); err != nil { // what is retired in the background is part of it
+		t.Fatal(err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
 	if len(clones) == 0 {
 		return 0, false
 	}
@@ -113,9 +126,18 @@ func TestFaultAtEveryOperation(t *testing.T) {
 	for _, errno := range []error{syscall.EIO, syscall.ENOSPC} {
 		for n := int64(1); ; n++ {
 			h := coretest.New(t, func(o *core.Options) { o.ContinueOnSaveError = true })
+			var mu sync.Mutex // operations run on several goroutines
 			count, armed, fired := int64(0), false, false
+			arm := func(on bool) bool {
+				mu.Lock()
+				defer mu.Unlock()
+				armed = on
+				return fired
+			}
 			h.Wrap(func(fs vfs.FS) vfs.FS {
 				return faultfs.New(fs, func(op faultfs.Op) error {
+					mu.Lock()
+					defer mu.Unlock()
 					if !armed {
 						return nil
 					}
@@ -129,10 +151,9 @@ func TestFaultAtEveryOperation(t *testing.T) {
 			h.Reopen()
 			fill(h, "a")
 			want := state(h)
-			armed = true
+			arm(true)
 			_ = h.DB.Save() // may fail or, where the fault hits the sweep, succeed
-			armed = false
-			if !fired {
+			if !arm(false) {
 				break
 			}
 			faults++
@@ -261,9 +282,10 @@ func TestSavePoint(t *testing.T) {
 func TestFailedSync(t *testing.T) {
 	h := coretest.New(t)
 	fill(h, "a")
-	bad := true
+	var bad atomic.Bool
+	bad.Store(true)
 	h.FS.FailSync(func(name string) error {
-		if bad && strings.HasPrefix(strings.TrimPrefix(name, "/"), "log/") {
+		if bad.Load() && strings.HasPrefix(strings.TrimPrefix(name, "/"), "log/") {
 			return syscall.EIO
 		}
 		return nil
@@ -276,7 +298,7 @@ func TestFailedSync(t *testing.T) {
 	if got := h.Do("GET", "n"); got != `"1"` {
 		t.Fatalf("reads do not go on: %s", got)
 	}
-	bad = false
+	bad.Store(false)
 	if err := h.DB.Save(); err != nil {
 		t.Fatal(err)
 	}
