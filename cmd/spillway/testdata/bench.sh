@@ -22,10 +22,10 @@ pid_of() { [ "$1" = $ours ] && echo "${pids[0]}" || echo "${pids[1]}"; }
 
 # one PORT PIPELINE TEST: "ops/s cpu-us/op"
 one() {
-  local pid n before
+  local pid n before ops
   pid=$(pid_of "$1"); n=$([ "$2" = 1 ] && echo "$N1" || echo "$NP"); before=$(ticks "$pid")
-  taskset -c 1 redis-benchmark -p "$1" -c 50 -d 64 -r 1000000 -n "$n" -P "$2" -t "$3" --csv 2>/dev/null |
-    awk -F'"' -v b="$before" -v a="$pid" -v n="$n" -v hz="$hz" 'NR==2 {ops=$4} END {"awk \"{print \\$14+\\$15}\" /proc/" a "/stat" | getline now; printf "%s %.3f\n", ops, (now-b)/hz*1e6/n}'
+  ops=$(taskset -c 1 redis-benchmark -p "$1" -c 50 -d 64 -r 1000000 -n "$n" -P "$2" -t "$3" --csv 2>/dev/null | awk -F'"' 'NR==2 {print $4}')
+  awk -v ops="$ops" -v d=$(( $(ticks "$pid") - before )) -v n="$n" -v hz="$hz" 'BEGIN {printf "%s %.3f\n", ops, d/hz*1e6/n}'
 }
 
 printf '%-10s %12s %12s %7s %10s %10s %7s\n' test spillway redis ratio 'us/op' 'redis' ratio
