@@ -381,6 +381,7 @@ func (c *checkpointer) commit(j *job) error {
 	m := old.Clone()
 	set := c.set(j)
 	log := db.log.Load()
+	keep := db.keep() - 1 // besides the base
 	if j.rotated || log == nil {
 		if old.Base != nil {
 			m.History = slices.Insert(m.History, 0, old.Base.ID)
@@ -393,11 +394,13 @@ func (c *checkpointer) commit(j *job) error {
 		}
 	} else {
 		// The log could not be rotated: it goes on from the old base, and
-		// the snapshot is one to restore from by hand.
+		// the snapshot is one to restore from by hand, and stays until the
+		// next even where only the base is kept.
 		m.History = slices.Insert(m.History, 0, set.ID)
+		keep = max(keep, 1)
 	}
 	var retired []sink.SetID
-	if keep := db.keep() - 1; len(m.History) > keep {
+	if len(m.History) > keep {
 		retired = slices.Clone(m.History[keep:])
 		m.History = m.History[:keep]
 	}

@@ -34,6 +34,10 @@ func TestFailedRotation(t *testing.T) {
 	if _, err := h.FS.Stat("checkpoints/00000001/SET.json"); err != nil {
 		t.Errorf("the snapshot is not there: %v", err)
 	}
+	h.Reopen() // whatever was still being removed is gone now
+	if _, err := h.FS.Stat("checkpoints/00000001/SET.json"); err != nil {
+		t.Errorf("the snapshot is gone after a restart: %v", err)
+	}
 	if err := h.DB.RewriteAOF(); err == nil {
 		t.Error("a rewrite without a rotation succeeded")
 	}
