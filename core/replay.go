@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/spillwaydb/spillway/core/command"
+	"github.com/spillwaydb/spillway/core/keyspace"
 	"github.com/spillwaydb/spillway/core/manifest"
 	"github.com/spillwaydb/spillway/core/rdb"
 	"github.com/spillwaydb/spillway/core/resp"
@@ -162,6 +163,9 @@ type lane struct {
 
 const applyBatch = 256
 
+// prefetchBatch is how many of them are looked up ahead.
+const prefetchBatch = 32
+
 func newApplier(db *DB) *applier {
 	a := &applier{db: db, lanes: make([]lane, db.ks.NumShards()), direct: replayCtx(db)}
 	for i := range a.lanes {
@@ -202,7 +206,7 @@ func (a *applier) apply(n int, args [][]byte) error {
 	}
 	a.db.lockAll()
 	defer a.db.unlockAll()
-	return a.run1(a.direct, wal.Cmd{DB: n, Args: args}, new(resp.Writer))
+	return a.run1(a.direct, wal.Cmd{DB: n, Args: args}, -1, new(resp.Writer))
 }
 
 // single tells the one shard that a command's keys live on.
@@ -240,11 +244,15 @@ func (a *applier) run(i int) {
 	defer close(l.done)
 	ctx := replayCtx(a.db)
 	var out resp.Writer
+	var ahead [][]byte
 	shard := a.db.ks.Shard(i)
 	for batch := range l.feed {
 		shard.Lock()
-		for _, c := range batch {
-			if err := a.run1(ctx, c, &out); err != nil {
+		for j, c := range batch {
+			if j%prefetchBatch == 0 {
+				ahead = a.prefetch(shard, batch[j:min(j+prefetchBatch, len(batch))], ahead)
+			}
+			if err := a.run1(ctx, c, i, &out); err != nil {
 				a.fail(err)
 				break
 			}
@@ -254,11 +262,24 @@ func (a *applier) run(i int) {
 	}
 }
 
+// prefetch brings what a few commands, usually of one database, will look up
+// into the processor's cache. ahead is scratch.
+func (a *applier) prefetch(shard *keyspace.Shard, cmds []wal.Cmd, ahead [][]byte) [][]byte {
+	ahead = ahead[:0]
+	for _, c := range cmds {
+		if len(c.Args) > 1 {
+			ahead = append(ahead, c.Args[1])
+		}
+	}
+	shard.DB(cmds[0].DB).Prefetch(ahead)
+	return ahead
+}
+
 // run1 applies one command. What was executed once must execute again: an
 // error reply means that the log and the keyspace do not agree.
-func (a *applier) run1(ctx *command.Ctx, c wal.Cmd, out *resp.Writer) error {
+func (a *applier) run1(ctx *command.Ctx, c wal.Cmd, shard int, out *resp.Writer) error {
 	out.Buf = out.Buf[:0]
-	ctx.Reset(c.Args, out, c.DB, 0)
+	ctx.Reset(c.Args, out, c.DB, shard, 0)
 	command.Call(ctx, command.Lookup(c.Args[0]))
 	if len(out.Buf) > 0 && out.Buf[0] == '-' {
 		return fmt.Errorf("%q does not apply to the state before it: %q", c.Args[0], out.Buf)

@@ -22,13 +22,14 @@ type Session struct {
 	state  *Client
 	ctx    command.Ctx
 
-	gated    bool  // db.gate is held for reading
-	held     int   // the shard whose lock is held, -1: none
-	heldFor  int   // commands run under it
-	shards   []int // scratch: a command's shards, ascending
-	indexes  []int // scratch: where a command's keys are
-	dirty    int64 // changes of this batch
-	commands int64 // run in this batch
+	gated    bool      // db.gate is held for reading
+	held     int       // the shard whose lock is held, -1: none
+	heldFor  int       // commands run under it
+	shards   []int     // scratch: a command's shards, ascending
+	indexes  []int     // scratch: where a command's keys are
+	now      time.Time // when the last command of this batch ended; zero: not known
+	dirty    int64     // changes of this batch
+	commands int64     // run in this batch
 
 	// For a batch whose writes turn out not to be durable.
 	wrote      bool
@@ -40,6 +41,9 @@ type Session struct {
 	effect    [][]byte  // scratch
 	effects   []wal.Cmd // scratch
 	nextEvict int       // the shard to evict from next
+
+	ahead       [][]byte // scratch of Prefetch: keys of one shard
+	aheadShards []int    // and the shard of each command's key
 
 	tx transaction
 }
@@ -140,24 +144,27 @@ func (s *Session) execute(cmd *command.Command, args [][]byte, out *resp.Writer)
 		s.reject(out, "ERR "+err.Error())
 		return
 	}
-	began := s.begin()
-	s.call(cmd, args, out, began)
+	s.call(cmd, args, out, shard)
 	s.logEffects(shard, args)
 	if shard < 0 && len(s.shards) > 0 {
 		s.unlockShards()
 	}
 }
 
-// begin is the time a command starts.
-func (s *Session) begin() time.Time { return s.db.clock.Now() }
-
-// call runs the handler and accounts for it. The locks it needs are held.
-func (s *Session) call(cmd *command.Command, args [][]byte, out *resp.Writer, began time.Time) {
+// call runs the handler and accounts for it. The locks it needs are held;
+// shard is as in command.Ctx. One command begins when the one before it ends,
+// so that each costs one look at the clock.
+func (s *Session) call(cmd *command.Command, args [][]byte, out *resp.Writer, shard int) {
+	began := s.now
+	if began.IsZero() {
+		began = s.db.clock.Now()
+	}
 	c := &s.ctx
-	c.Reset(args, out, s.client.DB(), began.UnixMilli())
+	c.Reset(args, out, s.client.DB(), shard, began.UnixMilli())
 	command.Call(c, cmd)
 	s.dirty += c.Dirty()
-	took := s.db.clock.Now().Sub(began)
+	s.now = s.db.clock.Now()
+	took := s.now.Sub(began)
 	if t := s.db.slowlog.Threshold(); t >= 0 && took >= t && cmd.Flags&command.SkipSlowlog == 0 {
 		info := s.client.Info()
 		s.db.slowlog.Note(args, took, began, info.Addr, info.Name)
@@ -233,6 +240,7 @@ func (s *Session) hold(n int) {
 	s.enter()
 	s.db.ks.Shard(n).Lock()
 	s.held, s.heldFor = n, 1
+	s.now = time.Time{} // the lock may have been long in coming
 }
 
 func (s *Session) unhold() {
@@ -249,9 +257,28 @@ func (s *Session) enter() {
 	}
 }
 
+// Release ends a batch's execution: it gives up the locks that are kept
+// between commands and counts what was counted. Run may follow, and so must
+// Finish. A server lets other connections run between Release and Finish, so
+// that one commit and one wake-up serve many.
+func (s *Session) Release() {
+	s.release()
+	if s.commands > 0 {
+		s.db.stats.Commands.Add(s.commands)
+		s.commands = 0
+		s.state.active.Store(s.db.clock.Now().UnixMilli())
+	}
+	if s.dirty > 0 {
+		s.db.dirty.Add(s.dirty)
+		s.dirty = 0
+	}
+}
+
 // release gives up every lock that is kept between commands.
 func (s *Session) release() {
 	s.unhold()
+	s.now = time.Time{}
+	s.ctx.Account()
 	if s.gated {
 		s.db.gate.RUnlock()
 		s.gated = false
@@ -317,21 +344,12 @@ func (s *Session) noteWrite(log *wal.Log) {
 // policy promises. When that fails, the replies of the batch from the first
 // write on are replaced by errors: nothing that is not durable is acknowledged.
 func (s *Session) Finish(out *resp.Writer) {
-	s.release()
-	db := s.db
-	if s.commands > 0 {
-		db.stats.Commands.Add(s.commands)
-		s.commands = 0
-		s.state.active.Store(db.clock.Now().UnixMilli())
-	}
-	if s.dirty > 0 {
-		db.dirty.Add(s.dirty)
-		s.dirty = 0
-	}
+	s.Release()
 	if !s.wrote {
 		return
 	}
 	s.wrote = false
+	db := s.db
 	log := db.log.Load()
 	if log == nil {
 		return

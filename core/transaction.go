@@ -154,7 +154,7 @@ func (s *Session) exec(out *resp.Writer) {
 	var effects []wal.Cmd
 	for _, q := range s.tx.queue {
 		out.Proto = s.state.Proto()
-		s.call(q.cmd, q.args, out, s.begin())
+		s.call(q.cmd, q.args, out, -1)
 		if log != nil && s.ctx.HasEffects() {
 			effects = command.AppendEffects(&s.ctx, effects)
 		}

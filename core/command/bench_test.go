@@ -32,7 +32,7 @@ func BenchmarkCommand(b *testing.B) {
 				shard := x.ks.Shard(x.ks.ShardOf(args[1]))
 				x.out.Buf = x.out.Buf[:0]
 				shard.Lock()
-				x.ctx.Reset(args, &x.out, 0, x.now)
+				x.ctx.Reset(args, &x.out, 0, -1, x.now)
 				Call(&x.ctx, cmd)
 				shard.Unlock()
 			}

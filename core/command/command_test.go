@@ -71,7 +71,7 @@ func TestHotPathDoesNotAllocate(t *testing.T) {
 			}
 			x.out.Buf = x.out.Buf[:0]
 			shard.Lock()
-			x.ctx.Reset(args, &x.out, 0, x.now)
+			x.ctx.Reset(args, &x.out, 0, -1, x.now)
 			Call(&x.ctx, cmd)
 			_ = x.ctx.HasEffects()
 			shard.Unlock()
@@ -89,7 +89,7 @@ func TestEffectsOutliveReset(t *testing.T) {
 	var all []Effect
 	for i := range 200 {
 		args := [][]byte{[]byte("SET"), []byte("key" + strconv.Itoa(i)), bytes.Repeat([]byte{'v'}, i), []byte("EX"), []byte("10")}
-		x.ctx.Reset(args, &x.out, 0, x.now)
+		x.ctx.Reset(args, &x.out, 0, -1, x.now)
 		Call(&x.ctx, Lookup(args[0]))
 		all = AppendEffects(&x.ctx, all)
 	}

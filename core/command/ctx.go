@@ -21,6 +21,9 @@ type Ctx struct {
 	// when nothing expires but by a logged DEL.
 	Now int64
 	KS  *keyspace.Keyspace
+	// Shard is the shard of every key of the command, -1 when its keys live
+	// on several or that is not known.
+	Shard int
 	// Stats may be nil.
 	Stats   *Stats
 	Rand    *rand.Rand
@@ -38,16 +41,18 @@ type Ctx struct {
 	bytes    []byte   // the arguments, one after the other
 	lent     bool     // AppendEffects gave bytes away
 	scratch  []byte   // for handlers: values under construction
+
+	hits, misses int64 // not yet in Stats, see Account
 }
 
 // effect is a command to be logged: its database, and where its arguments end
 // in Ctx.ends.
 type effect struct{ db, end int }
 
-// Reset prepares c for the next command. Effects that AppendEffects returned
-// stay valid.
-func (c *Ctx) Reset(args [][]byte, out *resp.Writer, db int, now int64) {
-	c.Args, c.Out, c.DB, c.Now = args, out, db, now
+// Reset prepares c for the next command, all of whose keys live on shard, or
+// on several when that is -1. Effects that AppendEffects returned stay valid.
+func (c *Ctx) Reset(args [][]byte, out *resp.Writer, db, shard int, now int64) {
+	c.Args, c.Out, c.DB, c.Shard, c.Now = args, out, db, shard, now
 	c.dirty, c.explicit = 0, false
 	if len(c.effects) > 0 {
 		c.effects, c.ends, c.bytes = c.effects[:0], c.ends[:0], c.bytes[:0]
@@ -64,7 +69,15 @@ func (c *Ctx) Reset(args [][]byte, out *resp.Writer, db int, now int64) {
 func (c *Ctx) db(key []byte) *keyspace.DB { return c.dbOf(c.DB, key) }
 
 func (c *Ctx) dbOf(n int, key []byte) *keyspace.DB {
-	return c.KS.Shard(c.KS.ShardOf(key)).DB(n)
+	return c.KS.Shard(c.shardOf(key)).DB(n)
+}
+
+// shardOf is the shard of a key of the command.
+func (c *Ctx) shardOf(key []byte) int {
+	if c.Shard >= 0 {
+		return c.Shard
+	}
+	return c.KS.ShardOf(key)
 }
 
 // find gets a live key of d, which is database n of the key's shard. A key
@@ -84,7 +97,7 @@ func (c *Ctx) find(d *keyspace.DB, n int, key []byte) (keyspace.Entry, bool) {
 func (c *Ctx) expire(d *keyspace.DB, n int, key []byte) {
 	c.appendEffect(n, verbDel, key)
 	d.Delete(key)
-	c.Watches.Expired(c.KS.ShardOf(key), n, key)
+	c.Watches.Expired(c.shardOf(key), n, key)
 	if c.Stats != nil {
 		c.Stats.ExpiredKeys.Add(1)
 	}
@@ -103,14 +116,23 @@ func (c *Ctx) lookup(key []byte) (keyspace.Entry, bool) {
 // peek is lookup without advancing the access clock (TTL, TYPE, OBJECT…).
 func (c *Ctx) peek(key []byte) (keyspace.Entry, bool) {
 	e, ok := c.find(c.db(key), c.DB, key)
-	switch {
-	case c.Stats == nil:
-	case ok:
-		c.Stats.Hits.Add(1)
-	default:
-		c.Stats.Misses.Add(1)
+	if ok {
+		c.hits++
+	} else {
+		c.misses++
 	}
 	return e, ok
+}
+
+// Account adds the hits and misses of the commands run so far to Stats. The
+// session calls it once a batch: counters that every command of every client
+// writes would be one cache line that all processors fight for.
+func (c *Ctx) Account() {
+	if c.Stats != nil && c.hits|c.misses != 0 {
+		c.Stats.Hits.Add(c.hits)
+		c.Stats.Misses.Add(c.misses)
+	}
+	c.hits, c.misses = 0, 0
 }
 
 // lookupWrite finds a live key that is about to be changed.
@@ -134,7 +156,7 @@ func (c *Ctx) Touched(key []byte) { c.ChangedIn(c.DB, key, 0) }
 func (c *Ctx) ChangedIn(db int, key []byte, n int) {
 	c.dirty += int64(n)
 	if w := c.Watches; w != nil && w.active.Load() > 0 {
-		w.Touch(c.KS.ShardOf(key), db, key)
+		w.Touch(c.shardOf(key), db, key)
 	}
 }
 

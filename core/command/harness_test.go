@@ -112,7 +112,7 @@ func (x *tester) call(args [][]byte) {
 			x.ks.Shard(i).Unlock()
 		}
 	}()
-	x.ctx.Reset(args, &x.out, x.db, x.now)
+	x.ctx.Reset(args, &x.out, x.db, -1, x.now)
 	Call(&x.ctx, cmd)
 	for _, e := range AppendEffects(&x.ctx, []Effect(nil)) {
 		for i, a := range e.Args {

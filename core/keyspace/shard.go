@@ -23,7 +23,8 @@ type Shard struct {
 	now    int64    // latest time a command came with
 	used   int64
 
-	published   int64 // what usedOutside holds
+	prefetched  uint64 // nothing: Prefetch's loads end here
+	published   int64  // what usedOutside holds
 	usedOutside atomic.Int64
 }
 

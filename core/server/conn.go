@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"net"
+	"runtime"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -18,6 +19,7 @@ const (
 	keepBuffer = 256 << 10 // a buffer grown beyond this is given back when empty
 	flushReply = 256 << 10 // replies are written when so much is pending, even inside a batch
 	writeChunk = 64 << 20
+	batchMax   = 64 // commands parsed before the first of them is executed
 )
 
 // conn is one client. Its goroutine runs serve; the other methods that are
@@ -31,7 +33,8 @@ type conn struct {
 	in       []byte // in[r:w] is received and not yet executed
 	r, w     int
 	parser   resp.Parser
-	args     [][]byte
+	args     [][]byte   // of the commands in cmds, one after the other
+	cmds     [][][]byte // parsed and not yet executed
 	out      resp.Writer
 	closing  bool         // close once the replies are out
 	draining atomic.Bool  // the server shuts down: stop after this batch
@@ -42,7 +45,7 @@ type conn struct {
 var _ command.Session = (*conn)(nil)
 
 func newConn(s *Server, nc net.Conn) *conn {
-	c := &conn{Client: s.db.NewClient(), srv: s, nc: nc, in: make([]byte, readBuffer), args: make([][]byte, 0, 8)}
+	c := &conn{Client: s.db.NewClient(), srv: s, nc: nc, in: make([]byte, readBuffer)}
 	c.out.Proto = 2
 	c.sess = s.db.NewSession(c, c.Client)
 	return c
@@ -70,6 +73,7 @@ func (c *conn) read() bool {
 		c.r, c.w = 0, 0
 		if len(c.in) > keepBuffer {
 			c.in = make([]byte, readBuffer)
+			c.args, c.cmds = nil, nil
 		}
 	case c.w == len(c.in) && c.r > 0:
 		c.w = copy(c.in, c.in[c.r:c.w])
@@ -99,26 +103,51 @@ func (c *conn) read() bool {
 // durable and writes the replies.
 func (c *conn) batch() bool {
 	for c.r < c.w && !c.closing {
-		args, n, err := c.parser.Next(c.in[c.r:c.w], c.args[:0])
+		err := c.parse()
+		c.sess.Prefetch(c.cmds)
+		for _, args := range c.cmds {
+			c.sess.Run(args, &c.out)
+			if c.closing {
+				break
+			}
+			if len(c.out.Buf) >= flushReply && !c.flush() {
+				return false
+			}
+		}
 		if errors.Is(err, resp.ErrIncomplete) {
 			break
 		}
-		if err != nil {
+		if err != nil && !c.closing {
 			c.protocolError(err)
-			break
-		}
-		c.r += n
-		c.args = args
-		if len(args) == 0 {
-			continue
-		}
-		c.sess.Run(args, &c.out)
-		if len(c.out.Buf) >= flushReply && !c.flush() {
-			return false
 		}
 	}
 	c.inLen.Store(int64(c.w - c.r))
 	return c.flush()
+}
+
+// parse cuts up to batchMax complete commands out of what was received. It
+// stops earlier at an error, which is to be dealt with after them. Before AUTH
+// it takes one command at a time, since the next may have other limits.
+func (c *conn) parse() error {
+	c.args, c.cmds = c.args[:0], c.cmds[:0]
+	most := batchMax
+	c.parser.Unauthenticated = !c.Authenticated()
+	if c.parser.Unauthenticated {
+		most = 1
+	}
+	for c.r < c.w && len(c.cmds) < most {
+		start := len(c.args)
+		args, n, err := c.parser.Next(c.in[c.r:c.w], c.args)
+		if err != nil {
+			return err
+		}
+		c.r += n
+		c.args = args
+		if len(args) > start {
+			c.cmds = append(c.cmds, args[start:len(args):len(args)])
+		}
+	}
+	return nil
 }
 
 // protocolError replies as Redis words it and ends the connection.
@@ -128,8 +157,13 @@ func (c *conn) protocolError(err error) {
 	c.closing = true
 }
 
-// flush finishes the batch so far and writes its replies.
+// flush finishes the batch so far and writes its replies. In between it lets
+// the other connections run that have commands waiting: their batches then
+// share one commit, and a client that waits for several of them is woken once
+// instead of once each, which costs more than executing a batch.
 func (c *conn) flush() bool {
+	c.sess.Release()
+	runtime.Gosched()
 	c.sess.Finish(&c.out)
 	n := len(c.out.Buf)
 	if n == 0 {
