@@ -38,7 +38,8 @@ integration: build ## the built binary over TCP: kills, restarts, shard counts
 	SPILLWAY_ROUNDS=50 $(GO) test -count=1 -timeout 20m ./cmd/spillway/...
 
 bench: build ## side by side with redis-server; see docs/performance.md
-	./cmd/spillway/testdata/bench.sh
+	$(GO) build -o bin/spillway-bench ./cmd/spillway-bench
+	bin/spillway-bench --spillway bin/spillway $(BENCH)
 
 clean:
 	rm -rf bin
