@@ -2,6 +2,7 @@ package sink
 
 import (
 	"io"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -36,6 +37,8 @@ type pipe struct {
 	slowAfter  time.Duration // total writeWait at which onSlow is the reader's error; 0: never
 	slowErr    error
 	slowTimers int // generation of the armed timer
+
+	reads yielder
 }
 
 func newPipe(size int, now func() time.Time) *pipe {
@@ -50,10 +53,18 @@ func (p *pipe) patience(d time.Duration, err error) { p.slowAfter, p.slowErr = d
 
 // Read implements io.Reader.
 func (p *pipe) Read(b []byte) (int, error) {
+	n, yield, err := p.read(b)
+	if yield {
+		runtime.Gosched()
+	}
+	return n, err
+}
+
+func (p *pipe) read(b []byte) (n int, yield bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(b) == 0 {
-		return 0, nil
+		return 0, false, nil
 	}
 	if p.n == 0 && !p.wdone && p.rerr == nil {
 		start := p.now()
@@ -64,14 +75,14 @@ func (p *pipe) Read(b []byte) (int, error) {
 	}
 	switch {
 	case p.rerr != nil:
-		return 0, p.rerr
+		return 0, false, p.rerr
 	case p.wdone && p.werr != nil:
-		return 0, p.werr
+		return 0, false, p.werr
 	case p.n == 0:
 		p.sawEOF = true
-		return 0, io.EOF
+		return 0, false, io.EOF
 	}
-	n := copy(b, p.buf[p.head:min(p.head+p.n, len(p.buf))])
+	n = copy(b, p.buf[p.head:min(p.head+p.n, len(p.buf))])
 	if n == p.n {
 		p.head = 0
 	} else {
@@ -83,7 +94,7 @@ func (p *pipe) Read(b []byte) (int, error) {
 	p.n -= n
 	p.passed += int64(n)
 	p.canWrite.Signal()
-	return n, nil
+	return n, p.reads.due(n), nil
 }
 
 // Write implements io.Writer.

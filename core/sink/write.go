@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -384,10 +385,15 @@ type rawWriter struct {
 	hash hash.Hash // may be nil
 	n    int64
 	prog *Progress
+
+	writes yielder
 }
 
 func (w *rawWriter) Write(b []byte) (int, error) {
 	n, err := w.dst.Write(b)
+	if w.writes.due(n) {
+		runtime.Gosched()
+	}
 	if w.hash != nil {
 		w.hash.Write(b[:n])
 	}
