@@ -204,9 +204,11 @@ func (c *checkpointer) rotate(j *job) error {
 	c.mu.Unlock()
 	seg := manifest.Segment{ID: m.NextSegment, Path: manifest.SegmentPath(m.NextSegment)}
 	m.NextSegment++
-	if err := wal.Create(c.db.fs, seg.Path, c.db.clock.Now()); err != nil {
+	id, err := wal.Create(c.db.fs, seg.Path, c.db.clock.Now())
+	if err != nil {
 		return err
 	}
+	seg.LogID = id
 	if j.startLog {
 		// The segment joins the manifest together with the base it follows:
 		// until then a start must not see it.

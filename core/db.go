@@ -156,9 +156,11 @@ func (db *DB) startLogAfter(m *manifest.Manifest) error {
 	if len(m.Segments) == 0 {
 		next := m.Clone()
 		seg := manifest.Segment{ID: m.NextSegment, Path: manifest.SegmentPath(m.NextSegment)}
-		if err := wal.Create(db.fs, seg.Path, db.clock.Now()); err != nil {
+		id, err := wal.Create(db.fs, seg.Path, db.clock.Now())
+		if err != nil {
 			return fmt.Errorf("creating the log: %w", err)
 		}
+		seg.LogID = id
 		next.NextSegment++
 		next.Segments = []manifest.Segment{seg}
 		if err := c.commitManifest(next); err != nil {

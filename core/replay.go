@@ -99,13 +99,13 @@ var selectCommand = command.Lookup([]byte("select"))
 func (db *DB) replayLog(m *manifest.Manifest) ([]tornTail, error) {
 	last := 0
 	for i := len(m.Segments) - 1; i > 0; i-- {
-		res, err := wal.Replay(db.fs, m.Segments[i].Path, wal.ReplayOptions{Last: true}, func(wal.Block) error { return errHasBlocks })
+		res, err := wal.Replay(db.fs, m.Segments[i].Path, wal.ReplayOptions{Last: true, ID: m.Segments[i].LogID}, func(wal.Block) error { return errHasBlocks })
 		if errors.Is(err, errHasBlocks) || res.Blocks > 0 {
 			last = i
 			break
 		}
 		if err != nil {
-			return nil, err
+			return nil, refusal(err)
 		}
 	}
 	a := newApplier(db)
@@ -113,7 +113,7 @@ func (db *DB) replayLog(m *manifest.Manifest) ([]tornTail, error) {
 	var torn []tornTail
 	seq := uint64(0)
 	for i, s := range m.Segments {
-		res, err := wal.Replay(db.fs, s.Path, wal.ReplayOptions{Last: i >= last, StartSeq: seq, Logger: db.logger}, func(b wal.Block) error {
+		res, err := wal.Replay(db.fs, s.Path, wal.ReplayOptions{Last: i >= last, ID: s.LogID, StartSeq: seq, Logger: db.logger}, func(b wal.Block) error {
 			for _, c := range b.Cmds {
 				if err := a.apply(c.DB, c.Args); err != nil {
 					return fmt.Errorf("segment %s, block %d: %w", s.Path, b.Seq, err)
@@ -125,7 +125,7 @@ func (db *DB) replayLog(m *manifest.Manifest) ([]tornTail, error) {
 			err = a.wait()
 		}
 		if err != nil {
-			return nil, fmt.Errorf("replaying the log: %w (nothing was changed on disk)", err)
+			return nil, refusal(err)
 		}
 		seq = res.LastSeq
 		r := &db.recovered
@@ -138,6 +138,11 @@ func (db *DB) replayLog(m *manifest.Manifest) ([]tornTail, error) {
 	}
 	db.lastSeq = seq
 	return torn, nil
+}
+
+// refusal is why the log was not replayed.
+func refusal(err error) error {
+	return fmt.Errorf("replaying the log: %w (nothing was changed on disk)", err)
 }
 
 var errHasBlocks = errors.New("the segment has blocks")

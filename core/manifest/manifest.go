@@ -60,6 +60,9 @@ type Segment struct {
 	Path string `json:"path"`
 	// FirstSeq is the sequence the segment begins after, 0 when not known.
 	FirstSeq uint64 `json:"first_seq"`
+	// LogID is what the segment's first line calls it: another file under its
+	// name is not taken for it. Empty when not known.
+	LogID string `json:"log_id,omitempty"`
 }
 
 // SegmentPath is the path of the log segment with this ID.

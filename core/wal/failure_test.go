@@ -70,7 +70,7 @@ func TestFailureIsFinalUntilCut(t *testing.T) {
 				if st := l.Stats(); st.PendingBytes != 0 {
 					t.Fatalf("%+v", st)
 				}
-				if err := Create(fs, seg2, time.Now()); err != nil {
+				if err := create(fs, seg2, time.Now()); err != nil {
 					t.Fatal(err)
 				}
 				l.Cut(seg2)
@@ -115,7 +115,7 @@ func TestCutFails(t *testing.T) {
 			t.Fatal("acknowledged")
 		}
 	}
-	if err := Create(fs, seg2, time.Now()); err != nil {
+	if err := create(fs, seg2, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	l.Cut(seg2)
@@ -127,7 +127,7 @@ func TestCutFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustContain(t, fs.CrashClone(memfs.LoseAll), "0:SET,a,1", seg2)
-	if err := Create(fs, seg2, time.Now()); err == nil {
+	if err := create(fs, seg2, time.Now()); err == nil {
 		t.Fatal("a segment was created over another")
 	}
 }
@@ -179,7 +179,7 @@ func TestFailuresUnderLoad(t *testing.T) {
 			fs.SetInject(nil)
 		}
 		p := fmt.Sprintf("log/%08d.aof", n)
-		if err := Create(fs, p, time.Now()); err != nil {
+		if err := create(fs, p, time.Now()); err != nil {
 			t.Fatal(err)
 		}
 		for i := range locks {

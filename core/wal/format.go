@@ -40,6 +40,9 @@ func segmentSum(id uint64) uint32 {
 	return crc32.Update(0, castagnoli, b[:])
 }
 
+// formatID is an id as the header shows it.
+func formatID(id uint64) string { return string(appendHex(nil, id, 16)) }
+
 func appendHeader(dst []byte, id uint64, ts int64) []byte {
 	dst = append(dst, magic...)
 	dst = appendHex(dst, id, 16)

@@ -103,8 +103,9 @@ type Stats struct {
 
 // Create makes a new segment with nothing in it, durable together with its
 // directory, which is made if it is missing. A file that is already there is
-// left alone and is an error.
-func Create(fs vfs.FS, path string, now time.Time) error {
+// left alone and is an error. id is what the segment calls itself, unlike any
+// other; who replays it later says which one is meant (see ReplayOptions).
+func Create(fs vfs.FS, path string, now time.Time) (id string, err error) {
 	return createSegment(fs, path, now.UnixMilli())
 }
 

@@ -68,7 +68,7 @@ func TestCut(t *testing.T) {
 	l.AppendTx([]int{0, 1}, []Cmd{cmd(0, "SET b 1"), cmd(0, "SET c 1")})
 	l.Append(1, 0, words("SET d 1"))
 	for _, p := range []string{seg2, seg3} {
-		if err := Create(fs, p, time.Now()); err != nil {
+		if err := create(fs, p, time.Now()); err != nil {
 			t.Fatal(err)
 		}
 	}

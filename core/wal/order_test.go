@@ -91,7 +91,7 @@ func runOrder(t *testing.T, p Policy, seed uint64) {
 		defer close(done)
 		for n := 2; n < 6; n++ {
 			path := fmt.Sprintf("log/%08d.aof", n)
-			if err := Create(fs, path, realClock{}.Now()); err != nil {
+			if err := create(fs, path, realClock{}.Now()); err != nil {
 				t.Error(err)
 				return
 			}

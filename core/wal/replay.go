@@ -18,6 +18,9 @@ import (
 type ReplayOptions struct {
 	// Last allows a torn tail: no later segment of the log holds a block.
 	Last bool
+	// ID is what Create returned for this segment, "" if that is not known. A
+	// file that is another segment is corruption.
+	ID string
 	// StartSeq is the sequence of the last block before this segment; 0 if
 	// that is not known. Any gap after it is corruption.
 	StartSeq uint64
@@ -76,6 +79,9 @@ func Replay(fs vfs.FS, path string, opts ReplayOptions, apply func(b Block) erro
 	id, n, err := readHeader(p.r, path)
 	if err != nil {
 		return p.res, err
+	}
+	if opts.ID != "" && opts.ID != formatID(id) {
+		return p.res, &CorruptError{Path: path, Reason: fmt.Sprintf("it is segment %s of a log, and %s was expected", formatID(id), opts.ID)}
 	}
 	p.idSum, p.res.GoodOffset = segmentSum(id), int64(n)
 	for p.res.GoodOffset < p.res.Size {

@@ -37,24 +37,19 @@ type segment struct {
 	scratch []byte // a block being built
 }
 
-func createSegment(fs vfs.FS, name string, ts int64) (err error) {
+func createSegment(fs vfs.FS, name string, ts int64) (id string, err error) {
 	dir := path.Dir(name)
 	if err := vfs.MkdirAllSync(fs, dir, dirMode); err != nil {
-		return fmt.Errorf("create log segment %s: %w", name, err)
+		return "", fmt.Errorf("create log segment %s: %w", name, err)
 	}
 	f, err := fs.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
 	if err != nil {
-		return fmt.Errorf("create log segment: %w", err)
+		return "", fmt.Errorf("create log segment: %w", err)
 	}
-	defer func() {
-		if err != nil {
-			_ = fs.Remove(name)
-			err = fmt.Errorf("create log segment %s: %w", name, err)
-		}
-	}()
-	var id [8]byte
-	_, _ = rand.Read(id[:]) // never fails
-	_, err = f.Write(appendHeader(nil, binary.BigEndian.Uint64(id[:]), ts))
+	var random [8]byte
+	_, _ = rand.Read(random[:]) // never fails
+	n := binary.BigEndian.Uint64(random[:])
+	_, err = f.Write(appendHeader(nil, n, ts))
 	if err == nil {
 		err = f.Sync()
 	}
@@ -64,7 +59,11 @@ func createSegment(fs vfs.FS, name string, ts int64) (err error) {
 	if err == nil {
 		err = fs.SyncDir(dir)
 	}
-	return err
+	if err != nil {
+		_ = fs.Remove(name)
+		return "", fmt.Errorf("create log segment %s: %w", name, err)
+	}
+	return formatID(n), nil
 }
 
 // open makes s the segment at name, to be written to at its end, behind block

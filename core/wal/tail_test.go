@@ -125,7 +125,7 @@ func TestEveryFlippedByteIsFound(t *testing.T) {
 	fs := memfs.New()
 	l := openNew(t, fs, 1, Always, stillClock{})
 	l.Append(0, 0, words("SET a 1"))
-	if err := errors.Join(l.Commit(), Create(fs, seg2, time.Now())); err != nil {
+	if err := errors.Join(l.Commit(), create(fs, seg2, time.Now())); err != nil {
 		t.Fatal(err)
 	}
 	l.Cut(seg2)
