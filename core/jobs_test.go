@@ -1,0 +1,277 @@
+package core_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/spillwaydb/spillway/core"
+	"github.com/spillwaydb/spillway/core/coretest"
+	"github.com/spillwaydb/spillway/core/sink"
+	"github.com/spillwaydb/spillway/fsbackends/memfs"
+)
+
+// journal is a logger's output, to be searched for lines.
+type journal struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.buf.Write(p)
+}
+
+// count is how many lines contain s.
+func (j *journal) count(s string) int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return strings.Count(j.buf.String(), s)
+}
+
+func (j *journal) logger() hclog.Logger {
+	return hclog.New(&hclog.LoggerOptions{Output: j, Level: hclog.Debug})
+}
+
+// gate is a stage that lets bytes through when it is opened.
+type gate chan struct{}
+
+func (g gate) stage() sink.Stage {
+	return hooked{func(ctx context.Context, dst io.Writer, src io.Reader) error {
+		select {
+		case <-g:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		_, err := io.Copy(dst, src)
+		return err
+	}}
+}
+
+func persistence(h *coretest.Harness) string { return h.DB.Info().Render("persistence") }
+
+// field reads one field of INFO persistence.
+func field(t *testing.T, h *coretest.Harness, name string) string {
+	t.Helper()
+	for line := range strings.Lines(persistence(h)) {
+		if v, ok := strings.CutPrefix(strings.TrimSpace(line), name+":"); ok {
+			return v
+		}
+	}
+	t.Fatalf("INFO has no %s:\n%s", name, persistence(h))
+	return ""
+}
+
+// settle ticks until no job is in flight.
+func settle(t *testing.T, h *coretest.Harness) {
+	t.Helper()
+	for range 20_000 {
+		h.DB.Tick()
+		if field(t, h, "rdb_bgsave_in_progress") == "0" && field(t, h, "aof_rewrite_in_progress") == "0" {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.Fatalf("a job does not end:\n%s", persistence(h))
+}
+
+// TestRequestsInFlight: every request while a job is in flight gets Redis's
+// error, and leaves one line in the log.
+func TestRequestsInFlight(t *testing.T) {
+	var log journal
+	hold := make(gate)
+	h := coretest.New(t, func(o *core.Options) { o.Stages, o.Logger = []sink.Stage{hold.stage()}, log.logger() })
+	fill(h, "a")
+	if got := h.Do("BGREWRITEAOF"); !strings.Contains(got, "rewriting started") {
+		t.Fatal(got)
+	}
+	for i, c := range []struct{ cmd, reply string }{
+		{"BGREWRITEAOF", "(error) ERR Background append only file rewriting already in progress"},
+		{"BGSAVE", "(error) ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to schedule a BGSAVE whenever possible."},
+	} {
+		if got := h.Do(c.cmd); got != c.reply {
+			t.Errorf("%s: %s", c.cmd, got)
+		}
+		if n := log.count("checkpoint refused: one is in flight"); n != i+1 {
+			t.Errorf("%s: %d lines in the log, want %d", c.cmd, n, i+1)
+		}
+	}
+	if got := h.Do("BGSAVE", "SCHEDULE"); !strings.Contains(got, "scheduled") {
+		t.Errorf("BGSAVE SCHEDULE: %s", got)
+	}
+	close(hold)
+	settle(t, h)
+	if field(t, h, "aof_last_bgrewrite_status") != "ok" || field(t, h, "rdb_saves") != "2" {
+		t.Errorf("the rewrite, or the save scheduled behind it, is not there:\n%s", persistence(h))
+	}
+}
+
+// TestTriggerInFlight: an automatic trigger while a job is in flight is skipped
+// with one line, however often it is due, and is not queued.
+func TestTriggerInFlight(t *testing.T) {
+	var log journal
+	hold := make(gate)
+	h := coretest.New(t, func(o *core.Options) {
+		o.Stages, o.Logger = []sink.Stage{hold.stage()}, log.logger()
+		o.Save = []core.SavePoint{{Seconds: 60, Changes: 1}}
+	})
+	fill(h, "a")
+	h.Do("BGREWRITEAOF")
+	h.Clock.Advance(2 * time.Minute)
+	for range 5 {
+		h.DB.Tick()
+	}
+	if n := log.count("automatic checkpoint skipped: one is in flight"); n != 1 {
+		t.Errorf("%d lines about the skipped trigger, want 1", n)
+	}
+	close(hold)
+	settle(t, h)
+	if got := field(t, h, "rdb_saves"); got != "1" {
+		t.Errorf("%s checkpoints: the trigger was queued", got)
+	}
+}
+
+// TestProgress: INFO tells how far a job is while it runs.
+func TestProgress(t *testing.T) {
+	hold := make(gate)
+	h := coretest.New(t, func(o *core.Options) { o.Stages = []sink.Stage{hold.stage()} })
+	for i := range 1000 {
+		h.Do("SET", fmt.Sprint("key", i), strings.Repeat("v", 1000))
+	}
+	h.Do("BGSAVE")
+	for range 20_000 {
+		if field(t, h, "spillway_job_phase") == "encode" && field(t, h, "current_save_keys_processed") != "0" {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	h.Clock.Advance(3 * time.Second)
+	for name, want := range map[string]string{
+		"rdb_bgsave_in_progress": "1", "spillway_job_phase": "encode", "current_save_keys_total": "1000",
+		"rdb_current_bgsave_time_sec": "3", "aof_rewrite_in_progress": "0",
+	} {
+		if got := field(t, h, name); got != want {
+			t.Errorf("%s is %s, want %s", name, got, want)
+		}
+	}
+	if got := field(t, h, "spillway_job_raw_bytes"); got == "0" {
+		t.Error("no bytes are counted while the stage is being fed")
+	}
+	close(hold)
+	settle(t, h)
+	if got := persistence(h); !strings.Contains(got, "name=hooked,role=stage,bytes_in=10") || strings.Contains(got, "bytes_per_sec=0,errors=0\r\nspillway_pipeline3") {
+		t.Errorf("the stage's share is not told:\n%s", got)
+	}
+}
+
+// TestGrowthTrigger: the log's growth starts a rewrite; what growth is measured
+// against survives a restart; an idle log is not rewritten again.
+func TestGrowthTrigger(t *testing.T) {
+	h := coretest.New(t, func(o *core.Options) { o.RewritePercentage, o.RewriteMinSize = 100, 64<<10 })
+	write := func(kib int) {
+		t.Helper()
+		for i := range kib {
+			h.Do("SET", fmt.Sprint("key", i%16), strings.Repeat("v", 1024))
+		}
+	}
+	saves := func(want string) {
+		t.Helper()
+		for range 20 {
+			settle(t, h)
+		}
+		if got := field(t, h, "rdb_saves"); got != want {
+			t.Fatalf("%s checkpoints, want %s:\n%s", got, want, persistence(h))
+		}
+	}
+	write(48)
+	saves("0") // below the minimum
+	write(32)
+	saves("1")
+	base := field(t, h, "aof_base_size")
+	write(32)
+	saves("1") // more than doubled, but below the minimum
+	h.Reopen()
+	if got := field(t, h, "aof_base_size"); got != base {
+		t.Errorf("the baseline is %s after a restart, was %s", got, base)
+	}
+	saves("0")
+	h.Crash(memfs.LoseAll)
+	saves("0")
+	write(48)
+	saves("1")
+	saves("1")
+	h.Do("CONFIG", "SET", "auto-aof-rewrite-percentage", "0")
+	write(200)
+	saves("1")
+}
+
+// TestDeadWorker: a worker that dies fails its job and nothing else; it is
+// reported, and the next job has a new one.
+func TestDeadWorker(t *testing.T) {
+	var log journal
+	clock := &deadlyClock{}
+	h := coretest.New(t, func(o *core.Options) {
+		clock.Clock = o.Clock
+		o.Clock, o.Logger = clock, log.logger()
+	})
+	fill(h, "a")
+	want := state(h)
+	clock.deadly.Store(true)
+	err := h.DB.Save()
+	if err == nil || !strings.Contains(err.Error(), "checkpoint worker of shard") {
+		t.Fatalf("the death of a worker was answered with %v", err)
+	}
+	clock.deadly.Store(false)
+	if log.count("checkpoint worker died; it is restarted by the next job") == 0 {
+		t.Error("the log does not tell")
+	}
+	if got := field(t, h, "rdb_last_bgsave_status"); got != "err" {
+		t.Errorf("rdb_last_bgsave_status is %s", got)
+	}
+	if got := state(h); got != want {
+		t.Errorf("there is %s, want %s", got, want)
+	}
+	if _, err := h.FS.Stat("checkpoints/00000001"); err == nil {
+		t.Error("the staged files are still there")
+	}
+	if err := h.DB.Save(); err != nil {
+		t.Errorf("the next job failed: %v", err)
+	}
+	h.Crash(memfs.LoseAll)
+	if got := state(h); got != want {
+		t.Errorf("after a crash there is %s, want %s", got, want)
+	}
+}
+
+// deadlyClock panics in a checkpoint worker's own code, as a bug there would.
+type deadlyClock struct {
+	core.Clock
+	deadly atomic.Bool
+}
+
+func (c *deadlyClock) Now() time.Time {
+	if c.deadly.Load() {
+		pcs := make([]uintptr, 4)
+		frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
+		for {
+			f, more := frames.Next()
+			if strings.HasSuffix(f.Function, "(*worker).do") {
+				panic("a bug in the worker")
+			}
+			if !more {
+				break
+			}
+		}
+	}
+	return c.Clock.Now()
+}
