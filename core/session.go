@@ -107,6 +107,10 @@ func (s *Session) dispatch(args [][]byte, out *resp.Writer) {
 		s.reject(out, "NOAUTH Authentication required.")
 		return
 	}
+	if s.db.loading.Load() != nil && cmd.Resolve(args).Flags&command.Loading == 0 {
+		s.reject(out, errLoading)
+		return
+	}
 	if cmd.Flags&command.Write != 0 {
 		if msg := s.db.refusesWrites(); msg != "" {
 			s.reject(out, msg)
@@ -117,6 +121,9 @@ func (s *Session) dispatch(args [][]byte, out *resp.Writer) {
 				s.reject(out, "OOM command not allowed when used memory > 'maxmemory'.")
 				return
 			}
+		}
+		if !s.admit(out) {
+			return
 		}
 	}
 	if s.tx.open && !command.RunsInsideMulti(cmd) {
@@ -182,7 +189,7 @@ func (s *Session) lockFor(cmd *command.Command, args [][]byte) (int, error) {
 	s.shards = s.shards[:0]
 	switch {
 	case cmd.Flags&command.AllShards != 0:
-		s.release()
+		s.unhold()
 		for i := range s.db.ks.NumShards() {
 			s.shards = append(s.shards, i)
 		}
@@ -210,7 +217,7 @@ func (s *Session) lockFor(cmd *command.Command, args [][]byte) (int, error) {
 			s.shards = s.shards[:0]
 			return s.held, nil
 		}
-		s.release()
+		s.unhold()
 	}
 	s.lockShards()
 	return -1, nil

@@ -2,6 +2,7 @@ package core
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/keyspace"
@@ -60,7 +61,7 @@ func (s *Session) transact(cmd *command.Command, args [][]byte, out *resp.Writer
 
 // queue keeps a copy of a command until EXEC.
 func (s *Session) queue(cmd *command.Command, args [][]byte, out *resp.Writer) {
-	if cmd.Flags&command.NoMulti != 0 {
+	if cmd.Resolve(args).Flags&command.NoMulti != 0 {
 		s.reject(out, "ERR Command not allowed inside a transaction")
 		return
 	}
@@ -129,7 +130,11 @@ func (s *Session) exec(out *resp.Writer) {
 		return
 	}
 	s.release()
-	writes, err := s.lockTransaction()
+	writes := s.tx.writes()
+	if writes && !s.admit(out) {
+		return
+	}
+	err := s.lockTransaction()
 	if err != nil {
 		s.reject(out, "ERR "+err.Error())
 		return
@@ -165,12 +170,16 @@ func (s *Session) exec(out *resp.Writer) {
 	}
 }
 
+// writes tells whether a queued command may change the keyspace.
+func (t *transaction) writes() bool {
+	return slices.ContainsFunc(t.queue, func(q queued) bool { return q.cmd.Flags&command.Write != 0 })
+}
+
 // lockTransaction locks every shard that a queued command or a watched key
 // lives on.
-func (s *Session) lockTransaction() (writes bool, err error) {
+func (s *Session) lockTransaction() error {
 	s.shards = s.shards[:0]
 	for _, q := range s.tx.queue {
-		writes = writes || q.cmd.Flags&command.Write != 0
 		if q.cmd.Flags&command.AllShards != 0 {
 			for i := range s.db.ks.NumShards() {
 				s.addShard(i)
@@ -179,7 +188,7 @@ func (s *Session) lockTransaction() (writes bool, err error) {
 		}
 		idx, err := q.cmd.KeyIndexes(q.args)
 		if err != nil {
-			return false, err
+			return err
 		}
 		for _, i := range idx {
 			s.addShard(s.db.ks.ShardOf(q.args[i]))
@@ -191,7 +200,7 @@ func (s *Session) lockTransaction() (writes bool, err error) {
 		}
 	}
 	s.lockShards()
-	return writes, nil
+	return nil
 }
 
 func cloneArgs(args [][]byte) [][]byte {
