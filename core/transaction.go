@@ -15,6 +15,7 @@ type transaction struct {
 	open    bool
 	spoiled bool // a command was refused while queuing: EXEC aborts
 	queue   []queued
+	bytes   int // of the arguments in queue
 	watch   *command.Watcher
 }
 
@@ -66,16 +67,23 @@ func (s *Session) queue(cmd *command.Command, args [][]byte, out *resp.Writer) {
 		return
 	}
 	s.tx.queue = append(s.tx.queue, queued{cmd, cloneArgs(args)})
+	for _, a := range args {
+		s.tx.bytes += len(a)
+	}
 	s.state.multi.Store(int32(len(s.tx.queue)))
 	out.SimpleString("QUEUED")
 }
 
 // endMulti forgets the transaction and what it watched.
 func (s *Session) endMulti() {
-	s.tx.open, s.tx.spoiled, s.tx.queue = false, false, nil
+	s.tx.open, s.tx.spoiled, s.tx.queue, s.tx.bytes = false, false, nil, 0
 	s.state.multi.Store(-1)
 	s.unwatch()
 }
+
+// QueuedBytes is what the commands queued since MULTI take: a server counts it
+// to the client's request, which is not complete before EXEC.
+func (s *Session) QueuedBytes() int { return s.tx.bytes }
 
 // ResetTransaction drops an open MULTI and every WATCH (RESET).
 func (s *Session) ResetTransaction() { s.endMulti() }
@@ -163,6 +171,7 @@ func (s *Session) exec(out *resp.Writer) {
 		if log != nil && s.ctx.HasEffects() {
 			effects = command.AppendEffects(&s.ctx, effects)
 		}
+		out.Shed(s.replyStart)
 	}
 	if len(effects) > 0 {
 		log.AppendTx(s.shards, effects)
