@@ -98,16 +98,19 @@ func (s *Session) dispatch(args [][]byte, out *resp.Writer) {
 		s.reject(out, command.UnknownCommandError(args))
 		return
 	}
-	s.state.cmd.Store(cmd)
 	if msg := command.CheckArity(cmd, args); msg != "" {
 		s.reject(out, msg)
 		return
 	}
+	if cmd.Sub != nil {
+		cmd = cmd.Resolve(args)
+	}
+	s.state.cmd.Store(cmd)
 	if cmd.Flags&command.NoAuth == 0 && !s.client.Authenticated() {
 		s.reject(out, "NOAUTH Authentication required.")
 		return
 	}
-	if s.db.loading.Load() != nil && cmd.Resolve(args).Flags&command.Loading == 0 {
+	if s.db.loading.Load() != nil && cmd.Flags&command.Loading == 0 {
 		s.reject(out, errLoading)
 		return
 	}

@@ -62,7 +62,7 @@ func (s *Session) transact(cmd *command.Command, args [][]byte, out *resp.Writer
 
 // queue keeps a copy of a command until EXEC.
 func (s *Session) queue(cmd *command.Command, args [][]byte, out *resp.Writer) {
-	if cmd.Resolve(args).Flags&command.NoMulti != 0 {
+	if cmd.Flags&command.NoMulti != 0 {
 		s.reject(out, "ERR Command not allowed inside a transaction")
 		return
 	}
