@@ -71,6 +71,9 @@ func (db *DB) NewSession(client command.Session, state *Client) *Session {
 // Client is the session's client.
 func (s *Session) Client() command.Session { return s.client }
 
+// Silent tells whether the client gets no replies now (CLIENT REPLY).
+func (s *Session) Silent() bool { return s.state.reply != command.ReplyOn }
+
 // Run executes one command and appends its reply to out. args are not kept.
 func (s *Session) Run(args [][]byte, out *resp.Writer) {
 	mode := s.state.reply
@@ -300,6 +303,7 @@ func (s *Session) lockShards() {
 	for _, i := range s.shards {
 		s.db.ks.Shard(i).Lock()
 	}
+	s.now = time.Time{} // the locks may have been long in coming
 }
 
 func (s *Session) unlockShards() {

@@ -148,7 +148,9 @@ func (c *conn) parse() error {
 
 // protocolError replies as Redis words it and ends the connection.
 func (c *conn) protocolError(err error) {
-	c.out.Error("ERR " + err.Error())
+	if !c.sess.Silent() {
+		c.out.Error("ERR " + err.Error())
+	}
 	c.srv.log.Debug("client closed: protocol error", "client", c.ID(), "addr", c.addr(), "error", err)
 	c.closing = true
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"runtime"
@@ -76,8 +77,8 @@ func infoCPU(w *command.InfoWriter) {
 // registerConfig adds the parameters the server has.
 func (s *Server) registerConfig() {
 	s.db.Config().Register(
-		command.Param{Name: "maxclients", Get: func() string { return strconv.FormatInt(s.maxClients.Load(), 10) }, Set: atLeast(1, func(n int64) { s.maxClients.Store(n) })},
-		command.Param{Name: "timeout", Get: func() string { return strconv.FormatInt(s.timeout.Load()/int64(time.Second), 10) }, Set: atLeast(0, func(n int64) { s.setTimeout(time.Duration(n) * time.Second) })},
+		command.Param{Name: "maxclients", Get: func() string { return strconv.FormatInt(s.maxClients.Load(), 10) }, Set: between(1, math.MaxUint32, func(n int64) { s.maxClients.Store(n) })},
+		command.Param{Name: "timeout", Get: func() string { return strconv.FormatInt(s.timeout.Load()/int64(time.Second), 10) }, Set: between(0, math.MaxInt32, func(n int64) { s.setTimeout(time.Duration(n) * time.Second) })},
 		command.Param{Name: "tcp-keepalive", Get: func() string { return strconv.FormatInt(int64(max(0, s.opt.KeepAlive)/time.Second), 10) }},
 		command.Param{
 			Name: "client-query-buffer-limit", Get: func() string { return strconv.FormatInt(s.queryLimit.Load(), 10) },
@@ -120,14 +121,14 @@ func (s *Server) registerConfig() {
 	)
 }
 
-func atLeast(lo int64, set func(int64)) func(string) error {
+func between(lo, hi int64, set func(int64)) func(string) error {
 	return func(v string) error {
 		n, err := strconv.ParseInt(v, 10, 64)
 		if err != nil {
 			return errors.New("argument couldn't be parsed into an integer")
 		}
-		if n < lo || n > math.MaxInt32 {
-			return errors.New("argument must be between " + strconv.FormatInt(lo, 10) + " and 2147483647 inclusive")
+		if n < lo || n > hi {
+			return fmt.Errorf("argument must be between %d and %d inclusive", lo, hi)
 		}
 		set(n)
 		return nil
