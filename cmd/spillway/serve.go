@@ -23,8 +23,13 @@ import (
 	"github.com/spillwaydb/spillway/plugins/zstd"
 )
 
-// drainTimeout is how long a shutdown waits for clients to get their replies.
-const drainTimeout = 5 * time.Second
+const (
+	// drainTimeout is how long a shutdown waits for clients to get their replies.
+	drainTimeout = 5 * time.Second
+	// loadPatience is how long a shutdown waits for loading to stop. There is
+	// nothing to lose: a start finds what a crash would leave.
+	loadPatience = 500 * time.Millisecond
+)
 
 func serveCommand() *cobra.Command {
 	var o overrides
@@ -113,9 +118,9 @@ func serve(cfg *config.Config, log hclog.Logger) (err error) {
 	}
 	select {
 	case <-over:
-	case <-ctx.Done():
+	case <-time.After(loadPatience):
 		log.Warn("exiting in the middle of loading")
-		return err // Close would wait; the disk has everything
+		return err // without Close, which would wait
 	}
 	closeDB()
 	if err == nil {

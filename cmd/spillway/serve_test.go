@@ -45,16 +45,6 @@ func TestShardCounts(t *testing.T) {
 	}
 }
 
-// TestSecondDaemon: a data directory has one master, and the refusal names it.
-func TestSecondDaemon(t *testing.T) {
-	dir := t.TempDir()
-	d := startDaemon(t, dir)
-	out, err := exec.Command(binary, "serve", "--dir", dir, "--port", freePort(t)).CombinedOutput()
-	if err == nil || !strings.Contains(string(out), fmt.Sprint(d.cmd.Process.Pid)) {
-		t.Fatalf("err %v, output %q: want a refusal that names pid %d", err, out, d.cmd.Process.Pid)
-	}
-}
-
 // TestConfigErrors: file, line and column, a suggestion, exit 2, nothing started.
 func TestConfigErrors(t *testing.T) {
 	dir := t.TempDir()
