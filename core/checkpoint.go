@@ -115,7 +115,9 @@ func newCheckpointer(db *DB) *checkpointer {
 		pipe: sink.NewPipeline("checkpoint", o.Stages, local, o.Targets, sink.PipelineOptions{
 			Logger: db.logger, Now: db.clock.Now, VerifyDecode: o.VerifyDecode, Registry: known,
 		}),
-		done: make(chan completion, o.Shards+2),
+		manifest: &manifest.Manifest{NextGeneration: 1, NextSegment: 1}, // until Recover has read it
+		lastSave: db.started,
+		done:     make(chan completion, o.Shards+2),
 	}
 	for i := range o.Shards {
 		c.workers = append(c.workers, newWorker(i, c.log, c.done))

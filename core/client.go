@@ -87,7 +87,8 @@ func (c *Client) Proto() int { return int(c.proto.Load()) }
 // SetProto implements command.Session.
 func (c *Client) SetProto(v int) { c.proto.Store(int32(v)) }
 
-// Authenticated implements command.Session.
+// Authenticated implements command.Session. A client that came when no password
+// was set stays in when one is set later, as in Redis.
 func (c *Client) Authenticated() bool { return c.authed || c.engine.settings.Load().requirePass == "" }
 
 // Authenticate implements command.Session. Passwords are compared in constant time.
@@ -113,7 +114,7 @@ func (c *Client) Reset() {
 	c.proto.Store(2)
 	c.multi.Store(-1)
 	c.noEvict.Store(false)
-	c.authed = false
+	c.authed = c.engine.settings.Load().requirePass == ""
 	c.reply = command.ReplyOn
 	c.SetName("")
 }

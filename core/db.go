@@ -53,6 +53,8 @@ type DB struct {
 	runID        string
 	started      time.Time
 	recovered    Recovery
+	loading      atomic.Pointer[loading]  // nil once Recover has returned
+	stopping     atomic.Pointer[stopping] // nil unless a shutdown is under way
 
 	tickMu       sync.Mutex // the fields below belong to the tick
 	skipped      string
@@ -76,11 +78,26 @@ type failure struct {
 	text string // the reply, without its code
 }
 
-// Open locks the data directory, recovers what it holds and starts the engine.
-// It returns only when every key is back; it fails, and changes nothing on
-// disk, when anything but the log's torn tail is damaged. The caller must
-// Close the DB.
+// Open is [Prepare] and [DB.Recover]: it returns only when every key is back.
+// It fails, and changes nothing on disk, when anything but the log's torn tail
+// is damaged. The caller must Close the DB.
 func Open(opts Options) (*DB, error) {
+	db, err := Prepare(opts)
+	if err != nil {
+		return nil, err
+	}
+	if err := db.Recover(context.Background()); err != nil {
+		_ = db.Close() // what is to be said is why it did not open
+		return nil, err
+	}
+	return db, nil
+}
+
+// Prepare locks the data directory and returns an engine that has not read it
+// yet: sessions of it serve the commands that are allowed while loading (AUTH,
+// HELLO, INFO, CONFIG …) and refuse the others with LOADING. The caller must
+// call [DB.Recover], once, and Close, after Recover has returned.
+func Prepare(opts Options) (*DB, error) {
 	opts = opts.withDefaults()
 	if opts.FS == nil {
 		return nil, errors.New("core.Open: Options.FS is nil: give it a data directory")
@@ -90,7 +107,6 @@ func Open(opts Options) (*DB, error) {
 	}
 	db := &DB{
 		opts: opts, fs: opts.FS, clock: opts.Clock, logger: opts.Logger,
-		ks:      keyspace.New(keyspace.Config{Shards: opts.Shards, Databases: opts.Databases, Now: opts.Clock.Now().UnixMilli()}),
 		watches: command.NewWatches(opts.Shards),
 		stats:   new(command.Stats),
 		config:  command.NewConfig(), info: new(command.InfoRegistry),
@@ -101,46 +117,44 @@ func Open(opts Options) (*DB, error) {
 	db.runID = fmt.Sprintf("%016x%016x%08x", rand.Uint64(), rand.Uint64(), rand.Uint32()) //nolint:gosec // an identifier
 	db.targetsTried = db.started
 	db.activeExpire.Store(true)
-	if err := db.initSettings(); err != nil {
-		db.ks.Close()
-		return nil, err
+	db.loading.Store(&loading{began: db.started})
+	close(db.loopDone) // until there is a loop
+	if l, ok := db.fs.(vfs.Locker); ok {
+		lock, err := l.Lock(lockFile)
+		if err != nil {
+			return nil, fmt.Errorf("locking the data directory: %w", err)
+		}
+		db.lock = lock
 	}
-	if err := db.open(); err != nil {
-		if db.ckpt != nil {
-			db.ckpt.close()
-		}
-		if db.lock != nil {
-			_ = db.lock.Close()
-		}
-		db.ks.Close()
+	db.ks = keyspace.New(keyspace.Config{Shards: opts.Shards, Databases: opts.Databases, Now: db.started.UnixMilli()})
+	db.ckpt = newCheckpointer(db)
+	if err := db.initSettings(); err != nil {
+		_ = db.Close()
 		return nil, err
 	}
 	db.registerConfig()
 	db.registerInfo()
-	db.catchUp()
-	if opts.ManualTick {
-		close(db.loopDone)
-	} else {
-		go db.loop()
-	}
 	return db, nil
 }
 
-// open does the part of Open that touches the disk.
-func (db *DB) open() error {
-	if l, ok := db.fs.(vfs.Locker); ok {
-		lock, err := l.Lock(lockFile)
-		if err != nil {
-			return fmt.Errorf("locking the data directory: %w", err)
-		}
-		db.lock = lock
-	}
-	db.ckpt = newCheckpointer(db)
-	m, err := db.recover()
+// Recover reads the data directory back and starts the engine: from its return
+// on every command is served. When ctx ends before that, it gives up. After an
+// error, which Close must follow, nothing on disk has changed.
+func (db *DB) Recover(ctx context.Context) error {
+	m, err := db.recover(ctx)
 	if err != nil {
 		return err
 	}
-	return db.startLogAfter(m)
+	if err := db.startLogAfter(m); err != nil {
+		return err
+	}
+	db.catchUp()
+	if !db.opts.ManualTick {
+		db.loopDone = make(chan struct{})
+		go db.loop()
+	}
+	db.loading.Store(nil)
+	return nil
 }
 
 const lockFile = "LOCK"
@@ -148,8 +162,9 @@ const lockFile = "LOCK"
 // startLogAfter opens the log behind the recovered state, creating its first
 // segment when there is none.
 func (db *DB) startLogAfter(m *manifest.Manifest) error {
-	c := db.ckpt
-	c.manifest = m
+	db.ckpt.mu.Lock()
+	db.ckpt.manifest = m
+	db.ckpt.mu.Unlock()
 	if !db.opts.AppendOnly {
 		return nil
 	}
@@ -163,7 +178,7 @@ func (db *DB) startLogAfter(m *manifest.Manifest) error {
 		seg.LogID = id
 		next.NextSegment++
 		next.Segments = []manifest.Segment{seg}
-		if err := c.commitManifest(next); err != nil {
+		if err := db.ckpt.commitManifest(next); err != nil {
 			return fmt.Errorf("creating the log: %w", err)
 		}
 		m = next
@@ -173,6 +188,7 @@ func (db *DB) startLogAfter(m *manifest.Manifest) error {
 		return err
 	}
 	db.log.Store(l)
+	l.SetPolicy(db.settings.Load().fsync) // CONFIG SET may have come in between
 	return nil
 }
 
@@ -302,7 +318,7 @@ func (db *DB) UsedMemory() int64 {
 	return n
 }
 
-// Recovered tells what Open found and did.
+// Recovered tells what Recover found and did. It is zero until then.
 func (db *DB) Recovered() Recovery { return db.recovered }
 
 // Version is Options.Version.

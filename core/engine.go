@@ -1,11 +1,11 @@
 package core
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
 
-	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/sink"
 )
 
@@ -89,68 +89,12 @@ func (db *DB) LastSave() int64 {
 	return db.ckpt.lastSave.Unix()
 }
 
-// Shutdown implements command.Engine: it cancels the job in flight, saves when
-// the mode asks for it, makes the log durable, and then has the owner end the
-// process. When saving fails the engine goes on and the error says so.
-func (db *DB) Shutdown(mode command.ShutdownMode) error {
-	if db.opts.OnShutdown == nil {
-		return errors.New("ERR SHUTDOWN is not available: the engine is embedded in another program")
-	}
-	if err := db.PrepareShutdown(mode); err != nil {
-		return err
-	}
-	go db.opts.OnShutdown()
-	return nil
-}
-
-// PrepareShutdown does what must precede the end of the process: it cancels
-// the job in flight, takes a last snapshot if the mode asks for one, and makes
-// the log durable. The owner calls it on SIGTERM.
-func (db *DB) PrepareShutdown(mode command.ShutdownMode) error {
-	save := mode == command.ShutdownSave || mode == command.ShutdownDefault && len(db.settings.Load().save) > 0
-	for try := 0; save; try++ {
-		db.ckpt.cancel("shutdown")
-		out, err := db.ckpt.start(sink.KindSnapshot, "shutdown", false)
-		if err == nil {
-			err = db.ckpt.wait(out)
-		} else if try < 10 {
-			continue // a trigger was faster; cancel that one too
-		}
-		if err != nil {
-			db.logger.Error("the snapshot before the shutdown failed; the shutdown is called off", "error", err)
-			return errors.New("ERR Errors trying to SHUTDOWN. Check logs.")
-		}
-		break
-	}
-	if log := db.log.Load(); log != nil {
-		if err := log.Sync(); err != nil && mode != command.ShutdownNoSave {
-			db.logger.Error("the log could not be made durable; the shutdown is called off", "error", err)
-			return errors.New("ERR Errors trying to SHUTDOWN. Check logs.")
-		}
-	}
-	return nil
-}
-
-// cancel ends the job in flight, if any, and waits until it is rolled back.
-func (c *checkpointer) cancel(why string) {
-	c.mu.Lock()
-	j := c.job
-	c.scheduled = ""
-	if j == nil {
-		c.mu.Unlock()
-		return
-	}
-	out := make(chan error, 1)
-	j.waiters = append(j.waiters, out)
-	j.cancel()
-	c.mu.Unlock()
-	c.log.Info("checkpoint cancelled", "job", j.id, "why", why)
-	_ = c.wait(out) // finish has logged it; it may even have been committed
-}
-
 // Reload implements command.Engine (DEBUG RELOAD): it takes a checkpoint,
 // empties the keyspace and recovers it from disk while no command runs.
 func (db *DB) Reload() error {
+	if db.Loading() {
+		return errors.New(errLoading)
+	}
 	for {
 		if err := db.runJob(sink.KindSnapshot, "DEBUG RELOAD", false); err != nil {
 			return err
@@ -178,7 +122,7 @@ func (db *DB) Reload() error {
 	db.ckpt.mu.Lock()
 	m := db.ckpt.manifest.Clone()
 	db.ckpt.mu.Unlock()
-	if _, err := db.load(m); err != nil {
+	if _, err := db.load(context.Background(), m); err != nil {
 		return fmt.Errorf("ERR Error trying to load the checkpoint: %w", err)
 	}
 	return nil

@@ -39,7 +39,7 @@ func (db *DB) infoPersistence(w *command.InfoWriter) {
 	c.mu.Lock()
 	j, snap, rw, last, freeze, gen := c.job, c.snapshot, c.rewrite, c.lastSave, c.freeze, uint64(0)
 	scheduledRewrite := c.scheduled == sink.KindRewrite
-	if c.manifest != nil && c.manifest.Base != nil {
+	if c.manifest.Base != nil {
 		gen = c.manifest.Base.ID.Generation
 	}
 	c.mu.Unlock()
@@ -47,7 +47,8 @@ func (db *DB) infoPersistence(w *command.InfoWriter) {
 	rewriting := j != nil && j.kind == sink.KindRewrite
 	log := db.log.Load()
 
-	w.Field("loading", 0)
+	load := db.loading.Load()
+	w.Field("loading", bit(load != nil))
 	w.Field("async_loading", 0)
 	processed, total := int64(0), int64(0)
 	if j != nil {
@@ -62,7 +63,9 @@ func (db *DB) infoPersistence(w *command.InfoWriter) {
 	w.Field("rdb_last_bgsave_time_sec", snap.seconds())
 	w.Field("rdb_current_bgsave_time_sec", elapsed(j, saving, now))
 	w.Field("rdb_saves", c.saves.Load())
-	w.Field("rdb_last_load_keys_loaded", db.recovered.Keys)
+	if load == nil {
+		w.Field("rdb_last_load_keys_loaded", db.recovered.Keys)
+	}
 	w.Field("aof_enabled", bit(log != nil))
 	w.Field("aof_rewrite_in_progress", bit(rewriting))
 	w.Field("aof_rewrite_scheduled", bit(scheduledRewrite))
@@ -99,6 +102,9 @@ func (db *DB) infoPersistence(w *command.InfoWriter) {
 		w.Field("spillway_job_phase", *j.phase.Load())
 		w.Field("spillway_job_raw_bytes", j.progress.RawBytes.Load())
 		w.Field("spillway_job_stored_bytes", j.progress.StoredBytes.Load())
+	}
+	if load != nil {
+		load.info(w, now)
 	}
 	for i, s := range c.pipe.Stats() {
 		w.Field(fmt.Sprintf("spillway_pipeline%d", i), fmt.Sprintf("name=%s,role=%s,bytes_in=%d,bytes_out=%d,bytes_per_sec=%d,errors=%d",

@@ -32,7 +32,7 @@ type Recovery struct {
 // recover brings the keyspace back: manifest, base, log. Nothing on disk
 // changes before all of it is loaded; then a torn tail is set aside and cut,
 // and what no manifest names is swept.
-func (db *DB) recover() (*manifest.Manifest, error) {
+func (db *DB) recover(ctx context.Context) (*manifest.Manifest, error) {
 	start := db.clock.Now()
 	m, err := db.ckpt.store.Load()
 	if errors.Is(err, fs.ErrNotExist) {
@@ -43,7 +43,7 @@ func (db *DB) recover() (*manifest.Manifest, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	torn, err := db.load(m)
+	torn, err := db.load(ctx, m)
 	if err != nil {
 		return nil, err
 	}
@@ -63,9 +63,10 @@ func (db *DB) recover() (*manifest.Manifest, error) {
 	}
 	r.Swept = swept
 	r.Took = db.clock.Now().Sub(start)
-	db.ckpt.lastSave = db.started
 	if m.LastSave > 0 {
+		db.ckpt.mu.Lock()
 		db.ckpt.lastSave = time.Unix(m.LastSave, 0)
+		db.ckpt.mu.Unlock()
 	}
 	if m.Base != nil || len(m.Segments) > 0 {
 		db.logger.Info("recovered", "generation", r.Generation, "keys", r.Keys, "segments", r.Segments,
@@ -112,26 +113,34 @@ type tornTail struct {
 	reason     string
 }
 
-// load reads the base and replays the log of m into the (empty) keyspace. It
-// changes nothing on disk.
-func (db *DB) load(m *manifest.Manifest) ([]tornTail, error) {
+// load reads the base and replays the log of m into the (empty) keyspace, until
+// ctx ends. It changes nothing on disk.
+func (db *DB) load(ctx context.Context, m *manifest.Manifest) ([]tornTail, error) {
 	db.recovered = Recovery{}
-	r := &db.recovered
+	r, progress := &db.recovered, db.progress()
+	if m.Base != nil {
+		progress.total.Add(m.Base.RawBytes())
+	}
+	for _, s := range m.Segments {
+		if st, err := db.fs.Stat(s.Path); err == nil {
+			progress.total.Add(st.Size())
+		}
+	}
 	if m.Base != nil {
 		r.Generation, r.Parts = m.Base.ID.Generation, len(m.Base.Parts)
-		keys, err := db.loadBase(m.Base)
+		keys, err := db.loadBase(ctx, m.Base, progress)
 		if err != nil {
 			return nil, err
 		}
 		r.Keys = keys
 	}
-	return db.replayLog(m)
+	return db.replayLog(ctx, m, progress)
 }
 
 // loadBase loads every part, several at a time: any number of parts loads
 // into any number of shards.
-func (db *DB) loadBase(set *sink.Set) (int64, error) {
-	ctx, cancel := context.WithCancel(context.Background())
+func (db *DB) loadBase(ctx context.Context, set *sink.Set, progress *loading) (int64, error) {
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var (
 		wg    sync.WaitGroup
@@ -146,7 +155,7 @@ func (db *DB) loadBase(set *sink.Set) (int64, error) {
 		go func() {
 			defer wg.Done()
 			defer func() { <-limit }()
-			n, err := db.loadPart(ctx, set, p)
+			n, err := db.loadPart(ctx, set, p, progress)
 			mu.Lock()
 			defer mu.Unlock()
 			keys += n

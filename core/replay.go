@@ -19,8 +19,9 @@ import (
 )
 
 // loadPart reads one part of the base back through the stages it went through.
-func (db *DB) loadPart(ctx context.Context, set *sink.Set, p sink.SetPart) (keys int64, err error) {
+func (db *DB) loadPart(ctx context.Context, set *sink.Set, p sink.SetPart, progress *loading) (keys int64, err error) {
 	err = db.ckpt.pipe.Read(ctx, p, func(r io.Reader) error {
+		r = progress.reader(r)
 		if set.ID.Kind == sink.KindRewrite {
 			return db.loadCommands(r)
 		}
@@ -96,7 +97,7 @@ var selectCommand = command.Lookup([]byte("select"))
 // replayLog applies the segments behind the base. Only the last one that has
 // blocks may end in a torn tail: one is left behind by a crash between the
 // rotation and the first append to the new segment as well.
-func (db *DB) replayLog(m *manifest.Manifest) ([]tornTail, error) {
+func (db *DB) replayLog(ctx context.Context, m *manifest.Manifest, progress *loading) ([]tornTail, error) {
 	last := 0
 	for i := len(m.Segments) - 1; i > 0; i-- {
 		res, err := wal.Replay(db.fs, m.Segments[i].Path, wal.ReplayOptions{Last: true, ID: m.Segments[i].LogID}, func(wal.Block) error { return errHasBlocks })
@@ -114,6 +115,9 @@ func (db *DB) replayLog(m *manifest.Manifest) ([]tornTail, error) {
 	seq := uint64(0)
 	for i, s := range m.Segments {
 		res, err := wal.Replay(db.fs, s.Path, wal.ReplayOptions{Last: i >= last, ID: s.LogID, StartSeq: seq, Logger: db.logger}, func(b wal.Block) error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 			for _, c := range b.Cmds {
 				if err := a.apply(c.DB, c.Args); err != nil {
 					return fmt.Errorf("segment %s, block %d: %w", s.Path, b.Seq, err)
@@ -128,6 +132,7 @@ func (db *DB) replayLog(m *manifest.Manifest) ([]tornTail, error) {
 			return nil, refusal(err)
 		}
 		seq = res.LastSeq
+		progress.done.Add(res.Size)
 		r := &db.recovered
 		r.Segments++
 		r.Blocks += res.Blocks

@@ -71,6 +71,9 @@ func (db *DB) NewSession(client command.Session, state *Client) *Session {
 // Client is the session's client.
 func (s *Session) Client() command.Session { return s.client }
 
+// Silent tells whether the client gets no replies now (CLIENT REPLY).
+func (s *Session) Silent() bool { return s.state.reply != command.ReplyOn }
+
 // Run executes one command and appends its reply to out. args are not kept.
 func (s *Session) Run(args [][]byte, out *resp.Writer) {
 	mode := s.state.reply
@@ -98,13 +101,20 @@ func (s *Session) dispatch(args [][]byte, out *resp.Writer) {
 		s.reject(out, command.UnknownCommandError(args))
 		return
 	}
-	s.state.cmd.Store(cmd)
 	if msg := command.CheckArity(cmd, args); msg != "" {
 		s.reject(out, msg)
 		return
 	}
+	if cmd.Sub != nil {
+		cmd = cmd.Resolve(args)
+	}
+	s.state.cmd.Store(cmd)
 	if cmd.Flags&command.NoAuth == 0 && !s.client.Authenticated() {
 		s.reject(out, "NOAUTH Authentication required.")
+		return
+	}
+	if s.db.loading.Load() != nil && cmd.Flags&command.Loading == 0 {
+		s.reject(out, errLoading)
 		return
 	}
 	if cmd.Flags&command.Write != 0 {
@@ -117,6 +127,9 @@ func (s *Session) dispatch(args [][]byte, out *resp.Writer) {
 				s.reject(out, "OOM command not allowed when used memory > 'maxmemory'.")
 				return
 			}
+		}
+		if !s.admit(out) {
+			return
 		}
 	}
 	if s.tx.open && !command.RunsInsideMulti(cmd) {
@@ -182,7 +195,7 @@ func (s *Session) lockFor(cmd *command.Command, args [][]byte) (int, error) {
 	s.shards = s.shards[:0]
 	switch {
 	case cmd.Flags&command.AllShards != 0:
-		s.release()
+		s.unhold()
 		for i := range s.db.ks.NumShards() {
 			s.shards = append(s.shards, i)
 		}
@@ -210,7 +223,7 @@ func (s *Session) lockFor(cmd *command.Command, args [][]byte) (int, error) {
 			s.shards = s.shards[:0]
 			return s.held, nil
 		}
-		s.release()
+		s.unhold()
 	}
 	s.lockShards()
 	return -1, nil
@@ -290,6 +303,7 @@ func (s *Session) lockShards() {
 	for _, i := range s.shards {
 		s.db.ks.Shard(i).Lock()
 	}
+	s.now = time.Time{} // the locks may have been long in coming
 }
 
 func (s *Session) unlockShards() {

@@ -123,10 +123,7 @@ func (db *DB) dueTrigger() (sink.Kind, string) {
 	c := db.ckpt
 	c.mu.Lock()
 	last, notBefore := c.lastSave, c.notBefore
-	base := int64(0)
-	if c.manifest != nil {
-		base = c.manifest.GrowthBase
-	}
+	base := c.manifest.GrowthBase
 	inFlight := c.job
 	c.mu.Unlock()
 	if db.failed.Load() != nil {

@@ -2,6 +2,7 @@ package core
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/keyspace"
@@ -14,6 +15,7 @@ type transaction struct {
 	open    bool
 	spoiled bool // a command was refused while queuing: EXEC aborts
 	queue   []queued
+	bytes   int // of the arguments in queue
 	watch   *command.Watcher
 }
 
@@ -65,16 +67,23 @@ func (s *Session) queue(cmd *command.Command, args [][]byte, out *resp.Writer) {
 		return
 	}
 	s.tx.queue = append(s.tx.queue, queued{cmd, cloneArgs(args)})
+	for _, a := range args {
+		s.tx.bytes += len(a)
+	}
 	s.state.multi.Store(int32(len(s.tx.queue)))
 	out.SimpleString("QUEUED")
 }
 
 // endMulti forgets the transaction and what it watched.
 func (s *Session) endMulti() {
-	s.tx.open, s.tx.spoiled, s.tx.queue = false, false, nil
+	s.tx.open, s.tx.spoiled, s.tx.queue, s.tx.bytes = false, false, nil, 0
 	s.state.multi.Store(-1)
 	s.unwatch()
 }
+
+// QueuedBytes is what the commands queued since MULTI take: a server counts it
+// to the client's request, which is not complete before EXEC.
+func (s *Session) QueuedBytes() int { return s.tx.bytes }
 
 // ResetTransaction drops an open MULTI and every WATCH (RESET).
 func (s *Session) ResetTransaction() { s.endMulti() }
@@ -129,7 +138,11 @@ func (s *Session) exec(out *resp.Writer) {
 		return
 	}
 	s.release()
-	writes, err := s.lockTransaction()
+	writes := s.tx.writes()
+	if writes && !s.admit(out) {
+		return
+	}
+	err := s.lockTransaction()
 	if err != nil {
 		s.reject(out, "ERR "+err.Error())
 		return
@@ -158,6 +171,7 @@ func (s *Session) exec(out *resp.Writer) {
 		if log != nil && s.ctx.HasEffects() {
 			effects = command.AppendEffects(&s.ctx, effects)
 		}
+		out.Shed(s.replyStart)
 	}
 	if len(effects) > 0 {
 		log.AppendTx(s.shards, effects)
@@ -165,12 +179,16 @@ func (s *Session) exec(out *resp.Writer) {
 	}
 }
 
+// writes tells whether a queued command may change the keyspace.
+func (t *transaction) writes() bool {
+	return slices.ContainsFunc(t.queue, func(q queued) bool { return q.cmd.Flags&command.Write != 0 })
+}
+
 // lockTransaction locks every shard that a queued command or a watched key
 // lives on.
-func (s *Session) lockTransaction() (writes bool, err error) {
+func (s *Session) lockTransaction() error {
 	s.shards = s.shards[:0]
 	for _, q := range s.tx.queue {
-		writes = writes || q.cmd.Flags&command.Write != 0
 		if q.cmd.Flags&command.AllShards != 0 {
 			for i := range s.db.ks.NumShards() {
 				s.addShard(i)
@@ -179,7 +197,7 @@ func (s *Session) lockTransaction() (writes bool, err error) {
 		}
 		idx, err := q.cmd.KeyIndexes(q.args)
 		if err != nil {
-			return false, err
+			return err
 		}
 		for _, i := range idx {
 			s.addShard(s.db.ks.ShardOf(q.args[i]))
@@ -191,7 +209,7 @@ func (s *Session) lockTransaction() (writes bool, err error) {
 		}
 	}
 	s.lockShards()
-	return writes, nil
+	return nil
 }
 
 func cloneArgs(args [][]byte) [][]byte {

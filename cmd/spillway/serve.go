@@ -23,8 +23,13 @@ import (
 	"github.com/spillwaydb/spillway/plugins/zstd"
 )
 
-// drainTimeout is how long a shutdown waits for clients to get their replies.
-const drainTimeout = 5 * time.Second
+const (
+	// drainTimeout is how long a shutdown waits for clients to get their replies.
+	drainTimeout = 5 * time.Second
+	// loadPatience is how long a shutdown waits for loading to stop. There is
+	// nothing to lose: a start finds what a crash would leave.
+	loadPatience = 500 * time.Millisecond
+)
 
 func serveCommand() *cobra.Command {
 	var o overrides
@@ -54,78 +59,131 @@ func newLogger(l config.Log) hclog.Logger {
 	})
 }
 
-// serve runs until SIGTERM, SIGINT or a client's SHUTDOWN.
+// serve runs until SIGTERM, SIGINT or a client's SHUTDOWN. The data directory is
+// locked before anything listens, and clients are answered while it is loaded.
 func serve(cfg *config.Config, log hclog.Logger) (err error) {
-	fs, err := fsbackends.Open(cfg.Data.URL())
-	if err != nil {
-		return fmt.Errorf("opening the data directory: %w", err)
-	}
-	listeners, err := listen(cfg.Listen)
-	if err != nil {
-		return err
-	}
-	stop := make(chan struct{}, 1)
-	opts, err := engineOptions(cfg, log)
-	if err != nil {
-		closeAll(listeners)
-		return err
-	}
-	opts.FS = fs
-	opts.OnShutdown = func() { stop <- struct{}{} }
-
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
 
-	db, err := core.Open(opts)
+	fs, err := fsbackends.Open(cfg.Data.URL())
 	if err != nil {
-		closeAll(listeners)
+		return fmt.Errorf("opening the data directory: %w", err)
+	}
+	opts, err := engineOptions(cfg, log)
+	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, db.Close()) }()
+	stop := make(chan struct{}, 1)
+	opts.FS = fs
+	opts.OnShutdown = func() { stop <- struct{}{} }
+	db, err := core.Prepare(opts)
+	if err != nil {
+		return err
+	}
+	closeDB := func() { err = errors.Join(err, db.Close()) }
+	listeners, err := listen(cfg.Listen)
+	if err != nil {
+		closeDB()
+		return err
+	}
 	srv := server.New(db, server.Options{
 		MaxClients: cfg.Server.MaxClients, Timeout: cfg.Server.Timeout, AllowRemote: !cfg.Server.ProtectedMode,
 		Logger: log.Named("server"), ConfigFile: cfg.Path,
 	})
 	failed := make(chan error, len(listeners))
 	for _, l := range listeners {
-		log.Info("ready to accept connections", "listener", l.Addr().String(), "network", l.Addr().Network())
 		go func() {
 			if err := srv.Serve(l); !errors.Is(err, server.ErrClosed) {
 				failed <- err
 			}
 		}()
 	}
+	loading, giveUp := context.WithCancel(context.Background())
+	loaded, over := make(chan error, 1), make(chan struct{})
+	go func() {
+		defer close(over)
+		loaded <- db.Recover(loading)
+	}()
+	err = await(db, log, signals, events{loaded: loaded, failed: failed, stop: stop}, func() {
+		for _, l := range listeners {
+			log.Info("Ready to accept connections", "listener", l.Addr().String(), "network", l.Addr().Network())
+		}
+	})
+	giveUp()
+	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	defer cancel()
+	if err := srv.Shutdown(ctx); err != nil {
+		log.Warn("clients were cut off", "error", err)
+	}
+	select {
+	case <-over:
+	case <-time.After(loadPatience):
+		log.Warn("exiting in the middle of loading")
+		return err // without Close, which would wait
+	}
+	closeDB()
+	if err == nil {
+		log.Info("bye")
+	}
+	return err
+}
+
+// events are what a running daemon waits for.
+type events struct {
+	loaded <-chan error    // Recover has returned
+	failed <-chan error    // a listener broke
+	stop   <-chan struct{} // a client's SHUTDOWN was carried out
+}
+
+// await returns when the daemon is to end: nil for a shutdown. A signal begins
+// one; any further signal ends the process at once, saved or not.
+func await(db *core.DB, log hclog.Logger, signals <-chan os.Signal, ev events, ready func()) error {
+	saved := make(chan error, 1)
+	signalled := false
 	for {
 		select {
-		case err := <-failed:
-			return err
-		case <-stop:
-			log.Info("shutting down", "why", "SHUTDOWN")
-		case sig := <-signals:
-			log.Info("shutting down", "why", sig.String())
-			if err := db.PrepareShutdown(command.ShutdownDefault); err != nil {
-				log.Error("not shutting down; SHUTDOWN NOSAVE or a second signal ends without saving", "error", err)
-				signals = secondSignal(signals)
-				continue
+		case err := <-ev.loaded:
+			if err != nil {
+				return err
 			}
+			ev.loaded = nil
+			ready()
+		case err := <-ev.failed:
+			return err
+		case <-ev.stop:
+			log.Info("shutting down", "why", "SHUTDOWN")
+			go exitOn(signals, log, signalled)
+			return nil
+		case sig := <-signals:
+			if signalled {
+				exit(sig, log)
+			}
+			signalled = true
+			log.Info("shutting down", "why", sig.String())
+			go func() { saved <- db.PrepareShutdown(command.ShutdownDefault, false) }()
+		case err := <-saved:
+			if err == nil {
+				go exitOn(signals, log, true)
+				return nil
+			}
+			log.Error("not shutting down; SHUTDOWN NOSAVE, or another signal, ends without saving", "error", err)
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
-		defer cancel()
-		if err := srv.Shutdown(ctx); err != nil {
-			log.Warn("clients were cut off", "error", err)
-		}
-		log.Info("bye")
-		return nil
 	}
 }
 
-// secondSignal makes the next signal kill the process at once, as the default
-// action does: the last save failed and the operator insists.
-func secondSignal(signals chan os.Signal) chan os.Signal {
-	signal.Stop(signals)
-	signal.Reset(syscall.SIGTERM, syscall.SIGINT)
-	return nil
+// exitOn waits for the signal beyond the first in place of await.
+func exitOn(signals <-chan os.Signal, log hclog.Logger, signalled bool) {
+	if !signalled {
+		<-signals
+	}
+	exit(<-signals, log)
+}
+
+// exit ends the process at once: what a start finds is what a crash leaves.
+func exit(sig os.Signal, log hclog.Logger) {
+	log.Error("exiting at once, without saving", "why", "another "+sig.String())
+	os.Exit(1)
 }
 
 func listen(ls []config.Listener) ([]net.Listener, error) {

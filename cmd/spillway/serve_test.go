@@ -4,13 +4,11 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // TestShardCounts restarts one directory with 1, 2, 3 and 16 shards.
@@ -44,16 +42,6 @@ func TestShardCounts(t *testing.T) {
 			d.rdb.BgRewriteAOF(ctx)
 		}
 		d.stop()
-	}
-}
-
-// TestSecondDaemon: a data directory has one master, and the refusal names it.
-func TestSecondDaemon(t *testing.T) {
-	dir := t.TempDir()
-	d := startDaemon(t, dir)
-	out, err := exec.Command(binary, "serve", "--dir", dir, "--port", freePort(t)).CombinedOutput()
-	if err == nil || !strings.Contains(string(out), fmt.Sprint(d.cmd.Process.Pid)) {
-		t.Fatalf("err %v, output %q: want a refusal that names pid %d", err, out, d.cmd.Process.Pid)
 	}
 }
 
@@ -140,42 +128,4 @@ func TestTornTail(t *testing.T) {
 	if v := d.rdb.Get(ctx, "b").Val(); v != "2" {
 		t.Fatalf("b is %q: the append behind the cut is lost", v)
 	}
-}
-
-// TestProtocolErrors: Redis's words, and the connection is closed.
-func TestProtocolErrors(t *testing.T) {
-	d := startDaemon(t, t.TempDir())
-	for in, want := range map[string]string{
-		"*1\r\n$-5\r\n":           "-ERR Protocol error: invalid bulk length\r\n",
-		"*99999999999\r\n":        "-ERR Protocol error: invalid multibulk length\r\n",
-		"*1\r\nPING\r\n":          "-ERR Protocol error: expected '$', got 'P'\r\n",
-		"*1\r\n$999999999999\r\n": "-ERR Protocol error: invalid bulk length\r\n",
-		"PING\r\nset a \"b\r\n":   "+PONG\r\n-ERR Protocol error: unbalanced quotes in request\r\n",
-	} {
-		c, err := net.Dial("tcp", d.addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
-		_, _ = c.Write([]byte(in))
-		var got bytes.Buffer
-		if _, err := got.ReadFrom(c); err != nil {
-			t.Errorf("%q: the connection is not closed: %v", in, err)
-		}
-		if got.String() != want {
-			t.Errorf("%q: got %q, want %q", in, got.String(), want)
-		}
-		_ = c.Close()
-	}
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
 }

@@ -160,7 +160,7 @@ func hello(c *Ctx) {
 		}
 	}
 	if !c.Session.Authenticated() {
-		c.Out.Error("NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time")
+		c.Out.Error("NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time")
 		return
 	}
 	if named {
@@ -238,25 +238,40 @@ func bgRewriteAOF(c *Ctx) {
 }
 
 func shutdown(c *Ctx) {
-	mode, conflict := ShutdownDefault, false
+	var save, noSave, now, force, abort bool
 	for _, a := range c.Args[1:] {
 		switch {
 		case is(a, "save"):
-			conflict = conflict || mode == ShutdownNoSave
-			mode = ShutdownSave
+			save = true
 		case is(a, "nosave"):
-			conflict = conflict || mode == ShutdownSave
-			mode = ShutdownNoSave
-		case is(a, "now"), is(a, "force"): // there are no replicas to wait for
+			noSave = true
+		case is(a, "now"): // there are no replicas to wait for
+			now = true
+		case is(a, "force"):
+			force = true
+		case is(a, "abort"):
+			abort = true
 		default:
-			conflict = true
+			c.Out.Error(errSyntax)
+			return
 		}
 	}
-	if conflict {
+	if save && noSave || abort && (save || noSave || now || force) {
 		c.Out.Error(errSyntax)
 		return
 	}
-	if err := c.Engine.Shutdown(mode); err != nil {
+	if abort {
+		c.replyDone("OK", c.Engine.AbortShutdown())
+		return
+	}
+	mode := ShutdownDefault
+	switch {
+	case save:
+		mode = ShutdownSave
+	case noSave:
+		mode = ShutdownNoSave
+	}
+	if err := c.Engine.Shutdown(mode, force); err != nil {
 		c.Out.Error(err.Error())
 		return
 	}

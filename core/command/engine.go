@@ -30,8 +30,11 @@ type Engine interface {
 	// Reload saves, empties the keyspace and loads the checkpoint back (DEBUG RELOAD).
 	Reload() error
 	// Shutdown ends the engine's owner. It returns nil once the shutdown is
-	// under way, in which case the client gets no reply, or why it was refused.
-	Shutdown(mode ShutdownMode) error
+	// under way, in which case the client gets no reply, or why it was refused;
+	// with force a failure to save is no reason.
+	Shutdown(mode ShutdownMode, force bool) error
+	// AbortShutdown calls off a Shutdown that is still saving.
+	AbortShutdown() error
 	// SetActiveExpire turns the active expiry cycle on or off (DEBUG SET-ACTIVE-EXPIRE).
 	SetActiveExpire(on bool)
 	// Config is the run-time configuration behind CONFIG GET and SET.

@@ -87,7 +87,7 @@ func (p *Parser) Next(buf []byte, args [][]byte) (out [][]byte, n int, err error
 			}
 			if c := buf[pos]; c != '$' {
 				p.Reset()
-				return args, 0, &ProtocolError{fmt.Sprintf("Protocol error: expected '$', got '%s'", printable(c))}
+				return args, 0, &ProtocolError{fmt.Sprintf("Protocol error: expected '$', got '%s'", []byte{c})}
 			}
 			v, next, st := number(buf, pos+1)
 			if st != numOK || v < 0 || v > p.maxBulk() {
@@ -95,6 +95,9 @@ func (p *Parser) Next(buf []byte, args [][]byte) (out [][]byte, n int, err error
 					return p.suspend(args, pos, left, -1, spans, 1)
 				}
 				p.Reset()
+				if st == numTooLong {
+					return args, 0, &ProtocolError{"Protocol error: too big bulk count string"}
+				}
 				if st == numOK && v > 0 && p.Unauthenticated && v <= p.authBulk() {
 					return args, 0, &ProtocolError{"Protocol error: unauthenticated bulk length"}
 				}
@@ -130,6 +133,8 @@ func (p *Parser) header(buf []byte) (n int, err error) {
 	case st == numMore:
 		p.need = 1
 		return 0, ErrIncomplete
+	case st == numTooLong:
+		return 0, &ProtocolError{"Protocol error: too big mbulk count string"}
 	case st == numBad || v > limit:
 		return 0, &ProtocolError{"Protocol error: invalid multibulk length"}
 	case v <= 0:
@@ -165,37 +170,50 @@ const (
 	numOK = iota
 	numMore
 	numBad
+	numTooLong
 )
 
 // number reads a decimal and the line end behind it, as strictly as Redis: no
-// leading zero, no plus. Of the line end only the \r is looked at.
+// leading zero, no plus. Of the line end only the \r is looked at, and, as in
+// Redis, nothing is said about the line before it is there.
 func number(buf []byte, i int) (v int64, next, status int) {
-	neg := i < len(buf) && buf[i] == '-'
+	line := buf[i:]
+	neg := len(line) > 0 && line[0] == '-'
+	digits := line
 	if neg {
-		i++
+		digits = line[1:]
 	}
-	start := i
-	for ; i < len(buf); i++ {
-		c := buf[i]
-		if c-'0' <= 9 {
-			if i-start >= 18 || (i > start && v == 0) {
-				return 0, 0, numBad
-			}
-			v = v*10 + int64(c-'0')
-			continue
+	n := 0
+	for ; n < len(digits) && digits[n]-'0' <= 9; n++ {
+		if n >= 18 || n > 0 && v == 0 {
+			return 0, 0, badLine(line)
 		}
-		if c != '\r' || i == start || (neg && v == 0) {
-			return 0, 0, numBad
-		}
-		if i+1 >= len(buf) {
-			return 0, 0, numMore
-		}
-		if neg {
-			v = -v
-		}
-		return v, i + 2, numOK
+		v = v*10 + int64(digits[n]-'0')
 	}
-	return 0, 0, numMore
+	end := len(line) - len(digits) + n
+	switch {
+	case end == len(line):
+		return 0, 0, numMore
+	case line[end] != '\r' || n == 0 || neg && v == 0:
+		return 0, 0, badLine(line)
+	case end+1 == len(line):
+		return 0, 0, numMore
+	}
+	if neg {
+		v = -v
+	}
+	return v, i + end + 2, numOK
+}
+
+// badLine is the status of a line that cannot become a number.
+func badLine(line []byte) int {
+	switch i := bytes.IndexByte(line, '\r'); {
+	case i >= 0 && i+1 < len(line):
+		return numBad
+	case i < 0 && len(line) > DefaultMaxInline:
+		return numTooLong
+	}
+	return numMore
 }
 
 // inline parses a line of words. p.pos is how much of it was already searched
@@ -216,23 +234,16 @@ func (p *Parser) inline(buf []byte, args [][]byte) ([][]byte, int, error) {
 	}
 	end := p.pos + i
 	p.pos = 0
-	if end > limit {
-		return args, 0, &ProtocolError{"Protocol error: too big inline request"}
-	}
 	line := buf[:end]
 	if end > 0 && line[end-1] == '\r' {
 		line = line[:end-1]
+	}
+	if len(line) > limit {
+		return args, 0, &ProtocolError{"Protocol error: too big inline request"}
 	}
 	out, ok := SplitArgs(line, args)
 	if !ok {
 		return args, 0, &ProtocolError{"Protocol error: unbalanced quotes in request"}
 	}
 	return out, end + 1, nil
-}
-
-func printable(c byte) string {
-	if c >= ' ' && c < 0x7f {
-		return string(rune(c))
-	}
-	return fmt.Sprintf("\\x%02x", c)
 }

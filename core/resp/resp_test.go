@@ -71,12 +71,16 @@ func TestParserErrorsInRedisWords(t *testing.T) {
 		{in: "*99999999999999999999999\r\n", want: "invalid multibulk length"},
 		{in: "*1\r\nfoo\r\n", want: "expected '$', got 'f'"},
 		{in: "*3\r\n$3\r\nSET\r\n$1\r\nx\r\nfooz\r\n", want: "expected '$', got 'f'"},
-		{in: "*1\r\n\x00", want: `expected '$', got '\x00'`},
+		{in: "*1\r\n\x00", want: "expected '$', got '\x00'"},
+		{in: "*1\r\n\xff", want: "expected '$', got '\xff'"},
+		{in: "*" + strings.Repeat("1", 70000), want: "too big mbulk count string"},
+		{in: "*1\r\n$" + strings.Repeat("1", 70000), want: "too big bulk count string"},
 		{in: "*3\r\n$3\r\nSET\r\n$1\r\nx\r\n$-10\r\n", want: "invalid bulk length"},
 		{in: "*3\r\n$3\r\nSET\r\n$1\r\nx\r\n$2000000000\r\n", want: "invalid bulk length"},
 		{in: "*1\r\n$blabla\r\n", want: "invalid bulk length"},
 		{in: "set \"\"\"test-key\"\"\" v\r\n", want: "unbalanced quotes in request"},
 		{in: "set 'a\r\n", want: "unbalanced quotes in request"},
+		{in: strings.Repeat("a", 65537) + "\r\n", want: "too big inline request"},
 		{in: strings.Repeat("a", 70000), want: "too big inline request"},
 		{in: strings.Repeat("a", 70000) + "\r\n", want: "too big inline request"},
 		{in: "*11\r\n", want: "unauthenticated multibulk length", p: Parser{Unauthenticated: true}},
@@ -292,4 +296,18 @@ func BenchmarkParser(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/64, "ns/cmd")
+}
+
+// TestParserWaits: nothing is said about a line whose end is not there yet, and
+// the longest inline request is taken.
+func TestParserWaits(t *testing.T) {
+	for _, in := range []string{"*", "*abc", "*1\r\n$x", "*1\n$4\nPING\n", "*1\r", "*999999999999999999999", "*1\r\n$-5\r"} {
+		if _, n, err := new(Parser).Next([]byte(in), nil); !errors.Is(err, ErrIncomplete) || n != 0 {
+			t.Errorf("%q: %d bytes, %v, want to wait for more", in, n, err)
+		}
+	}
+	line := strings.Repeat("a", DefaultMaxInline)
+	if args, _, err := new(Parser).Next([]byte(line+"\r\n"), nil); err != nil || len(args) != 1 || string(args[0]) != line {
+		t.Errorf("a line of %d bytes: %d arguments, %v", len(line), len(args), err)
+	}
 }

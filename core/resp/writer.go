@@ -12,6 +12,20 @@ import (
 type Writer struct {
 	Buf   []byte
 	Proto int // 2 or 3; anything below 3 is 2
+
+	// Max is how many bytes of Buf the client may be owed, 0 for any number.
+	// Over says that Shed had to drop replies to keep to it: the stream is of
+	// no more use.
+	Max  int
+	Over bool
+}
+
+// Shed drops what was appended from start on when Buf has become longer than
+// Max. Whoever builds a reply of many parts calls it between them.
+func (w *Writer) Shed(start int) {
+	if w.Max > 0 && len(w.Buf) > w.Max {
+		w.Buf, w.Over = w.Buf[:start], true
+	}
 }
 
 // OK appends +OK.

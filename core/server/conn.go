@@ -7,7 +7,6 @@ import (
 	"runtime"
 	"slices"
 	"sync/atomic"
-	"time"
 
 	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/command"
@@ -18,8 +17,7 @@ const (
 	readBuffer = 16 << 10
 	keepBuffer = 256 << 10 // a buffer grown beyond this is given back when empty
 	flushReply = 256 << 10 // replies are written when so much is pending, even inside a batch
-	writeChunk = 64 << 20
-	batchMax   = 64 // commands parsed before the first of them is executed
+	batchMax   = 64        // commands parsed before the first of them is executed
 )
 
 // conn is one client. Its goroutine runs serve; the other methods that are
@@ -36,10 +34,14 @@ type conn struct {
 	args     [][]byte   // of the commands in cmds, one after the other
 	cmds     [][][]byte // parsed and not yet executed
 	out      resp.Writer
-	closing  bool         // close once the replies are out
-	draining atomic.Bool  // the server shuts down: stop after this batch
-	inLen    atomic.Int64 // for CLIENT LIST
-	outLen   atomic.Int64
+	closing  bool // close once the replies are out
+	box      outbox
+	draining atomic.Bool // the server shuts down: stop after this batch
+
+	readArmed  bool         // a deadline is set on reads
+	writeArmed bool         // and on writes; whoever writes owns it
+	inLen      atomic.Int64 // for CLIENT LIST
+	outLen     atomic.Int64
 }
 
 var _ command.Session = (*conn)(nil)
@@ -47,12 +49,14 @@ var _ command.Session = (*conn)(nil)
 func newConn(s *Server, nc net.Conn) *conn {
 	c := &conn{Client: s.db.NewClient(), srv: s, nc: nc, in: make([]byte, readBuffer)}
 	c.out.Proto = 2
+	c.out.Max = int(s.outputs.Load()[classNormal].hard)
 	c.sess = s.db.NewSession(c, c.Client)
 	return c
 }
 
 // serve is the connection's goroutine.
 func (c *conn) serve() {
+	defer c.settle()
 	defer c.nc.Close()
 	defer c.sess.Close()
 	for !c.closing && !c.draining.Load() {
@@ -63,6 +67,7 @@ func (c *conn) serve() {
 			return
 		}
 	}
+	c.settle() // replies that wait leave before the connection closes
 }
 
 // read waits for more bytes. It grows the buffer only when it is full of bytes
@@ -79,24 +84,15 @@ func (c *conn) read() bool {
 		c.w = copy(c.in, c.in[c.r:c.w])
 		c.r = 0
 	}
-	if c.w == len(c.in) {
-		if int64(len(c.in)) >= c.srv.queryLimit.Load() {
-			c.srv.log.Warn("client closed: its request exceeds client-query-buffer-limit", "client", c.ID(), "addr", c.addr())
-			return false
-		}
-		c.in = append(c.in, make([]byte, len(c.in))...)
-	}
-	timeout := time.Duration(c.srv.timeout.Load())
-	if timeout > 0 {
-		_ = c.nc.SetReadDeadline(c.srv.db.Clock().Now().Add(timeout))
-	}
-	n, err := c.nc.Read(c.in[c.w:])
-	c.w += n
-	c.srv.bytesIn.Add(int64(n))
-	if n == 0 && err != nil {
+	limit := int(c.srv.queryLimit.Load())
+	if held := c.w - c.r + c.sess.QueuedBytes(); held >= limit {
+		c.srv.log.Warn("client closed: its request exceeds client-query-buffer-limit", "client", c.ID(), "addr", c.addr(), "bytes", held)
 		return false
 	}
-	return true
+	if c.w == len(c.in) {
+		c.in = append(c.in, make([]byte, min(len(c.in), limit-len(c.in)))...)
+	}
+	return c.receive()
 }
 
 // batch executes every complete command that was received, makes the batch
@@ -152,7 +148,9 @@ func (c *conn) parse() error {
 
 // protocolError replies as Redis words it and ends the connection.
 func (c *conn) protocolError(err error) {
-	c.out.Error("ERR " + err.Error())
+	if !c.sess.Silent() {
+		c.out.Error("ERR " + err.Error())
+	}
 	c.srv.log.Debug("client closed: protocol error", "client", c.ID(), "addr", c.addr(), "error", err)
 	c.closing = true
 }
@@ -165,35 +163,17 @@ func (c *conn) flush() bool {
 	c.sess.Release()
 	runtime.Gosched()
 	c.sess.Finish(&c.out)
-	n := len(c.out.Buf)
-	if n == 0 {
+	if len(c.out.Buf) == 0 && !c.out.Over {
 		return true
 	}
-	if limit := c.srv.outputLimit.Load(); limit > 0 && int64(n) > limit {
-		c.srv.log.Warn("client closed: its replies exceed client-output-buffer-limit", "client", c.ID(), "addr", c.addr(), "bytes", n)
+	if !c.send() {
 		return false
 	}
-	c.outLen.Store(int64(n))
-	for b := c.out.Buf; len(b) > 0; {
-		m, err := c.nc.Write(b[:min(len(b), writeChunk)])
-		if err != nil {
-			return false
-		}
-		b = b[m:]
-	}
-	c.srv.bytesOut.Add(int64(n))
-	c.outLen.Store(0)
 	if cap(c.out.Buf) > 2*keepBuffer {
 		c.out.Buf = nil
 	}
 	c.out.Buf = c.out.Buf[:0]
 	return true
-}
-
-// drain makes the connection stop after the batch it is at. Any goroutine.
-func (c *conn) drain() {
-	c.draining.Store(true)
-	_ = c.nc.SetReadDeadline(time.Unix(1, 0)) // wakes a pending read
 }
 
 func (c *conn) addr() string  { return addrString(c.nc.RemoteAddr()) }

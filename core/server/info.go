@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"runtime"
@@ -76,8 +77,8 @@ func infoCPU(w *command.InfoWriter) {
 // registerConfig adds the parameters the server has.
 func (s *Server) registerConfig() {
 	s.db.Config().Register(
-		command.Param{Name: "maxclients", Get: func() string { return strconv.FormatInt(s.maxClients.Load(), 10) }, Set: atLeast(1, func(n int64) { s.maxClients.Store(n) })},
-		command.Param{Name: "timeout", Get: func() string { return strconv.FormatInt(s.timeout.Load()/int64(time.Second), 10) }, Set: atLeast(0, func(n int64) { s.timeout.Store(n * int64(time.Second)) })},
+		command.Param{Name: "maxclients", Get: func() string { return strconv.FormatInt(s.maxClients.Load(), 10) }, Set: between(1, math.MaxUint32, func(n int64) { s.maxClients.Store(n) })},
+		command.Param{Name: "timeout", Get: func() string { return strconv.FormatInt(s.timeout.Load()/int64(time.Second), 10) }, Set: between(0, math.MaxInt32, func(n int64) { s.setTimeout(time.Duration(n) * time.Second) })},
 		command.Param{Name: "tcp-keepalive", Get: func() string { return strconv.FormatInt(int64(max(0, s.opt.KeepAlive)/time.Second), 10) }},
 		command.Param{
 			Name: "client-query-buffer-limit", Get: func() string { return strconv.FormatInt(s.queryLimit.Load(), 10) },
@@ -92,7 +93,16 @@ func (s *Server) registerConfig() {
 				return err
 			},
 		},
-		command.Param{Name: "client-output-buffer-limit", Get: s.outputLimits, Set: s.setOutputLimits},
+		command.Param{
+			Name: "client-output-buffer-limit", Get: func() string { return s.outputs.Load().String() },
+			Set: func(v string) error {
+				limits, err := s.outputs.Load().with(v)
+				if err == nil {
+					s.outputs.Store(limits)
+				}
+				return err
+			},
+		},
 		command.Param{
 			Name: "protected-mode", Get: func() string { return map[bool]string{true: "yes", false: "no"}[s.protected.Load()] },
 			Set: func(v string) error {
@@ -111,45 +121,14 @@ func (s *Server) registerConfig() {
 	)
 }
 
-// outputLimits is client-output-buffer-limit as Redis prints it; only the
-// class normal has clients here so far.
-func (s *Server) outputLimits() string {
-	return "normal " + strconv.FormatInt(s.outputLimit.Load(), 10) + " 0 0"
-}
-
-func (s *Server) setOutputLimits(v string) error {
-	f := strings.Fields(v)
-	if len(f) == 0 || len(f)%4 != 0 {
-		return errors.New("Wrong number of arguments in buffer limit configuration.") //nolint:staticcheck // Redis's wording
-	}
-	limit := int64(-1)
-	for i := 0; i < len(f); i += 4 {
-		n, err := core.ParseMemory(f[i+1])
-		if err != nil {
-			return errors.New("Error in hard, soft or soft_seconds setting in buffer limit configuration.") //nolint:staticcheck // Redis's wording
-		}
-		switch strings.ToLower(f[i]) {
-		case "normal":
-			limit = n
-		case "replica", "slave", "pubsub":
-		default:
-			return errors.New("Invalid client class specified in buffer limit configuration.") //nolint:staticcheck // Redis's wording
-		}
-	}
-	if limit >= 0 {
-		s.outputLimit.Store(limit)
-	}
-	return nil
-}
-
-func atLeast(lo int64, set func(int64)) func(string) error {
+func between(lo, hi int64, set func(int64)) func(string) error {
 	return func(v string) error {
 		n, err := strconv.ParseInt(v, 10, 64)
 		if err != nil {
 			return errors.New("argument couldn't be parsed into an integer")
 		}
-		if n < lo || n > math.MaxInt32 {
-			return errors.New("argument must be between " + strconv.FormatInt(lo, 10) + " and 2147483647 inclusive")
+		if n < lo || n > hi {
+			return fmt.Errorf("argument must be between %d and %d inclusive", lo, hi)
 		}
 		set(n)
 		return nil

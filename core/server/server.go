@@ -47,15 +47,15 @@ type Server struct {
 	log hclog.Logger
 	opt Options
 
-	maxClients  atomic.Int64
-	timeout     atomic.Int64 // nanoseconds
-	outputLimit atomic.Int64
-	queryLimit  atomic.Int64
-	protected   atomic.Bool
-	accepted    atomic.Int64
-	rejected    atomic.Int64
-	bytesIn     atomic.Int64
-	bytesOut    atomic.Int64
+	maxClients atomic.Int64
+	timeout    atomic.Int64 // nanoseconds
+	outputs    atomic.Pointer[outputLimits]
+	queryLimit atomic.Int64
+	protected  atomic.Bool
+	accepted   atomic.Int64
+	rejected   atomic.Int64
+	bytesIn    atomic.Int64
+	bytesOut   atomic.Int64
 
 	mu        sync.Mutex
 	listeners map[net.Listener]struct{}
@@ -85,7 +85,9 @@ func New(db *core.DB, opt Options) *Server {
 	}
 	s.maxClients.Store(int64(opt.MaxClients))
 	s.timeout.Store(int64(opt.Timeout))
-	s.outputLimit.Store(opt.OutputLimit)
+	limits := defaultOutputLimits()
+	limits[classNormal].hard = opt.OutputLimit
+	s.outputs.Store(limits)
 	s.queryLimit.Store(int64(opt.QueryLimit))
 	s.protected.Store(!opt.AllowRemote)
 	s.registerConfig()

@@ -1,0 +1,71 @@
+package server
+
+import (
+	"errors"
+	"os"
+	"time"
+)
+
+// receive waits for more bytes and reads them into the buffer, which has room.
+// It tells whether the connection goes on.
+func (c *conn) receive() bool {
+	var since time.Time // of the wait, as far as a timeout matters
+	for {
+		if !c.armRead(&since) {
+			return false
+		}
+		n, err := c.nc.Read(c.in[c.w:])
+		c.w += n
+		c.srv.bytesIn.Add(int64(n))
+		if n > 0 || err == nil {
+			return true
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) || c.draining.Load() {
+			return false
+		}
+		// Idle for too long, or woken because the timeout has changed.
+		c.readArmed = true
+		if t := time.Duration(c.srv.timeout.Load()); t > 0 && !since.IsZero() && c.now().Sub(since) >= t {
+			c.srv.log.Debug("client closed: idle", "client", c.ID(), "addr", c.addr(), "timeout", t)
+			return false
+		}
+	}
+}
+
+// armRead sets the deadline of the next read; false means that the connection
+// is to stop instead. Whoever changes the timeout or drains the connection does
+// so first and sets a deadline in the past then: looking again after the
+// deadline is set misses neither.
+func (c *conn) armRead(since *time.Time) bool {
+	for {
+		t := c.srv.timeout.Load()
+		switch {
+		case t > 0:
+			if since.IsZero() {
+				*since = c.now()
+			}
+			_ = c.nc.SetReadDeadline(since.Add(time.Duration(t)))
+			c.readArmed = true
+		case c.readArmed:
+			_ = c.nc.SetReadDeadline(time.Time{})
+			c.readArmed = false
+		}
+		if c.draining.Load() {
+			return false
+		}
+		if c.srv.timeout.Load() == t {
+			return true
+		}
+	}
+}
+
+// wake makes a pending read look at the timeout and at draining again. Any goroutine.
+func (c *conn) wake() { _ = c.nc.SetReadDeadline(time.Unix(1, 0)) }
+
+// drain makes the connection stop after the batch it is at. Any goroutine.
+func (c *conn) drain() {
+	c.draining.Store(true)
+	c.wake()
+}
+
+func (c *conn) now() time.Time { return c.srv.db.Clock().Now() }

@@ -1,0 +1,190 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/spillwaydb/spillway/core/command"
+	"github.com/spillwaydb/spillway/core/resp"
+	"github.com/spillwaydb/spillway/core/sink"
+)
+
+// The replies of a shutdown; the first two are Redis's.
+var (
+	errShutdownFailed = errors.New("ERR Errors trying to SHUTDOWN. Check logs.")
+	errNoShutdown     = errors.New("ERR No shutdown in progress.")
+	errShutdownNow    = errors.New("ERR the server has shut down: this write was not carried out")
+)
+
+// stopping is a shutdown under way. From its start on no write is let in: one
+// that was acknowledged behind the last snapshot would be lost where there is
+// no log. Clients that write wait for how it ends.
+type stopping struct {
+	ctx   context.Context // ended by SHUTDOWN ABORT
+	abort context.CancelFunc
+
+	mu      sync.Mutex
+	decided bool
+	down    bool          // decided, and the process is about to end
+	done    chan struct{} // closed when decided
+}
+
+// Shutdown implements command.Engine: it saves when the mode asks for it, makes
+// the log durable, and then has the owner end the process. When that fails the
+// engine goes on and the error says so.
+func (db *DB) Shutdown(mode command.ShutdownMode, force bool) error {
+	if db.opts.OnShutdown == nil {
+		return errors.New("ERR SHUTDOWN is not available: the engine is embedded in another program")
+	}
+	if err := db.PrepareShutdown(mode, force); err != nil {
+		return err
+	}
+	go db.opts.OnShutdown()
+	return nil
+}
+
+// PrepareShutdown does what must precede the end of the process: it cancels
+// the job in flight, takes a last snapshot if the mode asks for one, and makes
+// the log durable. Writes wait meanwhile and are refused once it has returned
+// nil; after an error, unless force overrules it, they go on. The owner calls
+// it on SIGTERM.
+//
+// A second call waits for the first and has its success in common with it; with
+// ShutdownNoSave it calls the first one off. While loading there is nothing to
+// do: the disk has everything.
+func (db *DB) PrepareShutdown(mode command.ShutdownMode, force bool) error {
+	if db.Loading() {
+		return nil
+	}
+	p := &stopping{done: make(chan struct{})}
+	p.ctx, p.abort = context.WithCancel(context.Background())
+	defer p.abort()
+	for !db.stopping.CompareAndSwap(nil, p) {
+		first := db.stopping.Load()
+		if first == nil {
+			continue
+		}
+		if mode == command.ShutdownNoSave {
+			_ = db.AbortShutdown() // it may be over just now
+		}
+		<-first.done
+		if first.down {
+			return nil
+		}
+	}
+	// Who has passed the gate before the swap finishes first; see admit.
+	db.gate.Lock()
+	db.gate.Unlock() //nolint:staticcheck // a barrier
+	err := db.finalSave(p, mode)
+	if err == nil {
+		err = db.finalSync(mode)
+	}
+	if err != nil && force && p.ctx.Err() == nil {
+		db.logger.Warn("the shutdown goes on all the same: it is forced")
+		err = nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ctx.Err() != nil {
+		err = errShutdownFailed
+	}
+	p.decided, p.down = true, err == nil
+	if err != nil {
+		db.logger.Warn("the shutdown is called off")
+		db.stopping.Store(nil)
+	}
+	close(p.done)
+	return err
+}
+
+// AbortShutdown implements command.Engine: it calls off a shutdown that is
+// still saving, whose caller gets an error.
+func (db *DB) AbortShutdown() error {
+	p := db.stopping.Load()
+	if p == nil {
+		return errNoShutdown
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.decided {
+		return errNoShutdown
+	}
+	p.abort()
+	return nil
+}
+
+// finalSave takes the snapshot that the mode asks for, in place of the job in
+// flight.
+func (db *DB) finalSave(p *stopping, mode command.ShutdownMode) error {
+	if mode == command.ShutdownNoSave || mode == command.ShutdownDefault && len(db.settings.Load().save) == 0 {
+		return nil
+	}
+	for try := 0; ; try++ {
+		db.ckpt.cancel("shutdown")
+		out, err := db.ckpt.start(sink.KindSnapshot, "shutdown", false)
+		if err == nil {
+			stop := context.AfterFunc(p.ctx, func() { db.ckpt.cancel("the shutdown was aborted") })
+			err = db.ckpt.wait(out)
+			stop()
+		} else if try < 10 && !errors.Is(err, errShuttingDown) {
+			continue // a trigger was faster; cancel that one too
+		}
+		if err != nil {
+			db.logger.Error("the snapshot before the shutdown failed", "error", err)
+			return errShutdownFailed
+		}
+		return nil
+	}
+}
+
+// finalSync makes the log durable.
+func (db *DB) finalSync(mode command.ShutdownMode) error {
+	log := db.log.Load()
+	if log == nil {
+		return nil
+	}
+	if err := log.Sync(); err != nil {
+		db.logger.Error("the log could not be made durable before the shutdown", "error", err)
+		if mode != command.ShutdownNoSave {
+			return errShutdownFailed
+		}
+	}
+	return nil
+}
+
+// admit passes the gate for a write. While a shutdown is under way it waits,
+// without any lock, for how that ends; once the process is about to end it
+// refuses.
+func (s *Session) admit(out *resp.Writer) bool {
+	for {
+		s.enter()
+		p := s.db.stopping.Load()
+		if p == nil {
+			return true
+		}
+		s.release()
+		<-p.done
+		if p.down {
+			s.reject(out, errShutdownNow.Error())
+			return false
+		}
+	}
+}
+
+// cancel ends the job in flight, if any, and waits until it is rolled back.
+func (c *checkpointer) cancel(why string) {
+	c.mu.Lock()
+	j := c.job
+	c.scheduled = ""
+	if j == nil {
+		c.mu.Unlock()
+		return
+	}
+	out := make(chan error, 1)
+	j.waiters = append(j.waiters, out)
+	j.cancel()
+	c.mu.Unlock()
+	c.log.Info("checkpoint cancelled", "job", j.id, "why", why)
+	_ = c.wait(out) // finish has logged it; it may even have been committed
+}
