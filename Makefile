@@ -4,21 +4,21 @@ SHELL := /bin/bash
 GO ?= go
 RACE_TAGS := spillway_goheap
 
-.PHONY: all build test check deps fmt vet unit race integration bench fuzz clean
+.PHONY: all build test check deps fmt vet unit race integration lab lab-disk lab-long bench clean
 
 all: build
 
 build: ## the daemon, as bin/spillway
 	$(GO) build -o bin/spillway ./cmd/spillway
 
-test: deps check race integration ## everything
+test: deps check race integration lab ## everything
 
 check: fmt vet unit ## format, vet, import law, unit tests
 
 deps: ## the real servers and tools that tests compare with
-	@command -v redis-server >/dev/null && command -v redis-check-rdb >/dev/null && command -v redis-benchmark >/dev/null && command -v zstd >/dev/null && command -v age >/dev/null || { \
+	@command -v redis-server >/dev/null && command -v redis-check-rdb >/dev/null && command -v redis-benchmark >/dev/null && command -v zstd >/dev/null && command -v age >/dev/null && command -v mkfs.ext4 >/dev/null && command -v mkfs.xfs >/dev/null || { \
 	  sudo=$$(test $$(id -u) = 0 || echo sudo); \
-	  $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq redis-server redis-tools zstd age; }
+	  $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq redis-server redis-tools zstd age e2fsprogs xfsprogs; }
 	$(GO) mod download
 
 fmt:
@@ -36,6 +36,18 @@ race: ## the packages under the race detector, with all memory where it can see 
 
 integration: build ## the built binary over TCP: kills, restarts, shard counts
 	SPILLWAY_ROUNDS=50 $(GO) test -count=1 -timeout 20m ./cmd/spillway/...
+
+lab: lab-disk ## the crash laboratory, its short version; see docs/testing.md
+
+# Mounts filesystems of its own, so it needs root and loop devices.
+lab-disk: ## real filesystems that lose power, fill up and become read-only
+	@d=$$(mktemp -d); if mount -t tmpfs none $$d 2>/dev/null && umount $$d && losetup -f >/dev/null 2>&1; then rmdir $$d; \
+	  $(GO) test -tags disk -count=1 -timeout 20m -run TestDisk ./cmd/spillway; \
+	else rmdir $$d; echo "NOT RUN: lab-disk may not mount filesystems here (needs root and loop devices); memfs stands in for real disks"; fi
+
+lab-long: build ## an hour and more: every part of the laboratory at length
+	SPILLWAY_ROUNDS=200 $(MAKE) lab-disk
+	SPILLWAY_SOAK=1h $(GO) test -count=1 -timeout 90m -v -run TestSoak ./cmd/spillway
 
 bench: build ## side by side with redis-server; see docs/performance.md
 	$(GO) build -o bin/spillway-bench ./cmd/spillway-bench

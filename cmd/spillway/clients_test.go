@@ -11,13 +11,16 @@ import (
 )
 
 // peakKB is the most memory the daemon has had, in KiB.
-func (d *daemon) peakKB() int {
+func (d *daemon) peakKB() int { d.t.Helper(); return d.procStatus("VmHWM") }
+
+// procStatus is a number in the daemon's /proc status.
+func (d *daemon) procStatus(field string) int {
 	d.t.Helper()
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.cmd.Process.Pid))
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(string(b), "VmHWM:")
+	_, rest, _ := strings.Cut(string(b), field+":")
 	n, err := strconv.Atoi(strings.Fields(rest)[0])
 	if err != nil {
 		d.t.Fatal(err)

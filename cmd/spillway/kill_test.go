@@ -21,7 +21,8 @@ type acked struct {
 }
 
 // TestKillRounds is the promise of appendfsync always: concurrent writers,
-// checkpoints at random moments, kill -9, restart. Every acknowledged write is
+// checkpoints at random moments, kill -9, restart, now and then killed while
+// it starts. Every acknowledged write is
 // there and none twice: INCR and RPUSH betray a lost write and a double
 // replay. Then again after a second, clean restart.
 func TestKillRounds(t *testing.T) {
@@ -37,6 +38,11 @@ func TestKillRounds(t *testing.T) {
 	state := make([]acked, writers)
 	for round := range rounds {
 		shards := []string{"1", "2", "3", "16"}[round%4]
+		for range rng.IntN(3) { // killed while it recovers, which must change nothing
+			d := launch(t, "--dir", dir, "--appendfsync", "always", "--shards", shards, "--save", "")
+			time.Sleep(time.Duration(rng.IntN(5000)) * time.Microsecond)
+			d.kill()
+		}
 		d := startDaemon(t, dir, "--appendfsync", "always", "--shards", shards, "--save", "")
 		verify(t, d, state, round)
 		var wg sync.WaitGroup
