@@ -1,0 +1,128 @@
+//go:build lab
+
+package planted
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"golang.org/x/tools/txtar"
+)
+
+// TestCaught plants every bug and wants a failed test.
+func TestCaught(t *testing.T) {
+	root := moduleRoot(t)
+	files, err := filepath.Glob("testdata/*")
+	if err != nil || len(files) < 20 {
+		t.Fatalf("%d bugs in testdata: %v", len(files), err)
+	}
+	for _, f := range files {
+		t.Run(filepath.Base(f), func(t *testing.T) {
+			b := read(t, f)
+			overlay := b.plant(t, root)
+			for _, pkg := range b.tests {
+				if by := runTests(t, root, overlay, pkg); by != "" {
+					t.Logf("%s Caught by %s in %s.", b.about, by, pkg)
+					return
+				}
+			}
+			t.Errorf("nobody noticed: %s", b.about)
+		})
+	}
+}
+
+// bug is one file of testdata.
+type bug struct {
+	about    string
+	file     string
+	tests    []string
+	old, new string
+}
+
+func read(t *testing.T, path string) bug {
+	a, err := txtar.ParseFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bug
+	for i, line := range strings.Split(strings.TrimSpace(string(a.Comment)), "\n") {
+		switch {
+		case i == 0:
+			b.about = line
+		case strings.HasPrefix(line, "file: "):
+			b.file = line[len("file: "):]
+		case strings.HasPrefix(line, "tests: "):
+			b.tests = strings.Fields(line[len("tests: "):])
+		}
+	}
+	for _, f := range a.Files {
+		switch text := strings.TrimSuffix(string(f.Data), "\n"); f.Name {
+		case "old":
+			b.old = text
+		case "new":
+			b.new = text
+		}
+	}
+	if b.about == "" || b.file == "" || len(b.tests) == 0 || b.old == "" {
+		t.Fatalf("%s is not a bug: %+v", path, b)
+	}
+	return b
+}
+
+// plant writes the overlay that has the bug.
+func (b bug) plant(t *testing.T, root string) string {
+	path := filepath.Join(root, b.file)
+	src, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(src), b.old); n != 1 {
+		t.Fatalf("%s has the lines that the bug replaces %d times: bring the bug up to date", b.file, n)
+	}
+	dir := t.TempDir()
+	bad := filepath.Join(dir, filepath.Base(path))
+	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {path: bad}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := filepath.Join(dir, "overlay.json")
+	for name, data := range map[string][]byte{bad: []byte(strings.Replace(string(src), b.old, b.new, 1)), list: overlay} {
+		if err := os.WriteFile(name, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return list
+}
+
+var failed = regexp.MustCompile(`(?m)^--- FAIL: (\w+)`)
+
+// runTests returns the test that failed, "" if none did.
+func runTests(t *testing.T, root, overlay, pkg string) string {
+	cmd := exec.Command("go", "test", "-overlay", overlay, "-count=1", "-failfast", "-vet=off", "-skip=TestImportLaw", "-timeout=3m", "./"+pkg)
+	cmd.Dir = root
+	out, err := cmd.CombinedOutput()
+	if err == nil {
+		return ""
+	}
+	if strings.Contains(string(out), "[build failed]") || strings.Contains(string(out), "[setup failed]") {
+		t.Fatalf("the bug does not build:\n%s", out)
+	}
+	if m := failed.FindStringSubmatch(string(out)); m != nil {
+		return m[1]
+	}
+	return fmt.Sprintf("a panic or a timeout (%.200s)", out)
+}
+
+func moduleRoot(t *testing.T) string {
+	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
+}
