@@ -14,12 +14,24 @@ var ErrDumpFooter = errors.New("rdb: DUMP payload version or checksum are wrong"
 const footerSize = 2 + 8
 
 // EncodeObject appends the type byte and the value of o, without its key and
-// deadline: the payload of DUMP before SealDump ends it. It fails on an
-// object that no reader would take: an empty collection, a field without a
-// value, scores that do not match the members, a score that is not a number.
+// deadline: the payload of DUMP before SealDump ends it. A Listpack or Intset
+// of o is written as it is where version 10 of the format can: the Items may
+// then be missing. It fails on an object that no reader would take: an empty
+// collection, a field without a value, scores that do not match the members, a
+// score that is not a number.
 func EncodeObject(dst []byte, o *Object) ([]byte, error) {
 	if o.Type == TypeString {
 		return appendString(append(dst, encString), o.Str), nil
+	}
+	if o.Intset != nil && o.Type == TypeSet {
+		return appendString(append(dst, encSetIntset), o.Intset), nil
+	}
+	if code, ok := listpackCode(o.Type); ok && o.Listpack != nil {
+		dst = append(dst, code)
+		if code == encListQuicklist2 {
+			dst = append(dst, 1, containerListpack) // one node
+		}
+		return appendString(dst, o.Listpack), nil
 	}
 	if len(o.Items) == 0 {
 		return dst, fmt.Errorf("rdb: encode %s %.100q: it is empty", o.Type, o.Key)
