@@ -171,17 +171,16 @@ func (m *model) step() {
 		if old.enc != encPacked {
 			return
 		}
-		size := m.rng.IntN(2*len(old.value) + 10)
-		v := bytes.Repeat([]byte{'e'}, size)
-		keep := copy(v, old.value)
+		off := m.rng.IntN(len(old.value) + 1)
+		cut := m.rng.IntN(len(old.value) - off + 1)
+		v := m.bytes()
+		next := old.value[:off] + string(v) + old.value[off+cut:]
 		m.on(key, n, func(d *DB) {
-			p := d.editPayload(key, size)
-			if string(p[:keep]) != old.value[:keep] || len(p) != size {
-				m.t.Fatalf("editPayload lost the beginning")
+			if p := d.splice(key, off, cut, v); string(p) != next {
+				m.t.Fatalf("splice made %.80q, want %.80q", p, next)
 			}
-			copy(p[keep:], v[keep:])
 		})
-		old.value = string(v)
+		old.value = next
 		want[string(key)] = old
 	case op < 70:
 		o := &modelObject{vals: []uint32{m.rng.Uint32()}}

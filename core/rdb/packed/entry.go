@@ -43,12 +43,13 @@ type Entry struct {
 	IsInt bool
 }
 
-// AppendText appends the element as a string.
-func (e Entry) AppendText(dst []byte) []byte {
+// Text returns the element as a string: Str, or the integer's text, which it
+// appends to buf.
+func (e Entry) Text(buf []byte) []byte {
 	if e.IsInt {
-		return strconv.AppendInt(dst, e.Int, 10)
+		return strconv.AppendInt(buf, e.Int, 10)
 	}
-	return append(dst, e.Str...)
+	return e.Str
 }
 
 // Float returns the element as a number. The text of a number that is out of

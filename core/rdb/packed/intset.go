@@ -13,12 +13,16 @@ type Intset []byte
 
 const intsetHeader = 8
 
-// AppendIntset appends an intset of v alone, as narrow as v allows.
-func AppendIntset(dst []byte, v int64) []byte {
-	w := widthOf(v)
-	dst = binary.LittleEndian.AppendUint32(dst, uint32(w)) //nolint:gosec // 2, 4 or 8
-	dst = binary.LittleEndian.AppendUint32(dst, 1)
-	return appendWide(dst, v, w)
+// AppendIntset appends an intset of v, which must be ascending and not empty,
+// as narrow as it may be.
+func AppendIntset(dst []byte, v ...int64) []byte {
+	w := max(widthOf(v[0]), widthOf(v[len(v)-1]))
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(w))      //nolint:gosec // 2, 4 or 8
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(v))) //nolint:gosec // bounded by memory
+	for _, v := range v {
+		dst = appendWide(dst, v, w)
+	}
+	return dst
 }
 
 func widthOf(v int64) int {

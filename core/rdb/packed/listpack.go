@@ -12,9 +12,11 @@ import (
 type Listpack []byte
 
 const (
-	listHeader = 6
-	offCount   = 4
-	unknown    = math.MaxUint16 // a count that does not fit its field
+	offCount = 4
+	unknown  = math.MaxUint16 // a count that does not fit its field
+
+	// ListHeader is how many bytes AppendListHeader appends.
+	ListHeader = 6
 
 	// MaxListpack is how long a listpack may become, as in Redis: what would
 	// be longer is kept in another way.
@@ -59,7 +61,7 @@ func (l Listpack) Len() int {
 }
 
 // First is where the first entry is, or End.
-func (l Listpack) First() int { return listHeader }
+func (l Listpack) First() int { return ListHeader }
 
 // End is behind the last entry.
 func (l Listpack) End() int { return len(l) - 1 }
@@ -111,7 +113,7 @@ func (l Listpack) Seek(i int) int {
 // how many there are. The listpack must be canonical.
 func (l Listpack) Find(n *Needle, stride int) (at, index int) {
 	first := n.head[0]
-	for at = listHeader; ; index++ {
+	for at = ListHeader; ; index++ {
 		switch c := l[at]; {
 		case c == endByte:
 			return -1, index
@@ -124,16 +126,31 @@ func (l Listpack) Find(n *Needle, stride int) (at, index int) {
 	}
 }
 
+// Equal tells whether the entry at a place is the needle. The listpack must be
+// canonical.
+func (l Listpack) Equal(at int, n *Needle) bool { return l[at] == n.head[0] && n.matches(l[at:]) }
+
+// Count returns how many entries are the needle. The listpack must be
+// canonical.
+func (l Listpack) Count(n *Needle) (count int) {
+	for at := l.First(); at < l.End(); at = l.Next(at) {
+		if l.Equal(at, n) {
+			count++
+		}
+	}
+	return count
+}
+
 // CheckListpack tells how many entries b has if it is a listpack, and whether
 // that is canonical. Any bytes may be given; what is accepted can be read
 // without looking out of bounds.
 func CheckListpack(b []byte) (count int, canonical bool, err error) {
-	if len(b) < listHeader+1 || uint64(binary.LittleEndian.Uint32(b)) != uint64(len(b)) || b[len(b)-1] != endByte {
+	if len(b) < ListHeader+1 || uint64(binary.LittleEndian.Uint32(b)) != uint64(len(b)) || b[len(b)-1] != endByte {
 		return 0, false, fmt.Errorf("a listpack whose size or end mark is wrong")
 	}
 	canonical = true
 	var again [9]byte
-	for at, end := listHeader, len(b)-1; at < end; count++ {
+	for at, end := ListHeader, len(b)-1; at < end; count++ {
 		n := checkedSize(b[at:end])
 		if n == 0 {
 			return 0, false, fmt.Errorf("a listpack entry at byte %d that is malformed or too long", at)

@@ -41,7 +41,7 @@ func build(items ...string) Listpack {
 
 func texts(l Listpack) (out []string) {
 	for at := l.First(); at < l.End(); at = l.Next(at) {
-		out = append(out, string(l.Entry(at).AppendText(nil)))
+		out = append(out, string(l.Entry(at).Text(nil)))
 	}
 	return out
 }
@@ -230,7 +230,7 @@ func FuzzListpack(f *testing.F) {
 	f.Add([]byte(build()))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		n, canonical, err := CheckListpack(b)
-		if len(b) > listHeader { // also with the size that it really has
+		if len(b) > ListHeader { // also with the size that it really has
 			b = bytes.Clone(b)
 			binary.LittleEndian.PutUint32(b, uint32(len(b)))
 			b[len(b)-1] = endByte
@@ -247,7 +247,7 @@ func FuzzListpack(f *testing.F) {
 		at := l.End()
 		for i := n - 1; i >= 0; i-- {
 			at = l.Prev(at)
-			if got := string(l.Entry(at).AppendText(nil)); got != items[i] {
+			if got := string(l.Entry(at).Text(nil)); got != items[i] {
 				t.Fatalf("entry %d is %q forwards and %q backwards", i, items[i], got)
 			}
 			l.Entry(at).Float()
@@ -256,7 +256,7 @@ func FuzzListpack(f *testing.F) {
 		if _, c, err := CheckListpack(again); err != nil || !c {
 			t.Fatalf("what is built of it: canonical %v, error %v", c, err)
 		}
-		if canonical != bytes.Equal(again[listHeader:], l[listHeader:]) {
+		if canonical != bytes.Equal(again[ListHeader:], l[ListHeader:]) {
 			t.Fatalf("canonical is %v:\n%x\n%x", canonical, l, again)
 		}
 		if !canonical {
