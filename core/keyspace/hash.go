@@ -57,9 +57,12 @@ func (h HashRef) Set(field, val []byte) (created bool) {
 	}
 	l := b.list()
 	n := packed.NewNeedle(field)
-	at, fields := l.Find(&n, 2)
-	if len(field) > lim.HashValue || len(val) > lim.HashValue || at < 0 && fields >= lim.HashEntries ||
-		!fitsList(l, len(field), len(val)) {
+	at, _ := l.Find(&n, 2)
+	fields := l.Len() / 2
+	if at < 0 {
+		fields++
+	}
+	if len(field) > lim.HashValue || len(val) > lim.HashValue || fields > lim.HashEntries || !fitsList(l, len(field), len(val)) {
 		h.unpack(b)
 		h.put(field, val, 0)
 		return at < 0
