@@ -463,33 +463,40 @@ func (m *model) drained() {
 		clear(db)
 	}
 	m.check()
-	for i := range m.k.NumShards() {
-		s := m.k.Shard(i)
+	checkDrained(m.t, m.k)
+}
+
+// checkDrained expects that nothing but the index is left of a keyspace whose
+// keys were all deleted, and closes it.
+func checkDrained(t *testing.T, k *Keyspace) {
+	t.Helper()
+	for i := range k.NumShards() {
+		s := k.Shard(i)
 		s.Lock()
 		var used int64
 		for _, d := range s.dbs {
 			if st := d.st; st.arena != nil {
 				used += st.used
 				if st.arena.Used() != st.used {
-					m.t.Errorf("shard %d: %d bytes in use, %d accounted for", i, st.arena.Used(), st.used)
+					t.Errorf("shard %d: %d bytes in use, %d accounted for", i, st.arena.Used(), st.used)
 				}
 				if st.used > 64*arena.PageSize {
-					m.t.Errorf("shard %d: %d bytes used by an empty database", i, st.used)
+					t.Errorf("shard %d: %d bytes used by an empty database", i, st.used)
 				}
 				if len(st.freeObjects) != len(st.objects) {
-					m.t.Errorf("shard %d: %d of %d objects are free", i, len(st.freeObjects), len(st.objects))
+					t.Errorf("shard %d: %d of %d objects are free", i, len(st.freeObjects), len(st.objects))
 				}
 			}
 		}
 		s.Unlock()
 		if used != s.UsedBytes() {
-			m.t.Errorf("shard %d: UsedBytes is %d, want %d", i, s.UsedBytes(), used)
+			t.Errorf("shard %d: UsedBytes is %d, want %d", i, s.UsedBytes(), used)
 		}
 	}
-	m.k.Close()
-	for i := range m.k.NumShards() {
-		if got := m.k.Shard(i).UsedBytes(); got != 0 {
-			m.t.Errorf("shard %d: %d bytes after Close", i, got)
+	k.Close()
+	for i := range k.NumShards() {
+		if got := k.Shard(i).UsedBytes(); got != 0 {
+			t.Errorf("shard %d: %d bytes after Close", i, got)
 		}
 	}
 }
