@@ -5,18 +5,25 @@ import (
 	"cmp"
 )
 
-// collection is the object behind every list, set, hash and sorted set. A list
-// is in the order of its items. The others are in the order of their members'
-// hashes, so that a SCAN cursor is a place in that order whatever comes and
-// goes; a sorted set has a second tree by score.
+// collection is the object behind a large set, hash or sorted set. It is in the
+// order of its members' hashes, so that a SCAN cursor is a place in that order
+// whatever comes and goes; a sorted set has a second tree by score.
 type collection struct {
-	items  tree
-	ranks  tree // sorted sets only
+	items  tree[element]
+	ranks  tree[element] // sorted sets only
 	ranked bool
 	bytes  int64
 }
 
 var _ object = (*collection)(nil)
+
+// element is a member (set), a member and its score (sorted set), or a field and
+// its value (hash). Its bytes are never written after it is made.
+type element struct {
+	key, val []byte
+	score    float64
+	hash     uint64 // of key, hashBits wide
+}
 
 // hashBits is how many bits of a member's hash order it: few enough that a
 // cursor fits every client's integers.
@@ -27,9 +34,9 @@ const hashBits = 48
 const elementCost = 144
 
 func newCollection(t Type) *collection {
-	c := &collection{items: newTree()}
+	c := &collection{items: newTree[element]()}
 	if t == ZSet {
-		c.ranked, c.ranks = true, newTree()
+		c.ranked, c.ranks = true, newTree[element]()
 	}
 	return c
 }
@@ -43,6 +50,8 @@ func (c *collection) clone() object {
 }
 
 func (c *collection) memory() int64 { return c.bytes }
+
+func (c *collection) size() int { return c.items.size() }
 
 // cost is what an element adds to memory.
 func (c *collection) cost(e *element) int64 {
@@ -100,9 +109,9 @@ func (c *collection) scan(cursor uint64, count int, fn func(*element)) (next uin
 func (c *collection) add(e element) {
 	pos, found := c.find(e.hash, e.key)
 	if !found {
-		c.items.insert(pos, e)
+		c.items.insert(pos, e, 1)
 		if c.ranked {
-			c.ranks.insert(c.rank(e.score, e.key), e)
+			c.ranks.insert(c.rank(e.score, e.key), e, 1)
 		}
 		c.bytes += c.cost(&e)
 		return
@@ -110,10 +119,10 @@ func (c *collection) add(e element) {
 	old := *c.items.at(pos)
 	e.key = old.key
 	c.bytes += int64(len(e.val) - len(old.val))
-	c.items.set(pos, e)
+	*c.items.write(pos, 0) = e
 	if c.ranked {
 		c.ranks.remove(c.rank(old.score, old.key))
-		c.ranks.insert(c.rank(e.score, e.key), e)
+		c.ranks.insert(c.rank(e.score, e.key), e, 1)
 	}
 }
 

@@ -1,5 +1,7 @@
 package keyspace
 
+import "github.com/spillwaydb/spillway/core/rdb/packed"
+
 // An element of a collection is, to those who visit all of them, an item
 // (list, in order), a member (set), a member and its score (sorted set, by
 // score), a field and its value (hash).
@@ -10,6 +12,10 @@ package keyspace
 func (d *dbView) eachElement(b blob, num *texts, fn func(a, b []byte, score float64) bool) {
 	if b.packed() {
 		eachPacked(b, num, fn)
+		return
+	}
+	if b.typ() == List {
+		d.object(b).(*chunks).each(0, false, num, func(v []byte) bool { return fn(v, nil, 0) })
 		return
 	}
 	c := d.object(b).(*collection)
@@ -49,4 +55,46 @@ func eachPacked(b blob, num *texts, fn func(a, b []byte, score float64) bool) {
 			return
 		}
 	}
+}
+
+// eachItem calls fn for the items of a list from a place of l on, which must
+// exist, backwards when reverse, until it returns false, which it returns then.
+// It pushes the texts of integers and pops none.
+func eachItem(l packed.Listpack, at int, reverse bool, num *texts, fn func(v []byte) bool) bool {
+	for {
+		switch {
+		case !fn(num.push(l.Entry(at))):
+			return false
+		case reverse && at == l.First():
+			return true
+		case reverse:
+			at = l.Prev(at)
+		default:
+			if at = l.Next(at); at == l.End() {
+				return true
+			}
+		}
+	}
+}
+
+// appendFiltered appends l without so many entries that are the needle, after
+// the first skip of them.
+func appendFiltered(dst []byte, l packed.Listpack, n *packed.Needle, skip, remove int) packed.Listpack {
+	left := l.Len() - remove
+	dst = packed.AppendListHeader(dst)
+	from := l.First()
+	for at := from; remove > 0; {
+		next := l.Next(at)
+		switch {
+		case !l.Equal(at, n):
+		case skip > 0:
+			skip--
+		default:
+			dst = append(dst, l[from:at]...)
+			from = next
+			remove--
+		}
+		at = next
+	}
+	return packed.SealList(append(dst, l[from:l.End()]...), left)
 }

@@ -196,6 +196,10 @@ func checkCollections(t *testing.T, d *DB) {
 				t.Fatalf("key %s: %v", b.key(), err)
 			}
 		case encObject:
+			if c, ok := d.object(b).(*chunks); ok {
+				checkChunks(t, c)
+				return
+			}
 			c := d.object(b).(*collection)
 			sum := int64(0)
 			c.items.each(0, false, func(e *element) bool {
@@ -207,4 +211,25 @@ func checkCollections(t *testing.T, d *DB) {
 			}
 		}
 	})
+}
+
+func checkChunks(t *testing.T, c *chunks) {
+	t.Helper()
+	items, n, sum := 0, 0, int64(0)
+	c.tree.each(0, false, func(e *chunk) bool {
+		count, canonical, err := packed.CheckListpack(e.items)
+		if err != nil || !canonical || count == 0 {
+			t.Fatalf("a chunk of %d items, canonical %v, error %v", count, canonical, err)
+		}
+		if _, first := c.tree.seek(items); first != items {
+			t.Fatalf("the chunk at %d begins at %d", items, first)
+		}
+		items += count
+		n++
+		sum += e.cost()
+		return true
+	})
+	if items != c.size() || n != c.n || sum != c.bytes {
+		t.Fatalf("%d items in %d chunks of %d bytes; it says %d, %d, %d", items, n, sum, c.size(), c.n, c.bytes)
+	}
 }

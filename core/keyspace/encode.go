@@ -63,19 +63,24 @@ func (d *dbView) encode(w *rdb.Writer, b blob) {
 		w.Listpack(rdbTypes[t], key, b.list())
 	case b.packed():
 		d.encodeElements(w, t, b, b.list().Len())
+	case t == List:
+		c := d.object(b).(*chunks)
+		w.BeginQuicklist(key, c.n)
+		c.tree.each(0, false, func(e *chunk) bool {
+			w.Node(e.items)
+			return w.Err() == nil
+		})
 	default:
-		d.encodeElements(w, t, b, d.object(b).(*collection).items.size())
+		d.encodeElements(w, t, b, d.object(b).size())
 	}
 }
 
 var rdbTypes = [...]rdb.Type{String: rdb.TypeString, List: rdb.TypeList, Set: rdb.TypeSet, ZSet: rdb.TypeZSet, Hash: rdb.TypeHash}
 
-// encodeElements writes a collection element by element.
+// encodeElements writes a set, hash or sorted set element by element.
 func (d *dbView) encodeElements(w *rdb.Writer, t Type, b blob, n int) {
 	key := b.key()
 	switch t {
-	case List:
-		w.BeginList(key, n)
 	case Set:
 		w.BeginSet(key, n)
 	case ZSet:

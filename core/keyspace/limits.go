@@ -34,12 +34,12 @@ func (k *Keyspace) Limits() Limits { return *k.limits.Load() }
 // Redis's SIZE_SAFETY_LIMIT.
 const safeList = 8 << 10
 
-// list returns how many bytes and how many items a packed list may have.
-func (l *Limits) list() (bytes, items int) {
+// list is how large a packed list, or a chunk of a large one, may become.
+func (l *Limits) list() chunkLimit {
 	if l.ListSize >= 0 {
-		return safeList, max(l.ListSize, 1)
+		return chunkLimit{safeList, max(l.ListSize, 1)}
 	}
-	return 4 << 10 << (min(-l.ListSize, 5) - 1), maxItems
+	return chunkLimit{4 << 10 << (min(-l.ListSize, 5) - 1), maxItems}
 }
 
 const maxItems = 1 << 30

@@ -1,23 +1,46 @@
 package keyspace
 
-import (
-	"bytes"
-
-	"github.com/spillwaydb/spillway/core/rdb/packed"
-)
+import "github.com/spillwaydb/spillway/core/rdb/packed"
 
 // ListRef is the list at a key. It is valid while the shard's lock is held.
 // Slices it hands out must not be written. What a call returns is valid until
-// the next call of a handle that returns slices, or changes anything but what
-// a Pop returned; what a callback gets is valid during the callback, which may
-// read other handles.
+// the next call of a handle that returns slices, or changes anything; what a
+// callback gets is valid during the callback, which may read other handles.
 //
-// A small list is a listpack of its items.
+// A small list is a listpack of its items, a large one chunks.
 type ListRef struct{ ref }
 
 // List returns the list at key, which must be absent or a list. An item pushed
 // to an absent key creates it; a list without items does not exist.
 func (d *DB) List(key []byte) ListRef { return ListRef{ref{d, key, List}} }
+
+// chunks is the object of b, for reading.
+func (l ListRef) chunks(b blob) *chunks { return l.d.object(b).(*chunks) }
+
+// limit is how large a packed list or a chunk may become.
+func (l ListRef) limit() chunkLimit { return l.limits().list() }
+
+// changeChunks is change for chunks.
+func (l ListRef) changeChunks(fn func(c *chunks)) {
+	l.change(func(o object) { fn(o.(*chunks)) })
+}
+
+// unpack makes the key hold chunks, the first of which is what b holds.
+func (l ListRef) unpack(b blob) {
+	c := newChunks()
+	if p := b.list(); b != nil {
+		c.add(0, p[p.First():p.End()], p.Len())
+	}
+	l.d.newObject(l.key, List, c)
+}
+
+// entry is the entry of v, and that behind a header.
+func (l ListRef) entry(v []byte) (entry, fresh []byte) {
+	s := l.scratch()
+	fresh = packed.AppendEntry(s.entries(), v)
+	s.build = fresh
+	return fresh[packed.ListHeader:], fresh
+}
 
 // Len is the number of items, 0 when the key is absent.
 func (l ListRef) Len() int {
@@ -25,7 +48,7 @@ func (l ListRef) Len() int {
 	if b.packed() {
 		return b.list().Len()
 	}
-	return l.heap(b).items.size()
+	return l.chunks(b).size()
 }
 
 // PushFront adds an item before the first.
@@ -34,37 +57,19 @@ func (l ListRef) PushFront(v []byte) { l.InsertAt(0, v) }
 // PushBack adds an item behind the last.
 func (l ListRef) PushBack(v []byte) { l.InsertAt(l.Len(), v) }
 
-// fits tells whether a packed list may become so long, with so many items.
-func (l ListRef) fits(size, items int) bool {
-	bytes, most := l.limits().list()
-	return size <= bytes && items <= most
-}
-
 // InsertAt adds an item before position i, which may be Len.
 func (l ListRef) InsertAt(i int, v []byte) {
-	b := l.find()
+	b, m := l.find(), l.limit()
+	entry, fresh := l.entry(v)
 	if b.packed() {
 		p := b.list()
-		if fresh, ok := l.fresh(v); ok && l.fits(len(p)+len(fresh)-packed.ListHeader, p.Len()+1) {
+		if m.fits(len(p)+len(entry), p.Len()+1) {
 			l.edit(b, p.Seek(i), 0, fresh, 1)
 			return
 		}
 		l.unpack(b)
 	}
-	l.change(func(c *collection) {
-		e := element{key: bytes.Clone(v)}
-		c.items.insert(i, e)
-		c.bytes += c.cost(&e)
-	})
-}
-
-// fresh is the entry of v behind a header, unless v is too large for any
-// listpack.
-func (l ListRef) fresh(v []byte) ([]byte, bool) {
-	if bytes, _ := l.limits().list(); len(v) > bytes {
-		return nil, false
-	}
-	return packed.AppendEntry(l.scratch().entries(), v), true
+	l.changeChunks(func(c *chunks) { c.insert(i, entry, m) })
 }
 
 // PopFront removes the first item.
@@ -94,114 +99,67 @@ func (l ListRef) pop(i int) (v []byte) {
 		l.cut(b, at, p.Next(at), 1)
 		return v
 	}
-	l.change(func(c *collection) { v = c.remove(i).key })
+	e, first := l.chunks(b).tree.seek(i)
+	v = l.scratch().take(e.items.Entry(e.items.Seek(i - first)))
+	l.changeChunks(func(c *chunks) { c.remove(i, l.limit()) })
 	return v
 }
 
 // At returns the item at position i, which must exist.
 func (l ListRef) At(i int) []byte {
 	b := l.find()
-	if b.packed() {
-		p := b.list()
-		return l.scratch().text(0, p.Entry(p.Seek(i)))
+	p := b.list()
+	if !b.packed() {
+		e, first := l.chunks(b).tree.seek(i)
+		p, i = e.items, i-first
 	}
-	return l.heap(b).items.at(i).key
+	return l.scratch().text(0, p.Entry(p.Seek(i)))
 }
 
 // SetAt replaces the item at position i, which must exist.
 func (l ListRef) SetAt(i int, v []byte) {
-	b := l.find()
+	b, m := l.find(), l.limit()
+	entry, fresh := l.entry(v)
 	if b.packed() {
 		p := b.list()
 		at := p.Seek(i)
-		size := p.Next(at) - at
-		if fresh, ok := l.fresh(v); ok && l.fits(len(p)+len(fresh)-packed.ListHeader-size, p.Len()) {
-			l.edit(b, at, size, fresh, 0)
+		cut := p.Next(at) - at
+		if m.fits(len(p)-cut+len(entry), p.Len()) {
+			l.edit(b, at, cut, fresh, 0)
 			return
 		}
 		l.unpack(b)
 	}
-	l.change(func(c *collection) {
-		c.bytes += int64(len(v) - len(c.items.at(i).key))
-		c.items.set(i, element{key: bytes.Clone(v)})
-	})
+	l.changeChunks(func(c *chunks) { c.set(i, entry, m) })
 }
 
 // Remove removes the items equal to v: the first count of them, the last
 // -count, or with 0 all. It returns how many that were.
 func (l ListRef) Remove(v []byte, count int) (removed int) {
-	b := l.find()
+	b, n := l.find(), packed.NewNeedle(v)
+	count = max(count, -maxItems)
+	if !b.packed() {
+		l.changeChunks(func(c *chunks) { removed = c.removeEqual(&n, count) })
+		return removed
+	}
+	p, skip := b.list(), 0
+	removed = p.Count(&n)
 	switch {
-	case b == nil:
-		return 0
-	case b.packed():
-		return l.removePacked(b, v, count)
+	case count < 0:
+		skip = max(removed+count, 0)
+		removed -= skip
+	case count > 0:
+		removed = min(removed, count)
 	}
-	at := l.matches(v, count)
-	l.change(func(c *collection) {
-		for i := range at {
-			if count >= 0 {
-				i = len(at) - 1 - i // the last first, so that positions stay what they are
-			}
-			c.remove(at[i])
-		}
-	})
-	return len(at)
-}
-
-// matches finds the items that Remove removes.
-func (l ListRef) matches(v []byte, count int) (at []int) {
-	i, step, most := 0, 1, count
-	if count < 0 {
-		i, step, most = l.Len()-1, -1, -max(count, -maxItems)
-	}
-	l.Each(i, count < 0, func(item []byte) bool {
-		if bytes.Equal(item, v) {
-			at = append(at, i)
-		}
-		i += step
-		return most == 0 || len(at) < most
-	})
-	return at
-}
-
-// removePacked is Remove for a listpack: what stays is copied into a new one.
-func (l ListRef) removePacked(b blob, v []byte, count int) (removed int) {
-	p := b.list()
-	n := packed.NewNeedle(v)
-	total := p.Count(&n)
-	skip := 0 // how many of them stay, at the front
-	if count < 0 {
-		skip = max(total+count, 0)
-	} else if count > 0 {
-		total = min(total, count)
-	}
-	if removed = total - skip; removed == 0 {
-		return 0
-	}
-	build := l.scratch().entries()
-	from := p.First()
-	for at := from; at < p.End(); {
-		next := p.Next(at)
-		if total > 0 && p.Equal(at, &n) {
-			total--
-			if skip > 0 {
-				skip--
-			} else {
-				build = append(build, p[from:at]...)
-				from = next
-			}
-		}
-		at = next
-	}
-	build = append(build, p[from:p.End()]...)
-	if left := p.Len() - removed; left > 0 {
-		build = packed.SealList(build, left)
-		l.d.storePayload(l.key, List, encPacked, build)
-	} else {
+	switch removed {
+	case 0:
+	case p.Len():
 		l.d.Delete(l.key)
+	default:
+		s := l.scratch()
+		s.build = appendFiltered(s.build[:0], p, &n, skip, removed)
+		l.d.storePayload(l.key, List, encPacked, s.build)
 	}
-	l.scratch().build = build
 	return removed
 }
 
@@ -217,61 +175,33 @@ func (l ListRef) Trim(start, stop int) {
 		return
 	}
 	b := l.find()
-	if b.packed() {
-		p := b.list()
-		first, end := p.Seek(start), p.Seek(stop+1)
-		if stop+1 < n {
-			l.splice(end, p.End()-end, nil, stop+1-n)
-		}
-		if start > 0 {
-			l.splice(p.First(), first-p.First(), nil, -start)
-		}
+	if !b.packed() {
+		l.changeChunks(func(c *chunks) { c.trim(start, stop+1, l.limit()) })
 		return
 	}
-	l.change(func(c *collection) {
-		gone := func(from, to int) {
-			i := from
-			c.items.each(from, false, func(e *element) bool {
-				if i >= to {
-					return false
-				}
-				i++
-				c.bytes -= c.cost(e)
-				return true
-			})
-		}
-		gone(0, start)
-		gone(stop+1, n)
-		c.items.cut(start, stop+1)
-	})
+	p := b.list()
+	first, end := p.Seek(start), p.Seek(stop+1)
+	if stop+1 < n {
+		l.splice(end, p.End()-end, nil, stop+1-n)
+	}
+	if start > 0 {
+		l.splice(p.First(), first-p.First(), nil, -start)
+	}
 }
 
 // Each calls fn for the items from position from on, backwards when reverse,
 // until it returns false. fn must not change the list.
 func (l ListRef) Each(from int, reverse bool, fn func(v []byte) bool) {
-	b := l.find()
-	if !b.packed() {
-		l.heap(b).items.each(from, reverse, func(e *element) bool { return fn(e.key) })
-		return
-	}
-	p, t := b.list(), &l.scratch().texts
-	n := p.Len()
-	if from < 0 || from >= n {
-		return
-	}
+	b, t := l.find(), &l.scratch().texts
 	mark := len(*t)
-	for at := p.Seek(from); ; {
-		more := fn(t.push(p.Entry(at)))
+	one := func(v []byte) bool {
+		more := fn(v)
 		*t = (*t)[:mark]
-		switch {
-		case !more, reverse && at == p.First():
-			return
-		case reverse:
-			at = p.Prev(at)
-		default:
-			if at = p.Next(at); at == p.End() {
-				return
-			}
-		}
+		return more
+	}
+	if !b.packed() {
+		l.chunks(b).each(from, reverse, t, one)
+	} else if p := b.list(); from >= 0 && from < p.Len() {
+		eachItem(p, p.Seek(from), reverse, t, one)
 	}
 }

@@ -25,6 +25,7 @@ type modelObject struct{ vals []uint32 }
 
 func (o *modelObject) clone() object { return &modelObject{slices.Clip(o.vals)} }
 func (o *modelObject) memory() int64 { return int64(cap(o.vals)) * 4 }
+func (o *modelObject) size() int     { return len(o.vals) }
 
 // modelValue is what a key should hold.
 type modelValue struct {

@@ -27,6 +27,8 @@ type object interface {
 	clone() object
 	// memory is an estimate of the bytes held.
 	memory() int64
+	// size is the number of elements.
+	size() int
 }
 
 // heapObject is an entry of a store's object table.

@@ -21,9 +21,13 @@ func (d *DB) loadCollection(key []byte, obj *rdb.Object) {
 		d.storePayload(key, t, e, payload)
 		return
 	}
+	if t == List {
+		d.newObject(key, t, p.chunks())
+		return
+	}
 	c := newCollection(t)
 	for i := 0; i < len(obj.Items); i++ {
-		e := element{key: bytes.Clone(obj.Items[i])}
+		e := element{key: bytes.Clone(obj.Items[i]), hash: d.ks.memberHash(obj.Items[i])}
 		switch t {
 		case Hash:
 			i++
@@ -31,7 +35,7 @@ func (d *DB) loadCollection(key []byte, obj *rdb.Object) {
 		case ZSet:
 			e.score = plusZero(obj.Scores[i])
 		}
-		d.ks.append(c, t, e)
+		c.add(e)
 	}
 	d.newObject(key, t, c)
 }
@@ -53,9 +57,8 @@ type packer struct {
 func (p packer) pack(t Type) (payload []byte, e enc) {
 	switch items := p.obj.Items; t {
 	case List:
-		size, most := p.lim.list()
-		if len(items) <= most {
-			return p.listpack(size), encPacked
+		if m := p.lim.list(); len(items) <= m.items {
+			return p.listpack(m.bytes), encPacked
 		}
 	case Hash:
 		if len(items)/2 <= p.lim.HashEntries && longest(items) <= p.lim.HashValue && p.distinct(2) {
@@ -80,6 +83,25 @@ func (p packer) pack(t Type) (payload []byte, e enc) {
 		}
 	}
 	return nil, 0
+}
+
+// chunks is all items of a list.
+func (p packer) chunks() *chunks {
+	c, m := newChunks(), p.lim.list()
+	build := p.s.build[:0]
+	count := 0
+	for _, it := range p.obj.Items {
+		old := len(build)
+		build = packed.AppendEntry(build, it)
+		if count > 0 && !m.fits(packed.ListHeader+len(build)+1, count+1) {
+			c.add(c.size(), build[:old], count)
+			build, count = append(build[:0], build[old:]...), 0
+		}
+		count++
+	}
+	c.add(c.size(), build, count)
+	p.s.build = build
+	return c
 }
 
 // longest is the length of the longest item.

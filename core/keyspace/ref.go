@@ -43,17 +43,17 @@ var emptyList = packed.SealList(packed.AppendListHeader(nil), 0)
 // ints is the intset in b.
 func (b blob) ints() packed.Intset { return packed.Intset(b.payload()) }
 
-// heap is the object of b, for reading.
+// heap is the object of b, for reading; a list's are chunks.
 func (r ref) heap(b blob) *collection { return r.d.object(b).(*collection) }
 
 // change lets fn change the key's object and accounts for what it does to
 // memory. The key goes with the last element.
-func (r ref) change(fn func(c *collection)) {
-	c := r.d.writableObject(r.key).(*collection)
-	before := c.bytes
-	fn(c)
-	r.d.account(c.bytes - before)
-	if c.items.size() == 0 {
+func (r ref) change(fn func(o object)) {
+	o := r.d.writableObject(r.key)
+	before := o.memory()
+	fn(o)
+	r.d.account(o.memory() - before)
+	if o.size() == 0 {
 		r.d.Delete(r.key)
 	}
 }
@@ -76,7 +76,7 @@ func (r ref) get(b blob, member []byte) (*element, bool) {
 // put stores a member in an object. What it holds is copied.
 func (r ref) put(member, val []byte, score float64) {
 	e := element{key: bytes.Clone(member), val: bytes.Clone(val), score: score, hash: r.hash(member)}
-	r.change(func(c *collection) { c.add(e) })
+	r.change(func(o object) { o.(*collection).add(e) })
 }
 
 // del removes a member of an object, and tells whether it was there.
@@ -84,7 +84,7 @@ func (r ref) del(b blob, member []byte) bool {
 	hash := r.hash(member)
 	pos, found := r.heap(b).find(hash, member)
 	if found {
-		r.change(func(c *collection) { c.remove(pos) })
+		r.change(func(o object) { o.(*collection).remove(pos) })
 	}
 	return found
 }
@@ -93,7 +93,7 @@ func (r ref) del(b blob, member []byte) bool {
 func (r ref) unpack(b blob) {
 	c := newCollection(r.typ)
 	r.eachPacked(b, func(a, v []byte, score float64) bool {
-		r.d.ks.append(c, r.typ, element{key: bytes.Clone(a), val: bytes.Clone(v), score: score})
+		c.add(element{key: bytes.Clone(a), val: bytes.Clone(v), score: score, hash: r.hash(a)})
 		return true
 	})
 	r.d.newObject(r.key, r.typ, c)
@@ -112,17 +112,6 @@ func (r ref) eachPacked(b blob, fn func(a, b []byte, score float64) bool) {
 		*t = (*t)[:mark]
 		return more
 	})
-}
-
-// append adds an element at the end of a list, in its place otherwise.
-func (k *Keyspace) append(c *collection, t Type, e element) {
-	if t == List {
-		c.items.insert(c.items.size(), e)
-		c.bytes += c.cost(&e)
-		return
-	}
-	e.hash = k.memberHash(e.key)
-	c.add(e)
 }
 
 // edit replaces cut bytes at a place of the listpack in b, the key's blob, by
