@@ -166,7 +166,9 @@ func contents(d *DB) map[string]string {
 				cursor = d.Set(key).Scan(cursor, 3, func(v []byte) { p.take(v, nil, 0) })
 			}
 		case Hash:
-			d.Hash(key).Each(func(f, v []byte) bool { return p.take(f, v, 0) })
+			for cursor, more := uint64(0), true; more; more = cursor != 0 {
+				cursor = d.Hash(key).Scan(cursor, 3, func(f, v []byte) { p.take(f, v, 0) })
+			}
 		case ZSet:
 			for cursor, more := uint64(0), true; more; more = cursor != 0 {
 				cursor = d.ZSet(key).Scan(cursor, 3, func(v []byte, score float64) { p.take(v, nil, score) })
