@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+
+	"github.com/spillwaydb/spillway/core/rdb/packed"
 )
 
 // ErrDumpFooter reports a DUMP payload with a checksum that does not match or
@@ -23,15 +25,12 @@ func EncodeObject(dst []byte, o *Object) ([]byte, error) {
 	if o.Type == TypeString {
 		return appendString(append(dst, encString), o.Str), nil
 	}
-	if o.Intset != nil && o.Type == TypeSet {
-		return appendString(append(dst, encSetIntset), o.Intset), nil
-	}
-	if code, ok := listpackCode(o.Type); ok && o.Listpack != nil {
+	if code, blob := o.whole(); blob != nil {
 		dst = append(dst, code)
 		if code == encListQuicklist2 {
 			dst = append(dst, 1, containerListpack) // one node
 		}
-		return appendString(dst, o.Listpack), nil
+		return appendString(dst, blob), nil
 	}
 	if len(o.Items) == 0 {
 		return dst, fmt.Errorf("rdb: encode %s %.100q: it is empty", o.Type, o.Key)
@@ -67,6 +66,18 @@ func EncodeObject(dst []byte, o *Object) ([]byte, error) {
 		}
 	}
 	return dst, nil
+}
+
+// whole returns the listpack or intset that o is written as, and the type byte
+// for that, or nil.
+func (o *Object) whole() (code byte, blob []byte) {
+	if o.Intset != nil && o.Type == TypeSet && packed.Intset(o.Intset).Len() > 0 {
+		return encSetIntset, o.Intset
+	}
+	if code, ok := listpackCode(o.Type); ok && o.Listpack != nil && packed.Listpack(o.Listpack).Len() > 0 {
+		return code, o.Listpack
+	}
+	return 0, nil
 }
 
 // DecodeObject decodes one type byte and value as EncodeObject, or any Redis
