@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/spillwaydb/spillway/core/coretest"
-	"github.com/spillwaydb/spillway/core/keyspace"
 )
 
 // TestLimitParameters: the limits of packed collections go by Redis's names,
@@ -64,21 +63,13 @@ func TestLimitParameters(t *testing.T) {
 
 func set(t *testing.T, h *coretest.Harness, name, value string) {
 	t.Helper()
-	if err := h.DB.Config().Set([2]string{name, value}); err != nil {
-		t.Error(err)
+	if got := h.Do("CONFIG", "SET", name, value); got != `"OK"` {
+		t.Errorf("CONFIG SET %s %s: %s", name, value, got)
 	}
 }
 
 func encoding(h *coretest.Harness, key string) string {
-	ks := h.DB.Keyspace()
-	s := ks.Shard(ks.ShardOf([]byte(key)))
-	s.Lock()
-	defer s.Unlock()
-	e, status := s.DB(0).Get([]byte(key), 0)
-	if status != keyspace.Live {
-		return "missing"
-	}
-	return e.Encoding()
+	return strings.Trim(h.Do("OBJECT", "ENCODING", key), `"`)
 }
 
 // TestPackedSurvives: packed collections come back packed and whole, from a
@@ -131,8 +122,8 @@ func TestPackedSurvives(t *testing.T) {
 	check(30)
 	h.Crash(1)
 	check(30)
-	if err := h.DB.Reload(); err != nil {
-		t.Fatal(err)
+	if got := h.Do("DEBUG", "RELOAD"); got != `"OK"` {
+		t.Fatal(got)
 	}
 	check(30)
 	h.Do("BGREWRITEAOF")
