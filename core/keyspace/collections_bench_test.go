@@ -5,7 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"runtime"
+	"runtime/debug"
 	"strconv"
 	"testing"
 )
@@ -47,22 +47,44 @@ func benchFill(k *Keyspace, t Type, n int) {
 }
 
 // BenchmarkSmallMemory reports resident bytes per small collection, key
-// included, the time to build one, and of a full garbage collection.
+// included, and the time that adding an element takes.
 func BenchmarkSmallMemory(b *testing.B) {
 	for _, t := range []Type{Hash, List, Set, ZSet} {
 		b.Run(t.String(), func(b *testing.B) {
 			for b.Loop() {
-				runtime.GC()
+				debug.FreeOSMemory()
 				before := resident(b)
 				k := New(Config{Shards: 4, Databases: 16})
 				benchFill(k, t, *benchHashes)
-				runtime.GC()
+				debug.FreeOSMemory()
 				b.ReportMetric(float64(resident(b)-before)/float64(*benchHashes), "B/key")
 				k.Close()
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N**benchHashes*benchFields), "ns/element")
 		})
 	}
+}
+
+// BenchmarkLargeList reports resident bytes per item of one list of a million
+// items of 16 bytes, and the time that pushing one takes.
+func BenchmarkLargeList(b *testing.B) {
+	const items = 1_000_000
+	val := make([]byte, 16)
+	for b.Loop() {
+		debug.FreeOSMemory()
+		before := resident(b)
+		k := New(Config{Shards: 1, Databases: 1})
+		k.Shard(0).Lock()
+		for i := range items {
+			binary.LittleEndian.PutUint64(val, uint64(i)) //nolint:gosec // positive
+			k.Shard(0).DB(0).List(val[:0]).PushBack(val)
+		}
+		k.Shard(0).Unlock()
+		debug.FreeOSMemory()
+		b.ReportMetric(float64(resident(b)-before)/items, "B/item")
+		k.Close()
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*items), "ns/item")
 }
 
 // BenchmarkHash gets and sets fields of random hashes of several sizes; the
@@ -76,9 +98,9 @@ func BenchmarkHash(b *testing.B) {
 		}
 		val := make([]byte, 16)
 		keys := *benchHashes * benchFields / fields / 10
+		var key []byte
 		on := func(i int, fn func(h HashRef)) {
-			var tmp [20]byte
-			key := benchKey(tmp[:0], uint64(i)) //nolint:gosec // positive
+			key = benchKey(key, uint64(i)) //nolint:gosec // positive
 			s := k.Shard(k.ShardOf(key))
 			s.Lock()
 			fn(s.DB(0).Hash(key))

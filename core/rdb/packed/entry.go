@@ -225,6 +225,7 @@ func IntLE(p []byte) int64 {
 // Needle is a string to look for in listpacks, prepared once.
 type Needle struct {
 	head [9]byte // an integer's entry, or what precedes the string in one
+	last byte    // of the entry: names often begin alike
 	n    int
 	str  []byte
 }
@@ -233,10 +234,14 @@ type Needle struct {
 func NewNeedle(v []byte) (n Needle) {
 	if i, ok := ParseInt(v); ok {
 		n.n = len(appendIntBody(n.head[:0], i))
+		n.last = n.head[n.n-1]
 		return n
 	}
 	n.n = len(appendStringHead(n.head[:0], len(v)))
-	n.str = v
+	n.last = n.head[n.n-1]
+	if len(v) > 0 {
+		n.str, n.last = v, v[len(v)-1]
+	}
 	return n
 }
 
@@ -244,5 +249,5 @@ func NewNeedle(v []byte) (n Needle) {
 // of the needle, is the needle.
 func (n *Needle) matches(p []byte) bool {
 	end := n.n + len(n.str)
-	return len(p) > end && string(p[1:n.n]) == string(n.head[1:n.n]) && string(p[n.n:end]) == string(n.str)
+	return len(p) > end && p[end-1] == n.last && string(p[1:n.n]) == string(n.head[1:n.n]) && string(p[n.n:end]) == string(n.str)
 }
