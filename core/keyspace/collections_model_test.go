@@ -382,7 +382,8 @@ func (m *collections) shrinkList(l ListRef, p *plain, v []byte) {
 }
 
 // freeze takes a view of a shard, reads it while the model goes on, and takes
-// it through a file into a keyspace with another number of shards.
+// it through a file into a keyspace with another number of shards, and through
+// commands.
 func (m *collections) freeze() {
 	i := m.rng.IntN(m.k.NumShards())
 	s := m.k.Shard(i)
@@ -411,6 +412,9 @@ func (m *collections) freeze() {
 		err := readView(v, want, pause)
 		if err == nil {
 			err = reload(v, want, limits)
+		}
+		if err == nil {
+			err = rebuild(v, want)
 		}
 		m.mu.Lock()
 		defer m.mu.Unlock()

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -145,6 +146,52 @@ func reload(v *View, want []map[string]string, limits Limits) error {
 		}
 		if len(left) > 0 {
 			err = errors.Join(err, fmt.Errorf("db %d lacks %d keys after a reload", n, len(left)))
+		}
+	}
+	return err
+}
+
+// rebuild carries out the commands that build the view.
+func rebuild(v *View, want []map[string]string) error {
+	got := make([]map[string]*plain, len(want))
+	db := 0
+	_, err := v.EncodeCommands(func(args [][]byte) (err error) {
+		verb, key := string(args[0]), ""
+		if verb == "SELECT" {
+			db, err = strconv.Atoi(string(args[1]))
+			got[db] = map[string]*plain{}
+			return err
+		}
+		key = string(args[1])
+		p := got[db][key]
+		if p == nil {
+			p = newPlain(map[string]Type{"RPUSH": List, "SADD": Set, "ZADD": ZSet, "HSET": Hash}[verb])
+			got[db][key] = p
+		}
+		for args = args[2:]; len(args) > 0 && err == nil; args = args[1:] {
+			switch p.t {
+			case Hash:
+				p.take(args[0], args[1], 0)
+				args = args[1:]
+			case ZSet:
+				var score float64
+				score, err = strconv.ParseFloat(string(args[0]), 64)
+				p.take(args[1], nil, score)
+				args = args[1:]
+			default:
+				p.take(args[0], nil, 0)
+			}
+		}
+		return err
+	}, nil)
+	for n := range want {
+		for key, w := range want[n] {
+			if p := got[n][key]; p == nil || p.String() != w {
+				err = errors.Join(err, fmt.Errorf("db %d key %s rebuilt: %.1000s, want %.1000s", n, key, p, w))
+			}
+		}
+		if len(got[n]) != len(want[n]) {
+			err = errors.Join(err, fmt.Errorf("db %d has %d keys rebuilt, want %d", n, len(got[n]), len(want[n])))
 		}
 	}
 	return err

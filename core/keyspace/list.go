@@ -37,8 +37,7 @@ func (l ListRef) unpack(b blob) {
 // entry is the entry of v, and that behind a header.
 func (l ListRef) entry(v []byte) (entry, fresh []byte) {
 	s := l.scratch()
-	fresh = packed.AppendEntry(s.entries(), v)
-	s.build = fresh
+	fresh = s.keep(packed.AppendEntry(s.entries(), v))
 	return fresh[packed.ListHeader:], fresh
 }
 
@@ -100,7 +99,11 @@ func (l ListRef) pop(i int) (v []byte) {
 		return v
 	}
 	e, first := l.chunks(b).tree.seek(i)
-	v = l.scratch().take(e.items.Entry(e.items.Seek(i - first)))
+	if item := e.items.Entry(e.items.Seek(i - first)); e.items.Len() > 1 {
+		v = l.scratch().take(item)
+	} else { // the chunk goes, and nobody writes it any more
+		v = l.scratch().text(0, item)
+	}
 	l.changeChunks(func(c *chunks) { c.remove(i, l.limit()) })
 	return v
 }
@@ -157,8 +160,7 @@ func (l ListRef) Remove(v []byte, count int) (removed int) {
 		l.d.Delete(l.key)
 	default:
 		s := l.scratch()
-		s.build = appendFiltered(s.build[:0], p, &n, skip, removed)
-		l.d.storePayload(l.key, List, encPacked, s.build)
+		l.d.storePayload(l.key, List, encPacked, s.keep(appendFiltered(s.build[:0], p, &n, skip, removed)))
 	}
 	return removed
 }

@@ -100,7 +100,7 @@ func (p packer) chunks() *chunks {
 		count++
 	}
 	c.add(c.size(), build, count)
-	p.s.build = build
+	p.s.keep(build)
 	return c
 }
 
@@ -143,11 +143,11 @@ func (p packer) listpack(atMost int) []byte {
 		}
 		build = packed.AppendEntry(build, it)
 	}
-	p.s.build = packed.SealList(build, len(p.obj.Items))
-	if len(p.s.build) > atMost {
+	build = p.s.keep(packed.SealList(build, len(p.obj.Items)))
+	if len(build) > atMost {
 		return nil
 	}
-	return p.s.build
+	return build
 }
 
 // intset is all members in an intset, nil if one is no integer.
@@ -164,8 +164,7 @@ func (p packer) intset() []byte {
 		ints = append(ints, v)
 	}
 	slices.Sort(ints)
-	p.s.build = packed.AppendIntset(p.s.build[:0], ints...)
-	return p.s.build
+	return p.s.keep(packed.AppendIntset(p.s.build[:0], ints...))
 }
 
 // scores is all members and scores, in their order, in a listpack.
@@ -192,8 +191,7 @@ func (p packer) scores() []byte {
 	for _, i := range order {
 		build = appendScore(packed.AppendEntry(build, o.Items[i]), o.Scores[i])
 	}
-	p.s.build = packed.SealList(build, 2*len(order))
-	return p.s.build
+	return p.s.keep(packed.SealList(build, 2*len(order)))
 }
 
 // plusZero turns minus zero into zero.

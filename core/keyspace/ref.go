@@ -124,7 +124,7 @@ func (r ref) edit(b blob, at, cut int, fresh []byte, added int) {
 	} else {
 		r.splice(at, cut, fresh[packed.ListHeader:], added)
 	}
-	r.scratch().build = fresh
+	r.scratch().keep(fresh)
 }
 
 // splice replaces cut bytes at a place of the key's listpack.

@@ -19,29 +19,32 @@ type scratch struct {
 // scratchKept bounds what stays allocated between uses.
 const scratchKept = 64 << 10
 
-// entries begins a listpack: entries may be appended and either be spliced in
-// without the header or make a listpack of their own.
-func (s *scratch) entries() []byte {
-	if cap(s.build) > scratchKept {
-		s.build = nil
+// entries begins a listpack in build: entries may be appended and either be
+// spliced in without the header or make a listpack of their own.
+func (s *scratch) entries() []byte { return packed.AppendListHeader(s.build[:0]) }
+
+// keep keeps the memory of what was built for the next time, and returns it.
+func (s *scratch) keep(b []byte) []byte {
+	if s.build = nil; cap(b) <= scratchKept {
+		s.build = b
 	}
-	return packed.AppendListHeader(s.build[:0])
+	return b
 }
 
 // text is the element as a string, valid until the next call with that i.
 func (s *scratch) text(i int, e packed.Entry) []byte { return e.Text(s.last[i][:0]) }
 
-// take copies the element, valid until the next call.
+// take copies an element that is to be removed: it is valid until the next call
+// of take or text.
 func (s *scratch) take(e packed.Entry) []byte {
-	if cap(s.taken) > scratchKept {
-		s.taken = nil
-	}
 	if e.IsInt {
-		s.taken = e.Text(s.taken[:0])
-	} else {
-		s.taken = append(s.taken[:0], e.Str...)
+		return e.Text(s.last[0][:0])
 	}
-	return s.taken
+	b := append(s.taken[:0], e.Str...)
+	if cap(b) <= scratchKept {
+		s.taken = b
+	}
+	return b
 }
 
 // texts is a stack of integers' texts. What was pushed stays valid until it is

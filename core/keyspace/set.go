@@ -104,7 +104,7 @@ func (s SetRef) addInt(b blob, v int64) {
 		build = b.ints().AppendWidened(build, v)
 		s.d.storePayload(s.key, Set, encIntset, build)
 	}
-	s.scratch().build = build
+	s.scratch().keep(build)
 }
 
 // listable tells whether an intset may become a listpack with a member that is
@@ -124,7 +124,7 @@ func (s SetRef) storeList(ints packed.Intset, member []byte) {
 	}
 	build = packed.SealList(packed.AppendEntry(build, member), ints.Len()+1)
 	s.d.storePayload(s.key, Set, encPacked, build)
-	s.scratch().build = build
+	s.scratch().keep(build)
 }
 
 // Remove removes a member and tells whether it was there.
