@@ -177,6 +177,7 @@ func (db *DB) registerConfig() {
 		fixed("appenddirname", "log"),
 		fixed("dbfilename", "MANIFEST"),
 	)
+	db.config.Register(db.limitParams()...)
 }
 
 // reconcileLog makes the log follow CONFIG SET appendonly: switching it on takes

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spillwaydb/spillway/core/keyspace"
 	"github.com/spillwaydb/spillway/core/resp"
 )
 
@@ -112,7 +113,7 @@ func (w words) command() (args []string, unordered bool) {
 	l := func() string { return w.typed("l") }
 	s := func() string { return w.typed("s") }
 	z := func() string { return w.typed("z") }
-	switch w.rng.IntN(45) {
+	switch w.rng.IntN(50) {
 	case 0, 1:
 		return join([]string{pick(w, "HSET", "HMSET"), h()}, w.many(w.member)), false
 	case 2:
@@ -224,6 +225,15 @@ func (w words) command() (args []string, unordered bool) {
 		return w.maybe([]string{"ZINTERCARD", pick(w, "1", "2", "2", "3"), z(), z()}, 50, "LIMIT", w.index()), false
 	case 43:
 		return []string{"ZADD", w.lexKey(), "0", w.member(), "0", w.member()}, false
+	case 44, 45:
+		return []string{"DEL", w.typed(pick(w, "h", "l", "s", "z"))}, false
+	case 46:
+		t := pick(w, h, l, s, z)
+		return w.maybe([]string{"COPY", t(), t()}, 80, "REPLACE"), false
+	case 47:
+		return join([]string{"SADD", s()}, w.many(w.index)), false
+	case 48:
+		return []string{"OBJECT", "ENCODING", w.typed(pick(w, "h", "l", "s", "z"))}, false
 	}
 	return []string{pick(w, "LLEN", "HLEN", "ZCARD", "TYPE", "DEL"), w.typed(pick(w, "h", "l", "s", "z"))}, false
 }
@@ -243,29 +253,46 @@ func plusZero(v resp.Value) resp.Value {
 	return v
 }
 
+// limits returns random limits of packed collections, low ones mostly, and the
+// CONFIG SET that gives Redis the same. It has none for packed sets of strings.
+func (w words) limits() (keyspace.Limits, []string) {
+	n := func(from ...int) int { return pick(w, from...) }
+	l := keyspace.Limits{
+		HashEntries: n(0, 1, 4, 10, 512), HashValue: n(0, 2, 64, 200), ZSetEntries: n(0, 1, 4, 10, 128), ZSetValue: n(0, 2, 64, 200),
+		IntsetEntries: n(0, 1, 4, 512), SetEntries: n(0, 1, 4, 10, 128), SetValue: n(0, 2, 64, 200), ListSize: n(0, 1, 4, 10, -1, -2, -5),
+	}
+	s := strconv.Itoa
+	return l, []string{
+		"CONFIG", "SET", "hash-max-listpack-entries", s(l.HashEntries), "hash-max-listpack-value", s(l.HashValue),
+		"zset-max-listpack-entries", s(l.ZSetEntries), "zset-max-listpack-value", s(l.ZSetValue),
+		"set-max-intset-entries", s(l.IntsetEntries), "list-max-listpack-size", s(l.ListSize),
+	}
+}
+
+// asRedis70 turns the encoding that Redis 7.0 has no name for into the one it
+// would have.
+func asRedis70(args []string, v resp.Value, ks *keyspace.Keyspace) resp.Value {
+	if args[0] != "OBJECT" || string(v.Str) != "listpack" {
+		return v
+	}
+	s := ks.Shard(ks.ShardOf([]byte(args[2])))
+	s.Lock()
+	defer s.Unlock()
+	if e, _ := s.DB(0).Get([]byte(args[2]), 0); e.Type() == keyspace.Set {
+		v.Str = []byte("hashtable")
+	}
+	return v
+}
+
 // TestCollectionsAgainstRedis sends the same random commands to us and to a
-// real redis-server and requires the same replies. Then the log of all of them
-// must rebuild the same state.
+// real redis-server and requires the same replies, while the limits up to which
+// collections are packed change. Then the log of all of them must rebuild the
+// same state.
 func TestCollectionsAgainstRedis(t *testing.T) {
 	w := words{rand.New(rand.NewPCG(seedOf(t), 1))}
 	conn := redisServer(t)
 	r := bufio.NewReader(conn)
-	x := newTester(t, 4)
-	rounds := 20_000
-	if testing.Short() {
-		rounds = 3_000
-	}
-	for i := range rounds {
-		if i == rounds/2 {
-			if _, err := conn.Write([]byte("HELLO 3\r\n")); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := resp.ReadReply(r); err != nil {
-				t.Fatal(err)
-			}
-			x.out.Proto = 3
-		}
-		line, unordered := w.command()
+	ask := func(line []string) resp.Value {
 		args := make([][]byte, len(line))
 		for i := range line {
 			args[i] = []byte(line[i])
@@ -273,17 +300,47 @@ func TestCollectionsAgainstRedis(t *testing.T) {
 		if _, err := conn.Write(resp.AppendCommand(nil, args...)); err != nil {
 			t.Fatal(err)
 		}
-		theirs, err := resp.ReadReply(r)
+		v, err := resp.ReadReply(r)
 		if err != nil {
 			t.Fatal(err)
 		}
-		ours := plusZero(x.exec(args))
-		theirs = plusZero(theirs)
+		return v
+	}
+	x := newTester(t, 4)
+	rounds := 30_000
+	if testing.Short() {
+		rounds = 3_000
+	}
+	encodings := map[string]int{}
+	for i := range rounds {
+		if i == rounds/2 {
+			ask([]string{"HELLO", "3"})
+			x.out.Proto = 3
+		}
+		if i%250 == 249 {
+			l, set := w.limits()
+			x.ks.SetLimits(l)
+			if v := ask(set); v.Err() != nil {
+				t.Fatal(v.Err())
+			}
+		}
+		line, unordered := w.command()
+		theirs := plusZero(ask(line))
+		ours := plusZero(x.run(line...))
+		if line[0] == "OBJECT" {
+			encodings[ours.String()]++
+		}
+		ours = asRedis70(line, ours, x.ks)
 		if unordered {
 			ours, theirs = sortReply(ours), sortReply(theirs)
 		}
 		if ours.Kind != theirs.Kind || ours.String() != theirs.String() {
 			t.Fatalf("command %d: %q\n  ours  %c %s\n  redis %c %s", i, line, ours.Kind, ours, theirs.Kind, theirs)
+		}
+	}
+	for _, e := range []string{"listpack", "intset", "hashtable", "skiplist", "quicklist"} {
+		if encodings[`"`+e+`"`] == 0 && !testing.Short() {
+			t.Errorf("no %s among the encodings met: %v", e, encodings)
 		}
 	}
 	if len(x.state()) == 0 {

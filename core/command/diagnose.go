@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/spillwaydb/spillway/core/rdb"
 )
 
 func serverSub(arity int, flags Flags, since, summary string, h Handler) *Command {
@@ -58,7 +60,13 @@ func debugObject(c *Ctx) {
 		c.Out.Error(errNoSuchKey)
 		return
 	}
-	c.Out.SimpleString(fmt.Sprintf("Value at:0x0 refcount:1 encoding:%s serializedlength:%d lru:0 lru_seconds_idle:%d", e.Encoding(), e.Mem(), e.Idle(c.Now)))
+	payload, err := rdb.EncodeObject(nil, export(c.db(c.Args[2]), c.Args[2], e))
+	if err != nil {
+		c.Out.Error("ERR " + err.Error())
+		return
+	}
+	c.Out.SimpleString(fmt.Sprintf("Value at:0x0 refcount:1 encoding:%s serializedlength:%d lru:0 lru_seconds_idle:%d",
+		e.Encoding(), len(payload)-1, e.Idle(c.Now))) // without its type
 }
 
 func debugSetActiveExpire(c *Ctx) {

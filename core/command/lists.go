@@ -332,34 +332,11 @@ func lremCommand(c *Ctx) {
 		c.Out.Int(0)
 		return
 	}
-	at := matches(l, c.Args[3], count)
-	for i := range at {
-		if count >= 0 {
-			i = len(at) - 1 - i // the last first, so that positions stay what they are
-		}
-		l.RemoveAt(at[i])
+	n := l.Remove(c.Args[3], int(count))
+	if n > 0 {
+		c.ChangedN(c.Args[1], n)
 	}
-	if len(at) > 0 {
-		c.ChangedN(c.Args[1], len(at))
-	}
-	c.Out.Int(int64(len(at)))
-}
-
-// matches finds the elements equal to val: the first count of them, the last
-// -count from the end on, or with count 0 all.
-func matches(l keyspace.ListRef, val []byte, count int64) (at []int) {
-	i, step, limit := 0, 1, count
-	if count < 0 {
-		i, step, limit = l.Len()-1, -1, -count
-	}
-	l.Each(i, count < 0, func(v []byte) bool {
-		if bytes.Equal(v, val) {
-			at = append(at, i)
-		}
-		i += step
-		return limit <= 0 || int64(len(at)) < limit
-	})
-	return at
+	c.Out.Int(int64(n))
 }
 
 func ltrimCommand(c *Ctx) {

@@ -8,7 +8,8 @@ import (
 	"github.com/spillwaydb/spillway/core/rdb"
 )
 
-// export copies the value and the deadline of a live key out of the store.
+// export returns the value and the deadline of a live key as DUMP has them: a
+// packed collection as it is, aliasing the store, anything else copied.
 func export(d *keyspace.DB, key []byte, e keyspace.Entry) *rdb.Object {
 	o := &rdb.Object{ExpireMS: e.Deadline(), LRU: -1, LFU: -1}
 	item := func(b []byte) bool {
@@ -17,23 +18,31 @@ func export(d *keyspace.DB, key []byte, e keyspace.Entry) *rdb.Object {
 	}
 	switch e.Type() {
 	case keyspace.String:
-		o.Type, o.Str = rdb.TypeString, bytes.Clone(e.Bytes())
+		o.Type, o.Str = rdb.TypeString, e.Bytes()
 	case keyspace.List:
-		o.Type = rdb.TypeList
-		d.List(key).Each(0, false, item)
+		o.Type, o.Listpack = rdb.TypeList, e.Listpack()
+		if o.Listpack == nil {
+			d.List(key).Each(0, false, item)
+		}
 	case keyspace.Set:
-		o.Type = rdb.TypeSet
-		d.Set(key).Each(item)
+		o.Type, o.Intset = rdb.TypeSet, e.Intset()
+		if o.Intset == nil {
+			d.Set(key).Each(item)
+		}
 	case keyspace.Hash:
-		o.Type = rdb.TypeHash
-		d.Hash(key).Each(func(f, v []byte) bool { return item(f) && item(v) })
+		o.Type, o.Listpack = rdb.TypeHash, e.Listpack()
+		if o.Listpack == nil {
+			d.Hash(key).Each(func(f, v []byte) bool { return item(f) && item(v) })
+		}
 	case keyspace.ZSet:
-		o.Type = rdb.TypeZSet
-		z := d.ZSet(key)
-		z.EachRank(0, z.Len()-1, false, func(m []byte, score float64) bool {
-			o.Scores = append(o.Scores, score)
-			return item(m)
-		})
+		o.Type, o.Listpack = rdb.TypeZSet, e.Listpack()
+		if o.Listpack == nil {
+			z := d.ZSet(key)
+			z.EachRank(0, z.Len()-1, false, func(m []byte, score float64) bool {
+				o.Scores = append(o.Scores, score)
+				return item(m)
+			})
+		}
 	}
 	return o
 }

@@ -137,16 +137,7 @@ func (o *zaddOptions) apply(z keyspace.ZSetRef, m []byte, score float64) (out za
 	}
 	if !exists || out.score != old {
 		out.added, out.updated = !exists, exists
-		addScore(z, m, out.score)
+		z.Add(m, out.score)
 	}
 	return out
-}
-
-// addScore stores a score, minus zero as zero: Redis's packed encoding knows
-// integers.
-func addScore(z keyspace.ZSetRef, m []byte, score float64) {
-	if score == 0 {
-		score = 0
-	}
-	z.Add(m, score)
 }

@@ -128,7 +128,7 @@ func (c *Ctx) storeScored(dst []byte, result *members) {
 	c.replace(dst, result.len())
 	z := c.db(dst).ZSet(dst)
 	for i := range result.len() {
-		addScore(z, result.at(i), result.scores[i])
+		z.Add(result.at(i), result.scores[i])
 	}
 	c.Out.Int(int64(result.len()))
 }

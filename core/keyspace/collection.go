@@ -5,18 +5,25 @@ import (
 	"cmp"
 )
 
-// collection is the object behind every list, set, hash and sorted set. A list
-// is in the order of its items. The others are in the order of their members'
-// hashes, so that a SCAN cursor is a place in that order whatever comes and
-// goes; a sorted set has a second tree by score.
+// collection is the object behind a large set, hash or sorted set. It is in the
+// order of its members' hashes, so that a SCAN cursor is a place in that order
+// whatever comes and goes; a sorted set has a second tree by score.
 type collection struct {
-	items  tree
-	ranks  tree // sorted sets only
+	items  tree[element]
+	ranks  tree[element] // sorted sets only
 	ranked bool
 	bytes  int64
 }
 
 var _ object = (*collection)(nil)
+
+// element is a member (set), a member and its score (sorted set), or a field and
+// its value (hash). Its bytes are never written after it is made.
+type element struct {
+	key, val []byte
+	score    float64
+	hash     uint64 // of key, hashBits wide
+}
 
 // hashBits is how many bits of a member's hash order it: few enough that a
 // cursor fits every client's integers.
@@ -27,9 +34,9 @@ const hashBits = 48
 const elementCost = 144
 
 func newCollection(t Type) *collection {
-	c := &collection{items: newTree()}
+	c := &collection{items: newTree[element]()}
 	if t == ZSet {
-		c.ranked, c.ranks = true, newTree()
+		c.ranked, c.ranks = true, newTree[element]()
 	}
 	return c
 }
@@ -43,6 +50,8 @@ func (c *collection) clone() object {
 }
 
 func (c *collection) memory() int64 { return c.bytes }
+
+func (c *collection) size() int { return c.items.size() }
 
 // cost is what an element adds to memory.
 func (c *collection) cost(e *element) int64 {
@@ -95,99 +104,34 @@ func (c *collection) scan(cursor uint64, count int, fn func(*element)) (next uin
 	return next
 }
 
-// ref is what the handles have in common: a key, and its collection as read.
-// It is valid while the shard's lock is held.
-type ref struct {
-	d   *DB
-	key []byte
-	typ Type
-}
-
-// read returns the collection, nil when the key is absent.
-func (r ref) read() *collection {
-	b, ok := r.d.lookup(r.key)
-	if !ok {
-		return nil
-	}
-	return r.d.object(b).(*collection)
-}
-
-// write returns the collection for changing it, made if the key is absent.
-func (r ref) write() *collection {
-	if _, ok := r.d.lookup(r.key); !ok {
-		r.d.newObject(r.key, r.typ, newCollection(r.typ))
-	}
-	return r.d.writableObject(r.key).(*collection)
-}
-
-// grow accounts for a change of memory.
-func (r ref) grow(c *collection, delta int64) {
-	c.bytes += delta
-	r.d.account(delta)
-}
-
-// Len is the number of elements, 0 when the key is absent.
-func (r ref) Len() int {
-	if c := r.read(); c != nil {
-		return c.items.size()
-	}
-	return 0
-}
-
-// hash is the hash that orders members.
-func (r ref) hash(member []byte) uint64 { return r.d.ks.hash(member) >> (64 - hashBits) }
-
-// put stores a member with its value, replacing its old one.
-func (r ref) put(member, val []byte) (created bool) {
-	c := r.write()
-	e := element{key: bytes.Clone(member), val: bytes.Clone(val), hash: r.hash(member)}
-	pos, found := c.find(e.hash, member)
-	if found {
-		old := c.items.at(pos)
-		e.key = old.key
-		delta := int64(len(val) - len(old.val))
-		c.items.set(pos, e)
-		r.grow(c, delta)
-		return false
-	}
-	c.items.insert(pos, e)
-	r.grow(c, c.cost(&e))
-	return true
-}
-
-// get finds a member.
-func (r ref) get(member []byte) (*element, bool) {
-	c := r.read()
-	if c == nil {
-		return nil, false
-	}
-	pos, found := c.find(r.hash(member), member)
+// add puts an element in its place, or what is new of it in the place of the
+// one with its key. c is not yet, or not at that moment, accounted for.
+func (c *collection) add(e element) {
+	pos, found := c.find(e.hash, e.key)
 	if !found {
-		return nil, false
+		c.items.insert(pos, e, 1)
+		if c.ranked {
+			c.ranks.insert(c.rank(e.score, e.key), e, 1)
+		}
+		c.bytes += c.cost(&e)
+		return
 	}
-	return c.items.at(pos), true
+	old := *c.items.at(pos)
+	e.key = old.key
+	c.bytes += int64(len(e.val) - len(old.val))
+	*c.items.write(pos, 0) = e
+	if c.ranked {
+		c.ranks.remove(c.rank(old.score, old.key))
+		c.ranks.insert(c.rank(e.score, e.key), e, 1)
+	}
 }
 
-// del removes a member, and the key with its last one.
-func (r ref) del(member []byte) bool {
-	if _, ok := r.get(member); !ok {
-		return false
-	}
-	c := r.write()
-	pos, _ := c.find(r.hash(member), member)
-	r.removeAt(c, pos)
-	return true
-}
-
-// removeAt removes the element at a position, and the key with its last one.
-func (r ref) removeAt(c *collection, pos int) element {
+// remove takes out the element at a position.
+func (c *collection) remove(pos int) element {
 	e := c.items.remove(pos)
 	if c.ranked {
 		c.ranks.remove(c.rank(e.score, e.key))
 	}
-	r.grow(c, -c.cost(&e))
-	if c.items.size() == 0 {
-		r.d.Delete(r.key)
-	}
+	c.bytes -= c.cost(&e)
 	return e
 }

@@ -1,12 +1,24 @@
 package keyspace
 
-import "github.com/spillwaydb/spillway/core/rdb"
+import "github.com/spillwaydb/spillway/core/rdb/packed"
 
-// eachElement calls fn for every element of a collection until it returns
-// false: item (list, in order), member (set), member and score (sorted set, by
-// score), field and value (hash). o is frozen: a view calls this without the lock.
-func eachElement(o object, fn func(a, b []byte, score float64) bool) {
-	c := o.(*collection)
+// An element of a collection is, to those who visit all of them, an item
+// (list, in order), a member (set), a member and its score (sorted set, by
+// score), a field and its value (hash).
+
+// eachElement calls fn for every element of the collection in b until it
+// returns false. It pushes the texts of integers and pops none of them. No lock
+// is held.
+func (d *dbView) eachElement(b blob, num *texts, fn func(a, b []byte, score float64) bool) {
+	if b.packed() {
+		eachPacked(b, num, fn)
+		return
+	}
+	if b.typ() == List {
+		d.object(b).(*chunks).each(0, false, num, func(v []byte) bool { return fn(v, nil, 0) })
+		return
+	}
+	c := d.object(b).(*collection)
 	t := &c.items
 	if c.ranked {
 		t = &c.ranks
@@ -14,32 +26,75 @@ func eachElement(o object, fn func(a, b []byte, score float64) bool) {
 	t.each(0, false, func(e *element) bool { return fn(e.key, e.val, e.score) })
 }
 
-// elementCount is how many elements eachElement delivers.
-func elementCount(o object) int { return o.(*collection).items.size() }
-
-// loadCollection fills the absent key with the elements of obj, a collection
-// that is not empty. The lock is held; obj's bytes are valid during the call.
-func (d *DB) loadCollection(key []byte, obj *rdb.Object) {
-	switch obj.Type {
-	case rdb.TypeList:
-		l := d.List(key)
-		for _, v := range obj.Items {
-			l.PushBack(v)
+// eachPacked calls fn for every element in the payload of b until it returns
+// false. It pushes the texts of integers and pops none of them.
+func eachPacked(b blob, num *texts, fn func(a, b []byte, score float64) bool) {
+	if b.enc() == encIntset {
+		ints := b.ints()
+		for i := range ints.Len() {
+			if !fn(num.pushInt(ints.At(i)), nil, 0) {
+				return
+			}
 		}
-	case rdb.TypeSet:
-		s := d.Set(key)
-		for _, m := range obj.Items {
-			s.Add(m)
+		return
+	}
+	t, l := b.typ(), b.list()
+	for at := l.First(); at < l.End(); at = l.Next(at) {
+		first := num.push(l.Entry(at))
+		var second []byte
+		var score float64
+		switch t {
+		case Hash:
+			at = l.Next(at)
+			second = num.push(l.Entry(at))
+		case ZSet:
+			at = l.Next(at)
+			score = scoreAt(l, at)
 		}
-	case rdb.TypeHash:
-		h := d.Hash(key)
-		for i := 0; i+1 < len(obj.Items); i += 2 {
-			h.Set(obj.Items[i], obj.Items[i+1])
-		}
-	case rdb.TypeZSet:
-		z := d.ZSet(key)
-		for i, m := range obj.Items {
-			z.Add(m, obj.Scores[i])
+		if !fn(first, second, score) {
+			return
 		}
 	}
+}
+
+// eachItem calls fn for the items of a list from a place of l on, which must
+// exist, backwards when reverse, until it returns false, which it returns then.
+// It pushes the texts of integers and pops none.
+func eachItem(l packed.Listpack, at int, reverse bool, num *texts, fn func(v []byte) bool) bool {
+	for {
+		switch {
+		case !fn(num.push(l.Entry(at))):
+			return false
+		case reverse && at == l.First():
+			return true
+		case reverse:
+			at = l.Prev(at)
+		default:
+			if at = l.Next(at); at == l.End() {
+				return true
+			}
+		}
+	}
+}
+
+// appendFiltered appends l without so many entries that are the needle, after
+// the first skip of them.
+func appendFiltered(dst []byte, l packed.Listpack, n *packed.Needle, skip, remove int) packed.Listpack {
+	left := l.Len() - remove
+	dst = packed.AppendListHeader(dst)
+	from := l.First()
+	for at := from; remove > 0; {
+		next := l.Next(at)
+		switch {
+		case !l.Equal(at, n):
+		case skip > 0:
+			skip--
+		default:
+			dst = append(dst, l[from:at]...)
+			from = next
+			remove--
+		}
+		at = next
+	}
+	return packed.SealList(append(dst, l[from:l.End()]...), left)
 }

@@ -78,7 +78,7 @@ func TestEncoding(t *testing.T) {
 		want string
 	}{
 		{List, encPacked, "quicklist"}, {List, encObject, "quicklist"}, {Set, encIntset, "intset"}, {Set, encObject, "hashtable"},
-		{Set, encPacked, "hashtable"}, {Hash, encPacked, "listpack"}, {Hash, encObject, "hashtable"},
+		{Set, encPacked, "listpack"}, {Hash, encPacked, "listpack"}, {Hash, encObject, "hashtable"},
 		{ZSet, encPacked, "listpack"}, {ZSet, encObject, "skiplist"},
 	} {
 		if got := encodingName(tt.t, tt.e); got != tt.want {

@@ -12,7 +12,7 @@
 //	                                      ├─ directory: two levels, hash prefix → page   (Go heap, few)
 //	                                      ├─ pages: 4 KiB, slots → blobs                 (arena)
 //	                                      ├─ blobs: header, key, value                   (arena)
-//	                                      └─ objects: large collections                  (Go heap)
+//	                                      └─ objects: large collections, as trees        (Go heap)
 //
 // The garbage collector sees neither pages nor blobs: its work does not depend
 // on the number of keys. A blob is
@@ -23,7 +23,9 @@
 //	|       | of key | of value | enc  | clock   | (if any) |     |         |
 //	+-------+--------+----------+------+---------+----------+-----+---------+
 //
-// in little-endian numbers. page.go draws a page, scan.go a cursor.
+// in little-endian numbers. page.go draws a page, scan.go a cursor. A small
+// collection's value is a listpack or an intset, which rdb/packed draws; of a
+// large one it is the number of an object.
 //
 // # Freezing
 //

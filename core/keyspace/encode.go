@@ -56,11 +56,31 @@ func (d *dbView) encode(w *rdb.Writer, b blob) {
 		w.String(key, b.payload())
 		return
 	}
-	o := d.object(b)
-	n := elementCount(o)
+	switch {
+	case b.enc() == encIntset:
+		w.Intset(key, b.ints())
+	case b.packed() && t != Set:
+		w.Listpack(rdbTypes[t], key, b.list())
+	case b.packed():
+		d.encodeElements(w, t, b, b.list().Len())
+	case t == List:
+		c := d.object(b).(*chunks)
+		w.BeginQuicklist(key, c.n)
+		c.tree.each(0, false, func(e *chunk) bool {
+			w.Node(e.items)
+			return w.Err() == nil
+		})
+	default:
+		d.encodeElements(w, t, b, d.object(b).size())
+	}
+}
+
+var rdbTypes = [...]rdb.Type{String: rdb.TypeString, List: rdb.TypeList, Set: rdb.TypeSet, ZSet: rdb.TypeZSet, Hash: rdb.TypeHash}
+
+// encodeElements writes a set, hash or sorted set element by element.
+func (d *dbView) encodeElements(w *rdb.Writer, t Type, b blob, n int) {
+	key := b.key()
 	switch t {
-	case List:
-		w.BeginList(key, n)
 	case Set:
 		w.BeginSet(key, n)
 	case ZSet:
@@ -68,7 +88,8 @@ func (d *dbView) encode(w *rdb.Writer, b blob) {
 	default:
 		w.BeginHash(key, n)
 	}
-	eachElement(o, func(a, b []byte, score float64) bool {
+	var num texts
+	d.eachElement(b, &num, func(a, b []byte, score float64) bool {
 		w.Item(a)
 		switch t {
 		case Hash:
@@ -76,6 +97,7 @@ func (d *dbView) encode(w *rdb.Writer, b blob) {
 		case ZSet:
 			w.Score(score)
 		}
+		num = num[:0]
 		return w.Err() == nil
 	})
 }
@@ -106,10 +128,10 @@ func (v *View) EncodeCommands(emit func(args [][]byte) error, progress func(n in
 // commands makes the commands for one key after the other. Scratch space is
 // reused.
 type commands struct {
-	emit   func(args [][]byte) error
-	args   [][]byte
-	scores []byte
-	err    error
+	emit func(args [][]byte) error
+	args [][]byte
+	num  texts // of one command's integers and scores
+	err  error
 }
 
 var (
@@ -136,14 +158,10 @@ func (c *commands) add(d *dbView, b blob) error {
 }
 
 func (c *commands) collection(d *dbView, t Type, key []byte, b blob) error {
-	o := d.object(b)
 	n := 0
 	c.err = nil
-	eachElement(o, func(a, b []byte, score float64) bool {
-		if n == 0 {
-			c.args = append(c.args[:0], addVerbs[t], key)
-			c.scores = c.scores[:0]
-		}
+	c.args, c.num = append(c.args[:0], addVerbs[t], key), c.num[:0]
+	d.eachElement(b, &c.num, func(a, b []byte, score float64) bool {
 		switch t {
 		case ZSet:
 			c.args = append(c.args, c.score(score), a)
@@ -155,6 +173,7 @@ func (c *commands) collection(d *dbView, t Type, key []byte, b blob) error {
 		if n++; n == itemsPerCommand {
 			n = 0
 			c.err = c.emit(c.args)
+			c.args, c.num = c.args[:2], c.num[:0]
 		}
 		return c.err == nil
 	})
@@ -164,18 +183,16 @@ func (c *commands) collection(d *dbView, t Type, key []byte, b blob) error {
 	return c.err
 }
 
-// score formats a score so that it reads back as the same number. Scores of
-// one command lie one after the other in scratch; when that has to grow, the
-// earlier ones stay where they were.
+// score formats a score so that it reads back as the same number.
 func (c *commands) score(f float64) []byte {
-	start := len(c.scores)
+	start := len(c.num)
 	switch {
 	case math.IsInf(f, 1):
-		c.scores = append(c.scores, "inf"...)
+		c.num = append(c.num, "inf"...)
 	case math.IsInf(f, -1):
-		c.scores = append(c.scores, "-inf"...)
+		c.num = append(c.num, "-inf"...)
 	default:
-		c.scores = strconv.AppendFloat(c.scores, f, 'g', -1, 64)
+		c.num = strconv.AppendFloat(c.num, f, 'g', -1, 64)
 	}
-	return c.scores[start:len(c.scores):len(c.scores)]
+	return c.num[start:len(c.num):len(c.num)]
 }

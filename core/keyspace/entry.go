@@ -1,6 +1,9 @@
 package keyspace
 
-import "github.com/spillwaydb/spillway/core/keyspace/arena"
+import (
+	"github.com/spillwaydb/spillway/core/keyspace/arena"
+	"github.com/spillwaydb/spillway/core/rdb/packed"
+)
 
 // Entry is a key that was found, with its value. Like every slice it returns,
 // it is valid until the next change to the shard or the shard's Unlock.
@@ -40,26 +43,26 @@ func (e Entry) Encoding() string {
 
 // isInteger tells whether v is a 64-bit integer in its shortest form.
 func isInteger(v []byte) bool {
-	digits := v
-	if len(v) > 0 && v[0] == '-' {
-		digits = v[1:]
+	_, ok := packed.ParseInt(v)
+	return ok
+}
+
+// Listpack returns the listpack that a small list, hash, sorted set or set of
+// strings is, else nil. It must not be written.
+func (e Entry) Listpack() packed.Listpack {
+	if e.b.enc() == encPacked {
+		return e.b.list()
 	}
-	if len(digits) == 0 || len(digits) > 19 {
-		return false
+	return nil
+}
+
+// Intset returns the intset that a small set of integers is, else nil. It must
+// not be written.
+func (e Entry) Intset() packed.Intset {
+	if e.b.enc() == encIntset {
+		return e.b.ints()
 	}
-	for _, c := range digits {
-		if c < '0' || c > '9' {
-			return false
-		}
-	}
-	if digits[0] == '0' {
-		return len(v) == 1
-	}
-	limit := "9223372036854775807"
-	if len(digits) < len(v) {
-		limit = "9223372036854775808"
-	}
-	return len(digits) < len(limit) || string(digits) <= limit
+	return nil
 }
 
 // Touch advances the access clock to now, in Unix milliseconds.

@@ -27,11 +27,13 @@ type Keyspace struct {
 	shards []*Shard
 	seed   maphash.Seed
 	lfu    atomic.Bool
+	limits atomic.Pointer[Limits]
 }
 
 // New returns an empty keyspace.
 func New(cfg Config) *Keyspace {
 	k := &Keyspace{seed: maphash.MakeSeed(), shards: make([]*Shard, min(max(cfg.Shards, 1), numSlots))}
+	k.SetLimits(DefaultLimits())
 	for i := range k.shards {
 		s := &Shard{ks: k, epoch: 1, now: cfg.Now, dbs: make([]*DB, max(cfg.Databases, 1))}
 		for n := range s.dbs {

@@ -25,6 +25,7 @@ type modelObject struct{ vals []uint32 }
 
 func (o *modelObject) clone() object { return &modelObject{slices.Clip(o.vals)} }
 func (o *modelObject) memory() int64 { return int64(cap(o.vals)) * 4 }
+func (o *modelObject) size() int     { return len(o.vals) }
 
 // modelValue is what a key should hold.
 type modelValue struct {
@@ -171,17 +172,16 @@ func (m *model) step() {
 		if old.enc != encPacked {
 			return
 		}
-		size := m.rng.IntN(2*len(old.value) + 10)
-		v := bytes.Repeat([]byte{'e'}, size)
-		keep := copy(v, old.value)
+		off := m.rng.IntN(len(old.value) + 1)
+		cut := m.rng.IntN(len(old.value) - off + 1)
+		v := m.bytes()
+		next := old.value[:off] + string(v) + old.value[off+cut:]
 		m.on(key, n, func(d *DB) {
-			p := d.editPayload(key, size)
-			if string(p[:keep]) != old.value[:keep] || len(p) != size {
-				m.t.Fatalf("editPayload lost the beginning")
+			if p := d.splice(key, off, cut, v); string(p) != next {
+				m.t.Fatalf("splice made %.80q, want %.80q", p, next)
 			}
-			copy(p[keep:], v[keep:])
 		})
-		old.value = string(v)
+		old.value = next
 		want[string(key)] = old
 	case op < 70:
 		o := &modelObject{vals: []uint32{m.rng.Uint32()}}
@@ -464,33 +464,40 @@ func (m *model) drained() {
 		clear(db)
 	}
 	m.check()
-	for i := range m.k.NumShards() {
-		s := m.k.Shard(i)
+	checkDrained(m.t, m.k)
+}
+
+// checkDrained expects that nothing but the index is left of a keyspace whose
+// keys were all deleted, and closes it.
+func checkDrained(t *testing.T, k *Keyspace) {
+	t.Helper()
+	for i := range k.NumShards() {
+		s := k.Shard(i)
 		s.Lock()
 		var used int64
 		for _, d := range s.dbs {
 			if st := d.st; st.arena != nil {
 				used += st.used
 				if st.arena.Used() != st.used {
-					m.t.Errorf("shard %d: %d bytes in use, %d accounted for", i, st.arena.Used(), st.used)
+					t.Errorf("shard %d: %d bytes in use, %d accounted for", i, st.arena.Used(), st.used)
 				}
 				if st.used > 64*arena.PageSize {
-					m.t.Errorf("shard %d: %d bytes used by an empty database", i, st.used)
+					t.Errorf("shard %d: %d bytes used by an empty database", i, st.used)
 				}
 				if len(st.freeObjects) != len(st.objects) {
-					m.t.Errorf("shard %d: %d of %d objects are free", i, len(st.freeObjects), len(st.objects))
+					t.Errorf("shard %d: %d of %d objects are free", i, len(st.freeObjects), len(st.objects))
 				}
 			}
 		}
 		s.Unlock()
 		if used != s.UsedBytes() {
-			m.t.Errorf("shard %d: UsedBytes is %d, want %d", i, s.UsedBytes(), used)
+			t.Errorf("shard %d: UsedBytes is %d, want %d", i, s.UsedBytes(), used)
 		}
 	}
-	m.k.Close()
-	for i := range m.k.NumShards() {
-		if got := m.k.Shard(i).UsedBytes(); got != 0 {
-			m.t.Errorf("shard %d: %d bytes after Close", i, got)
+	k.Close()
+	for i := range k.NumShards() {
+		if got := k.Shard(i).UsedBytes(); got != 0 {
+			t.Errorf("shard %d: %d bytes after Close", i, got)
 		}
 	}
 }

@@ -9,7 +9,7 @@ import "encoding/binary"
 //
 //	b, ok := d.lookup(key)           the blob, whatever its deadline: b.typ() b.enc() b.payload()
 //	d.storePayload(key, t, e, p)     makes key hold the packed payload p; keeps the deadline
-//	p := d.editPayload(key, n)       the payload, n bytes long now, to be changed in place
+//	p := d.splice(key, off, cut, p)  replaces cut bytes of the payload by p; the payload, to be written
 //	d.newObject(key, t, o)           makes key hold o; keeps the deadline
 //	o := d.object(b)                 to read; b.enc() is encObject
 //	o := d.writableObject(key)       to write: cloned first when a live view can see it
@@ -17,7 +17,7 @@ import "encoding/binary"
 //	d.Delete(key)                    when the last element is gone
 //
 // A payload or blob that lookup returned must never be written, only what
-// editPayload returned: a live view may be reading the former.
+// splice returned: a live view may be reading the former.
 
 // object is a collection on the Go heap.
 type object interface {
@@ -27,6 +27,8 @@ type object interface {
 	clone() object
 	// memory is an estimate of the bytes held.
 	memory() int64
+	// size is the number of elements.
+	size() int
 }
 
 // heapObject is an entry of a store's object table.
@@ -95,11 +97,11 @@ func (d *DB) storePayload(key []byte, t Type, e enc, payload []byte) {
 	d.st.put(h, key, t, e, payload, deadline)
 }
 
-// editPayload makes the payload of key, which must exist and not be an
-// object, n bytes long, and returns it for writing: what it held before, cut
-// or followed by bytes of any value. It is valid until the next mutation.
-func (d *DB) editPayload(key []byte, n int) []byte {
-	return d.st.resize(d.ks.hash(key), key, n, 0, 0, nil)
+// splice replaces cut bytes at off of the payload of key, which must exist and
+// not be an object, by data, which must not alias the store, and returns the
+// payload for writing. It is valid until the next mutation.
+func (d *DB) splice(key []byte, off, cut int, data []byte) []byte {
+	return d.st.splice(d.ks.hash(key), key, off, cut, data)
 }
 
 // newObject makes key hold o, as storePayload does, and accounts for its memory.

@@ -22,6 +22,7 @@ type Shard struct {
 	dead   []*store // flushed while a view lives
 	now    int64    // latest time a command came with
 	used   int64
+	scratch
 
 	prefetched  uint64 // nothing: Prefetch's loads end here
 	published   int64  // what usedOutside holds

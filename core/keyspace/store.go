@@ -217,6 +217,33 @@ func (st *store) resize(h uint64, key []byte, n, slack, off int, data []byte) []
 	return p
 }
 
+// splice replaces cut bytes at off of the payload of key, which must exist, by
+// data, which must not alias it, and returns the payload for writing.
+func (st *store) splice(h uint64, key []byte, off, cut int, data []byte) []byte {
+	b, pl, _ := st.find(h, key)
+	old, deadline := b.payload(), b.deadline()
+	n := len(old) - cut + len(data)
+	size := blobSize(b.keyLen(), n, deadline)
+	r := pl.ref()
+	inPlace := !st.visible(b.epoch()) && fits(st.arena.BlockSize(r), size)
+	if !inPlace {
+		r = st.newBlob(b.key(), b.typ(), b.enc(), old[:off], n, 0, deadline, b.clock())
+	}
+	c := blob(st.arena.Bytes(r, size))
+	p := c[c.keyAt()+b.keyLen() : size : size]
+	if !inPlace || cut != len(data) {
+		// In place, a payload that shrinks reads beyond p: old does not end there.
+		copy(p[off+len(data):], old[off+cut:])
+	}
+	copy(p[off:], data)
+	if inPlace {
+		c.setHeader(st.shard.epoch, b.keyLen(), n, b[offFlags], deadline)
+	} else {
+		st.replace(h, pl, b, r, deadline)
+	}
+	return p
+}
+
 // remove deletes a key, and its object unless that lives on elsewhere.
 func (st *store) remove(h uint64, key []byte, keepObject bool) bool {
 	b, pl, ok := st.find(h, key)

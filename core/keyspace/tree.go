@@ -5,15 +5,19 @@ import (
 )
 
 // tree is a sequence of elements with copy-on-write: a treap whose nodes know
-// how many elements are below them, so that an element is found, inserted and
-// removed by its position in O(log n). Ordered collections find the position
-// with lower. See Seidel and Aragon, "Randomized Search Trees" (1996).
+// how much is below them, so that an element is found, inserted and removed by
+// its position in O(log n). Ordered collections find the position with lower.
+// See Seidel and Aragon, "Randomized Search Trees" (1996).
+//
+// An element takes as many positions as it weighs: one, or for a chunk of a
+// list as many as it has items. Elements are inserted, split off and cut at
+// their first position only.
 //
 // clone takes constant time. A node belongs to the tree that made it; another
 // tree that reaches it copies it before the first change, so a write to a
 // frozen collection of any size copies one path.
-type tree struct {
-	root *node
+type tree[E any] struct {
+	root *node[E]
 	own  *owner
 }
 
@@ -21,40 +25,39 @@ type tree struct {
 // of its own.
 type owner struct{ _ byte }
 
-type node struct {
-	el          element
-	left, right *node
+type node[E any] struct {
+	el          E
+	left, right *node[E]
 	own         *owner
-	n           int // elements from here down
+	n           int // positions from here down
+	w           uint32
 	prio        uint32
 }
 
-// element is one item of a collection: an item (list), a member (set), a
-// member and its score (sorted set), a field and its value (hash). Its bytes
-// are never written after it is made.
-type element struct {
-	key, val []byte
-	score    float64
-	hash     uint64 // of key, hashBits wide, for trees in that order
+func newTree[E any]() tree[E] { return tree[E]{own: new(owner)} }
+
+// clone returns a copy. Neither owns a node of what they share from then on.
+// Reading does not look at owners.
+func (t *tree[E]) clone() tree[E] {
+	t.own = new(owner)
+	return tree[E]{root: t.root, own: new(owner)}
 }
 
-func newTree() tree { return tree{own: new(owner)} }
+func (t *tree[E]) size() int { return t.root.size() }
 
-func (t *tree) clone() tree { return tree{root: t.root, own: new(owner)} }
-
-func (t *tree) size() int { return t.root.size() }
-
-func (n *node) size() int {
+func (n *node[E]) size() int {
 	if n == nil {
 		return 0
 	}
 	return n.n
 }
 
-func (n *node) count() { n.n = 1 + n.left.size() + n.right.size() }
+func (n *node[E]) weight() int { return int(n.w) }
+
+func (n *node[E]) count() { n.n = n.weight() + n.left.size() + n.right.size() }
 
 // edit returns n or, when another tree made it, a copy that is t's.
-func (t *tree) edit(n *node) *node {
+func (t *tree[E]) edit(n *node[E]) *node[E] {
 	if n.own == t.own {
 		return n
 	}
@@ -64,28 +67,35 @@ func (t *tree) edit(n *node) *node {
 }
 
 // at returns the element at position i, which must exist.
-func (t *tree) at(i int) *element {
+func (t *tree[E]) at(i int) *E {
+	el, _ := t.seek(i)
+	return el
+}
+
+// seek is at that also returns the first position of the element.
+func (t *tree[E]) seek(i int) (el *E, first int) {
 	n := t.root
 	for {
 		switch before := n.left.size(); {
 		case i < before:
 			n = n.left
-		case i > before:
-			i -= before + 1
+		case i >= before+n.weight():
+			i -= before + n.weight()
+			first += before + n.weight()
 			n = n.right
 		default:
-			return &n.el
+			return &n.el, first + before
 		}
 	}
 }
 
-// lower counts the leading elements that less is true for; it must be false
-// for all that follow.
-func (t *tree) lower(less func(*element) bool) int {
+// lower counts the positions of the leading elements that less is true for; it
+// must be false for all that follow.
+func (t *tree[E]) lower(less func(*E) bool) int {
 	pos := 0
 	for n := t.root; n != nil; {
 		if less(&n.el) {
-			pos += n.left.size() + 1
+			pos += n.left.size() + n.weight()
 			n = n.right
 		} else {
 			n = n.left
@@ -94,12 +104,13 @@ func (t *tree) lower(less func(*element) bool) int {
 	return pos
 }
 
-// insert puts e before position i.
-func (t *tree) insert(i int, e element) {
-	t.root = t.put(t.root, i, &node{el: e, own: t.own, n: 1, prio: rand.Uint32()}) //nolint:gosec // balance, not a secret
+// insert puts e, which weighs so much, before position i.
+func (t *tree[E]) insert(i int, e E, weight int) {
+	x := &node[E]{el: e, own: t.own, n: weight, w: uint32(weight), prio: rand.Uint32()} //nolint:gosec // balance, not a secret
+	t.root = t.put(t.root, i, x)
 }
 
-func (t *tree) put(n *node, i int, x *node) *node {
+func (t *tree[E]) put(n *node[E], i int, x *node[E]) *node[E] {
 	if n == nil {
 		return x
 	}
@@ -109,17 +120,17 @@ func (t *tree) put(n *node, i int, x *node) *node {
 		return x
 	}
 	n = t.edit(n)
+	n.n += x.weight()
 	if before := n.left.size(); i <= before {
 		n.left = t.put(n.left, i, x)
 	} else {
-		n.right = t.put(n.right, i-before-1, x)
+		n.right = t.put(n.right, i-before-n.weight(), x)
 	}
-	n.n++
 	return n
 }
 
-// split divides the elements below n into the first i and the rest.
-func (t *tree) split(n *node, i int) (l, r *node) {
+// split divides the elements below n into the first i positions and the rest.
+func (t *tree[E]) split(n *node[E], i int) (l, r *node[E]) {
 	if n == nil {
 		return nil, nil
 	}
@@ -129,14 +140,14 @@ func (t *tree) split(n *node, i int) (l, r *node) {
 		n.count()
 		return l, n
 	} else {
-		n.right, r = t.split(n.right, i-before-1)
+		n.right, r = t.split(n.right, i-before-n.weight())
 		n.count()
 		return n, r
 	}
 }
 
 // merge joins two trees, all of l before all of r.
-func (t *tree) merge(l, r *node) *node {
+func (t *tree[E]) merge(l, r *node[E]) *node[E] {
 	switch {
 	case l == nil:
 		return r
@@ -156,56 +167,58 @@ func (t *tree) merge(l, r *node) *node {
 }
 
 // remove takes the element at position i out and returns it.
-func (t *tree) remove(i int) (e element) {
-	t.root = t.drop(t.root, i, &e)
-	return e
+func (t *tree[E]) remove(i int) E {
+	var gone *node[E]
+	t.root, gone = t.drop(t.root, i)
+	return gone.el
 }
 
-func (t *tree) drop(n *node, i int, e *element) *node {
+func (t *tree[E]) drop(n *node[E], i int) (rest, gone *node[E]) {
 	before := n.left.size()
-	if i == before {
-		*e = n.el
-		return t.merge(n.left, n.right)
+	if before <= i && i < before+n.weight() {
+		return t.merge(n.left, n.right), n
 	}
 	n = t.edit(n)
 	if i < before {
-		n.left = t.drop(n.left, i, e)
+		n.left, gone = t.drop(n.left, i)
 	} else {
-		n.right = t.drop(n.right, i-before-1, e)
+		n.right, gone = t.drop(n.right, i-before-n.weight())
 	}
-	n.n--
-	return n
+	n.n -= gone.weight()
+	return n, gone
 }
 
-// set replaces the element at position i.
-func (t *tree) set(i int, e element) {
+// write returns the element at position i for changing it. Its weight grows by
+// so much.
+func (t *tree[E]) write(i, grow int) *E {
 	t.root = t.edit(t.root)
 	n := t.root
 	for {
+		n.n += grow
 		switch before := n.left.size(); {
 		case i < before:
 			n.left = t.edit(n.left)
 			n = n.left
-		case i > before:
-			i -= before + 1
+		case i >= before+n.weight():
+			i -= before + n.weight()
 			n.right = t.edit(n.right)
 			n = n.right
 		default:
-			n.el = e
-			return
+			n.w = uint32(n.weight() + grow) //nolint:gosec // not negative
+			return &n.el
 		}
 	}
 }
 
 // cut keeps the elements of positions from up to, not including, to.
-func (t *tree) cut(from, to int) {
+func (t *tree[E]) cut(from, to int) {
 	l, _ := t.split(t.root, to)
 	_, t.root = t.split(l, from)
 }
 
-// each calls fn for the elements from position i on, in order or backwards,
-// until it returns false.
-func (t *tree) each(i int, reverse bool, fn func(*element) bool) {
+// each calls fn for the elements from the one at position i on, in order or
+// backwards, until it returns false.
+func (t *tree[E]) each(i int, reverse bool, fn func(*E) bool) {
 	if reverse {
 		t.root.descend(i, fn)
 	} else {
@@ -213,7 +226,7 @@ func (t *tree) each(i int, reverse bool, fn func(*element) bool) {
 	}
 }
 
-func (n *node) ascend(i int, fn func(*element) bool) bool {
+func (n *node[E]) ascend(i int, fn func(*E) bool) bool {
 	if n == nil || i >= n.n {
 		return true
 	}
@@ -221,18 +234,18 @@ func (n *node) ascend(i int, fn func(*element) bool) bool {
 	if i < before && !n.left.ascend(i, fn) {
 		return false
 	}
-	if i <= before && !fn(&n.el) {
+	if i < before+n.weight() && !fn(&n.el) {
 		return false
 	}
-	return n.right.ascend(max(0, i-before-1), fn)
+	return n.right.ascend(max(0, i-before-n.weight()), fn)
 }
 
-func (n *node) descend(i int, fn func(*element) bool) bool {
+func (n *node[E]) descend(i int, fn func(*E) bool) bool {
 	if n == nil || i < 0 {
 		return true
 	}
 	before := n.left.size()
-	if i > before && !n.right.descend(i-before-1, fn) {
+	if i >= before+n.weight() && !n.right.descend(i-before-n.weight(), fn) {
 		return false
 	}
 	if i >= before && !fn(&n.el) {

@@ -47,8 +47,6 @@ func encodingName(t Type, e enc) string {
 		return "intset"
 	case t == List:
 		return "quicklist"
-	case e == encPacked && t == Set:
-		return "hashtable" // Redis 7.0 has no packed sets
 	case e == encPacked:
 		return "listpack"
 	case t == ZSet:

@@ -1,18 +1,39 @@
 package keyspace
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/spillwaydb/spillway/core/rdb/packed"
+)
 
 // ZSetRef is the sorted set at a key. It is valid while the shard's lock is
-// held; slices it hands out are valid for as long, and must not be written.
+// held. Slices it hands out must not be written. What a callback gets is valid
+// during the callback, which may read other handles.
+//
+// A small sorted set is a listpack, see zset_packed.go.
 type ZSetRef struct{ ref }
 
 // ZSet returns the sorted set at key, which must be absent or a sorted set. A
 // member added to an absent key creates it; one without members does not exist.
 func (d *DB) ZSet(key []byte) ZSetRef { return ZSetRef{ref{d, key, ZSet}} }
 
+// Len is the number of members, 0 when the key is absent.
+func (z ZSetRef) Len() int {
+	b := z.find()
+	if b.packed() {
+		return b.list().Len() / 2
+	}
+	return z.heap(b).items.size()
+}
+
 // Score returns a member's score.
 func (z ZSetRef) Score(member []byte) (float64, bool) {
-	e, ok := z.get(member)
+	b := z.find()
+	if b.packed() {
+		score, _, ok := scoreOf(b.list(), member)
+		return score, ok
+	}
+	e, ok := z.get(b, member)
 	if !ok {
 		return 0, false
 	}
@@ -20,87 +41,113 @@ func (z ZSetRef) Score(member []byte) (float64, bool) {
 }
 
 // Add gives a member a score and tells whether the member is new or its score
-// changed. The score must not be NaN.
+// changed. The score must not be NaN; minus zero becomes zero.
 func (z ZSetRef) Add(member []byte, score float64) (added, changed bool) {
-	if e, ok := z.get(member); ok && e.score == score {
+	score = plusZero(score)
+	b := z.find()
+	if b.packed() {
+		return z.addPacked(b, member, score)
+	}
+	if e, ok := z.get(b, member); !ok {
+		added = true
+	} else if e.score == score {
 		return false, false
 	}
-	c := z.write()
-	hash := z.hash(member)
-	pos, found := c.find(hash, member)
-	e := element{score: score, hash: hash}
-	if found {
-		old := *c.items.at(pos)
-		e.key = old.key
-		c.ranks.remove(c.rank(old.score, old.key))
-		c.items.set(pos, e)
-	} else {
-		e.key = bytes.Clone(member)
-		c.items.insert(pos, e)
-		z.grow(c, c.cost(&e))
-	}
-	c.ranks.insert(c.rank(score, e.key), e)
-	return !found, found
+	z.put(member, nil, score)
+	return added, !added
 }
 
 // Remove removes a member and tells whether it was there.
-func (z ZSetRef) Remove(member []byte) bool { return z.del(member) }
+func (z ZSetRef) Remove(member []byte) bool {
+	b := z.find()
+	if !b.packed() {
+		return z.del(b, member)
+	}
+	l := b.list()
+	n := packed.NewNeedle(member)
+	at, _ := l.Find(&n, 2)
+	if at < 0 {
+		return false
+	}
+	z.cut(b, at, l.Next(l.Next(at)), 2)
+	return true
+}
 
 // Rank returns a member's position in the order of scores.
 func (z ZSetRef) Rank(member []byte) (int, bool) {
-	e, ok := z.get(member)
+	b := z.find()
+	if b.packed() {
+		_, rank, ok := scoreOf(b.list(), member)
+		return rank, ok
+	}
+	e, ok := z.get(b, member)
 	if !ok {
 		return 0, false
 	}
-	return z.read().rank(e.score, e.key), true
+	return z.heap(b).rank(e.score, e.key), true
 }
 
 // LowerScore counts the members with a score below min, or with excl up to
 // and including it: the rank that a range from min begins at.
 func (z ZSetRef) LowerScore(min float64, excl bool) int {
-	c := z.read()
-	if c == nil {
-		return 0
+	below := func(score float64) bool { return score < min || excl && score == min }
+	b := z.find()
+	if b.packed() {
+		return lowerPacked(b.list(), func(l packed.Listpack, at int) bool { return below(scoreAt(l, l.Next(at))) })
 	}
-	return c.ranks.lower(func(e *element) bool { return e.score < min || excl && e.score == min })
+	return z.heap(b).ranks.lower(func(e *element) bool { return below(e.score) })
 }
 
 // LowerLex counts the members that sort before member, or with excl up to and
 // including it. All members must have the same score, as for ZRANGEBYLEX.
 func (z ZSetRef) LowerLex(member []byte, excl bool) int {
-	c := z.read()
-	if c == nil {
-		return 0
-	}
-	return c.ranks.lower(func(e *element) bool {
-		n := bytes.Compare(e.key, member)
+	below := func(m []byte) bool {
+		n := bytes.Compare(m, member)
 		return n < 0 || excl && n == 0
-	})
+	}
+	b := z.find()
+	if b.packed() {
+		return lowerPacked(b.list(), func(l packed.Listpack, at int) bool {
+			var text [20]byte
+			return below(l.Entry(at).Text(text[:0]))
+		})
+	}
+	return z.heap(b).ranks.lower(func(e *element) bool { return below(e.key) })
 }
 
 // EachRank calls fn for the members of ranks start to stop, both included,
-// from stop down to start when reverse, until it returns false. fn must not
-// change the set.
+// from stop down to start when reverse, until it returns false. Both ranks must
+// exist unless there are none. fn must not change the set.
 func (z ZSetRef) EachRank(start, stop int, reverse bool, fn func(member []byte, score float64) bool) {
-	c := z.read()
-	if c == nil || start > stop {
+	b := z.find()
+	if b == nil || start > stop {
 		return
 	}
 	from, left := start, stop-start+1
 	if reverse {
 		from = stop
 	}
-	c.ranks.each(from, reverse, func(e *element) bool {
+	if b.packed() {
+		z.eachPackedRank(b.list(), from, left, reverse, fn)
+		return
+	}
+	z.heap(b).ranks.each(from, reverse, func(e *element) bool {
 		left--
 		return fn(e.key, e.score) && left > 0
 	})
 }
 
 // Scan visits about count members from a cursor on and returns the next
-// cursor, 0 at the end. Members present all the while are visited at least once.
+// cursor, 0 at the end. Members present all the while are visited at least
+// once. A small sorted set is visited whole.
 func (z ZSetRef) Scan(cursor uint64, count int, fn func(member []byte, score float64)) (next uint64) {
-	if c := z.read(); c != nil {
-		next = c.scan(cursor, count, func(e *element) { fn(e.key, e.score) })
+	b := z.find()
+	if !b.packed() {
+		return z.heap(b).scan(cursor, count, func(e *element) { fn(e.key, e.score) })
 	}
-	return next
+	z.eachPacked(b, func(m, _ []byte, score float64) bool {
+		fn(m, score)
+		return true
+	})
+	return 0
 }

@@ -25,17 +25,19 @@
 //	11000000 int8             11000001 int16le      11000010 int32le
 //	11000011 clen ulen lzf[clen]
 //
-// The Writer emits one plain encoding per type, which every Redis since 4.0
-// loads and converts to what its own settings ask for:
+// The Writer emits one plain encoding per type, and for small collections the
+// packed ones that Redis 7.0 keeps them in (package packed has their bytes);
+// the reader of either converts to what its own settings ask for:
 //
 //	string  0  string
-//	list    1  n item*n
-//	set     2  n member*n
-//	hash    4  n (field value)*n
-//	zset    5  n (member score:float64le)*n
+//	list    1  n item*n                     18  n (container listpack)*n
+//	set     2  n member*n                   11  intset
+//	hash    4  n (field value)*n            16  listpack
+//	zset    5  n (member score:float64le)*n 17  listpack
 //
-// Read also takes the encodings it never writes: ziplist, zipmap, intset,
-// listpack, quicklist, quicklist2, textual scores and LZF strings.
+// Read also takes the encodings it never writes: ziplist, zipmap, set-listpack,
+// quicklist, textual scores and LZF strings. It hands packed values out in
+// elements, and as they are for who can keep them so.
 //
 // It refuses streams, modules and functions with an [UnsupportedError], and
 // anything malformed with a [CorruptError]: bad lengths, a wrong checksum, a

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+
+	"github.com/spillwaydb/spillway/core/rdb/packed"
 )
 
 // ErrDumpFooter reports a DUMP payload with a checksum that does not match or
@@ -14,12 +16,21 @@ var ErrDumpFooter = errors.New("rdb: DUMP payload version or checksum are wrong"
 const footerSize = 2 + 8
 
 // EncodeObject appends the type byte and the value of o, without its key and
-// deadline: the payload of DUMP before SealDump ends it. It fails on an
-// object that no reader would take: an empty collection, a field without a
-// value, scores that do not match the members, a score that is not a number.
+// deadline: the payload of DUMP before SealDump ends it. A Listpack or Intset
+// of o is written as it is where version 10 of the format can: the Items may
+// then be missing. It fails on an object that no reader would take: an empty
+// collection, a field without a value, scores that do not match the members, a
+// score that is not a number.
 func EncodeObject(dst []byte, o *Object) ([]byte, error) {
 	if o.Type == TypeString {
 		return appendString(append(dst, encString), o.Str), nil
+	}
+	if code, blob := o.whole(); blob != nil {
+		dst = append(dst, code)
+		if code == encListQuicklist2 {
+			dst = append(dst, 1, containerListpack) // one node
+		}
+		return appendString(dst, blob), nil
 	}
 	if len(o.Items) == 0 {
 		return dst, fmt.Errorf("rdb: encode %s %.100q: it is empty", o.Type, o.Key)
@@ -55,6 +66,18 @@ func EncodeObject(dst []byte, o *Object) ([]byte, error) {
 		}
 	}
 	return dst, nil
+}
+
+// whole returns the listpack or intset that o is written as, and the type byte
+// for that, or nil.
+func (o *Object) whole() (code byte, blob []byte) {
+	if o.Intset != nil && o.Type == TypeSet && packed.Intset(o.Intset).Len() > 0 {
+		return encSetIntset, o.Intset
+	}
+	if code, ok := listpackCode(o.Type); ok && o.Listpack != nil && packed.Listpack(o.Listpack).Len() > 0 {
+		return code, o.Listpack
+	}
+	return 0, nil
 }
 
 // DecodeObject decodes one type byte and value as EncodeObject, or any Redis

@@ -6,6 +6,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/spillwaydb/spillway/core/rdb/packed"
 )
 
 func TestDumpRoundTrip(t *testing.T) {
@@ -35,6 +37,9 @@ func TestEncodeObjectRefuses(t *testing.T) {
 		{Type: TypeZSet, Items: byteItems("m")},
 		{Type: TypeZSet, Items: byteItems("m"), Scores: []float64{math.NaN()}},
 		{Type: Type(77), Items: byteItems("m")},
+		{Type: TypeHash, Listpack: packed.SealList(packed.AppendListHeader(nil), 0)},
+		{Type: TypeSet, Listpack: buildListpack("m")},
+		{Type: TypeSet, Intset: buildIntset(2)},
 	} {
 		if _, err := EncodeObject(nil, &o); err == nil {
 			t.Errorf("%s %v: no error", o.Type, o)

@@ -3,6 +3,8 @@ package rdb
 import (
 	"encoding/binary"
 	"math"
+
+	"github.com/spillwaydb/spillway/core/rdb/packed"
 )
 
 // appendLen appends a length in the shortest form.
@@ -21,10 +23,8 @@ func appendLen(dst []byte, n uint64) []byte {
 // appendString appends s as a string, as an integer where that is shorter
 // and reads back as the same bytes.
 func appendString(dst, s []byte) []byte {
-	if len(s) <= maxIntText {
-		if v, ok := parseInt32(s); ok {
-			return appendInt32(dst, v)
-		}
+	if v, ok := parseInt32(s); ok {
+		return appendInt32(dst, v)
 	}
 	dst = appendLen(dst, uint64(len(s)))
 	return append(dst, s...)
@@ -35,34 +35,11 @@ const maxIntText = 11
 
 // parseInt32 parses s if it is exactly what formatting the number gives.
 func parseInt32(s []byte) (int32, bool) {
-	if len(s) == 0 || len(s) > maxIntText {
+	if len(s) > maxIntText {
 		return 0, false
 	}
-	neg := s[0] == '-'
-	if neg {
-		s = s[1:]
-		if len(s) == 0 {
-			return 0, false
-		}
-	}
-	if s[0] == '0' {
-		return 0, !neg && len(s) == 1
-	}
-	var v int64
-	for _, c := range s {
-		c -= '0'
-		if c > 9 {
-			return 0, false
-		}
-		v = v*10 + int64(c)
-	}
-	if neg {
-		v = -v
-	}
-	if v < math.MinInt32 || v > math.MaxInt32 {
-		return 0, false
-	}
-	return int32(v), true
+	v, ok := packed.ParseInt(s)
+	return int32(v), ok && v >= math.MinInt32 && v <= math.MaxInt32
 }
 
 // appendInt32 appends v in the smallest integer encoding.

@@ -98,8 +98,14 @@ func buildListpack(items ...string) []byte {
 			}
 			out = append(out, s...)
 		}
-		back := lpBacklen(len(out) - begin)
-		out = append(out, back.b[:back.n]...)
+		switch n := len(out) - begin; {
+		case n < 128:
+			out = append(out, byte(n))
+		case n < 16383:
+			out = append(out, byte(n>>7), byte(n)|0x80)
+		default:
+			out = append(out, byte(n>>14), byte(n>>7)|0x80, byte(n)|0x80)
+		}
 	}
 	out = append(out, 0xFF)
 	binary.LittleEndian.PutUint32(out, uint32(len(out)))

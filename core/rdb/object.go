@@ -41,6 +41,8 @@ type Object struct {
 	Str      []byte    // the value of a string
 	Items    [][]byte  // list items, set members, zset members; hash field, value, field, value…
 	Scores   []float64 // zset only: Scores[i] belongs to Items[i]
+	Listpack []byte    // the whole value again, where it came as one canonical listpack
+	Intset   []byte    // the whole value again, where it came as an intset
 	LRU      int64     // idle time in seconds, -1 when the file does not say
 	LFU      int       // access frequency counter 0–255, -1 when the file does not say
 }

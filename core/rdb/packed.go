@@ -2,130 +2,57 @@ package rdb
 
 import (
 	"encoding/binary"
-	"slices"
+
+	"github.com/spillwaydb/spillway/core/rdb/packed"
 )
 
 // The four packed formats. Each function appends the entries of a blob to
-// d.obj.Items: strings alias the blob, integers are rendered as text.
+// d.obj.Items: strings alias the blob, integers are rendered as text. Listpacks
+// and intsets are understood by package packed; ziplists and zipmaps, which
+// nobody writes any more, here.
 
 func (d *decoder) push(s []byte) { d.obj.Items = append(d.obj.Items, s) }
 
 func (d *decoder) pushInt(v int64) { d.obj.Items = append(d.obj.Items, d.number(v)) }
 
-// intLE reads a signed little-endian integer of len(p) bytes, at most 8.
-func intLE(p []byte) int64 {
-	var v uint64
-	for i, c := range p {
-		v |= uint64(c) << (8 * i)
+// listpack appends the entries of a listpack and tells whether it is
+// canonical.
+func (d *decoder) listpack(b []byte) (canonical bool, err error) {
+	_, canonical, err = packed.CheckListpack(b)
+	if err != nil {
+		return false, d.packed("%v", err)
 	}
-	shift := 64 - 8*len(p)
-	return int64(v<<shift) >> shift
+	l := packed.Listpack(b)
+	for at := l.First(); at < l.End(); at = l.Next(at) {
+		if e := l.Entry(at); e.IsInt {
+			d.pushInt(e.Int)
+		} else {
+			d.push(e.Str)
+		}
+	}
+	return canonical, nil
 }
 
-// listpack unpacks
-//
-//	total:uint32le count:uint16le (entry backlen)* FF
-//
-// where count 65535 means unknown and backlen repeats the size of the entry,
-// to walk backwards.
-func (d *decoder) listpack(b []byte) error {
-	const header = 6
-	if len(b) < header+1 || uint64(binary.LittleEndian.Uint32(b)) != uint64(len(b)) || b[len(b)-1] != 0xFF {
-		return d.packed("a listpack whose size or end mark is wrong")
+// wholeListpack is listpack for a blob that is all of the value.
+func (d *decoder) wholeListpack(b []byte) error {
+	canonical, err := d.listpack(b)
+	if canonical {
+		d.obj.Listpack = b
 	}
-	count, seen := int(binary.LittleEndian.Uint16(b[4:])), 0
-	end := len(b) - 1
-	at := header
-	for at < end {
-		head, size, isInt := lpHeader(b[at:end])
-		if head == 0 || size > end-at-head {
-			return d.packed("a listpack entry at byte %d that is malformed or too long", at)
-		}
-		data := b[at+head : at+head+size]
-		switch {
-		case !isInt:
-			d.push(data[:size:size])
-		case size > 0:
-			d.pushInt(intLE(data))
-		case b[at] < 0x80: // seven bits, unsigned
-			d.pushInt(int64(b[at]))
-		default: // thirteen bits, signed
-			d.pushInt(int64(int16(uint16(b[at])<<11|uint16(b[at+1])<<3) >> 3))
-		}
-		at += head + size
-		back := lpBacklen(head + size)
-		if !hasPrefix(b[at:end], back) {
-			return d.packed("a listpack entry whose back length at byte %d is wrong", at)
-		}
-		at += back.n
-		seen++
+	return err
+}
+
+// intset appends the integers of an intset, which is all of the value.
+func (d *decoder) intset(b []byte) error {
+	if err := packed.CheckIntset(b); err != nil {
+		return d.packed("%v", err)
 	}
-	if count != 65535 && count != seen {
-		return d.packed("a listpack of %d entries that says %d", seen, count)
+	s := packed.Intset(b)
+	for i := range s.Len() {
+		d.pushInt(s.At(i))
 	}
+	d.obj.Intset = b
 	return nil
-}
-
-// lpHeader returns how many bytes of encoding the entry at p has and how many
-// bytes of data follow; head is 0 for a malformed entry.
-func lpHeader(p []byte) (head, size int, isInt bool) {
-	switch c := p[0]; {
-	case c < 0x80:
-		return 1, 0, true
-	case c < 0xC0:
-		return 1, int(c & 0x3f), false
-	case c < 0xE0:
-		if len(p) >= 2 {
-			return 2, 0, true
-		}
-	case c < 0xF0:
-		if len(p) >= 2 {
-			return 2, int(c&0x0f)<<8 | int(p[1]), false
-		}
-	case c == 0xF0:
-		if len(p) >= 5 {
-			return 5, int(binary.LittleEndian.Uint32(p[1:])), false
-		}
-	case c <= 0xF3:
-		return 1, int(c-0xF0) + 1, true // 16, 24, 32 bits
-	case c == 0xF4:
-		return 1, 8, true
-	}
-	return 0, 0, false
-}
-
-// backlen is an encoded back length: seven bits a byte, most significant
-// first, the high bit on all but the first.
-type backlen struct {
-	b [5]byte
-	n int
-}
-
-func lpBacklen(size int) (e backlen) {
-	switch {
-	case size <= 127:
-		e.n = 1
-	case size < 16383:
-		e.n = 2
-	case size < 2097151:
-		e.n = 3
-	case size < 268435455:
-		e.n = 4
-	default:
-		e.n = 5
-	}
-	for i := e.n - 1; i >= 0; i-- {
-		e.b[i] = byte(size & 0x7f)
-		if i > 0 {
-			e.b[i] |= 0x80
-		}
-		size >>= 7
-	}
-	return e
-}
-
-func hasPrefix(p []byte, e backlen) bool {
-	return len(p) >= e.n && slices.Equal(p[:e.n], e.b[:e.n])
 }
 
 // ziplist unpacks
@@ -164,7 +91,7 @@ func (d *decoder) ziplist(b []byte) error {
 		case !isInt:
 			d.push(data[:size:size])
 		case size > 0:
-			d.pushInt(intLE(data))
+			d.pushInt(packed.IntLE(data))
 		default:
 			d.pushInt(int64(b[at]&0x0f) - 1)
 		}
@@ -178,7 +105,8 @@ func (d *decoder) ziplist(b []byte) error {
 	return nil
 }
 
-// zlHeader is lpHeader for a ziplist entry after its prevlen.
+// zlHeader returns how many bytes of encoding the entry at p has, after its
+// prevlen, and how many bytes of data follow; head is 0 for a malformed entry.
 func zlHeader(p []byte) (head, size int, isInt bool) {
 	if len(p) == 0 {
 		return 0, 0, false
@@ -208,29 +136,6 @@ func zlHeader(p []byte) (head, size int, isInt bool) {
 		return 1, 0, true
 	}
 	return 0, 0, false
-}
-
-// intset unpacks
-//
-//	width:uint32le count:uint32le integer*count, ascending
-func (d *decoder) intset(b []byte) error {
-	if len(b) < 8 {
-		return d.packed("an intset of %d bytes", len(b))
-	}
-	width, count := binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[4:])
-	if width != 2 && width != 4 && width != 8 || uint64(width)*uint64(count) != uint64(len(b)-8) {
-		return d.packed("an intset of %d bytes that says %d integers of %d bytes", len(b), count, width)
-	}
-	var last int64
-	for p := b[8:]; len(p) > 0; p = p[width:] {
-		v := intLE(p[:width])
-		if len(p) < len(b)-8 && v <= last {
-			return d.packed("an intset that is not in ascending order")
-		}
-		last = v
-		d.pushInt(v)
-	}
-	return nil
 }
 
 // zipmap unpacks the hash format of Redis before 2.6:

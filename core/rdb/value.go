@@ -197,7 +197,7 @@ func (d *decoder) value(enc byte) error {
 		err = d.blob(d.intset)
 	case encSetListpack:
 		o.Type = TypeSet
-		err = d.blob(d.listpack)
+		err = d.blob(d.wholeListpack)
 	case encHashZipmap:
 		o.Type = TypeHash
 		err = d.blob(d.zipmap)
@@ -228,7 +228,7 @@ func (d *decoder) blob(unpack func([]byte) error) error {
 
 func (d *decoder) packedPairs(listpack bool) error {
 	if listpack {
-		return d.blob(d.listpack)
+		return d.blob(d.wholeListpack)
 	}
 	return d.blob(d.ziplist)
 }
@@ -333,18 +333,28 @@ func (d *decoder) splitScores() error {
 // quicklist takes the nodes of a list: ziplists, or in version 2 listpacks
 // and plain items.
 func (d *decoder) quicklist(v2 bool) error {
-	const plain, listpack = 1, 2
+	const plain = 1
 	n, err := d.length()
 	if err != nil {
 		return err
 	}
+	unpack := d.ziplist
+	switch {
+	case v2 && n == 1:
+		unpack = d.wholeListpack
+	case v2:
+		unpack = func(b []byte) error {
+			_, err := d.listpack(b)
+			return err
+		}
+	}
 	for ; n > 0; n-- {
-		container := uint64(listpack)
+		container := uint64(containerListpack)
 		if v2 {
 			if container, err = d.length(); err != nil {
 				return err
 			}
-			if container != plain && container != listpack {
+			if container != plain && container != containerListpack {
 				return d.corrupt("unknown quicklist container %d", container)
 			}
 		}
@@ -352,15 +362,9 @@ func (d *decoder) quicklist(v2 bool) error {
 		if err != nil {
 			return err
 		}
-		switch {
-		case container == plain:
+		if container == plain {
 			d.obj.Items = append(d.obj.Items, b)
-		case v2:
-			err = d.listpack(b)
-		default:
-			err = d.ziplist(b)
-		}
-		if err != nil {
+		} else if err = unpack(b); err != nil {
 			return err
 		}
 	}

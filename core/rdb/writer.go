@@ -20,8 +20,9 @@ const (
 //
 // The order of calls is Header, then for each database SelectDB, ResizeDB and
 // its objects, then End. An object is, after an optional Expire, Idle or Freq,
-// one String, or one Begin… followed by exactly as many Items as announced;
-// calls in another order are an error, never a broken file.
+// one String, Listpack or Intset, or one Begin… followed by exactly as many
+// Items or Nodes as announced; calls in another order are an error, never a
+// broken file.
 type Writer struct {
 	w       io.Writer
 	buf     []byte
@@ -29,10 +30,10 @@ type Writer struct {
 	flushed int64
 	err     error
 
-	left   int  // Item and Score calls the open collection still needs
-	scored bool // the open collection is a zset: every second one is a Score
-	begun  bool // Header was written
-	ended  bool
+	left  int  // Item, Score or Node calls the open collection still needs
+	open  byte // its type byte
+	begun bool // Header was written
+	ended bool
 }
 
 // NewWriter returns a Writer that writes to w. It never closes w.
@@ -125,12 +126,12 @@ func (w *Writer) begin(enc byte, key []byte, n, calls int) {
 	w.str(key)
 	w.buf = appendLen(w.buf, uint64(n))
 	w.left = n * calls
-	w.scored = enc == encZSet2
+	w.open = enc
 }
 
 // Item writes the next item, member, field or value of the open collection.
 func (w *Writer) Item(v []byte) {
-	if w.left <= 0 || w.scored && w.left&1 == 1 {
+	if w.left <= 0 || w.open == encListQuicklist2 || w.open == encZSet2 && w.left&1 == 1 {
 		w.misuse("an Item nobody announced, or in place of a Score")
 		return
 	}
@@ -140,7 +141,7 @@ func (w *Writer) Item(v []byte) {
 
 // Score writes the score of the member just written. NaN is an error.
 func (w *Writer) Score(f float64) {
-	if !w.scored || w.left&1 == 0 || f != f {
+	if w.open != encZSet2 || w.left&1 == 0 || f != f {
 		w.misuse("a Score without a member, or not a number")
 		return
 	}

@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"testing"
+
+	"github.com/spillwaydb/spillway/core/rdb/packed"
 )
 
 func TestCRC64KnownValue(t *testing.T) {
@@ -70,7 +72,7 @@ func TestIntegerEncoding(t *testing.T) {
 }
 
 func TestWriterMisuse(t *testing.T) {
-	key := []byte("k")
+	key, lp := []byte("k"), packed.Listpack(buildListpack("a", "b"))
 	for name, calls := range map[string]func(w *Writer){
 		"no header":           func(w *Writer) { w.String(key, key) },
 		"header twice":        func(w *Writer) { w.Header(nil); w.Header(nil) },
@@ -88,6 +90,16 @@ func TestWriterMisuse(t *testing.T) {
 		"negative database":   func(w *Writer) { w.Header(nil); w.SelectDB(-1) },
 		"after end":           func(w *Writer) { w.Header(nil); w.End(); w.String(key, key) },
 		"expire in a list":    func(w *Writer) { w.Header(nil); w.BeginList(key, 1); w.Expire(1); w.Item(key) },
+		"item for a node":     func(w *Writer) { w.Header(nil); w.BeginQuicklist(key, 1); w.Item(key) },
+		"node for an item":    func(w *Writer) { w.Header(nil); w.BeginList(key, 1); w.Node(lp) },
+		"too few nodes":       func(w *Writer) { w.Header(nil); w.BeginQuicklist(key, 2); w.Node(lp) },
+		"too many nodes":      func(w *Writer) { w.Header(nil); w.BeginQuicklist(key, 1); w.Node(lp); w.Node(lp) },
+		"no nodes":            func(w *Writer) { w.Header(nil); w.BeginQuicklist(key, 0) },
+		"score for a node":    func(w *Writer) { w.Header(nil); w.BeginQuicklist(key, 1); w.Score(1) },
+		"a set as a listpack": func(w *Writer) { w.Header(nil); w.Listpack(TypeSet, key, lp) },
+		"empty listpack":      func(w *Writer) { w.Header(nil); w.Listpack(TypeHash, key, buildListpack()) },
+		"empty intset":        func(w *Writer) { w.Header(nil); w.Intset(key, buildIntset(2)) },
+		"listpack in a list":  func(w *Writer) { w.Header(nil); w.BeginList(key, 1); w.Listpack(TypeHash, key, lp); w.Item(key) },
 	} {
 		var buf bytes.Buffer
 		w := NewWriter(&buf)
@@ -141,6 +153,7 @@ func TestWriterDoesNotAllocate(t *testing.T) {
 	w := NewWriter(io.Discard)
 	w.Header(nil)
 	key, val, big := []byte("key:0000001"), []byte("value"), make([]byte, 100_000)
+	lp, ints := packed.Listpack(buildListpack("a", "b")), packed.Intset(buildIntset(2, 7))
 	if n := testing.AllocsPerRun(1000, func() {
 		w.Expire(1)
 		w.String(key, val)
@@ -150,6 +163,10 @@ func TestWriterDoesNotAllocate(t *testing.T) {
 		w.Item(key)
 		w.Score(2)
 		w.String(key, big)
+		w.Listpack(TypeHash, key, lp)
+		w.Intset(key, ints)
+		w.BeginQuicklist(key, 1)
+		w.Node(lp)
 	}); n != 0 {
 		t.Fatalf("%v allocations per object", n)
 	}

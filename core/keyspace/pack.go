@@ -1,0 +1,203 @@
+package keyspace
+
+import (
+	"bytes"
+	"cmp"
+	"math"
+	"slices"
+
+	"github.com/spillwaydb/spillway/core/rdb"
+	"github.com/spillwaydb/spillway/core/rdb/packed"
+)
+
+// loadCollection makes the absent key hold obj, a collection that is not
+// empty: packed if the Limits allow it. The lock is held; obj's bytes are
+// valid during the call. Nothing is taken for granted of obj: a member may be
+// there twice, in which case the last one counts, and in any place.
+func (d *DB) loadCollection(key []byte, obj *rdb.Object) {
+	p := packer{obj, d.ks, d.ks.limits.Load(), &d.st.shard.scratch}
+	t := typeOf(obj.Type)
+	if payload, e := p.pack(t); payload != nil {
+		d.storePayload(key, t, e, payload)
+		return
+	}
+	if t == List {
+		d.newObject(key, t, p.chunks())
+		return
+	}
+	c := newCollection(t)
+	for i := 0; i < len(obj.Items); i++ {
+		e := element{key: bytes.Clone(obj.Items[i]), hash: d.ks.memberHash(obj.Items[i])}
+		switch t {
+		case Hash:
+			i++
+			e.val = bytes.Clone(obj.Items[i])
+		case ZSet:
+			e.score = plusZero(obj.Scores[i])
+		}
+		c.add(e)
+	}
+	d.newObject(key, t, c)
+}
+
+func typeOf(t rdb.Type) Type {
+	return [...]Type{rdb.TypeList: List, rdb.TypeSet: Set, rdb.TypeZSet: ZSet, rdb.TypeHash: Hash}[t]
+}
+
+// packer makes a payload of an object of a file.
+type packer struct {
+	obj *rdb.Object
+	ks  *Keyspace
+	lim *Limits
+	s   *scratch
+}
+
+// pack returns nil for what is not to be packed: it is too large, or has a
+// member twice.
+func (p packer) pack(t Type) (payload []byte, e enc) {
+	switch items := p.obj.Items; t {
+	case List:
+		if m := p.lim.list(); len(items) <= m.items {
+			return p.listpack(m.bytes), encPacked
+		}
+	case Hash:
+		if len(items)/2 <= p.lim.HashEntries && longest(items) <= p.lim.HashValue && p.distinct(2) {
+			return p.listpack(packed.MaxListpack), encPacked
+		}
+	case ZSet:
+		if len(items) <= p.lim.ZSetEntries && longest(items) <= p.lim.ZSetValue && p.distinct(1) {
+			return p.scores(), encPacked
+		}
+	case Set:
+		if len(items) > max(p.lim.IntsetEntries, p.lim.SetEntries) || !p.distinct(1) {
+			break
+		}
+		if ints := p.intset(); ints != nil {
+			if len(items) <= p.lim.IntsetEntries {
+				return ints, encIntset
+			}
+			break
+		}
+		if len(items) <= p.lim.SetEntries && longest(items) <= p.lim.SetValue {
+			return p.listpack(packed.MaxListpack), encPacked
+		}
+	}
+	return nil, 0
+}
+
+// chunks is all items of a list.
+func (p packer) chunks() *chunks {
+	c, m := newChunks(), p.lim.list()
+	build := p.s.build[:0]
+	count := 0
+	for _, it := range p.obj.Items {
+		old := len(build)
+		build = packed.AppendEntry(build, it)
+		if count > 0 && !m.fits(packed.ListHeader+len(build)+1, count+1) {
+			c.add(c.size(), build[:old], count)
+			build, count = append(build[:0], build[old:]...), 0
+		}
+		count++
+	}
+	c.add(c.size(), build, count)
+	p.s.keep(build)
+	return c
+}
+
+// longest is the length of the longest item.
+func longest(items [][]byte) (n int) {
+	for _, it := range items {
+		n = max(n, len(it))
+	}
+	return n
+}
+
+// distinct tells whether every step-th item is there once.
+func (p packer) distinct(step int) bool {
+	hashes := p.s.hashes[:0]
+	for i := 0; i < len(p.obj.Items); i += step {
+		hashes = append(hashes, p.ks.hash(p.obj.Items[i]))
+	}
+	p.s.hashes = hashes
+	slices.Sort(hashes)
+	for i := 1; i < len(hashes); i++ {
+		if hashes[i] == hashes[i-1] {
+			return false
+		}
+	}
+	return true
+}
+
+// listpack is all items in a listpack of no more than so many bytes.
+func (p packer) listpack(atMost int) []byte {
+	if whole := p.obj.Listpack; whole != nil {
+		if len(whole) > atMost {
+			return nil
+		}
+		return whole
+	}
+	build := p.s.entries()
+	for _, it := range p.obj.Items {
+		if len(build)+len(it) > atMost {
+			return nil
+		}
+		build = packed.AppendEntry(build, it)
+	}
+	build = p.s.keep(packed.SealList(build, len(p.obj.Items)))
+	if len(build) > atMost {
+		return nil
+	}
+	return build
+}
+
+// intset is all members in an intset, nil if one is no integer.
+func (p packer) intset() []byte {
+	if p.obj.Intset != nil {
+		return p.obj.Intset
+	}
+	ints := make([]int64, 0, 16)
+	for _, it := range p.obj.Items {
+		v, ok := packed.ParseInt(it)
+		if !ok {
+			return nil
+		}
+		ints = append(ints, v)
+	}
+	slices.Sort(ints)
+	return p.s.keep(packed.AppendIntset(p.s.build[:0], ints...))
+}
+
+// scores is all members and scores, in their order, in a listpack.
+func (p packer) scores() []byte {
+	o := p.obj
+	order := make([]int, len(o.Items))
+	minus := false
+	for i := range order {
+		order[i] = i
+		minus = minus || o.Scores[i] == 0 && math.Signbit(o.Scores[i])
+	}
+	byScore := func(a, b int) int {
+		if c := cmp.Compare(o.Scores[a], o.Scores[b]); c != 0 {
+			return c
+		}
+		return bytes.Compare(o.Items[a], o.Items[b])
+	}
+	if !slices.IsSortedFunc(order, byScore) {
+		slices.SortFunc(order, byScore)
+	} else if o.Listpack != nil && !minus {
+		return o.Listpack
+	}
+	build := p.s.entries()
+	for _, i := range order {
+		build = appendScore(packed.AppendEntry(build, o.Items[i]), o.Scores[i])
+	}
+	return p.s.keep(packed.SealList(build, 2*len(order)))
+}
+
+// plusZero turns minus zero into zero.
+func plusZero(score float64) float64 {
+	if score == 0 {
+		return 0
+	}
+	return score
+}

@@ -1,0 +1,191 @@
+package packed
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+)
+
+// Listpack is a list of strings and integers in one piece of memory. Places in
+// it are byte offsets: First, Next and Prev of one, and End behind the last
+// entry. Its methods take the listpack to be valid.
+type Listpack []byte
+
+const (
+	offCount = 4
+	unknown  = math.MaxUint16 // a count that does not fit its field
+
+	// ListHeader is how many bytes AppendListHeader appends.
+	ListHeader = 6
+
+	// MaxListpack is how long a listpack may become, as in Redis: what would
+	// be longer is kept in another way.
+	MaxListpack = 1 << 30
+)
+
+// AppendListHeader begins a listpack: entries follow, then SealList.
+func AppendListHeader(dst []byte) []byte { return append(dst, 0, 0, 0, 0, 0, 0) }
+
+// SealList ends the listpack of count entries that b, all of it, holds.
+func SealList(b []byte, count int) Listpack {
+	l := Listpack(append(b, endByte))
+	l.setHeader(count)
+	return l
+}
+
+func (l Listpack) setHeader(count int) {
+	binary.LittleEndian.PutUint32(l, uint32(len(l))) //nolint:gosec // at most MaxListpack
+	binary.LittleEndian.PutUint16(l[offCount:], uint16(min(count, unknown)))
+}
+
+// Spliced brings the header up to date after added entries, a negative number
+// if they were removed, were spliced in.
+func (l Listpack) Spliced(added int) {
+	count := int(binary.LittleEndian.Uint16(l[offCount:]))
+	if count != unknown {
+		count += added
+	}
+	l.setHeader(count)
+}
+
+// Len returns the number of entries, in constant time up to 65534.
+func (l Listpack) Len() int {
+	if n := int(binary.LittleEndian.Uint16(l[offCount:])); n != unknown {
+		return n
+	}
+	n := 0
+	for at := l.First(); at < l.End(); at = l.Next(at) {
+		n++
+	}
+	return n
+}
+
+// First is where the first entry is, or End.
+func (l Listpack) First() int { return ListHeader }
+
+// End is behind the last entry.
+func (l Listpack) End() int { return len(l) - 1 }
+
+// Next is the place behind the entry at a place.
+func (l Listpack) Next(at int) int {
+	if n := shortSizes[l[at]]; n != 0 {
+		return at + int(n)
+	}
+	n := bodySize(l[at:])
+	return at + n + backlenSize(n)
+}
+
+// Prev is the place of the entry before a place, which must not be First.
+func (l Listpack) Prev(at int) int {
+	n, size := 0, 0
+	for {
+		c := l[at-1-size]
+		n |= int(c&0x7f) << (7 * size)
+		size++
+		if c < 0x80 {
+			return at - size - n
+		}
+	}
+}
+
+// Entry returns the entry at a place.
+func (l Listpack) Entry(at int) Entry { return decode(l[at:]) }
+
+// Seek returns the place of entry i, which may be Len: End. It walks from the
+// nearer end.
+func (l Listpack) Seek(i int) int {
+	if n := l.Len(); i > n/2 {
+		at := l.End()
+		for ; i < n; i++ {
+			at = l.Prev(at)
+		}
+		return at
+	}
+	at := l.First()
+	for ; i > 0; i-- {
+		at = l.Next(at)
+	}
+	return at
+}
+
+// Find looks at every stride-th entry for the needle. It returns the place of
+// the first that is equal and how many were looked at before it, or -1 and
+// how many there are. The listpack must be canonical.
+func (l Listpack) Find(n *Needle, stride int) (at, index int) {
+	first := n.head[0]
+	for at = ListHeader; ; index++ {
+		switch c := l[at]; {
+		case c == endByte:
+			return -1, index
+		case c == first && n.matches(l[at:]):
+			return at, index
+		}
+		for range stride {
+			at = l.Next(at)
+		}
+	}
+}
+
+// Equal tells whether the entry at a place is the needle. The listpack must be
+// canonical.
+func (l Listpack) Equal(at int, n *Needle) bool { return l[at] == n.head[0] && n.matches(l[at:]) }
+
+// Count returns how many entries are the needle. The listpack must be
+// canonical.
+func (l Listpack) Count(n *Needle) (count int) {
+	for at := l.First(); at < l.End(); at = l.Next(at) {
+		if l.Equal(at, n) {
+			count++
+		}
+	}
+	return count
+}
+
+// CheckListpack tells how many entries b has if it is a listpack, and whether
+// that is canonical. Any bytes may be given; what is accepted can be read
+// without looking out of bounds.
+func CheckListpack(b []byte) (count int, canonical bool, err error) {
+	if len(b) < ListHeader+1 || uint64(binary.LittleEndian.Uint32(b)) != uint64(len(b)) || b[len(b)-1] != endByte {
+		return 0, false, fmt.Errorf("a listpack whose size or end mark is wrong")
+	}
+	canonical = true
+	var again [9]byte
+	for at, end := ListHeader, len(b)-1; at < end; count++ {
+		n := checkedSize(b[at:end])
+		if n == 0 {
+			return 0, false, fmt.Errorf("a listpack entry at byte %d that is malformed or too long", at)
+		}
+		if back := appendBacklen(again[:0], n); len(back) > end-at-n || string(back) != string(b[at+n:at+n+len(back)]) {
+			return 0, false, fmt.Errorf("a listpack entry whose back length at byte %d is wrong", at+n)
+		}
+		if canonical {
+			var head []byte
+			if e := decode(b[at:]); e.IsInt {
+				head = appendIntBody(again[:0], e.Int)
+			} else if _, isInt := ParseInt(e.Str); isInt {
+				canonical = false
+			} else {
+				head = appendStringHead(again[:0], len(e.Str))
+			}
+			canonical = canonical && string(head) == string(b[at:at+len(head)])
+		}
+		at += n + backlenSize(n)
+	}
+	if said := int(binary.LittleEndian.Uint16(b[offCount:])); said != unknown && said != count {
+		return 0, false, fmt.Errorf("a listpack of %d entries that says %d", count, said)
+	}
+	return count, canonical, nil
+}
+
+// checkedSize is bodySize of an entry that must end within p, else 0.
+func checkedSize(p []byte) int {
+	switch c := p[0]; {
+	case c > int64Byte, c >= str12 && c < str32 && len(p) < 2, c == str32 && len(p) < 5:
+		return 0
+	}
+	n := uint64(bodySize(p)) //nolint:gosec // positive
+	if n > uint64(len(p)) {
+		return 0
+	}
+	return int(n) //nolint:gosec // at most len(p)
+}
