@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path"
@@ -20,34 +21,58 @@ import (
 	"github.com/spillwaydb/spillway/fsbackends/memfs"
 )
 
-// TestCrash runs scripts of operations and shows every state a crash can leave.
-// "crash" lists the distinct states over many seeds, with how a file's synced
-// and unsynced halves came out abbreviated: file=content.
+// TestCrash runs scripts of operations. "crash" lists the distinct states that
+// CrashClone leaves, over many seeds, and wants every one of them to be possible
+// on the disk of the model; with "all" it wants all of those. Files are shown as
+// file=content, a letter for each block of 512 bytes.
 func TestCrash(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, file string) {
-		fs := memfs.New()
+		fs, m := memfs.New(), newModel()
 		datadriven.RunTest(t, file, func(t *testing.T, d *datadriven.TestData) string {
 			switch d.Cmd {
 			case "new":
-				fs = memfs.New()
-				return script(fs, d.Input)
+				fs, m = memfs.New(), newModel()
+				return script(fs, m, d.Input)
 			case "do":
-				return script(fs, d.Input)
+				return script(fs, m, d.Input)
+			case "kill":
+				fs = fs.KillClone()
+				return script(fs, m, d.Input)
+			case "show":
+				return show(fs) + "\n"
 			case "crash":
-				return states(fs)
+				possible, _ := m.states(1 << 20)
+				var parts func(string) []string
+				if d.HasArg("all") {
+					parts = func(state string) []string { return []string{state} }
+				}
+				reached, odd, missed := states(fs, possible, parts)
+				for _, state := range odd {
+					t.Errorf("%s: no disk can be in this state: %s", d.Pos, state)
+				}
+				for _, state := range missed {
+					t.Errorf("%s: the model has this state and CrashClone never does: %s", d.Pos, state)
+				}
+				return strings.Join(slices.Sorted(maps.Keys(reached)), "\n") + "\n"
 			}
 			return fmt.Sprintf("unknown command %s", d.Cmd)
 		})
 	})
 }
 
-// script runs one operation a line and returns the errors.
-func script(fs *memfs.FS, text string) string {
+// script runs one operation a line on fs and on the model, which may be nil, and
+// returns the errors.
+func script(fs *memfs.FS, m *model, text string) string {
 	var out strings.Builder
 	for line := range strings.Lines(text) {
 		f := strings.Fields(line)
 		if err := step(fs, f); err != nil {
 			fmt.Fprintf(&out, "%s: %v\n", f[0], err)
+			if m != nil && f[0] == "sync" && errors.Is(err, syscall.EIO) {
+				m.do([]string{"dropped", f[1]})
+			}
+		} else if m != nil {
+			m.do(f)
 		}
 	}
 	return out.String()
@@ -63,7 +88,7 @@ func step(fs *memfs.FS, f []string) error {
 			h.Close()
 		}
 		return err
-	case "write", "append", "sync", "truncate": // write file letter: a whole block of it
+	case "write", "append", "half", "sync", "truncate": // write file letter: a whole block of it
 		h, err := fs.OpenFile(f[1], os.O_WRONLY, 0)
 		if err != nil {
 			return err
@@ -74,17 +99,21 @@ func step(fs *memfs.FS, f []string) error {
 			return h.Sync()
 		case "truncate":
 			return h.Truncate(0)
-		case "append":
+		case "append", "half":
 			if _, err := h.Seek(0, io.SeekEnd); err != nil {
 				return err
 			}
 		}
-		for _, c := range f[2] {
-			if _, err := h.Write(bytes.Repeat([]byte(string(c)), 512)); err != nil {
-				return err
-			}
+		size := 512
+		if f[0] == "half" {
+			size = 256
 		}
-		return nil
+		var data []byte
+		for _, c := range f[2] {
+			data = append(data, bytes.Repeat([]byte(string(c)), size)...)
+		}
+		_, err = h.Write(data)
+		return err
 	case "rename":
 		return fs.Rename(f[1], f[2])
 	case "remove":
@@ -97,23 +126,46 @@ func step(fs *memfs.FS, f []string) error {
 		fs.FailSync(func(name string) error { return syscall.EIO })
 	case "healsync":
 		fs.FailSync(nil)
+	case "evict":
+		fs.Evict()
 	default:
 		return errors.New("unknown step")
 	}
 	return nil
 }
 
-// states returns the distinct states after a crash, over 400 seeds.
-func states(fs *memfs.FS) string {
-	var all []string
-	for seed := range int64(400) {
-		all = append(all, show(fs.CrashClone(seed)))
+// states returns the distinct states after a crash, and those among them that
+// are not possible. With parts it goes on through the seeds until it has seen
+// every part of every possible state, and returns the parts that it missed.
+func states(fs *memfs.FS, possible map[string]bool, parts func(state string) []string) (reached map[string]bool, odd, missed []string) {
+	reached = map[string]bool{}
+	left := map[string]bool{}
+	if parts != nil {
+		for state := range possible {
+			for _, p := range parts(state) {
+				left[p] = true
+			}
+		}
 	}
-	slices.Sort(all)
-	return strings.Join(slices.Compact(all), "\n") + "\n"
+	for seed := int64(0); seed < 400 || len(left) > 0 && seed < 200_000; seed++ {
+		state := show(fs.CrashClone(seed))
+		if reached[state] {
+			continue
+		}
+		reached[state] = true
+		if !possible[state] {
+			odd = append(odd, state)
+		}
+		if parts != nil {
+			for _, p := range parts(state) {
+				delete(left, p)
+			}
+		}
+	}
+	return reached, odd, slices.Sorted(maps.Keys(left))
 }
 
-// show is a tree in one line; files as one letter for each 512-byte block.
+// show is a tree in one line.
 func show(fs vfs.FS) string {
 	var out []string
 	var walk func(dir string)
@@ -133,20 +185,7 @@ func show(fs vfs.FS) string {
 			if err != nil {
 				panic(err)
 			}
-			blocks := ""
-			for i := 0; i < len(data); i += 512 {
-				c := data[i]
-				for _, b := range data[i:min(i+512, len(data))] {
-					if b != c {
-						c = '?' // a block torn inside
-					}
-				}
-				if c == 0 {
-					c = '.'
-				}
-				blocks += string(c)
-			}
-			out = append(out, p+"="+blocks)
+			out = append(out, p+"="+letters(halves(data)))
 		}
 	}
 	walk(".")
@@ -154,6 +193,22 @@ func show(fs vfs.FS) string {
 		return "(empty)"
 	}
 	return strings.Join(out, " ")
+}
+
+// halves is content as the model has it: one letter for 256 bytes.
+func halves(data []byte) string {
+	var b strings.Builder
+	for part := range slices.Chunk(data, 256) {
+		c := part[0]
+		switch {
+		case bytes.Count(part, part[:1]) != len(part):
+			c = '?' // torn inside
+		case c == 0:
+			c = '.'
+		}
+		b.WriteByte(c)
+	}
+	return b.String()
 }
 
 // TestSyncedSurvives is a random run against a plain model: what was synced is
@@ -170,7 +225,7 @@ func TestSyncedSurvives(t *testing.T) {
 			t.Fatal(err)
 		}
 		var live, synced []byte
-		low := 0 // the smallest size since the last sync
+		low, high := 0, 0 // the smallest and the largest size since the last sync
 		for range 60 {
 			switch rng.IntN(6) {
 			case 0, 1, 2:
@@ -186,18 +241,19 @@ func TestSyncedSurvives(t *testing.T) {
 					live = append(live, make([]byte, end-len(live))...)
 				}
 				copy(live[min(off, len(live)):], b)
+				high = max(high, len(live))
 			case 3:
 				n := rng.IntN(len(live) + 20_000)
 				if err := f.Truncate(int64(n)); err != nil {
 					t.Fatal(err)
 				}
 				live = append(live, make([]byte, max(n-len(live), 0))...)[:n]
-				low = min(low, n)
+				low, high = min(low, n), max(high, n)
 			case 4:
 				if err := f.Sync(); err != nil {
 					t.Fatal(err)
 				}
-				synced, low = bytes.Clone(live), len(live)
+				synced, low, high = bytes.Clone(live), len(live), len(live)
 			}
 			if got := content(t, fs); !bytes.Equal(got, live) {
 				t.Fatalf("seed %d: live content differs (go test -run TestSyncedSurvives)", seed)
@@ -208,7 +264,7 @@ func TestSyncedSurvives(t *testing.T) {
 			if got := content(t, fs.CrashClone(memfs.KeepAll)); !bytes.Equal(got, live) {
 				t.Fatalf("seed %d: the live content is not what KeepAll leaves", seed)
 			}
-			checkMixture(t, content(t, fs.CrashClone(rng.Int64())), live, synced, low)
+			checkMixture(t, content(t, fs.CrashClone(rng.Int64())), live, synced, low, high)
 			if used := fs.Used(); used != int64(len(live)) {
 				t.Fatalf("seed %d: Used() = %d, want %d", seed, used, len(live))
 			}
@@ -217,11 +273,12 @@ func TestSyncedSurvives(t *testing.T) {
 }
 
 // checkMixture: each byte of a crashed file is the live one or the synced one,
-// zero past their ends; the size is one the file had since the last sync.
-func checkMixture(t *testing.T, got, live, synced []byte, low int) {
+// zero past their ends and behind a truncation; the size is one the file had
+// since the last sync.
+func checkMixture(t *testing.T, got, live, synced []byte, low, high int) {
 	t.Helper()
-	if len(got) < min(len(live), len(synced), low) || len(got) > max(len(live), len(synced)) {
-		t.Fatalf("the size is %d, neither between live %d and synced %d", len(got), len(live), len(synced))
+	if len(got) < low || len(got) > high {
+		t.Fatalf("the size is %d, and was between %d and %d since the last sync", len(got), low, high)
 	}
 	at := func(b []byte, i int) byte {
 		if i < len(b) {
@@ -230,8 +287,8 @@ func checkMixture(t *testing.T, got, live, synced []byte, low int) {
 		return 0
 	}
 	for i, c := range got {
-		if c != at(live, i) && c != at(synced, i) {
-			t.Fatalf("byte %d is neither live nor synced", i)
+		if c != at(live, i) && c != at(synced, i) && (c != 0 || i < low) {
+			t.Fatalf("byte %d is neither live nor synced, nor was it cut off", i)
 		}
 	}
 }
@@ -247,7 +304,7 @@ func content(t *testing.T, fs vfs.FS) []byte {
 
 func TestCloneIsIndependentAndDeterministic(t *testing.T) {
 	fs := memfs.New()
-	script(fs, "mkdir d\ncreate d/a\nwrite d/a abc\nsync d/a\nsyncdir .\ncreate d/b\nappend d/a xyz\nrename d/b d/c")
+	script(fs, nil, "mkdir d\ncreate d/a\nwrite d/a abc\nsync d/a\nsyncdir .\ncreate d/b\nappend d/a xyz\nrename d/b d/c")
 	for seed := range int64(50) {
 		one, two := show(fs.CrashClone(seed)), show(fs.CrashClone(seed))
 		if one != two {
@@ -256,17 +313,47 @@ func TestCloneIsIndependentAndDeterministic(t *testing.T) {
 	}
 	before, clone := show(fs), fs.CrashClone(memfs.KeepAll)
 	kept := show(clone)
-	script(clone, "write d/a qqqqqqqqq\ncreate new\nremove d/c")
+	script(clone, nil, "write d/a qqqqqqqqq\ncreate new\nremove d/c")
 	if show(fs) != before {
 		t.Fatal("writing to the clone changed the original")
 	}
 	clone = fs.CrashClone(memfs.KeepAll)
-	script(fs, "write d/a qqqqqqqqq\nremoveall d")
+	script(fs, nil, "write d/a qqqqqqqqq\nremoveall d")
 	if show(clone) != kept {
 		t.Fatal("writing to the original changed the clone")
 	}
 	if show(clone.CrashClone(memfs.LoseAll)) != kept {
 		t.Fatal("what survived one crash did not survive the next")
+	}
+}
+
+func TestKillCloneIsIndependent(t *testing.T) {
+	fs := memfs.New()
+	script(fs, nil, "mkdir d\ncreate d/a\nwrite d/a abc\nsync d/a\nsyncdir d\nsyncdir .\nappend d/a xyz\ncreate d/b\ncreate gone")
+	open, err := fs.OpenFile("gone", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := open.Write(make([]byte, 1000)); err != nil {
+		t.Fatal(err)
+	}
+	script(fs, nil, "remove gone")
+	kill := fs.KillClone()
+	before, lost := show(kill), show(kill.CrashClone(memfs.LoseAll))
+	if before != show(fs) || lost != show(fs.CrashClone(memfs.LoseAll)) {
+		t.Fatalf("the clone is %s and, crashed, %s", before, lost)
+	}
+	if kill.Used() != fs.Used()-1000 {
+		t.Fatalf("the clone uses %d bytes of %d: the open file without a name is gone with its process", kill.Used(), fs.Used())
+	}
+	script(fs, nil, "write d/a qqqqqqqqq\nsync d/a\nsyncdir .\nsyncdir d\nremove d/b")
+	if show(kill) != before || show(kill.CrashClone(memfs.LoseAll)) != lost {
+		t.Fatal("what happened to the original changed the clone")
+	}
+	before = show(fs)
+	script(kill, nil, "write d/a zzzzzzzzzzzz\nsync d/a\nremove d/b")
+	if show(fs) != before {
+		t.Fatal("what happened to the clone changed the original")
 	}
 }
 
@@ -368,13 +455,13 @@ func TestCrashWhileWriting(t *testing.T) {
 	for i := range 3 {
 		wg.Go(func() {
 			for j := range 100 {
-				script(fs, fmt.Sprintf("create %d-%d\nappend %d-%d abc\nsync %d-%d\nsyncdir .\nrename %d-%d same\n", i, j, i, j, i, j, i, j))
+				script(fs, nil, fmt.Sprintf("create %d-%d\nappend %d-%d abc\nsync %d-%d\nsyncdir .\nrename %d-%d same\n", i, j, i, j, i, j, i, j))
 			}
 		})
 	}
 	for seed := range int64(50) {
 		c := fs.CrashClone(seed)
-		script(c, "create after\nappend after z\nsync after\nsyncdir .")
+		script(c, nil, "create after\nappend after z\nsync after\nsyncdir .")
 		show(c)
 	}
 	wg.Wait()
