@@ -18,7 +18,7 @@ var seedFlag = flag.Uint64("seed", 0, "replay TestModel with this seed only")
 // nothing but what the model says a disk may hold, and of that every choice of
 // names and every content of each file.
 func TestModel(t *testing.T) {
-	first, scripts := uint64(time.Now().UnixNano()), uint64(300)
+	first, scripts := uint64(time.Now().UnixNano()), uint64(150)
 	if *seedFlag != 0 {
 		first, scripts = *seedFlag, 1
 	}
@@ -38,7 +38,7 @@ func TestModel(t *testing.T) {
 		}
 		compared, total = compared+1, total+len(possible)
 	}
-	if *seedFlag == 0 && total < 800 {
+	if *seedFlag == 0 && total < 400 {
 		t.Fatalf("only %d scripts with %d states were compared", compared, total)
 	}
 	t.Logf("%d scripts with %d states compared", compared, total)
