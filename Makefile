@@ -3,8 +3,9 @@
 SHELL := /bin/bash
 GO ?= go
 RACE_TAGS := spillway_goheap
+FUZZTIME ?= 1m
 
-.PHONY: all build test check deps fmt vet unit race integration lab lab-disk lab-long bench clean
+.PHONY: all build test check deps fmt vet unit race integration lab lab-disk lab-long bench fuzz clean
 
 all: build
 
@@ -27,6 +28,7 @@ fmt:
 vet:
 	$(GO) vet ./...
 	$(GO) vet -tags $(RACE_TAGS) ./core/...
+	$(GO) vet -tags spillway_faults ./cmd/...
 
 unit:
 	$(GO) test -timeout 10m ./...
@@ -48,6 +50,13 @@ lab-disk: ## real filesystems that lose power, fill up and become read-only
 lab-long: build ## an hour and more: every part of the laboratory at length
 	SPILLWAY_ROUNDS=200 $(MAKE) lab-disk
 	SPILLWAY_SOAK=1h $(GO) test -count=1 -timeout 90m -v -run TestSoak ./cmd/spillway
+
+fuzz: ## every fuzz target, FUZZTIME each
+	@set -e; for pkg in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+	    echo "$$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; \
+	done
 
 bench: build ## side by side with redis-server; see docs/performance.md
 	$(GO) build -o bin/spillway-bench ./cmd/spillway-bench

@@ -84,7 +84,7 @@ type job struct {
 	rotated  bool // appends go to next since the cut
 	next     manifest.Segment
 	dirty    int64 // changes that the cut covers
-	heals    bool  // the log was failed at the cut: the commit clears that
+	heals    bool  // writes were refused at the cut: the commit ends that
 
 	total    atomic.Int64 // keys frozen
 	progress sink.Progress
@@ -285,9 +285,12 @@ func (c *checkpointer) cut(j *job) ([]*keyspace.View, error) {
 		db.log.Store(opened)
 		j.rotated = true
 	case log != nil && j.next.Path != "":
-		j.heals = !log.Healthy()
+		// An earlier cut may have mended the log, and its job failed.
+		j.heals = !log.Healthy() || db.failed.Load() != nil
 		log.Cut(j.next.Path)
 		j.rotated = true
+	case log == nil:
+		j.heals = db.failed.Load() != nil // the log was switched off since
 	}
 	j.dirty = db.dirty.Load()
 	took := db.clock.Now().Sub(start)

@@ -108,6 +108,12 @@ func writeConfig(t *testing.T, hcl string) string {
 // or has ended. A port that somebody took meanwhile is not the test's fault.
 func launch(t *testing.T, flags ...string) *daemon {
 	t.Helper()
+	return launchBinary(t, binary, flags...)
+}
+
+// launchBinary is launch with another build of the daemon.
+func launchBinary(t *testing.T, binary string, flags ...string) *daemon {
+	t.Helper()
 	for try := 0; ; try++ {
 		port := freePort(t)
 		d := &daemon{t: t, addr: net.JoinHostPort("127.0.0.1", port), done: make(chan struct{})}

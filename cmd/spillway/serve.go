@@ -33,6 +33,7 @@ const (
 
 func serveCommand() *cobra.Command {
 	var o overrides
+	var f faults
 	cmd := &cobra.Command{
 		Use: "serve", Short: "Run the server that plugins.hcl describes", Args: noArgs,
 		Long: "serve reads plugins.hcl (or -config FILE), recovers the data directory and serves RESP.\n" +
@@ -42,10 +43,11 @@ func serveCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return serve(cfg, newLogger(cfg.Log))
+			return serve(cfg, &f, newLogger(cfg.Log))
 		},
 	}
 	o.register(cmd)
+	f.register(cmd)
 	return cmd
 }
 
@@ -61,7 +63,7 @@ func newLogger(l config.Log) hclog.Logger {
 
 // serve runs until SIGTERM, SIGINT or a client's SHUTDOWN. The data directory is
 // locked before anything listens, and clients are answered while it is loaded.
-func serve(cfg *config.Config, log hclog.Logger) (err error) {
+func serve(cfg *config.Config, f *faults, log hclog.Logger) (err error) {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
@@ -70,6 +72,11 @@ func serve(cfg *config.Config, log hclog.Logger) (err error) {
 	if err != nil {
 		return fmt.Errorf("opening the data directory: %w", err)
 	}
+	fs, stopFaults, err := f.wrap(fs, log)
+	if err != nil {
+		return err
+	}
+	defer stopFaults()
 	opts, err := engineOptions(cfg, log)
 	if err != nil {
 		return err

@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"os"
+	"path/filepath"
+	"runtime/metrics"
 	"testing"
 )
 
@@ -33,22 +36,61 @@ func seeds() []legacyValue {
 	return out
 }
 
+// artifacts are whole files of real programs: our own first release and Redis.
+func artifacts(t testing.TB) [][]byte {
+	names, err := filepath.Glob("testdata/*.rdb")
+	if err != nil || len(names) < 2 {
+		t.Fatal(names, err)
+	}
+	var out [][]byte
+	for _, name := range names {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, data)
+	}
+	return out
+}
+
+// within fails the test when f allocates more than reading size bytes may: what
+// a buffer and a step of growth take, and for each byte of input what the
+// densest encoding makes of it (LZF: 88 bytes; a packed element of two bytes:
+// a slice of 24 and its text).
+func within(t *testing.T, size int, f func()) {
+	t.Helper()
+	s := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+	metrics.Read(s)
+	before := s[0].Value.Uint64()
+	f()
+	metrics.Read(s)
+	if got, most := s[0].Value.Uint64()-before, uint64(4<<20+4000*size); got > most {
+		t.Fatalf("%d bytes of input made %d be allocated; at most %d may", size, got, most)
+	}
+}
+
 // FuzzRead feeds arbitrary bytes, as they are and with a checksum that
 // matches, so that mutations reach beyond it.
 func FuzzRead(f *testing.F) {
 	f.Add(writeFile(f, sample()))
+	for _, data := range artifacts(f) {
+		f.Add(data)
+	}
 	for _, l := range seeds() {
 		f.Add(seal(11, object(l.typ, "k", l.value)))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if err := Read(bytes.NewReader(data), Handler{}); err != nil && !known(err) {
-			t.Fatalf("unexpected error: %v", err)
-		}
+		within(t, len(data), func() {
+			if err := Read(bytes.NewReader(data), Handler{}); err != nil && !known(err) {
+				t.Fatalf("unexpected error: %v", err)
+			}
+		})
 		if len(data) < 9+9 {
 			return
 		}
 		body := bytes.Clone(data[:len(data)-8])
 		body = binary.LittleEndian.AppendUint64(body, CRC64(0, body))
+		within(t, len(body), func() { _ = Read(bytes.NewReader(body), Handler{}) })
 		var objs []Object
 		err := Read(bytes.NewReader(body), Handler{Object: func(o *Object) error {
 			objs = append(objs, clone(o))
@@ -90,6 +132,7 @@ func FuzzDecodeObject(f *testing.F) {
 		f.Add(p)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
+		within(t, len(data), func() { _, _ = DecodeObject(data) })
 		o, err := DecodeObject(data)
 		if err != nil {
 			if !known(err) {
@@ -107,6 +150,31 @@ func FuzzDecodeObject(f *testing.F) {
 		}
 		if a, b := describe(*o), describe(*again); a != b {
 			t.Fatalf("changed:\n%s\n%s", a, b)
+		}
+	})
+}
+
+// FuzzRestore feeds the payload of RESTORE, as it is and with a footer that
+// matches: what opens has the bytes that were sealed.
+func FuzzRestore(f *testing.F) {
+	for _, o := range sample() {
+		p, err := EncodeObject(nil, &o)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(SealDump(p))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		payload, err := OpenDump(data)
+		if err == nil && !bytes.Equal(payload, data[:len(data)-footerSize]) {
+			t.Fatalf("opened %x as %x", data, payload)
+		}
+		if err != nil && !errors.Is(err, ErrDumpFooter) {
+			t.Fatalf("unexpected error: %v", err)
+		}
+		payload, err = OpenDump(SealDump(bytes.Clone(data)))
+		if err != nil || !bytes.Equal(payload, data) {
+			t.Fatalf("sealed %x, opened %x: %v", data, payload, err)
 		}
 	})
 }

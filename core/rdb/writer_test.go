@@ -2,11 +2,14 @@ package rdb
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"math/rand/v2"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/spillwaydb/spillway/core/rdb/packed"
@@ -46,6 +49,72 @@ func TestGolden(t *testing.T) {
 	if !bytes.Equal(golden, writeFile(t, sample())) {
 		t.Fatal("the Writer no longer writes the golden bytes")
 	}
+}
+
+// The payloads of DUMP are stored by clients, and must be taken for ever too.
+func TestGoldenDump(t *testing.T) {
+	golden, err := os.ReadFile("testdata/golden-v10.dump")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var now bytes.Buffer
+	lines := strings.Split(strings.TrimSpace(string(golden)), "\n")
+	for i, o := range sample() {
+		payload, err := EncodeObject(nil, &o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&now, "%x\n", SealDump(payload))
+		if i >= len(lines) {
+			t.Fatalf("%d payloads, want one for each object", len(lines))
+		}
+		old, err := hex.DecodeString(lines[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if payload, err = OpenDump(old); err != nil {
+			t.Fatalf("payload %d: %v", i, err)
+		}
+		got, err := DecodeObject(payload)
+		if err != nil {
+			t.Fatalf("payload %d: %v", i, err)
+		}
+		got.Key, got.ExpireMS, got.DB = o.Key, o.ExpireMS, o.DB
+		sameContents(t, "golden payload", toContents([]Object{o}), toContents([]Object{*got}))
+	}
+	if now.String() != string(golden) {
+		t.Fatal("DUMP no longer gives the golden bytes")
+	}
+}
+
+// A file that Redis 7.0.15 wrote, with a key of every encoding it has.
+func TestGoldenRedis(t *testing.T) {
+	data, err := os.ReadFile("testdata/redis-7.0.rdb")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := func(db int, key, value string) Object {
+		return Object{DB: db, Key: []byte(key), Type: TypeString, Str: []byte(value)}
+	}
+	many := func(typ Type, key string, scores []float64, items ...string) Object {
+		return Object{Key: []byte(key), Type: typ, Items: byteItems(items...), Scores: scores}
+	}
+	deadline := text(0, "deadline", "x")
+	deadline.ExpireMS = 4102444800000
+	inf := math.Inf(1)
+	sameContents(t, "Redis's file", toContents([]Object{
+		text(0, "text", "hello world"), text(0, "number", "12345"), text(0, "long", strings.Repeat("a", 122)), deadline,
+		many(TypeList, "list", nil, "a", "b", "c", "1", "2", "3", "-70000", "5000000000"),
+		many(TypeList, "nodes", nil, "a", "b", "c", "d", "e", "f", "g"),
+		many(TypeSet, "ints", nil, "1", "2", "3", "70000"),
+		many(TypeSet, "set", nil, "a", "b", "c"),
+		many(TypeSet, "hashset", nil, "1", "2", "3"),
+		many(TypeHash, "hash", nil, "f", "v", "n", "1"),
+		many(TypeHash, "bighash", nil, "f1", "v1", "f2", "v2", "f3", "v3"),
+		many(TypeZSet, "zset", []float64{1, 2.5, -inf}, "a", "b", "c"),
+		many(TypeZSet, "bigzset", []float64{1, 1e300, inf}, "a", "b", "c"),
+		text(3, "other-db", "y"),
+	}), mustRead(t, data))
 }
 
 func TestIntegerEncoding(t *testing.T) {

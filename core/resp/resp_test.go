@@ -250,38 +250,6 @@ func TestFormatDoubleAsRedis(t *testing.T) {
 	}
 }
 
-func FuzzParser(f *testing.F) {
-	f.Add([]byte("*1\r\n$4\r\nPING\r\nset a 'b'\r\n"), uint8(3))
-	f.Add([]byte("*2\r\n$-1\r\n"), uint8(1))
-	f.Fuzz(func(t *testing.T, in []byte, step uint8) {
-		whole, cut := new(Parser), new(Parser)
-		var args, args2 [][]byte
-		var errA, errB error
-		var n, m int
-		args, n, errA = whole.Next(in, nil)
-		for k := 1; ; k = min(len(in), k+1+int(step)) {
-			k = min(k, len(in))
-			args2, m, errB = cut.Next(in[:k:k], nil)
-			if !errors.Is(errB, ErrIncomplete) || k == len(in) {
-				break
-			}
-		}
-		if (errA == nil) != (errB == nil) || n != m || len(args) != len(args2) {
-			t.Fatalf("whole: %q %d %v; in pieces: %q %d %v", args, n, errA, args2, m, errB)
-		}
-		if errA == nil {
-			var again []byte
-			if len(args) > 0 {
-				again = AppendCommand(nil, args...)
-				back, _, err := new(Parser).Next(again, nil)
-				if err != nil || len(back) != len(args) {
-					t.Fatalf("%q does not survive AppendCommand: %v", args, err)
-				}
-			}
-		}
-	})
-}
-
 func BenchmarkParser(b *testing.B) {
 	one := AppendCommand(nil, []byte("SET"), []byte("key:000001"), bytes.Repeat([]byte("v"), 64))
 	buf := bytes.Repeat(one, 64)

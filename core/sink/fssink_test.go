@@ -239,25 +239,3 @@ func TestListBesideDamage(t *testing.T) {
 		t.Errorf("%d sets, %v", len(sets), err)
 	}
 }
-
-func FuzzDecodeSet(f *testing.F) {
-	doc, err := sink.EncodeSet(sink.Set{ID: sink.SetID{Generation: 1, Kind: sink.KindRewrite}})
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(doc)
-	f.Add([]byte(`{"format":"spillway-set","version":1,"crc32c":"00000000","set":{"parts":[{}]}}`))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		s, err := sink.DecodeSet(b)
-		if err != nil {
-			return
-		}
-		again, err := sink.EncodeSet(s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := sink.DecodeSet(again); err != nil {
-			t.Fatal(err)
-		}
-	})
-}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -58,17 +59,22 @@ type Op struct {
 	Path  string
 	To    string // the new name of a rename
 	N     int64  // a byte count; see the kinds
+	Fault error  // in a trace: what inject returned
 }
 
-// String returns the operation as a line of a trace.
+// String returns the operation as a line of a trace: "write log/1 512 = EIO".
 func (o Op) String() string {
+	s := fmt.Sprintf("%s %s", o.Kind, o.Path)
 	switch o.Kind {
 	case OpRename:
-		return fmt.Sprintf("%s %s %s", o.Kind, o.Path, o.To)
+		s += " " + o.To
 	case OpRead, OpWrite, OpTruncate:
-		return fmt.Sprintf("%s %s %d", o.Kind, o.Path, o.N)
+		s += fmt.Sprintf(" %d", o.N)
 	}
-	return fmt.Sprintf("%s %s", o.Kind, o.Path)
+	if o.Fault != nil {
+		s += fmt.Sprintf(" = %v", o.Fault)
+	}
+	return s
 }
 
 // Short is an injected error that lets the first N bytes of a write through.
@@ -102,6 +108,7 @@ type FS struct {
 	inject func(Op) error
 	count  int64
 	trace  []Op
+	resets int
 }
 
 // New wraps inner. A nil inject only counts and traces.
@@ -135,11 +142,24 @@ func (fs *FS) Trace() []Op {
 	return append([]Op(nil), fs.trace...)
 }
 
+// Last returns the newest n operations as text, numbered, one a line with the
+// fault it met: what a failing test prints.
+func (fs *FS) Last(n int) string {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	var b strings.Builder
+	for _, op := range fs.trace[max(len(fs.trace)-n, 0):] {
+		fmt.Fprintf(&b, "%6d %s\n", op.Index, op)
+	}
+	return b.String()
+}
+
 // Reset forgets the count and the trace. The inject function stays.
 func (fs *FS) Reset() {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	fs.count, fs.trace = 0, nil
+	fs.resets++
 }
 
 // before numbers and records op and asks whether it fails.
@@ -151,12 +171,20 @@ func (fs *FS) before(op Op) error {
 		fs.trace = append([]Op(nil), fs.trace[maxTrace:]...)
 	}
 	fs.trace = append(fs.trace, op)
-	inject := fs.inject
+	inject, resets := fs.inject, fs.resets
 	fs.mu.Unlock()
 	if inject == nil {
 		return nil
 	}
-	return inject(op)
+	err := inject(op)
+	if err != nil {
+		fs.mu.Lock()
+		defer fs.mu.Unlock()
+		if resets == fs.resets && op.Index >= fs.trace[0].Index {
+			fs.trace[op.Index-fs.trace[0].Index].Fault = err
+		}
+	}
+	return err
 }
 
 // do runs f as op unless a fault says otherwise.

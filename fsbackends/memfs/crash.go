@@ -1,14 +1,14 @@
 package memfs
 
 import (
-	"math/bits"
 	"math/rand/v2"
+	"slices"
 )
 
 // The two seeds of CrashClone that are not random.
 const (
 	LoseAll int64 = 0 // every byte and name that was not synced is lost
-	KeepAll int64 = 1 // nothing is lost: the process died, the machine did not
+	KeepAll int64 = 1 // all that could still reach the disk did; what a failed fsync dropped could not
 )
 
 // CrashClone returns an independent filesystem as it may look after a power cut
@@ -17,7 +17,8 @@ const (
 // comment). The same state and seed give the same clone.
 //
 // Everything in the clone is durable and unlocked, the quota stays, and FailSync
-// does not. The original is not touched and may go on being used.
+// does not. The original is not touched and may go on being used. For a process
+// that dies while the machine lives on see KillClone.
 func (fs *FS) CrashClone(seed int64) *FS {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
@@ -64,7 +65,7 @@ func (c *crash) chooseEdits(pending []*op) {
 		name string
 	}
 	lost := map[entry]bool{}
-	keep := c.keeper(len(pending))
+	keep := c.keeper(len(pending), func(i int) int { return i })
 	for i, o := range pending {
 		kept := keep(i)
 		for _, e := range o.edits {
@@ -81,15 +82,15 @@ func (c *crash) chooseEdits(pending []*op) {
 }
 
 // keeper returns which of n unsynced things, in order, survive: none, all, a
-// prefix, or any.
-func (c *crash) keeper(n int) func(i int) bool {
+// prefix, all but one, or any. Things that share a group share their fate.
+func (c *crash) keeper(n int, group func(i int) int) func(i int) bool {
 	switch c.seed {
 	case LoseAll:
 		return func(int) bool { return false }
 	case KeepAll:
 		return func(int) bool { return true }
 	}
-	switch c.rng.IntN(4) {
+	switch c.rng.IntN(6) {
 	case 0:
 		return func(int) bool { return false }
 	case 1:
@@ -97,6 +98,21 @@ func (c *crash) keeper(n int) func(i int) bool {
 	case 2:
 		cut := c.rng.IntN(n + 1)
 		return func(i int) bool { return i < cut }
+	case 3:
+		if n == 0 {
+			break
+		}
+		hole := group(c.rng.IntN(n))
+		return func(i int) bool { return group(i) != hole }
+	case 4:
+		fate := map[int]bool{}
+		return func(i int) bool {
+			g := group(i)
+			if _, ok := fate[g]; !ok {
+				fate[g] = c.rng.IntN(2) == 0
+			}
+			return fate[g]
+		}
 	}
 	return func(int) bool { return c.rng.IntN(2) == 0 }
 }
@@ -112,7 +128,7 @@ func (c *crash) clone(old *inode) *inode {
 	if !old.isDir() {
 		n.dirty = map[int]uint32{}
 		n.synced = c.content(old)
-		n.live = content{size: n.synced.size, pages: append([][]byte(nil), n.synced.pages...)}
+		n.live = n.synced.share()
 		return n
 	}
 	n.entries, n.durable = map[string]*inode{}, map[string]*inode{}
@@ -124,44 +140,81 @@ func (c *crash) clone(old *inode) *inode {
 	return n
 }
 
-// content decides what is left of a file.
+// content decides what is left of a file: which dirty blocks, on top of which
+// base, cut off where.
 func (c *crash) content(old *inode) content {
 	if !old.isDirty() {
-		return old.overlay(nil, old.synced.size)
+		return old.overlay(old.synced.size, nil, old.synced.size)
 	}
-	blocks := 0
-	for _, mask := range old.dirty {
-		blocks += bits.OnesCount32(mask)
-	}
-	choose, i := c.keeper(blocks), 0
-	keptEnd := int64(0)
-	kept := map[[2]int]bool{}
-	old.overlay(func(page, block int) bool { // visits the blocks in order
-		if choose(i) {
-			kept[[2]int{page, block}] = true
-			keptEnd = int64(page)*pageSize + int64(block+1)*blockSize
+	dirty := old.dirtyBlocks()
+	keep := c.keeper(len(dirty), func(i int) int { return dirty[i] / blocksPerSector4K })
+	var kept []int
+	for i, b := range dirty {
+		if keep(i) {
+			kept = append(kept, b)
 		}
-		i++
-		return false
-	}, old.live.size)
-	return old.overlay(func(page, block int) bool { return kept[[2]int{page, block}] }, c.size(old, keptEnd))
+	}
+	size, base, grown := c.size(old, kept)
+	out := old.overlay(base, kept, size)
+	if c.seed != LoseAll && c.seed != KeepAll && !old.rewritten {
+		c.earlier(old, kept, grown, &out)
+	}
+	return out
 }
 
-// size decides the size of a file of which the kept dirty blocks end at keptEnd:
-// the old or the new one, what a truncation in between left, or just enough for
-// what was kept. The size and the blocks reach a disk in any order, so lost
-// blocks may read as zeros.
-func (c *crash) size(old *inode, keptEnd int64) int64 {
-	before, after := old.synced.size, old.live.size
+// blocksPerSector4K is how many blocks a disk with sectors of 4 KiB writes at
+// once.
+const blocksPerSector4K = 4096 / blockSize
+
+// size decides how large a file is and up to where the synced bytes are its
+// base. The size reaches a disk at any of the moments since the last sync, or
+// never, and with a block that it was too small for (grown, or -1); a truncation
+// that gets there turns what is behind it into zeros.
+func (c *crash) size(old *inode, kept []int) (size, base int64, grown int) {
+	size, base, grown = old.synced.size, old.synced.size, -1
+	history := append(slices.Clone(old.sizes), old.live.size)
+	last := len(history) - 1
 	switch c.seed {
 	case LoseAll:
-		return before
+		return size, base, grown
 	case KeepAll:
-		return after
+		return old.live.size, base, grown
 	}
-	sizes := []int64{before, after, after, min(after, max(before, keptEnd))}
-	if old.low < min(before, after) {
-		sizes = append(sizes, old.low)
+	if c.rng.IntN(2) == 0 {
+		last = c.rng.IntN(len(history)+1) - 1
 	}
-	return sizes[c.rng.IntN(len(sizes))]
+	if last >= 0 {
+		size = history[last]
+		base = min(base, size)
+	}
+	if last > 0 && c.rng.IntN(2) == 0 {
+		base = min(base, history[c.rng.IntN(last)])
+	}
+	if len(kept) > 0 && c.rng.IntN(2) == 0 {
+		b := kept[c.rng.IntN(len(kept))]
+		if end := min(old.live.size, int64(b+1)*blockSize); end > size {
+			size, grown = end, b
+		}
+	}
+	return size, base, grown
+}
+
+// earlier gives blocks that were appended to in steps the look they had after
+// one of them: bytes up to there, zeros behind. The block that the size grew
+// with is the latest one.
+func (c *crash) earlier(old *inode, kept []int, grown int, out *content) {
+	ends := map[int][]int{} // block → where in it an append ended
+	for _, size := range old.sizes {
+		if in := int(size % blockSize); in != 0 {
+			ends[int(size/blockSize)] = append(ends[int(size/blockSize)], in)
+		}
+	}
+	for _, b := range kept {
+		page := b / blocksPerPage
+		if len(ends[b]) == 0 || b == grown || page >= len(out.pages) || c.rng.IntN(2) == 0 {
+			continue
+		}
+		at := b % blocksPerPage * blockSize
+		clear(out.pages[page][at+ends[b][c.rng.IntN(len(ends[b]))] : at+blockSize])
+	}
 }

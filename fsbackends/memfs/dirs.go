@@ -73,26 +73,55 @@ func (fs *FS) SyncDir(dir string) error {
 }
 
 func (fs *FS) syncDir(d *inode) {
+	whole := fs.moves(d)
 	gone := map[*inode]bool{} // directories that are now removed for good
-	fs.settle(func(e edit) bool {
-		if e.dir != d {
+	fs.settle(func(o *op, e edit) bool {
+		if e.dir != d && !whole[o] {
 			return false
 		}
-		if old := d.durable[e.name]; old != nil && old.isDir() && old.links == 0 {
+		if old := e.dir.durable[e.name]; old != nil && old.isDir() && old.links == 0 {
 			gone[old] = true
 		}
-		setEntry(d.durable, e)
+		setEntry(e.dir.durable, e)
 		return true
 	})
 	if len(gone) > 0 {
-		fs.settle(func(e edit) bool { return gone[e.dir] })
+		fs.settle(func(_ *op, e edit) bool { return gone[e.dir] })
 	}
 }
 
+// moves returns the pending ops that a sync of d makes durable although not all
+// of their edits are in d: directories that move into d or out of it, since no
+// filesystem leaves a directory with two parents, and what happened before to
+// the names these moves touch.
+func (fs *FS) moves(d *inode) map[*op]bool {
+	type entry struct {
+		dir  *inode
+		name string
+	}
+	whole, names := map[*op]bool{}, map[entry]bool{}
+	for _, o := range slices.Backward(fs.pending) {
+		for _, e := range o.edits {
+			whole[o] = whole[o] || names[entry{e.dir, e.name}]
+		}
+		if len(o.edits) == 2 && o.edits[1].to.isDir() && (o.edits[0].dir == d) != (o.edits[1].dir == d) {
+			whole[o] = true
+		}
+		if !whole[o] {
+			delete(whole, o)
+			continue
+		}
+		for _, e := range o.edits {
+			names[entry{e.dir, e.name}] = true
+		}
+	}
+	return whole
+}
+
 // settle takes the edits for which done returns true off the pending list.
-func (fs *FS) settle(done func(edit) bool) {
+func (fs *FS) settle(done func(*op, edit) bool) {
 	fs.pending = slices.DeleteFunc(fs.pending, func(o *op) bool {
-		o.edits = slices.DeleteFunc(o.edits, done)
+		o.edits = slices.DeleteFunc(o.edits, func(e edit) bool { return done(o, e) })
 		return len(o.edits) == 0
 	})
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"path"
 	"syscall"
 	"time"
 
@@ -61,12 +60,15 @@ func (f *file) Close() error {
 func (f *file) Read(b []byte) (int, error) {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
-	if err := f.check(true, false); err != nil {
+	switch err := f.check(true, false); {
+	case err != nil && (len(b) > 0 || err == os.ErrClosed):
 		return 0, f.fail("read", err)
+	case len(b) == 0:
+		return 0, nil
 	}
 	n := f.n.live.readAt(b, f.off)
 	f.off += int64(n)
-	if n == 0 && len(b) > 0 {
+	if n == 0 {
 		return 0, io.EOF
 	}
 	return n, nil
@@ -76,11 +78,13 @@ func (f *file) Read(b []byte) (int, error) {
 func (f *file) ReadAt(b []byte, off int64) (int, error) {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
-	if err := f.check(true, false); err != nil {
+	switch err := f.check(true, false); {
+	case off < 0:
+		return 0, f.fail("readat", errNegative)
+	case len(b) == 0:
+		return 0, nil
+	case err != nil:
 		return 0, f.fail("read", err)
-	}
-	if off < 0 {
-		return 0, f.fail("readat", syscall.EINVAL)
 	}
 	n := f.n.live.readAt(b, off)
 	if n < len(b) {
@@ -129,13 +133,22 @@ func (f *file) Write(b []byte) (int, error) {
 // WriteString implements afero.File.
 func (f *file) WriteString(s string) (int, error) { return f.Write([]byte(s)) }
 
-// errAppendAt is what os.File says too.
-var errAppendAt = errors.New("invalid use of WriteAt on file opened with O_APPEND")
+// These are what os.File says too, before it looks at anything else.
+var (
+	errAppendAt = errors.New("invalid use of WriteAt on file opened with O_APPEND")
+	errNegative = errors.New("negative offset")
+)
 
 // WriteAt implements io.WriterAt.
 func (f *file) WriteAt(b []byte, off int64) (int, error) {
 	if f.flag&os.O_APPEND != 0 {
 		return 0, f.fail("writeat", errAppendAt)
+	}
+	if off < 0 {
+		return 0, f.fail("writeat", errNegative)
+	}
+	if len(b) == 0 {
+		return 0, nil
 	}
 	return f.write(b, func() int64 { return off }, false)
 }
@@ -156,6 +169,9 @@ func (f *file) writeLocked(b []byte, at func() int64, advance bool) (int, error)
 	if err := f.check(false, true); err != nil {
 		return 0, f.fail("write", err)
 	}
+	if len(b) == 0 {
+		return 0, nil // and O_APPEND does not move the offset
+	}
 	off := at()
 	if err := checkSize(off); err != nil {
 		return 0, f.fail("write", err)
@@ -165,7 +181,7 @@ func (f *file) writeLocked(b []byte, at func() int64, advance bool) (int, error)
 	}
 	size := f.n.live.size
 	room := int64(len(b)) // how much of b may be written
-	if grow := off + room - size; room > 0 && grow > f.fs.free() {
+	if grow := off + room - size; grow > f.fs.free() {
 		room = max(size+f.fs.free()-off, 0)
 	}
 	if room > 0 {
@@ -241,7 +257,7 @@ func (f *file) Stat() (os.FileInfo, error) {
 	if f.closed {
 		return nil, f.fail("stat", os.ErrClosed)
 	}
-	return f.n.info(path.Base(f.name)), nil
+	return f.n.info(base(f.name)), nil
 }
 
 // Readdir implements afero.File: entries in name order, as of the first call
@@ -254,6 +270,8 @@ func (f *file) Readdir(count int) ([]os.FileInfo, error) {
 		return nil, f.fail("readdir", os.ErrClosed)
 	case !f.n.isDir():
 		return nil, f.fail("readdir", syscall.ENOTDIR)
+	case f.n.links == 0 && f.n != f.fs.root:
+		return nil, f.fail("readdir", syscall.ENOENT) // removed, and empty
 	}
 	if !f.listed {
 		f.listed = true

@@ -174,8 +174,12 @@ func (fs *FS) OpenFile(name string, flag int, perm os.FileMode) (afero.File, err
 }
 
 func (fs *FS) openInode(p string, flag int, perm os.FileMode) (*inode, error) {
+	writes := flag&(os.O_WRONLY|os.O_RDWR) != 0
 	if p == "." {
-		if flag != os.O_RDONLY {
+		switch {
+		case flag&(os.O_CREATE|os.O_EXCL) == os.O_CREATE|os.O_EXCL:
+			return nil, syscall.EEXIST
+		case writes || flag&(os.O_CREATE|os.O_TRUNC) != 0:
 			return nil, syscall.EISDIR
 		}
 		return fs.root, nil
@@ -184,7 +188,6 @@ func (fs *FS) openInode(p string, flag int, perm os.FileMode) (*inode, error) {
 	if err != nil {
 		return nil, err
 	}
-	writes := flag&(os.O_WRONLY|os.O_RDWR) != 0
 	n := dir.entries[base]
 	switch {
 	case n == nil && flag&os.O_CREATE == 0:
@@ -250,8 +253,8 @@ func (fs *FS) MkdirAll(name string, perm os.FileMode) error {
 			continue
 		}
 		if n, err := fs.walk(p[:i]); err == nil {
-			if !n.isDir() {
-				return pathError("mkdir", name, syscall.ENOTDIR)
+			if !n.isDir() && i == len(p) {
+				return pathError("mkdir", name, syscall.EEXIST)
 			}
 		} else if err := fs.mkdir(p[:i], perm); err != nil {
 			return pathError("mkdir", name, err)
@@ -313,8 +316,9 @@ func (fs *FS) removeTree(n *inode) {
 	}
 }
 
-// Rename implements afero.Fs with POSIX's rules: atomic, over an existing file
-// or an empty directory of the same type, and without making parents.
+// Rename implements afero.Fs: atomic, a file over an existing file too, and
+// without making parents. Like Go's os package, and unlike POSIX, it refuses to
+// replace a directory, even an empty one.
 func (fs *FS) Rename(oldname, newname string) error {
 	fail := func(err error) error {
 		return &os.LinkError{Op: "rename", Old: oldname, New: newname, Err: err}
@@ -329,6 +333,9 @@ func (fs *FS) Rename(oldname, newname string) error {
 	}
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
+	if from == "." || to == "." {
+		return fail(syscall.EINVAL)
+	}
 	fromDir, fromBase, err := fs.parent(from)
 	if err != nil {
 		return fail(err)
@@ -341,17 +348,14 @@ func (fs *FS) Rename(oldname, newname string) error {
 	switch {
 	case n == nil:
 		return fail(syscall.ENOENT)
+	case over != nil && over.isDir():
+		return fail(syscall.EEXIST)
 	case n == over:
 		return nil
 	case n.isDir() && strings.HasPrefix(to, from+"/"):
 		return fail(syscall.EINVAL)
-	case over == nil:
-	case n.isDir() && !over.isDir():
+	case n.isDir() && over != nil:
 		return fail(syscall.ENOTDIR)
-	case !n.isDir() && over.isDir():
-		return fail(syscall.EISDIR)
-	case len(over.entries) > 0:
-		return fail(syscall.ENOTEMPTY)
 	}
 	fs.apply(edit{fromDir, fromBase, nil}, edit{toDir, toBase, n})
 	return nil
@@ -363,7 +367,7 @@ func (fs *FS) Replace(oldname, newname string) error { return fs.Rename(oldname,
 // Stat implements afero.Fs.
 func (fs *FS) Stat(name string) (os.FileInfo, error) {
 	var st os.FileInfo
-	err := fs.on("stat", name, func(n *inode) { st = n.info(path.Base(name)) })
+	err := fs.on("stat", name, func(n *inode) { st = n.info(base(name)) })
 	return st, err
 }
 
@@ -381,6 +385,9 @@ func (fs *FS) Chown(name string, uid, gid int) error {
 func (fs *FS) Chtimes(name string, _, mtime time.Time) error {
 	return fs.on("chtimes", name, func(n *inode) { n.mtime = mtime })
 }
+
+// base is the last element of a name, "." for the root.
+func base(name string) string { return path.Base(path.Clean(name)) }
 
 func sortedNames(m map[string]*inode) []string {
 	names := make([]string, 0, len(m))

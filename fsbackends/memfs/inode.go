@@ -14,6 +14,7 @@ const (
 	pageSize      = 16 << 10
 	blocksPerPage = pageSize / blockSize // one uint32 of dirty bits
 	maxFileSize   = 64 << 30
+	maxSizes      = 64 // how many of its sizes a file remembers between two syncs
 )
 
 // zeroPage stands for a hole when it is read.
@@ -41,7 +42,8 @@ type inode struct {
 	dirty     map[int]uint32 // page → blocks that changed since the last sync
 	dropped   map[int]bool   // pages in which live and durable differ although clean
 	sizeDirty bool
-	low       int64 // the smallest live size since the last sync
+	sizes     []int64 // sizes it was given since the last sync, oldest first, thinned out
+	rewritten bool    // something that was not synced yet has been overwritten or cut off
 }
 
 // content is one state of a file's bytes.
@@ -89,6 +91,11 @@ func (c *content) readAt(b []byte, off int64) int {
 	return n
 }
 
+// share returns the content in a list of pages of its own.
+func (c *content) share() content {
+	return content{size: c.size, pages: append([][]byte(nil), c.pages...)}
+}
+
 // touch makes the blocks of page i that bytes [from, to) fall in dirty, and the
 // page writable in place.
 func (n *inode) touch(i, from, to int) []byte {
@@ -110,6 +117,7 @@ func (n *inode) writeAt(b []byte, off int64) {
 	if off > n.live.size {
 		n.resize(off)
 	}
+	n.rewritten = n.rewritten || off < n.live.size && n.isDirty()
 	for done := 0; done < len(b); {
 		at := off + int64(done)
 		i, in := int(at/pageSize), int(at%pageSize)
@@ -118,8 +126,20 @@ func (n *inode) writeAt(b []byte, off int64) {
 		done += m
 	}
 	if end := off + int64(len(b)); end > n.live.size {
-		n.live.size, n.sizeDirty = end, true
+		n.setSize(end)
 	}
+}
+
+// setSize changes the live size and remembers it.
+func (n *inode) setSize(size int64) {
+	if len(n.sizes) == maxSizes { // the smaller one of each two will do
+		for i := range maxSizes / 2 {
+			n.sizes[i] = min(n.sizes[2*i], n.sizes[2*i+1])
+		}
+		n.sizes = n.sizes[:maxSizes/2]
+	}
+	n.sizes = append(n.sizes, size)
+	n.live.size, n.sizeDirty = size, true
 }
 
 // resize cuts the file to size, or extends it with zeros.
@@ -128,7 +148,8 @@ func (n *inode) resize(size int64) {
 	if size == old {
 		return
 	}
-	n.live.size, n.sizeDirty, n.low = size, true, min(n.low, size)
+	n.rewritten = n.rewritten || size < old && n.isDirty()
+	n.setSize(size)
 	if size < old {
 		keep := int((size + pageSize - 1) / pageSize)
 		if in := int(size % pageSize); in != 0 && keep <= len(n.live.pages) {
@@ -194,27 +215,40 @@ func (n *inode) drop() {
 // clean empties the record of what is not synced.
 func (n *inode) clean() {
 	clear(n.dirty)
-	n.sizeDirty, n.low = false, n.live.size
+	n.sizeDirty, n.sizes, n.rewritten = false, n.sizes[:0], false
 }
 
 // isDirty tells whether a crash could lose something of the content.
 func (n *inode) isDirty() bool { return n.sizeDirty || len(n.dirty) > 0 }
 
-// overlay returns the durable content with those dirty blocks taken from live
-// that keep says, cut or extended to size. The result shares only pages that
-// nobody writes in place.
-func (n *inode) overlay(keep func(page, block int) bool, size int64) content {
-	out := content{size: size, pages: make([][]byte, (size+pageSize-1)/pageSize)}
-	copy(out.pages, n.synced.pages)
+// dirtyBlocks returns the numbers of the dirty blocks in order.
+func (n *inode) dirtyBlocks() []int {
+	var out []int
 	for _, i := range slices.Sorted(maps.Keys(n.dirty)) {
-		kept := uint32(0)
 		for m := n.dirty[i]; m != 0; m &= m - 1 {
-			if b := bits.TrailingZeros32(m); keep(i, b) {
-				kept |= 1 << b
-			}
+			out = append(out, i*blocksPerPage+bits.TrailingZeros32(m))
 		}
-		if kept != 0 && i < len(out.pages) {
-			out.pages[i] = mergePage(out.pages[i], n.live.page(i), kept)
+	}
+	return out
+}
+
+// overlay returns the durable content up to base, zeros behind it, with the
+// given dirty blocks taken from live, all of it cut or extended to size. The
+// result shares only pages that nobody writes in place.
+func (n *inode) overlay(base int64, blocks []int, size int64) content {
+	out := content{size: base, pages: make([][]byte, (base+pageSize-1)/pageSize)}
+	copy(out.pages, n.synced.pages)
+	out.clearTail()
+	masks := map[int]uint32{}
+	for _, b := range blocks {
+		masks[b/blocksPerPage] |= 1 << (b % blocksPerPage)
+	}
+	out.size = size
+	pages := int((size + pageSize - 1) / pageSize)
+	out.pages = append(out.pages[:min(pages, len(out.pages))], make([][]byte, max(pages-len(out.pages), 0))...)
+	for i, mask := range masks {
+		if i < pages {
+			out.pages[i] = mergePage(out.pages[i], n.live.page(i), mask)
 		}
 	}
 	out.clearTail()
@@ -238,11 +272,10 @@ func mergePage(old, src []byte, mask uint32) []byte {
 // clearTail makes the bytes past the size zero, replacing the last page when
 // that is needed.
 func (c *content) clearTail() {
-	in := int(c.size % pageSize)
-	if in == 0 {
+	last, in := int(c.size/pageSize), int(c.size%pageSize)
+	if in == 0 || last >= len(c.pages) {
 		return
 	}
-	last := len(c.pages) - 1
 	if p := c.pages[last]; p != nil && !allZero(p[in:]) {
 		q := make([]byte, pageSize)
 		copy(q, p[:in])

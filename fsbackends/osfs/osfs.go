@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/spf13/afero"
@@ -16,6 +17,10 @@ var _ vfs.FS = (*FS)(nil)
 
 // permMask is what is left of the permissions callers ask for.
 const permMask = 0o700
+
+// errRoot is the answer to who would remove or rename the root, the same for
+// all systems.
+var errRoot error = syscall.EINVAL
 
 // FS is a directory of the operating system.
 type FS struct {
@@ -139,6 +144,9 @@ func (fs *FS) Remove(name string) error {
 	if err != nil {
 		return err
 	}
+	if p == "." {
+		return &os.PathError{Op: "remove", Path: name, Err: errRoot}
+	}
 	return fs.root.Remove(p)
 }
 
@@ -147,6 +155,9 @@ func (fs *FS) RemoveAll(name string) error {
 	p, err := clean("removeall", name)
 	if err != nil {
 		return err
+	}
+	if p == "." {
+		return &os.PathError{Op: "removeall", Path: name, Err: errRoot}
 	}
 	return fs.root.RemoveAll(p)
 }
@@ -160,6 +171,9 @@ func (fs *FS) Rename(oldname, newname string) error {
 	to, err := clean("rename", newname)
 	if err != nil {
 		return err
+	}
+	if from == "." || to == "." {
+		return &os.LinkError{Op: "rename", Old: oldname, New: newname, Err: errRoot}
 	}
 	return fs.root.Rename(from, to)
 }

@@ -4,7 +4,7 @@
 //	zstd -d < shard-0000.rdb.zst > dump.rdb
 //
 // undoes it without this program. It keeps no receipt, and reads frames that
-// any other program wrote, as long as their window is not larger than 128 MiB.
+// any other program wrote, as long as their window is not larger than 8 MiB.
 //
 // It refuses levels that Zstandard does not have, and bytes after the last
 // frame that are not another one.

@@ -18,8 +18,10 @@ const Name = "zstd"
 // DefaultLevel is what Level 0 means: fast enough to keep up with a disk.
 const DefaultLevel = 1
 
-// maxWindow bounds the memory that a frame can make a decoder reserve.
-const maxWindow = 128 << 20
+// maxWindow bounds the memory that a frame can make a decoder reserve, whatever
+// is really in it. It is what RFC 8878 wants every decoder to support, what our
+// own encoder uses at most, and the zstd tool unless told --ultra or --long.
+const maxWindow = 8 << 20
 
 // Options configure the stage. The zero value is usable.
 type Options struct {
@@ -130,8 +132,11 @@ func (s *source) Read(b []byte) (int, error) {
 // explain says where in the compressed bytes decoding ended. Damage is
 // permanent, an error of the reader is what it is.
 func (s *source) explain(op string, err error) error {
-	if s.err != nil {
+	switch {
+	case s.err != nil:
 		return fmt.Errorf("%s: %w", op, s.err)
+	case errors.Is(err, zstd.ErrWindowSizeExceeded), errors.Is(err, zstd.ErrDecoderSizeExceeded):
+		return sink.Permanent(fmt.Errorf("%s: the frame wants a window larger than %d MiB; compress without --ultra and --long: %w", op, maxWindow>>20, err))
 	}
 	return fmt.Errorf("%s, within the first %d compressed bytes: %w", op, s.n, err)
 }
