@@ -120,7 +120,7 @@ func Prepare(opts Options) (*DB, error) {
 	db.loading.Store(&loading{began: db.started})
 	close(db.loopDone) // until there is a loop
 	if l, ok := db.fs.(vfs.Locker); ok {
-		lock, err := l.Lock(lockFile)
+		lock, err := l.Lock(LockFile)
 		if err != nil {
 			return nil, fmt.Errorf("locking the data directory: %w", err)
 		}
@@ -157,7 +157,8 @@ func (db *DB) Recover(ctx context.Context) error {
 	return nil
 }
 
-const lockFile = "LOCK"
+// LockFile is the file in the data directory that its owner holds locked.
+const LockFile = "LOCK"
 
 // startLogAfter opens the log behind the recovered state, creating its first
 // segment when there is none.

@@ -110,6 +110,10 @@ func serve(cfg *config.Config, log hclog.Logger) (err error) {
 			log.Info("Ready to accept connections", "listener", l.Addr().String(), "network", l.Addr().Network())
 		}
 	})
+	var damage *core.DamagedError
+	if errors.As(err, &damage) {
+		err = fmt.Errorf("%w\n%s", err, repairHint(cfg.Data.Root))
+	}
 	giveUp()
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
