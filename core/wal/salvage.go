@@ -90,7 +90,20 @@ func SetAside(fs vfs.FS, name string, now time.Time) (asideName string, err erro
 	if err := vfs.MkdirAllSync(fs, TornDir, dirMode); err != nil {
 		return "", fmt.Errorf("set %s aside: %w", name, err)
 	}
-	asideName = path.Join(TornDir, fmt.Sprintf("%s.%d", path.Base(name), now.UnixMilli()))
+	base := path.Join(TornDir, fmt.Sprintf("%s.%d", path.Base(name), now.UnixMilli()))
+	asideName = base
+	// What is there may be the same file: a crash can leave it under both
+	// names, and renaming a file to itself does nothing.
+	for i := 1; ; i++ {
+		there, err := vfs.Exists(fs, asideName)
+		if err != nil {
+			return "", fmt.Errorf("set %s aside: %w", name, err)
+		}
+		if !there {
+			break
+		}
+		asideName = fmt.Sprintf("%s.%d", base, i)
+	}
 	if err := fs.Rename(name, asideName); err != nil {
 		return "", fmt.Errorf("set %s aside: %w", name, err)
 	}
