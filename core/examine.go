@@ -86,10 +86,12 @@ type SegmentState struct {
 	Damage string // why no start goes on here; "" for nothing
 	Offset int64  // where the tail or the damage begins
 
-	// What cutting there loses: whole blocks at or behind the damage. Unknown
-	// says that there are more bytes and nobody can tell what is in them.
+	// LostBlocks and LostCommands are whole, at or behind the damage: what
+	// cutting there loses. Header says that it need not be cut: only its first
+	// line is damaged, and the manifest knows it.
 	LostBlocks, LostCommands int64
-	Unknown                  bool
+	Header                   bool
+	id                       string
 }
 
 // Whole tells whether a start would succeed.
@@ -214,8 +216,9 @@ func examineLog(data vfs.FS, m *manifest.Manifest) ([]SegmentState, error) {
 	var out []SegmentState
 	seq, broken := uint64(0), false
 	for i, seg := range m.Segments {
-		s := SegmentState{Path: seg.Path}
-		res, err := wal.Replay(data, seg.Path, wal.ReplayOptions{Last: i >= last, StartSeq: seq}, nothing)
+		s := SegmentState{Path: seg.Path, id: seg.LogID}
+		bad = nil
+		res, err := wal.Replay(data, seg.Path, wal.ReplayOptions{Last: i >= last, StartSeq: seq, ID: seg.LogID}, nothing)
 		s.Size, s.Blocks, s.Commands, s.Offset = res.Size, res.Blocks, res.Commands, res.GoodOffset
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
@@ -231,11 +234,11 @@ func examineLog(data vfs.FS, m *manifest.Manifest) ([]SegmentState, error) {
 		s.Torn = res.Torn && s.Damage == ""
 		if s.Damage != "" {
 			broken = true
-			s.LostBlocks, s.LostCommands, err = wal.Survey(data, seg.Path, s.Offset)
+			s.LostBlocks, s.LostCommands, err = wal.Survey(data, seg.Path, seg.LogID, s.Offset)
 			if err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return nil, err
 			}
-			s.Unknown = s.Offset == 0 && s.LostBlocks == 0
+			s.Header = s.Offset == 0 && bad != nil && bad.Path == seg.Path && s.LostBlocks > 0
 		}
 		if seq = res.LastSeq; broken {
 			seq = 0

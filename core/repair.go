@@ -16,10 +16,12 @@ import (
 	"github.com/spillwaydb/spillway/core/wal"
 )
 
-// CutLog ends the log before its first damage, as Examine has found it: from
-// there on every segment is set aside in wal.TornDir, whose file names it
-// returns, and what is left is a log that a start accepts. The caller holds the
-// data directory's lock. A crash in the middle leaves a directory that can be
+// CutLog repairs the first damage of the log, as Examine has found it. A header
+// that the manifest knows is written anew, and what is behind it is to be
+// examined again. Otherwise the log ends before the damage: from there on every
+// segment is set aside in wal.TornDir, and what is left is a log that a start
+// accepts. It returns the names of what was set aside. The caller holds the data
+// directory's lock. A crash in the middle leaves a directory that can be
 // repaired again.
 func CutLog(data vfs.FS, x *Examination, now time.Time) (aside []string, err error) {
 	first := x.BadSegment()
@@ -32,15 +34,18 @@ func CutLog(data vfs.FS, x *Examination, now time.Time) (aside []string, err err
 		}
 		return err
 	}
+	s := x.Segments[first]
+	if s.Header {
+		return aside, keep(wal.RestoreHeader(data, s.Path, s.id, now))
+	}
 	// From the end, so that the damage stays the first thing a start meets.
 	for i := len(x.Segments) - 1; i > first; i-- {
-		if err := keep(wal.Empty(data, x.Segments[i].Path, now)); err != nil {
+		if err := keep(wal.Empty(data, x.Segments[i].Path, x.Segments[i].id, now)); err != nil {
 			return aside, err
 		}
 	}
-	s := x.Segments[first]
 	if s.Blocks == 0 {
-		return aside, keep(wal.Empty(data, s.Path, now))
+		return aside, keep(wal.Empty(data, s.Path, s.id, now))
 	}
 	return aside, keep(wal.RepairTail(data, s.Path, s.Offset, now))
 }

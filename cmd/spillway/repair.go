@@ -87,7 +87,7 @@ func (r *repairer) run(ctx context.Context) (err error) {
 		return nil
 	}
 	if x.Manifest == nil && (x.Base == nil || len(x.Base.Damage) == 0) {
-		return r.cut(data, x)
+		return r.cut(ctx, data, x)
 	}
 	r.offerKept(x)
 	return errReported
@@ -108,11 +108,11 @@ func (r *repairer) show(x *core.Examination) {
 		case s.Damage != "":
 			r.printf("  DAMAGED  %s at offset %d of %d: %s", s.Path, s.Offset, s.Size, s.Damage)
 			r.printf("           before it: %s", blocks(s.Blocks, s.Commands))
-			lost := "with " + blocks(s.LostBlocks, s.LostCommands) + " that are whole"
-			if s.Unknown {
-				lost = "of which nothing can be told"
+			if s.Header {
+				r.printf("           the manifest knows that line; behind it: %s that are whole", blocks(s.LostBlocks, s.LostCommands))
+				continue
 			}
-			r.printf("           from there on: %d bytes, %s", s.Size-s.Offset, lost)
+			r.printf("           from there on: %d bytes, with %s that are whole", s.Size-s.Offset, blocks(s.LostBlocks, s.LostCommands))
 		case s.Torn:
 			r.printf("  torn     %s at offset %d of %d: %s before it; a start sets the rest aside by itself", s.Path, s.Offset, s.Size, blocks(s.Blocks, s.Commands))
 		default:
@@ -143,20 +143,33 @@ func blocks(n, commands int64) string {
 	return fmt.Sprintf("%d block%s (%d commands)", n, plural, commands)
 }
 
-// cut ends the log before the damage, or says how to.
-func (r *repairer) cut(data vfs.FS, x *core.Examination) error {
+// cut mends the log, or says what that would do.
+func (r *repairer) cut(ctx context.Context, data vfs.FS, x *core.Examination) error {
 	if !r.fix {
-		r.printf("Nothing was changed. To end the log before the damage:\n  spillway repair --dir %s --fix", r.dir)
+		what := "end the log before the damage"
+		if x.Segments[x.BadSegment()].Header {
+			what = "write the first line anew, and then cut what is still damaged, if anything is"
+		}
+		r.printf("Nothing was changed. To %s:\n  spillway repair --dir %s --fix", what, r.dir)
 		r.printf("A copy of the file, put back in its place, would lose nothing.")
 		return errReported
 	}
-	aside, err := core.CutLog(data, x, time.Now())
-	r.kept(aside)
-	if err != nil {
-		return err
+	for range 1 + 2*len(x.Segments) { // each segment may have a header to mend, and one is cut
+		aside, err := core.CutLog(data, x, time.Now())
+		r.kept(aside)
+		if err == nil {
+			x, err = core.Examine(ctx, data)
+		}
+		if err != nil {
+			return err
+		}
+		if x.Whole() {
+			r.printf("Repaired: a start succeeds, with")
+			r.show(x)
+			return nil
+		}
 	}
-	r.printf("The log ends before the damage now; a start succeeds.")
-	return nil
+	return fmt.Errorf("the log in %s is still damaged at %s", r.dir, x.Segments[x.BadSegment()].Path)
 }
 
 // offerKept says what there is when the base or the manifest is damaged.

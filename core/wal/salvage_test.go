@@ -16,11 +16,12 @@ import (
 func TestSurvey(t *testing.T) {
 	data, ends := threeBlocks(t, true)
 	commands := []int64{1, 2, 1}
+	id := string(data[len(magic) : len(magic)+16])
 	for at := range data {
 		bad := bytes.Clone(data)
 		bad[at] ^= 0x10
 		fs := fileWith(t, bad)
-		blocks, cmds, err := Survey(fs, seg1, 0)
+		blocks, cmds, err := Survey(fs, seg1, id, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -29,9 +30,6 @@ func TestSurvey(t *testing.T) {
 			if int64(at) >= ends[i] && int64(at) < ends[i+1] {
 				wantBlocks, wantCmds = 2, 4-commands[i]
 			}
-		}
-		if int64(at) < ends[0] && blocks == 0 {
-			continue // the header names the log that the blocks belong to
 		}
 		// A block's bytes end with the mark behind it, which is no block.
 		if blocks != wantBlocks && blocks != 3 || blocks == wantBlocks && cmds != wantCmds {
@@ -45,17 +43,20 @@ func TestSurvey(t *testing.T) {
 	}
 	fs := fileWith(t, data)
 	for i, end := range ends {
-		if blocks, _, err := Survey(fs, seg1, end); err != nil || blocks != int64(3-i) {
+		if blocks, _, err := Survey(fs, seg1, "", end); err != nil || blocks != int64(3-i) {
 			t.Errorf("from %d: %d blocks, %v", end, blocks, err)
 		}
 	}
-	if _, _, err := Survey(fs, seg2, 0); !errors.Is(err, os.ErrNotExist) {
+	if _, _, err := Survey(fs, seg2, id, 0); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a missing segment: %v", err)
 	}
 }
 
 func TestEmpty(t *testing.T) {
 	data, ends := threeBlocks(t, true)
+	id := string(data[len(magic) : len(magic)+16])
+	other := bytes.Clone(data)
+	other[len(magic)] ^= 1
 	for name, c := range map[string]struct {
 		content []byte
 		aside   []byte
@@ -63,6 +64,7 @@ func TestEmpty(t *testing.T) {
 		"whole":          {data, data[ends[0]:]},
 		"no blocks":      {data[:ends[0]], nil},
 		"damaged header": {append([]byte("X"), data[1:]...), append([]byte("X"), data[1:]...)},
+		"another id":     {other, other},
 		"nothing at all": {[]byte{}, nil},
 		"missing":        {nil, nil},
 	} {
@@ -71,7 +73,7 @@ func TestEmpty(t *testing.T) {
 			if c.content != nil {
 				fs = fileWith(t, c.content)
 			}
-			aside, err := Empty(fs, seg1, time.UnixMilli(42))
+			aside, err := Empty(fs, seg1, id, time.UnixMilli(42))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -82,11 +84,43 @@ func TestEmpty(t *testing.T) {
 			if aside != "" && !bytes.Equal(readAll(t, fs, aside), c.aside) {
 				t.Errorf("what is set aside is not what was there")
 			}
-			got, res, err := contents(t, fs, false, seg1)
-			if err != nil || got != "" || res.Blocks != 0 {
-				t.Errorf("what is left: %q, %+v, %v", got, res, err)
+			res, err := Replay(fs, seg1, ReplayOptions{ID: id}, func(Block) error { return nil })
+			if err != nil || res.Blocks != 0 || res.Size != res.GoodOffset {
+				t.Errorf("what is left: %+v, %v", res, err)
 			}
 		})
+	}
+}
+
+// TestRestoreHeader damages one byte of the header after another.
+func TestRestoreHeader(t *testing.T) {
+	data, ends := threeBlocks(t, true)
+	id := string(data[len(magic) : len(magic)+16])
+	if ends[0] != usualHeader {
+		t.Fatalf("a header has %d bytes, not %d", ends[0], usualHeader)
+	}
+	for at := range int(ends[0]) {
+		for _, mask := range []byte{1, 0x40, 0x80, 0xff} {
+			bad := bytes.Clone(data)
+			bad[at] ^= mask
+			fs := fileWith(t, bad)
+			aside, err := RestoreHeader(fs, seg1, id, time.UnixMilli(1_800_000_000_000))
+			if err != nil {
+				t.Fatalf("byte %d: %v", at, err)
+			}
+			fs = fs.CrashClone(memfs.LoseAll)
+			if got := readAll(t, fs, aside); !bytes.Equal(got, bad[:ends[0]]) {
+				t.Fatalf("byte %d: set aside %q", at, got)
+			}
+			if got, _, err := contents(t, fs, false, seg1); err != nil || got != prefixes[3] {
+				t.Fatalf("byte %d: %q, %v", at, got, err)
+			}
+		}
+	}
+	for name, b := range map[string][]byte{"empty": {}, "short": data[:20], "no header": data[ends[0]:]} {
+		if _, err := RestoreHeader(fileWith(t, b), seg1, id, time.UnixMilli(1)); err == nil {
+			t.Errorf("%s: a header was written", name)
+		}
 	}
 }
 
