@@ -61,6 +61,7 @@ type DB struct {
 	healTried    time.Time
 	targetsTried time.Time
 	retrying     atomic.Bool
+	retryAfter   atomic.Int64 // nanoseconds until the next attempt
 
 	closing  chan struct{}
 	loopDone chan struct{}
@@ -116,6 +117,7 @@ func Prepare(opts Options) (*DB, error) {
 	db.started = db.clock.Now()
 	db.runID = fmt.Sprintf("%016x%016x%08x", rand.Uint64(), rand.Uint64(), rand.Uint32()) //nolint:gosec // an identifier
 	db.targetsTried = db.started
+	db.retryAfter.Store(int64(retryFirst))
 	db.activeExpire.Store(true)
 	db.loading.Store(&loading{began: db.started})
 	close(db.loopDone) // until there is a loop
@@ -249,13 +251,10 @@ func (db *DB) catchUp() {
 	if base == nil || len(db.opts.Targets) == 0 {
 		return
 	}
-	db.ckpt.bg.Add(1)
-	go func() {
-		defer db.ckpt.bg.Done()
-		if err := db.ckpt.pipe.CatchUp(context.Background(), *base); err != nil {
-			db.logger.Warn("a best-effort sink is behind", "error", err)
-		}
-	}()
+	set := *base
+	db.feedTargets("a best-effort sink is behind", func(ctx context.Context) error {
+		return errors.Join(db.ckpt.pipe.CatchUp(ctx, set), db.ckpt.pipe.Retry(ctx))
+	})
 }
 
 // lockAll locks every shard, in ascending order as everybody does.
