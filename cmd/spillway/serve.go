@@ -223,13 +223,13 @@ func engineOptions(cfg *config.Config, log hclog.Logger) (core.Options, error) {
 		Logger: log, Version: version,
 	}
 	for _, m := range cfg.Check.Mirrors {
-		fs, err := fsbackends.Open(m.FS.URL())
-		if err != nil {
-			return o, fmt.Errorf("sink %q: %w", m.Name, err)
+		s := &mirror{name: m.Name, fs: m.FS}
+		if _, err := s.open(); err != nil && m.Required {
+			return o, err
+		} else if err != nil {
+			log.Warn("a best-effort sink is not there yet", "error", err)
 		}
-		o.Targets = append(o.Targets, sink.Target{
-			Name: m.Name, Sink: sink.NewFSSink(m.Name, fs, "checkpoints"), Required: m.Required, Timeout: m.Timeout, Keep: m.Keep,
-		})
+		o.Targets = append(o.Targets, sink.Target{Name: m.Name, Sink: s, Required: m.Required, Timeout: m.Timeout, Keep: m.Keep})
 	}
 	return o, nil
 }
