@@ -108,7 +108,7 @@ var (
 // newCheckpointer builds the pipeline of the data directory and its targets.
 func newCheckpointer(db *DB) *checkpointer {
 	o := db.opts
-	local := sink.NewFSSink("local", o.FS, "checkpoints")
+	local := sink.NewFSSink("local", o.FS, setsDir)
 	known := sink.NewRegistry(append(slices.Clone(o.DecodeStages), o.Stages...)...)
 	c := &checkpointer{
 		db: db, log: db.logger.Named("checkpoint"), store: manifest.NewStore(o.FS, db.clock.Now), local: local,

@@ -61,6 +61,7 @@ type DB struct {
 	healTried    time.Time
 	targetsTried time.Time
 	retrying     atomic.Bool
+	retryAfter   atomic.Int64 // nanoseconds until the next attempt
 
 	closing  chan struct{}
 	loopDone chan struct{}
@@ -116,11 +117,12 @@ func Prepare(opts Options) (*DB, error) {
 	db.started = db.clock.Now()
 	db.runID = fmt.Sprintf("%016x%016x%08x", rand.Uint64(), rand.Uint64(), rand.Uint32()) //nolint:gosec // an identifier
 	db.targetsTried = db.started
+	db.retryAfter.Store(int64(retryFirst))
 	db.activeExpire.Store(true)
 	db.loading.Store(&loading{began: db.started})
 	close(db.loopDone) // until there is a loop
 	if l, ok := db.fs.(vfs.Locker); ok {
-		lock, err := l.Lock(lockFile)
+		lock, err := l.Lock(LockFile)
 		if err != nil {
 			return nil, fmt.Errorf("locking the data directory: %w", err)
 		}
@@ -157,7 +159,8 @@ func (db *DB) Recover(ctx context.Context) error {
 	return nil
 }
 
-const lockFile = "LOCK"
+// LockFile is the file in the data directory that its owner holds locked.
+const LockFile = "LOCK"
 
 // startLogAfter opens the log behind the recovered state, creating its first
 // segment when there is none.
@@ -248,13 +251,10 @@ func (db *DB) catchUp() {
 	if base == nil || len(db.opts.Targets) == 0 {
 		return
 	}
-	db.ckpt.bg.Add(1)
-	go func() {
-		defer db.ckpt.bg.Done()
-		if err := db.ckpt.pipe.CatchUp(context.Background(), *base); err != nil {
-			db.logger.Warn("a best-effort sink is behind", "error", err)
-		}
-	}()
+	set := *base
+	db.feedTargets("a best-effort sink is behind", func(ctx context.Context) error {
+		return errors.Join(db.ckpt.pipe.CatchUp(ctx, set), db.ckpt.pipe.Retry(ctx))
+	})
 }
 
 // lockAll locks every shard, in ascending order as everybody does.

@@ -152,7 +152,8 @@ func DefaultOptions(fs vfs.FS) Options {
 
 const (
 	tickInterval      = 100 * time.Millisecond
-	retryInterval     = 30 * time.Second // between attempts to feed a best-effort sink that failed
+	retryFirst        = time.Second      // before a best-effort sink that failed is fed again; doubles …
+	retryLast         = 30 * time.Second // … up to this
 	healInterval      = 5 * time.Second  // between attempts to re-establish failed persistence
 	expireBudget      = 25               // percent of a tick that active expiry may take
 	expireKeysPerLock = 64               // keys expired under one lock hold

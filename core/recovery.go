@@ -37,15 +37,15 @@ func (db *DB) recover(ctx context.Context) (*manifest.Manifest, error) {
 	m, err := db.ckpt.store.Load()
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := db.refuseOrphans(); err != nil {
-			return nil, err
+			return nil, damaged(err, nil)
 		}
 		m = &manifest.Manifest{NextGeneration: 1, NextSegment: 1}
 	} else if err != nil {
-		return nil, err
+		return nil, damaged(err, nil)
 	}
 	torn, err := db.load(ctx, m)
 	if err != nil {
-		return nil, err
+		return nil, damaged(err, m)
 	}
 	r := &db.recovered
 	for _, t := range torn {
@@ -80,14 +80,14 @@ func (db *DB) recover(ctx context.Context) (*manifest.Manifest, error) {
 // before its first commit leaves an empty segment at most.
 func (db *DB) refuseOrphans() error {
 	orphan := ""
-	for _, dir := range []string{"log", "checkpoints"} {
+	for _, dir := range []string{logDir, setsDir} {
 		err := afero.Walk(db.fs, dir, func(path string, info fs.FileInfo, err error) error {
 			if err != nil {
 				return err
 			}
 			switch {
 			case info.IsDir():
-			case dir == "log" && strings.HasSuffix(path, ".aof"):
+			case dir == logDir && strings.HasSuffix(path, ".aof"):
 				if res, err := wal.Replay(db.fs, path, wal.ReplayOptions{Last: true}, func(wal.Block) error { return nil }); err != nil || res.Blocks > 0 {
 					orphan = path
 				}
@@ -101,10 +101,12 @@ func (db *DB) refuseOrphans() error {
 		}
 	}
 	if orphan != "" {
-		return fmt.Errorf("%s is missing but %s holds data: nothing was touched; put the MANIFEST back or start in an empty directory", manifest.FileName, orphan)
+		return fmt.Errorf("%w, but %s holds data; put it back or start in an empty directory", errNoManifest, orphan)
 	}
 	return nil
 }
+
+var errNoManifest = errors.New(manifest.FileName + " is missing")
 
 // tornTail is a segment that ends in a block that was never finished.
 type tornTail struct {
@@ -160,8 +162,7 @@ func (db *DB) loadBase(ctx context.Context, set *sink.Set, progress *loading) (i
 			defer mu.Unlock()
 			keys += n
 			if err != nil && first == nil {
-				first = fmt.Errorf("loading %s/%s: %w (nothing was changed on disk; an older checkpoint can be restored in its place)",
-					manifest.SetDir(set.ID.Generation), p.Part.Name, err)
+				first = fmt.Errorf("loading %s/%s: %w", manifest.SetDir(set.ID.Generation), p.Part.Name, err)
 				cancel()
 			}
 		}()

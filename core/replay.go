@@ -15,6 +15,7 @@ import (
 	"github.com/spillwaydb/spillway/core/rdb"
 	"github.com/spillwaydb/spillway/core/resp"
 	"github.com/spillwaydb/spillway/core/sink"
+	"github.com/spillwaydb/spillway/core/vfs"
 	"github.com/spillwaydb/spillway/core/wal"
 )
 
@@ -98,16 +99,9 @@ var selectCommand = command.Lookup([]byte("select"))
 // blocks may end in a torn tail: one is left behind by a crash between the
 // rotation and the first append to the new segment as well.
 func (db *DB) replayLog(ctx context.Context, m *manifest.Manifest, progress *loading) ([]tornTail, error) {
-	last := 0
-	for i := len(m.Segments) - 1; i > 0; i-- {
-		res, err := wal.Replay(db.fs, m.Segments[i].Path, wal.ReplayOptions{Last: true, ID: m.Segments[i].LogID}, func(wal.Block) error { return errHasBlocks })
-		if errors.Is(err, errHasBlocks) || res.Blocks > 0 {
-			last = i
-			break
-		}
-		if err != nil {
-			return nil, refusal(err)
-		}
+	last, err := lastWithBlocks(db.fs, m)
+	if err != nil {
+		return nil, fmt.Errorf("replaying the log: %w", err)
 	}
 	a := newApplier(db)
 	defer a.close()
@@ -129,7 +123,7 @@ func (db *DB) replayLog(ctx context.Context, m *manifest.Manifest, progress *loa
 			err = a.wait()
 		}
 		if err != nil {
-			return nil, refusal(err)
+			return nil, fmt.Errorf("replaying the log: %w", err)
 		}
 		seq = res.LastSeq
 		progress.done.Add(res.Size)
@@ -145,9 +139,19 @@ func (db *DB) replayLog(ctx context.Context, m *manifest.Manifest, progress *loa
 	return torn, nil
 }
 
-// refusal is why the log was not replayed.
-func refusal(err error) error {
-	return fmt.Errorf("replaying the log: %w (nothing was changed on disk)", err)
+// lastWithBlocks is the index of the last segment that has blocks, 0 if none
+// has.
+func lastWithBlocks(data vfs.FS, m *manifest.Manifest) (int, error) {
+	for i := len(m.Segments) - 1; i > 0; i-- {
+		res, err := wal.Replay(data, m.Segments[i].Path, wal.ReplayOptions{Last: true, ID: m.Segments[i].LogID}, func(wal.Block) error { return errHasBlocks })
+		if errors.Is(err, errHasBlocks) || res.Blocks > 0 {
+			return i, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	return 0, nil
 }
 
 var errHasBlocks = errors.New("the segment has blocks")

@@ -162,18 +162,29 @@ func (db *DB) dueTrigger() (sink.Kind, string) {
 // retryTargets feeds, in the background and one attempt at a time, the
 // best-effort sinks that missed a committed set.
 func (db *DB) retryTargets() {
-	now := db.clock.Now()
-	if now.Sub(db.targetsTried) < retryInterval || !db.retrying.CompareAndSwap(false, true) {
+	if db.clock.Now().Sub(db.targetsTried) >= time.Duration(db.retryAfter.Load()) {
+		db.feedTargets("a best-effort sink is still behind", db.ckpt.pipe.Retry)
+	}
+}
+
+// feedTargets runs feed in the background unless an attempt is under way. A
+// failure makes the next attempt wait for longer.
+func (db *DB) feedTargets(complaint string, feed func(context.Context) error) {
+	if !db.retrying.CompareAndSwap(false, true) {
 		return
 	}
-	db.targetsTried = now
+	db.targetsTried = db.clock.Now()
 	db.ckpt.bg.Add(1)
 	go func() {
 		defer db.ckpt.bg.Done()
 		defer db.retrying.Store(false)
-		if err := db.ckpt.pipe.Retry(context.Background()); err != nil {
-			db.logger.Warn("a best-effort sink is still behind", "error", err)
+		if err := feed(context.Background()); err != nil {
+			wait := min(2*time.Duration(db.retryAfter.Load()), retryLast)
+			db.retryAfter.Store(int64(wait))
+			db.logger.Warn(complaint, "error", err, "next_attempt_in", wait)
+			return
 		}
+		db.retryAfter.Store(int64(retryFirst))
 	}()
 }
 

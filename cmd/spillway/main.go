@@ -2,6 +2,7 @@
 //
 //	spillway serve   run the server that plugins.hcl describes
 //	spillway check   validate a configuration and print what it would run
+//	spillway repair  examine a data directory that does not start, and mend it
 //	spillway version print the version
 //
 // Exit status: 0 success, 1 a failure while running, 2 a mistake in the
@@ -45,7 +46,7 @@ func run(args []string) int {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(serveCommand(), checkCommand(), &cobra.Command{
+	root.AddCommand(serveCommand(), checkCommand(), repairCommand(), &cobra.Command{
 		Use: "version", Short: "Print the version", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), "spillway", version)

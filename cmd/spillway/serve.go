@@ -117,6 +117,10 @@ func serve(cfg *config.Config, f *faults, log hclog.Logger) (err error) {
 			log.Info("Ready to accept connections", "listener", l.Addr().String(), "network", l.Addr().Network())
 		}
 	})
+	var damage *core.DamagedError
+	if errors.As(err, &damage) {
+		err = fmt.Errorf("%w\n%s", err, repairHint(cfg.Data.Root))
+	}
 	giveUp()
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
@@ -226,13 +230,13 @@ func engineOptions(cfg *config.Config, log hclog.Logger) (core.Options, error) {
 		Logger: log, Version: version,
 	}
 	for _, m := range cfg.Check.Mirrors {
-		fs, err := fsbackends.Open(m.FS.URL())
-		if err != nil {
-			return o, fmt.Errorf("sink %q: %w", m.Name, err)
+		s := &mirror{name: m.Name, fs: m.FS}
+		if _, err := s.open(); err != nil && m.Required {
+			return o, err
+		} else if err != nil {
+			log.Warn("a best-effort sink is not there yet", "error", err)
 		}
-		o.Targets = append(o.Targets, sink.Target{
-			Name: m.Name, Sink: sink.NewFSSink(m.Name, fs, "checkpoints"), Required: m.Required, Timeout: m.Timeout, Keep: m.Keep,
-		})
+		o.Targets = append(o.Targets, sink.Target{Name: m.Name, Sink: s, Required: m.Required, Timeout: m.Timeout, Keep: m.Keep})
 	}
 	return o, nil
 }

@@ -95,37 +95,3 @@ func TestShippedConfig(t *testing.T) {
 		t.Errorf("plugins.hcl is not the defaults:\n%s\n%s", plans[0], plans[1])
 	}
 }
-
-// TestTornTail: a log cut in mid-block starts, says so and keeps what it cut.
-func TestTornTail(t *testing.T) {
-	ctx := context.Background()
-	dir := t.TempDir()
-	d := startDaemon(t, dir, "--appendfsync", "always", "--save", "")
-	d.rdb.Set(ctx, "a", 1, 0)
-	d.kill()
-	logs, err := filepath.Glob(filepath.Join(dir, "log", "*.aof"))
-	if err != nil || len(logs) != 1 {
-		t.Fatal(logs, err)
-	}
-	f, err := os.OpenFile(logs[0], os.O_APPEND|os.O_WRONLY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := f.WriteString("#B seq=2 ts=1 dur=0 len=100 crc=00000000\r\n*3\r\n$3\r\nSET"); err != nil {
-		t.Fatal(err)
-	}
-	_ = f.Close()
-	d = startDaemon(t, dir, "--appendfsync", "always", "--save", "")
-	if v := d.rdb.Get(ctx, "a").Val(); v != "1" {
-		t.Fatalf("a is %q", v)
-	}
-	if !strings.Contains(d.log.String(), "set aside") {
-		t.Fatalf("the cut is not reported:\n%s", d.log.String())
-	}
-	d.rdb.Set(ctx, "b", 2, 0)
-	d.kill()
-	d = startDaemon(t, dir, "--save", "")
-	if v := d.rdb.Get(ctx, "b").Val(); v != "2" {
-		t.Fatalf("b is %q: the append behind the cut is lost", v)
-	}
-}

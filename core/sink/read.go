@@ -169,14 +169,14 @@ func (r *run) pump(m *member, sp SetPart, dst *pipe) *task[struct{}] {
 			return struct{}{}, err
 		}
 		if n != sp.Bytes {
-			what := fmt.Sprintf("%d bytes", n)
+			what := "it ends there"
 			if n > sp.Bytes {
-				what = "more"
+				n, what = sp.Bytes, "there are more"
 			}
-			return struct{}{}, fmt.Errorf("%w: %d bytes are recorded, there are %s", ErrCorrupt, sp.Bytes, what)
+			return struct{}{}, fmt.Errorf("%w at offset %d: %s, %d bytes are recorded", ErrCorrupt, n, what, sp.Bytes)
 		}
 		if sum := hex.EncodeToString(h.Sum(nil)); sum != sp.SHA256 {
-			return struct{}{}, fmt.Errorf("%w: SHA-256 %s is recorded, the %d bytes have %s", ErrCorrupt, sp.SHA256, n, sum)
+			return struct{}{}, fmt.Errorf("%w, somewhere from offset 0 to %d: SHA-256 %s is recorded, they have %s", ErrCorrupt, n, sp.SHA256, sum)
 		}
 		return struct{}{}, nil
 	}, func(_ struct{}, err error) error {

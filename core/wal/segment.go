@@ -38,17 +38,21 @@ type segment struct {
 }
 
 func createSegment(fs vfs.FS, name string, ts int64) (id string, err error) {
-	dir := path.Dir(name)
-	if err := vfs.MkdirAllSync(fs, dir, dirMode); err != nil {
-		return "", fmt.Errorf("create log segment %s: %w", name, err)
-	}
-	f, err := fs.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
-	if err != nil {
-		return "", fmt.Errorf("create log segment: %w", err)
-	}
 	var random [8]byte
 	_, _ = rand.Read(random[:]) // never fails
 	n := binary.BigEndian.Uint64(random[:])
+	return formatID(n), createSegmentAs(fs, name, n, ts)
+}
+
+func createSegmentAs(fs vfs.FS, name string, n uint64, ts int64) error {
+	dir := path.Dir(name)
+	if err := vfs.MkdirAllSync(fs, dir, dirMode); err != nil {
+		return fmt.Errorf("create log segment %s: %w", name, err)
+	}
+	f, err := fs.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
+	if err != nil {
+		return fmt.Errorf("create log segment: %w", err)
+	}
 	_, err = f.Write(appendHeader(nil, n, ts))
 	if err == nil {
 		err = f.Sync()
@@ -61,9 +65,9 @@ func createSegment(fs vfs.FS, name string, ts int64) (id string, err error) {
 	}
 	if err != nil {
 		_ = fs.Remove(name)
-		return "", fmt.Errorf("create log segment %s: %w", name, err)
+		return fmt.Errorf("create log segment %s: %w", name, err)
 	}
-	return formatID(n), nil
+	return nil
 }
 
 // open makes s the segment at name, to be written to at its end, behind block

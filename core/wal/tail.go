@@ -18,7 +18,24 @@ const TornDir = "torn"
 // findEvidence looks behind bad bytes at offset from for a valid block or mark
 // that says that a block after the last good one had been fsynced: then the bad
 // bytes are no torn write. It returns what it found, "" for nothing.
-func findEvidence(f io.ReaderAt, from, size int64, idSum uint32, lastGood uint64) (string, error) {
+func findEvidence(f io.ReaderAt, from, size int64, idSum uint32, lastGood uint64) (said string, err error) {
+	want := func(a *annotation) bool { return a.dur > lastGood }
+	gaveUp, err := eachBlock(f, from, size, idSum, want, func(at int64, a *annotation, _ []byte) bool {
+		said = fmt.Sprintf("but what follows at %d says that block %d was safe on the disk", at, a.dur)
+		return false
+	})
+	if gaveUp && said == "" {
+		said = "too much behind it looks like blocks to tell a torn write from damage"
+	}
+	return said, err
+}
+
+// eachBlock hands the valid blocks and marks between from and size that want
+// accepts by their line to found, whatever lies between them, until found
+// returns false. It gives up when there is far more that looks like blocks than
+// there are bytes.
+func eachBlock(f io.ReaderAt, from, size int64, idSum uint32, want func(*annotation) bool,
+	found func(at int64, a *annotation, payload []byte) bool) (gaveUp bool, err error) {
 	const window = 1 << 20
 	// Whatever the file holds, no more is read than a few times its size.
 	budget := 8*(size-from) + 64*window
@@ -26,15 +43,15 @@ func findEvidence(f io.ReaderAt, from, size int64, idSum uint32, lastGood uint64
 	for at := from; at < size; {
 		n, err := f.ReadAt(buf[:min(int64(len(buf)), size-at)], at)
 		if err != nil && err != io.EOF {
-			return "", fmt.Errorf("read at %d: %w", at, err)
+			return false, fmt.Errorf("read at %d: %w", at, err)
 		}
 		if n == 0 {
 			break
 		}
 		b := buf[:n]
-		step := int64(min(n, window))
-		for i := 0; i < int(step); {
-			j := bytes.IndexByte(b[i:step], '#')
+		next := at + int64(min(n, window))
+		for i := 0; at+int64(i) < next; i++ {
+			j := bytes.IndexByte(b[i:int(next-at)], '#')
 			if j < 0 {
 				break
 			}
@@ -42,25 +59,33 @@ func findEvidence(f io.ReaderAt, from, size int64, idSum uint32, lastGood uint64
 			line := b[i:min(len(b), i+maxAnnotation)]
 			end := bytes.IndexByte(line, '\n')
 			a, ok := parseAnnotation(line[:end+1])
-			if !ok || a.dur <= lastGood || a.len > size-at-int64(i)-int64(a.lineLen) {
-				i++
+			start := at + int64(i)
+			behind := start + int64(a.lineLen) + a.len
+			if !ok || behind > size || !want(&a) {
 				continue
 			}
 			if budget -= a.len; budget < 0 {
-				return "too much behind it looks like blocks to tell a torn write from damage", nil
+				return true, nil
 			}
 			payload := make([]byte, a.len)
-			if n, err := f.ReadAt(payload, at+int64(i)+int64(a.lineLen)); int64(n) < a.len {
-				return "", fmt.Errorf("read at %d: %w", at+int64(i), err)
+			if n, err := f.ReadAt(payload, start+int64(a.lineLen)); int64(n) < a.len {
+				return false, fmt.Errorf("read at %d: %w", start, err)
 			}
-			if a.valid(idSum, payload) {
-				return fmt.Sprintf("but what follows at %d says that block %d was safe on the disk", at+int64(i), a.dur), nil
+			if !a.valid(idSum, payload) {
+				continue
 			}
-			i++
+			if !found(start, &a, payload) {
+				return false, nil
+			}
+			if behind >= next {
+				next = behind
+				break
+			}
+			i = int(behind-at) - 1
 		}
-		at += step
+		at = next
 	}
-	return "", nil
+	return false, nil
 }
 
 // RepairTail sets a torn tail aside and cuts it off: the bytes of the segment
