@@ -99,12 +99,9 @@ func TestClone(t *testing.T) {
 	}
 }
 
-// golden is the file v1 wrote on its first day. It is never regenerated.
+// TestGolden reads the file that v1 wrote on its first day. It is never regenerated.
 func TestGolden(t *testing.T) {
-	data, err := os.ReadFile("testdata/golden/v1.manifest")
-	if err != nil {
-		t.Fatal(err)
-	}
+	data := golden(t, "v1.manifest")
 	m, err := manifest.Decode("v1.manifest", data)
 	if err != nil {
 		t.Fatal(err)
@@ -121,6 +118,42 @@ func TestGolden(t *testing.T) {
 	if string(again) != string(data) {
 		t.Fatalf("encoded again:\n%s\nwant:\n%s", again, data)
 	}
+}
+
+// TestGoldenOfAnEngine reads the manifest of an engine that took a rewrite and a
+// snapshot, with the log's names in it and a stage behind the base.
+func TestGoldenOfAnEngine(t *testing.T) {
+	data := golden(t, "v1-engine.manifest")
+	m, err := manifest.Decode("v1-engine.manifest", data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	base, parts := m.Base.ID, m.Base.Parts
+	if base != (sink.SetID{Generation: 2, Kind: sink.KindSnapshot}) || len(parts) != 2 || parts[0].Keys != 4 || parts[1].Part.Name != "shard-0001.rdb.zst" {
+		t.Errorf("the base is %+v", m.Base)
+	}
+	if want := (manifest.Segment{ID: 3, Path: "log/00000003.aof", LogID: "91ff38cf878ccb96"}); len(m.Segments) != 1 || m.Segments[0] != want {
+		t.Errorf("the segments are %+v", m.Segments)
+	}
+	if m.Generation != 5 || m.GrowthBase != 329 || m.NextSegment != 4 || m.NextGeneration != 3 || len(m.History) != 1 {
+		t.Errorf("decoded %+v", m)
+	}
+	again, err := manifest.Encode(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(again) != string(data) {
+		t.Fatalf("encoded again:\n%s\nwant:\n%s", again, data)
+	}
+}
+
+func golden(t testing.TB, name string) []byte {
+	t.Helper()
+	data, err := os.ReadFile("testdata/golden/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
 }
 
 // TestLoad runs the damaged files in testdata/load:
@@ -196,13 +229,10 @@ func TestEveryBitCounts(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	m := sample(3)
-	m.Version = 1
-	data, err := manifest.Encode(m)
-	if err != nil {
-		f.Fatal(err)
+	for _, name := range []string{"v1.manifest", "v1-engine.manifest"} {
+		_, body, _ := strings.Cut(string(golden(f, name)), "\n")
+		f.Add([]byte(body))
 	}
-	f.Add(data[strings.IndexByte(string(data), '\n')+1:])
 	f.Add([]byte(`{"version":1,"segments":[{"id":18446744073709551615,"path":"log/../x"}]}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		manifest.Decode("raw", body)

@@ -3,6 +3,7 @@ package wal
 import (
 	"math"
 	"sync"
+	"time"
 )
 
 // never is a mark that no fsync reaches: who waits for it wants the baton.
@@ -12,12 +13,32 @@ const never = math.MaxUint64
 // it; who wants it, or a result of its holder, waits here. When it is passed
 // on, those that the holder's work has served are let go, and one of the
 // others, who came meanwhile, becomes the next holder, on behalf of them all.
+//
+// Clients that send their next write when they have the reply to their last
+// would form two groups, one waiting while the other's fsync runs. So whoever
+// is about to fsync lets the others catch up first, see assemble.
 type baton struct {
 	mu      sync.Mutex
 	held    bool
 	waiters []*waiter
 	served  []*waiter // scratch of release
+
+	crowd  int           // who was there lately: served by the last release, or still waiting then
+	wanted int           // the holder waits for so many waiters; 0: it does not
+	full   chan struct{} // tells it that they are there
+	misses int           // assemblies in a row that few came to
+	pass   int           // fsyncs to come that do without one
 }
+
+const (
+	// Below quickSync a client is hardly back before the fsync is over.
+	quickSync = 200 * time.Microsecond
+	// maxAssembly bounds what a slow fsync may cost a client who comes first.
+	maxAssembly = 2 * time.Millisecond
+	// maxMisses bounds how many fsyncs, 2 to the power of it, do without an
+	// assembly after that many in vain.
+	maxMisses = 6
+)
 
 type waiter struct {
 	mark uint64
@@ -103,6 +124,10 @@ func (l *Log) lead(mark uint64, sync bool) {
 		w := waiters.Get().(*waiter)
 		w.mark = mark
 		b.waiters = append(b.waiters, w)
+		if b.wanted > 0 && len(b.waiters) >= b.wanted {
+			b.wanted = 0
+			b.full <- struct{}{} // never blocks: the holder takes it before it wants again
+		}
 		b.mu.Unlock()
 		lead := <-w.lead
 		waiters.Put(w)
@@ -114,9 +139,59 @@ func (l *Log) lead(mark uint64, sync bool) {
 		b.mu.Unlock()
 	}
 	if l.synced.Load() < mark {
+		if sync {
+			l.assemble()
+		}
 		l.round(sync)
 	}
 	l.release()
+}
+
+// assemble has the holder of the baton wait, for no longer than the last fsync
+// took, until those are back that were there lately: one fsync then serves them
+// all instead of half of them. When they do not come, time after time, it is
+// tried less often.
+func (l *Log) assemble() {
+	last := time.Duration(l.counters.lastSync.Load())
+	if last < quickSync || l.Policy() != Always {
+		return
+	}
+	b := &l.baton
+	b.mu.Lock()
+	want := b.crowd - 1
+	if len(b.waiters) >= want {
+		b.mu.Unlock()
+		return
+	}
+	if b.pass > 0 {
+		b.pass--
+		b.mu.Unlock()
+		return
+	}
+	b.wanted = want
+	b.mu.Unlock()
+
+	late, stop := l.clock.NewTicker(min(last, maxAssembly))
+	defer stop()
+	select {
+	case <-b.full:
+	case <-late:
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.wanted == 0 {
+		select {
+		case <-b.full: // it was full in the same moment
+		default:
+		}
+	}
+	b.wanted = 0
+	if len(b.waiters)*8 >= want*7 {
+		b.misses = 0
+		return
+	}
+	b.misses = min(b.misses+1, maxMisses)
+	b.pass = 1 << b.misses
 }
 
 // take waits for the baton.
@@ -156,7 +231,9 @@ func (l *Log) release() {
 	clear(b.waiters[len(keep):])
 	b.waiters = keep
 	b.held = next != nil
+	b.crowd = len(served) + len(keep) + 1
 	if next != nil {
+		b.crowd++
 		next.lead <- true // never blocks: a waiter gets one message
 	}
 	for i, w := range served {

@@ -42,7 +42,8 @@
 // Append copies a command into its shard's buffer, under that shard's lock.
 // Somebody then gathers: takes all buffers at one instant and writes them as
 // one block. Under Always that is a client waiting in Commit, on behalf of all
-// the others; otherwise it is the log's own goroutine.
+// the others, after it has given those of the last group a moment to come back;
+// otherwise it is the log's own goroutine.
 //
 //	shard lock (the caller's) → syncMu → queue.mu → buffer.mu, ascending
 //

@@ -67,6 +67,7 @@ func TestFailureIsFinalUntilCut(t *testing.T) {
 				if err := l.CommitTo(safe); err != nil {
 					t.Fatal("what was durable is no more:", err)
 				}
+				l.tick() // the fsync of every second is not due any more
 				if st := l.Stats(); st.PendingBytes != 0 {
 					t.Fatalf("%+v", st)
 				}
@@ -98,6 +99,63 @@ func TestFailureIsFinalUntilCut(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// The fsync of every second fails while a cut is at the same segment: the cut
+// must not take its own fsync, which would find nothing dirty any more and
+// succeed, for the word of the disk, and swear in the file that all is safe.
+func TestFsyncFailsUnderACut(t *testing.T) {
+	mem := memfs.New()
+	fs := faultfs.New(mem, nil)
+	l := openNew(t, fs, 1, EverySec, stillClock{})
+	if err := create(fs, seg2, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	l.Append(0, 0, words("SET lost 1"))
+	if err := l.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	var (
+		entered = make(chan struct{})
+		written = make(chan struct{})
+		block   sync.Once
+		syncs   atomic.Int64
+	)
+	fs.SetInject(func(op faultfs.Op) error {
+		switch {
+		case op.Path != seg1:
+		case op.Kind == faultfs.OpSync && syncs.Add(1) == 1:
+			close(entered)
+			<-written
+			return syscall.EIO
+		case op.Kind == faultfs.OpWrite:
+			block.Do(func() { close(written) }) // the cut's; its fsync waits for the other
+		}
+		return nil
+	})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		l.tick()
+	}()
+	<-entered
+	l.Append(0, 0, words("SET lost 2"))
+	mark := l.Mark()
+	l.Cut(seg2)
+	var fe *FailedError
+	if err := l.WaitCut(); !errors.As(err, &fe) || fe.Op != "fsync" || fe.Path != seg1 {
+		t.Fatalf("the cut says %v", err)
+	}
+	<-done
+	if err := l.CommitTo(mark); err == nil {
+		t.Fatal("acknowledged")
+	}
+	if n := syncs.Load(); n != 1 {
+		t.Errorf("the segment was fsynced again, %d times", n-1)
+	}
+	if data := readAll(t, mem, seg1); strings.Contains(string(data), "#S seq=") {
+		t.Errorf("the segment swears that it is safe:\n%s", data)
 	}
 }
 

@@ -124,6 +124,7 @@ func Open(opts Options, path string, seq uint64) (*Log, error) {
 		buffers: make([]buffer, opts.Shards),
 		wake:    make(chan struct{}, 1), quit: make(chan struct{}),
 	}
+	l.baton.full = make(chan struct{}, 1)
 	l.policy.Store(int32(opts.Policy))
 	l.gen.Store(1)
 	if err := l.seg.open(opts.FS, path, seq); err != nil {

@@ -289,6 +289,10 @@ func FuzzReplay(f *testing.F) {
 	data, ends := threeBlocks(f, false)
 	f.Add(data)
 	f.Add(data[:ends[2]+10])
+	whole := goldenSegment(f)
+	f.Add(whole)
+	f.Add(whole[:len(whole)-1])                                            // in its last mark
+	f.Add(append(bytes.Clone(whole[:len(whole)/2]), make([]byte, 300)...)) // a hole at its end
 	f.Fuzz(func(t *testing.T, in []byte) {
 		fs := fileWith(t, in)
 		res, err := Replay(fs, seg1, ReplayOptions{Last: true}, func(Block) error { return nil })
