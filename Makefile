@@ -5,7 +5,7 @@ GO ?= go
 RACE_TAGS := spillway_goheap
 FUZZTIME ?= 1m
 
-.PHONY: all build test check deps fmt vet unit race integration lab lab-disk lab-long bench fuzz clean
+.PHONY: all build test check deps fmt vet lint unit race integration lab lab-disk lab-long bench fuzz clean
 
 all: build
 
@@ -14,7 +14,7 @@ build: ## the daemon, as bin/spillway
 
 test: deps check race integration lab ## everything
 
-check: fmt vet unit ## format, vet, import law, unit tests
+check: fmt vet lint unit ## format, vet, lint, import law, unit tests
 
 deps: ## the real servers and tools that tests compare with
 	@command -v redis-server >/dev/null && command -v redis-check-rdb >/dev/null && command -v redis-benchmark >/dev/null && command -v zstd >/dev/null && command -v age >/dev/null && command -v mkfs.ext4 >/dev/null && command -v mkfs.xfs >/dev/null || { \
@@ -29,6 +29,12 @@ vet:
 	$(GO) vet ./...
 	$(GO) vet -tags $(RACE_TAGS) ./core/...
 	$(GO) vet -tags spillway_faults ./cmd/...
+
+lint: bin/golangci-lint ## .golangci.yml; the first time it builds the linter
+	bin/golangci-lint run ./...
+
+bin/golangci-lint:
+	GOBIN=$(CURDIR)/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 unit:
 	$(GO) test -timeout 10m ./...

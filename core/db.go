@@ -115,7 +115,7 @@ func Prepare(opts Options) (*DB, error) {
 		closing: make(chan struct{}), loopDone: make(chan struct{}),
 	}
 	db.started = db.clock.Now()
-	db.runID = fmt.Sprintf("%016x%016x%08x", rand.Uint64(), rand.Uint64(), rand.Uint32()) //nolint:gosec // an identifier
+	db.runID = fmt.Sprintf("%016x%016x%08x", rand.Uint64(), rand.Uint64(), rand.Uint32()) // an identifier
 	db.targetsTried = db.started
 	db.retryAfter.Store(int64(retryFirst))
 	db.activeExpire.Store(true)

@@ -112,7 +112,7 @@ func Examine(ctx context.Context, data vfs.FS) (*Examination, error) {
 	x := new(Examination)
 	m, err := manifest.Read(data)
 	if err != nil {
-		if damaged(err, nil) == err {
+		if damaged(err, nil) == err { //nolint:errorlint // whether it is the same one
 			return nil, err
 		}
 		x.Manifest = err

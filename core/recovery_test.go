@@ -111,7 +111,7 @@ func (r *recoveryRun) do(input string) string {
 
 // lose takes the power away and leaves the engine stopped, on what is left.
 func (r *recoveryRun) lose(t *testing.T, d *datadriven.TestData) string {
-	keep, during, seed := "none", "", int64(memfs.LoseAll)
+	keep, during, seed := "none", "", memfs.LoseAll
 	d.MaybeScanArgs(t, "keep", &keep)
 	d.MaybeScanArgs(t, "during", &during)
 	if keep == "all" {
@@ -262,7 +262,8 @@ var random = regexp.MustCompile(`\b(?:[0-9a-f]{64}|[0-9a-f]{16}|is [0-9a-f]{8}, 
 func (r *recoveryRun) state() string {
 	var lines []string
 	for _, v := range r.h.Value("KEYS", "*").Elems {
-		key, value := string(v.Str), ""
+		key := string(v.Str)
+		var value string
 		switch kind := r.h.Do("TYPE", key); strings.Trim(kind, `"`) {
 		case "string":
 			value = r.h.Do("GET", key)

@@ -122,9 +122,7 @@ func TestCutLog(t *testing.T) {
 				}
 			}
 			want := int64(10*bad) + s.Blocks
-			tried := everyOperation(t, disk, func(fs vfs.FS) error {
-				return mend(fs)
-			}, func(fs vfs.FS) {
+			tried := everyOperation(t, disk, mend, func(fs vfs.FS) {
 				if got := items(t, fs); got != want {
 					t.Fatalf("%d items, want %d", got, want)
 				}

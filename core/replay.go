@@ -192,7 +192,7 @@ func newApplier(db *DB) *applier {
 }
 
 func replayCtx(db *DB) *command.Ctx {
-	return &command.Ctx{KS: db.ks, Replaying: true, Engine: db, Rand: rand.New(rand.NewPCG(1, 1))} //nolint:gosec // effects are not random
+	return &command.Ctx{KS: db.ks, Replaying: true, Engine: db, Rand: rand.New(rand.NewPCG(1, 1))} // effects are not random
 }
 
 // apply queues one command behind those of its shard. args must stay valid.

@@ -82,7 +82,7 @@ func (db *DB) registerConfig() {
 		db.param("save", func(s *settings) string { return formatSavePoints(s.save) }, func(s *settings, v string) (err error) {
 			s.save, err = ParseSavePoints(v)
 			if err != nil {
-				return errors.New("Invalid save parameters") //nolint:staticcheck // Redis's wording
+				return errors.New("Invalid save parameters") // Redis's wording
 			}
 			return nil
 		}),

@@ -114,9 +114,9 @@ func parseInt(b []byte) (int64, bool) {
 		if n > 1<<63 {
 			return 0, false
 		}
-		return -int64(n), true //nolint:gosec // 1<<63 wraps to the least integer, as meant
+		return -int64(n), true // 1<<63 wraps to the least integer, as meant
 	}
-	return int64(n), n <= math.MaxInt64 //nolint:gosec // checked
+	return int64(n), n <= math.MaxInt64 // checked
 }
 
 // parseFloat reads a floating-point number as Redis does: all of b, no

@@ -18,7 +18,7 @@ import (
 // seedOf returns the seed of a randomised test: from SPILLWAY_SEED, or anew.
 func seedOf(t *testing.T) uint64 {
 	t.Helper()
-	seed := uint64(time.Now().UnixNano()) //nolint:gosec // any number will do
+	seed := uint64(time.Now().UnixNano()) // any number will do
 	if s := os.Getenv("SPILLWAY_SEED"); s != "" {
 		n, err := strconv.ParseUint(s, 10, 64)
 		if err != nil {

@@ -134,7 +134,7 @@ func (cmd *Command) Resolve(args [][]byte) *Command {
 }
 
 // errNoKeys is for arguments that are too few for the command's key positions.
-var errNoKeys = errors.New("Invalid number of arguments specified for command") //nolint:staticcheck // Redis's wording
+var errNoKeys = errors.New("Invalid number of arguments specified for command") // Redis's wording
 
 // KeyIndexes returns the positions of the keys in args, in order, one more
 // than once if the command names it more than once.

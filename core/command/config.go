@@ -66,7 +66,7 @@ func (c *Config) Set(pairs ...[2]string) error {
 		p, ok := c.params[name]
 		switch {
 		case !ok:
-			return fmt.Errorf("Unknown option or number of arguments for CONFIG SET - '%s'", kv[0]) //nolint:staticcheck // Redis's wording
+			return fmt.Errorf("Unknown option or number of arguments for CONFIG SET - '%s'", kv[0])
 		case p.Set == nil:
 			return failed(kv[0], errors.New("can't set immutable config"))
 		case seen[name]:
@@ -94,5 +94,5 @@ func (c *Config) Set(pairs ...[2]string) error {
 }
 
 func failed(name string, err error) error {
-	return fmt.Errorf("CONFIG SET failed (possibly related to argument '%s') - %w", name, err) //nolint:staticcheck // Redis's wording
+	return fmt.Errorf("CONFIG SET failed (possibly related to argument '%s') - %w", name, err) // Redis's wording
 }

@@ -104,7 +104,7 @@ func memoryUsage(c *Ctx) {
 		return
 	}
 	if e, found := c.peek(c.Args[2]); found {
-		c.Out.Int(int64(e.Mem()))
+		c.Out.Int(e.Mem())
 	} else {
 		c.Out.Null()
 	}

@@ -171,7 +171,7 @@ func (c *Ctx) dbArg(arg []byte) (int, bool) {
 	if !ok {
 		return 0, false
 	}
-	if n != int64(int32(n)) { //nolint:gosec // the comparison is the check
+	if n != int64(int32(n)) { // the comparison is the check
 		c.Out.Error("ERR value is out of range, value must between -2147483648 and 2147483647")
 		return 0, false
 	}
@@ -291,7 +291,7 @@ func swapdbCommand(c *Ctx) {
 	var n [2]int
 	for i, which := range [2]string{"first", "second"} {
 		v, ok := parseInt(c.Args[i+1])
-		if !ok || v != int64(int32(v)) { //nolint:gosec // the comparison is the check
+		if !ok || v != int64(int32(v)) { // the comparison is the check
 			c.Out.Error("ERR invalid " + which + " DB index")
 			return
 		}

@@ -147,7 +147,7 @@ func (c *Ctx) parseOperation(op zalgebraOp, args [][]byte, store, card bool) (o 
 	}
 	rest := args[1+n:]
 	for len(rest) > 0 {
-		used := 0
+		var used int
 		switch opt := rest[0]; {
 		case op != opDiff && !card && len(rest) >= 1+int(n) && is(opt, "weights"):
 			for i := range o.operands {

@@ -18,9 +18,9 @@ const (
 func (k *Keyspace) SetLFU(on bool) { k.lfu.Store(on) }
 
 // clockAt is the clock of a key accessed now (Unix milliseconds).
-func clockAt(now int64) uint32 { return uint32(now/1000) & clockMask } //nolint:gosec // wraps as meant
+func clockAt(now int64) uint32 { return uint32(now/1000) & clockMask } // wraps as meant
 
-func minuteAt(now int64) uint32 { return uint32(now/60000) & 0xffff } //nolint:gosec // wraps as meant
+func minuteAt(now int64) uint32 { return uint32(now/60000) & 0xffff } // wraps as meant
 
 // newClock is the clock of a key created now.
 func (s *Shard) newClock() uint32 {
@@ -45,7 +45,7 @@ func (s *Shard) touched(clock uint32, now int64) uint32 {
 		return clockAt(now)
 	}
 	n := lfuCount(clock, now)
-	if n < 255 && rand.Float64()*(float64(max(int(n)-lfuInit, 0))*lfuLogFactor+1) < 1 { //nolint:gosec // statistics
+	if n < 255 && rand.Float64()*(float64(max(int(n)-lfuInit, 0))*lfuLogFactor+1) < 1 { // statistics
 		n++
 	}
 	return minuteAt(now)<<8 | n

@@ -33,8 +33,8 @@ func fill(k *Keyspace, n int) {
 	val := make([]byte, benchValue)
 	var key []byte
 	for i := range n {
-		key = benchKey(key, uint64(i))                //nolint:gosec // positive
-		binary.LittleEndian.PutUint64(val, uint64(i)) //nolint:gosec // positive
+		key = benchKey(key, uint64(i))                // positive
+		binary.LittleEndian.PutUint64(val, uint64(i)) // positive
 		set(k, key, val)
 	}
 }
@@ -105,7 +105,7 @@ func BenchmarkSet(b *testing.B) {
 	val := make([]byte, benchValue)
 	var key []byte
 	for b.Loop() {
-		key = benchKey(key, rng.Uint64N(uint64(*benchKeys))) //nolint:gosec // positive
+		key = benchKey(key, rng.Uint64N(uint64(*benchKeys))) // positive
 		set(k, key, val)
 	}
 }
@@ -115,7 +115,7 @@ func BenchmarkGet(b *testing.B) {
 	var key []byte
 	sum := byte(0)
 	for b.Loop() {
-		key = benchKey(key, rng.Uint64N(uint64(*benchKeys))) //nolint:gosec // positive
+		key = benchKey(key, rng.Uint64N(uint64(*benchKeys))) // positive
 		s := k.Shard(k.ShardOf(key))
 		s.Lock()
 		e, status := s.DB(0).Get(key, 1)
@@ -144,7 +144,7 @@ func BenchmarkSetFrozen(b *testing.B) {
 		defer v.Release()
 	}
 	for b.Loop() {
-		key = benchKey(key, rng.Uint64N(uint64(*benchKeys))) //nolint:gosec // positive
+		key = benchKey(key, rng.Uint64N(uint64(*benchKeys))) // positive
 		set(k, key, val)
 	}
 }

@@ -35,7 +35,7 @@ func (b blob) deadline() int64 {
 	if !b.hasDeadline() {
 		return 0
 	}
-	return int64(binary.LittleEndian.Uint64(b[blobHeader:])) //nolint:gosec // the bits of a signed number
+	return int64(binary.LittleEndian.Uint64(b[blobHeader:])) // the bits of a signed number
 }
 
 // keyAt is where the key begins.
@@ -71,11 +71,11 @@ func blobSize(key, payload int, deadline int64) int {
 // setHeader writes everything before the key except the clock.
 func (b blob) setHeader(epoch uint32, key, payload int, flags byte, deadline int64) {
 	binary.LittleEndian.PutUint32(b[offEpoch:], epoch)
-	binary.LittleEndian.PutUint32(b[offKey:], uint32(key))       //nolint:gosec // checked by put
-	binary.LittleEndian.PutUint32(b[offValue:], uint32(payload)) //nolint:gosec // checked by put
+	binary.LittleEndian.PutUint32(b[offKey:], uint32(key))       // checked by put
+	binary.LittleEndian.PutUint32(b[offValue:], uint32(payload)) // checked by put
 	b[offFlags] = flags
 	if deadline != 0 {
-		binary.LittleEndian.PutUint64(b[blobHeader:], uint64(deadline)) //nolint:gosec // its bits
+		binary.LittleEndian.PutUint64(b[blobHeader:], uint64(deadline)) // its bits
 	}
 }
 

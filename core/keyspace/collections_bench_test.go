@@ -24,13 +24,13 @@ func benchFill(k *Keyspace, t Type, n int) {
 		fields[i] = fmt.Appendf(nil, "field%d", i)
 	}
 	for i := range n {
-		key = benchKey(key, uint64(i)) //nolint:gosec // positive
+		key = benchKey(key, uint64(i)) // positive
 		s := k.Shard(k.ShardOf(key))
 		s.Lock()
 		d := s.DB(0)
 		for f := range benchFields {
-			binary.LittleEndian.PutUint64(val, uint64(i))     //nolint:gosec // positive
-			binary.LittleEndian.PutUint64(val[8:], uint64(f)) //nolint:gosec // positive
+			binary.LittleEndian.PutUint64(val, uint64(i))     // positive
+			binary.LittleEndian.PutUint64(val[8:], uint64(f)) // positive
 			switch t {
 			case Hash:
 				d.Hash(key).Set(fields[f], val)
@@ -76,7 +76,7 @@ func BenchmarkLargeList(b *testing.B) {
 		k := New(Config{Shards: 1, Databases: 1})
 		k.Shard(0).Lock()
 		for i := range items {
-			binary.LittleEndian.PutUint64(val, uint64(i)) //nolint:gosec // positive
+			binary.LittleEndian.PutUint64(val, uint64(i)) // positive
 			k.Shard(0).DB(0).List(val[:0]).PushBack(val)
 		}
 		k.Shard(0).Unlock()
@@ -100,7 +100,7 @@ func BenchmarkHash(b *testing.B) {
 		keys := *benchHashes * benchFields / fields / 10
 		var key []byte
 		on := func(i int, fn func(h HashRef)) {
-			key = benchKey(key, uint64(i)) //nolint:gosec // positive
+			key = benchKey(key, uint64(i)) // positive
 			s := k.Shard(k.ShardOf(key))
 			s.Lock()
 			fn(s.DB(0).Hash(key))

@@ -463,7 +463,7 @@ func TestCollectionsModel(t *testing.T) {
 			t.Logf("replay with -run TestCollectionsModel -seed %d -steps %d", *seed, *steps)
 			m := &collections{
 				t: t, k: New(Config{Shards: tt.shards, Databases: tt.dbs}), encs: map[string]int{},
-				rng: rand.New(rand.NewPCG(*seed, uint64(tt.shards*10+tt.dbs))), //nolint:gosec // positive
+				rng: rand.New(rand.NewPCG(*seed, uint64(tt.shards*10+tt.dbs))), // positive
 			}
 			for range tt.dbs {
 				m.dbs = append(m.dbs, map[string]*plain{})

@@ -156,7 +156,8 @@ func rebuild(v *View, want []map[string]string) error {
 	got := make([]map[string]*plain, len(want))
 	db := 0
 	_, err := v.EncodeCommands(func(args [][]byte) (err error) {
-		verb, key := string(args[0]), ""
+		verb := string(args[0])
+		var key string
 		if verb == "SELECT" {
 			db, err = strconv.Atoi(string(args[1]))
 			got[db] = map[string]*plain{}

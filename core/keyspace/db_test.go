@@ -167,7 +167,7 @@ func TestInPlace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := k.Shard(0).Freeze(); err != ErrFrozen { //nolint:errorlint // it is returned as it is
+	if _, err := k.Shard(0).Freeze(); err != ErrFrozen { // it is returned as it is
 		t.Errorf("second Freeze: %v", err)
 	}
 	d.SetString(key, []byte("33333333"), 0)

@@ -39,8 +39,8 @@ func (d *DB) AvgTTL(now int64) int64 {
 	if d.st.expires == 0 {
 		return 0
 	}
-	avg, _ := bits.Div64(d.st.ttlHi, d.st.ttlLo, uint64(d.st.expires)) //nolint:gosec // positive
-	return max(int64(avg)-now, 0)                                      //nolint:gosec // an average of int64s
+	avg, _ := bits.Div64(d.st.ttlHi, d.st.ttlLo, uint64(d.st.expires)) // positive
+	return max(int64(avg)-now, 0)                                      // an average of int64s
 }
 
 // pagesPerCycle bounds the pages one call of ExpireCycle looks at.
@@ -109,7 +109,7 @@ func (st *store) expirePage(h uint64, now int64, atMost int, removed *int, fn fu
 		p = st.arena.Page(arena.Ref(st.dir.pageAt(h)))
 	}
 	if next != pageMinTTL(p) {
-		st.writablePage(h)[wordMinTTL] = uint64(next) //nolint:gosec // its bits
+		st.writablePage(h)[wordMinTTL] = uint64(next) // its bits
 	}
 	return true
 }

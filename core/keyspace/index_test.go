@@ -113,7 +113,7 @@ func TestSlot(t *testing.T) {
 	k := New(Config{Shards: 7, Databases: 1})
 	seen := map[int]bool{}
 	for i := range 1000 {
-		key := binary.LittleEndian.AppendUint64(nil, uint64(i)) //nolint:gosec // positive
+		key := binary.LittleEndian.AppendUint64(nil, uint64(i)) // positive
 		seen[k.ShardOf(key)] = true
 	}
 	if len(seen) != 7 || seen[7] {

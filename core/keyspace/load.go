@@ -54,8 +54,8 @@ func (d *DB) restoreClock(key []byte, obj *rdb.Object) {
 	s := d.st.shard
 	switch lfu := d.ks.lfu.Load(); {
 	case lfu && obj.LFU > 0:
-		b.setClock(minuteAt(s.now)<<8 | uint32(min(obj.LFU, 255))) //nolint:gosec // 1 to 255
+		b.setClock(minuteAt(s.now)<<8 | uint32(min(obj.LFU, 255))) // 1 to 255
 	case !lfu && obj.LRU > 0:
-		b.setClock((clockAt(s.now) - uint32(min(obj.LRU, clockMask))) & clockMask) //nolint:gosec // fits
+		b.setClock((clockAt(s.now) - uint32(min(obj.LRU, clockMask))) & clockMask) // fits
 	}
 }

@@ -16,7 +16,7 @@ import (
 )
 
 var (
-	seed  = flag.Uint64("seed", uint64(time.Now().UnixNano()), "seed of the random tests") //nolint:gosec // any
+	seed  = flag.Uint64("seed", uint64(time.Now().UnixNano()), "seed of the random tests") // any
 	steps = flag.Int("steps", 60_000, "steps of the random tests")
 )
 
@@ -409,7 +409,7 @@ func checkStore(t *testing.T, st *store) {
 			}
 			if b.hasDeadline() {
 				e++
-				ttl += uint64(b.deadline()) //nolint:gosec // positive
+				ttl += uint64(b.deadline()) // positive
 				if b.deadline() < pageMinTTL(p) {
 					t.Fatalf("key %s: deadline %d, the page says %d", b.key(), b.deadline(), pageMinTTL(p))
 				}
@@ -438,7 +438,7 @@ func TestModel(t *testing.T) {
 		t.Run(fmt.Sprintf("%d_shards_%d_keys", tt.shards, tt.keys), func(t *testing.T) {
 			t.Logf("replay with -run TestModel -seed %d -steps %d", *seed, *steps)
 			k := New(Config{Shards: tt.shards, Databases: tt.dbs})
-			m := &model{t: t, k: k, keys: tt.keys, now: 1_700_000_000_000, rng: rand.New(rand.NewPCG(*seed, uint64(tt.keys)))} //nolint:gosec // positive
+			m := &model{t: t, k: k, keys: tt.keys, now: 1_700_000_000_000, rng: rand.New(rand.NewPCG(*seed, uint64(tt.keys)))} // positive
 			for range tt.dbs {
 				m.dbs = append(m.dbs, modelDB{})
 			}

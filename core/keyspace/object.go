@@ -46,7 +46,7 @@ func (st *store) addObject(o object, epoch uint32) uint32 {
 		return id
 	}
 	st.objects = append(st.objects, heapObject{o, epoch})
-	return uint32(len(st.objects) - 1) //nolint:gosec // each is hundreds of bytes
+	return uint32(len(st.objects) - 1) // each is hundreds of bytes
 }
 
 // dropObject forgets an object once no view can be reading it. Its memory is

@@ -44,13 +44,13 @@ const (
 	wordMinTTL = 2 // no deadline in the page is before this
 )
 
-func pageEpoch(p *page) uint32 { return uint32(p[wordEpoch]) } //nolint:gosec // the low half
+func pageEpoch(p *page) uint32 { return uint32(p[wordEpoch]) } // the low half
 func pageDepth(p *page) uint   { return uint(p[wordEpoch] >> 32 & 0xff) }
 func pageBase(p *page) uint    { return uint(p[wordEpoch] >> 40 & 0xff) }
-func pageKeys(p *page) int     { return int(uint32(p[wordCounts])) } //nolint:gosec // the low half
-func pageTTLs(p *page) int     { return int(p[wordCounts] >> 32) }   //nolint:gosec // the high half
+func pageKeys(p *page) int     { return int(uint32(p[wordCounts])) } // the low half
+func pageTTLs(p *page) int     { return int(p[wordCounts] >> 32) }   // the high half
 
-func pageMinTTL(p *page) int64 { return int64(p[wordMinTTL]) } //nolint:gosec // the bits of a signed number
+func pageMinTTL(p *page) int64 { return int64(p[wordMinTTL]) } // the bits of a signed number
 
 func initPage(p *page, epoch uint32, depth, base uint) {
 	*p = page{}
@@ -61,7 +61,7 @@ func initPage(p *page, epoch uint32, depth, base uint) {
 // noteDeadline makes the page's bound cover a deadline, 0 for none.
 func noteDeadline(p *page, deadline int64) {
 	if deadline != 0 && deadline < pageMinTTL(p) {
-		p[wordMinTTL] = uint64(deadline) //nolint:gosec // its bits
+		p[wordMinTTL] = uint64(deadline) // its bits
 	}
 }
 
@@ -73,7 +73,7 @@ func tag(h uint64, base uint) uint64 {
 
 // home is where the slot of a tag would be if nothing were in its way.
 func home(tag uint64) int {
-	return firstSlot + int(tag>>printShift*pageSlots>>printBits) //nolint:gosec // less than pageSlots
+	return firstSlot + int(tag>>printShift*pageSlots>>printBits) // less than pageSlots
 }
 
 func slotRef(s uint64) arena.Ref { return arena.Ref(s & refMask) }

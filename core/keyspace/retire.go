@@ -57,7 +57,7 @@ func (st *store) drain(atMost int) bool {
 	refs := st.draining.take(atMost)
 	for _, r := range refs {
 		if r&retiredObject != 0 {
-			st.freeObject(uint32(r)) //nolint:gosec // the low half is the number
+			st.freeObject(uint32(r)) // the low half is the number
 		} else {
 			st.arena.Free(arena.Ref(r))
 		}

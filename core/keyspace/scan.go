@@ -74,14 +74,14 @@ func (k *Keyspace) PackCursor(shard int, pos uint64) uint64 {
 			return 0
 		}
 	}
-	return pos*uint64(len(k.shards)) + uint64(shard) //nolint:gosec // not negative
+	return pos*uint64(len(k.shards)) + uint64(shard) // not negative
 }
 
 // UnpackCursor tells where a cursor of PackCursor goes on. Any number is a
 // valid cursor.
 func (k *Keyspace) UnpackCursor(cursor uint64) (shard int, pos uint64) {
 	n := uint64(len(k.shards))
-	return int(cursor % n), cursor / n & (1<<scanBits - 1) //nolint:gosec // less than the number of shards
+	return int(cursor % n), cursor / n & (1<<scanBits - 1) // less than the number of shards
 }
 
 // Random returns a key chosen at random, nearly uniformly, or false when there
@@ -122,7 +122,7 @@ func (st *store) sample(n int, volatile bool, rng *rand.Rand, pages int, fn func
 	at, covered := rng.Uint64(), uint64(0)
 	for ; n > 0 && pages > 0; pages-- {
 		p := st.arena.Page(arena.Ref(st.dir.pageAt(at)))
-		if pageKeys(p) > 0 && !(volatile && pageTTLs(p) == 0) {
+		if pageKeys(p) > 0 && (!volatile || pageTTLs(p) > 0) {
 			first := rng.IntN(pageSlots)
 			for i := 0; i < pageSlots && n > 0; i++ {
 				s := p[firstSlot+(first+i)%pageSlots]

@@ -40,7 +40,8 @@ func (s *scratch) take(e packed.Entry) []byte {
 	if e.IsInt {
 		return e.Text(s.last[0][:0])
 	}
-	b := append(s.taken[:0], e.Str...)
+	b := s.taken[:0]
+	b = append(b, e.Str...)
 	if cap(b) <= scratchKept {
 		s.taken = b
 	}

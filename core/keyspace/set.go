@@ -86,10 +86,10 @@ func (s SetRef) Add(member []byte) bool {
 
 // addInt adds an integer that is not there to an intset or an absent key.
 func (s SetRef) addInt(b blob, v int64) {
-	max := s.limits().IntsetEntries
+	most := s.limits().IntsetEntries
 	build := s.scratch().build[:0]
 	switch {
-	case b == nil && max < 1, b != nil && b.ints().Len() >= max:
+	case b == nil && most < 1, b != nil && b.ints().Len() >= most:
 		s.unpack(b)
 		s.put(strconv.AppendInt(build, v, 10), nil, 0)
 	case b == nil:

@@ -187,11 +187,11 @@ func (st *store) insert(h uint64, r arena.Ref, deadline int64) {
 	st.keys++
 }
 
-// resize makes the payload of key, which must exist, n bytes long, writes data
-// at off, and returns it for writing. What lies between its old end and off
+// resize makes the payload of key, which must exist, n bytes long, and writes data
+// at off. What lies between its old end and off
 // becomes zero. With slack it is a string that grows: a new block has room for
 // so many more bytes. data and key may alias what is replaced.
-func (st *store) resize(h uint64, key []byte, n, slack, off int, data []byte) []byte {
+func (st *store) resize(h uint64, key []byte, n, slack, off int, data []byte) {
 	b, pl, _ := st.find(h, key)
 	old, deadline, e := b.payload(), b.deadline(), b.enc()
 	if slack > 0 {
@@ -214,7 +214,6 @@ func (st *store) resize(h uint64, key []byte, n, slack, off int, data []byte) []
 	if !inPlace {
 		st.replace(h, pl, b, r, deadline)
 	}
-	return p
 }
 
 // splice replaces cut bytes at off of the payload of key, which must exist, by
@@ -290,13 +289,13 @@ func (st *store) sumDeadline(before, after int64) {
 
 func (st *store) addTTL(deadline int64) {
 	var carry uint64
-	st.ttlLo, carry = bits.Add64(st.ttlLo, uint64(deadline), 0) //nolint:gosec // normal is positive
+	st.ttlLo, carry = bits.Add64(st.ttlLo, uint64(deadline), 0) // normal is positive
 	st.ttlHi += carry
 }
 
 func (st *store) subTTL(deadline int64) {
 	var borrow uint64
-	st.ttlLo, borrow = bits.Sub64(st.ttlLo, uint64(deadline), 0) //nolint:gosec // normal is positive
+	st.ttlLo, borrow = bits.Sub64(st.ttlLo, uint64(deadline), 0) // normal is positive
 	st.ttlHi -= borrow
 }
 

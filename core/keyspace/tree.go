@@ -106,7 +106,7 @@ func (t *tree[E]) lower(less func(*E) bool) int {
 
 // insert puts e, which weighs so much, before position i.
 func (t *tree[E]) insert(i int, e E, weight int) {
-	x := &node[E]{el: e, own: t.own, n: weight, w: uint32(weight), prio: rand.Uint32()} //nolint:gosec // balance, not a secret
+	x := &node[E]{el: e, own: t.own, n: weight, w: uint32(weight), prio: rand.Uint32()} // balance, not a secret
 	t.root = t.put(t.root, i, x)
 }
 
@@ -204,7 +204,7 @@ func (t *tree[E]) write(i, grow int) *E {
 			n.right = t.edit(n.right)
 			n = n.right
 		default:
-			n.w = uint32(n.weight() + grow) //nolint:gosec // not negative
+			n.w = uint32(n.weight() + grow) // not negative
 			return &n.el
 		}
 	}

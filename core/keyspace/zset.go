@@ -88,9 +88,9 @@ func (z ZSetRef) Rank(member []byte) (int, bool) {
 }
 
 // LowerScore counts the members with a score below min, or with excl up to
-// and including it: the rank that a range from min begins at.
-func (z ZSetRef) LowerScore(min float64, excl bool) int {
-	below := func(score float64) bool { return score < min || excl && score == min }
+// and including it: the rank that a range from least begins at.
+func (z ZSetRef) LowerScore(least float64, excl bool) int {
+	below := func(score float64) bool { return score < least || excl && score == least }
 	b := z.find()
 	if b.packed() {
 		return lowerPacked(b.list(), func(l packed.Listpack, at int) bool { return below(scoreAt(l, l.Next(at))) })

@@ -90,7 +90,7 @@ func (d *decoder) opcode(code byte, h Handler) error {
 		if err == nil && h.Aux != nil {
 			h.Aux(k, v)
 		}
-		d.arena.reset()
+		d.reset()
 		return err
 	case opSelectDB:
 		n, err := d.length()

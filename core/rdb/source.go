@@ -1,6 +1,7 @@
 package rdb
 
 import (
+	"errors"
 	"fmt"
 	"io"
 )
@@ -99,7 +100,7 @@ func (s *source) read(p []byte) (int, error) {
 		if n > 0 {
 			return n, nil // an error that came along comes again
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return 0, err
 		}
 		if err != nil {
@@ -111,7 +112,7 @@ func (s *source) read(p []byte) (int, error) {
 
 // cut turns an end where more is needed into corruption.
 func (s *source) cut(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return s.truncated()
 	}
 	return err
@@ -160,7 +161,7 @@ func (s *source) atEnd() (bool, error) {
 	s.shift()
 	m, err := s.read(s.buf)
 	s.end = m
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return true, nil
 	}
 	return false, err

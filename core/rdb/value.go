@@ -20,7 +20,7 @@ const keptItems = 64 << 10
 
 // next forgets the last object.
 func (d *decoder) next() {
-	d.arena.reset()
+	d.reset()
 	o := &d.obj
 	if cap(o.Items) > keptItems {
 		o.Items, o.Scores = nil, nil

@@ -215,7 +215,7 @@ func readLine(r *bufio.Reader) ([]byte, error) {
 		if err == nil {
 			break
 		}
-		if err != bufio.ErrBufferFull {
+		if !errors.Is(err, bufio.ErrBufferFull) {
 			if len(line) > 0 {
 				err = noEOF(err)
 			}

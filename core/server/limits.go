@@ -63,19 +63,19 @@ func (l *outputLimits) String() string {
 func (l *outputLimits) with(v string) (*outputLimits, error) {
 	f := strings.Fields(v)
 	if len(f) == 0 || len(f)%4 != 0 {
-		return nil, errors.New("Wrong number of arguments in buffer limit configuration.") //nolint:staticcheck // Redis's wording
+		return nil, errors.New("Wrong number of arguments in buffer limit configuration.") // Redis's wording
 	}
 	out := *l
 	for i := 0; i < len(f); i += 4 {
 		class, ok := map[string]int{"normal": classNormal, "slave": classReplica, "replica": classReplica, "pubsub": classPubSub}[strings.ToLower(f[i])]
 		if !ok {
-			return nil, errors.New("Invalid client class specified in buffer limit configuration.") //nolint:staticcheck // Redis's wording
+			return nil, errors.New("Invalid client class specified in buffer limit configuration.") // Redis's wording
 		}
 		hard, err1 := core.ParseMemory(f[i+1])
 		soft, err2 := core.ParseMemory(f[i+2])
 		seconds, err3 := strconv.ParseInt(f[i+3], 10, 32)
 		if err1 != nil || err2 != nil || err3 != nil || seconds < 0 {
-			return nil, errors.New("Error in hard, soft or soft_seconds setting in buffer limit configuration.") //nolint:staticcheck // Redis's wording
+			return nil, errors.New("Error in hard, soft or soft_seconds setting in buffer limit configuration.") // Redis's wording
 		}
 		out[class] = outputLimit{hard, soft, time.Duration(seconds) * time.Second}
 	}

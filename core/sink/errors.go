@@ -99,7 +99,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // sinkError says that a sink failed at op. A sink that has said so itself is not
 // repeated, but called by the name the pipeline knows it by.
 func sinkError(op, path, sink string, err error) error {
-	if e, ok := err.(*Error); ok && e.Stage == "" && (e.Op == op || e.Op == "open") {
+	if e, ok := err.(*Error); ok && e.Stage == "" && (e.Op == op || e.Op == "open") { //nolint:errorlint // one that is wrapped says more
 		c := *e
 		c.Sink = sink
 		return &c

@@ -166,7 +166,7 @@ func explain(ctx context.Context, err error) error {
 		return err
 	}
 	cause := context.Cause(ctx)
-	if err == context.Canceled || err == context.DeadlineExceeded {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return cause
 	}
 	if errors.Is(err, cause) {

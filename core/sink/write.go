@@ -117,7 +117,7 @@ func (p *Pipeline) Write(ctx context.Context, part Part, encode func(w io.Writer
 	}
 	// Whatever happens, an encoder's runtime.Goexit included, no goroutine
 	// stays behind unless it is stuck.
-	defer out.join(func(o *outlet) bool { return true })
+	defer out.join(func(*outlet) bool { return true })
 
 	var head io.Writer = out
 	closeHead := out.finish

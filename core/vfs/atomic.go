@@ -27,7 +27,7 @@ func WriteFileAtomic(fs FS, name string, data []byte, perm os.FileMode) error {
 	tmp := name + TempSuffix
 	if err := writeSynced(fs, tmp, data, perm); err != nil {
 		if rerr := fs.Remove(tmp); rerr != nil && !errors.Is(rerr, os.ErrNotExist) {
-			return fmt.Errorf("write %s: %w (and its temporary file stays: %v)", name, err, rerr)
+			return fmt.Errorf("write %s: %w (and its temporary file stays: %w)", name, err, rerr)
 		}
 		return fmt.Errorf("write %s: %w; the previous file is untouched", name, err)
 	}

@@ -43,8 +43,8 @@ func segmentSum(id uint64) uint32 {
 // formatID is an id as the header shows it.
 func formatID(id uint64) string { return string(appendHex(nil, id, 16)) }
 
-func appendHeader(dst []byte, id uint64, ts int64) []byte {
-	dst = append(dst, magic...)
+func segmentHeader(id uint64, ts int64) []byte {
+	dst := []byte(magic)
 	dst = appendHex(dst, id, 16)
 	dst = append(dst, " ts="...)
 	dst = strconv.AppendInt(dst, ts, 10)

@@ -82,7 +82,7 @@ func TestGoldenIsRead(t *testing.T) {
 func TestGoldenIsWritten(t *testing.T) {
 	want := goldenSegment(t)
 	header := want[:bytes.IndexByte(want, '\n')+1]
-	if again := appendHeader(nil, 0x5b1d09c2e4f7a638, stillClock{}.Now().UnixMilli()); !bytes.Equal(again, header) {
+	if again := segmentHeader(0x5b1d09c2e4f7a638, stillClock{}.Now().UnixMilli()); !bytes.Equal(again, header) {
 		t.Errorf("the first line is %q, was %q", again, header)
 	}
 	fs := fileWith(t, header)

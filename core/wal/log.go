@@ -359,7 +359,7 @@ func (l *Log) fail(err error, again bool) bool {
 	}
 	l.lockBuffers()
 	l.dropping = true
-	l.closed = l.closed || err == ErrClosed
+	l.closed = l.closed || errors.Is(err, ErrClosed)
 	lost := span{after: l.synced.Load(), upTo: never}
 	if old := l.lost.Load(); old != nil {
 		lost.after = min(lost.after, old.after)

@@ -53,7 +53,7 @@ func createSegmentAs(fs vfs.FS, name string, n uint64, ts int64) error {
 	if err != nil {
 		return fmt.Errorf("create log segment: %w", err)
 	}
-	_, err = f.Write(appendHeader(nil, n, ts))
+	_, err = f.Write(segmentHeader(n, ts))
 	if err == nil {
 		err = f.Sync()
 	}

@@ -130,7 +130,7 @@ func TestEveryFlippedByteIsFound(t *testing.T) {
 	}
 	l.Cut(seg2)
 	l.SetPolicy(No)
-	from := int64(len(appendHeader(nil, 7, 1700000000000)))
+	from := int64(len(segmentHeader(7, 1700000000000)))
 	for range 3 {
 		l.Append(0, 0, words("SET b 1"))
 		if err := l.Flush(); err != nil {
@@ -203,7 +203,7 @@ func TestReplayRefuses(t *testing.T) {
 		{"database range", block(1, "SELECT 99999999999999999999"), "selects database"},
 		{"not a command", append(appendBlockLine(nil, sum, 1, 1, 0, []byte("*1\r\n$9\r\nx")), "*1\r\n$9\r\nx"...), "broken command"},
 	} {
-		fs := fileWith(t, append(appendHeader(nil, 7, 1), c.body...))
+		fs := fileWith(t, append(segmentHeader(7, 1), c.body...))
 		_, _, err := contents(t, fs, true, seg1)
 		if e := wantCorrupt(t, err); !strings.Contains(e.Reason, c.want) {
 			t.Errorf("%s: %v", c.name, err)
@@ -217,7 +217,7 @@ func TestReplayRefuses(t *testing.T) {
 		wantCorrupt(t, err)
 	}
 	// A claimed length reserves nothing.
-	body := append(appendHeader(nil, 7, 1), "#B seq=1 ts=1 dur=0 len=4000000000000 crc=00000000\r\nx"...)
+	body := append(segmentHeader(7, 1), "#B seq=1 ts=1 dur=0 len=4000000000000 crc=00000000\r\nx"...)
 	if _, res, err := contents(t, fileWith(t, body), true, seg1); err != nil || !res.Torn {
 		t.Fatal(res, err)
 	}

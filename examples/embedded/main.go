@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log"
 	"os"
@@ -13,18 +14,17 @@ import (
 
 func main() {
 	dir, err := os.MkdirTemp("", "spillway-embedded")
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
 	for range 2 { // the second time recovers what the first has written
-		if err := run(dir); err != nil {
-			log.Fatal(err)
+		if err == nil {
+			err = run(dir)
 		}
+	}
+	if err = errors.Join(err, os.RemoveAll(dir)); err != nil {
+		log.Fatal(err)
 	}
 }
 
-func run(dir string) error {
+func run(dir string) (err error) {
 	fs, err := fsbackends.Open(dir)
 	if err != nil {
 		return err
@@ -33,7 +33,7 @@ func run(dir string) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close()
+	defer func() { err = errors.Join(err, db.Close()) }()
 	s := db.NewSession(nil, nil)
 	defer s.Close()
 	for _, cmd := range [][]string{

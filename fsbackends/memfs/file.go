@@ -61,7 +61,7 @@ func (f *file) Read(b []byte) (int, error) {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
 	switch err := f.check(true, false); {
-	case err != nil && (len(b) > 0 || err == os.ErrClosed):
+	case err != nil && (len(b) > 0 || errors.Is(err, os.ErrClosed)):
 		return 0, f.fail("read", err)
 	case len(b) == 0:
 		return 0, nil
@@ -203,7 +203,7 @@ func (f *file) Truncate(size int64) error {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
 	if err := f.check(false, true); err != nil {
-		if err == syscall.EBADF {
+		if errors.Is(err, syscall.EBADF) {
 			err = syscall.EINVAL // as ftruncate(2) says
 		}
 		return f.fail("truncate", err)

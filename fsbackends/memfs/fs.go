@@ -1,6 +1,7 @@
 package memfs
 
 import (
+	"errors"
 	"os"
 	"path"
 	"slices"
@@ -296,7 +297,7 @@ func (fs *FS) RemoveAll(name string) error {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	dir, base, err := fs.parent(p)
-	if err == syscall.ENOENT {
+	if errors.Is(err, syscall.ENOENT) {
 		return nil
 	}
 	if err != nil {

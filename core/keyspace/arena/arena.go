@@ -12,7 +12,7 @@ type Ref uint64
 const RefBits = 36
 
 // ref puts a Ref together.
-func ref(chunk uint32, offset int) Ref { return Ref(chunk)<<16 | Ref(offset/granule) } //nolint:gosec // offsets are positive
+func ref(chunk uint32, offset int) Ref { return Ref(chunk)<<16 | Ref(offset/granule) } // offsets are positive
 
 // Page is a block of 4 KiB seen as words.
 type Page = [PageSize / 8]uint64
@@ -98,13 +98,13 @@ func (a *Arena) Alloc(size int) Ref {
 
 // Free takes a block back. Nobody may use it afterwards.
 func (a *Arena) Free(r Ref) {
-	n := uint32(r >> 16) //nolint:gosec // 20 bits
+	n := uint32(r >> 16) // 20 bits
 	c := a.chunks[n]
 	switch c.kind {
 	case kindSpans:
 		a.freeSmall(n, c, r)
 	case kindRuns:
-		a.freeRun(n, c, int(r&0xffff)*granule/PageSize) //nolint:gosec // 16 bits
+		a.freeRun(n, c, int(r&0xffff)*granule/PageSize) // 16 bits
 	default:
 		a.used -= int64(c.mem.size)
 		a.dropChunk(n)
@@ -118,7 +118,7 @@ func (a *Arena) BlockSize(r Ref) int {
 	case kindSpans:
 		return int(classSizes[c.spans[r>>12&(spansPerChunk-1)].class])
 	case kindRuns:
-		return int(c.runs.lengths[int(r&0xffff)*granule/PageSize]) * PageSize //nolint:gosec // 16 bits
+		return int(c.runs.lengths[int(r&0xffff)*granule/PageSize]) * PageSize // 16 bits
 	}
 	return c.mem.size
 }
@@ -159,7 +159,7 @@ func (a *Arena) addChunk(m mapping) (uint32, *chunk) {
 	}
 	a.bases = append(a.bases, m.base)
 	a.chunks = append(a.chunks, c)
-	return uint32(len(a.chunks) - 1), c //nolint:gosec // below maxChunks
+	return uint32(len(a.chunks) - 1), c // below maxChunks
 }
 
 func (a *Arena) dropChunk(n uint32) {

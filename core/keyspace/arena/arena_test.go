@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-var seed = flag.Uint64("seed", uint64(time.Now().UnixNano()), "seed of the random tests") //nolint:gosec // any
+var seed = flag.Uint64("seed", uint64(time.Now().UnixNano()), "seed of the random tests") // any
 
 func TestClasses(t *testing.T) {
 	for size := 0; size <= maxSmall; size++ {

@@ -27,12 +27,12 @@ var (
 func init() {
 	c := 0
 	for size := granule; size <= maxFine; size += granule {
-		classSizes[c] = uint16(size) //nolint:gosec // at most maxFine
+		classSizes[c] = uint16(size) // at most maxFine
 		c++
 	}
 	for base := maxFine; base < maxSmall; base *= 2 {
 		for i := 1; i <= 8; i++ {
-			classSizes[c] = uint16(base + i*base/8) //nolint:gosec // at most maxSmall
+			classSizes[c] = uint16(base + i*base/8) // at most maxSmall
 			c++
 		}
 	}
@@ -41,7 +41,7 @@ func init() {
 		if i*128 > int(classSizes[c]) {
 			c++
 		}
-		coarse[i] = uint8(c) //nolint:gosec // less than numClasses
+		coarse[i] = uint8(c) // less than numClasses
 	}
 }
 

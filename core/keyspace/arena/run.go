@@ -17,7 +17,7 @@ type runs struct {
 func (a *Arena) allocRun(pages int) Ref {
 	a.used += int64(pages) * PageSize
 	// Any chunk of the bins above has room; of the bin below, some have.
-	for bin := bits.Len(uint(pages)) - 1; bin < len(a.runBins); bin++ { //nolint:gosec // positive
+	for bin := bits.Len(uint(pages)) - 1; bin < len(a.runBins); bin++ { // positive
 		for i, tries := len(a.runBins[bin])-1, 0; i >= 0 && tries < 8; i, tries = i-1, tries+1 {
 			id := a.runBins[bin][i]
 			c := a.chunks[id]
@@ -43,7 +43,7 @@ func (a *Arena) allocRun(pages int) Ref {
 func (a *Arena) cutRun(id uint32, r *runs, pages int) Ref {
 	first := r.find(pages)
 	r.mark(first, pages)
-	r.lengths[first] = uint8(pages) //nolint:gosec // at most maxRun
+	r.lengths[first] = uint8(pages) // at most maxRun
 	r.pages += pages
 	a.rebin(id, r)
 	return ref(id, first*PageSize)
@@ -73,7 +73,7 @@ func (a *Arena) rebin(id uint32, r *runs) {
 }
 
 // bin is where a chunk waits: -1 when it is full.
-func (r *runs) bin() int { return bits.Len(uint(r.longest)) - 1 } //nolint:gosec // positive
+func (r *runs) bin() int { return bits.Len(uint(r.longest)) - 1 } // positive
 
 // mark turns free pages into used ones and back.
 func (r *runs) mark(first, pages int) {

@@ -37,17 +37,17 @@ func (a *Arena) allocSmall(class int) Ref {
 	}
 	s.used++
 	if s.free == 0 && (int(s.fresh)+1)*size > spanSize {
-		a.unlist(n, s)
+		a.unlist(s)
 	}
 	a.used += int64(size)
 	return r
 }
 
 func (a *Arena) freeSmall(n uint32, c *chunk, r Ref) {
-	n = n*spansPerChunk + uint32(r>>12&(spansPerChunk-1)) //nolint:gosec // 4 bits
+	n = n*spansPerChunk + uint32(r>>12&(spansPerChunk-1)) // 4 bits
 	s := &c.spans[n%spansPerChunk]
 	*(*uint16)(a.at(r)) = s.free
-	s.free = uint16(r&0xfff) + 1 //nolint:gosec // 12 bits
+	s.free = uint16(r&0xfff) + 1 // 12 bits
 	s.used--
 	a.used -= int64(classSizes[s.class])
 	if !s.listed {
@@ -56,7 +56,7 @@ func (a *Arena) freeSmall(n uint32, c *chunk, r Ref) {
 	// The last span of a class stays, so that a value set and deleted over and
 	// over does not take and give back a span each time.
 	if s.used == 0 && (s.next != 0 || s.prev != 0) {
-		a.unlist(n, s)
+		a.unlist(s)
 		a.giveSpan(n, c)
 	}
 }
@@ -70,7 +70,7 @@ func (a *Arena) list(n uint32, s *span) {
 	a.partial[s.class] = n
 }
 
-func (a *Arena) unlist(n uint32, s *span) {
+func (a *Arena) unlist(s *span) {
 	s.listed = false
 	if s.prev != 0 {
 		a.span(s.prev).next = s.next
@@ -111,8 +111,8 @@ func (a *Arena) cut(id uint32, c *chunk, class int) uint32 {
 	}
 	i := bits.TrailingZeros16(c.free)
 	c.free &^= 1 << i
-	c.spans[i] = span{class: uint8(class)} //nolint:gosec // fewer than 256
-	n := id*spansPerChunk + uint32(i)      //nolint:gosec // i < 16
+	c.spans[i] = span{class: uint8(class)} // fewer than 256
+	n := id*spansPerChunk + uint32(i)      // i < 16
 	a.list(n, &c.spans[i])
 	return n
 }

@@ -30,9 +30,9 @@ func ParseInt(v []byte) (int64, bool) {
 		n = n*10 + uint64(c)
 	}
 	if len(digits) < len(v) {
-		return -int64(n), n <= 1<<63 //nolint:gosec // checked
+		return -int64(n), n <= 1<<63 // checked
 	}
-	return int64(n), n <= math.MaxInt64 //nolint:gosec // checked
+	return int64(n), n <= math.MaxInt64 // checked
 }
 
 // Entry is one element of a listpack: an integer, or a string that aliases the
@@ -59,7 +59,7 @@ func (e Entry) Float() (f float64, ok bool) {
 		return float64(e.Int), true
 	}
 	f, err := strconv.ParseFloat(string(e.Str), 64)
-	return f, (err == nil || math.IsInf(f, 0)) && f == f //nolint:gocritic // not NaN
+	return f, (err == nil || math.IsInf(f, 0)) && f == f // not NaN
 }
 
 // The first byte of an entry.
@@ -87,7 +87,7 @@ func appendStringHead(dst []byte, n int) []byte {
 	case n <= str12Max:
 		return append(dst, str12|byte(n>>8), byte(n))
 	}
-	return binary.LittleEndian.AppendUint32(append(dst, str32), uint32(n)) //nolint:gosec // a listpack has less than 4 GiB
+	return binary.LittleEndian.AppendUint32(append(dst, str32), uint32(n)) // a listpack has less than 4 GiB
 }
 
 // appendIntBody appends an integer without its backlen.
@@ -102,9 +102,9 @@ func appendIntBody(dst []byte, v int64) []byte {
 	case -1<<23 <= v && v < 1<<23:
 		return append(dst, int24Byte, byte(v), byte(v>>8), byte(v>>16))
 	case math.MinInt32 <= v && v <= math.MaxInt32:
-		return binary.LittleEndian.AppendUint32(append(dst, int32Byte), uint32(v)) //nolint:gosec // its bits
+		return binary.LittleEndian.AppendUint32(append(dst, int32Byte), uint32(v)) // its bits
 	}
-	return binary.LittleEndian.AppendUint64(append(dst, int64Byte), uint64(v)) //nolint:gosec // its bits
+	return binary.LittleEndian.AppendUint64(append(dst, int64Byte), uint64(v)) // its bits
 }
 
 // AppendEntry appends the entry of a string, which is stored as an integer if
@@ -165,7 +165,7 @@ var shortSizes = func() (t [256]uint8) {
 		switch {
 		case c < str12, c >= int16Byte && c <= int64Byte:
 			n := bodySize([]byte{byte(c)})
-			t[c] = uint8(n + backlenSize(n)) //nolint:gosec // at most 65
+			t[c] = uint8(n + backlenSize(n)) // at most 65
 		}
 	}
 	return t
@@ -199,7 +199,7 @@ func decode(p []byte) Entry {
 	case c < int13:
 		return Entry{Str: cut(p, 1, int(c&str6Max))}
 	case c < str12:
-		return Entry{Int: int64(int16(uint16(c)<<11|uint16(p[1])<<3) >> 3), IsInt: true} //nolint:gosec // sign extension
+		return Entry{Int: int64(int16(uint16(c)<<11|uint16(p[1])<<3) >> 3), IsInt: true} // sign extension
 	case c < str32:
 		return Entry{Str: cut(p, 2, int(c&0x0f)<<8+int(p[1]))}
 	case c == str32:
@@ -219,7 +219,7 @@ func IntLE(p []byte) int64 {
 		v |= uint64(c) << (8 * i)
 	}
 	shift := 64 - 8*len(p)
-	return int64(v<<shift) >> shift //nolint:gosec // sign extension
+	return int64(v<<shift) >> shift // sign extension
 }
 
 // Needle is a string to look for in listpacks, prepared once.

@@ -17,8 +17,8 @@ const intsetHeader = 8
 // as narrow as it may be.
 func AppendIntset(dst []byte, v ...int64) []byte {
 	w := max(widthOf(v[0]), widthOf(v[len(v)-1]))
-	dst = binary.LittleEndian.AppendUint32(dst, uint32(w))      //nolint:gosec // 2, 4 or 8
-	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(v))) //nolint:gosec // bounded by memory
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(w))      // 2, 4 or 8
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(v))) // bounded by memory
 	for _, v := range v {
 		dst = appendWide(dst, v, w)
 	}
@@ -74,15 +74,15 @@ func (s Intset) AppendValue(dst []byte, v int64) []byte { return appendWide(dst,
 // Spliced brings the header up to date after so many integers were spliced in,
 // or out if negative.
 func (s Intset) Spliced(added int) {
-	binary.LittleEndian.PutUint32(s[4:], uint32(s.Len()+added)) //nolint:gosec // not negative
+	binary.LittleEndian.PutUint32(s[4:], uint32(s.Len()+added)) // not negative
 }
 
 // AppendWidened appends the intset with v added, which does not fit: the
 // integers become wide enough.
 func (s Intset) AppendWidened(dst []byte, v int64) []byte {
 	w, n := widthOf(v), s.Len()
-	dst = binary.LittleEndian.AppendUint32(dst, uint32(w))   //nolint:gosec // 4 or 8
-	dst = binary.LittleEndian.AppendUint32(dst, uint32(n+1)) //nolint:gosec // bounded by memory
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(w))   // 4 or 8
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(n+1)) // bounded by memory
 	if v < 0 {
 		dst = appendWide(dst, v, w)
 	}

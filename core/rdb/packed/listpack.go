@@ -34,7 +34,7 @@ func SealList(b []byte, count int) Listpack {
 }
 
 func (l Listpack) setHeader(count int) {
-	binary.LittleEndian.PutUint32(l, uint32(len(l))) //nolint:gosec // at most MaxListpack
+	binary.LittleEndian.PutUint32(l, uint32(len(l))) // at most MaxListpack
 	binary.LittleEndian.PutUint16(l[offCount:], uint16(min(count, unknown)))
 }
 
@@ -183,9 +183,9 @@ func checkedSize(p []byte) int {
 	case c > int64Byte, c >= str12 && c < str32 && len(p) < 2, c == str32 && len(p) < 5:
 		return 0
 	}
-	n := uint64(bodySize(p)) //nolint:gosec // positive
+	n := uint64(bodySize(p)) // positive
 	if n > uint64(len(p)) {
 		return 0
 	}
-	return int(n) //nolint:gosec // at most len(p)
+	return int(n) // at most len(p)
 }
