@@ -21,7 +21,7 @@ func within(t *testing.T, size, perByte int, f func()) {
 	before := s[0].Value.Uint64()
 	f()
 	metrics.Read(s)
-	if got, most := s[0].Value.Uint64()-before, uint64(2<<20+perByte*size); got > most {
+	if got, most := s[0].Value.Uint64()-before, uint64(4<<20+perByte*size); got > most {
 		t.Fatalf("%d bytes of input made %d be allocated; at most %d may", size, got, most)
 	}
 }
