@@ -293,7 +293,16 @@ func FuzzReplay(f *testing.F) {
 	f.Add(whole)
 	f.Add(whole[:len(whole)-1])                                            // in its last mark
 	f.Add(append(bytes.Clone(whole[:len(whole)/2]), make([]byte, 300)...)) // a hole at its end
+	_, commands, _ := bytes.Cut(data[ends[1]:ends[2]], []byte("\r\n"))     // of a block
+	f.Add(commands)
 	f.Fuzz(func(t *testing.T, in []byte) {
+		// With a sum that is right, the bytes are commands or corruption.
+		sealed := append(appendBlockLine(appendHeader(nil, 7, 1), segmentSum(7), 1, 1, 0, in), in...)
+		if res, err := Replay(fileWith(t, sealed), seg1, ReplayOptions{Last: true}, func(Block) error { return nil }); err != nil {
+			wantCorrupt(t, err)
+		} else if res.Torn || res.GoodOffset != res.Size {
+			t.Fatalf("a block with the right sum is taken for a torn one: %+v", res)
+		}
 		fs := fileWith(t, in)
 		res, err := Replay(fs, seg1, ReplayOptions{Last: true}, func(Block) error { return nil })
 		if err != nil {
