@@ -19,6 +19,7 @@ import (
 	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/coretest"
 	"github.com/spillwaydb/spillway/core/vfs"
+	"github.com/spillwaydb/spillway/core/wal"
 	"github.com/spillwaydb/spillway/fsbackends/faultfs"
 	"github.com/spillwaydb/spillway/fsbackends/memfs"
 )
@@ -30,11 +31,15 @@ import (
 //	new [shards=N] [keep=N] [log=no]   an engine in an empty directory
 //	do                                 run the commands of the input
 //	stop                               close the engine
+//	restart                            close it and open it again
 //	crash [during=SAVE|BGREWRITEAOF before=(OPERATION…) [nth=N]] [keep=all|none]
 //	                                   lose power, before the nth operation of the job
 //	                                   that begins so; at once without a job
 //	files                              list the directory
-//	remove|truncate|flip|write|copy    do that to a file
+//	remove|truncate|flip|zeros|write|copy
+//	                                   do that to a file
+//	log FILE                           append the input's commands to a segment, as one
+//	                                   block, whatever they are
 //	open [shards=N]                    start; print what it did, or why not
 //
 // A start that is refused must leave the directory as it was; one that
@@ -64,6 +69,8 @@ func (r *recoveryRun) step(t *testing.T, d *datadriven.TestData) string {
 		if err := r.h.DB.Close(); err != nil {
 			return err.Error()
 		}
+	case "restart":
+		r.h.Reopen()
 	case "crash":
 		return r.lose(t, d)
 	case "files":
@@ -159,8 +166,11 @@ func (r *recoveryRun) lose(t *testing.T, d *datadriven.TestData) string {
 // damage changes one file behind the engine's back.
 func (r *recoveryRun) damage(d *datadriven.TestData) error {
 	path := d.CmdArgs[0].Key
-	if d.Cmd == "remove" {
+	switch d.Cmd {
+	case "remove":
 		return r.h.FS.RemoveAll(path)
+	case "log":
+		return r.log(path, d.Input)
 	}
 	if d.Cmd == "write" {
 		if err := r.h.FS.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -184,12 +194,37 @@ func (r *recoveryRun) damage(d *datadriven.TestData) error {
 			return err
 		}
 		data[(n+len(data))%len(data)] ^= 1
+	case "zeros":
+		if _, err := fmt.Sscan(d.CmdArgs[1].Vals[0], &n); err != nil {
+			return err
+		}
+		data = append(data, make([]byte, n)...)
 	case "copy":
 		path = d.CmdArgs[1].Key
 	default:
 		return fmt.Errorf("no such directive: %s", d.Cmd)
 	}
 	return afero.WriteFile(r.h.FS, path, data, 0o600)
+}
+
+// log appends commands to a segment behind the engine's back.
+func (r *recoveryRun) log(path, input string) error {
+	res, err := wal.Replay(r.h.FS, path, wal.ReplayOptions{Last: true}, func(wal.Block) error { return nil })
+	if err != nil {
+		return err
+	}
+	l, err := wal.Open(wal.Options{FS: r.h.FS, Shards: 1, Policy: wal.No, Clock: r.h.Clock}, path, res.LastSeq)
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(input) {
+		var args [][]byte
+		for _, word := range strings.Fields(line) {
+			args = append(args, []byte(word))
+		}
+		l.Append(0, 0, args)
+	}
+	return l.Close()
 }
 
 // content is every file with its bytes, every empty directory with a slash.

@@ -149,7 +149,7 @@ func RestoreHeader(fs vfs.FS, name, id string, now time.Time) (asideName string,
 		return "", errors.New("it does not have the length of one")
 	}
 	asideName = path.Join(path.Dir(path.Dir(name)), TornDir, fmt.Sprintf("%s.header-%d", path.Base(name), now.UnixMilli()))
-	if err := setAside(fs, asideName, bytes.NewReader(old[:length])); err != nil {
+	if asideName, err = setAside(fs, asideName, bytes.NewReader(old[:length])); err != nil {
 		return "", err
 	}
 	line := appendHex([]byte(magic), n, 16)

@@ -2,6 +2,7 @@ package wal
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -108,7 +109,8 @@ func RepairTail(fs vfs.FS, name string, good int64, now time.Time) (asideName st
 		return "", err
 	}
 	asideName = path.Join(path.Dir(path.Dir(name)), TornDir, fmt.Sprintf("%s.%d-%d", path.Base(name), good, now.UnixMilli()))
-	if err := setAside(fs, asideName, io.NewSectionReader(f, good, st.Size()-good)); err != nil {
+	asideName, err = setAside(fs, asideName, io.NewSectionReader(f, good, st.Size()-good))
+	if err != nil {
 		return "", fmt.Errorf("set the torn tail aside in %s: %w", asideName, err)
 	}
 	if err := f.Truncate(good); err != nil {
@@ -117,13 +119,20 @@ func RepairTail(fs vfs.FS, name string, good int64, now time.Time) (asideName st
 	return asideName, f.Sync()
 }
 
-func setAside(fs vfs.FS, name string, tail io.Reader) error {
-	if err := vfs.MkdirAllSync(fs, path.Dir(name), dirMode); err != nil {
-		return err
+// setAside writes tail to a file of its own, durably, and returns its name:
+// the one given, or one like it if that is taken.
+func setAside(fs vfs.FS, base string, tail io.Reader) (name string, err error) {
+	if err := vfs.MkdirAllSync(fs, path.Dir(base), dirMode); err != nil {
+		return base, err
 	}
-	out, err := fs.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, fileMode)
+	name = base
+	out, err := fs.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
+	for i := 1; errors.Is(err, os.ErrExist); i++ {
+		name = fmt.Sprintf("%s.%d", base, i)
+		out, err = fs.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
+	}
 	if err != nil {
-		return err
+		return name, err
 	}
 	_, err = io.Copy(out, tail)
 	if err == nil {
@@ -135,5 +144,8 @@ func setAside(fs vfs.FS, name string, tail io.Reader) error {
 	if err == nil {
 		err = fs.SyncDir(path.Dir(name))
 	}
-	return err
+	if err != nil {
+		_ = fs.Remove(name) // half a copy, of what stays where it is
+	}
+	return name, err
 }

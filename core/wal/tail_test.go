@@ -4,11 +4,15 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/spillwaydb/spillway/core/resp"
+	"github.com/spillwaydb/spillway/core/vfs"
+	"github.com/spillwaydb/spillway/fsbackends/faultfs"
 	"github.com/spillwaydb/spillway/fsbackends/memfs"
 )
 
@@ -91,6 +95,63 @@ func repairAndGoOn(t *testing.T, fs *memfs.FS, res Result, tail []byte, before s
 		t.Fatal(err)
 	}
 	mustContain(t, fs.CrashClone(memfs.LoseAll), strings.TrimSpace(before+" 1:SET,new,1"), seg1)
+}
+
+// What was set aside once is not overwritten by what comes to the same name: a
+// clock may stand still or go back.
+func TestSetAsideTwice(t *testing.T) {
+	data, ends := threeBlocks(t, true)
+	fs := fileWith(t, data)
+	kept := map[string]string{}
+	for _, tail := range []string{"first", "second", "third"} {
+		f, err := fs.OpenFile(seg1, os.O_WRONLY|os.O_APPEND, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.WriteString(tail); err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
+		aside, err := RepairTail(fs, seg1, ends[3], time.UnixMilli(42))
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept[aside] = tail
+	}
+	if len(kept) != 3 {
+		t.Fatalf("three tails are in %v", kept)
+	}
+	fs = fs.CrashClone(memfs.LoseAll)
+	for name, want := range kept {
+		if got := string(readAll(t, fs, name)); got != want {
+			t.Errorf("%s holds %q, want %q", name, got, want)
+		}
+	}
+}
+
+// A tail that cannot be set aside is not cut off, and half of it is not kept.
+func TestSetAsideFails(t *testing.T) {
+	data, ends := threeBlocks(t, true)
+	torn := data[:len(data)-9]
+	for n := int64(1); ; n++ {
+		mem := fileWith(t, torn)
+		fs := faultfs.New(mem, nil)
+		fs.SetInject(faultfs.FailNth(n, func(op faultfs.Op) bool { return strings.HasPrefix(op.Path, TornDir) }, syscall.ENOSPC))
+		if _, err := RepairTail(fs, seg1, ends[2], time.UnixMilli(42)); err == nil {
+			if n < 5 {
+				t.Fatalf("only %d operations were seen", n-1)
+			}
+			return
+		} else if !errors.Is(err, syscall.ENOSPC) {
+			t.Fatalf("operation %d: %v", n, err)
+		}
+		if !bytes.Equal(readAll(t, mem, seg1), torn) {
+			t.Fatalf("operation %d: the segment was changed", n)
+		}
+		if left, _ := vfs.ReadDir(mem, TornDir); len(left) != 0 {
+			t.Fatalf("operation %d left %v", n, left)
+		}
+	}
 }
 
 // A wrong byte before blocks that swear it was durable is corruption.
@@ -293,7 +354,16 @@ func FuzzReplay(f *testing.F) {
 	f.Add(whole)
 	f.Add(whole[:len(whole)-1])                                            // in its last mark
 	f.Add(append(bytes.Clone(whole[:len(whole)/2]), make([]byte, 300)...)) // a hole at its end
+	_, commands, _ := bytes.Cut(data[ends[1]:ends[2]], []byte("\r\n"))     // of a block
+	f.Add(commands)
 	f.Fuzz(func(t *testing.T, in []byte) {
+		// With a sum that is right, the bytes are commands or corruption.
+		sealed := append(appendBlockLine(appendHeader(nil, 7, 1), segmentSum(7), 1, 1, 0, in), in...)
+		if res, err := Replay(fileWith(t, sealed), seg1, ReplayOptions{Last: true}, func(Block) error { return nil }); err != nil {
+			wantCorrupt(t, err)
+		} else if res.Torn || res.GoodOffset != res.Size {
+			t.Fatalf("a block with the right sum is taken for a torn one: %+v", res)
+		}
 		fs := fileWith(t, in)
 		res, err := Replay(fs, seg1, ReplayOptions{Last: true}, func(Block) error { return nil })
 		if err != nil {
