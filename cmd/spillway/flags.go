@@ -69,6 +69,9 @@ func (o *overrides) load(cmd *cobra.Command) (*config.Config, error) {
 	if err := o.apply(cmd, cfg); err != nil {
 		return nil, usageError{err}
 	}
+	if len(cfg.Listen) == 0 {
+		return nil, usageError{errors.New("no listener: nothing could reach the server")}
+	}
 	return cfg, nil
 }
 

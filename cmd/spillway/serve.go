@@ -208,9 +208,6 @@ func listen(ls []config.Listener) ([]net.Listener, error) {
 		}
 		out = append(out, nl)
 	}
-	if len(out) == 0 {
-		return nil, usageError{errors.New("no listener: nothing could reach the server")}
-	}
 	return out, nil
 }
 
