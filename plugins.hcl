@@ -33,6 +33,9 @@ server {
   protected_mode = true   # without a password, only clients of this machine are let in
   max_clients    = 10000
   timeout        = "0s"   # close a client that is idle for so long; "0s" is never
+
+  client_output_buffer_limit = "0"   # close a client that is owed so much; "0": let it wait instead
+  client_query_buffer_limit  = "1gb" # close a client whose unfinished request, or MULTI, is so large
 }
 
 log {

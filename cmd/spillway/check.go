@@ -31,7 +31,6 @@ type plan struct {
 
 func checkCommand() *cobra.Command {
 	var o overrides
-	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "check", Short: "Validate a configuration and print what it would run", Args: noArgs,
 		Long: "check reads the configuration as serve would, with the same flags, starts nothing and\n" +
@@ -42,7 +41,7 @@ func checkCommand() *cobra.Command {
 				return err
 			}
 			p := planOf(cfg)
-			if asJSON {
+			if o.jsonErrors {
 				enc := json.NewEncoder(cmd.OutOrStdout())
 				enc.SetIndent("", "  ")
 				return enc.Encode(p)
@@ -51,7 +50,7 @@ func checkCommand() *cobra.Command {
 		},
 	}
 	o.register(cmd)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&o.jsonErrors, "json", false, "print JSON, what is wrong included")
 	return cmd
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -37,6 +38,8 @@ type overrides struct {
 	requirePass string
 	logLevel    string
 	logFormat   string
+
+	jsonErrors bool // what is wrong with the file goes to stdout, as JSON
 }
 
 func (o *overrides) register(cmd *cobra.Command) {
@@ -66,6 +69,9 @@ func (o *overrides) load(cmd *cobra.Command) (*config.Config, error) {
 	if err := o.apply(cmd, cfg); err != nil {
 		return nil, usageError{err}
 	}
+	if len(cfg.Listen) == 0 {
+		return nil, usageError{errors.New("no listener: nothing could reach the server")}
+	}
 	return cfg, nil
 }
 
@@ -82,6 +88,14 @@ func (o *overrides) read(cmd *cobra.Command) (*config.Config, error) {
 		return nil, usageError{fmt.Errorf("reading the configuration: %w", err)}
 	}
 	cfg, file := config.Parse(path, src)
+	if o.jsonErrors && cfg == nil {
+		enc := json.NewEncoder(cmd.OutOrStdout())
+		enc.SetIndent("", "  ")
+		if err := enc.Encode(map[string]any{"config": path, "diagnostics": file.Diagnostics()}); err != nil {
+			return nil, err
+		}
+		return nil, usageError{errReported}
+	}
 	w := cmd.ErrOrStderr()
 	errs, err := file.Report(w, 100, isatty.IsTerminal(os.Stderr.Fd()))
 	if err != nil {

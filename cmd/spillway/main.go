@@ -16,6 +16,9 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/spillwaydb/spillway/cmd/spillway/config"
 )
 
 // version is set by the linker in releases.
@@ -38,14 +41,18 @@ func run(args []string) int {
 		Short: "A Redis-compatible in-memory store whose persistence is a pipeline",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usageError{fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath())}
+				var names []string
+				for _, c := range cmd.Commands() {
+					names = append(names, c.Name())
+				}
+				return usageError{fmt.Errorf("unknown command %q for %q.%s", args[0], cmd.CommandPath(), config.DidYouMean(args[0], names))}
 			}
 			return nil
 		},
 		SilenceErrors: true, SilenceUsage: true,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(serveCommand(), checkCommand(), repairCommand(), &cobra.Command{
 		Use: "version", Short: "Print the version", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -69,6 +76,17 @@ func run(args []string) int {
 		fmt.Fprintln(os.Stderr, "spillway:", err)
 	}
 	return 1
+}
+
+// flagError suggests a flag in place of one that does not exist.
+func flagError(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
+		return usageError{err}
+	}
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, "--"+f.Name) })
+	return usageError{fmt.Errorf("%w.%s", err, config.DidYouMean("--"+unknown.GetSpecifiedName(), names))}
 }
 
 // longFlags lets "-config FILE" stand for "--config FILE", as Go programs and

@@ -96,6 +96,7 @@ func serve(cfg *config.Config, f *faults, log hclog.Logger) (err error) {
 	}
 	srv := server.New(db, server.Options{
 		MaxClients: cfg.Server.MaxClients, Timeout: cfg.Server.Timeout, AllowRemote: !cfg.Server.ProtectedMode,
+		OutputLimit: cfg.Server.OutputLimit, QueryLimit: int(cfg.Server.QueryLimit),
 		Logger: log.Named("server"), ConfigFile: cfg.Path,
 	})
 	failed := make(chan error, len(listeners))
@@ -206,9 +207,6 @@ func listen(ls []config.Listener) ([]net.Listener, error) {
 			return nil, fmt.Errorf("listener %q: %w", l.Name, err)
 		}
 		out = append(out, nl)
-	}
-	if len(out) == 0 {
-		return nil, usageError{errors.New("no listener: nothing could reach the server")}
 	}
 	return out, nil
 }

@@ -1,12 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -45,53 +45,66 @@ func TestShardCounts(t *testing.T) {
 	}
 }
 
-// TestConfigErrors: file, line and column, a suggestion, exit 2, nothing started.
+// TestConfigErrors: file, line and column, a suggestion, exit 2, nothing
+// started. What diagnostics there are is the config package's to test.
 func TestConfigErrors(t *testing.T) {
-	dir := t.TempDir()
-	for name, c := range map[string]struct{ src, want string }{
-		"typo in a name":  {"server {\n  fsynk = \"always\"\n}\n", `Did you mean "fsync"?`},
-		"typo in a value": {"server {\n  fsync = \"evrysec\"\n}\n", `Did you mean "everysec"?`},
-		"open quote":      {"server {\n  fsync = \"always\n}\n", "line 2"},
-		"unknown stage":   {"filesystem \"os\" \"data\" { root = \"d\" }\npipeline \"p\" {\n  stage \"zstdd\" {}\n  sink \"filesystem\" \"l\" { uses = filesystem.os.data }\n}\n", `Did you mean "zstd"?`},
+	t.Parallel()
+	const typo = "server {\n  fsync = \"evrysec\"\n}\n"
+	bad := writeConfig(t, typo)
+	for name, c := range map[string]struct {
+		args []string
+		want []string
+	}{
+		"serve":              {[]string{"serve", "-config", bad}, []string{bad + ":2:11\n", "fsync = \"evrysec\"", `Did you mean "everysec"?`, "1 error(s); nothing was started"}},
+		"check":              {[]string{"check", "--config=" + bad}, []string{bad + ":2:11\n", `Did you mean "everysec"?`}},
+		"check --json":       {[]string{"check", "--json", "-config", bad}, []string{`"line": 2`, `"column": 11`, `"severity": "error"`, "everysec"}},
+		"no such file":       {[]string{"serve", "-config", bad + "x"}, []string{bad + "x", "no such file"}},
+		"flag":               {[]string{"serve", "--apendonly", "yes"}, []string{`Did you mean "--appendonly"?`}},
+		"flag's value":       {[]string{"serve", "--appendfsync", "sometimes"}, []string{"always, everysec or no"}},
+		"flag's number":      {[]string{"serve", "--port", "70000"}, []string{"--port 70000"}},
+		"command":            {[]string{"sevre"}, []string{`Did you mean "serve"?`}},
+		"argument":           {[]string{"serve", "now"}, []string{`"now"`}},
+		"nothing to hear on": {[]string{"serve", "--port", "0"}, []string{"no listener"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			path := filepath.Join(dir, "bad.hcl")
-			if err := os.WriteFile(path, []byte(c.src), 0o600); err != nil {
-				t.Fatal(err)
+			t.Parallel()
+			dir := filepath.Join(t.TempDir(), "data")
+			args := c.args
+			if args[0] != "sevre" && name != "argument" {
+				args = append(slices.Clone(args), "--dir", dir)
 			}
-			cmd := exec.Command(binary, "serve", "-config", path)
-			cmd.Dir = dir
-			out, _ := cmd.CombinedOutput()
-			if code := cmd.ProcessState.ExitCode(); code != 2 {
+			out, code := spillway(t, args...)
+			if code != 2 {
 				t.Errorf("exit status %d, want 2", code)
 			}
-			if !strings.Contains(string(out), c.want) || !strings.Contains(string(out), "bad.hcl line") {
-				t.Errorf("output lacks %q or the place:\n%s", c.want, out)
+			for _, want := range c.want {
+				if !strings.Contains(out, want) {
+					t.Errorf("output lacks %q:\n%s", want, out)
+				}
 			}
-			if _, err := os.Stat(filepath.Join(dir, "data")); err == nil {
+			if _, err := os.Stat(dir); err == nil {
 				t.Error("a data directory was made")
 			}
 		})
 	}
 }
 
-// TestShippedConfig: plugins.hcl is valid and says what the defaults are.
-func TestShippedConfig(t *testing.T) {
-	var plans [2]string
-	for i, args := range [][]string{{"check", "--json", "-config", "../../plugins.hcl"}, {"check", "--json"}} {
-		cmd := exec.Command(binary, args...)
-		if i == 1 {
-			cmd.Dir = t.TempDir()
+// TestCheck: a good configuration is told with what the flags change in it.
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	config := writeConfig(t, mirrored("d", "m", `stage "zstd" {}`, false)+"\nserver { save = [] }\n")
+	out, code := spillway(t, "check", "-config", config, "--shards", "5", "--appendfsync", "always", "--unixsocket", "/run/s.sock", "--requirepass", "hush")
+	for _, want := range []string{"is valid", "5", "on, fsync always", "unix:///run/s.sock", "tcp://127.0.0.1:6380", "zstd", "mirror: m (best effort, timeout 30s, keep 2)", "d (data directory, keep 3)"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("check lacks %q:\n%s", want, out)
 		}
-		var out bytes.Buffer
-		cmd.Stdout, cmd.Stderr = &out, &out
-		if err := cmd.Run(); err != nil {
-			t.Fatalf("%v\n%s", err, out.String())
-		}
-		_, rest, _ := strings.Cut(out.String(), "\n  \"listeners\"")
-		plans[i] = rest
 	}
-	if plans[0] != plans[1] {
-		t.Errorf("plugins.hcl is not the defaults:\n%s\n%s", plans[0], plans[1])
+	if code != 0 || strings.Contains(out, "hush") {
+		t.Errorf("exit status %d, or the password is shown:\n%s", code, out)
+	}
+	out, code = spillway(t, "check", "--json", "-config", config)
+	var p plan
+	if err := json.Unmarshal([]byte(out), &p); err != nil || code != 0 || p.Data != "d" || len(p.Sinks) != 2 || p.Fsync != "everysec" {
+		t.Errorf("exit status %d, %v: %+v\n%s", code, err, p, out)
 	}
 }

@@ -7,7 +7,10 @@
 package config
 
 import (
+	"cmp"
+	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -43,6 +46,8 @@ type Server struct {
 	RequirePass         string
 	MaxClients          int
 	Timeout             time.Duration
+	OutputLimit         int64 // of a client's pending replies, 0: none
+	QueryLimit          int64 // of a client's unfinished request
 	ProtectedMode       bool
 }
 
@@ -112,6 +117,8 @@ type serverBlock struct {
 	Password        *hcl.Attribute `hcl:"password"`
 	MaxClients      *hcl.Attribute `hcl:"max_clients"`
 	Timeout         *hcl.Attribute `hcl:"timeout"`
+	OutputLimit     *hcl.Attribute `hcl:"client_output_buffer_limit"`
+	QueryLimit      *hcl.Attribute `hcl:"client_query_buffer_limit"`
 	ProtectedMode   *hcl.Attribute `hcl:"protected_mode"`
 }
 
@@ -196,23 +203,70 @@ const maxShown = 10
 // Failed tells whether there are errors.
 func (f *File) Failed() bool { return f.diags.HasErrors() }
 
-// Report writes the diagnostics, each with its place and snippet, and returns
-// how many errors there are in all.
+// Report writes the diagnostics in the order of their places, each with file,
+// line and column and its snippet, and returns how many errors there are in all.
 func (f *File) Report(w io.Writer, width uint, color bool) (errs int, err error) {
-	shown := f.diags
-	if len(shown) > maxShown {
-		shown = shown[:maxShown]
-	}
-	for _, d := range f.diags {
+	all := f.sorted()
+	for _, d := range all {
 		if d.Severity == hcl.DiagError {
 			errs++
 		}
 	}
-	if err := hcl.NewDiagnosticTextWriter(w, f.parser.Files(), width, color).WriteDiagnostics(shown); err != nil {
-		return errs, err
+	text := hcl.NewDiagnosticTextWriter(w, f.parser.Files(), width, color)
+	for _, d := range all[:min(len(all), maxShown)] {
+		if at := d.Subject; at != nil {
+			if _, err := fmt.Fprintf(w, "%s:%d:%d\n", at.Filename, at.Start.Line, at.Start.Column); err != nil {
+				return errs, err
+			}
+		}
+		if err := text.WriteDiagnostic(d); err != nil {
+			return errs, err
+		}
 	}
-	if more := len(f.diags) - len(shown); more > 0 {
+	if more := len(all) - maxShown; more > 0 {
 		_, err = io.WriteString(w, plural(more, "further problem")+" not shown; they often follow from the first.\n")
 	}
 	return errs, err
+}
+
+// Diagnostic is one problem, for machines. Lines and columns count from 1;
+// they are 0 for a problem without a place.
+type Diagnostic struct {
+	Severity string `json:"severity"` // "error" or "warning"
+	Summary  string `json:"summary"`
+	Detail   string `json:"detail"`
+	File     string `json:"file,omitempty"`
+	Line     int    `json:"line,omitempty"`
+	Column   int    `json:"column,omitempty"`
+}
+
+// Diagnostics returns what Report would show, in the same order.
+func (f *File) Diagnostics() []Diagnostic {
+	all := f.sorted()
+	out := make([]Diagnostic, 0, min(len(all), maxShown))
+	for _, d := range all[:min(len(all), maxShown)] {
+		severity := "error"
+		if d.Severity == hcl.DiagWarning {
+			severity = "warning"
+		}
+		o := Diagnostic{Severity: severity, Summary: d.Summary, Detail: d.Detail}
+		if d.Subject != nil {
+			o.File, o.Line, o.Column = d.Subject.Filename, d.Subject.Start.Line, d.Subject.Start.Column
+		}
+		out = append(out, o)
+	}
+	return out
+}
+
+// sorted are the diagnostics by place, those without one first.
+func (f *File) sorted() hcl.Diagnostics {
+	at := func(d *hcl.Diagnostic) int {
+		if d.Subject == nil {
+			return -1
+		}
+		return d.Subject.Start.Byte
+	}
+	all := slices.Clone(f.diags)
+	slices.SortStableFunc(all, func(a, b *hcl.Diagnostic) int { return cmp.Compare(at(a), at(b)) })
+	return all
 }

@@ -31,7 +31,7 @@ func Default() *Config {
 		Server: Server{
 			Databases: 16, AppendOnly: o.AppendOnly, Fsync: o.Fsync, Save: o.Save,
 			RewritePercentage: o.RewritePercentage, RewriteMinSize: o.RewriteMinSize,
-			MaxMemoryPolicy: "noeviction", MaxClients: 10000, ProtectedMode: true,
+			MaxMemoryPolicy: "noeviction", MaxClients: 10000, QueryLimit: 1 << 30, ProtectedMode: true,
 		},
 		Listen: []Listener{{Name: "main", Network: "tcp", Address: "127.0.0.1:6380"}},
 		Data:   Filesystem{Kind: "os", Name: "data", Root: "./data"},
@@ -64,7 +64,7 @@ func newDecoder(f *File, blocks []filesystemBlock) *decoder {
 				d.errorf(b.Root, "No root here", "A filesystem \"mem\" lives in memory and has no root.")
 			}
 		default:
-			d.errorAt(&b.Range, "Unknown filesystem", "There is no filesystem kind %q; there are \"os\" and \"mem\".%s", b.Kind, didYouMean(b.Kind, []string{"os", "mem"}))
+			d.errorAt(&b.Range, "Unknown filesystem", "There is no filesystem kind %q; there are \"os\" and \"mem\".%s", b.Kind, DidYouMean(b.Kind, []string{"os", "mem"}))
 		}
 		d.fss[id] = fs
 		if kinds[b.Kind] == nil {
@@ -131,6 +131,10 @@ func (d *decoder) server(b *serverBlock, s *Server) {
 	s.RequirePass = d.str(b.Password, "")
 	s.MaxClients = int(d.integer(b.MaxClients, int64(s.MaxClients), 1, math.MaxInt32))
 	s.Timeout = d.duration(b.Timeout, 0)
+	s.OutputLimit = d.size(b.OutputLimit, 0)
+	if s.QueryLimit = d.size(b.QueryLimit, s.QueryLimit); s.QueryLimit < 1<<20 {
+		d.errorf(b.QueryLimit, "Out of range", "%q wants at least \"1mb\".", b.QueryLimit.Name)
+	}
 	s.ProtectedMode = d.boolean(b.ProtectedMode, true)
 }
 
@@ -148,7 +152,7 @@ func (d *decoder) listener(b *listenerBlock) Listener {
 			d.errorf(b.Address, "No address here", "A listener \"unix\" has a path, as in \"/run/spillway.sock\".")
 		}
 	default:
-		d.errorAt(&b.Range, "Unknown listener", "There is no listener kind %q; there are \"tcp\" and \"unix\".%s", b.Network, didYouMean(b.Network, []string{"tcp", "unix"}))
+		d.errorAt(&b.Range, "Unknown listener", "There is no listener kind %q; there are \"tcp\" and \"unix\".%s", b.Network, DidYouMean(b.Network, []string{"tcp", "unix"}))
 		return l
 	}
 	if l.Address == "" && !d.f.diags.HasErrors() {
@@ -165,7 +169,7 @@ func (d *decoder) pipeline(b *pipelineBlock, c *Config) {
 	if b.On != nil {
 		for _, k := range d.strings(b.On) {
 			if kind := sink.Kind(k); kind != sink.KindSnapshot && kind != sink.KindRewrite {
-				d.errorf(b.On, "Unknown job", "A pipeline runs \"on\" \"snapshot\" and \"rewrite\"; this is %q.%s", k, didYouMean(k, []string{"snapshot", "rewrite"}))
+				d.errorf(b.On, "Unknown job", "A pipeline runs \"on\" \"snapshot\" and \"rewrite\"; this is %q.%s", k, DidYouMean(k, []string{"snapshot", "rewrite"}))
 			}
 		}
 	}
@@ -213,7 +217,7 @@ func (d *decoder) pipeline(b *pipelineBlock, c *Config) {
 
 func (d *decoder) uses(s *sinkBlock) (Filesystem, bool) {
 	if s.Kind != "filesystem" {
-		d.errorAt(&s.Range, "Unknown sink", "There is no sink kind %q; there is \"filesystem\".%s", s.Kind, didYouMean(s.Kind, []string{"filesystem"}))
+		d.errorAt(&s.Range, "Unknown sink", "There is no sink kind %q; there is \"filesystem\".%s", s.Kind, DidYouMean(s.Kind, []string{"filesystem"}))
 		return Filesystem{}, false
 	}
 	if s.Uses == nil {
@@ -260,7 +264,7 @@ func (d *decoder) stage(b *stageBlock) sink.Stage {
 		}
 		s, err = age.New(o)
 	default:
-		d.errorAt(&b.Range, "Unknown stage", "There is no stage %q; there are \"zstd\" and \"age\".%s", b.Name, didYouMean(b.Name, []string{"zstd", "age"}))
+		d.errorAt(&b.Range, "Unknown stage", "There is no stage %q; there are \"zstd\" and \"age\".%s", b.Name, DidYouMean(b.Name, []string{"zstd", "age"}))
 		return nil
 	}
 	if len(d.f.diags) > before {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -61,16 +62,20 @@ const maxIncluded = 1 << 20
 
 func readFile(args []cty.Value, _ cty.Type) (cty.Value, error) {
 	path := filepath.Clean(args[0].AsString())
-	st, err := os.Stat(path)
+	f, err := os.Open(path)
 	if err != nil {
 		return cty.NilVal, function.NewArgErrorf(0, "%s", err)
 	}
-	if st.Size() > maxIncluded {
-		return cty.NilVal, function.NewArgErrorf(0, "%s has %d bytes; file() reads at most %d", path, st.Size(), maxIncluded)
+	defer f.Close()
+	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
+		return cty.NilVal, function.NewArgErrorf(0, "%s is not a file that can be read whole", path)
 	}
-	b, err := os.ReadFile(path)
+	b, err := io.ReadAll(io.LimitReader(f, maxIncluded+1))
 	if err != nil {
 		return cty.NilVal, function.NewArgErrorf(0, "%s", err)
+	}
+	if len(b) > maxIncluded {
+		return cty.NilVal, function.NewArgErrorf(0, "%s has more than the %d bytes that file() reads at most", path, maxIncluded)
 	}
 	return cty.StringVal(strings.TrimRight(string(b), "\r\n")), nil
 }
@@ -88,11 +93,18 @@ func (d *decoder) value(a *hcl.Attribute, want cty.Type) (cty.Value, bool) {
 	}
 	v, err := convert.Convert(v, want)
 	if err != nil || v.IsNull() || !v.IsWhollyKnown() {
-		d.errorf(a, "Wrong kind of value", "%q wants %s.", a.Name, want.FriendlyName())
+		d.errorf(a, "Wrong kind of value", "%q wants %s.", a.Name, kindNames[want])
 		return cty.NilVal, false
 	}
 	return v, true
 }
+
+// kindNames say what a value has to be.
+var kindNames = map[cty.Type]string{
+	cty.String: "a string", cty.Number: "a number", cty.Bool: "true or false", stringList: "a list of strings",
+}
+
+var stringList = cty.List(cty.String)
 
 func (d *decoder) str(a *hcl.Attribute, def string) string {
 	if v, ok := d.value(a, cty.String); ok {
@@ -149,7 +161,7 @@ func (d *decoder) duration(a *hcl.Attribute, def time.Duration) time.Duration {
 }
 
 func (d *decoder) strings(a *hcl.Attribute) []string {
-	v, ok := d.value(a, cty.List(cty.String))
+	v, ok := d.value(a, stringList)
 	if !ok {
 		return nil
 	}
@@ -168,7 +180,7 @@ func (d *decoder) oneOf(a *hcl.Attribute, def string, words ...string) string {
 			return s
 		}
 	}
-	d.errorf(a, "Unknown value", "%q wants one of %s; this is %q.%s", a.Name, quoted(words), s, didYouMean(s, words))
+	d.errorf(a, "Unknown value", "%q wants one of %s; this is %q.%s", a.Name, quoted(words), s, DidYouMean(s, words))
 	return def
 }
 
@@ -183,8 +195,8 @@ func (d *decoder) errorAt(r *hcl.Range, summary, format string, args ...any) {
 	})
 }
 
-// didYouMean is " Did you mean …?" for the nearest of words, or nothing.
-func didYouMean(s string, words []string) string {
+// DidYouMean is " Did you mean …?" for the nearest of words, or nothing.
+func DidYouMean(s string, words []string) string {
 	best, dist := "", math.MaxInt
 	for _, w := range words {
 		if n := levenshtein.Distance(s, w, nil); n < dist {

@@ -1,0 +1,203 @@
+package config
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+)
+
+// TestConfigs runs the configurations in testdata: "parse" prints what a good
+// one means, a line for each thing that is not the default, or the diagnostics
+// of a bad one as the daemon shows them; "json" prints those for machines.
+func TestConfigs(t *testing.T) {
+	t.Setenv("SPILLWAY_TEST", "from the environment")
+	datadriven.Walk(t, "testdata/configs", func(t *testing.T, path string) {
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			cfg, file := Parse("test.hcl", []byte(d.Input))
+			if file.Failed() != (cfg == nil) {
+				d.Fatalf(t, "Failed says %v of %v", file.Failed(), cfg)
+			}
+			switch {
+			case d.Cmd == "json":
+				var out strings.Builder
+				for _, p := range file.Diagnostics() {
+					fmt.Fprintf(&out, "%s %s:%d:%d %s: %s\n", p.Severity, p.File, p.Line, p.Column, p.Summary, p.Detail)
+				}
+				return out.String()
+			case d.Cmd != "parse":
+				d.Fatalf(t, "no command %q", d.Cmd)
+			case cfg != nil:
+				return differences(cfg)
+			}
+			var out bytes.Buffer
+			errs, err := file.Report(&out, 100, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprintf(&out, "%d errors\n", errs)
+			// An empty line ends the expected output.
+			return strings.ReplaceAll(out.String(), "\n\n", "\n.\n")
+		})
+	})
+}
+
+// differences are the lines of a configuration that are not in the default one.
+func differences(c *Config) string {
+	def := make(map[string]bool)
+	for _, line := range describe(Default()) {
+		def[line] = true
+	}
+	var out []string
+	for _, line := range describe(c) {
+		if !def[line] {
+			out = append(out, line)
+		}
+	}
+	if len(out) == 0 {
+		return "the defaults\n"
+	}
+	return strings.Join(out, "\n") + "\n"
+}
+
+func describe(c *Config) []string {
+	s := c.Server
+	out := []string{
+		fmt.Sprint("shards ", s.Shards), fmt.Sprint("databases ", s.Databases),
+		fmt.Sprint("append_only ", s.AppendOnly), fmt.Sprint("fsync ", s.Fsync), fmt.Sprint("save ", s.Save),
+		fmt.Sprint("rewrite ", s.RewritePercentage, "% from ", s.RewriteMinSize), fmt.Sprint("continue on save error ", s.ContinueOnSaveError),
+		fmt.Sprint("max_memory ", s.MaxMemory, " ", s.MaxMemoryPolicy), fmt.Sprintf("password %q", s.RequirePass),
+		fmt.Sprint("max_clients ", s.MaxClients), fmt.Sprint("timeout ", s.Timeout), fmt.Sprint("output limit ", s.OutputLimit),
+		fmt.Sprint("query limit ", s.QueryLimit), fmt.Sprint("protected_mode ", s.ProtectedMode),
+		fmt.Sprintf("log %+v", c.Log), fmt.Sprintf("data %+v at %q", c.Data, c.Data.URL()),
+		fmt.Sprintf("pipeline %q keep %d verify %v", c.Check.Name, c.Check.Keep, c.Check.Verify),
+	}
+	for _, l := range c.Listen {
+		out = append(out, fmt.Sprintf("listener %+v", l))
+	}
+	for _, st := range c.Check.Stages {
+		out = append(out, "stage "+st.Info().Name)
+	}
+	for _, m := range c.Check.Mirrors {
+		out = append(out, fmt.Sprintf("mirror %+v", m))
+	}
+	return out
+}
+
+// TestShippedConfigIsTheDefault: plugins.hcl says what runs without it.
+func TestShippedConfigIsTheDefault(t *testing.T) {
+	t.Setenv("SPILLWAY_DIR", "./data")
+	t.Setenv("SPILLWAY_PASSWORD", "")
+	src, err := os.ReadFile(filepath.FromSlash("../../../plugins.hcl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg, file := Parse("plugins.hcl", src)
+	if cfg == nil {
+		t.Fatal(file.Diagnostics())
+	}
+	for _, line := range strings.Split(strings.TrimSpace(differences(cfg)), "\n") {
+		if line != fmt.Sprint("shards ", cfg.Server.Shards) { // cpus(), which 0 stands for
+			t.Errorf("not the default: %s", line)
+		}
+	}
+}
+
+// TestFileFunction: file() reads a file, and nothing that has no end.
+func TestFileFunction(t *testing.T) {
+	dir := t.TempDir()
+	big := filepath.Join(dir, "big")
+	if err := os.WriteFile(big, make([]byte, maxIncluded+1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "secret"), []byte("pw\r\n\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		filepath.Join(dir, "secret"): "", big: "more than", dir: "not a file", "/dev/zero": "not a file", filepath.Join(dir, "none"): "no such file",
+	} {
+		cfg, file := Parse("test.hcl", fmt.Appendf(nil, "server { password = file(%q) }", path))
+		if want == "" {
+			if cfg == nil || cfg.Server.RequirePass != "pw" {
+				t.Errorf("%s: %+v, %v", path, cfg, file.Diagnostics())
+			}
+		} else if cfg != nil || !strings.Contains(file.Diagnostics()[0].Detail, want) {
+			t.Errorf("%s: %v, want %q", path, file.Diagnostics(), want)
+		}
+	}
+}
+
+// TestManyProblems: what is shown has a bound, what is counted has none.
+func TestManyProblems(t *testing.T) {
+	cfg, file := Parse("test.hcl", []byte(strings.Repeat("nonsense {}\n", 1000)))
+	var out bytes.Buffer
+	errs, err := file.Report(&out, 100, false)
+	if cfg != nil || err != nil || errs != 1000 {
+		t.Errorf("%d errors, %v", errs, err)
+	}
+	if n := strings.Count(out.String(), "Unsupported block type"); n != maxShown || !strings.Contains(out.String(), "990 further problems not shown") {
+		t.Errorf("%d shown:\n%s", n, out.String())
+	}
+	if n := len(file.Diagnostics()); n != maxShown {
+		t.Errorf("%d for machines", n)
+	}
+}
+
+// FuzzParse: whatever the file says, there is either a configuration that can
+// run or an error that has a place in the file.
+func FuzzParse(f *testing.F) {
+	for _, path := range []string{"../../../plugins.hcl"} {
+		src, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(src)
+	}
+	files, err := filepath.Glob("testdata/configs/*")
+	if err != nil || len(files) == 0 {
+		f.Fatal(files, err)
+	}
+	for _, path := range files {
+		src, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, block := range strings.Split(string(src), "parse\n")[1:] {
+			input, _, _ := strings.Cut(block, "\n----")
+			f.Add([]byte(input))
+		}
+	}
+	f.Fuzz(func(t *testing.T, src []byte) {
+		cfg, file := Parse("fuzz.hcl", src)
+		var out bytes.Buffer
+		errs, err := file.Report(&out, 80, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cfg == nil {
+			if errs == 0 || !file.Failed() {
+				t.Fatal("refused without an error")
+			}
+			for _, d := range file.Diagnostics() {
+				if d.Severity == "error" && (d.Line < 1 || d.Column < 1 || d.File != "fuzz.hcl" || d.Summary == "") {
+					t.Fatalf("an error without a place: %+v", d)
+				}
+			}
+			return
+		}
+		s := cfg.Server
+		if errs != 0 || s.Databases < 1 || s.Shards < 0 || s.MaxClients < 1 || s.Timeout < 0 || s.QueryLimit < 1<<20 || cfg.Check.Keep < 1 ||
+			cfg.Data.Kind == "" || cfg.Data.Kind == "os" && cfg.Data.Root == "" {
+			t.Fatalf("accepted: %+v", cfg)
+		}
+		for _, l := range cfg.Listen {
+			if l.Address == "" {
+				t.Fatalf("accepted: %+v", l)
+			}
+		}
+	})
+}
