@@ -358,7 +358,7 @@ func FuzzReplay(f *testing.F) {
 	f.Add(commands)
 	f.Fuzz(func(t *testing.T, in []byte) {
 		// With a sum that is right, the bytes are commands or corruption.
-		sealed := append(appendBlockLine(appendHeader(nil, 7, 1), segmentSum(7), 1, 1, 0, in), in...)
+		sealed := append(appendBlockLine(segmentHeader(7, 1), segmentSum(7), 1, 1, 0, in), in...)
 		if res, err := Replay(fileWith(t, sealed), seg1, ReplayOptions{Last: true}, func(Block) error { return nil }); err != nil {
 			wantCorrupt(t, err)
 		} else if res.Torn || res.GoodOffset != res.Size {
