@@ -40,7 +40,12 @@ type element struct {
 
 func newTree() tree { return tree{own: new(owner)} }
 
-func (t *tree) clone() tree { return tree{root: t.root, own: new(owner)} }
+// clone returns a copy. Neither owns a node of what they share from then on.
+// Reading does not look at owners.
+func (t *tree) clone() tree {
+	t.own = new(owner)
+	return tree{root: t.root, own: new(owner)}
+}
 
 func (t *tree) size() int { return t.root.size() }
 
