@@ -69,11 +69,12 @@ func stringCommands() map[string]command {
 		"getrange": {4, false, func(k *call) Reply {
 			start, stop := k.int(k.args[2]), k.int(k.args[3])
 			v := k.read(k.args[1], kindString)
-			if v == nil {
+			if v == nil || start < 0 && stop < 0 && start > stop {
 				return text("")
 			}
-			if n := int64(len(v.str)); stop < -n && start >= -n {
-				stop = 0 // Redis's quirk: an end before the beginning is the first byte
+			n := int64(len(v.str))
+			if stop < 0 {
+				stop = max(stop+n, 0) // unlike LRANGE's
 			}
 			from, to := span(start, stop, len(v.str))
 			return text(v.str[from:to])

@@ -154,8 +154,17 @@ func zunionstore(k *call) Reply {
 	k.require(n > 0 && int(n) == len(k.args)-3, errSyntax)
 	v := newValue(kindZSet)
 	for _, key := range k.args[3:] {
-		for m, f := range k.edit(key, kindZSet).zset {
-			v.zset[m] += f
+		src := k.get(key)
+		switch {
+		case src == nil:
+		case src.kind == kindSet: // every score is 1
+			for m := range src.hash {
+				v.zset[m]++
+			}
+		default:
+			for m, f := range k.edit(key, kindZSet).zset {
+				v.zset[m] += f
+			}
 		}
 	}
 	return k.store(k.args[1], v)
