@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -17,6 +18,11 @@ type History struct {
 
 // NewHistory starts with an empty keyspace, which any disk has.
 func NewHistory() *History { return &History{states: []*State{{}}, dated: []int64{0}} }
+
+// Clone returns an independent copy.
+func (h *History) Clone() *History {
+	return &History{states: slices.Clone(h.states), dated: slices.Clone(h.dated), first: h.first}
+}
 
 // Now is the state in memory.
 func (h *History) Now() *State { return h.states[len(h.states)-1] }
