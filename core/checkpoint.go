@@ -84,7 +84,7 @@ type job struct {
 	rotated  bool // appends go to next since the cut
 	next     manifest.Segment
 	dirty    int64 // changes that the cut covers
-	heals    bool  // the log was failed at the cut: the commit clears that
+	heals    bool  // the log had failed before: the commit ends that
 
 	total    atomic.Int64 // keys frozen
 	progress sink.Progress
@@ -169,7 +169,7 @@ func (c *checkpointer) start(kind sink.Kind, why string, startLog bool) (<-chan 
 // worker.
 func (c *checkpointer) begin(j *job) {
 	if err := c.rotate(j); err != nil {
-		if j.kind == sink.KindRewrite || j.startLog || errors.Is(err, manifest.ErrUnknownOutcome) {
+		if j.kind == sink.KindRewrite || j.startLog || j.heals || errors.Is(err, manifest.ErrUnknownOutcome) {
 			c.fail(j, fmt.Errorf("rotating the log: %w", err))
 			return
 		}
@@ -196,24 +196,27 @@ func (c *checkpointer) fail(j *job, err error) {
 }
 
 // rotate pre-creates the next segment and commits the manifest that names it,
-// before any write can reach it. Without a log it does nothing.
+// before any write can reach it. A segment that does not follow on what is on
+// disk, because there was no log or it has failed, joins the manifest together
+// with the base that it follows: until then a start must not see it. Without a
+// log rotate does nothing.
 func (c *checkpointer) rotate(j *job) error {
-	if c.db.log.Load() == nil && !j.startLog {
+	log := c.db.log.Load()
+	if log == nil && !j.startLog {
 		return nil
 	}
+	j.heals = log != nil && !log.Healthy()
 	c.mu.Lock()
+	seg := manifest.Segment{ID: c.manifest.NextSegment, Path: manifest.SegmentPath(c.manifest.NextSegment)}
+	c.manifest.NextSegment++ // a file of this name may stay behind whatever comes
 	m := c.manifest.Clone()
 	c.mu.Unlock()
-	seg := manifest.Segment{ID: m.NextSegment, Path: manifest.SegmentPath(m.NextSegment)}
-	m.NextSegment++
 	id, err := wal.Create(c.db.fs, seg.Path, c.db.clock.Now())
 	if err != nil {
 		return err
 	}
 	seg.LogID = id
-	if j.startLog {
-		// The segment joins the manifest together with the base it follows:
-		// until then a start must not see it.
+	if j.startLog || j.heals {
 		j.next = seg
 		return nil
 	}
@@ -234,6 +237,7 @@ func (c *checkpointer) rotate(j *job) error {
 func (c *checkpointer) commitManifest(m *manifest.Manifest) error {
 	c.mu.Lock()
 	m.NextGeneration = max(m.NextGeneration, c.manifest.NextGeneration)
+	m.NextSegment = max(m.NextSegment, c.manifest.NextSegment)
 	c.mu.Unlock()
 	m.CreatedAt = c.db.clock.Now().UTC()
 	m.CreatedBy = "spillway " + c.db.opts.Version
@@ -265,17 +269,23 @@ func (c *checkpointer) cut(j *job) ([]*keyspace.View, error) {
 	db.lockAll()
 	start := db.clock.Now()
 	views := make([]*keyspace.View, db.ks.NumShards())
+	giveUp := func(frozen []*keyspace.View, err error) ([]*keyspace.View, error) {
+		db.unlockAll()
+		for _, v := range frozen {
+			v.Release()
+		}
+		if opened != nil {
+			_ = opened.Close()
+		}
+		return nil, err
+	}
+	if log != nil && !log.Healthy() && !j.heals {
+		return giveUp(nil, fmt.Errorf("the log has failed meanwhile: %w", log.Err()))
+	}
 	for i := range views {
 		v, err := db.ks.Shard(i).Freeze()
 		if err != nil {
-			db.unlockAll()
-			for _, v := range views[:i] {
-				v.Release()
-			}
-			if opened != nil {
-				_ = opened.Close()
-			}
-			return nil, err
+			return giveUp(views[:i], err)
 		}
 		views[i] = v
 		j.total.Add(v.Keys())
@@ -285,7 +295,11 @@ func (c *checkpointer) cut(j *job) ([]*keyspace.View, error) {
 		db.log.Store(opened)
 		j.rotated = true
 	case log != nil && j.next.Path != "":
-		j.heals = !log.Healthy()
+		if !log.Healthy() {
+			// Whoever has not met the failure yet must not be
+			// acknowledged before the commit.
+			db.fail(log.Err())
+		}
 		log.Cut(j.next.Path)
 		j.rotated = true
 	}
@@ -355,9 +369,16 @@ func (c *checkpointer) publish(j *job) (err error) {
 			err = fmt.Errorf("publishing the checkpoint: panic: %v", p)
 		}
 	}()
-	if log := c.db.log.Load(); log != nil && j.rotated {
+	switch log := c.db.log.Load(); {
+	case log == nil:
+	case j.rotated:
 		if err := log.WaitCut(); err != nil {
 			return fmt.Errorf("switching the log to %s: %w", j.next.Path, err)
+		}
+	default:
+		// What the snapshot holds is safe only by the log that goes on.
+		if err := log.Sync(); err != nil {
+			return fmt.Errorf("making the log durable that could not be rotated: %w", err)
 		}
 	}
 	return c.pipe.Publish(j.ctx, c.set(j))
@@ -432,8 +453,8 @@ func (c *checkpointer) commit(j *job) error {
 		c.mu.Unlock()
 	}
 	db.changesSaved(j.dirty)
-	if j.heals || j.startLog {
-		db.healed()
+	if log == nil || j.rotated && log.Healthy() {
+		db.healed() // all that is in memory is safe now, or will be with the log
 	}
 	if err == nil {
 		c.retire(old, m, retired)
@@ -521,13 +542,19 @@ const saveRetry = 5 * time.Second
 // rollback removes what a failed job staged. When it cannot be known whether
 // the commit happened, nothing is removed: the next start sweeps.
 func (c *checkpointer) rollback(j *job, cause error) {
-	if j.startLog && j.rotated {
+	switch log := c.db.log.Load(); {
+	case !j.rotated:
+	case j.startLog:
 		c.db.stopLog()
+	case j.heals && log != nil:
+		log.Abandon(cause) // it goes on in a segment that nothing names
 	}
 	if errors.Is(cause, manifest.ErrUnknownOutcome) {
 		on, err := c.store.Load()
 		c.mu.Lock()
 		if err == nil {
+			on.NextGeneration = max(on.NextGeneration, c.manifest.NextGeneration)
+			on.NextSegment = max(on.NextSegment, c.manifest.NextSegment)
 			c.manifest = on
 		}
 		c.mu.Unlock()
@@ -537,7 +564,7 @@ func (c *checkpointer) rollback(j *job, cause error) {
 	if err := c.pipe.Abort(context.Background(), sink.SetID{Generation: j.gen, Kind: j.kind}); err != nil {
 		c.log.Warn("removing staged files failed; the next start sweeps them", "job", j.id, "error", err)
 	}
-	if j.startLog && j.next.Path != "" {
+	if (j.startLog || j.heals) && j.next.Path != "" {
 		_ = c.db.fs.Remove(j.next.Path) // unreferenced: swept at the next start otherwise
 	}
 }

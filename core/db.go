@@ -272,11 +272,14 @@ func (db *DB) unlockAll() {
 
 // fail begins the refusal of writes because the log failed. It is logged once.
 func (db *DB) fail(err error) {
-	f := &failure{err: err, at: db.clock.Now(), text: "Errors writing to the AOF file: " + err.Error()}
+	f := &failure{err: err, at: db.clock.Now(), text: logFailure(err)}
 	if db.failed.CompareAndSwap(nil, f) {
 		db.logger.Error("the log failed: writes are refused until a fresh checkpoint is committed", "error", err)
 	}
 }
+
+// logFailure is how a client is told, behind the code of the reply.
+func logFailure(err error) string { return "Errors writing to the AOF file: " + err.Error() }
 
 // healed ends the refusal of writes: a checkpoint taken after the failure is
 // committed and the log goes on in a fresh segment.

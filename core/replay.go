@@ -45,7 +45,7 @@ func (db *DB) loadCommands(r io.Reader) error {
 	defer a.close()
 	var (
 		parser resp.Parser
-		in     = bufio.NewReaderSize(r, 1<<20)
+		in     = bufio.NewReaderSize(r, 64<<10)
 		buf    []byte
 		args   [][]byte
 		n      = 0

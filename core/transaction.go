@@ -160,21 +160,22 @@ func (s *Session) exec(out *resp.Writer) {
 		}
 	}
 	log := s.db.log.Load()
-	if s.db.failed.Load() != nil {
-		log = nil
-	}
 	out.Array(len(s.tx.queue))
 	var effects []wal.Cmd
+	wrote := false
 	for _, q := range s.tx.queue {
 		out.Proto = s.state.Proto()
 		s.call(q.cmd, q.args, out, -1)
 		if log != nil && s.ctx.HasEffects() {
 			effects = command.AppendEffects(&s.ctx, effects)
+			wrote = wrote || s.ctx.Writes()
 		}
 		out.Shed(s.replyStart)
 	}
 	if len(effects) > 0 {
 		log.AppendTx(s.shards, effects)
+	}
+	if wrote {
 		s.noteWrite(log)
 	}
 }

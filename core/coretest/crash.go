@@ -74,6 +74,7 @@ func crashAt(n int64, seeds func(int64) []int64, scenario func(*Run), change []f
 	r := newRun(d, change)
 	defer func() { _ = r.m.close() }()
 	dead, err := r.play(scenario)
+	o.within = d.hasStruck() && r.begun > 0 && n > r.begun
 	if err != nil {
 		return o, fmt.Errorf("%w\nthe last operations:\n%s", err, d.trace())
 	}
@@ -86,13 +87,13 @@ func crashAt(n int64, seeds func(int64) []int64, scenario func(*Run), change []f
 			take(d)
 		}
 	}
-	o.operations, o.struck = d.count, d.hasStruck()
+	o.operations, o.struck = d.operations(), d.hasStruck()
 	if err != nil && !o.struck {
 		return o, err
 	}
-	for _, s := range seeds(n) {
+	for i, s := range seeds(n) {
 		o.recoveries++
-		if err := r.survive(clones[s]); err != nil {
+		if err := r.survive(clones[s], n+int64(i)); err != nil {
 			return o, fmt.Errorf("disk seed %d: after %d acknowledged commands, at %s: %w\nthe last operations:\n%s", s, r.acknowledged, r.last, err, d.trace())
 		}
 	}
@@ -101,13 +102,13 @@ func crashAt(n int64, seeds func(int64) []int64, scenario func(*Run), change []f
 
 // survive opens an engine on what a power loss has left of the run's disk,
 // checks it and goes on.
-func (r *Run) survive(left *memfs.FS) error {
+func (r *Run) survive(left *memfs.FS, variant int64) error {
 	again := r.after(left)
 	defer func() { _ = again.m.close() }()
-	if err := again.recover(again.disk); err != nil {
+	if err := again.recover(); err != nil {
 		return err
 	}
-	if err := again.goOn(); err != nil {
+	if err := again.goOn(variant); err != nil {
 		return fmt.Errorf("going on after it: %w", err)
 	}
 	return nil
@@ -127,13 +128,9 @@ func (r *Run) after(left *memfs.FS) *Run {
 	}
 }
 
-// recover opens the engine on a disk and checks that what is there is legal.
-func (r *Run) recover(d *disk) error {
-	fs := d.fs
-	if fs == nil {
-		fs = faultfs.New(d.mem, nil)
-	}
-	if err := r.m.open(fs); err != nil {
+// recover opens the engine and checks that what it has found is legal.
+func (r *Run) recover() error {
+	if err := r.m.open(r.disk.fs); err != nil {
 		return err
 	}
 	there, err := r.m.read()

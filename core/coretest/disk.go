@@ -70,6 +70,13 @@ func (d *disk) hasStruck() bool {
 	return d.struck != nil
 }
 
+// operations is how many that count were done so far.
+func (d *disk) operations() int64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.count
+}
+
 // repair makes the disk a good one.
 func (d *disk) repair() {
 	d.mu.Lock()

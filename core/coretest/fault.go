@@ -84,14 +84,15 @@ func faultAt(n int64, kind faultKind, scenario func(*Run), change []func(*core.O
 	if _, err := r.play(scenario); err != nil {
 		return o, err
 	}
-	o.operations, o.struck = d.count, d.hasStruck()
+	o.operations, o.struck = d.operations(), d.hasStruck()
+	o.within = o.struck && n > r.begun
 	if !o.struck {
 		return o, nil
 	}
 	// The power goes before anything has healed.
-	for _, s := range []int64{memfs.LoseAll, memfs.KeepAll, 2 + n} {
+	for _, s := range []int64{memfs.LoseAll, 1 + n} {
 		o.recoveries++
-		if err := r.survive(d.mem.CrashClone(s)); err != nil {
+		if err := r.survive(d.mem.CrashClone(s), n); err != nil {
 			return o, fmt.Errorf("power loss right after the scenario, disk seed %d: %w", s, err)
 		}
 	}
@@ -100,7 +101,7 @@ func faultAt(n int64, kind faultKind, scenario func(*Run), change []func(*core.O
 		return o, err
 	}
 	o.recoveries++
-	if err := r.survive(d.mem.CrashClone(memfs.LoseAll)); err != nil {
+	if err := r.lose(d.mem.CrashClone(memfs.LoseAll)); err != nil {
 		return o, fmt.Errorf("power loss after it has healed: %w", err)
 	}
 	return o, nil

@@ -1,47 +1,197 @@
 package coretest_test
 
 import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
 	"testing"
 
+	"github.com/spf13/afero"
+
+	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/coretest"
+	"github.com/spillwaydb/spillway/core/vfs"
+	"github.com/spillwaydb/spillway/core/wal"
 )
 
-// everything uses every type, transactions, expiry and all three ways to take
-// a checkpoint.
-func everything(r *coretest.Run) {
-	r.MustDo("SET", "str", "a")
-	r.MustDo("RPUSH", "list", "a", "b", "c")
-	r.MustDo("HSET", "hash", "f", "1", "g", "2")
-	r.BGSave()
-	r.MustDo("SADD", "set", "a", "b", "c")
-	r.MustDo("ZADD", "zset", "1.5", "a", "2", "b")
-	r.MustDo("SPOP", "set")
+// small is a scenario with a bit of everything that a disk may spoil.
+func small(r *coretest.Run) {
+	r.MustDo("RPUSH", "list", "a", "b")
+	r.Save()
 	r.Do("MULTI")
 	r.Do("INCR", "n")
-	r.Do("LMOVE", "list", "other", "LEFT", "RIGHT")
-	r.Do("RENAME", "str", "string")
+	r.Do("LPOP", "list")
 	r.Do("EXEC")
-	r.MustDo("PEXPIRE", "hash", "1500")
-	r.MustDo("SET", "gone", "soon", "EX", "1")
-	r.RewriteAOF()
-	r.MustDo("COPY", "list", "copy")
-	r.Advance(1200e6)
-	r.MustDo("INCRBYFLOAT", "n", "0.5")
-	r.Restart()
-	r.Do("FLUSHDB")
-	r.MustDo("RPUSH", "list", "x")
-	r.Save()
-	r.MustDo("LPUSH", "list", "y")
 }
 
-func TestEveryCrashPoint(t *testing.T) {
-	if n := coretest.EveryCrashPoint(t, everything); n.Struck < 100 || n.Recoveries < 4*n.Struck {
-		t.Errorf("only %+v", n)
+func TestSmall(t *testing.T) {
+	for _, policy := range []wal.Policy{wal.EverySec, wal.No} // always: examples/crashtest, and core {
+		t.Run(policy.String(), func(t *testing.T) {
+			set := func(o *core.Options) { o.Fsync = policy }
+			crashes := coretest.EveryCrashPoint(t, small, set)
+			faults := coretest.EveryFault(t, small, set)
+			if crashes.Struck < 40 || crashes.Recoveries < 4*crashes.Struck || faults.Struck < 200 || faults.Recoveries < 2*faults.Struck {
+				t.Errorf("only %+v and %+v", crashes, faults)
+			}
+		})
 	}
 }
 
-func TestEveryFault(t *testing.T) {
-	if n := coretest.EveryFault(t, everything); n.Struck < 500 {
-		t.Errorf("only %+v", n)
+// judge is a testing.TB that remembers what it was told.
+type judge struct {
+	testing.TB
+	said string
+}
+
+func (j *judge) Helper()             {}
+func (j *judge) Logf(string, ...any) {}
+func (j *judge) Fatalf(f string, a ...any) {
+	j.said = fmt.Sprintf(f, a...)
+	runtime.Goexit()
+}
+
+// verdict runs a laboratory that has to fail, and returns what it said.
+func verdict(t *testing.T, lab func(t testing.TB)) string {
+	t.Helper()
+	j := &judge{TB: t}
+	var wg sync.WaitGroup
+	wg.Go(func() { lab(j) })
+	wg.Wait()
+	if j.said == "" {
+		t.Fatal("the laboratory found nothing")
+	}
+	return j.said
+}
+
+// TestFindsPlantedBugs: a disk, or an engine, that lies about one thing is found out.
+func TestFindsPlantedBugs(t *testing.T) {
+	for name, bug := range map[string]vfsBug{
+		"fsync does nothing":          {sync: func(f afero.File) error { return nil }},
+		"directory sync does nothing": {syncDir: func(vfs.FS, string) error { return nil }},
+		"the file is removed, then renamed": {replace: func(fs vfs.FS, from, to string) error {
+			if err := fs.Remove(to); err != nil && !errors.Is(err, os.ErrNotExist) {
+				return err
+			}
+			if err := fs.SyncDir("."); err != nil {
+				return err
+			}
+			return fs.Replace(from, to)
+		}},
+	} {
+		t.Run("crash/"+name, func(t *testing.T) {
+			said := verdict(t, func(t testing.TB) { coretest.EveryCrashPoint(t, small, bug.plant) })
+			if !strings.Contains(said, "the power was lost at operation") || !strings.Contains(said, "SPILLWAY_LAB_POINT=") {
+				t.Errorf("it does not say where and how to see it again:\n%s", said)
+			}
+			t.Log(said)
+		})
+	}
+	for name, bug := range map[string]vfsBug{
+		"a failed fsync is called a success": {sync: func(f afero.File) error { _ = f.Sync(); return nil }},
+		"a failed write is called a success": {write: func(f afero.File, b []byte) (int, error) { _, _ = f.Write(b); return len(b), nil }},
+		"a failed fsync is done again": {sync: func(f afero.File) error {
+			if f.Sync() == nil {
+				return nil
+			}
+			return f.Sync()
+		}},
+	} {
+		t.Run("fault/"+name, func(t *testing.T) {
+			said := verdict(t, func(t testing.TB) { coretest.EveryFault(t, small, bug.plant) })
+			t.Log(said)
+		})
 	}
 }
+
+// TestShowsNothing: a scenario that cannot be crashed is no test.
+func TestShowsNothing(t *testing.T) {
+	nothing := func(r *coretest.Run) { r.Do("PING") }
+	for _, lab := range []func(t testing.TB){
+		func(t testing.TB) { coretest.EveryCrashPoint(t, nothing) },
+		func(t testing.TB) { coretest.EveryFault(t, nothing) },
+	} {
+		if said := verdict(t, lab); !strings.Contains(said, "shows nothing") {
+			t.Error(said)
+		}
+	}
+}
+
+// TestSaysWhatIsWrong: errors of a scenario itself.
+func TestSaysWhatIsWrong(t *testing.T) {
+	for want, scenario := range map[string]func(r *coretest.Run){
+		"does not know this command": func(r *coretest.Run) { r.Do("ZDIFFSTORE", "k", "1", "v") },
+		"WRONGTYPE":                  func(r *coretest.Run) { r.MustDo("SET", "k", "v"); r.MustDo("LPUSH", "k", "v") },
+		"no good":                    func(r *coretest.Run) { r.Always(func(func(...string) string) error { return errors.New("no good") }) },
+	} {
+		if said := verdict(t, func(t testing.TB) { coretest.EveryCrashPoint(t, scenario) }); !strings.Contains(said, want) {
+			t.Errorf("want %q in:\n%s", want, said)
+		}
+	}
+}
+
+// vfsBug replaces operations of a filesystem.
+type vfsBug struct {
+	sync    func(f afero.File) error
+	write   func(f afero.File, b []byte) (int, error)
+	syncDir func(fs vfs.FS, dir string) error
+	replace func(fs vfs.FS, from, to string) error
+}
+
+func (b vfsBug) plant(o *core.Options) {
+	if o.FS != nil {
+		o.FS = buggyFS{o.FS, o.FS.(vfs.Locker), b}
+	}
+}
+
+type buggyFS struct {
+	vfs.FS
+	vfs.Locker
+	bug vfsBug
+}
+
+func (fs buggyFS) OpenFile(name string, flag int, perm os.FileMode) (afero.File, error) {
+	f, err := fs.FS.OpenFile(name, flag, perm)
+	if err != nil {
+		return nil, err
+	}
+	return buggyFile{f, fs.bug}, nil
+}
+
+func (fs buggyFS) SyncDir(dir string) error {
+	if fs.bug.syncDir != nil {
+		return fs.bug.syncDir(fs.FS, dir)
+	}
+	return fs.FS.SyncDir(dir)
+}
+
+func (fs buggyFS) Replace(from, to string) error {
+	if fs.bug.replace != nil {
+		return fs.bug.replace(fs.FS, from, to)
+	}
+	return fs.FS.Replace(from, to)
+}
+
+type buggyFile struct {
+	afero.File
+	bug vfsBug
+}
+
+func (f buggyFile) Sync() error {
+	if f.bug.sync != nil {
+		return f.bug.sync(f.File)
+	}
+	return f.File.Sync()
+}
+
+func (f buggyFile) Write(b []byte) (int, error) {
+	if f.bug.write != nil {
+		return f.bug.write(f.File, b)
+	}
+	return f.File.Write(b)
+}
+
+var _ io.Writer = buggyFile{}

@@ -9,6 +9,7 @@ import (
 	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/coretest/model"
 	"github.com/spillwaydb/spillway/core/resp"
+	"github.com/spillwaydb/spillway/fsbackends/memfs"
 )
 
 // A Run is one execution of a scenario, on a disk to which something may happen
@@ -29,6 +30,7 @@ type Run struct {
 	w      *witness
 	always []func(do func(args ...string) string) error
 
+	begun        int64           // operations on the disk before the scenario
 	acknowledged int             // commands
 	running      []model.Outcome // of the command that the power loss met
 	last         string          // what was asked for last, for error messages
@@ -55,6 +57,7 @@ func (r *Run) play(scenario func(*Run)) (dead bool, err error) {
 		}
 	}()
 	r.open()
+	r.begun = r.disk.operations()
 	scenario(r)
 	r.settle()
 	return false, nil
@@ -272,10 +275,10 @@ func (r *Run) settle() {
 	r.alive()
 }
 
-// goOn works with an engine that has recovered: it must take writes and
-// checkpoints as if nothing had happened, and hold all of it after a restart
-// and after a further loss of power.
-func (r *Run) goOn() (err error) {
+// goOn works with an engine that has recovered: it must take writes and a
+// checkpoint as if nothing had happened, and hold all of it after a restart or
+// a further loss of power. Which of these is up to the variant.
+func (r *Run) goOn(variant int64) (err error) {
 	defer func() {
 		switch p := recover().(type) {
 		case nil:
@@ -286,19 +289,26 @@ func (r *Run) goOn() (err error) {
 		}
 	}()
 	r.write("1")
-	r.Save()
+	if variant%2 == 0 {
+		r.Save()
+	} else {
+		r.RewriteAOF()
+	}
 	r.write("2")
+	if variant%3 == 0 {
+		r.settle()
+		r.last = "power loss after going on"
+		return r.lose(r.disk.mem.CrashClone(memfs.LoseAll))
+	}
 	r.Restart()
-	r.write("3")
-	r.RewriteAOF()
-	r.write("4")
-	r.settle()
-	r.last = "power loss after going on"
-	disk := &disk{mem: r.disk.mem.CrashClone(0)}
-	again := *r
-	again.m = &machine{clock: r.m.clock, change: r.m.change}
+	return nil
+}
+
+// lose goes on with what a further power loss has left, if that is legal.
+func (r *Run) lose(left *memfs.FS) error {
+	again := r.after(left)
 	defer func() { _ = again.m.close() }()
-	return again.recover(disk)
+	return again.recover()
 }
 
 // write writes one key of every type.

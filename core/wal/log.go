@@ -308,6 +308,16 @@ func (l *Log) Stats() Stats {
 	}
 }
 
+// Abandon makes the log fail, as a failed write would: nothing that is in the
+// segment is worth anything. It is for a caller whose checkpoint behind a Cut
+// came to nothing, with the reason. Another Cut ends the failure. The caller
+// holds no locks.
+func (l *Log) Abandon(reason error) {
+	l.take() // a cut that is taking place has taken place
+	l.fail(&FailedError{Path: l.seg.path, Op: "the checkpoint before it", Err: reason}, true)
+	l.release()
+}
+
 // Close writes and fsyncs what was appended and closes the segment. It returns
 // the log's failure if there is one. Appends that come later are dropped, and
 // Commits for them fail. Closing again returns the same.

@@ -74,7 +74,7 @@ func Replay(fs vfs.FS, path string, opts ReplayOptions, apply func(b Block) erro
 	if err != nil {
 		return Result{}, fmt.Errorf("replay log segment %s: %w", path, err)
 	}
-	p := &replayer{path: path, r: bufio.NewReaderSize(f, readBuffer), apply: apply}
+	p := &replayer{path: path, r: bufio.NewReaderSize(f, int(min(max(st.Size(), 2*maxAnnotation), readBuffer))), apply: apply}
 	p.res.Size, p.res.LastSeq = st.Size(), opts.StartSeq
 	id, n, err := readHeader(p.r, path)
 	if err != nil {
@@ -113,6 +113,16 @@ func Replay(fs vfs.FS, path string, opts ReplayOptions, apply func(b Block) erro
 	}
 	opts.Logger.Debug("log segment replayed", "segment", path, "blocks", p.res.Blocks, "commands", p.res.Commands, "torn", p.res.Torn)
 	return p.res, nil
+}
+
+// MayHoldBlocks tells whether there is, or may be, anything in a segment. One
+// that a crash left without a whole header never had a block.
+func MayHoldBlocks(fs vfs.FS, path string) bool {
+	if st, err := fs.Stat(path); err == nil && st.Size() <= int64(maxHeader) {
+		return false
+	}
+	res, err := Replay(fs, path, ReplayOptions{Last: true}, func(Block) error { return nil })
+	return err != nil || res.Blocks > 0
 }
 
 // replayer reads one segment.
