@@ -29,7 +29,7 @@ func small(r *coretest.Run) {
 }
 
 func TestSmall(t *testing.T) {
-	for _, policy := range []wal.Policy{wal.EverySec, wal.No} // always: examples/crashtest, and core {
+	for _, policy := range []wal.Policy{wal.EverySec, wal.No} { // always: core and examples/crashtest
 		t.Run(policy.String(), func(t *testing.T) {
 			set := func(o *core.Options) { o.Fsync = policy }
 			crashes := coretest.EveryCrashPoint(t, small, set)
