@@ -113,6 +113,7 @@ func (c *crash) clone(old *inode) *inode {
 		n.dirty = map[int]uint32{}
 		n.synced = c.content(old)
 		n.live = content{size: n.synced.size, pages: append([][]byte(nil), n.synced.pages...)}
+		n.low = n.live.size
 		return n
 	}
 	n.entries, n.durable = map[string]*inode{}, map[string]*inode{}
