@@ -14,6 +14,7 @@ import (
 	"github.com/spillwaydb/spillway/core/keyspace"
 	"github.com/spillwaydb/spillway/core/manifest"
 	"github.com/spillwaydb/spillway/core/sink"
+	"github.com/spillwaydb/spillway/core/vfs"
 	"github.com/spillwaydb/spillway/core/wal"
 )
 
@@ -36,7 +37,7 @@ type checkpointer struct {
 	local   sink.Sink
 	workers []*worker
 	done    chan completion
-	pump    sync.Mutex // held while completions are applied
+	pump    vfs.IOLock // held while completions are applied
 	bg      sync.WaitGroup
 
 	mu        sync.Mutex
@@ -111,7 +112,8 @@ func newCheckpointer(db *DB) *checkpointer {
 	local := sink.NewFSSink("local", o.FS, "checkpoints")
 	known := sink.NewRegistry(append(slices.Clone(o.DecodeStages), o.Stages...)...)
 	c := &checkpointer{
-		db: db, log: db.logger.Named("checkpoint"), store: manifest.NewStore(o.FS, db.clock.Now), local: local,
+		pump: vfs.NewIOLock(),
+		db:   db, log: db.logger.Named("checkpoint"), store: manifest.NewStore(o.FS, db.clock.Now), local: local,
 		pipe: sink.NewPipeline("checkpoint", o.Stages, local, o.Targets, sink.PipelineOptions{
 			Logger: db.logger, Now: db.clock.Now, VerifyDecode: o.VerifyDecode, Registry: known,
 		}),

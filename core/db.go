@@ -56,7 +56,7 @@ type DB struct {
 	loading      atomic.Pointer[loading]  // nil once Recover has returned
 	stopping     atomic.Pointer[stopping] // nil unless a shutdown is under way
 
-	tickMu       sync.Mutex // the fields below belong to the tick
+	tickMu       vfs.IOLock // the fields below belong to the tick
 	skipped      string
 	healTried    time.Time
 	targetsTried time.Time
@@ -111,7 +111,7 @@ func Prepare(opts Options) (*DB, error) {
 		stats:   new(command.Stats),
 		config:  command.NewConfig(), info: new(command.InfoRegistry),
 		slowlog: command.NewSlowLog(), latency: command.NewLatencyMonitor(),
-		closing: make(chan struct{}), loopDone: make(chan struct{}),
+		tickMu: vfs.NewIOLock(), closing: make(chan struct{}), loopDone: make(chan struct{}),
 	}
 	db.started = db.clock.Now()
 	db.runID = fmt.Sprintf("%016x%016x%08x", rand.Uint64(), rand.Uint64(), rand.Uint32()) //nolint:gosec // an identifier

@@ -66,7 +66,7 @@ type Log struct {
 
 	seg segment // touched by the holder of the baton
 
-	syncMu    sync.Mutex // held while the segment is fsynced or replaced
+	syncMu    vfs.IOLock // held while the segment is fsynced or replaced
 	syncedSeq atomic.Uint64
 
 	cutMu  sync.Mutex
@@ -123,6 +123,7 @@ func Open(opts Options, path string, seq uint64) (*Log, error) {
 		fs: opts.FS, clock: opts.Clock, logger: opts.Logger,
 		buffers: make([]buffer, opts.Shards),
 		wake:    make(chan struct{}, 1), quit: make(chan struct{}),
+		syncMu: vfs.NewIOLock(),
 	}
 	l.policy.Store(int32(opts.Policy))
 	l.gen.Store(1)
