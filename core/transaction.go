@@ -29,8 +29,9 @@ func (s *Session) transact(cmd *command.Command, args [][]byte, out *resp.Writer
 	switch cmd.Name {
 	case "multi":
 		if s.tx.open {
+			spoiled := s.tx.spoiled
 			s.reject(out, "ERR MULTI calls can not be nested")
-			s.tx.spoiled = false // Redis lets the transaction go on
+			s.tx.spoiled = spoiled // Redis lets the transaction go on
 			return
 		}
 		s.tx.open, s.tx.spoiled = true, false
