@@ -122,8 +122,9 @@ func (r *Run) after(left *memfs.FS) *Run {
 	w := *r.w
 	w.history = r.w.history.Clone()
 	w.shaken = false
+	clock := &Clock{now: r.clock.Now()}
 	return &Run{
-		m:    &machine{clock: &Clock{now: r.m.clock.Now()}, change: r.m.change},
+		m: &machine{clock: clock, change: r.m.change}, clock: clock,
 		disk: d, w: &w, always: r.always, running: r.running,
 	}
 }

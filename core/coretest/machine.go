@@ -15,7 +15,7 @@ import (
 // machine is an engine on a disk, without a test around it: what fails is an
 // error, so that many can run at once. Its methods are for one goroutine.
 type machine struct {
-	clock  *Clock
+	clock  core.Clock
 	change []func(*core.Options)
 	db     *core.DB // nil: not open
 	sess   *core.Session

@@ -26,6 +26,7 @@ import (
 // the goroutine that the scenario was called on.
 type Run struct {
 	m      *machine
+	clock  *Clock
 	disk   *disk
 	w      *witness
 	always []func(do func(args ...string) string) error
@@ -41,8 +42,9 @@ type Run struct {
 type unwinding struct{ err error }
 
 func newRun(d *disk, change []func(*core.Options)) *Run {
-	m := &machine{clock: newClock(), change: change}
-	return &Run{m: m, disk: d, w: newWitness(options(d.fs, m.clock, change))}
+	clock := newClock()
+	m := &machine{clock: clock, change: change}
+	return &Run{m: m, clock: clock, disk: d, w: newWitness(options(d.fs, m.clock, change))}
 }
 
 // play runs the scenario to its end. dead tells that the power went before that.
@@ -175,7 +177,7 @@ func (r *Run) Tick() {
 
 // Advance moves the clock and ticks.
 func (r *Run) Advance(d time.Duration) {
-	r.m.clock.Advance(d)
+	r.clock.Advance(d)
 	r.Tick()
 }
 
