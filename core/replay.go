@@ -97,7 +97,7 @@ var selectCommand = command.Lookup([]byte("select"))
 // replayLog applies the segments behind the base. Only the last one that has
 // blocks may end in a torn tail: one is left behind by a crash between the
 // rotation and the first append to the new segment as well.
-func (db *DB) replayLog(ctx context.Context, m *manifest.Manifest, progress *loading) ([]tornTail, error) {
+func (db *DB) replayLog(ctx context.Context, m *manifest.Manifest, progress *loading) ([]logTail, error) {
 	last := 0
 	for i := len(m.Segments) - 1; i > 0; i-- {
 		res, err := wal.Replay(db.fs, m.Segments[i].Path, wal.ReplayOptions{Last: true, ID: m.Segments[i].LogID}, func(wal.Block) error { return errHasBlocks })
@@ -111,7 +111,7 @@ func (db *DB) replayLog(ctx context.Context, m *manifest.Manifest, progress *loa
 	}
 	a := newApplier(db)
 	defer a.close()
-	var torn []tornTail
+	var tails []logTail
 	seq := uint64(0)
 	for i, s := range m.Segments {
 		res, err := wal.Replay(db.fs, s.Path, wal.ReplayOptions{Last: i >= last, ID: s.LogID, StartSeq: seq, Logger: db.logger}, func(b wal.Block) error {
@@ -137,12 +137,12 @@ func (db *DB) replayLog(ctx context.Context, m *manifest.Manifest, progress *loa
 		r.Segments++
 		r.Blocks += res.Blocks
 		r.Commands += res.Commands
-		if res.Torn {
-			torn = append(torn, tornTail{s.Path, res.GoodOffset, res.Size, res.TornReason})
+		if i >= last {
+			tails = append(tails, logTail{s.Path, res})
 		}
 	}
 	db.lastSeq = seq
-	return torn, nil
+	return tails, nil
 }
 
 // refusal is why the log was not replayed.

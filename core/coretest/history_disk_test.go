@@ -90,6 +90,7 @@ func (d *slowDisk) inject(op faultfs.Op) error {
 			d.fault = 0
 		}
 		d.struck++
+		d.trace = append(d.trace, "  fails: "+err.Error())
 		return err
 	}
 	return nil

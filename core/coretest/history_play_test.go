@@ -33,7 +33,7 @@ type player struct {
 
 	started   int64     // checkpoints committed when the one in flight was begun, -1: none is known of
 	mark      int       // what that one will make durable
-	syncSince time.Time // since then the log is synced every second
+	syncSince time.Time // since then the log is synced every second; zero: it is not
 
 	crashes, faults, checkpoints, commands int
 }
@@ -76,7 +76,7 @@ func (p *player) recent() string {
 	p.disk.mu.Lock()
 	defer p.disk.mu.Unlock()
 	t := p.disk.trace
-	return "the last operations of the disk:\n  " + strings.Join(t[max(0, len(t)-12):], "\n  ")
+	return "the last operations of the disk:\n  " + strings.Join(t[max(0, len(t)-200):], "\n  ")
 }
 
 func (p *player) step(s step) error {
@@ -165,7 +165,7 @@ func (p *player) open(s setup) error {
 	p.w.opened(options(nil, p.m.clock, p.m.change))
 	p.w.shaken = false
 	p.started = -1
-	p.syncSince = time.Now()
+	p.synced(s.fsync)
 	there, err := p.m.read()
 	if dead, derr := p.died(nil); dead {
 		return derr
@@ -202,10 +202,11 @@ func (p *player) died(running []model.Outcome) (bool, error) {
 // replug puts what a power loss has left in the place of the disk.
 func (p *player) replug(running []model.Outcome) {
 	p.crashes++
+	p.faults += p.disk.struck
 	p.noteDurable()
-	left := p.disk.left
-	seed := mix(p.disk.seed)
-	p.disk = newSlowDisk(left, seed)
+	before := p.disk
+	p.disk = newSlowDisk(before.left, mix(before.seed))
+	p.disk.trace = append(before.trace, fmt.Sprintf("(power lost, disk seed %d)", before.crashSeed))
 	// The states that the running command may have led to are as legal as
 	// those before it.
 	for _, o := range running {
@@ -235,8 +236,16 @@ func (p *player) noteDurable() {
 	}
 	// The promise of everysec, and as much again for a slow disk.
 	const second = 2500 * time.Millisecond
-	if limit := time.Now().Add(-second); !p.w.shaken && p.w.logging && p.syncSince.Before(limit) {
+	if limit := time.Now().Add(-second); !p.w.shaken && p.w.logging && !p.syncSince.IsZero() && p.syncSince.Before(limit) {
 		p.w.history.DurableUntil(limit.UnixMilli())
+	}
+}
+
+// synced notes that the policy is this one from here on.
+func (p *player) synced(policy string) {
+	p.syncSince = time.Now()
+	if policy == "no" {
+		p.syncSince = time.Time{}
 	}
 }
 
@@ -252,7 +261,9 @@ func (p *player) noteLog() error {
 	inFlight, _ := p.m.db.Checkpoints()
 	if p.wantsLog() && strings.Contains(v.Text(), "aof_enabled:1") && !inFlight {
 		p.w.logging = true
-		p.syncSince = time.Now()
+		if !p.syncSince.IsZero() {
+			p.syncSince = time.Now()
+		}
 	}
 	return nil
 }
@@ -313,10 +324,9 @@ func (p *player) noteCommand(args []string, got resp.Value) {
 		_, p.started = p.m.db.Checkpoints()
 		p.mark = p.w.history.Mark()
 	case args[0] == "CONFIG":
-		p.syncSince = time.Now()
 		for i, a := range args {
-			if a == "appendfsync" && args[i+1] == "no" {
-				p.syncSince = time.Now().Add(1e6 * time.Hour)
+			if a == "appendfsync" {
+				p.synced(args[i+1])
 			}
 		}
 	}
