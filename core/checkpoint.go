@@ -171,7 +171,7 @@ func (c *checkpointer) start(kind sink.Kind, why string, startLog bool) (<-chan 
 // worker.
 func (c *checkpointer) begin(j *job) {
 	if err := c.rotate(j); err != nil {
-		if j.kind == sink.KindRewrite || j.startLog || j.heals || errors.Is(err, manifest.ErrUnknownOutcome) {
+		if j.kind == sink.KindRewrite || j.startLog || j.heals || c.db.log.Load() == nil || errors.Is(err, manifest.ErrUnknownOutcome) {
 			c.fail(j, fmt.Errorf("rotating the log: %w", err))
 			return
 		}
@@ -197,34 +197,35 @@ func (c *checkpointer) fail(j *job, err error) {
 	c.done <- completion{job: j, shard: -1, err: err}
 }
 
-// rotate pre-creates the next segment and commits the manifest that names it,
-// before any write can reach it. A segment that does not follow on what is on
-// disk, because there was no log or it has failed, joins the manifest together
-// with the base that it follows: until then a start must not see it. Without a
-// log rotate does nothing.
+// rotate commits the manifest that reserves the job's generation, so that no
+// later life of the data directory uses it again, and with it the next segment
+// of the log, pre-created, before any write can reach that. A segment that does
+// not follow on what is on disk, because there was no log or it has failed,
+// joins the manifest only together with the base that it follows: until then a
+// start must not see it.
 func (c *checkpointer) rotate(j *job) error {
 	log := c.db.log.Load()
-	if log == nil && !j.startLog {
-		return nil
-	}
 	j.heals = log != nil && !log.Healthy()
 	c.mu.Lock()
-	seg := manifest.Segment{ID: c.manifest.NextSegment, Path: manifest.SegmentPath(c.manifest.NextSegment)}
-	c.manifest.NextSegment++ // a file of this name may stay behind whatever comes
+	var seg manifest.Segment
+	if log != nil || j.startLog {
+		seg = manifest.Segment{ID: c.manifest.NextSegment, Path: manifest.SegmentPath(c.manifest.NextSegment)}
+		c.manifest.NextSegment++ // a file of this name may stay behind whatever comes
+	}
 	m := c.manifest.Clone()
 	c.mu.Unlock()
-	id, err := wal.Create(c.db.fs, seg.Path, c.db.clock.Now())
-	if err != nil {
-		return err
+	if seg.Path != "" {
+		id, err := wal.Create(c.db.fs, seg.Path, c.db.clock.Now())
+		if err != nil {
+			return err
+		}
+		seg.LogID = id
+		if !j.startLog && !j.heals {
+			m.Segments = append(m.Segments, seg)
+		}
 	}
-	seg.LogID = id
-	if j.startLog || j.heals {
-		j.next = seg
-		return nil
-	}
-	m.Segments = append(m.Segments, seg)
 	if err := c.commitManifest(m); err != nil {
-		if !errors.Is(err, manifest.ErrUnknownOutcome) {
+		if seg.Path != "" && !errors.Is(err, manifest.ErrUnknownOutcome) {
 			_ = c.db.fs.Remove(seg.Path) // unreferenced: the sweep of the next start would take it too
 		}
 		return err

@@ -29,6 +29,7 @@ type slowDisk struct {
 	crashSeed int64
 	left      *memfs.FS // what the power loss has left
 	dead      bool
+	died      time.Time
 
 	fault  int64 // operations until the first that fails, 0: none
 	times  int64 // how many fail
@@ -98,7 +99,7 @@ func (d *slowDisk) inject(op faultfs.Op) error {
 
 // pullPlug takes the power away. The caller holds the lock.
 func (d *slowDisk) pullPlug() {
-	d.dead = true
+	d.dead, d.died = true, time.Now()
 	d.left = d.mem.CrashClone(d.crashSeed)
 }
 

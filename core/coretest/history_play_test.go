@@ -76,7 +76,7 @@ func (p *player) recent() string {
 	p.disk.mu.Lock()
 	defer p.disk.mu.Unlock()
 	t := p.disk.trace
-	return "the last operations of the disk:\n  " + strings.Join(t[max(0, len(t)-200):], "\n  ")
+	return "the last operations of the disk:\n  " + strings.Join(t[max(0, len(t)-12):], "\n  ")
 }
 
 func (p *player) step(s step) error {
@@ -236,7 +236,11 @@ func (p *player) noteDurable() {
 	}
 	// The promise of everysec, and as much again for a slow disk.
 	const second = 2500 * time.Millisecond
-	if limit := time.Now().Add(-second); !p.w.shaken && p.w.logging && !p.syncSince.IsZero() && p.syncSince.Before(limit) {
+	now := time.Now()
+	if p.disk.isDead() {
+		now = p.disk.died
+	}
+	if limit := now.Add(-second); !p.w.shaken && p.w.logging && !p.syncSince.IsZero() && p.syncSince.Before(limit) {
 		p.w.history.DurableUntil(limit.UnixMilli())
 	}
 }

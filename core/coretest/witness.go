@@ -75,8 +75,13 @@ func (w *witness) told(now int64, args []string, outcomes []model.Outcome, got r
 	if !w.shaken || !isRefusal(got) {
 		return fmt.Errorf("%q: %w", args, err)
 	}
-	if w.client = w.client.Refused(); strings.EqualFold(args[0], "exec") {
+	switch exec := strings.EqualFold(args[0], "exec"); {
+	case exec && strings.HasPrefix(string(got.Str), "MISCONF"):
+		w.client = outcomes[0].Client // it was executed, only not made durable
+	case exec:
 		w.client = model.Client{DB: w.client.DB}
+	default:
+		w.client = w.client.Refused()
 	}
 	there, err := read()
 	if err != nil {
