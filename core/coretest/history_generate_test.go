@@ -30,6 +30,7 @@ func generate(seed uint64, steps int) []step {
 			}
 			s.verb, s.in, s.times = "fault", int64(1+rng.IntN(30)), 1
 			s.err = pick(rng, "EIO", "ENOSPC", "EROFS", "EMFILE", "short", "late")
+			s.other = cfg.sink != "none" && rng.IntN(4) == 0
 			if rng.IntN(3) == 0 {
 				s.times = int64(1 + rng.IntN(60))
 			}

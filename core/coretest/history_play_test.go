@@ -11,7 +11,6 @@ import (
 	"github.com/spillwaydb/spillway/core/coretest/model"
 	"github.com/spillwaydb/spillway/core/resp"
 	"github.com/spillwaydb/spillway/core/sink"
-	"github.com/spillwaydb/spillway/core/vfs"
 	"github.com/spillwaydb/spillway/core/wal"
 	"github.com/spillwaydb/spillway/fsbackends/memfs"
 	"github.com/spillwaydb/spillway/plugins/age"
@@ -22,7 +21,7 @@ import (
 // engine with the model after every step.
 type player struct {
 	seed  uint64
-	plant func(vfs.FS) vfs.FS // a bug to be found, or nil
+	bug   Bug // to be found
 	disk  *slowDisk
 	other *slowDisk // of the second sink: another machine, which never loses power
 	keys  keyPair
@@ -104,7 +103,11 @@ func (p *player) step(s step) error {
 		})
 		return p.after(nil)
 	case "fault":
-		p.disk.with(func() { p.disk.fault, p.disk.err, p.disk.times = s.in, s.err, s.times })
+		d := p.disk
+		if s.other {
+			d = p.other
+		}
+		d.with(func() { d.fault, d.err, d.times = s.in, s.err, s.times })
 		return nil
 	}
 	return fmt.Errorf("unknown step %q", s.verb)
@@ -143,12 +146,8 @@ func (p *player) open(s setup) error {
 	p.setup = s
 	p.m.change = []func(*core.Options){p.options}
 	for try := 0; ; try++ {
-		var fs vfs.FS = p.disk.fs
-		if p.plant != nil {
-			fs = p.plant(fs)
-		}
-		before := p.disk.faultCount()
-		err := p.m.open(fs)
+		before := p.faultCount()
+		err := p.m.open(p.bug.wrap(p.disk.fs))
 		if p.disk.isDead() {
 			_ = p.m.close()
 			p.replug(nil)
@@ -157,7 +156,7 @@ func (p *player) open(s setup) error {
 		if err == nil {
 			break
 		}
-		if p.disk.faultCount() == before {
+		if p.faultCount() == before {
 			return err
 		}
 		p.disk.repair()
@@ -181,8 +180,10 @@ func (d *slowDisk) isDead() (dead bool) {
 	return dead
 }
 
-func (d *slowDisk) faultCount() (n int) {
-	d.with(func() { n = d.struck })
+// faultCount is how many faults there were on the disks of this machine's life.
+func (p *player) faultCount() (n int) {
+	p.disk.with(func() { n = p.disk.struck })
+	p.other.with(func() { n += p.other.struck })
 	return n
 }
 
@@ -220,7 +221,7 @@ func (p *player) after(running []model.Outcome) error {
 	if dead, err := p.died(running); dead || err != nil {
 		return err
 	}
-	p.w.shaken = p.w.shaken || p.disk.faultCount() > 0
+	p.w.shaken = p.w.shaken || p.faultCount() > 0
 	p.noteDurable()
 	return p.noteLog()
 }
@@ -291,13 +292,13 @@ func (p *player) command(args []string) error {
 	if err != nil {
 		return err
 	}
-	dead := false
+	dead, faults := false, p.faultCount()
 	refused := isRefusal(got)
 	p.disk.with(func() {
 		if dead = p.disk.dead; dead {
 			return
 		}
-		p.w.shaken = p.w.shaken || p.disk.struck > 0
+		p.w.shaken = p.w.shaken || faults > 0 || p.disk.struck > 0
 		if !refused {
 			err = p.w.told(now, args, outcomes, got, nil)
 		}
@@ -352,14 +353,14 @@ func (p *player) wait() error {
 
 func (p *player) restart(s setup) error {
 	if p.m.db != nil {
-		faults := p.disk.faultCount()
+		faults := p.faultCount()
 		shaken := p.w.shaken
 		err := p.m.close()
 		if dead := p.disk.isDead(); !dead {
 			switch {
 			case err == nil:
 				p.w.closed()
-			case !shaken && p.disk.faultCount() == faults:
+			case !shaken && p.faultCount() == faults:
 				return err
 			}
 		} else {
@@ -373,6 +374,7 @@ func (p *player) restart(s setup) error {
 // writes and checkpoints, and keeps everything over a restart and a power loss.
 func (p *player) finish() error {
 	p.disk.with(func() { p.disk.crash, p.disk.fault = 0, 0 })
+	p.other.repair()
 	if p.m.db == nil {
 		return nil
 	}
@@ -423,7 +425,9 @@ func (p *player) healed() error {
 		}
 		if !isRefusal(got) {
 			p.w.shaken = false
-			p.disk.with(func() { p.disk.struck = 0 })
+			for _, d := range []*slowDisk{p.disk, p.other} {
+				d.with(func() { p.faults += d.struck; d.struck = 0 })
+			}
 			return nil
 		}
 		if strings.Contains(got.String(), "RDB") { // a failed snapshot is up to the operator

@@ -18,7 +18,8 @@ import (
 //	wait                            until no checkpoint is in flight
 //	crash in=7 disk=12              power loss before the 7th operation from here that changes the disk;
 //	                                what is left of it is memfs.CrashClone(12)
-//	fault in=3 error=ENOSPC times=2 the 3rd operation from here and the next fail
+//	fault in=3 error=ENOSPC times=2 the 3rd operation from here and the next fail;
+//	                                on=sink those of the second sink's disk
 //	restart shards=8 fsync=no …     close and open
 //
 // An armed crash or fault stays armed until it happens or the next one replaces
@@ -31,6 +32,7 @@ type step struct {
 	disk  int64
 	err   string
 	times int64
+	other bool // the fault is the second sink's
 	d     time.Duration
 }
 
@@ -58,7 +60,11 @@ func (s step) String() string {
 	case "crash":
 		return fmt.Sprintf("crash in=%d disk=%d", s.in, s.disk)
 	case "fault":
-		return fmt.Sprintf("fault in=%d error=%s times=%d", s.in, s.err, s.times)
+		where := ""
+		if s.other {
+			where = " on=sink"
+		}
+		return fmt.Sprintf("fault in=%d error=%s times=%d%s", s.in, s.err, s.times, where)
 	case "advance":
 		return "advance " + s.d.String()
 	case "command":
@@ -139,6 +145,8 @@ func parseStep(line string) (s step, err error) {
 			s.disk = number()
 		case "fault error":
 			s.err = v
+		case "fault on":
+			s.other = v == "sink"
 		case "fault times":
 			s.times = number()
 		default:

@@ -10,8 +10,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/spillwaydb/spillway/core/vfs"
 )
 
 var (
@@ -36,7 +34,7 @@ func TestHistory(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := playIn(t, *historySeed, steps, nil); err != nil {
+		if _, err := playIn(t, *historySeed, steps, Bug{}); err != nil {
 			t.Fatal(err)
 		}
 		return
@@ -57,7 +55,6 @@ func TestHistory(t *testing.T) {
 		first = uint64(time.Now().UnixNano()) //nolint:gosec // any number will do
 	}
 	var next atomic.Uint64
-	var total player
 	for w := range runtime.GOMAXPROCS(0) {
 		t.Run(fmt.Sprint("worker", w), func(t *testing.T) {
 			t.Parallel()
@@ -69,7 +66,6 @@ func TestHistory(t *testing.T) {
 			t.Logf("%d commands, %d checkpoints, %d power losses, %d faults", sum.commands, sum.checkpoints, sum.crashes, sum.faults)
 		})
 	}
-	_ = total
 }
 
 func (p *player) add(q *player) {
@@ -83,12 +79,12 @@ func (p *player) add(q *player) {
 func judgeHistory(t *testing.T, seed uint64) *player {
 	t.Helper()
 	steps := generate(seed, *historySteps)
-	p, err := playIn(t, seed, steps, nil)
+	p, err := playIn(t, seed, steps, Bug{})
 	if err == nil {
 		return p
 	}
 	short, serr := shrink(steps, err, func(s []step) error {
-		_, err := playIn(t, seed, s, nil)
+		_, err := playIn(t, seed, s, Bug{})
 		return err
 	})
 	file, ferr := os.CreateTemp("", "spillway-history-*.script")
@@ -106,8 +102,8 @@ func judgeHistory(t *testing.T, seed uint64) *player {
 // playIn plays a history in a bubble of its own: the engine's goroutines see a
 // time of their own, which passes only when all of them wait. A goroutine that
 // is left behind when the history is over ends the test.
-func playIn(t *testing.T, seed uint64, steps []step, plant func(vfs.FS) vfs.FS) (p *player, err error) {
-	p = &player{seed: seed, plant: plant, keys: testKeys}
+func playIn(t *testing.T, seed uint64, steps []step, bug Bug) (p *player, err error) {
+	p = &player{seed: seed, bug: bug, keys: testKeys}
 	// Time in the bubble stands still while a goroutine waits for a
 	// sync.Mutex: a lock that is held across I/O would hang the test.
 	guard := time.AfterFunc(patience, func() {

@@ -3,7 +3,6 @@ package coretest_test
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"runtime"
 	"strings"
@@ -69,10 +68,10 @@ func verdict(t *testing.T, lab func(t testing.TB)) string {
 
 // TestFindsPlantedBugs: a disk, or an engine, that lies about one thing is found out.
 func TestFindsPlantedBugs(t *testing.T) {
-	for name, bug := range map[string]vfsBug{
-		"fsync does nothing":          {sync: func(f afero.File) error { return nil }},
-		"directory sync does nothing": {syncDir: func(vfs.FS, string) error { return nil }},
-		"the file is removed, then renamed": {replace: func(fs vfs.FS, from, to string) error {
+	for name, bug := range map[string]coretest.Bug{
+		"fsync does nothing":          {Sync: func(f afero.File) error { return nil }},
+		"directory sync does nothing": {SyncDir: func(vfs.FS, string) error { return nil }},
+		"the file is removed, then renamed": {Replace: func(fs vfs.FS, from, to string) error {
 			if err := fs.Remove(to); err != nil && !errors.Is(err, os.ErrNotExist) {
 				return err
 			}
@@ -83,17 +82,17 @@ func TestFindsPlantedBugs(t *testing.T) {
 		}},
 	} {
 		t.Run("crash/"+name, func(t *testing.T) {
-			said := verdict(t, func(t testing.TB) { coretest.EveryCrashPoint(t, small, bug.plant) })
+			said := verdict(t, func(t testing.TB) { coretest.EveryCrashPoint(t, small, bug.Plant) })
 			if !strings.Contains(said, "the power was lost at operation") || !strings.Contains(said, "SPILLWAY_LAB_POINT=") {
 				t.Errorf("it does not say where and how to see it again:\n%s", said)
 			}
 			t.Log(said)
 		})
 	}
-	for name, bug := range map[string]vfsBug{
-		"a failed fsync is called a success": {sync: func(f afero.File) error { _ = f.Sync(); return nil }},
-		"a failed write is called a success": {write: func(f afero.File, b []byte) (int, error) { _, _ = f.Write(b); return len(b), nil }},
-		"a failed fsync is done again": {sync: func(f afero.File) error {
+	for name, bug := range map[string]coretest.Bug{
+		"a failed fsync is called a success": {Sync: func(f afero.File) error { _ = f.Sync(); return nil }},
+		"a failed write is called a success": {Write: func(f afero.File, b []byte) (int, error) { _, _ = f.Write(b); return len(b), nil }},
+		"a failed fsync is done again": {Sync: func(f afero.File) error {
 			if f.Sync() == nil {
 				return nil
 			}
@@ -101,7 +100,7 @@ func TestFindsPlantedBugs(t *testing.T) {
 		}},
 	} {
 		t.Run("fault/"+name, func(t *testing.T) {
-			said := verdict(t, func(t testing.TB) { coretest.EveryFault(t, small, bug.plant) })
+			said := verdict(t, func(t testing.TB) { coretest.EveryFault(t, small, bug.Plant) })
 			t.Log(said)
 		})
 	}
@@ -132,66 +131,3 @@ func TestSaysWhatIsWrong(t *testing.T) {
 		}
 	}
 }
-
-// vfsBug replaces operations of a filesystem.
-type vfsBug struct {
-	sync    func(f afero.File) error
-	write   func(f afero.File, b []byte) (int, error)
-	syncDir func(fs vfs.FS, dir string) error
-	replace func(fs vfs.FS, from, to string) error
-}
-
-func (b vfsBug) plant(o *core.Options) {
-	if o.FS != nil {
-		o.FS = buggyFS{o.FS, o.FS.(vfs.Locker), b}
-	}
-}
-
-type buggyFS struct {
-	vfs.FS
-	vfs.Locker
-	bug vfsBug
-}
-
-func (fs buggyFS) OpenFile(name string, flag int, perm os.FileMode) (afero.File, error) {
-	f, err := fs.FS.OpenFile(name, flag, perm)
-	if err != nil {
-		return nil, err
-	}
-	return buggyFile{f, fs.bug}, nil
-}
-
-func (fs buggyFS) SyncDir(dir string) error {
-	if fs.bug.syncDir != nil {
-		return fs.bug.syncDir(fs.FS, dir)
-	}
-	return fs.FS.SyncDir(dir)
-}
-
-func (fs buggyFS) Replace(from, to string) error {
-	if fs.bug.replace != nil {
-		return fs.bug.replace(fs.FS, from, to)
-	}
-	return fs.FS.Replace(from, to)
-}
-
-type buggyFile struct {
-	afero.File
-	bug vfsBug
-}
-
-func (f buggyFile) Sync() error {
-	if f.bug.sync != nil {
-		return f.bug.sync(f.File)
-	}
-	return f.File.Sync()
-}
-
-func (f buggyFile) Write(b []byte) (int, error) {
-	if f.bug.write != nil {
-		return f.bug.write(f.File, b)
-	}
-	return f.File.Write(b)
-}
-
-var _ io.Writer = buggyFile{}
