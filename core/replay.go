@@ -46,7 +46,7 @@ func (db *DB) loadCommands(r io.Reader) error {
 	defer a.close()
 	var (
 		parser resp.Parser
-		in     = bufio.NewReaderSize(r, 1<<20)
+		in     = bufio.NewReaderSize(r, 64<<10)
 		buf    []byte
 		args   [][]byte
 		n      = 0
@@ -98,14 +98,14 @@ var selectCommand = command.Lookup([]byte("select"))
 // replayLog applies the segments behind the base. Only the last one that has
 // blocks may end in a torn tail: one is left behind by a crash between the
 // rotation and the first append to the new segment as well.
-func (db *DB) replayLog(ctx context.Context, m *manifest.Manifest, progress *loading) ([]tornTail, error) {
+func (db *DB) replayLog(ctx context.Context, m *manifest.Manifest, progress *loading) ([]logTail, error) {
 	last, err := lastWithBlocks(db.fs, m)
 	if err != nil {
 		return nil, fmt.Errorf("replaying the log: %w", err)
 	}
 	a := newApplier(db)
 	defer a.close()
-	var torn []tornTail
+	var tails []logTail
 	seq := uint64(0)
 	for i, s := range m.Segments {
 		res, err := wal.Replay(db.fs, s.Path, wal.ReplayOptions{Last: i >= last, ID: s.LogID, StartSeq: seq, Logger: db.logger}, func(b wal.Block) error {
@@ -131,12 +131,12 @@ func (db *DB) replayLog(ctx context.Context, m *manifest.Manifest, progress *loa
 		r.Segments++
 		r.Blocks += res.Blocks
 		r.Commands += res.Commands
-		if res.Torn {
-			torn = append(torn, tornTail{s.Path, res.GoodOffset, res.Size, res.TornReason})
+		if i >= last {
+			tails = append(tails, logTail{s.Path, res})
 		}
 	}
 	db.lastSeq = seq
-	return torn, nil
+	return tails, nil
 }
 
 // lastWithBlocks is the index of the last segment that has blocks, 0 if none

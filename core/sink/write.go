@@ -41,8 +41,11 @@ func (p *Pipeline) newRun(ctx context.Context, op string, part Part) *run {
 }
 
 // pipe makes a pipe that breaks when the run fails.
-func (r *run) pipe() *pipe {
-	q := newPipe(r.p.opts.Buffer, r.p.opts.Now)
+func (r *run) pipe() *pipe { return r.pipeFor(int64(r.p.opts.Buffer)) }
+
+// pipeFor is pipe for n bytes, if those are few.
+func (r *run) pipeFor(n int64) *pipe {
+	q := newPipe(int(min(max(n, 512), int64(r.p.opts.Buffer))), r.p.opts.Now)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.pipes = append(r.pipes, q)
