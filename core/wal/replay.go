@@ -32,6 +32,7 @@ type ReplayOptions struct {
 // more of these. The memory is the receiver's to keep.
 type Block struct {
 	Seq    uint64 // of the block of the file
+	Offset int64  // where that begins
 	TimeMS int64  // when it was written
 	DB     int    // of the first command
 	Cmds   []Cmd  // SELECT, MULTI and EXEC are carried out, not listed
@@ -60,8 +61,9 @@ const (
 // Replay hands the commands of a segment to apply, in order, block by checked
 // block. A torn tail, where it is allowed, is reported in the Result and not an
 // error; other damage is a *CorruptError, with everything before it already
-// applied. An I/O error is neither. What Replay has read it also fsyncs, since
-// the log goes on from there; see Harden for what that is not enough for.
+// applied. An I/O error is neither; an error of apply, which ends it, is
+// returned as it is. What Replay has read it also fsyncs, since the log goes on
+// from there; see Harden for what that is not enough for.
 func Replay(fs vfs.FS, path string, opts ReplayOptions, apply func(b Block) error) (Result, error) {
 	if opts.Logger == nil {
 		opts.Logger = hclog.NewNullLogger()
@@ -223,7 +225,7 @@ func (p *replayer) room(n int) []byte {
 // commands hands out what is in a block.
 func (p *replayer) commands(a *annotation, payload []byte) error {
 	var (
-		b     = Block{Seq: a.seq, TimeMS: a.ts}
+		b     = Block{Seq: a.seq, Offset: p.res.GoodOffset, TimeMS: a.ts}
 		first = len(p.cmds) // of the stretch or transaction
 	)
 	corrupt := func(why string) error {
@@ -237,10 +239,7 @@ func (p *replayer) commands(a *annotation, payload []byte) error {
 		}
 		b.DB = b.Cmds[0].DB
 		p.res.Commands += int64(len(b.Cmds))
-		if err := p.apply(b); err != nil {
-			return fmt.Errorf("log segment %s, block %d at offset %d: %w", p.path, a.seq, p.res.GoodOffset, err)
-		}
-		return nil
+		return p.apply(b)
 	}
 	for len(payload) > 0 {
 		args, n, err := p.parse(payload)
