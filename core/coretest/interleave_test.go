@@ -168,6 +168,9 @@ func (c *crowd) openAccounts() error {
 	if err == nil {
 		err = v.Err()
 	}
+	if err == nil {
+		err = c.db.Save() // under everysec too they are there from here on
+	}
 	return err
 }
 
