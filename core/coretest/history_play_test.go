@@ -307,7 +307,7 @@ func (p *player) command(args []string) error {
 		return p.after(outcomes)
 	}
 	if refused {
-		err = p.w.told(now, args, outcomes, got, p.m.read)
+		err = p.w.told(now, args, outcomes, got, p.m.look)
 		if p.disk.isDead() { // reading may write, so the power may have gone meanwhile
 			return p.after(outcomes)
 		}

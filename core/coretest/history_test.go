@@ -104,15 +104,21 @@ func judgeHistory(t *testing.T, seed uint64) *player {
 // is left behind when the history is over ends the test.
 func playIn(t *testing.T, seed uint64, steps []step, bug Bug) (p *player, err error) {
 	p = &player{seed: seed, bug: bug, keys: testKeys}
-	// Time in the bubble stands still while a goroutine waits for a
-	// sync.Mutex: a lock that is held across I/O would hang the test.
-	guard := time.AfterFunc(patience, func() {
-		buf := make([]byte, 1<<22)
-		panic(fmt.Sprintf("seed %d hangs:\n%s\n%s", seed, scriptText(steps), buf[:runtime.Stack(buf, true)]))
-	})
-	defer guard.Stop()
+	stop := hangGuard(fmt.Sprintf("the history of seed %d:\n%s", seed, scriptText(steps)))
+	defer stop()
 	synctest.Test(t, func(*testing.T) { err = p.play(steps) })
 	return p, err
+}
+
+// hangGuard ends the process, with every goroutine's stack, when a bubble hangs:
+// time in it stands still while a goroutine waits for a sync.Mutex, so one that
+// is held across I/O is enough (see vfs.IOLock).
+func hangGuard(what string) (stop func()) {
+	t := time.AfterFunc(patience, func() {
+		buf := make([]byte, 1<<22)
+		panic(fmt.Sprintf("hangs: %s\n%s", what, buf[:runtime.Stack(buf, true)]))
+	})
+	return func() { t.Stop() }
 }
 
 // TestScript: what a history prints is what it reads.

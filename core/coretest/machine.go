@@ -56,6 +56,12 @@ func (m *machine) close() error {
 // read returns everything the engine holds, asked for on a connection of its own.
 func (m *machine) read() (*model.State, error) { return model.Read(m.db.NewSession(nil, nil).Do) }
 
+// look is read, and when that was.
+func (m *machine) look() (*model.State, int64, error) {
+	s, err := m.read()
+	return s, m.now(), err
+}
+
 // now is the engine's time.
 func (m *machine) now() int64 { return m.clock.Now().UnixMilli() }
 

@@ -109,7 +109,7 @@ func (r *Run) Value(args ...string) resp.Value {
 		}
 		r.disk.mu.Unlock()
 		if refused {
-			err = r.w.told(now, args, outcomes, got, r.m.read)
+			err = r.w.told(now, args, outcomes, got, r.m.look)
 		}
 		if err != nil {
 			r.fail(err)

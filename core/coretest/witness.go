@@ -54,8 +54,8 @@ func (w *witness) predict(now int64, args []string) ([]model.Outcome, error) {
 
 // told takes in the reply to a command. read looks into the engine's memory;
 // it is needed after a refusal, which leaves open whether the command was
-// executed.
-func (w *witness) told(now int64, args []string, outcomes []model.Outcome, got resp.Value, read func() (*model.State, error)) error {
+// executed. It says what time it is then, too.
+func (w *witness) told(now int64, args []string, outcomes []model.Outcome, got resp.Value, read func() (*model.State, int64, error)) error {
 	if outcomes == nil {
 		w.steered(args, got)
 		return nil
@@ -83,7 +83,7 @@ func (w *witness) told(now int64, args []string, outcomes []model.Outcome, got r
 	default:
 		w.client = w.client.Refused()
 	}
-	there, err := read()
+	there, now, err := read() // waiting for the log has taken its time
 	if err != nil {
 		return fmt.Errorf("after %q was refused: %w", args, err)
 	}

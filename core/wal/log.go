@@ -69,6 +69,8 @@ type Log struct {
 	syncMu    vfs.IOLock // held while the segment is fsynced or replaced
 	syncedSeq atomic.Uint64
 
+	syncedBytes atomic.Int64 // of the segment, at least
+
 	cutMu  sync.Mutex
 	cutErr error  // of the last cut that failed
 	cutBad span   // which cuts that were
@@ -140,6 +142,7 @@ func Open(opts Options, path string, seq uint64) (*Log, error) {
 	l.syncedSeq.Store(seq)
 	l.counters.lastSeq.Store(int64(seq))
 	l.counters.segmentBytes.Store(l.seg.size)
+	l.syncedBytes.Store(l.seg.size)
 	l.idle.Store(true)
 	l.loops.Add(2)
 	go l.writeLoop()
