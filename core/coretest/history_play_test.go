@@ -207,7 +207,8 @@ func (p *player) replug(running []model.Outcome) {
 	p.noteDurable()
 	before := p.disk
 	p.disk = newSlowDisk(before.left, mix(before.seed))
-	p.disk.trace = append(before.trace, fmt.Sprintf("(power lost, disk seed %d)", before.crashSeed))
+	p.disk.trace = append(p.disk.trace, before.trace...)
+	p.disk.trace = append(p.disk.trace, fmt.Sprintf("(power lost, disk seed %d)", before.crashSeed))
 	// The states that the running command may have led to are as legal as
 	// those before it.
 	for _, o := range running {

@@ -52,7 +52,7 @@ func TestHistory(t *testing.T) {
 	}
 	first := uint64(1)
 	if long() {
-		first = uint64(time.Now().UnixNano()) //nolint:gosec // any number will do
+		first = uint64(time.Now().UnixNano()) // any number will do
 	}
 	var next atomic.Uint64
 	for w := range runtime.GOMAXPROCS(0) {

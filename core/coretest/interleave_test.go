@@ -470,7 +470,7 @@ func TestInterleavings(t *testing.T) {
 	}
 	count, first := 60, uint64(1)
 	if long() {
-		count, first = 5000, uint64(time.Now().UnixNano()) //nolint:gosec // any number will do
+		count, first = 5000, uint64(time.Now().UnixNano()) // any number will do
 	}
 	if *crowdCount > 0 {
 		count = *crowdCount
@@ -482,7 +482,7 @@ func TestInterleavings(t *testing.T) {
 		for w := range runtime.GOMAXPROCS(0) {
 			t.Run(fmt.Sprint("worker", w), func(t *testing.T) {
 				t.Parallel()
-				for n := next.Add(1); n <= uint64(count) && !t.Failed(); n = next.Add(1) { //nolint:gosec // positive
+				for n := next.Add(1); n <= uint64(count) && !t.Failed(); n = next.Add(1) { // positive
 					seed := first + n - 1
 					c, err := runCrowd(t, seed, Bug{})
 					if err != nil {
