@@ -2,11 +2,11 @@ package host
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
 	"github.com/spillwaydb/spillway/core/sink"
-	"github.com/spillwaydb/spillway/plugins/internal/wire"
 	pluginpb "github.com/spillwaydb/spillway/plugins/proto"
 )
 
@@ -38,17 +38,20 @@ func (pr *process) cancelled(ctx context.Context, id uint64, what string) error 
 // side, so that nothing of it can meet a later one. A plugin that goes on with
 // it for longer than the grace is killed; the error then says so.
 func (pr *process) settle(id uint64, what string) error {
-	grace := pr.plugin.host.opts.CancelGrace
-	deadline := time.Now().Add(grace)
+	opts := pr.plugin.host.opts
+	deadline := time.Now().Add(opts.CancelGrace)
 	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
-		running, err := pr.health(time.Until(deadline))
-		if err == nil && !slices.Contains(running, id) {
+		running, err := pr.health(opts.HealthTimeout)
+		switch left := time.Until(deadline); {
+		case pr.life.Err() != nil, err == nil && !slices.Contains(running, id):
 			return nil
-		}
-		if _, refused := wire.Failed(err); pr.life.Err() != nil || refused {
+		case err != nil && pr.lost():
 			return nil
-		}
-		if left := time.Until(deadline); left > 0 {
+		case err != nil:
+			return pr.giveUp(fmt.Errorf("gave no sign of life for %s after %s was cancelled, and was killed", opts.HealthTimeout, what))
+		case left <= 0:
+			return pr.giveUp(fmt.Errorf("went on for %s after %s was cancelled, and was killed", opts.CancelGrace, what))
+		default:
 			timer := time.NewTimer(min(pause, left))
 			select {
 			case <-timer.C:
@@ -56,14 +59,13 @@ func (pr *process) settle(id uint64, what string) error {
 				timer.Stop()
 				return nil
 			}
-			continue
 		}
-		reason := sink.Transient(pr.plugin.errorf("went on for %s after %s was cancelled, and was killed", grace, what))
-		if err != nil {
-			reason = sink.Transient(pr.plugin.errorf("gave no sign of life for %s after %s was cancelled, and was killed", grace, what))
-		}
-		pr.kill(reason)
-		<-pr.life.Done()
-		return reason
 	}
+}
+
+// giveUp kills the process and returns the reason when it has ended.
+func (pr *process) giveUp(reason error) error {
+	pr.kill(sink.Transient(pr.plugin.errorf("%w", reason)))
+	<-pr.life.Done()
+	return sink.Transient(reason)
 }

@@ -215,7 +215,7 @@ func (t *transfer) explain(ctx context.Context, id uint64, err error) error {
 	pr := t.pr
 	if own := t.own.Load(); own != nil { // whatever came of it is not the cause
 		if serr := pr.settle(id, t.what); serr != nil {
-			return fmt.Errorf("%w; %w", *own, serr)
+			return fmt.Errorf("%w; %w", *own, pr.plugin.errorf("%w", serr))
 		}
 		return *own
 	}

@@ -12,8 +12,6 @@ import (
 
 // StallError says that a stage or a sink did nothing for too long.
 type StallError struct {
-	// Op and Path are the call's.
-	Op, Path string
 	// For is how long it did nothing.
 	For time.Duration
 	// In and Out are the bytes that had passed.
@@ -22,7 +20,7 @@ type StallError struct {
 
 // Error implements error.
 func (e *StallError) Error() string {
-	return fmt.Sprintf("%s %s did nothing for %s, after %d bytes in and %d out", e.Op, e.Path, e.For, e.In, e.Out)
+	return fmt.Sprintf("did nothing for %s, after %d bytes in and %d out", e.For, e.In, e.Out)
 }
 
 // Unwrap makes it a deadline that may pass.
@@ -97,5 +95,5 @@ func (w *watch) look() {
 		return
 	}
 	w.over = true
-	w.fire(&StallError{Op: w.c.Op, Path: w.c.Path, For: w.d, In: w.c.In(), Out: w.c.Out()})
+	w.fire(&StallError{For: w.d, In: w.c.In(), Out: w.c.Out()})
 }
