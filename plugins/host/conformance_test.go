@@ -16,6 +16,10 @@ func TestMain(m *testing.M) {
 		misbehave(os.Getenv(hostileEnv))
 		return
 	}
+	if os.Getenv(hostEnv) != "" && !plugins.Started() {
+		beHost()
+		return
+	}
 	plugintest.Main(m, components()...)
 }
 
