@@ -30,6 +30,8 @@ type Config struct {
 	Data   Filesystem // the data directory
 	Log    Log
 	Check  Pipeline // the checkpoint pipeline
+
+	Plugins []Plugin
 }
 
 // Server is the block server.
@@ -78,16 +80,24 @@ type Log struct {
 // Pipeline is a block pipeline.
 type Pipeline struct {
 	Name    string
-	Stages  []sink.Stage
+	Stages  []Stage
 	Keep    int // checkpoints kept in the data directory
 	Verify  bool
 	Mirrors []Mirror
 }
 
-// Mirror is a sink beside the data directory.
+// Stage is a block stage: one that is built in, or a plugin's.
+type Stage struct {
+	Name    string // what manifests record
+	BuiltIn sink.Stage
+	Plugin  *Use // nil for one that is built in
+}
+
+// Mirror is a sink beside the data directory: on a filesystem, or a plugin's.
 type Mirror struct {
 	Name     string
 	FS       Filesystem
+	Plugin   *Use // nil for one on a filesystem
 	Required bool
 	Timeout  time.Duration
 	Keep     int
@@ -100,6 +110,7 @@ type file struct {
 	Log         *logBlock         `hcl:"log,block"`
 	Listeners   []listenerBlock   `hcl:"listener,block"`
 	Filesystems []filesystemBlock `hcl:"filesystem,block"`
+	Plugins     []pluginBlock     `hcl:"plugin,block"`
 	Pipelines   []pipelineBlock   `hcl:"pipeline,block"`
 }
 
@@ -164,6 +175,7 @@ type sinkBlock struct {
 	Keep     *hcl.Attribute `hcl:"keep"`
 	Required *hcl.Attribute `hcl:"required"`
 	Timeout  *hcl.Attribute `hcl:"timeout"`
+	Rest     hcl.Body       `hcl:",remain"`
 	Range    hcl.Range      `hcl:",def_range"`
 }
 
@@ -182,6 +194,7 @@ func Parse(name string, src []byte) (*Config, *File) {
 	if diags.HasErrors() {
 		return nil, f
 	}
+	joinStageLabels(doc.Body)
 	var raw file
 	f.diags = append(f.diags, gohcl.DecodeBody(doc.Body, baseContext(), &raw)...)
 	if f.diags.HasErrors() {
