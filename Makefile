@@ -5,7 +5,7 @@ GO ?= go
 RACE_TAGS := spillway_goheap
 FUZZTIME ?= 1m
 
-.PHONY: all build test check deps fmt vet lint unit race integration lab lab-disk lab-long bench fuzz clean
+.PHONY: all build test check deps fmt vet lint unit race integration lab planted lab-disk lab-long bench fuzz clean
 
 all: build
 
@@ -45,7 +45,10 @@ race: ## the packages under the race detector, with all memory where it can see 
 integration: build ## the built binary over TCP: kills, restarts, shard counts
 	SPILLWAY_ROUNDS=50 $(GO) test -count=1 -timeout 20m ./cmd/spillway/...
 
-lab: lab-disk ## the crash laboratory, its short version; see docs/testing.md
+lab: planted lab-disk ## the crash laboratory, its short version; see docs/testing.md
+
+planted: ## known bugs, each of which must fail a test
+	$(GO) test -tags lab -count=1 -timeout 20m ./core/coretest/planted
 
 # Mounts filesystems of its own, so it needs root and loop devices.
 lab-disk: ## real filesystems that lose power, fill up and become read-only
@@ -53,9 +56,11 @@ lab-disk: ## real filesystems that lose power, fill up and become read-only
 	  $(GO) test -tags disk -count=1 -timeout 20m -run TestDisk ./cmd/spillway; \
 	else rmdir $$d; echo "NOT RUN: lab-disk may not mount filesystems here (needs root and loop devices); memfs stands in for real disks"; fi
 
-lab-long: build ## an hour and more: every part of the laboratory at length
-	SPILLWAY_ROUNDS=200 $(MAKE) lab-disk
+lab-long: build ## hours: every part of the laboratory at length
+	SPILLWAY_LAB=long $(GO) test -count=1 -timeout 12h -run 'TestHistory$$|TestInterleavings|EveryOperation|TestSmall' ./core ./core/coretest
+	SPILLWAY_ROUNDS=200 $(MAKE) planted lab-disk
 	SPILLWAY_SOAK=1h $(GO) test -count=1 -timeout 90m -v -run TestSoak ./cmd/spillway
+	$(MAKE) fuzz
 
 fuzz: ## every fuzz target, FUZZTIME each
 	@set -e; for pkg in $$($(GO) list ./...); do \

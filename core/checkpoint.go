@@ -14,6 +14,7 @@ import (
 	"github.com/spillwaydb/spillway/core/keyspace"
 	"github.com/spillwaydb/spillway/core/manifest"
 	"github.com/spillwaydb/spillway/core/sink"
+	"github.com/spillwaydb/spillway/core/vfs"
 	"github.com/spillwaydb/spillway/core/wal"
 )
 
@@ -36,7 +37,7 @@ type checkpointer struct {
 	local   sink.Sink
 	workers []*worker
 	done    chan completion
-	pump    sync.Mutex // held while completions are applied
+	pump    vfs.IOLock // held while completions are applied
 	bg      sync.WaitGroup
 
 	mu        sync.Mutex
@@ -84,6 +85,7 @@ type job struct {
 	rotated  bool // appends go to next since the cut
 	next     manifest.Segment
 	dirty    int64 // changes that the cut covers
+	apart    bool  // next joins the manifest only together with the base
 	heals    bool  // writes were refused at the cut: the commit ends that
 
 	total    atomic.Int64 // keys frozen
@@ -111,7 +113,8 @@ func newCheckpointer(db *DB) *checkpointer {
 	local := sink.NewFSSink("local", o.FS, setsDir)
 	known := sink.NewRegistry(append(slices.Clone(o.DecodeStages), o.Stages...)...)
 	c := &checkpointer{
-		db: db, log: db.logger.Named("checkpoint"), store: manifest.NewStore(o.FS, db.clock.Now), local: local,
+		pump: vfs.NewIOLock(),
+		db:   db, log: db.logger.Named("checkpoint"), store: manifest.NewStore(o.FS, db.clock.Now), local: local,
 		pipe: sink.NewPipeline("checkpoint", o.Stages, local, o.Targets, sink.PipelineOptions{
 			Logger: db.logger, Now: db.clock.Now, VerifyDecode: o.VerifyDecode, Registry: known,
 		}),
@@ -169,7 +172,7 @@ func (c *checkpointer) start(kind sink.Kind, why string, startLog bool) (<-chan 
 // worker.
 func (c *checkpointer) begin(j *job) {
 	if err := c.rotate(j); err != nil {
-		if j.kind == sink.KindRewrite || j.startLog || errors.Is(err, manifest.ErrUnknownOutcome) {
+		if j.kind == sink.KindRewrite || j.startLog || j.apart || c.db.log.Load() == nil || errors.Is(err, manifest.ErrUnknownOutcome) {
 			c.fail(j, fmt.Errorf("rotating the log: %w", err))
 			return
 		}
@@ -195,31 +198,35 @@ func (c *checkpointer) fail(j *job, err error) {
 	c.done <- completion{job: j, shard: -1, err: err}
 }
 
-// rotate pre-creates the next segment and commits the manifest that names it,
-// before any write can reach it. Without a log it does nothing.
+// rotate commits the manifest that reserves the job's generation, so that no
+// later life of the data directory uses it again, and with it the next segment
+// of the log, pre-created, before any write can reach that. A segment that does
+// not follow on what is on disk, because there was no log or it has failed,
+// joins the manifest only together with the base that it follows: until then a
+// start must not see it.
 func (c *checkpointer) rotate(j *job) error {
-	if c.db.log.Load() == nil && !j.startLog {
-		return nil
-	}
+	log := c.db.log.Load()
+	j.apart = log != nil && !log.Healthy()
 	c.mu.Lock()
+	var seg manifest.Segment
+	if log != nil || j.startLog {
+		seg = manifest.Segment{ID: c.manifest.NextSegment, Path: manifest.SegmentPath(c.manifest.NextSegment)}
+		c.manifest.NextSegment++ // a file of this name may stay behind whatever comes
+	}
 	m := c.manifest.Clone()
 	c.mu.Unlock()
-	seg := manifest.Segment{ID: m.NextSegment, Path: manifest.SegmentPath(m.NextSegment)}
-	m.NextSegment++
-	id, err := wal.Create(c.db.fs, seg.Path, c.db.clock.Now())
-	if err != nil {
-		return err
+	if seg.Path != "" {
+		id, err := wal.Create(c.db.fs, seg.Path, c.db.clock.Now())
+		if err != nil {
+			return err
+		}
+		seg.LogID = id
+		if !j.startLog && !j.apart {
+			m.Segments = append(m.Segments, seg)
+		}
 	}
-	seg.LogID = id
-	if j.startLog {
-		// The segment joins the manifest together with the base it follows:
-		// until then a start must not see it.
-		j.next = seg
-		return nil
-	}
-	m.Segments = append(m.Segments, seg)
 	if err := c.commitManifest(m); err != nil {
-		if !errors.Is(err, manifest.ErrUnknownOutcome) {
+		if seg.Path != "" && !errors.Is(err, manifest.ErrUnknownOutcome) {
 			_ = c.db.fs.Remove(seg.Path) // unreferenced: the sweep of the next start would take it too
 		}
 		return err
@@ -234,6 +241,7 @@ func (c *checkpointer) rotate(j *job) error {
 func (c *checkpointer) commitManifest(m *manifest.Manifest) error {
 	c.mu.Lock()
 	m.NextGeneration = max(m.NextGeneration, c.manifest.NextGeneration)
+	m.NextSegment = max(m.NextSegment, c.manifest.NextSegment)
 	c.mu.Unlock()
 	m.CreatedAt = c.db.clock.Now().UTC()
 	m.CreatedBy = "spillway " + c.db.opts.Version
@@ -265,17 +273,23 @@ func (c *checkpointer) cut(j *job) ([]*keyspace.View, error) {
 	db.lockAll()
 	start := db.clock.Now()
 	views := make([]*keyspace.View, db.ks.NumShards())
+	giveUp := func(frozen []*keyspace.View, err error) ([]*keyspace.View, error) {
+		db.unlockAll()
+		for _, v := range frozen {
+			v.Release()
+		}
+		if opened != nil {
+			_ = opened.Close()
+		}
+		return nil, err
+	}
+	if log != nil && !log.Healthy() && !j.apart {
+		return giveUp(nil, fmt.Errorf("the log has failed meanwhile: %w", log.Err()))
+	}
 	for i := range views {
 		v, err := db.ks.Shard(i).Freeze()
 		if err != nil {
-			db.unlockAll()
-			for _, v := range views[:i] {
-				v.Release()
-			}
-			if opened != nil {
-				_ = opened.Close()
-			}
-			return nil, err
+			return giveUp(views[:i], err)
 		}
 		views[i] = v
 		j.total.Add(v.Keys())
@@ -285,13 +299,17 @@ func (c *checkpointer) cut(j *job) ([]*keyspace.View, error) {
 		db.log.Store(opened)
 		j.rotated = true
 	case log != nil && j.next.Path != "":
-		// An earlier cut may have mended the log, and its job failed.
-		j.heals = !log.Healthy() || db.failed.Load() != nil
+		if !log.Healthy() {
+			// Whoever has not met the failure yet must not be
+			// acknowledged before the commit.
+			db.fail(log.Err())
+		}
 		log.Cut(j.next.Path)
 		j.rotated = true
-	case log == nil:
-		j.heals = db.failed.Load() != nil // the log was switched off since
 	}
+	// The log may be whole while writes are refused: it was mended by a cut
+	// whose job failed, or it was switched off.
+	j.heals = j.apart || db.failed.Load() != nil
 	j.dirty = db.dirty.Load()
 	took := db.clock.Now().Sub(start)
 	j.cutAt = start
@@ -358,9 +376,16 @@ func (c *checkpointer) publish(j *job) (err error) {
 			err = fmt.Errorf("publishing the checkpoint: panic: %v", p)
 		}
 	}()
-	if log := c.db.log.Load(); log != nil && j.rotated {
+	switch log := c.db.log.Load(); {
+	case log == nil:
+	case j.rotated:
 		if err := log.WaitCut(); err != nil {
 			return fmt.Errorf("switching the log to %s: %w", j.next.Path, err)
+		}
+	default:
+		// What the snapshot holds is safe only by the log that goes on.
+		if err := log.Sync(); err != nil {
+			return fmt.Errorf("making the log durable that could not be rotated: %w", err)
 		}
 	}
 	return c.pipe.Publish(j.ctx, c.set(j))
@@ -435,8 +460,8 @@ func (c *checkpointer) commit(j *job) error {
 		c.mu.Unlock()
 	}
 	db.changesSaved(j.dirty)
-	if j.heals || j.startLog {
-		db.healed()
+	if log == nil || j.rotated && log.Healthy() {
+		db.healed() // all that is in memory is safe now, or will be with the log
 	}
 	if err == nil {
 		c.retire(old, m, retired)
@@ -524,13 +549,19 @@ const saveRetry = 5 * time.Second
 // rollback removes what a failed job staged. When it cannot be known whether
 // the commit happened, nothing is removed: the next start sweeps.
 func (c *checkpointer) rollback(j *job, cause error) {
-	if j.startLog && j.rotated {
+	switch log := c.db.log.Load(); {
+	case !j.rotated:
+	case j.startLog:
 		c.db.stopLog()
+	case j.apart && log != nil:
+		log.Abandon(cause) // it goes on in a segment that nothing names
 	}
 	if errors.Is(cause, manifest.ErrUnknownOutcome) {
 		on, err := c.store.Load()
 		c.mu.Lock()
 		if err == nil {
+			on.NextGeneration = max(on.NextGeneration, c.manifest.NextGeneration)
+			on.NextSegment = max(on.NextSegment, c.manifest.NextSegment)
 			c.manifest = on
 		}
 		c.mu.Unlock()
@@ -540,7 +571,7 @@ func (c *checkpointer) rollback(j *job, cause error) {
 	if err := c.pipe.Abort(context.Background(), sink.SetID{Generation: j.gen, Kind: j.kind}); err != nil {
 		c.log.Warn("removing staged files failed; the next start sweeps them", "job", j.id, "error", err)
 	}
-	if j.startLog && j.next.Path != "" {
+	if (j.startLog || j.apart) && j.next.Path != "" {
 		_ = c.db.fs.Remove(j.next.Path) // unreferenced: swept at the next start otherwise
 	}
 }

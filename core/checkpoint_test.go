@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -15,8 +14,6 @@ import (
 	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/coretest"
 	"github.com/spillwaydb/spillway/core/sink"
-	"github.com/spillwaydb/spillway/core/vfs"
-	"github.com/spillwaydb/spillway/fsbackends/faultfs"
 	"github.com/spillwaydb/spillway/fsbackends/memfs"
 )
 
@@ -35,144 +32,49 @@ func state(h *coretest.Harness) string {
 		h.Do("ZRANGE", "zset", "0", "-1", "WITHSCORES"), h.Do("GET", "n"), h.Do("DBSIZE"))
 }
 
-// TestCrashAtEveryOperation loses power before every filesystem operation of
-// two checkpoints with writes between: what was acknowledged is there, once.
+// everything uses every type, transactions, expiry and all three ways to take
+// a checkpoint.
+func everything(r *coretest.Run) {
+	r.MustDo("SET", "str", "a")
+	r.MustDo("RPUSH", "list", "a", "b", "c")
+	r.MustDo("HSET", "hash", "f", "1", "g", "2")
+	r.BGSave()
+	r.MustDo("SADD", "set", "a", "b", "c")
+	r.MustDo("ZADD", "zset", "1.5", "a", "2", "b")
+	r.MustDo("SPOP", "set")
+	r.Do("MULTI")
+	r.Do("INCR", "n")
+	r.Do("LMOVE", "list", "other", "LEFT", "RIGHT")
+	r.Do("RENAME", "str", "string")
+	r.Do("EXEC")
+	r.MustDo("PEXPIRE", "hash", "1500")
+	r.MustDo("SET", "gone", "soon", "EX", "1")
+	r.RewriteAOF()
+	r.MustDo("COPY", "list", "copy")
+	r.Advance(1200 * time.Millisecond)
+	r.MustDo("INCRBYFLOAT", "n", "0.5")
+	r.Restart(func(o *core.Options) { o.Shards = 3 })
+	r.MustDo("FLUSHDB")
+	r.MustDo("RPUSH", "list", "x")
+	r.Save()
+	r.MustDo("LPUSH", "list", "y")
+}
+
+// TestCrashAtEveryOperation loses power before every filesystem operation: what
+// was acknowledged is there, once.
 func TestCrashAtEveryOperation(t *testing.T) {
-	for _, job := range []string{"SAVE", "BGREWRITEAOF"} {
-		t.Run(job, func(t *testing.T) {
-			crashes := 0
-			for n := int64(1); ; n++ {
-				fired, ok := crashAt(t, job, n)
-				if !ok {
-					break
-				}
-				crashes += fired
-			}
-			if crashes < 20 {
-				t.Fatalf("only %d crashes: the test shows nothing", crashes)
-			}
-			t.Logf("%d crash points", crashes)
-		})
+	if n := coretest.EveryCrashPoint(t, everything); n.Struck < 100 || n.Recoveries < 4*n.Struck {
+		t.Errorf("only %+v", n)
 	}
 }
 
-// crashAt clones the disk before the n-th operation of the scenario and checks
-// the clone, for several outcomes of the power loss.
-func crashAt(t *testing.T, job string, n int64) (fired int, ok bool) {
-	h := coretest.New(t)
-	fill(h, "a")
-	var (
-		mu     sync.Mutex // operations run on several goroutines
-		clones []*memfs.FS
-		count  int64
-	)
-	disk := h.FS
-	h.Wrap(func(fs vfs.FS) vfs.FS {
-		return faultfs.New(fs, func(faultfs.Op) error {
-			mu.Lock()
-			defer mu.Unlock()
-			if count++; count == n {
-				for seed := range int64(5) {
-					clones = append(clones, disk.CrashClone(seed))
-				}
-			}
-			return nil
-		})
-	})
-	h.Reopen()
-	before := state(h)
-	fill(h, "b")
-	h.Do("LPOP", "list")
-	after := state(h)
-	mu.Lock()
-	count, clones = 0, nil
-	mu.Unlock()
-	if job == "SAVE" {
-		h.Do("SAVE")
-	} else if err := h.DB.RewriteAOF(); err != nil {
-		t.Fatal(err)
-	}
-	if err := h.DB.Close(); err != nil { // what is retired in the background is part of it
-		t.Fatal(err)
-	}
-	mu.Lock()
-	defer mu.Unlock()
-	if len(clones) == 0 {
-		return 0, false
-	}
-	for seed, disk := range clones {
-		c := coretest.New(t)
-		c.FS = disk
-		_ = c.DB.Close()
-		c.Open()
-		if got := state(c); got != after {
-			t.Fatalf("%s, crash before operation %d, seed %d:\n got %s\nwant %s\n(at first %s)", job, n, seed, got, after, before)
-		}
-		fill(c, "c")
-		want := state(c)
-		c.Reopen()
-		if got := state(c); got != want {
-			t.Fatalf("%s, crash before operation %d, seed %d, going on: got %s, want %s", job, n, seed, got, want)
-		}
-	}
-	return 1, true
-}
-
-// TestFaultAtEveryOperation fails every operation of a checkpoint once, with
-// each error: the state in memory and on disk stays exact, and the next
-// checkpoint succeeds.
+// TestFaultAtEveryOperation fails every operation, with each error that it can
+// have: what was acknowledged stays true, and the engine heals.
 func TestFaultAtEveryOperation(t *testing.T) {
-	faults := 0
-	for _, errno := range []error{syscall.EIO, syscall.ENOSPC} {
-		for n := int64(1); ; n++ {
-			h := coretest.New(t, func(o *core.Options) { o.ContinueOnSaveError = true })
-			var mu sync.Mutex // operations run on several goroutines
-			count, armed, fired := int64(0), false, false
-			arm := func(on bool) bool {
-				mu.Lock()
-				defer mu.Unlock()
-				armed = on
-				return fired
-			}
-			h.Wrap(func(fs vfs.FS) vfs.FS {
-				return faultfs.New(fs, func(op faultfs.Op) error {
-					mu.Lock()
-					defer mu.Unlock()
-					if !armed {
-						return nil
-					}
-					if count++; count == n {
-						fired = true
-						return errno
-					}
-					return nil
-				})
-			})
-			h.Reopen()
-			fill(h, "a")
-			want := state(h)
-			arm(true)
-			_ = h.DB.Save() // may fail or, where the fault hits the sweep, succeed
-			if !arm(false) {
-				break
-			}
-			faults++
-			if got := state(h); got != want {
-				t.Fatalf("%v at operation %d: got %s, want %s", errno, n, got, want)
-			}
-			if err := h.DB.Save(); err != nil {
-				t.Fatalf("%v at operation %d: the next checkpoint fails: %v", errno, n, err)
-			}
-			h.Crash(memfs.LoseAll)
-			if got := state(h); got != want {
-				t.Fatalf("%v at operation %d, after a crash: got %s, want %s", errno, n, got, want)
-			}
-		}
+	n := coretest.EveryFault(t, everything, func(o *core.Options) { o.ContinueOnSaveError = true })
+	if n.Struck < 500 {
+		t.Errorf("only %+v", n)
 	}
-	if faults < 40 {
-		t.Fatalf("only %d faults: the test shows nothing", faults)
-	}
-	t.Logf("%d faults", faults)
 }
 
 // hooked is a stage that does what the test says.

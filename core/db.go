@@ -56,7 +56,7 @@ type DB struct {
 	loading      atomic.Pointer[loading]  // nil once Recover has returned
 	stopping     atomic.Pointer[stopping] // nil unless a shutdown is under way
 
-	tickMu       sync.Mutex // the fields below belong to the tick
+	tickMu       vfs.IOLock // the fields below belong to the tick
 	skipped      string
 	healTried    time.Time
 	targetsTried time.Time
@@ -112,7 +112,7 @@ func Prepare(opts Options) (*DB, error) {
 		stats:   new(command.Stats),
 		config:  command.NewConfig(), info: new(command.InfoRegistry),
 		slowlog: command.NewSlowLog(), latency: command.NewLatencyMonitor(),
-		closing: make(chan struct{}), loopDone: make(chan struct{}),
+		tickMu: vfs.NewIOLock(), closing: make(chan struct{}), loopDone: make(chan struct{}),
 	}
 	db.started = db.clock.Now()
 	db.runID = fmt.Sprintf("%016x%016x%08x", rand.Uint64(), rand.Uint64(), rand.Uint32()) // an identifier
@@ -272,11 +272,14 @@ func (db *DB) unlockAll() {
 
 // fail begins the refusal of writes because the log failed. It is logged once.
 func (db *DB) fail(err error) {
-	f := &failure{err: err, at: db.clock.Now(), text: "Errors writing to the AOF file: " + err.Error()}
+	f := &failure{err: err, at: db.clock.Now(), text: logFailure(err)}
 	if db.failed.CompareAndSwap(nil, f) {
 		db.logger.Error("the log failed: writes are refused until a fresh checkpoint is committed", "error", err)
 	}
 }
+
+// logFailure is how a client is told, behind the code of the reply.
+func logFailure(err error) string { return "Errors writing to the AOF file: " + err.Error() }
 
 // healed ends the refusal of writes: a checkpoint taken after the failure is
 // committed and the log goes on in a fresh segment.

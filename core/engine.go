@@ -154,6 +154,12 @@ func (db *DB) LogSize() int64 {
 	return size
 }
 
+// Checkpoints tells whether a checkpoint is in flight, and how many have been
+// committed since Open.
+func (db *DB) Checkpoints() (inFlight bool, committed int64) {
+	return db.ckpt.inFlight() != nil, db.ckpt.saves.Load()
+}
+
 func (db *DB) keep() int { return db.opts.Keep }
 
 // Uptime is the time since Open.

@@ -27,7 +27,8 @@ var law = map[string][]string{
 	"core/command":          {"core/keyspace", "core/rdb", "core/resp", "core/sink", "core/vfs"},
 	"core":                  {"core/command", "core/keyspace", "core/manifest", "core/rdb", "core/resp", "core/sink", "core/vfs", "core/wal"},
 	"core/server":           {"core", "core/command", "core/keyspace", "core/resp"},
-	"core/coretest":         {"core", "core/resp", "core/vfs", "core/wal", "fsbackends/memfs"},
+	"core/coretest/model":   {"core/resp"},
+	"core/coretest":         {"core", "core/command", "core/coretest/model", "core/resp", "core/vfs", "core/wal", "fsbackends/faultfs", "fsbackends/memfs"},
 	"core/coretest/planted": {},
 }
 

@@ -174,6 +174,50 @@ func TestProgress(t *testing.T) {
 	}
 }
 
+// TestStageProgress: what a stage has handled, and how fast, is told while it is
+// at it, and goes on from there.
+func TestStageProgress(t *testing.T) {
+	const half = 64 << 10
+	var h *coretest.Harness
+	halfway, hold := make(chan struct{}), make(chan struct{})
+	h = coretest.New(t, func(o *core.Options) {
+		o.Shards = 1
+		o.Stages = []sink.Stage{hooked{func(_ context.Context, dst io.Writer, src io.Reader) error {
+			if _, err := io.CopyN(dst, src, half); err != nil {
+				return err
+			}
+			h.Clock.Advance(2 * time.Second) // that is how long it took
+			close(halfway)
+			<-hold
+			_, err := io.Copy(dst, src)
+			return err
+		}}}
+	})
+	for i := range 1000 {
+		h.Do("SET", fmt.Sprint("key", i), strings.Repeat("v", 1000))
+	}
+	h.Do("BGSAVE")
+	<-halfway
+	if want, got := "name=hooked,role=stage,bytes_in=65536,bytes_out=65536,bytes_per_sec=32768,errors=0", persistence(h); !strings.Contains(got, want) {
+		t.Errorf("want %s in\n%s", want, got)
+	}
+	close(hold)
+	settle(t, h)
+	st, err := h.FS.Stat("checkpoints/00000001/shard-0000.rdb.hook")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		fmt.Sprintf("name=hooked,role=stage,bytes_in=%d,bytes_out=%[1]d,", st.Size()),
+		fmt.Sprintf("name=encoder,role=encoder,bytes_in=0,bytes_out=%d,", st.Size()),
+		fmt.Sprintf("name=local,role=local,bytes_in=%d,", st.Size()),
+	} {
+		if got := persistence(h); !strings.Contains(got, want) {
+			t.Errorf("in the end, want %s in\n%s", want, got)
+		}
+	}
+}
+
 // TestGrowthTrigger: the log's growth starts a rewrite; what growth is measured
 // against survives a restart; an idle log is not rewritten again.
 func TestGrowthTrigger(t *testing.T) {

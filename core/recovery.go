@@ -43,19 +43,15 @@ func (db *DB) recover(ctx context.Context) (*manifest.Manifest, error) {
 	} else if err != nil {
 		return nil, damaged(err, nil)
 	}
-	torn, err := db.load(ctx, m)
+	tails, err := db.load(ctx, m)
 	if err != nil {
 		return nil, damaged(err, m)
 	}
 	r := &db.recovered
-	for _, t := range torn {
-		aside, err := wal.RepairTail(db.fs, t.path, t.good, db.clock.Now())
-		if err != nil {
-			return nil, fmt.Errorf("cutting the torn tail of %s at %d: %w", t.path, t.good, err)
+	for _, t := range tails {
+		if err := db.secureTail(t); err != nil {
+			return nil, err
 		}
-		r.SetAside = append(r.SetAside, aside)
-		db.logger.Warn("the log ended in a torn block: it was set aside and cut off", "segment", t.path,
-			"offset", t.good, "bytes", t.size-t.good, "reason", t.reason, "kept_in", aside)
 	}
 	swept, err := db.ckpt.store.Sweep(m, nil)
 	if err != nil {
@@ -88,7 +84,7 @@ func (db *DB) refuseOrphans() error {
 			switch {
 			case info.IsDir():
 			case dir == logDir && strings.HasSuffix(path, ".aof"):
-				if res, err := wal.Replay(db.fs, path, wal.ReplayOptions{Last: true}, func(wal.Block) error { return nil }); err != nil || res.Blocks > 0 {
+				if wal.MayHoldBlocks(db.fs, path) {
 					orphan = path
 				}
 			case strings.HasSuffix(path, sink.SetFile):
@@ -108,16 +104,33 @@ func (db *DB) refuseOrphans() error {
 
 var errNoManifest = errors.New(manifest.FileName + " is missing")
 
-// tornTail is a segment that ends in a block that was never finished.
-type tornTail struct {
-	path       string
-	good, size int64
-	reason     string
+// logTail is a segment that the log may end in, and how it was found.
+type logTail struct {
+	path string
+	res  wal.Result
+}
+
+// secureTail makes what was replayed durable, and sets a torn tail aside.
+func (db *DB) secureTail(t logTail) error {
+	if err := wal.Harden(db.fs, t.path, t.res.SafeOffset, t.res.GoodOffset); err != nil {
+		return err
+	}
+	if !t.res.Torn {
+		return nil
+	}
+	aside, err := wal.RepairTail(db.fs, t.path, t.res.GoodOffset, db.clock.Now())
+	if err != nil {
+		return fmt.Errorf("cutting the torn tail of %s at %d: %w", t.path, t.res.GoodOffset, err)
+	}
+	db.recovered.SetAside = append(db.recovered.SetAside, aside)
+	db.logger.Warn("the log ended in a torn block: it was set aside and cut off", "segment", t.path,
+		"offset", t.res.GoodOffset, "bytes", t.res.Size-t.res.GoodOffset, "reason", t.res.TornReason, "kept_in", aside)
+	return nil
 }
 
 // load reads the base and replays the log of m into the (empty) keyspace, until
 // ctx ends. It changes nothing on disk.
-func (db *DB) load(ctx context.Context, m *manifest.Manifest) ([]tornTail, error) {
+func (db *DB) load(ctx context.Context, m *manifest.Manifest) ([]logTail, error) {
 	db.recovered = Recovery{}
 	r, progress := &db.recovered, db.progress()
 	if m.Base != nil {

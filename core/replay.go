@@ -2,11 +2,13 @@ package core
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"sync"
 
 	"github.com/spillwaydb/spillway/core/command"
@@ -24,7 +26,7 @@ func (db *DB) loadPart(ctx context.Context, set *sink.Set, p sink.SetPart, progr
 	err = db.ckpt.pipe.Read(ctx, p, func(r io.Reader) error {
 		r = progress.reader(r)
 		if set.ID.Kind == sink.KindRewrite {
-			return db.loadCommands(r)
+			return db.loadCommands(r, p.Part.Name)
 		}
 		return rdb.Read(r, rdb.Handler{Object: func(o *rdb.Object) error {
 			if o.DB >= db.opts.Databases {
@@ -41,12 +43,12 @@ func (db *DB) loadPart(ctx context.Context, set *sink.Set, p sink.SetPart, progr
 }
 
 // loadCommands applies a rewrite part: plain RESP commands.
-func (db *DB) loadCommands(r io.Reader) error {
+func (db *DB) loadCommands(r io.Reader, part string) error {
 	a := newApplier(db)
 	defer a.close()
 	var (
 		parser resp.Parser
-		in     = bufio.NewReaderSize(r, 1<<20)
+		in     = bufio.NewReaderSize(r, 64<<10)
 		buf    []byte
 		args   [][]byte
 		n      = 0
@@ -68,7 +70,7 @@ func (db *DB) loadCommands(r io.Reader) error {
 				continue
 			}
 			if err := a.apply(n, cloneArgs(args)); err != nil {
-				return fmt.Errorf("offset %d: %w", at, err)
+				return err
 			}
 			continue
 		}
@@ -86,6 +88,7 @@ func (db *DB) loadCommands(r io.Reader) error {
 			return fmt.Errorf("offset %d: %w", at, readErr)
 		}
 		chunk, _ = in.Peek(in.Buffered())
+		a.at = origin{path: part, offset: at}
 		rest := make([]byte, 0, len(buf)+len(chunk))
 		buf = append(append(rest, buf...), chunk...)
 		_, _ = in.Discard(len(chunk))
@@ -98,23 +101,24 @@ var selectCommand = command.Lookup([]byte("select"))
 // replayLog applies the segments behind the base. Only the last one that has
 // blocks may end in a torn tail: one is left behind by a crash between the
 // rotation and the first append to the new segment as well.
-func (db *DB) replayLog(ctx context.Context, m *manifest.Manifest, progress *loading) ([]tornTail, error) {
+func (db *DB) replayLog(ctx context.Context, m *manifest.Manifest, progress *loading) ([]logTail, error) {
 	last, err := lastWithBlocks(db.fs, m)
 	if err != nil {
 		return nil, fmt.Errorf("replaying the log: %w", err)
 	}
 	a := newApplier(db)
 	defer a.close()
-	var torn []tornTail
+	var tails []logTail
 	seq := uint64(0)
 	for i, s := range m.Segments {
 		res, err := wal.Replay(db.fs, s.Path, wal.ReplayOptions{Last: i >= last, ID: s.LogID, StartSeq: seq, Logger: db.logger}, func(b wal.Block) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
+			a.at = origin{path: s.Path, block: b.Seq, offset: b.Offset}
 			for _, c := range b.Cmds {
 				if err := a.apply(c.DB, c.Args); err != nil {
-					return fmt.Errorf("segment %s, block %d: %w", s.Path, b.Seq, err)
+					return err
 				}
 			}
 			return nil
@@ -131,12 +135,12 @@ func (db *DB) replayLog(ctx context.Context, m *manifest.Manifest, progress *loa
 		r.Segments++
 		r.Blocks += res.Blocks
 		r.Commands += res.Commands
-		if res.Torn {
-			torn = append(torn, tornTail{s.Path, res.GoodOffset, res.Size, res.TornReason})
+		if i >= last {
+			tails = append(tails, logTail{s.Path, res})
 		}
 	}
 	db.lastSeq = seq
-	return torn, nil
+	return tails, nil
 }
 
 // lastWithBlocks is the index of the last segment that has blocks, 0 if none
@@ -160,6 +164,7 @@ var errHasBlocks = errors.New("the segment has blocks")
 // in the order of the log. A command on several shards waits for all of them.
 type applier struct {
 	db     *DB
+	at     origin // of what comes next
 	lanes  []lane
 	direct *command.Ctx // for commands on several shards
 	idx    []int
@@ -169,10 +174,52 @@ type applier struct {
 
 // lane is one shard's share of the work.
 type lane struct {
-	batch []wal.Cmd
-	feed  chan []wal.Cmd
+	batch batch
+	feed  chan batch
 	idle  sync.WaitGroup // batches handed over and not applied yet
 	done  chan struct{}
+}
+
+// batch is commands in their order, and where they come from.
+type batch struct {
+	cmds []wal.Cmd
+	from []stretch
+}
+
+// stretch is a batch's commands from an index on.
+type stretch struct {
+	index int
+	origin
+}
+
+// origin is a place in a file that commands come from, to be named in an error.
+type origin struct {
+	path   string
+	block  uint64 // of the log
+	offset int64  // where the block begins, or near which it is in a part
+}
+
+func (b *batch) add(c wal.Cmd, from origin) {
+	if n := len(b.from); n == 0 || b.from[n-1].origin != from {
+		b.from = append(b.from, stretch{len(b.cmds), from})
+	}
+	b.cmds = append(b.cmds, c)
+}
+
+// origin tells where the command at index i comes from.
+func (b *batch) origin(i int) origin {
+	n, _ := slices.BinarySearchFunc(b.from, i+1, func(s stretch, i int) int { return s.index - i })
+	return b.from[n-1].origin
+}
+
+// refuse says that what is at o cannot be applied, and what helps.
+func (o origin) refuse(err error) error {
+	place := fmt.Sprintf("log segment %s, block %d at offset %d", o.path, o.block, o.offset)
+	if o.block == 0 {
+		place = fmt.Sprintf("%s, near offset %d", o.path, o.offset)
+	}
+	return fmt.Errorf("%s: %w; start the version that wrote it, restore a backup, "+
+		"or go back to an older checkpoint with `spillway repair --generation` (nothing was changed on disk)", place, err)
 }
 
 const applyBatch = 256
@@ -184,7 +231,7 @@ func newApplier(db *DB) *applier {
 	a := &applier{db: db, lanes: make([]lane, db.ks.NumShards()), direct: replayCtx(db)}
 	for i := range a.lanes {
 		l := &a.lanes[i]
-		l.feed = make(chan []wal.Cmd, 8)
+		l.feed = make(chan batch, 8)
 		l.done = make(chan struct{})
 		go a.run(i)
 	}
@@ -198,19 +245,19 @@ func replayCtx(db *DB) *command.Ctx {
 // apply queues one command behind those of its shard. args must stay valid.
 func (a *applier) apply(n int, args [][]byte) error {
 	cmd := command.Lookup(args[0])
-	if cmd == nil || cmd.Flags&command.Write == 0 {
-		return fmt.Errorf("the log holds %q, which is no write command", args[0])
-	}
-	if n >= a.db.opts.Databases {
-		return fmt.Errorf("%s in database %d, but only %d are configured", cmd.Name, n, a.db.opts.Databases)
+	switch {
+	case cmd == nil || cmd.Flags&command.Write == 0:
+		return a.at.refuse(fmt.Errorf("%.100q is no write command", args[0]))
+	case n >= a.db.opts.Databases:
+		return fmt.Errorf("%s in database %d, but only %d are configured: configure more (nothing was changed on disk)", cmd.Name, n, a.db.opts.Databases)
 	}
 	if msg := command.CheckArity(cmd, args); msg != "" {
-		return errors.New(msg)
+		return a.at.refuse(errors.New(msg))
 	}
 	if shard, ok := a.single(cmd, args); ok {
 		l := &a.lanes[shard]
-		l.batch = append(l.batch, wal.Cmd{DB: n, Args: args})
-		if len(l.batch) >= applyBatch {
+		l.batch.add(wal.Cmd{DB: n, Args: args}, a.at)
+		if len(l.batch.cmds) >= applyBatch {
 			a.hand(l)
 		}
 		return nil
@@ -220,7 +267,10 @@ func (a *applier) apply(n int, args [][]byte) error {
 	}
 	a.db.lockAll()
 	defer a.db.unlockAll()
-	return a.run1(a.direct, wal.Cmd{DB: n, Args: args}, -1, new(resp.Writer))
+	if err := a.run1(a.direct, wal.Cmd{DB: n, Args: args}, -1, new(resp.Writer)); err != nil {
+		return a.at.refuse(err)
+	}
+	return nil
 }
 
 // single tells the one shard that a command's keys live on.
@@ -246,10 +296,10 @@ func (a *applier) single(cmd *command.Command, args [][]byte) (int, bool) {
 }
 
 func (a *applier) hand(l *lane) {
-	if len(l.batch) > 0 {
+	if len(l.batch.cmds) > 0 {
 		l.idle.Add(1)
 		l.feed <- l.batch
-		l.batch = make([]wal.Cmd, 0, applyBatch)
+		l.batch = batch{cmds: make([]wal.Cmd, 0, applyBatch)}
 	}
 }
 
@@ -260,14 +310,15 @@ func (a *applier) run(i int) {
 	var out resp.Writer
 	var ahead [][]byte
 	shard := a.db.ks.Shard(i)
-	for batch := range l.feed {
+	for b := range l.feed {
 		shard.Lock()
-		for j, c := range batch {
+		for j, c := range b.cmds {
 			if j%prefetchBatch == 0 {
-				ahead = a.prefetch(shard, batch[j:min(j+prefetchBatch, len(batch))], ahead)
+				ahead = a.prefetch(shard, b.cmds[j:min(j+prefetchBatch, len(b.cmds))], ahead)
 			}
 			if err := a.run1(ctx, c, i, &out); err != nil {
-				a.fail(err)
+				at := b.origin(j)
+				a.fail(at.refuse(err))
 				break
 			}
 		}
@@ -296,7 +347,7 @@ func (a *applier) run1(ctx *command.Ctx, c wal.Cmd, shard int, out *resp.Writer)
 	ctx.Reset(c.Args, out, c.DB, shard, 0)
 	command.Call(ctx, command.Lookup(c.Args[0]))
 	if len(out.Buf) > 0 && out.Buf[0] == '-' {
-		return fmt.Errorf("%q does not apply to the state before it: %q", c.Args[0], out.Buf)
+		return fmt.Errorf("%.100q does not apply to the state before it: %s", c.Args[0], bytes.TrimSpace(out.Buf[1:]))
 	}
 	return nil
 }

@@ -19,7 +19,7 @@ func TestFailedRotation(t *testing.T) {
 	var bad atomic.Bool
 	h.Wrap(func(fs vfs.FS) vfs.FS {
 		return faultfs.New(fs, func(op faultfs.Op) error {
-			if bad.Load() && strings.Contains(op.Path, "log/00000002") {
+			if bad.Load() && op.Kind == faultfs.OpCreate && strings.Contains(op.Path, "log/") {
 				return syscall.EIO
 			}
 			return nil

@@ -33,10 +33,11 @@ type Session struct {
 
 	// For a batch whose writes turn out not to be durable.
 	wrote      bool
-	mark       uint64 // the log up to the batch's last write
-	replyStart int    // where in the output the running command's reply begins
-	unsafe     int    // where the first reply that depends on them begins
-	replies    int    // and how many depend on them
+	log        *wal.Log // that the batch's last write went to
+	mark       uint64   // that log up to it
+	replyStart int      // where in the output the running command's reply begins
+	unsafe     int      // where the first reply that depends on them begins
+	replies    int      // and how many depend on them
 
 	effect    [][]byte  // scratch
 	effects   []wal.Cmd // scratch
@@ -321,7 +322,7 @@ func (s *Session) logEffects(shard int, args [][]byte) {
 		return
 	}
 	log := s.db.log.Load()
-	if log == nil || s.db.failed.Load() != nil {
+	if log == nil {
 		return
 	}
 	switch {
@@ -340,13 +341,15 @@ func (s *Session) logEffects(shard int, args [][]byte) {
 		s.effects = command.AppendEffects(c, s.effects[:0])
 		log.AppendTx(locked, s.effects)
 	}
-	s.noteWrite(log)
+	if c.Writes() {
+		s.noteWrite(log)
+	}
 }
 
 // noteWrite marks that the reply about to be counted, and those after it,
 // depend on the log.
 func (s *Session) noteWrite(log *wal.Log) {
-	s.mark = log.Mark()
+	s.log, s.mark = log, log.Mark()
 	if !s.wrote {
 		s.wrote = true
 		s.unsafe = s.replyStart
@@ -364,16 +367,20 @@ func (s *Session) Finish(out *resp.Writer) {
 	}
 	s.wrote = false
 	db := s.db
-	log := db.log.Load()
-	if log == nil {
+	err := s.log.CommitTo(s.mark)
+	switch f := db.failed.Load(); {
+	case err != nil:
+		db.fail(err)
+	case f != nil:
+		// What is written behind a failure is worth nothing before the
+		// checkpoint that ends it is committed.
+		err = f.err
+	default:
 		return
 	}
-	if err := log.CommitTo(s.mark); err != nil {
-		db.fail(err)
-		out.Buf = out.Buf[:s.unsafe]
-		for range s.replies {
-			out.Error(db.refusesWrites())
-		}
+	out.Buf = out.Buf[:s.unsafe]
+	for range s.replies {
+		out.Error("MISCONF " + logFailure(err))
 	}
 }
 

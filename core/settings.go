@@ -201,6 +201,7 @@ func (db *DB) reconcileLog() {
 	case !want && log != nil:
 		db.ckpt.cancel("appendonly no")
 		db.stopLog()
+		db.healed() // of a log that failed nothing is promised any more
 		db.logger.Info("the log is off: the next checkpoint replaces it")
 	}
 }

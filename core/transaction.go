@@ -29,8 +29,9 @@ func (s *Session) transact(cmd *command.Command, args [][]byte, out *resp.Writer
 	switch cmd.Name {
 	case "multi":
 		if s.tx.open {
+			spoiled := s.tx.spoiled
 			s.reject(out, "ERR MULTI calls can not be nested")
-			s.tx.spoiled = false // Redis lets the transaction go on
+			s.tx.spoiled = spoiled // Redis lets the transaction go on
 			return
 		}
 		s.tx.open, s.tx.spoiled = true, false
@@ -160,21 +161,22 @@ func (s *Session) exec(out *resp.Writer) {
 		}
 	}
 	log := s.db.log.Load()
-	if s.db.failed.Load() != nil {
-		log = nil
-	}
 	out.Array(len(s.tx.queue))
 	var effects []wal.Cmd
+	wrote := false
 	for _, q := range s.tx.queue {
 		out.Proto = s.state.Proto()
 		s.call(q.cmd, q.args, out, -1)
 		if log != nil && s.ctx.HasEffects() {
 			effects = command.AppendEffects(&s.ctx, effects)
+			wrote = wrote || s.ctx.Writes()
 		}
 		out.Shed(s.replyStart)
 	}
 	if len(effects) > 0 {
 		log.AppendTx(s.shards, effects)
+	}
+	if wrote {
 		s.noteWrite(log)
 	}
 }

@@ -70,9 +70,8 @@ func TestUnixSocket(t *testing.T) {
 func TestMaxClients(t *testing.T) {
 	t.Parallel()
 	d := startConfig(t, `server { max_clients = 3 }`, "--dir", t.TempDir())
-	var in []*wire
-	d.waitFor("the harness's own connections to be gone", func() bool {
-		in = []*wire{d.dial()}
+	in := []*wire{d.dial()}
+	d.waitFor("the harness's own connection to be gone", func() bool {
 		return strings.Contains(in[0].ask("INFO clients"), `connected_clients:1\r\n`)
 	})
 	for range 2 {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // slowPart makes the only part of a data directory's checkpoint a named pipe,
@@ -28,13 +29,17 @@ func slowPart(t *testing.T, dir string) (feed func()) {
 	if err := syscall.Mkfifo(parts[0], 0o600); err != nil {
 		t.Fatal(err)
 	}
-	// Opened for both, so that neither side waits for the other to open it.
-	pipe, err := os.OpenFile(parts[0], os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = pipe.Close() })
 	return func() {
+		var pipe *os.File
+		// Without blocking, an open fails until the daemon has opened its end.
+		for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+			if pipe, err = os.OpenFile(parts[0], os.O_WRONLY|syscall.O_NONBLOCK, 0); err == nil {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("nobody reads %s: %v", parts[0], err)
+			}
+		}
 		if _, err := pipe.Write(data); err != nil {
 			t.Error(err)
 		}

@@ -191,6 +191,10 @@ func (c *Ctx) Dirty() int64 { return c.dirty }
 // HasEffects tells whether the command left anything to log.
 func (c *Ctx) HasEffects() bool { return len(c.effects) > 0 || c.dirty > 0 && !c.explicit }
 
+// Writes tells whether the command itself changed something: the removal of
+// expired keys, which it may have met on its way, is not its doing.
+func (c *Ctx) Writes() bool { return c.dirty > 0 || c.explicit }
+
 // Verbatim tells whether what is to be logged is just the client's command.
 func (c *Ctx) Verbatim() bool { return len(c.effects) == 0 && c.dirty > 0 && !c.explicit }
 

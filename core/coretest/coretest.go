@@ -16,7 +16,6 @@ import (
 	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/resp"
 	"github.com/spillwaydb/spillway/core/vfs"
-	"github.com/spillwaydb/spillway/core/wal"
 	"github.com/spillwaydb/spillway/fsbackends/memfs"
 )
 
@@ -27,6 +26,8 @@ type Clock struct {
 }
 
 var _ core.Clock = (*Clock)(nil)
+
+func newClock() *Clock { return &Clock{now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)} }
 
 // Now implements core.Clock.
 func (c *Clock) Now() time.Time {
@@ -70,8 +71,7 @@ type Harness struct {
 func New(t testing.TB, change ...func(*core.Options)) *Harness {
 	t.Helper()
 	h := &Harness{
-		t: t, FS: memfs.New(), change: change,
-		Clock: &Clock{now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)},
+		t: t, FS: memfs.New(), Clock: newClock(), change: change,
 	}
 	h.Open()
 	t.Cleanup(func() { _ = h.DB.Close() })
@@ -88,11 +88,7 @@ func (h *Harness) TryOpen() error {
 	if h.wrap != nil {
 		fs = h.wrap(fs)
 	}
-	o := core.Options{FS: fs, Shards: 2, AppendOnly: true, Fsync: wal.Always, Clock: h.Clock, ManualTick: true}
-	for _, f := range h.change {
-		f(&o)
-	}
-	db, err := core.Open(o)
+	db, err := core.Open(options(fs, h.Clock, h.change))
 	if err != nil {
 		return err
 	}

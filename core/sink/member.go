@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,27 +22,71 @@ type member struct {
 	timeout  time.Duration
 	keep     int
 
-	parts, in, out, nanos, errors, retried atomic.Int64
-	stuck                                  atomic.Int64 // calls left behind that still run
+	errors, retried atomic.Int64
+	stuck           atomic.Int64 // calls left behind that still run
+
+	mu    sync.Mutex
+	done  flow           // by calls that have ended
+	parts int64          // of these, without an error
+	calls map[*work]bool // running
+}
+
+// flow is what a member has handled, and the time it took.
+type flow struct {
+	in, out int64
+	busy    time.Duration
+}
+
+func (f *flow) add(o flow) {
+	f.in += o.in
+	f.out += o.out
+	f.busy += max(o.busy, 0)
+}
+
+// work is a call of a member that is under way: what it has done so far counts.
+type work struct {
+	m     *member
+	sofar func() flow
 }
 
 func (m *member) snapshot() StageStats {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f := m.done
+	for w := range m.calls {
+		f.add(w.sofar())
+	}
 	return StageStats{
 		Name: m.name, Role: m.role,
-		Parts: m.parts.Load(), BytesIn: m.in.Load(), BytesOut: m.out.Load(),
-		Nanoseconds: m.nanos.Load(), Errors: m.errors.Load(), Retried: m.retried.Load(),
+		Parts: m.parts, BytesIn: f.in, BytesOut: f.out,
+		Nanoseconds: int64(f.busy), Errors: m.errors.Load(), Retried: m.retried.Load(),
 		Stuck: max(m.stuck.Load(), 0),
 	}
 }
 
-// count adds what was done for one part. Errors are counted where it is known
-// whose they are.
-func (m *member) count(in, out int64, busy time.Duration, err error) {
-	m.in.Add(in)
-	m.out.Add(out)
-	m.nanos.Add(int64(max(busy, 0)))
+// begin counts a call from now on. sofar may be called from any goroutine until
+// end has returned.
+func (m *member) begin(sofar func() flow) *work {
+	w := &work{m, sofar}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.calls == nil {
+		m.calls = make(map[*work]bool)
+	}
+	m.calls[w] = true
+	return w
+}
+
+// end counts the call for good. Errors are counted where it is known whose they
+// are.
+func (w *work) end(err error) {
+	m := w.m
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.calls, w)
+	m.done.add(w.sofar())
 	if err == nil {
-		m.parts.Add(1)
+		m.parts++
 	}
 }
 

@@ -34,6 +34,8 @@ type pipe struct {
 	passed     int64         // bytes read
 	readWait   time.Duration // the reader waited for bytes
 	writeWait  time.Duration // the writer waited for room
+	readSince  time.Time     // the reader waits since then; zero: it does not
+	writeSince time.Time     // and the writer
 	slowAfter  time.Duration // total writeWait at which onSlow is the reader's error; 0: never
 	slowErr    error
 	slowTimers int // generation of the armed timer
@@ -67,11 +69,12 @@ func (p *pipe) read(b []byte) (n int, yield bool, err error) {
 		return 0, false, nil
 	}
 	if p.n == 0 && !p.wdone && p.rerr == nil {
-		start := p.now()
+		p.readSince = p.now()
 		for p.n == 0 && !p.wdone && p.rerr == nil {
 			p.canRead.Wait()
 		}
-		p.readWait += p.now().Sub(start)
+		p.readWait += p.now().Sub(p.readSince)
+		p.readSince = time.Time{}
 	}
 	switch {
 	case p.rerr != nil:
@@ -127,7 +130,6 @@ func (p *pipe) Write(b []byte) (written int, err error) {
 
 // waitForRoom waits until the state has changed; the caller holds the lock.
 func (p *pipe) waitForRoom() {
-	start := p.now()
 	if p.slowAfter > 0 {
 		if p.writeWait >= p.slowAfter {
 			p.closeReadLocked(p.slowErr)
@@ -144,10 +146,12 @@ func (p *pipe) waitForRoom() {
 		})
 		defer func() { t.Stop(); p.slowTimers++ }()
 	}
+	p.writeSince = p.now()
 	for p.n == len(p.buf) && !p.wdone && p.rerr == nil {
 		p.canWrite.Wait()
 	}
-	p.writeWait += p.now().Sub(start)
+	p.writeWait += p.now().Sub(p.writeSince)
+	p.writeSince = time.Time{}
 }
 
 // closeWrite ends the stream: with io.EOF after what is buffered when err is
@@ -195,9 +199,16 @@ func (p *pipe) readError() error {
 	return p.rerr
 }
 
-// flow returns the bytes read so far and how long each side waited.
+// flow returns the bytes read so far and how long each side has waited.
 func (p *pipe) flow() (bytes int64, readWait, writeWait time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.passed, p.readWait, p.writeWait
+	readWait, writeWait = p.readWait, p.writeWait
+	if !p.readSince.IsZero() {
+		readWait += p.now().Sub(p.readSince)
+	}
+	if !p.writeSince.IsZero() {
+		writeWait += p.now().Sub(p.writeSince)
+	}
+	return p.passed, readWait, writeWait
 }

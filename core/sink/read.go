@@ -13,6 +13,9 @@ import (
 
 const copyBuffer = 256 << 10
 
+// room is a buffer to copy n bytes with.
+func room(n int64) []byte { return make([]byte, min(max(n+1, 512), copyBuffer)) }
+
 // Read opens a part of the local sink, checks its digest, undoes the stages
 // recorded in sp (not the ones the pipeline has today) and hands the encoder's
 // bytes to fn, which runs in the calling goroutine and need not read to the
@@ -46,9 +49,9 @@ func (p *Pipeline) verify(ctx context.Context, sp SetPart) error {
 func (p *Pipeline) check(ctx context.Context, m *member, sp SetPart) error {
 	r := p.newRun(ctx, "read", sp.Part)
 	defer r.stop()
-	src := r.pipe()
+	src := r.pipeFor(sp.Bytes)
 	t := r.pump(m, sp, src)
-	_, err := io.CopyBuffer(io.Discard, readOnly{src}, make([]byte, copyBuffer))
+	_, err := io.CopyBuffer(io.Discard, readOnly{src}, room(sp.Bytes))
 	return r.end(err, t)
 }
 
@@ -60,7 +63,7 @@ func (p *Pipeline) read(ctx context.Context, m *member, sp SetPart, fn func(r io
 	}
 	r := p.newRun(ctx, "read", sp.Part)
 	defer r.stop()
-	src := r.pipe()
+	src := r.pipeFor(sp.Bytes)
 	tasks := []*task[struct{}]{r.pump(m, sp, src)}
 	defer func() { // fn's runtime.Goexit included
 		r.fail(&Error{Op: "read", Path: name, Err: errors.New("reader has ended")})
@@ -76,7 +79,7 @@ func (p *Pipeline) read(ctx context.Context, m *member, sp SetPart, fn func(r io
 	raw := &rawReader{src: src, hash: sha256.New(), limit: sp.RawBytes}
 	err = p.runReader(raw, fn)
 	if err == nil {
-		_, err = io.CopyBuffer(io.Discard, raw, make([]byte, copyBuffer))
+		_, err = io.CopyBuffer(io.Discard, raw, room(sp.RawBytes))
 	}
 	if err = r.end(err, tasks...); err != nil {
 		return p.diagnose(ctx, m, sp, err)
@@ -164,7 +167,7 @@ func (r *run) pump(m *member, sp SetPart, dst *pipe) *task[struct{}] {
 		defer src.Close()
 		h := sha256.New()
 		// One byte more than recorded is enough to know.
-		n, err := io.CopyBuffer(io.MultiWriter(onlyWriter{dst}, h), io.LimitReader(onlyReader{src}, sp.Bytes+1), make([]byte, copyBuffer))
+		n, err := io.CopyBuffer(io.MultiWriter(onlyWriter{dst}, h), io.LimitReader(onlyReader{src}, sp.Bytes+1), room(sp.Bytes))
 		if err != nil {
 			return struct{}{}, err
 		}

@@ -196,6 +196,10 @@ func (p *Pipeline) copyPart(ctx context.Context, m *member, sp SetPart) (Receipt
 	defer r.stop()
 	src := r.pipe()
 	pumped := r.pump(p.local, sp, src)
+	work := m.begin(func() flow {
+		n, _, _ := src.flow()
+		return flow{in: n}
+	})
 	put := start(p.log, m, func() (Receipt, error) {
 		if err := m.ready(); err != nil {
 			return nil, err
@@ -203,8 +207,7 @@ func (p *Pipeline) copyPart(ctx context.Context, m *member, sp SetPart) (Receipt
 		return m.sink.Put(r.ctx, sp.Part, readOnly{src})
 	}, func(receipt Receipt, err error) error {
 		err = finished(r.ctx, src, receipt, err)
-		n, _, _ := src.flow()
-		m.count(n, 0, 0, err) // Retry counts its errors
+		work.end(err) // Retry counts its errors
 		if err != nil {
 			r.fail(err)
 		}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -41,8 +42,11 @@ func (p *Pipeline) newRun(ctx context.Context, op string, part Part) *run {
 }
 
 // pipe makes a pipe that breaks when the run fails.
-func (r *run) pipe() *pipe {
-	q := newPipe(r.p.opts.Buffer, r.p.opts.Now)
+func (r *run) pipe() *pipe { return r.pipeFor(int64(r.p.opts.Buffer)) }
+
+// pipeFor is pipe for n bytes, if those are few.
+func (r *run) pipeFor(n int64) *pipe {
+	q := newPipe(int(min(max(n, 512), int64(r.p.opts.Buffer))), r.p.opts.Now)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.pipes = append(r.pipes, q)
@@ -144,16 +148,22 @@ func (p *Pipeline) Write(ctx context.Context, part Part, encode func(w io.Writer
 		raw.hash = sha256.New() // without stages the stored digest is the same
 	}
 	start := p.opts.Now()
+	work := p.enc.begin(func() flow { return flow{out: raw.n.Load(), busy: p.opts.Now().Sub(start) - waits()} })
+	defer func() {
+		if !ended {
+			work.end(errors.New("ended its goroutine"))
+		}
+	}()
 	keys, err := p.runEncoder(raw, encode)
 	ended = true
-	p.enc.count(0, raw.n, p.opts.Now().Sub(start)-waits(), err)
+	work.end(err)
 	if err != nil {
 		r.blame(p.enc, &Error{Op: "encode", Path: part.Name, Err: fmt.Errorf("encoder: %w", err)})
 	} else {
 		closeHead()
 	}
 
-	sp := SetPart{Part: part, RawBytes: raw.n, Keys: keys, Stages: p.StageRecords()}
+	sp := SetPart{Part: part, RawBytes: raw.n.Load(), Keys: keys, Stages: p.StageRecords()}
 	for i, t := range chain {
 		receipt, err := t.wait(r.ctx.Done(), p.opts.Grace)
 		if err != nil { // already recorded, unless it is stuck
@@ -205,6 +215,10 @@ func (r *run) encodeStage(m *member, in *pipe, dst io.Writer, done func(), waits
 	p := r.p
 	w := &countWriter{dst: dst}
 	begin := p.opts.Now()
+	work := m.begin(func() flow {
+		n, wait, _ := in.flow()
+		return flow{in: n, out: w.n.Load(), busy: p.opts.Now().Sub(begin) - wait - waits()}
+	})
 	return start(p.log, m, func() (Receipt, error) {
 		if err := m.ready(); err != nil {
 			return nil, err
@@ -212,8 +226,7 @@ func (r *run) encodeStage(m *member, in *pipe, dst io.Writer, done func(), waits
 		return m.stage.Encode(r.ctx, r.part, w, readOnly{in})
 	}, func(receipt Receipt, err error) error {
 		err = finished(r.ctx, in, receipt, err)
-		n, wait, _ := in.flow()
-		m.count(n, w.n.Load(), p.opts.Now().Sub(begin)-wait-waits(), err)
+		work.end(err)
 		if err != nil {
 			err = &Error{Op: "encode", Path: r.part.Name, Stage: m.name, Err: err}
 			r.blame(m, err)
@@ -290,6 +303,10 @@ func (t *tee) add(m *member) {
 	})
 	o.release = func() { unhook(); o.cancel(nil); end() }
 	begin := p.opts.Now()
+	work := m.begin(func() flow {
+		n, wait, _ := o.in.flow()
+		return flow{in: n, busy: p.opts.Now().Sub(begin) - wait}
+	})
 	o.task = start(p.log, m, func() (Receipt, error) {
 		if err := m.ready(); err != nil {
 			return nil, err
@@ -298,8 +315,7 @@ func (t *tee) add(m *member) {
 	}, func(receipt Receipt, err error) error {
 		err = finished(o.ctx, o.in, receipt, err)
 		unhook() // a deadline that passes from here on means nothing
-		n, wait, _ := o.in.flow()
-		m.count(n, 0, p.opts.Now().Sub(begin)-wait, err)
+		work.end(err)
 		if err != nil {
 			err = sinkError("put", r.part.Name, m.name, err)
 			if m.required {
@@ -383,7 +399,7 @@ func (t *tee) join(which func(*outlet) bool) {
 type rawWriter struct {
 	dst  io.Writer
 	hash hash.Hash // may be nil
-	n    int64
+	n    atomic.Int64
 	prog *Progress
 
 	writes yielder
@@ -397,7 +413,7 @@ func (w *rawWriter) Write(b []byte) (int, error) {
 	if w.hash != nil {
 		w.hash.Write(b[:n])
 	}
-	w.n += int64(n)
+	w.n.Add(int64(n))
 	w.prog.RawBytes.Add(int64(n))
 	return n, err
 }

@@ -28,6 +28,7 @@ type baton struct {
 	full   chan struct{} // tells it that they are there
 	misses int           // assemblies in a row that few came to
 	pass   int           // fsyncs to come that do without one
+	spare  sync.Pool     // of *waiter
 }
 
 const (
@@ -45,7 +46,15 @@ type waiter struct {
 	lead chan bool // true: you hold the baton; false: you are served
 }
 
-var waiters = sync.Pool{New: func() any { return &waiter{lead: make(chan bool, 1)} }}
+// waiter returns a waiter that goes back to spare.
+func (b *baton) waiter(mark uint64) *waiter {
+	w, ok := b.spare.Get().(*waiter)
+	if !ok {
+		w = &waiter{lead: make(chan bool, 1)}
+	}
+	w.mark = mark
+	return w
+}
 
 // Commit makes everything appended before the call as durable as the policy
 // says. Under Always it returns when it is fsynced: a caller who finds nobody
@@ -121,8 +130,7 @@ func (l *Log) lead(mark uint64, sync bool) {
 	b := &l.baton
 	b.mu.Lock()
 	if b.held {
-		w := waiters.Get().(*waiter)
-		w.mark = mark
+		w := b.waiter(mark)
 		b.waiters = append(b.waiters, w)
 		if b.wanted > 0 && len(b.waiters) >= b.wanted {
 			b.wanted = 0
@@ -130,7 +138,7 @@ func (l *Log) lead(mark uint64, sync bool) {
 		}
 		b.mu.Unlock()
 		lead := <-w.lead
-		waiters.Put(w)
+		b.spare.Put(w)
 		if !lead {
 			return
 		}
@@ -203,12 +211,11 @@ func (l *Log) take() {
 		b.mu.Unlock()
 		return
 	}
-	w := waiters.Get().(*waiter)
-	w.mark = never
+	w := b.waiter(never)
 	b.waiters = append(b.waiters, w)
 	b.mu.Unlock()
 	<-w.lead
-	waiters.Put(w)
+	b.spare.Put(w)
 }
 
 // release passes the baton on and lets those go that are served.

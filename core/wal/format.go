@@ -11,6 +11,7 @@ import (
 
 const (
 	magic         = "#SPILLWAY-LOG 1 id="
+	maxHeader     = len(magic) + 16 + len(" ts=\r\n") + 20
 	maxAnnotation = 200 // bytes of an annotation line
 	headRoom      = 128 // kept free before a block's bytes for its line
 )

@@ -66,8 +66,10 @@ type Log struct {
 
 	seg segment // touched by the holder of the baton
 
-	syncMu    sync.Mutex // held while the segment is fsynced or replaced
+	syncMu    vfs.IOLock // held while the segment is fsynced or replaced
 	syncedSeq atomic.Uint64
+
+	syncedBytes atomic.Int64 // of the segment, at least
 
 	cutMu  sync.Mutex
 	cutErr error  // of the last cut that failed
@@ -123,6 +125,7 @@ func Open(opts Options, path string, seq uint64) (*Log, error) {
 		fs: opts.FS, clock: opts.Clock, logger: opts.Logger,
 		buffers: make([]buffer, opts.Shards),
 		wake:    make(chan struct{}, 1), quit: make(chan struct{}),
+		syncMu: vfs.NewIOLock(),
 	}
 	l.baton.full = make(chan struct{}, 1)
 	l.policy.Store(int32(opts.Policy))
@@ -139,6 +142,7 @@ func Open(opts Options, path string, seq uint64) (*Log, error) {
 	l.syncedSeq.Store(seq)
 	l.counters.lastSeq.Store(int64(seq))
 	l.counters.segmentBytes.Store(l.seg.size)
+	l.syncedBytes.Store(l.seg.size)
 	l.idle.Store(true)
 	l.loops.Add(2)
 	go l.writeLoop()
@@ -307,6 +311,16 @@ func (l *Log) Stats() Stats {
 		Fsyncs: c.fsyncs.Load(), DelayedFsyncs: c.delayed.Load(), PendingBytes: max(0, l.pending.Load()),
 		LastFsync: time.Duration(c.lastSync.Load()), LastSeq: uint64(c.lastSeq.Load()),
 	}
+}
+
+// Abandon makes the log fail, as a failed write would: nothing that is in the
+// segment is worth anything. It is for a caller whose checkpoint behind a Cut
+// came to nothing, with the reason. Another Cut ends the failure. The caller
+// holds no locks.
+func (l *Log) Abandon(reason error) {
+	l.take() // a cut that is taking place has taken place
+	l.fail(&FailedError{Path: l.seg.path, Op: "the checkpoint before it", Err: reason}, true)
+	l.release()
 }
 
 // Close writes and fsyncs what was appended and closes the segment. It returns

@@ -32,6 +32,7 @@ type ReplayOptions struct {
 // more of these. The memory is the receiver's to keep.
 type Block struct {
 	Seq    uint64 // of the block of the file
+	Offset int64  // where that begins
 	TimeMS int64  // when it was written
 	DB     int    // of the first command
 	Cmds   []Cmd  // SELECT, MULTI and EXEC are carried out, not listed
@@ -43,6 +44,7 @@ type Result struct {
 	Blocks, Commands int64
 	FirstSeq         uint64 // 0 if there is no block
 	LastSeq          uint64 // StartSeq if there is no block
+	SafeOffset       int64  // up to here, the file itself says that it was fsynced
 	GoodOffset       int64  // where the last good block or mark ends
 	Size             int64
 	Torn             bool // bytes from GoodOffset on are a torn tail
@@ -59,8 +61,9 @@ const (
 // Replay hands the commands of a segment to apply, in order, block by checked
 // block. A torn tail, where it is allowed, is reported in the Result and not an
 // error; other damage is a *CorruptError, with everything before it already
-// applied. An I/O error is neither. What Replay has read it also fsyncs, since
-// the log goes on from there.
+// applied. An I/O error is neither; an error of apply, which ends it, is
+// returned as it is. What Replay has read it also fsyncs, since the log goes on
+// from there; see Harden for what that is not enough for.
 func Replay(fs vfs.FS, path string, opts ReplayOptions, apply func(b Block) error) (Result, error) {
 	if opts.Logger == nil {
 		opts.Logger = hclog.NewNullLogger()
@@ -74,7 +77,7 @@ func Replay(fs vfs.FS, path string, opts ReplayOptions, apply func(b Block) erro
 	if err != nil {
 		return Result{}, fmt.Errorf("replay log segment %s: %w", path, err)
 	}
-	p := &replayer{path: path, r: bufio.NewReaderSize(f, readBuffer), apply: apply}
+	p := &replayer{path: path, r: bufio.NewReaderSize(f, int(min(max(st.Size(), 2*maxAnnotation), readBuffer))), apply: apply}
 	p.res.Size, p.res.LastSeq = st.Size(), opts.StartSeq
 	id, n, err := readHeader(p.r, path)
 	if err != nil {
@@ -83,7 +86,7 @@ func Replay(fs vfs.FS, path string, opts ReplayOptions, apply func(b Block) erro
 	if opts.ID != "" && opts.ID != formatID(id) {
 		return p.res, &CorruptError{Path: path, Reason: fmt.Sprintf("it is segment %s of a log, and %s was expected", formatID(id), opts.ID)}
 	}
-	p.idSum, p.res.GoodOffset = segmentSum(id), int64(n)
+	p.idSum, p.res.SafeOffset, p.res.GoodOffset = segmentSum(id), int64(n), int64(n)
 	for p.res.GoodOffset < p.res.Size {
 		reason, err := p.next()
 		if err != nil {
@@ -115,6 +118,16 @@ func Replay(fs vfs.FS, path string, opts ReplayOptions, apply func(b Block) erro
 	return p.res, nil
 }
 
+// MayHoldBlocks tells whether there is, or may be, anything in a segment. One
+// that a crash left without a whole header never had a block.
+func MayHoldBlocks(fs vfs.FS, path string) bool {
+	if st, err := fs.Stat(path); err == nil && st.Size() <= int64(maxHeader) {
+		return false
+	}
+	res, err := Replay(fs, path, ReplayOptions{Last: true}, func(Block) error { return nil })
+	return err != nil || res.Blocks > 0
+}
+
 // replayer reads one segment.
 type replayer struct {
 	path  string
@@ -124,10 +137,26 @@ type replayer struct {
 	apply func(Block) error
 	res   Result
 
+	unsafe []blockEnd // blocks of which nothing yet says that they were fsynced
+
 	parser resp.Parser
 	slab   []byte   // blocks' bytes are cut from here
 	args   [][]byte // and their arguments' slices from here
 	cmds   []Cmd    // and the commands from here
+}
+
+// blockEnd is where a block ends.
+type blockEnd struct {
+	seq uint64
+	at  int64
+}
+
+// safe takes in that blocks up to dur had been fsynced.
+func (p *replayer) safe(dur uint64) {
+	for len(p.unsafe) > 0 && p.unsafe[0].seq <= dur {
+		p.res.SafeOffset = p.unsafe[0].at
+		p.unsafe = p.unsafe[1:]
+	}
 }
 
 // next reads one block or mark. A reason says that what is there is not one.
@@ -150,6 +179,7 @@ func (p *replayer) next() (reason string, err error) {
 			return "the checksum of a mark does not match", nil
 		}
 		p.res.GoodOffset += int64(a.lineLen)
+		p.safe(a.dur)
 		return "", nil
 	}
 	if a.len > p.res.Size-p.res.GoodOffset-int64(a.lineLen) {
@@ -177,6 +207,8 @@ func (p *replayer) next() (reason string, err error) {
 	p.res.Blocks++
 	p.res.LastSeq = a.seq
 	p.res.GoodOffset += int64(a.lineLen) + a.len
+	p.safe(a.dur)
+	p.unsafe = append(p.unsafe, blockEnd{a.seq, p.res.GoodOffset})
 	return "", nil
 }
 
@@ -193,7 +225,7 @@ func (p *replayer) room(n int) []byte {
 // commands hands out what is in a block.
 func (p *replayer) commands(a *annotation, payload []byte) error {
 	var (
-		b     = Block{Seq: a.seq, TimeMS: a.ts}
+		b     = Block{Seq: a.seq, Offset: p.res.GoodOffset, TimeMS: a.ts}
 		first = len(p.cmds) // of the stretch or transaction
 	)
 	corrupt := func(why string) error {
@@ -207,10 +239,7 @@ func (p *replayer) commands(a *annotation, payload []byte) error {
 		}
 		b.DB = b.Cmds[0].DB
 		p.res.Commands += int64(len(b.Cmds))
-		if err := p.apply(b); err != nil {
-			return fmt.Errorf("log segment %s, block %d at offset %d: %w", p.path, a.seq, p.res.GoodOffset, err)
-		}
-		return nil
+		return p.apply(b)
 	}
 	for len(payload) > 0 {
 		args, n, err := p.parse(payload)

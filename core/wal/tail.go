@@ -119,6 +119,38 @@ func RepairTail(fs vfs.FS, name string, good int64, now time.Time) (asideName st
 	return asideName, f.Sync()
 }
 
+// Harden makes the bytes of a segment from offset safe up to good durable, by
+// writing them again. They may have been read from memory and be on no disk: an
+// fsync that failed, in an earlier process, has let the operating system forget
+// that they are still to be written, and no later fsync brings that back.
+func Harden(fs vfs.FS, name string, safe, good int64) (err error) {
+	if safe >= good {
+		return nil
+	}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("harden log segment %s: %w", name, err)
+		}
+	}()
+	f, err := fs.OpenFile(name, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	buf := make([]byte, min(good-safe, readBuffer))
+	for at := safe; at < good; {
+		b := buf[:min(good-at, int64(len(buf)))]
+		if _, err := f.ReadAt(b, at); err != nil {
+			return fmt.Errorf("read at %d: %w", at, err)
+		}
+		if _, err := f.WriteAt(b, at); err != nil {
+			return fmt.Errorf("write at %d: %w", at, err)
+		}
+		at += int64(len(b))
+	}
+	return f.Sync()
+}
+
 // setAside writes tail to a file of its own, durably, and returns its name:
 // the one given, or one like it if that is taken.
 func setAside(fs vfs.FS, base string, tail io.Reader) (name string, err error) {

@@ -120,7 +120,7 @@ func (l *Log) fsync() bool {
 
 // fsyncFile is fsync(2) with its accounts. The caller holds syncMu.
 func (l *Log) fsyncFile() bool {
-	start := l.clock.Now()
+	start, size := l.clock.Now(), l.counters.segmentBytes.Load()
 	err := l.seg.file.Sync()
 	took := l.clock.Now().Sub(start)
 	l.counters.fsyncs.Add(1)
@@ -132,6 +132,7 @@ func (l *Log) fsyncFile() bool {
 		l.broke("fsync", err)
 		return false
 	}
+	l.syncedBytes.Store(size)
 	return true
 }
 
@@ -156,11 +157,13 @@ func (l *Log) sealSegment() bool {
 			l.broke("write", err)
 			return false
 		}
-		l.syncMu.Lock()
-		defer l.syncMu.Unlock()
-		return l.failure.Load() == nil && l.fsyncFile()
 	}
-	return true
+	if l.syncedBytes.Load() == l.seg.size {
+		return true
+	}
+	l.syncMu.Lock()
+	defer l.syncMu.Unlock()
+	return l.failure.Load() == nil && l.fsyncFile()
 }
 
 // switchTo carries out a cut.
@@ -190,6 +193,7 @@ func (l *Log) switchTo(c *cut) bool {
 	old := l.seg.file
 	l.seg = next
 	l.syncedSeq.Store(l.seg.seq)
+	l.syncedBytes.Store(l.seg.size)
 	l.counters.segmentBytes.Store(l.seg.size)
 	if c.heal {
 		l.failure.Store(nil)

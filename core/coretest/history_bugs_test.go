@@ -1,0 +1,76 @@
+package coretest
+
+import (
+	"errors"
+	"os"
+	"testing"
+
+	"github.com/spf13/afero"
+
+	"github.com/spillwaydb/spillway/core/vfs"
+)
+
+// TestHistoryFindsPlantedBugs: the histories find each of these bugs, shrink it
+// to a few steps, and these steps, read from their text, find it again. Without
+// the bug they are harmless.
+func TestHistoryFindsPlantedBugs(t *testing.T) {
+	for name, bug := range map[string]Bug{
+		"fsync does nothing":                 {Sync: func(afero.File) error { return nil }},
+		"a directory sync does nothing":      {SyncDir: func(vfs.FS, string) error { return nil }},
+		"a failed fsync is called a success": {Sync: func(f afero.File) error { _ = f.Sync(); return nil }},
+		"a failed fsync is done again": {Sync: func(f afero.File) error {
+			if f.Sync() == nil {
+				return nil
+			}
+			return f.Sync()
+		}},
+		"a failed write is called a success": {Write: func(f afero.File, b []byte) (int, error) { _, _ = f.Write(b); return len(b), nil }},
+		"MANIFEST is removed and then renamed": {Replace: func(fs vfs.FS, from, to string) error {
+			if err := fs.Remove(to); err != nil && !errors.Is(err, os.ErrNotExist) {
+				return err
+			}
+			if err := fs.SyncDir("."); err != nil {
+				return err
+			}
+			return fs.Replace(from, to)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for seed := uint64(1); seed <= 1000; seed++ {
+				steps := generate(seed, 60)
+				_, err := playIn(t, seed, steps, bug)
+				if err == nil {
+					continue
+				}
+				short, _ := shrink(steps, err, func(s []step) error {
+					_, err := playIn(t, seed, s, bug)
+					return err
+				})
+				text := scriptText(short)
+				t.Logf("found in history %d, shrunk to\n%s", seed, text)
+				if len(short) > 12 {
+					t.Errorf("%d steps are left", len(short))
+				}
+				again, err := parseScript(text)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for try := 1; ; try++ {
+					if _, err = playIn(t, seed, again, bug); err != nil {
+						break
+					}
+					if try == 10 {
+						t.Error("it is not found again")
+						break
+					}
+				}
+				if _, err := playIn(t, seed, again, Bug{}); err != nil {
+					t.Errorf("without the bug: %v", err)
+				}
+				return
+			}
+			t.Fatal("not found")
+		})
+	}
+}

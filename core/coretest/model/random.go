@@ -1,0 +1,174 @@
+package model
+
+import (
+	"math/rand/v2"
+	"strconv"
+	"strings"
+)
+
+// Random returns a random command that the model knows, on few keys of every
+// type, so that a sequence of them meets its own effects, wrong types and
+// expired keys included. MULTI, EXEC and DISCARD are among them.
+func Random(rng *rand.Rand) []string {
+	line := templates[rng.IntN(len(templates))]
+	args := strings.Fields(line)
+	for i, a := range args {
+		if i > 0 {
+			args[i] = fill(rng, a)
+		}
+	}
+	return args
+}
+
+// The placeholders of templates: keys k (any type, so that most names of a type
+// hold it), numbers, members, and times in milliseconds.
+func fill(rng *rand.Rand, a string) string {
+	pick := func(of ...string) string { return of[rng.IntN(len(of))] }
+	key := func(t string) string {
+		if rng.IntN(25) == 0 {
+			t = pick("s", "n", "l", "h", "e", "z")
+		}
+		return t + strconv.Itoa(rng.IntN(4))
+	}
+	switch a {
+	case "{s}", "{n}", "{l}", "{h}", "{e}", "{z}":
+		return key(a[1:2])
+	case "{k}":
+		return key(pick("s", "n", "l", "h", "e", "z"))
+	case "{v}":
+		return pick("a", "bb", "", "x y", "\x00\r\n", strings.Repeat("v", rng.IntN(200)))
+	case "{m}":
+		return pick("a", "b", "c", "d", "e", "10", "-7", "m n")
+	case "{i}":
+		return strconv.Itoa(rng.IntN(9) - 4)
+	case "{u}":
+		return strconv.Itoa(rng.IntN(4))
+	case "{f}":
+		return pick("1", "2", "-3", "0.5", "2.25", "10")
+	case "{ms}":
+		return strconv.Itoa(1 + rng.IntN(4000))
+	case "{sec}":
+		return strconv.Itoa(1 + rng.IntN(4))
+	}
+	return a
+}
+
+var templates = strings.Split(strings.TrimSpace(`
+SET {s} {v}
+SET {s} {v} PX {ms}
+SET {s} {v} EX {sec} NX
+SET {s} {v} XX GET
+SET {s} {v} KEEPTTL
+SETNX {s} {v}
+SETEX {s} {sec} {v}
+PSETEX {s} {ms} {v}
+GETSET {s} {v}
+GETDEL {s}
+GETEX {s} PX {ms}
+GETEX {s} PERSIST
+GET {k}
+MGET {s} {s} {k}
+MSET {s} {v} {s} {v} {n} {u}
+MSETNX {s} {v} {s} {v}
+APPEND {s} {v}
+STRLEN {s}
+SETRANGE {s} {u} {v}
+GETRANGE {s} {i} {i}
+INCR {n}
+INCR {n}
+DECR {n}
+INCRBY {n} {i}
+DECRBY {n} {u}
+INCRBYFLOAT {n} {f}
+RPUSH {l} {m}
+RPUSH {l} {m} {m} {v}
+LPUSH {l} {m}
+RPUSHX {l} {m}
+LPUSHX {l} {m}
+LPOP {l}
+RPOP {l} {u}
+LLEN {l}
+LRANGE {l} {i} {i}
+LINDEX {l} {i}
+LSET {l} {i} {v}
+LINSERT {l} BEFORE {m} {v}
+LINSERT {l} AFTER {m} {v}
+LREM {l} {i} {m}
+LTRIM {l} {u} -2
+LMOVE {l} {l} LEFT RIGHT
+LMOVE {l} {l} RIGHT RIGHT
+RPOPLPUSH {l} {l}
+HSET {h} {m} {v}
+HSET {h} {m} {u} {m} {v} {m} {u}
+HSETNX {h} {m} {v}
+HGET {h} {m}
+HEXISTS {h} {m}
+HLEN {h}
+HGETALL {h}
+HDEL {h} {m} {m}
+HINCRBY {h} {m} {i}
+HINCRBYFLOAT {h} {m} {f}
+SADD {e} {m} {m}
+SADD {e} {m} {m} {m}
+SREM {e} {m}
+SCARD {e}
+SISMEMBER {e} {m}
+SMEMBERS {e}
+SPOP {e}
+SPOP {e} {u}
+SMOVE {e} {e} {m}
+SINTERSTORE {e} {e} {e}
+SUNIONSTORE {e} {e} {e}
+SDIFFSTORE {e} {e} {e}
+ZADD {z} {f} {m}
+ZADD {z} {f} {m} {f} {m} {f} {m}
+ZADD {z} GT CH {f} {m} {f} {m}
+ZADD {z} NX {f} {m}
+ZADD {z} XX LT {f} {m}
+ZINCRBY {z} {f} {m}
+ZREM {z} {m}
+ZCARD {z}
+ZSCORE {z} {m}
+ZRANGE {z} {i} {i} WITHSCORES
+ZPOPMIN {z}
+ZPOPMAX {z} {u}
+ZREMRANGEBYRANK {z} {u} {u}
+ZREMRANGEBYSCORE {z} {i} {i}
+ZUNIONSTORE {z} 2 {z} {z}
+DEL {k} {k}
+UNLINK {k}
+EXISTS {k} {k}
+TYPE {k}
+RENAME {k} {k}
+RENAMENX {k} {k}
+COPY {k} {k}
+COPY {k} {k} REPLACE
+COPY {k} {k} DB {u} REPLACE
+MOVE {k} {u}
+EXPIRE {k} {sec}
+PEXPIRE {k} {ms}
+PEXPIRE {k} {ms} NX
+PEXPIRE {k} {ms} GT
+EXPIRE {k} {sec} LT
+PEXPIRE {k} {i}
+PERSIST {k}
+PTTL {k}
+PEXPIRETIME {k}
+SELECT {u}
+SELECT 0
+SELECT 0
+SWAPDB {u} {u}
+FLUSHDB
+MULTI
+MULTI
+MULTI
+EXEC
+EXEC
+EXEC
+EXEC
+EXEC
+EXEC
+EXEC
+EXEC
+DISCARD
+`), "\n")

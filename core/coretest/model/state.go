@@ -1,0 +1,164 @@
+package model
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Databases is how many logical databases the model has.
+const Databases = 16
+
+// kind is the type of a value, as TYPE names it.
+type kind string
+
+const (
+	kindString kind = "string"
+	kindList   kind = "list"
+	kindHash   kind = "hash"
+	kindSet    kind = "set"
+	kindZSet   kind = "zset"
+)
+
+// value is what is stored at a key. It is never changed once a State holds it.
+type value struct {
+	kind     kind
+	str      string
+	list     []string
+	hash     map[string]string  // of a set, the members are the keys
+	zset     map[string]float64 // scores by member
+	deadline int64              // Unix milliseconds, 0: none
+}
+
+// copy returns a value that may be changed.
+func (v *value) copy() *value {
+	c := *v
+	c.list = slices.Clone(v.list)
+	c.hash = maps.Clone(v.hash)
+	c.zset = maps.Clone(v.zset)
+	return &c
+}
+
+// empty tells a collection without elements, which does not exist.
+func (v *value) empty() bool {
+	return v.kind != kindString && len(v.list) == 0 && len(v.hash) == 0 && len(v.zset) == 0
+}
+
+// text is the value on one line, elements in a fixed order.
+func (v *value) text() string {
+	var b strings.Builder
+	b.WriteString(string(v.kind))
+	switch v.kind {
+	case kindString:
+		fmt.Fprintf(&b, " %q", v.str)
+	case kindList:
+		for _, e := range v.list {
+			fmt.Fprintf(&b, " %q", e)
+		}
+	case kindHash:
+		for _, f := range slices.Sorted(maps.Keys(v.hash)) {
+			fmt.Fprintf(&b, " %q=%q", f, v.hash[f])
+		}
+	case kindSet:
+		for _, m := range slices.Sorted(maps.Keys(v.hash)) {
+			fmt.Fprintf(&b, " %q", m)
+		}
+	case kindZSet:
+		for _, m := range v.ranked() {
+			fmt.Fprintf(&b, " %q=%s", m, formatFloat(v.zset[m]))
+		}
+	}
+	if v.deadline != 0 {
+		fmt.Fprintf(&b, " expires=%d", v.deadline)
+	}
+	return b.String()
+}
+
+// State is the contents of all databases. It is immutable: commands make new
+// ones. The zero value is empty.
+type State struct{ dbs [Databases]map[string]*value }
+
+// fork returns a copy that may be changed.
+func (s *State) fork() *State {
+	c := *s
+	for i, db := range s.dbs {
+		c.dbs[i] = maps.Clone(db)
+	}
+	return &c
+}
+
+// get returns the value at a key that is there at the time now, or nil.
+func (s *State) get(db int, key string, now int64) *value {
+	v := s.dbs[db][key]
+	if v == nil || v.deadline != 0 && v.deadline <= now {
+		return nil
+	}
+	return v
+}
+
+// put stores v, or removes the key when v is nil or an empty collection.
+func (s *State) put(db int, key string, v *value) {
+	if v == nil || v.empty() {
+		delete(s.dbs[db], key)
+		return
+	}
+	if s.dbs[db] == nil {
+		s.dbs[db] = map[string]*value{}
+	}
+	s.dbs[db][key] = v
+}
+
+// keys lists the keys of a database that are there at the time now, in order.
+func (s *State) keys(db int, now int64) []string {
+	var out []string
+	for k := range s.dbs[db] {
+		if s.get(db, k, now) != nil {
+			out = append(out, k)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Text shows the state at the time now (Unix milliseconds): a line per key,
+// "db0 "k" string "v"", in order. Two states are equal when their texts are.
+func (s *State) Text(now int64) string {
+	var b strings.Builder
+	for n := range s.dbs {
+		for _, k := range s.keys(n, now) {
+			fmt.Fprintf(&b, "db%d %q %s\n", n, k, s.dbs[n][k].text())
+		}
+	}
+	return b.String()
+}
+
+// Diff shows in what two states differ at the time now: the lines only got has
+// behind "+", those only want has behind "-".
+func Diff(got, want *State, now int64) string {
+	lines := func(s *State) map[string]bool {
+		m := map[string]bool{}
+		for line := range strings.Lines(s.Text(now)) {
+			m[line] = true
+		}
+		return m
+	}
+	g, w := lines(got), lines(want)
+	var out []string
+	for l := range g {
+		if !w[l] {
+			out = append(out, "+ "+l)
+		}
+	}
+	for l := range w {
+		if !g[l] {
+			out = append(out, "- "+l)
+		}
+	}
+	slices.SortFunc(out, func(a, b string) int { return strings.Compare(a[2:]+a[:1], b[2:]+b[:1]) })
+	return strings.Join(out, "")
+}
+
+// formatFloat is how the commands show a number.
+func formatFloat(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }

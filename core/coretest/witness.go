@@ -1,0 +1,147 @@
+package coretest
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spillwaydb/spillway/core"
+	"github.com/spillwaydb/spillway/core/command"
+	"github.com/spillwaydb/spillway/core/coretest/model"
+	"github.com/spillwaydb/spillway/core/resp"
+	"github.com/spillwaydb/spillway/core/wal"
+)
+
+// witness sees what one client asks of an engine and what it is told, and says
+// what the engine's memory must hold now and what its disk may hold.
+type witness struct {
+	history *model.History
+	client  model.Client
+	always  bool // appendfsync always
+	logging bool // a log is kept, and committed
+	// shaken is set while a fault may still have consequences: writes may be
+	// refused.
+	shaken bool
+}
+
+// newWitness begins with an engine that has just been opened with o on an
+// empty disk.
+func newWitness(o core.Options) *witness {
+	w := &witness{history: model.NewHistory()}
+	w.opened(o)
+	return w
+}
+
+// opened notes that the engine runs with o from here on.
+func (w *witness) opened(o core.Options) {
+	w.client = model.Client{}
+	w.always, w.logging = o.Fsync == wal.Always, o.AppendOnly
+}
+
+// predict says how a command can end. A command that the model does not know
+// ends with any reply and changes nothing; it must not be a write.
+func (w *witness) predict(now int64, args []string) ([]model.Outcome, error) {
+	if model.Knows(args[0]) {
+		return w.client.Run(w.history.Now(), now, args)
+	}
+	if cmd := command.Lookup([]byte(args[0])); cmd != nil && cmd.Flags&command.Write != 0 {
+		return nil, fmt.Errorf("%s: %w, so nothing can be said about what it writes; use others", args[0], model.ErrUnknown)
+	}
+	if w.client.InMulti {
+		return nil, fmt.Errorf("%s inside MULTI: %w", args[0], model.ErrUnknown)
+	}
+	return nil, nil
+}
+
+// told takes in the reply to a command. read looks into the engine's memory;
+// it is needed after a refusal, which leaves open whether the command was
+// executed. It says what time it is then, too.
+func (w *witness) told(now int64, args []string, outcomes []model.Outcome, got resp.Value, read func() (*model.State, int64, error)) error {
+	if outcomes == nil {
+		w.steered(args, got)
+		return nil
+	}
+	o, err := model.Match(outcomes, got)
+	if err == nil {
+		w.client = o.Client
+		if o.State.Text(0) == w.history.Now().Text(0) {
+			return nil
+		}
+		w.history.Add(o.State, now)
+		if w.always && w.logging {
+			w.history.Durable()
+		}
+		return nil
+	}
+	if !w.shaken || !isRefusal(got) {
+		return fmt.Errorf("%q: %w", args, err)
+	}
+	switch exec := strings.EqualFold(args[0], "exec"); {
+	case exec && strings.HasPrefix(string(got.Str), "MISCONF"):
+		w.client = outcomes[0].Client // it was executed, only not made durable
+	case exec:
+		w.client = model.Client{DB: w.client.DB}
+	default:
+		w.client = w.client.Refused()
+	}
+	there, now, err := read() // waiting for the log has taken its time
+	if err != nil {
+		return fmt.Errorf("after %q was refused: %w", args, err)
+	}
+	text := there.Text(now)
+	if text == w.history.Now().Text(now) {
+		return nil
+	}
+	for _, o := range outcomes {
+		if o.State.Text(now) == text {
+			w.history.Add(o.State, now)
+			return nil
+		}
+	}
+	return fmt.Errorf("%q was refused (%s) and yet did something else:\n%s", args, got, model.Diff(there, w.history.Now(), now))
+}
+
+// isRefusal tells a reply that says that persistence is broken.
+func isRefusal(v resp.Value) bool {
+	msg := string(v.Str)
+	return v.Kind == resp.KindError && (strings.HasPrefix(msg, "MISCONF") || strings.HasPrefix(msg, "EXECABORT") && strings.Contains(msg, "MISCONF"))
+}
+
+// steered takes in the commands that change what is durable when.
+func (w *witness) steered(args []string, got resp.Value) {
+	if got.Kind == resp.KindError {
+		if w.client.InMulti {
+			w.client = w.client.Refused()
+		}
+		return
+	}
+	switch {
+	case strings.EqualFold(args[0], "save"):
+		w.history.Durable()
+	case len(args) > 2 && strings.EqualFold(args[0], "config") && strings.EqualFold(args[1], "set"):
+		for i := 2; i+1 < len(args); i += 2 {
+			switch strings.ToLower(args[i]) {
+			case "appendfsync":
+				w.always = strings.EqualFold(args[i+1], "always")
+			case "appendonly":
+				if strings.EqualFold(args[i+1], "no") {
+					w.logging = false // yes: once a checkpoint with a log behind it is committed
+				}
+			}
+		}
+	}
+}
+
+// compare checks the engine's memory.
+func (w *witness) compare(now int64, there *model.State) error {
+	if there.Text(now) != w.history.Now().Text(now) {
+		return fmt.Errorf("the state is not the model's (+ is there, - is missing):\n%s", model.Diff(there, w.history.Now(), now))
+	}
+	return nil
+}
+
+// closed notes that the engine was closed without an error.
+func (w *witness) closed() {
+	if w.logging {
+		w.history.Durable()
+	}
+}
