@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -28,6 +29,7 @@ type plan struct {
 	Stages     []string `json:"stages"`
 	Sinks      []string `json:"sinks"`
 	Metrics    string   `json:"metrics,omitempty"`
+	Plugins    []string `json:"plugins"`
 }
 
 func checkCommand() *cobra.Command {
@@ -59,7 +61,7 @@ func planOf(c *config.Config) plan {
 	p := plan{
 		Config: c.Path, Data: c.Data.URL(), Shards: c.Server.Shards, Databases: c.Server.Databases,
 		AppendOnly: c.Server.AppendOnly, Fsync: c.Server.Fsync.String(), MaxMemory: c.Server.MaxMemory,
-		Password: c.Server.RequirePass != "", Metrics: c.Metrics, Listeners: []string{}, Save: []string{}, Stages: []string{},
+		Password: c.Server.RequirePass != "", Metrics: c.Metrics, Listeners: []string{}, Save: []string{}, Stages: []string{}, Plugins: []string{},
 	}
 	if p.Config == "" {
 		p.Config = "(built-in defaults)"
@@ -74,7 +76,7 @@ func planOf(c *config.Config) plan {
 		p.Save = append(p.Save, s.String())
 	}
 	for _, s := range c.Check.Stages {
-		p.Stages = append(p.Stages, s.Info().Name)
+		p.Stages = append(p.Stages, s.Name+ofPlugin(s.Plugin))
 	}
 	p.Sinks = append(p.Sinks, fmt.Sprintf("%s (data directory, keep %d)", c.Data.URL(), c.Check.Keep))
 	for _, m := range c.Check.Mirrors {
@@ -82,9 +84,29 @@ func planOf(c *config.Config) plan {
 		if m.Required {
 			kind = "required"
 		}
-		p.Sinks = append(p.Sinks, fmt.Sprintf("%s: %s (%s, timeout %s, keep %s)", m.Name, m.FS.URL(), kind, m.Timeout, orAll(m.Keep)))
+		where := m.FS.URL() + ofPlugin(m.Plugin)
+		p.Sinks = append(p.Sinks, fmt.Sprintf("%s: %s (%s, timeout %s, keep %s)", m.Name, strings.TrimSpace(where), kind, m.Timeout, orAll(m.Keep)))
+	}
+	for _, c := range c.Plugins {
+		pin := c.Checksum
+		if c.Insecure {
+			pin = "not pinned"
+		}
+		start := "at its first use"
+		if c.AtBoot {
+			start = "at boot"
+		}
+		p.Plugins = append(p.Plugins, fmt.Sprintf("%s: %s (%s, starts %s)", c.Name, strings.Join(c.Command, " "), pin, start))
 	}
 	return p
+}
+
+// ofPlugin says which plugin a stage or a sink is of.
+func ofPlugin(u *config.Use) string {
+	if u == nil {
+		return ""
+	}
+	return " (plugin " + u.Plugin + ")"
 }
 
 func orAll(n int) string {
@@ -124,6 +146,9 @@ func (p plan) print(w io.Writer) error {
 	}
 	for _, s := range p.Sinks {
 		row("sink", s)
+	}
+	for _, s := range p.Plugins {
+		row("plugin", s)
 	}
 	return t.Flush()
 }

@@ -39,10 +39,12 @@ type overrides struct {
 	logLevel    string
 	logFormat   string
 
+	plugins    bool // their programs are to be there, and the pinned ones
 	jsonErrors bool // what is wrong with the file goes to stdout, as JSON
 }
 
 func (o *overrides) register(cmd *cobra.Command) {
+	o.plugins = true
 	f := cmd.Flags()
 	f.StringVar(&o.config, "config", "", "configuration file (default: plugins.hcl, if it is there)")
 	f.StringVar(&o.bind, "bind", "", `addresses to listen on, separated by spaces; "" for none`)
@@ -88,6 +90,9 @@ func (o *overrides) read(cmd *cobra.Command) (*config.Config, error) {
 		return nil, usageError{fmt.Errorf("reading the configuration: %w", err)}
 	}
 	cfg, file := config.Parse(path, src)
+	if cfg != nil && o.plugins && !file.Verify(cfg) {
+		cfg = nil
+	}
 	if o.jsonErrors && cfg == nil {
 		enc := json.NewEncoder(cmd.OutOrStdout())
 		enc.SetIndent("", "  ")

@@ -3,6 +3,7 @@
 //	spillway serve   run the server that plugins.hcl describes
 //	spillway check   validate a configuration and print what it would run
 //	spillway repair  examine a data directory that does not start, and mend it
+//	spillway plugins list plugins, ping them, print their checksums
 //	spillway version print the version
 //
 // Exit status: 0 success, 1 a failure while running, 2 a mistake in the
@@ -53,7 +54,7 @@ func run(args []string) int {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(serveCommand(), checkCommand(), repairCommand(), &cobra.Command{
+	root.AddCommand(serveCommand(), checkCommand(), repairCommand(), pluginsCommand(), &cobra.Command{
 		Use: "version", Short: "Print the version", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), "spillway", version)

@@ -77,8 +77,13 @@ func serve(cfg *config.Config, f *faults, log hclog.Logger) (err error) {
 		return err
 	}
 	defer stopFaults()
-	opts, err := engineOptions(cfg, log)
+	plugged, err := plug(cfg, log)
 	if err != nil {
+		return err
+	}
+	defer plugged.close(log)
+	opts := engineOptions(cfg, log)
+	if opts.Stages, opts.Targets, err = plugged.pipeline(cfg, log); err != nil {
 		return err
 	}
 	stop := make(chan struct{}, 1)
@@ -87,6 +92,9 @@ func serve(cfg *config.Config, f *faults, log hclog.Logger) (err error) {
 	db, err := core.Prepare(opts)
 	if err != nil {
 		return err
+	}
+	if plugged.host != nil {
+		db.Info().Register(command.InfoSection{Name: "Plugins", Default: true, Fill: plugged.info})
 	}
 	closeDB := func() { err = errors.Join(err, db.Close()) }
 	listeners, err := listen(cfg.Listen)
@@ -120,6 +128,10 @@ func serve(cfg *config.Config, f *faults, log hclog.Logger) (err error) {
 	loaded, over := make(chan error, 1), make(chan struct{})
 	go func() {
 		defer close(over)
+		if err := plugged.boot(loading, log); err != nil {
+			loaded <- err
+			return
+		}
 		loaded <- db.Recover(loading)
 	}()
 	err = await(db, log, signals, events{loaded: loaded, failed: failed, stop: stop}, func() {
@@ -226,26 +238,17 @@ func closeAll(ls []net.Listener) {
 	}
 }
 
-// engineOptions maps the configuration to the engine's options.
-func engineOptions(cfg *config.Config, log hclog.Logger) (core.Options, error) {
+// engineOptions maps the configuration to the engine's options, but for the
+// stages and targets, which plugged.pipeline makes.
+func engineOptions(cfg *config.Config, log hclog.Logger) core.Options {
 	s := cfg.Server
-	o := core.Options{
+	return core.Options{
 		Shards: s.Shards, Databases: s.Databases, AppendOnly: s.AppendOnly, Fsync: s.Fsync, Save: s.Save,
 		RewritePercentage: s.RewritePercentage, RewriteMinSize: s.RewriteMinSize, ContinueOnSaveError: s.ContinueOnSaveError,
 		MaxMemory: s.MaxMemory, MaxMemoryPolicy: s.MaxMemoryPolicy, RequirePass: s.RequirePass,
-		Keep: cfg.Check.Keep, Stages: cfg.Check.Stages, DecodeStages: decodeStages(), VerifyDecode: cfg.Check.Verify,
+		Keep: cfg.Check.Keep, DecodeStages: decodeStages(), VerifyDecode: cfg.Check.Verify,
 		Logger: log, Version: version,
 	}
-	for _, m := range cfg.Check.Mirrors {
-		s := &mirror{name: m.Name, fs: m.FS}
-		if _, err := s.open(); err != nil && m.Required {
-			return o, err
-		} else if err != nil {
-			log.Warn("a best-effort sink is not there yet", "error", err)
-		}
-		o.Targets = append(o.Targets, sink.Target{Name: m.Name, Sink: s, Required: m.Required, Timeout: m.Timeout, Keep: m.Keep})
-	}
-	return o, nil
 }
 
 // decodeStages are stages that need no configuration to be undone, so that a

@@ -14,6 +14,7 @@ import (
 	fage "filippo.io/age"
 
 	"github.com/spillwaydb/spillway/core/sink"
+	"github.com/spillwaydb/spillway/plugins"
 	"github.com/spillwaydb/spillway/plugins/age"
 	"github.com/spillwaydb/spillway/plugins/plugintest"
 	"github.com/spillwaydb/spillway/plugins/zstd"
@@ -61,6 +62,16 @@ func decode(s sink.Stage, stored []byte) ([]byte, error) {
 
 func TestConformance(t *testing.T) {
 	plugintest.TestStage(t, both)
+}
+
+func TestMain(m *testing.M) { plugintest.Main(m, plugins.Stage(age.Name, age.New)) }
+
+func TestConformanceOverWire(t *testing.T) {
+	w := plugintest.Loopback(t)
+	plugintest.TestStage(t, func(t testing.TB) sink.Stage {
+		pub, sec, _ := keys(t)
+		return w.Stage(t, age.Name, age.Options{Recipients: []string{pub}, Identities: []string{sec}})
+	})
 }
 
 func TestStandardFormat(t *testing.T) {

@@ -1,10 +1,12 @@
 package plugintest
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"math/rand"
 	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -122,4 +124,26 @@ func part(gen uint64, shard int) sink.Part {
 		Job: 1, Kind: sink.KindSnapshot, Generation: gen, Shard: shard, Shards: 4,
 		Name: "shard-000" + string(rune('0'+shard)) + ".rdb",
 	}
+}
+
+// testWriter writes to a test's log; what comes after its end is dropped.
+type testWriter struct {
+	mu   sync.Mutex
+	t    testing.TB
+	over bool
+}
+
+func (w *testWriter) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.over {
+		w.t.Logf("%s", bytes.TrimRight(b, "\n"))
+	}
+	return len(b), nil
+}
+
+func (w *testWriter) stop() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.over = true
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/spillwaydb/spillway/core/sink"
+	"github.com/spillwaydb/spillway/plugins/internal/codec"
 )
 
 // Name is the stage's name in configuration and manifests.
@@ -69,16 +70,7 @@ func (s *stage) Encode(ctx context.Context, _ sink.Part, dst io.Writer, src io.R
 		s.encoders.Put(enc)
 	}()
 	enc.Reset(dst)
-	if _, err := io.Copy(enc, src); err != nil {
-		return nil, fmt.Errorf("zstd: compress: %w", err) // not closed: the frame must not look complete
-	}
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	}
-	if err := enc.Close(); err != nil {
-		return nil, fmt.Errorf("zstd: finish the frame: %w", err)
-	}
-	return nil, nil
+	return nil, codec.Compress(ctx, Name, enc, src)
 }
 
 // Decode implements sink.Stage.
@@ -96,47 +88,21 @@ func (s *stage) Decode(_ context.Context, _ sink.Part, _ sink.Receipt, dst io.Wr
 			s.decoders.Put(dec)
 		}
 	}()
-	in := &source{r: src}
+	in := &codec.Source{R: src}
 	if err := dec.Reset(in); err != nil {
-		return in.explain("zstd: start", err)
+		return explain(in, "zstd: start", err)
 	}
 	if _, err := io.Copy(dst, dec); err != nil {
-		return in.explain("zstd: decompress", err)
+		return explain(in, "zstd: decompress", err)
 	}
-	if in.n == 0 {
-		return sink.Permanent(fmt.Errorf("zstd: empty input, not even a frame: %w", io.ErrUnexpectedEOF))
-	}
-	// The decoder has met the end already; this makes sure for the caller.
-	if n, err := io.Copy(io.Discard, in); n > 0 || err != nil {
-		return in.explain("zstd: after the last frame", errors.Join(err, fmt.Errorf("%d bytes left", n)))
-	}
-	return nil
+	return in.Finish(Name)
 }
 
-// source counts what the decoder reads and remembers an error of the reader.
-type source struct {
-	r   io.Reader
-	n   int64
-	err error
-}
-
-func (s *source) Read(b []byte) (int, error) {
-	n, err := s.r.Read(b)
-	s.n += int64(n)
-	if err != nil && err != io.EOF {
-		s.err = err
-	}
-	return n, err
-}
-
-// explain says where in the compressed bytes decoding ended. Damage is
-// permanent, an error of the reader is what it is.
-func (s *source) explain(op string, err error) error {
-	switch {
-	case s.err != nil:
-		return fmt.Errorf("%s: %w", op, s.err)
-	case errors.Is(err, zstd.ErrWindowSizeExceeded), errors.Is(err, zstd.ErrDecoderSizeExceeded):
+// explain says why decoding ended; a window that is too large is not damage,
+// and stays too large.
+func explain(in *codec.Source, op string, err error) error {
+	if errors.Is(err, zstd.ErrWindowSizeExceeded) || errors.Is(err, zstd.ErrDecoderSizeExceeded) {
 		return sink.Permanent(fmt.Errorf("%s: the frame wants a window larger than %d MiB; compress without --ultra and --long: %w", op, maxWindow>>20, err))
 	}
-	return fmt.Errorf("%s, within the first %d compressed bytes: %w", op, s.n, err)
+	return in.Explain(op, err)
 }

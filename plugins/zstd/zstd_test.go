@@ -16,6 +16,7 @@ import (
 	kzstd "github.com/klauspost/compress/zstd"
 
 	"github.com/spillwaydb/spillway/core/sink"
+	"github.com/spillwaydb/spillway/plugins"
 	"github.com/spillwaydb/spillway/plugins/plugintest"
 	"github.com/spillwaydb/spillway/plugins/zstd"
 )
@@ -52,6 +53,13 @@ func TestConformance(t *testing.T) {
 			plugintest.TestStage(t, func(t testing.TB) sink.Stage { return mk(t, level) })
 		})
 	}
+}
+
+func TestMain(m *testing.M) { plugintest.Main(m, plugins.Stage(zstd.Name, zstd.New)) }
+
+func TestConformanceOverWire(t *testing.T) {
+	w := plugintest.Loopback(t)
+	plugintest.TestStage(t, func(t testing.TB) sink.Stage { return w.Stage(t, zstd.Name, zstd.Options{Level: 3}) })
 }
 
 func TestLevels(t *testing.T) {

@@ -32,6 +32,8 @@ type Config struct {
 	Check  Pipeline // the checkpoint pipeline
 	// Metrics is the address that Prometheus reads from; empty is none.
 	Metrics string
+
+	Plugins []Plugin
 }
 
 // Server is the block server.
@@ -80,16 +82,24 @@ type Log struct {
 // Pipeline is a block pipeline.
 type Pipeline struct {
 	Name    string
-	Stages  []sink.Stage
+	Stages  []Stage
 	Keep    int // checkpoints kept in the data directory
 	Verify  bool
 	Mirrors []Mirror
 }
 
-// Mirror is a sink beside the data directory.
+// Stage is a block stage: one that is built in, or a plugin's.
+type Stage struct {
+	Name    string // what manifests record
+	BuiltIn sink.Stage
+	Plugin  *Use // nil for one that is built in
+}
+
+// Mirror is a sink beside the data directory: on a filesystem, or a plugin's.
 type Mirror struct {
 	Name     string
 	FS       Filesystem
+	Plugin   *Use // nil for one on a filesystem
 	Required bool
 	Timeout  time.Duration
 	Keep     int
@@ -103,6 +113,7 @@ type file struct {
 	Metrics     *metricsBlock     `hcl:"metrics,block"`
 	Listeners   []listenerBlock   `hcl:"listener,block"`
 	Filesystems []filesystemBlock `hcl:"filesystem,block"`
+	Plugins     []pluginBlock     `hcl:"plugin,block"`
 	Pipelines   []pipelineBlock   `hcl:"pipeline,block"`
 }
 
@@ -172,6 +183,7 @@ type sinkBlock struct {
 	Keep     *hcl.Attribute `hcl:"keep"`
 	Required *hcl.Attribute `hcl:"required"`
 	Timeout  *hcl.Attribute `hcl:"timeout"`
+	Rest     hcl.Body       `hcl:",remain"`
 	Range    hcl.Range      `hcl:",def_range"`
 }
 
@@ -190,6 +202,7 @@ func Parse(name string, src []byte) (*Config, *File) {
 	if diags.HasErrors() {
 		return nil, f
 	}
+	joinStageLabels(doc.Body)
 	var raw file
 	f.diags = append(f.diags, gohcl.DecodeBody(doc.Body, baseContext(), &raw)...)
 	if f.diags.HasErrors() {

@@ -80,12 +80,24 @@ func describe(c *Config) []string {
 		out = append(out, fmt.Sprintf("listener %+v", l))
 	}
 	for _, st := range c.Check.Stages {
-		out = append(out, "stage "+st.Info().Name)
+		out = append(out, "stage "+st.Name+st.Plugin.describe())
 	}
 	for _, m := range c.Check.Mirrors {
-		out = append(out, fmt.Sprintf("mirror %+v", m))
+		use := m.Plugin.describe()
+		m.Plugin = nil
+		out = append(out, fmt.Sprintf("mirror %+v", m)+use)
+	}
+	for _, p := range c.Plugins {
+		out = append(out, fmt.Sprintf("plugin %+v at boot %v", p.Spec, p.AtBoot))
 	}
 	return out
+}
+
+func (u *Use) describe() string {
+	if u == nil {
+		return ""
+	}
+	return fmt.Sprintf(" uses %q component %q config %s", u.Plugin, u.Component, u.Config)
 }
 
 // TestShippedConfigIsTheDefault: plugins.hcl says what runs without it.

@@ -21,6 +21,8 @@ type decoder struct {
 	f   *File
 	ctx *hcl.EvalContext
 	fss map[string]Filesystem // by "kind.name"
+
+	known map[string]bool // plugins
 }
 
 // Default is what runs without a file: Redis's defaults with the log on, data
@@ -43,7 +45,7 @@ func Default() *Config {
 // newDecoder evaluates the filesystems first, since sinks refer to them as
 // filesystem.KIND.NAME.
 func newDecoder(f *File, blocks []filesystemBlock) *decoder {
-	d := &decoder{f: f, ctx: baseContext(), fss: make(map[string]Filesystem)}
+	d := &decoder{f: f, ctx: baseContext(), fss: make(map[string]Filesystem), known: make(map[string]bool)}
 	kinds := make(map[string]map[string]cty.Value)
 	for i := range blocks {
 		b := &blocks[i]
@@ -103,6 +105,7 @@ func (d *decoder) decode(raw *file) *Config {
 	if fs, ok := d.fss["os.data"]; ok {
 		c.Data = fs
 	}
+	c.Plugins = d.plugins(raw.Plugins)
 	for i := range raw.Pipelines {
 		p := &raw.Pipelines[i]
 		if i > 0 {
@@ -179,11 +182,7 @@ func (d *decoder) pipeline(b *pipelineBlock, c *Config) {
 		}
 	}
 	p.Verify = d.boolean(b.Verify, false)
-	for i := range b.Stages {
-		if s := d.stage(&b.Stages[i]); s != nil {
-			p.Stages = append(p.Stages, s)
-		}
-	}
+	p.Stages = d.stages(b.Stages)
 	local := false
 	names := make(map[string]bool)
 	for i := range b.Sinks {
@@ -192,6 +191,12 @@ func (d *decoder) pipeline(b *pipelineBlock, c *Config) {
 			d.errorAt(&s.Range, "Sink defined twice", "The pipeline has already a sink named %q.", s.Name)
 		}
 		names[s.Name] = true
+		if s.Kind == "plugin" {
+			if u := d.use("sink", s.Uses, &s.Range, s.Rest); u != nil {
+				p.Mirrors = append(p.Mirrors, d.mirror(Mirror{Name: s.Name, Plugin: u}, s))
+			}
+			continue
+		}
 		fs, ok := d.uses(s)
 		if !ok {
 			continue
@@ -208,22 +213,31 @@ func (d *decoder) pipeline(b *pipelineBlock, c *Config) {
 		if fs == c.Data {
 			d.errorAt(&s.Range, "Same filesystem twice", "This sink uses the filesystem of the first one.")
 		}
-		p.Mirrors = append(p.Mirrors, Mirror{
-			Name: s.Name, FS: fs,
-			Required: d.boolean(s.Required, true),
-			Timeout:  d.duration(s.Timeout, 10*time.Minute),
-			Keep:     int(d.integer(s.Keep, 0, 0, 1<<20)),
-		})
+		p.Mirrors = append(p.Mirrors, d.mirror(Mirror{Name: s.Name, FS: fs}, s))
 	}
 	if !local {
 		d.errorAt(&b.Range, "No sink", "The pipeline %q has no sink: the first one, a sink \"filesystem\", is the data directory.", b.Name)
 	}
 }
 
+// mirror decodes what every sink beside the first has.
+func (d *decoder) mirror(m Mirror, s *sinkBlock) Mirror {
+	m.Required = d.boolean(s.Required, true)
+	m.Timeout = d.duration(s.Timeout, 10*time.Minute)
+	m.Keep = int(d.integer(s.Keep, 0, 0, 1<<20))
+	return m
+}
+
+// uses decodes the filesystem of a sink that is on one, and nothing else.
 func (d *decoder) uses(s *sinkBlock) (Filesystem, bool) {
 	if s.Kind != "filesystem" {
-		d.errorAt(&s.Range, "Unknown sink", "There is no sink kind %q; there is \"filesystem\".%s", s.Kind, DidYouMean(s.Kind, []string{"filesystem"}))
+		d.errorAt(&s.Range, "Unknown sink", "There is no sink kind %q; there are \"filesystem\" and \"plugin\".%s", s.Kind, DidYouMean(s.Kind, []string{"filesystem", "plugin"}))
 		return Filesystem{}, false
+	}
+	rest, diags := s.Rest.JustAttributes()
+	d.f.diags = append(d.f.diags, diags...)
+	for name, a := range rest {
+		d.errorAt(&a.NameRange, "Unsupported argument", "An argument named %q is not expected here.%s", name, DidYouMean(name, []string{"uses", "keep", "required", "timeout"}))
 	}
 	if s.Uses == nil {
 		d.errorAt(&s.Range, "Missing filesystem", "A sink \"filesystem\" wants uses, as in uses = filesystem.os.data.")
@@ -249,6 +263,37 @@ type ageBody struct {
 	Identities *hcl.Attribute `hcl:"identities"`
 }
 
+// stages decodes the stages of a pipeline, in order. What manifests record them
+// by has to tell a plugin's from all others.
+func (d *decoder) stages(blocks []stageBlock) []Stage {
+	var out []Stage
+	names := make(map[string]bool)
+	for i := range blocks {
+		b := &blocks[i]
+		name, remote := b.pluginName()
+		if !remote {
+			if s := d.stage(b); s != nil {
+				names[b.Name] = true
+				out = append(out, Stage{Name: b.Name, BuiltIn: s})
+			}
+			continue
+		}
+		if names[name] {
+			d.errorAt(&b.Range, "Stage defined twice", "The pipeline has already a stage named %q: what is stored could not be read back.", name)
+		}
+		names[name] = true
+		var body struct {
+			Uses *hcl.Attribute `hcl:"uses"`
+			Rest hcl.Body       `hcl:",remain"`
+		}
+		d.f.diags = append(d.f.diags, gohcl.DecodeBody(b.Body, d.ctx, &body)...)
+		if u := d.use("stage", body.Uses, &b.Range, body.Rest); u != nil {
+			out = append(out, Stage{Name: name, Plugin: u})
+		}
+	}
+	return out
+}
+
 // stage makes one of the built-in stages.
 func (d *decoder) stage(b *stageBlock) sink.Stage {
 	before := len(d.f.diags)
@@ -268,8 +313,11 @@ func (d *decoder) stage(b *stageBlock) sink.Stage {
 			return nil
 		}
 		s, err = age.New(o)
+	case stagePlugin:
+		d.errorAt(&b.Range, "Missing name", "A stage of a plugin wants a name, as in stage \"plugin\" \"gpg\".")
+		return nil
 	default:
-		d.errorAt(&b.Range, "Unknown stage", "There is no stage %q; there are \"zstd\" and \"age\".%s", b.Name, DidYouMean(b.Name, []string{"zstd", "age"}))
+		d.errorAt(&b.Range, "Unknown stage", "There is no stage %q; there are \"zstd\", \"age\" and \"plugin\".%s", b.Name, DidYouMean(b.Name, []string{"zstd", "age", "plugin"}))
 		return nil
 	}
 	if len(d.f.diags) > before {

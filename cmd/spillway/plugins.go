@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/spillwaydb/spillway/cmd/spillway/config"
+	"github.com/spillwaydb/spillway/core/command"
+	"github.com/spillwaydb/spillway/core/sink"
+	"github.com/spillwaydb/spillway/plugins/host"
+	"github.com/spillwaydb/spillway/plugins/middleware"
+)
+
+// pluginDrain is how long the end of the daemon waits for calls of plugins.
+const pluginDrain = 10 * time.Second
+
+// plugged are the plugins of the configuration, and what uses them.
+type plugged struct {
+	host    *host.Host // nil without plugins
+	plugins map[string]config.Plugin
+	stages  map[string]*use // by name
+	sinks   map[string]*use
+	uses    []*use // all of them, in the order of the configuration
+}
+
+// use is a stage or a sink of a plugin.
+type use struct {
+	kind, name, plugin string
+	required           bool
+	stage              sink.Stage // one of the two
+	sink               sink.Sink
+	counters           middleware.Counters
+}
+
+// check starts and configures what is missing.
+func (u *use) check(ctx context.Context) error {
+	var remote any = u.stage
+	if u.stage == nil {
+		remote = u.sink
+	}
+	return remote.(interface{ Check(context.Context) error }).Check(ctx)
+}
+
+// plug makes the plugins known to a host. It starts none: boot does.
+func plug(cfg *config.Config, log hclog.Logger) (*plugged, error) {
+	p := &plugged{plugins: make(map[string]config.Plugin), stages: make(map[string]*use), sinks: make(map[string]*use)}
+	if len(cfg.Plugins) == 0 {
+		return p, nil
+	}
+	h, err := host.New(host.Options{Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	p.host = h
+	added := make(map[string]*host.Plugin)
+	for _, c := range cfg.Plugins {
+		p.plugins[c.Name] = c
+		if added[c.Name], err = h.Add(c.Spec); err != nil {
+			p.close(log)
+			return nil, err
+		}
+	}
+	for _, c := range cfg.Check.Stages {
+		if u := c.Plugin; u != nil {
+			p.stages[c.Name] = &use{kind: "stage", name: c.Name, plugin: u.Plugin, required: true, stage: added[u.Plugin].Stage(c.Name, u.Component, u.Config)}
+			p.uses = append(p.uses, p.stages[c.Name])
+		}
+	}
+	for _, m := range cfg.Check.Mirrors {
+		if u := m.Plugin; u != nil {
+			p.sinks[m.Name] = &use{kind: "sink", name: m.Name, plugin: u.Plugin, required: m.Required, sink: added[u.Plugin].Sink(m.Name, u.Component, u.Config)}
+			p.uses = append(p.uses, p.sinks[m.Name])
+		}
+	}
+	return p, nil
+}
+
+// pipeline makes the stages and the targets of the configuration, with the same
+// decorators around those that are built in, on filesystems and in plugins.
+func (p *plugged) pipeline(cfg *config.Config, log hclog.Logger) (stages []sink.Stage, targets []sink.Target, err error) {
+	for _, c := range cfg.Check.Stages {
+		s, n, deadline := c.BuiltIn, new(middleware.Counters), time.Duration(0)
+		if u := p.stages[c.Name]; u != nil {
+			s, n, deadline = u.stage, &u.counters, p.plugins[u.plugin].Timeout
+		}
+		stages = append(stages, middleware.Stage(s, p.around(log.Named("stage").Named(c.Name), n, c.Plugin, deadline)...))
+	}
+	for _, m := range cfg.Check.Mirrors {
+		var s sink.Sink
+		n, deadline := new(middleware.Counters), time.Duration(0)
+		if u := p.sinks[m.Name]; u != nil {
+			s, n, deadline = u.sink, &u.counters, m.Timeout
+		} else if s, err = openMirror(m, log); err != nil {
+			return nil, nil, err
+		}
+		s = middleware.Sink(s, p.around(log.Named("sink").Named(m.Name), n, m.Plugin, deadline)...)
+		targets = append(targets, sink.Target{Name: m.Name, Sink: s, Required: m.Required, Timeout: m.Timeout, Keep: m.Keep})
+	}
+	return stages, targets, nil
+}
+
+// openMirror makes a sink on a filesystem. One that is required must be there.
+func openMirror(m config.Mirror, log hclog.Logger) (sink.Sink, error) {
+	s := &mirror{name: m.Name, fs: m.FS}
+	if _, err := s.open(); err != nil && m.Required {
+		return nil, err
+	} else if err != nil {
+		log.Warn("a best-effort sink is not there yet", "error", err)
+	}
+	return s, nil
+}
+
+// around are the decorators of a stage or a sink. What is built in has no
+// process that could hang or be gone: it is not repeated, and deadline, how
+// long it may do nothing, is 0.
+func (p *plugged) around(log hclog.Logger, n *middleware.Counters, u *config.Use, deadline time.Duration) []middleware.Interceptor {
+	retry := middleware.Policy{Attempts: 1, Logger: log}
+	if u != nil {
+		r := p.plugins[u.Plugin].Restart
+		retry.Attempts, retry.Backoff, retry.MaxBackoff = r.MaxAttempts, r.Backoff, r.MaxBackoff
+	}
+	return []middleware.Interceptor{middleware.Count(n), middleware.Log(log), middleware.Retry(retry), middleware.Deadline(deadline)}
+}
+
+// boot starts the plugins that are to run from the start, and has them make the
+// stages and sinks they are used for. Stages are always needed at a start: what
+// is stored went through them. It fails if one fails that a checkpoint cannot do
+// without.
+func (p *plugged) boot(ctx context.Context, log hclog.Logger) error {
+	if p.host == nil {
+		return nil
+	}
+	errs := make([]error, len(p.uses))
+	used := make(map[string]bool)
+	var wg sync.WaitGroup
+	for i, u := range p.uses {
+		used[u.plugin] = true
+		if u.kind == "stage" || p.plugins[u.plugin].AtBoot {
+			wg.Go(func() { errs[i] = u.check(ctx) })
+		}
+	}
+	for _, pl := range p.host.Plugins() {
+		if p.plugins[pl.Name()].AtBoot {
+			wg.Go(func() {
+				if err := pl.Start(ctx); err != nil && !used[pl.Name()] {
+					log.Warn("a plugin that nothing uses does not start", "error", err)
+				}
+			})
+		}
+	}
+	wg.Wait()
+	for i, u := range p.uses {
+		if errs[i] == nil {
+			continue
+		}
+		err := fmt.Errorf("%s %q: %w", u.kind, u.name, errs[i])
+		if u.required {
+			return err
+		}
+		log.Warn("a best-effort sink is not there yet", "error", err)
+	}
+	return nil
+}
+
+// close ends the plugins. Calls that run get pluginDrain.
+func (p *plugged) close(log hclog.Logger) {
+	if p.host == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), pluginDrain)
+	defer cancel()
+	if err := p.host.Close(ctx); err != nil {
+		log.Warn("ending the plugins", "error", err)
+	}
+}
+
+// info fills the section Plugins of INFO.
+func (p *plugged) info(w *command.InfoWriter) {
+	for _, pl := range p.host.Plugins() {
+		s := pl.Status()
+		w.Field("plugin_"+pl.Name(), fmt.Sprintf("state=%s,pid=%d,for_sec=%d,starts=%d,failures=%d",
+			s.State, s.PID, int64(time.Since(s.Since).Seconds()), s.Starts, s.Failures))
+		if s.LastError != nil {
+			w.Field("plugin_"+pl.Name()+"_last_error", s.LastError)
+		}
+	}
+	for _, u := range p.uses {
+		n := u.counters.Counts()
+		w.Field("plugin_"+u.kind+"_"+u.name, fmt.Sprintf("plugin=%s,calls=%d,running=%d,errors=%d,bytes_in=%d,bytes_out=%d,msec=%d",
+			u.plugin, n.Calls, n.Running, n.Errors, n.BytesIn, n.BytesOut, n.Time.Milliseconds()))
+	}
+}

@@ -1,0 +1,114 @@
+package plugintest
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"testing"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/spillwaydb/spillway/core/sink"
+	"github.com/spillwaydb/spillway/plugins"
+	"github.com/spillwaydb/spillway/plugins/host"
+)
+
+// Main is a TestMain for packages that test stages and sinks over the wire: it
+// runs the tests, and is the plugin when one of them has started the test
+// binary as such.
+//
+//	func TestMain(m *testing.M) { plugintest.Main(m, plugins.Stage("zstd", zstd.New)) }
+func Main(m *testing.M, components ...plugins.Component) {
+	if plugins.Started() {
+		plugins.Serve(components...)
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// Wire is the test binary as a plugin, in a process of its own.
+type Wire struct {
+	t      testing.TB
+	plugin *host.Plugin
+}
+
+// Loopback starts the test binary as a plugin that offers what Main was given.
+// It ends with t.
+func Loopback(t testing.TB) *Wire {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum, err := host.Checksum(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := host.New(host.Options{Logger: Logger(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := h.Close(ctx); err != nil {
+			t.Errorf("closing the host: %v", err)
+		}
+	})
+	p, err := h.Add(host.Spec{Name: "loopback", Command: []string{self}, Checksum: sum, Timeout: 3 * patience})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Start(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	return &Wire{t: t, plugin: p}
+}
+
+// Plugin is the plugin itself.
+func (w *Wire) Plugin() *host.Plugin { return w.plugin }
+
+// Stage returns a stage of the plugin, configured and ready; config is
+// marshalled to JSON, nil is none.
+func (w *Wire) Stage(t testing.TB, component string, config any) sink.Stage {
+	t.Helper()
+	s := w.plugin.Stage(component, component, w.json(t, config))
+	w.check(t, s)
+	return s
+}
+
+// Sink returns a sink of the plugin, configured and ready.
+func (w *Wire) Sink(t testing.TB, component string, config any) sink.Sink {
+	t.Helper()
+	s := w.plugin.Sink(component, component, w.json(t, config))
+	w.check(t, s)
+	return s
+}
+
+func (w *Wire) json(t testing.TB, config any) []byte {
+	t.Helper()
+	if config == nil {
+		return nil
+	}
+	b, err := json.Marshal(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func (w *Wire) check(t testing.TB, s any) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 3*patience)
+	defer cancel()
+	if err := s.(interface{ Check(context.Context) error }).Check(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Logger logs into the test's log, until the test is over.
+func Logger(t testing.TB) hclog.Logger {
+	w := &testWriter{t: t}
+	t.Cleanup(w.stop)
+	return hclog.New(&hclog.LoggerOptions{Level: hclog.Debug, Output: w, DisableTime: true})
+}
