@@ -91,11 +91,7 @@ func planOf(c *config.Config) plan {
 		if c.Insecure {
 			pin = "not pinned"
 		}
-		start := "at its first use"
-		if c.AtBoot {
-			start = "at boot"
-		}
-		p.Plugins = append(p.Plugins, fmt.Sprintf("%s: %s (%s, starts %s)", c.Name, strings.Join(c.Command, " "), pin, start))
+		p.Plugins = append(p.Plugins, fmt.Sprintf("%s: %s (%s, start %s)", c.Name, strings.Join(c.Command, " "), pin, c.StartsAt()))
 	}
 	return p
 }

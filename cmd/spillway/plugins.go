@@ -22,6 +22,7 @@ const pluginDrain = 10 * time.Second
 type plugged struct {
 	host    *host.Host // nil without plugins
 	plugins map[string]config.Plugin
+	logs    *pluginLogs
 	stages  map[string]*use // by name
 	sinks   map[string]*use
 	uses    []*use // all of them, in the order of the configuration
@@ -46,7 +47,7 @@ func (u *use) check(ctx context.Context) error {
 }
 
 // plug makes the plugins known to a host. It starts none: boot does.
-func plug(cfg *config.Config, log hclog.Logger) (*plugged, error) {
+func plug(cfg *config.Config, log hclog.InterceptLogger) (*plugged, error) {
 	p := &plugged{plugins: make(map[string]config.Plugin), stages: make(map[string]*use), sinks: make(map[string]*use)}
 	if len(cfg.Plugins) == 0 {
 		return p, nil
@@ -56,6 +57,12 @@ func plug(cfg *config.Config, log hclog.Logger) (*plugged, error) {
 		return nil, err
 	}
 	p.host = h
+	var names []string
+	for _, c := range cfg.Plugins {
+		names = append(names, c.Name)
+	}
+	p.logs = newPluginLogs(names, log.GetLevel())
+	log.RegisterSink(p.logs)
 	added := make(map[string]*host.Plugin)
 	for _, c := range cfg.Plugins {
 		p.plugins[c.Name] = c

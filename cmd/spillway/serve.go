@@ -51,19 +51,19 @@ func serveCommand() *cobra.Command {
 	return cmd
 }
 
-func newLogger(l config.Log) hclog.Logger {
+func newLogger(l config.Log) hclog.InterceptLogger {
 	color := hclog.ColorOff
 	if !l.JSON && isatty.IsTerminal(os.Stderr.Fd()) {
 		color = hclog.ForceColor
 	}
-	return hclog.New(&hclog.LoggerOptions{
+	return hclog.NewInterceptLogger(&hclog.LoggerOptions{
 		Name: "spillway", Level: hclog.LevelFromString(l.Level), JSONFormat: l.JSON, Color: color, Output: os.Stderr,
 	})
 }
 
 // serve runs until SIGTERM, SIGINT or a client's SHUTDOWN. The data directory is
 // locked before anything listens, and clients are answered while it is loaded.
-func serve(cfg *config.Config, f *faults, log hclog.Logger) (err error) {
+func serve(cfg *config.Config, f *faults, log hclog.InterceptLogger) (err error) {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
@@ -88,6 +88,7 @@ func serve(cfg *config.Config, f *faults, log hclog.Logger) (err error) {
 	}
 	stop := make(chan struct{}, 1)
 	opts.FS = fs
+	opts.OnPlugins = plugged.answer
 	opts.OnShutdown = func() { stop <- struct{}{} }
 	db, err := core.Prepare(opts)
 	if err != nil {

@@ -24,6 +24,30 @@ type Plugin struct {
 	at hcl.Range
 }
 
+// StartsAt is "boot" or "first-use".
+func (p *Plugin) StartsAt() string {
+	if p.AtBoot {
+		return "boot"
+	}
+	return "first-use"
+}
+
+// Users are the stages and sinks of a plugin, as in "stage gpg".
+func (c *Config) Users(plugin string) []string {
+	out := []string{}
+	for _, s := range c.Check.Stages {
+		if s.Plugin != nil && s.Plugin.Plugin == plugin {
+			out = append(out, "stage "+s.Name)
+		}
+	}
+	for _, m := range c.Check.Mirrors {
+		if m.Plugin != nil && m.Plugin.Plugin == plugin {
+			out = append(out, "sink "+m.Name)
+		}
+	}
+	return out
+}
+
 // Use is a stage or a sink that a plugin offers.
 type Use struct {
 	// Plugin names the block.
