@@ -87,7 +87,7 @@ func planOf(c *config.Config) plan {
 		p.Sinks = append(p.Sinks, fmt.Sprintf("%s: %s (%s, timeout %s, keep %s)", m.Name, strings.TrimSpace(where), kind, m.Timeout, orAll(m.Keep)))
 	}
 	for _, c := range c.Plugins {
-		pin := c.Checksum
+		pin := c.Checksum + ", verified"
 		if c.Insecure {
 			pin = "not pinned"
 		}

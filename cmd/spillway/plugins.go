@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -192,7 +193,7 @@ func (p *plugged) info(w *command.InfoWriter) {
 		w.Field("plugin_"+pl.Name(), fmt.Sprintf("state=%s,pid=%d,for_sec=%d,starts=%d,failures=%d",
 			s.State, s.PID, int64(time.Since(s.Since).Seconds()), s.Starts, s.Failures))
 		if s.LastError != nil {
-			w.Field("plugin_"+pl.Name()+"_last_error", s.LastError)
+			w.Field("plugin_"+pl.Name()+"_last_error", strings.ReplaceAll(s.LastError.Error(), "\n", "; "))
 		}
 	}
 	for _, u := range p.uses {
