@@ -83,7 +83,10 @@ func planOf(c *config.Config) plan {
 		if m.Required {
 			kind = "required"
 		}
-		where := m.FS.URL() + ofPlugin(m.Plugin)
+		where := m.Kind + ofPlugin(m.Plugin)
+		if m.Kind == "" && m.Plugin == nil {
+			where = m.FS.URL()
+		}
 		p.Sinks = append(p.Sinks, fmt.Sprintf("%s: %s (%s, timeout %s, keep %s)", m.Name, strings.TrimSpace(where), kind, m.Timeout, orAll(m.Keep)))
 	}
 	for _, c := range c.Plugins {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"time"
@@ -26,6 +27,7 @@ type plugged struct {
 	logs    *pluginLogs
 	stages  map[string]*use // by name
 	sinks   map[string]*use
+	closers []io.Closer
 	uses    []*use // all of them, in the order of the configuration
 }
 
@@ -102,6 +104,12 @@ func (p *plugged) pipeline(cfg *config.Config, log hclog.Logger) (stages []sink.
 		n, deadline := new(middleware.Counters), time.Duration(0)
 		if u := p.sinks[m.Name]; u != nil {
 			s, n, deadline = u.sink, &u.counters, m.Timeout
+		} else if m.Make != nil {
+			if s, err = m.Make(m.Name, log.Named("sink").Named(m.Name)); err != nil {
+				return nil, nil, fmt.Errorf("sink %q: %w", m.Name, err)
+			}
+			p.keep(s)
+			deadline = m.Timeout
 		} else if s, err = openMirror(m, log); err != nil {
 			return nil, nil, err
 		}
@@ -109,6 +117,13 @@ func (p *plugged) pipeline(cfg *config.Config, log hclog.Logger) (stages []sink.
 		targets = append(targets, sink.Target{Name: m.Name, Sink: s, Required: m.Required, Timeout: m.Timeout, Keep: m.Keep})
 	}
 	return stages, targets, nil
+}
+
+// keep has a built-in sink closed at the end.
+func (p *plugged) keep(s sink.Sink) {
+	if c, ok := s.(io.Closer); ok {
+		p.closers = append(p.closers, c)
+	}
 }
 
 // openMirror makes a sink on a filesystem. One that is required must be there.
@@ -122,9 +137,9 @@ func openMirror(m config.Mirror, log hclog.Logger) (sink.Sink, error) {
 	return s, nil
 }
 
-// around are the decorators of a stage or a sink. What is built in has no
-// process that could hang or be gone: it is not repeated, and deadline, how
-// long it may do nothing, is 0.
+// around are the decorators of a stage or a sink. deadline is how long it may do
+// nothing; 0 is for what cannot hang: a stage in process, a sink on a
+// filesystem. What is built in makes its requests again by itself.
 func (p *plugged) around(log hclog.Logger, n *middleware.Counters, u *config.Use, deadline time.Duration) []middleware.Interceptor {
 	retry := middleware.Policy{Attempts: 1, Logger: log}
 	if u != nil {
@@ -174,8 +189,14 @@ func (p *plugged) boot(ctx context.Context, log hclog.Logger) error {
 	return nil
 }
 
-// close ends the plugins. Calls that run get pluginDrain.
+// close ends the plugins and closes the built-in sinks. Calls that run get
+// pluginDrain.
 func (p *plugged) close(log hclog.Logger) {
+	for _, c := range p.closers {
+		if err := c.Close(); err != nil {
+			log.Warn("closing a sink", "error", err)
+		}
+	}
 	if p.host == nil {
 		return
 	}

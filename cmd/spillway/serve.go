@@ -20,6 +20,8 @@ import (
 	"github.com/spillwaydb/spillway/core/server"
 	"github.com/spillwaydb/spillway/core/sink"
 	"github.com/spillwaydb/spillway/fsbackends"
+	"github.com/spillwaydb/spillway/plugins/gzip"
+	"github.com/spillwaydb/spillway/plugins/lz4"
 	"github.com/spillwaydb/spillway/plugins/zstd"
 )
 
@@ -245,10 +247,17 @@ func engineOptions(cfg *config.Config, log hclog.Logger) core.Options {
 
 // decodeStages are stages that need no configuration to be undone, so that a
 // checkpoint written with one loads after the stage was taken out of the file.
-func decodeStages() []sink.Stage {
-	z, err := zstd.New(zstd.Options{})
-	if err != nil {
-		panic(err) // the zero options are valid: a test says so
+func decodeStages() (out []sink.Stage) {
+	for _, mk := range []func() (sink.Stage, error){
+		func() (sink.Stage, error) { return zstd.New(zstd.Options{}) },
+		func() (sink.Stage, error) { return lz4.New(lz4.Options{}) },
+		func() (sink.Stage, error) { return gzip.New(gzip.Options{}) },
+	} {
+		s, err := mk()
+		if err != nil {
+			panic(err) // the zero options are valid: a test says so
+		}
+		out = append(out, s)
 	}
-	return []sink.Stage{z}
+	return out
 }
