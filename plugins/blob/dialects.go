@@ -113,7 +113,7 @@ func (d fileDialect) prepare(key string, o *gcblob.WriterOptions) (_ map[string]
 		as(&f)
 		return nil
 	}
-	before = func() error { return f.Sync() } // NewWriter has set it
+	before = func() error { return f.Sync() } // set when the first byte is asked for
 	after = func() error {
 		for dir := path.Dir(key); ; dir = path.Dir(dir) {
 			if err := syncPath(filepath.Join(d.dir, dir)); err != nil || dir == "." {

@@ -36,8 +36,8 @@ var (
 // A dialect is what one kind of store does beyond gocloud.dev/blob.
 type dialect interface {
 	// prepare adds to the options of an upload. It returns the checksums to
-	// compute, by the names that stat uses, and what to do before and after
-	// the writer is closed; both may be nil.
+	// compute, by the names that stat uses, and what to do at the end of the
+	// source and when the object is there; both may be nil.
 	prepare(key string, o *gcblob.WriterOptions) (sums map[string]hash.Hash, before, after func() error)
 	// stat describes an object, with what the store knows of its content.
 	stat(ctx context.Context, key string) (stat, error)
@@ -54,8 +54,6 @@ type stat struct {
 	etag  string
 	sums  map[string][]byte
 }
-
-const copyBuffer = 256 << 10
 
 // Location implements setstore.Store.
 func (s *store) Location() string { return s.location }
@@ -94,56 +92,72 @@ func (s *store) Put(ctx context.Context, name string, src io.Reader) (setstore.O
 	return obj, nil
 }
 
-// write makes an object of src. Closing the writer is what makes it; so it is
-// closed only at the end of src, or when its context has been cancelled.
+// write makes an object of src. What gocloud.dev/blob does when a source fails
+// depends on the store, and can be to finish the object with what there is; so
+// the context of the upload is cancelled before it hears of the failure.
 func (s *store) write(ctx context.Context, key string, src io.Reader, ifAbsent bool) (n int64, sums map[string]hash.Hash, err error) {
 	wctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	o := &gcblob.WriterOptions{BufferSize: s.partSize, MaxConcurrency: s.concurrency, ContentType: "application/octet-stream", IfNotExist: ifAbsent}
 	sums, before, after := s.prepare(key, o)
-	w, err := s.bucket.NewWriter(wctx, key, o)
-	if err != nil {
-		return 0, nil, err
+	f := &feed{ctx: ctx, src: src, cancel: cancel, sums: sums, before: before}
+	err = s.bucket.Upload(wctx, key, f, o)
+	switch {
+	case f.err != nil && f.err != io.EOF:
+		return f.n, nil, f.err
+	case err != nil:
+		return f.n, nil, err
+	case f.err == nil:
+		return f.n, nil, sink.ErrEarly
+	case after != nil:
+		err = after()
 	}
-	defer func() {
-		if err != nil {
-			cancel()
-			_ = w.Close()
-		}
-	}()
-	buf := make([]byte, copyBuffer)
-	for {
-		k, rerr := src.Read(buf)
-		for _, h := range sums {
-			h.Write(buf[:k])
-		}
-		m, werr := w.Write(buf[:k])
-		n += int64(m)
-		switch {
-		case rerr != nil && rerr != io.EOF:
-			return n, nil, rerr
-		case werr != nil:
-			return n, nil, werr
-		case ctx.Err() != nil:
-			return n, nil, context.Cause(ctx)
-		case rerr == nil:
-			continue
-		}
-		break
-	}
-	if before != nil {
-		if err := before(); err != nil {
-			return n, nil, err
-		}
-	}
-	if err := w.Close(); err != nil {
-		return n, nil, err
-	}
-	if after != nil {
-		return n, sums, after()
-	}
-	return n, sums, nil
+	return f.n, sums, err
 }
+
+// feed is the source of an upload.
+type feed struct {
+	ctx    context.Context
+	src    io.Reader
+	cancel context.CancelFunc
+	sums   map[string]hash.Hash
+	before func() error
+	n      int64
+	err    error // how it ended
+}
+
+// Read implements io.Reader. The end comes alone: all before it was taken.
+func (f *feed) Read(b []byte) (int, error) {
+	if f.err != nil {
+		return 0, f.err
+	}
+	n, err := f.src.Read(b)
+	f.n += int64(n)
+	for _, h := range f.sums {
+		h.Write(b[:n])
+	}
+	if n > 0 && err == io.EOF {
+		f.src, err = eof{}, nil
+	}
+	if err == io.EOF && f.ctx.Err() != nil {
+		err = context.Cause(f.ctx)
+	}
+	if err == io.EOF && f.before != nil {
+		if berr := f.before(); berr != nil {
+			err = berr
+		}
+	}
+	f.err = err
+	if err != nil && err != io.EOF {
+		f.cancel()
+	}
+	return n, err
+}
+
+// eof is a reader at its end.
+type eof struct{}
+
+func (eof) Read([]byte) (int, error) { return 0, io.EOF }
 
 // PutNew implements setstore.Store.
 func (s *store) PutNew(ctx context.Context, name string, data []byte) error {
