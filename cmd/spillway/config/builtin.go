@@ -19,6 +19,7 @@ import (
 	"github.com/spillwaydb/spillway/plugins/exec"
 	"github.com/spillwaydb/spillway/plugins/gzip"
 	"github.com/spillwaydb/spillway/plugins/lz4"
+	"github.com/spillwaydb/spillway/plugins/sftp"
 	"github.com/spillwaydb/spillway/plugins/zstd"
 )
 
@@ -37,6 +38,10 @@ var sinkKinds = map[string]kind[sink.Sink]{
 	blob.Name: kindOf(func(o blob.Options, name string, log hclog.Logger) (sink.Sink, error) {
 		o.Name, o.Logger = name, log
 		return blob.New(o)
+	}),
+	sftp.Name: kindOf(func(o sftp.Options, name string, log hclog.Logger) (sink.Sink, error) {
+		o.Name, o.Logger = name, log
+		return sftp.New(o)
 	}),
 }
 
