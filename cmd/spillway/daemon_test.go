@@ -237,7 +237,7 @@ func (d *daemon) info(field string) string {
 	d.t.Helper()
 	s, err := d.rdb.Info(context.Background(), "all").Result()
 	if err != nil {
-		d.t.Fatal(err)
+		d.t.Fatalf("INFO: %v\n%s", err, d.log.String())
 	}
 	return infoField(s, field)
 }
