@@ -153,7 +153,7 @@ func (d *dialer) config() (cfg *ssh.ClientConfig, done func(), err error) {
 
 // auth is every way to prove who we are, in order.
 func (d *dialer) auth() (methods []ssh.AuthMethod, done func()) {
-	done = func() {}
+	var agentConn net.Conn
 	methods = append(methods, ssh.PublicKeysCallback(func() (signers []ssh.Signer, err error) {
 		if d.keyFile != "" {
 			s, err := d.signer(d.keyFile)
@@ -161,7 +161,7 @@ func (d *dialer) auth() (methods []ssh.AuthMethod, done func()) {
 		}
 		if sock := os.Getenv("SSH_AUTH_SOCK"); sock != "" {
 			if c, err := net.Dial("unix", sock); err == nil {
-				done = func() { _ = c.Close() }
+				agentConn = c
 				signers, err = agent.NewClient(c).Signers()
 				if err != nil {
 					d.log.Warn("the SSH agent does not answer", "error", err)
@@ -184,7 +184,11 @@ func (d *dialer) auth() (methods []ssh.AuthMethod, done func()) {
 			return answers, nil
 		}))
 	}
-	return methods, func() { done() }
+	return methods, func() {
+		if agentConn != nil {
+			_ = agentConn.Close()
+		}
+	}
 }
 
 // signer reads a private key.
