@@ -122,11 +122,11 @@ func TestRemoteSinks(t *testing.T) {
 		}
 		near, far := filepath.Join(t.TempDir(), "near"), filepath.Join(t.TempDir(), "far")
 		testRemote(t, s.Process, remoteSinks(t, t.TempDir(), "sftp", attrs(near), attrs(far), nil))
-		if n, f := published(t, near), published(t, far); len(n) == 0 || fmt.Sprint(n) != fmt.Sprint(f) {
-			t.Errorf("sets %v and %v", n, f)
-		} else {
-			sameParts(t, near, far, n[len(n)-1])
+		n, f := published(t, near), published(t, far)
+		if len(n) == 0 || len(f) == 0 || n[len(n)-1] != f[len(f)-1] { // older ones may wait for the next pruning
+			t.Fatalf("sets %v and %v", n, f)
 		}
+		sameParts(t, near, far, n[len(n)-1])
 	})
 }
 
