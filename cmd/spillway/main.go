@@ -3,7 +3,7 @@
 //	spillway serve   run the server that plugins.hcl describes
 //	spillway check   validate a configuration and print what it would run
 //	spillway repair  examine a data directory that does not start, and mend it
-//	spillway plugins list plugins, ping them, print their checksums
+//	spillway plugins list plugins, ping them, show their logs, print checksums
 //	spillway version print the version
 //
 // Exit status: 0 success, 1 a failure while running, 2 a mistake in the
