@@ -105,7 +105,7 @@ type Mirror struct {
 	FS       Filesystem
 	Required bool
 	Timeout  time.Duration
-	Keep     int
+	Keep     sink.Retention // the zero value keeps all
 
 	place func(error) hcl.Range // of what Make refuses
 }
