@@ -146,19 +146,10 @@ func (db *DB) replayLog(ctx context.Context, m *manifest.Manifest, progress *loa
 // lastWithBlocks is the index of the last segment that has blocks, 0 if none
 // has.
 func lastWithBlocks(data vfs.FS, m *manifest.Manifest) (int, error) {
-	for i := len(m.Segments) - 1; i > 0; i-- {
-		res, err := wal.Replay(data, m.Segments[i].Path, wal.ReplayOptions{Last: true, ID: m.Segments[i].LogID}, func(wal.Block) error { return errHasBlocks })
-		if errors.Is(err, errHasBlocks) || res.Blocks > 0 {
-			return i, nil
-		}
-		if err != nil {
-			return 0, err
-		}
-	}
-	return 0, nil
+	return wal.LastWithBlocks(data, len(m.Segments), func(i int) (path, id string) {
+		return m.Segments[i].Path, m.Segments[i].LogID
+	})
 }
-
-var errHasBlocks = errors.New("the segment has blocks")
 
 // applier replays commands on all shards at once: one goroutine a shard, fed
 // in the order of the log. A command on several shards waits for all of them.
