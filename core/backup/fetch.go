@@ -105,7 +105,7 @@ func (r *restorer) bring(ctx context.Context, name string, fetch, size int64, su
 		}
 	}
 	wait := backoff.NewExponentialBackOff()
-	wait.InitialInterval = time.Second
+	wait.InitialInterval = r.Backoff
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		var n int64 // of this attempt; a part is read by one goroutine
 		err := get(ctx, func(k int) {

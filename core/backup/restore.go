@@ -32,8 +32,9 @@ type Options struct {
 	// Parallel bounds how many parts and segments are fetched at once; 0 is 4.
 	Parallel int
 	// Attempts is how often a part is fetched that fails for a reason that
-	// may pass; 0 is 4. The wait between two doubles from a second.
+	// may pass; 0 is 4. The wait between two grows from Backoff, 0 is a second.
 	Attempts int
+	Backoff  time.Duration
 	// Restart lets a restore begin anew in a directory where the restore of
 	// another point did not come to its end.
 	Restart bool
@@ -92,6 +93,9 @@ func Restore(ctx context.Context, target vfs.FS, src sink.Sink, p *Point, o Opti
 	}
 	if o.Attempts <= 0 {
 		o.Attempts = 4
+	}
+	if o.Backoff <= 0 {
+		o.Backoff = time.Second
 	}
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
