@@ -188,6 +188,8 @@ type origin struct {
 	path   string
 	block  uint64 // of the log
 	offset int64  // where the block begins, or near which it is in a part
+
+	foreign bool // another program wrote it
 }
 
 func (b *batch) add(c wal.Cmd, from origin) {
@@ -208,6 +210,9 @@ func (o origin) refuse(err error) error {
 	place := fmt.Sprintf("log segment %s, block %d at offset %d", o.path, o.block, o.offset)
 	if o.block == 0 {
 		place = fmt.Sprintf("%s, near offset %d", o.path, o.offset)
+	}
+	if o.foreign {
+		return fmt.Errorf("%s: %w", place, err)
 	}
 	return fmt.Errorf("%s: %w; start the version that wrote it, restore a backup, "+
 		"or go back to an older checkpoint with `spillway repair --generation` (nothing was changed on disk)", place, err)

@@ -64,6 +64,11 @@ func (r *restorer) decoded(ctx context.Context, stored *sink.SetPart, count func
 	return r.pipe.ReadFrom(ctx, counting{r.src, count}, *stored, fn)
 }
 
+// Counted is src, with what is read from it added to p.
+func Counted(src sink.Sink, p *Progress) sink.Sink {
+	return counting{src, func(n int) { p.Done.Add(int64(n)) }}
+}
+
 // counting counts what is read from a source.
 type counting struct {
 	sink.Sink

@@ -61,7 +61,7 @@ func Verify(ctx context.Context, src sink.Sink, sets []sink.Set, o VerifyOptions
 	}
 	pipe := sink.NewPipeline("verify", nil, src, nil, sink.PipelineOptions{Logger: o.Logger, Registry: o.Stages})
 	defer pipe.Close()
-	v := &verifier{src: counting{src, func(n int) { o.Progress.Done.Add(int64(n)) }}, pipe: pipe, stored: o.Stored}
+	v := &verifier{src: Counted(src, o.Progress), pipe: pipe, stored: o.Stored}
 	var states []PartState
 	var parts []*sink.SetPart
 	for i := range sets {
