@@ -254,8 +254,9 @@ func (m *importer) apply(args [][]byte) error {
 
 // unknown is a command that this engine does not have.
 func unknown(args [][]byte) error {
+	name := bytes.ToUpper(args[0])
 	if len(args) > 1 {
-		return fmt.Errorf("unsupported command %.40q on key %.100q", args[0], args[1])
+		return fmt.Errorf("unsupported command %.40q on key %.100q", name, args[1])
 	}
-	return fmt.Errorf("unsupported command %.40q", args[0])
+	return fmt.Errorf("unsupported command %.40q", name)
 }

@@ -170,10 +170,7 @@ func (m *importer) open(ctx context.Context) ([]func() (input, error), error) {
 			if r.size > 0 {
 				m.progress.Total.Add(r.size)
 			}
-			return input{name: "redis at " + r.where, src: struct {
-				io.Reader
-				io.Closer
-			}{r, r.conn}}, nil
+			return input{name: "redis at " + r.where, src: r}, nil
 		}}, nil
 	}
 	if strings.Contains(m.from, "://") {

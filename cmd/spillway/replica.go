@@ -31,12 +31,14 @@ type master struct {
 	in    *bufio.Reader
 	size  int64 // of the dataset, -1 when it ends in a mark
 	mark  []byte
+
+	forget func() bool // the context
 }
 
 // dialMaster connects to redis://[user:password@]host[:port] (rediss:// with
 // TLS) and asks for its dataset. Without a password in the URL it takes that of
 // SPILLWAY_IMPORT_PASSWORD.
-func dialMaster(ctx context.Context, rawURL, caFile string, insecure bool) (m *master, err error) {
+func dialMaster(ctx context.Context, rawURL, caFile string, insecure bool) (*master, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil || u.Hostname() == "" || strings.Trim(u.Path, "/") != "" {
 		return nil, usageError{fmt.Errorf("%q: want redis://[user:password@]host[:port], or rediss:// with TLS", redactURL(rawURL))}
@@ -45,43 +47,47 @@ func dialMaster(ctx context.Context, rawURL, caFile string, insecure bool) (m *m
 	if port == "" {
 		port = "6379"
 	}
-	m = &master{where: net.JoinHostPort(u.Hostname(), port)}
+	m := &master{where: net.JoinHostPort(u.Hostname(), port)}
 	var d net.Dialer
-	if m.conn, err = d.DialContext(ctx, "tcp", m.where); err != nil {
+	conn, err := d.DialContext(ctx, "tcp", m.where)
+	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			_ = m.conn.Close()
-			err = fmt.Errorf("redis at %s: %w", m.where, err)
-		}
-	}()
-	context.AfterFunc(ctx, func() { _ = m.conn.Close() })
-	if u.Scheme == "rediss" {
+	m.forget = context.AfterFunc(ctx, func() { _ = conn.Close() })
+	if m.conn = conn; u.Scheme == "rediss" {
 		config := &tls.Config{ServerName: u.Hostname(), InsecureSkipVerify: insecure, MinVersion: tls.VersionTLS12} //nolint:gosec // asked for by a flag
 		if config.RootCAs, err = pool(caFile); err != nil {
-			return nil, err
+			return nil, errors.Join(err, m.Close())
 		}
-		m.conn = tls.Client(m.conn, config)
+		m.conn = tls.Client(conn, config)
 	}
 	m.in = bufio.NewReaderSize(m.conn, 256<<10)
-	password, given := u.User.Password()
+	if err := m.begin(u.User); err != nil {
+		_ = m.Close() // what is to be said is why
+		return nil, fmt.Errorf("redis at %s: %w", m.where, err)
+	}
+	return m, nil
+}
+
+// begin authenticates and asks for the dataset.
+func (m *master) begin(user *url.Userinfo) error {
+	password, given := user.Password()
 	if !given {
 		password = os.Getenv("SPILLWAY_IMPORT_PASSWORD")
 	}
 	if password != "" {
 		auth := []string{"AUTH", password}
-		if user := u.User.Username(); user != "" {
-			auth = []string{"AUTH", user, password}
+		if name := user.Username(); name != "" {
+			auth = []string{"AUTH", name, password}
 		}
 		if _, err := m.ask(auth...); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if _, err := m.ask("PING"); err != nil {
-		return nil, err
+		return err
 	}
-	return m, m.sync()
+	return m.sync()
 }
 
 // redactURL is a URL without its password.
@@ -172,7 +178,11 @@ func (m *master) sync() error {
 	return fmt.Errorf("it answers PSYNC with %.80q, not with its dataset", reply)
 }
 
-func (m *master) close() error { return m.conn.Close() }
+// Close implements io.Closer.
+func (m *master) Close() error {
+	m.forget()
+	return m.conn.Close()
+}
 
 // Read implements io.Reader: the dataset, and then io.EOF.
 func (m *master) Read(b []byte) (int, error) {

@@ -100,6 +100,9 @@ func restoreCommand() *cobra.Command {
 func again() string {
 	words := []string{"spillway"}
 	for _, a := range os.Args[1:] {
+		if strings.Contains(a, "://") {
+			a = redactURL(a) // it is written down
+		}
 		if strings.ContainsAny(a, " \t\n'\"\\$&|;<>()*?[]#~`!{}") || a == "" {
 			a = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
 		}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/spillwaydb/spillway/cmd/spillway/config"
 	"github.com/spillwaydb/spillway/core/backup"
+	"github.com/spillwaydb/spillway/core/manifest"
 	"github.com/spillwaydb/spillway/core/sink"
 	"github.com/spillwaydb/spillway/core/vfs"
 	"github.com/spillwaydb/spillway/fsbackends"
@@ -201,6 +202,9 @@ func (s *source) openDir(dir string) error {
 		return err
 	}
 	s.where = dir
+	if err := manifest.RefuseMarked(fs); err != nil {
+		return fmt.Errorf("%s: %w", dir, err)
+	}
 	is, err := backup.IsDataDir(fs)
 	if err != nil {
 		return err

@@ -81,6 +81,9 @@ func Restore(ctx context.Context, target vfs.FS, src sink.Sink, p *Point, o Opti
 	if err := vfs.RequireData(target); err != nil {
 		return nil, err
 	}
+	if err := refuseFull(target); err != nil {
+		return nil, err // before even a lock is put there
+	}
 	if l, ok := target.(vfs.Locker); ok {
 		lock, err := l.Lock(manifest.LockFile)
 		if err != nil {
@@ -156,12 +159,8 @@ func (r *restorer) begin() error {
 	own := manifest.Restoring{Command: r.Command, What: r.what()}
 	switch {
 	case mark == nil:
-		found, err := Strangers(r.target)
-		if err != nil {
+		if err := refuseFull(r.target); err != nil {
 			return err
-		}
-		if len(found) > 0 {
-			return fmt.Errorf("%w: it holds %s; restore into one that is new or empty", ErrNotEmpty, enumerate(found, 5))
 		}
 		return manifest.Mark(r.target, own)
 	case mark.What == own.What:
@@ -176,6 +175,19 @@ func (r *restorer) begin() error {
 		return err
 	}
 	return manifest.Mark(r.target, own)
+}
+
+// refuseFull says what a directory holds that has no mark and is not empty.
+func refuseFull(data vfs.FS) error {
+	mark, err := manifest.Marked(data)
+	if err != nil || mark != nil {
+		return err
+	}
+	found, err := Strangers(data)
+	if err != nil || len(found) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w: it holds %s; restore into one that is new or empty", ErrNotEmpty, enumerate(found, 5))
 }
 
 // Strangers names what a directory holds that a restore may not take for
