@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,6 +40,7 @@ type checkpointer struct {
 	done    chan completion
 	pump    vfs.IOLock // held while completions are applied
 	bg      sync.WaitGroup
+	owed    leftovers // to be removed once it is certain what is on disk; guarded by pump
 
 	mu        sync.Mutex
 	manifest  *manifest.Manifest
@@ -86,7 +88,8 @@ type job struct {
 	next     manifest.Segment
 	dirty    int64 // changes that the cut covers
 	apart    bool  // next joins the manifest only together with the base
-	heals    bool  // writes were refused at the cut: the commit ends that
+
+	unsure bool // a manifest of this job may be on disk, or not
 
 	total    atomic.Int64 // keys frozen
 	progress sink.Progress
@@ -95,6 +98,9 @@ type job struct {
 	err      error // the first failure
 	phase    atomic.Pointer[string]
 }
+
+// set is the ID of the checkpoint that the job makes.
+func (j *job) set() sink.SetID { return sink.SetID{Generation: j.gen, Kind: j.kind} }
 
 func (j *job) enter(phase string) { j.phase.Store(&phase) }
 
@@ -172,7 +178,7 @@ func (c *checkpointer) start(kind sink.Kind, why string, startLog bool) (<-chan 
 // worker.
 func (c *checkpointer) begin(j *job) {
 	if err := c.rotate(j); err != nil {
-		if j.kind == sink.KindRewrite || j.startLog || j.apart || c.db.log.Load() == nil || errors.Is(err, manifest.ErrUnknownOutcome) {
+		if j.kind == sink.KindRewrite || j.startLog || j.apart || c.db.log.Load() == nil || j.unsure {
 			c.fail(j, fmt.Errorf("rotating the log: %w", err))
 			return
 		}
@@ -226,32 +232,12 @@ func (c *checkpointer) rotate(j *job) error {
 		}
 	}
 	if err := c.commitManifest(m); err != nil {
-		if seg.Path != "" && !errors.Is(err, manifest.ErrUnknownOutcome) {
+		if j.unsure = errors.Is(err, manifest.ErrUnknownOutcome); seg.Path != "" && !j.unsure {
 			_ = c.db.fs.Remove(seg.Path) // unreferenced: the sweep of the next start would take it too
 		}
 		return err
 	}
 	j.next = seg
-	return nil
-}
-
-// commitManifest makes m the manifest on disk and in memory. When the outcome
-// of the rename is unknown it reads back what is there: nil if that is m,
-// otherwise the error, with the state in memory following the disk.
-func (c *checkpointer) commitManifest(m *manifest.Manifest) error {
-	c.mu.Lock()
-	m.NextGeneration = max(m.NextGeneration, c.manifest.NextGeneration)
-	m.NextSegment = max(m.NextSegment, c.manifest.NextSegment)
-	c.mu.Unlock()
-	m.CreatedAt = c.db.clock.Now().UTC()
-	m.CreatedBy = "spillway " + c.db.opts.Version
-	err := c.store.Commit(m)
-	if err != nil {
-		return err
-	}
-	c.mu.Lock()
-	c.manifest = m
-	c.mu.Unlock()
 	return nil
 }
 
@@ -309,7 +295,6 @@ func (c *checkpointer) cut(j *job) ([]*keyspace.View, error) {
 	}
 	// The log may be whole while writes are refused: it was mended by a cut
 	// whose job failed, or it was switched off.
-	j.heals = j.apart || db.failed.Load() != nil
 	j.dirty = db.dirty.Load()
 	took := db.clock.Now().Sub(start)
 	j.cutAt = start
@@ -391,109 +376,23 @@ func (c *checkpointer) publish(j *job) (err error) {
 	return c.pipe.Publish(j.ctx, c.set(j))
 }
 
+// set is the checkpoint that the job has made, with what a restore needs to
+// find the log that follows it.
 func (c *checkpointer) set(j *job) sink.Set {
+	c.mu.Lock()
+	meta := map[string]string{sink.MetaLineage: c.manifest.Lineage}
+	c.mu.Unlock()
+	if j.rotated {
+		meta[sink.MetaSegment] = strconv.FormatUint(j.next.ID, 10)
+		meta[sink.MetaLogID] = j.next.LogID
+	}
 	return sink.Set{
-		ID:        sink.SetID{Generation: j.gen, Kind: j.kind},
+		ID:        j.set(),
 		CreatedAt: j.cutAt.UTC(),
 		Stages:    c.pipe.StageRecords(),
 		Parts:     j.parts,
+		Meta:      meta,
 	}
-}
-
-// commit installs the new base and retires the log before it, by one rename.
-func (c *checkpointer) commit(j *job) error {
-	if j.err != nil {
-		return j.err
-	}
-	j.enter("commit")
-	db := c.db
-	c.mu.Lock()
-	old := c.manifest
-	c.mu.Unlock()
-	m := old.Clone()
-	set := c.set(j)
-	log := db.log.Load()
-	keep := db.keep() - 1 // besides the base
-	if j.rotated || log == nil {
-		if old.Base != nil {
-			m.History = slices.Insert(m.History, 0, old.Base.ID)
-		}
-		m.Base = &set
-		m.Segments = nil
-		if j.rotated {
-			m.Segments = []manifest.Segment{j.next}
-			m.NextSegment = max(m.NextSegment, j.next.ID+1)
-		}
-	} else {
-		// The log could not be rotated: it goes on from the old base, and
-		// the snapshot is one to restore from by hand, and stays until the
-		// next even where only the base is kept.
-		m.History = slices.Insert(m.History, 0, set.ID)
-		keep = max(keep, 1)
-	}
-	var retired []sink.SetID
-	if len(m.History) > keep {
-		retired = slices.Clone(m.History[keep:])
-		m.History = m.History[:keep]
-	}
-	m.LastSave = j.cutAt.Unix()
-	if m.Base != nil {
-		m.GrowthBase = m.Base.Bytes()
-	}
-	if log != nil {
-		m.GrowthBase += log.Stats().SegmentBytes
-	}
-	err := c.commitManifest(m)
-	if err != nil {
-		if !errors.Is(err, manifest.ErrUnknownOutcome) {
-			return err
-		}
-		on, loadErr := c.store.Load()
-		if loadErr != nil || on.Base == nil || m.Base == nil || on.Base.ID != m.Base.ID {
-			return errors.Join(err, loadErr)
-		}
-		// Visible, but perhaps not durable: what it retired must stay, in
-		// case a power loss brings the old manifest back.
-		c.log.Warn("the commit reported an error but is on disk; nothing is removed", "job", j.id, "error", err)
-		c.mu.Lock()
-		c.manifest = m
-		c.mu.Unlock()
-	}
-	db.changesSaved(j.dirty)
-	if log == nil || j.rotated && log.Healthy() {
-		db.healed() // all that is in memory is safe now, or will be with the log
-	}
-	if err == nil {
-		c.retire(old, m, retired)
-	}
-	return nil
-}
-
-// retire removes, off the serving path, what the manifest no longer names.
-func (c *checkpointer) retire(old, now *manifest.Manifest, sets []sink.SetID) {
-	var paths []string
-	for _, s := range old.Segments {
-		if !slices.ContainsFunc(now.Segments, func(k manifest.Segment) bool { return k.ID == s.ID }) {
-			paths = append(paths, s.Path)
-		}
-	}
-	c.bg.Add(1)
-	go func() {
-		defer c.bg.Done()
-		for _, p := range paths {
-			if err := c.db.fs.Remove(p); err != nil {
-				c.log.Warn("removing a retired log segment failed; the next start sweeps it", "path", p, "error", err)
-			}
-		}
-		for _, id := range sets {
-			if err := c.local.Remove(context.Background(), id); err != nil {
-				c.log.Warn("removing an old checkpoint failed; the next start sweeps it", "generation", id.Generation, "error", err)
-			}
-		}
-		if err := c.pipe.Prune(context.Background()); err != nil {
-			c.log.Warn("pruning old checkpoints on a sink failed", "error", err)
-		}
-	}()
 }
 
 // finish ends the job, rolls back what it staged if it failed, and tells who waits.
@@ -545,36 +444,6 @@ func (c *checkpointer) finish(j *job, err error) {
 // saveRetry is how long automatic triggers wait after a first failure; it
 // doubles with every further one, up to an hour.
 const saveRetry = 5 * time.Second
-
-// rollback removes what a failed job staged. When it cannot be known whether
-// the commit happened, nothing is removed: the next start sweeps.
-func (c *checkpointer) rollback(j *job, cause error) {
-	switch log := c.db.log.Load(); {
-	case !j.rotated:
-	case j.startLog:
-		c.db.stopLog()
-	case j.apart && log != nil:
-		log.Abandon(cause) // it goes on in a segment that nothing names
-	}
-	if errors.Is(cause, manifest.ErrUnknownOutcome) {
-		on, err := c.store.Load()
-		c.mu.Lock()
-		if err == nil {
-			on.NextGeneration = max(on.NextGeneration, c.manifest.NextGeneration)
-			on.NextSegment = max(on.NextSegment, c.manifest.NextSegment)
-			c.manifest = on
-		}
-		c.mu.Unlock()
-		c.log.Error("the outcome of the commit is unknown: nothing is removed", "job", j.id, "error", cause)
-		return
-	}
-	if err := c.pipe.Abort(context.Background(), sink.SetID{Generation: j.gen, Kind: j.kind}); err != nil {
-		c.log.Warn("removing staged files failed; the next start sweeps them", "job", j.id, "error", err)
-	}
-	if (j.startLog || j.apart) && j.next.Path != "" {
-		_ = c.db.fs.Remove(j.next.Path) // unreferenced: swept at the next start otherwise
-	}
-}
 
 // wait blocks until the job behind out has ended, applying completions itself
 // so that it needs no tick.

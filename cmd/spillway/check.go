@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -84,7 +83,7 @@ func planOf(c *config.Config) plan {
 			kind = "required"
 		}
 		where := m.FS.URL() + ofPlugin(m.Plugin)
-		p.Sinks = append(p.Sinks, fmt.Sprintf("%s: %s (%s, timeout %s, keep %s)", m.Name, strings.TrimSpace(where), kind, m.Timeout, orAll(m.Keep)))
+		p.Sinks = append(p.Sinks, fmt.Sprintf("%s: %s (%s, timeout %s, keep %s)", m.Name, strings.TrimSpace(where), kind, m.Timeout, m.Keep))
 	}
 	for _, c := range c.Plugins {
 		pin := c.Checksum
@@ -106,13 +105,6 @@ func ofPlugin(u *config.Use) string {
 		return ""
 	}
 	return " (plugin " + u.Plugin + ")"
-}
-
-func orAll(n int) string {
-	if n == 0 {
-		return "all"
-	}
-	return strconv.Itoa(n)
 }
 
 func (p plan) print(w io.Writer) error {

@@ -166,7 +166,9 @@ func (p *Pipeline) Stats() []StageStats {
 	defer p.mu.Unlock()
 	for _, m := range p.target {
 		s := m.snapshot()
-		s.Pending = len(p.pending[m])
+		if q := p.pending[m]; len(q) > 0 {
+			s.Pending, s.Behind = len(q), q[0].set.CreatedAt
+		}
 		out = append(out, s)
 	}
 	return out

@@ -258,11 +258,9 @@ func (p *Pipeline) background(ctx context.Context) (context.Context, context.Can
 	return ctx, func() { unhook(); cancel(nil) }
 }
 
-// Prune removes from each target all but its newest Keep sets, checkpoints and
-// log segments counted apart, and sweeps what crashed jobs left staged there.
-// The local sink is the manifest's business. Newest means created last: a
-// target may also hold sets of an earlier life of the data directory, with
-// higher generations.
+// Prune removes from each target what its Keep does not keep, and sweeps what
+// crashed jobs left staged there. Sets that are being written or are owed stay
+// whatever Keep says. The local sink is the manifest's business.
 func (p *Pipeline) Prune(ctx context.Context) error {
 	ctx, cancel := p.background(ctx)
 	defer cancel()
@@ -277,22 +275,14 @@ func (p *Pipeline) Prune(ctx context.Context) error {
 
 func (p *Pipeline) pruneTarget(ctx context.Context, m *member) error {
 	var errs []error
-	if m.keep > 0 {
+	if !m.keep.All() {
 		sets, err := call(ctx, p, m, p.retryBound(m), m.sink.List)
 		if err != nil {
 			errs = append(errs, err) // the sets that can be read are still pruned
 		}
-		slices.SortStableFunc(sets, func(a, b Set) int {
-			if c := b.CreatedAt.Compare(a.CreatedAt); c != 0 {
-				return c
-			}
-			return int(min(max(int64(b.ID.Generation)-int64(a.ID.Generation), -1), 1))
-		})
-		kept := map[bool]int{}
+		kept := m.keep.Kept(sets)
 		for _, s := range sets {
-			segment := s.ID.Kind == KindSegment
-			if kept[segment] < m.keep {
-				kept[segment]++
+			if kept[s.ID] || p.inUse(m, s.ID) {
 				continue
 			}
 			_, err := call(ctx, p, m, p.retryBound(m), func(ctx context.Context) (struct{}, error) {

@@ -100,7 +100,7 @@ type Mirror struct {
 	Plugin   *Use // nil for one on a filesystem
 	Required bool
 	Timeout  time.Duration
-	Keep     int
+	Keep     sink.Retention // the zero value keeps all
 }
 
 // file is the shape of the document. Attributes stay unevaluated so that what

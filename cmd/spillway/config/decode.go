@@ -219,7 +219,7 @@ func (d *decoder) pipeline(b *pipelineBlock, c *Config) {
 func (d *decoder) mirror(m Mirror, s *sinkBlock) Mirror {
 	m.Required = d.boolean(s.Required, true)
 	m.Timeout = d.duration(s.Timeout, 10*time.Minute)
-	m.Keep = int(d.integer(s.Keep, 0, 0, 1<<20))
+	m.Keep = d.retention(s.Keep)
 	return m
 }
 
