@@ -36,6 +36,13 @@ type Wire struct {
 // It ends with t.
 func Loopback(t testing.TB) *Wire {
 	t.Helper()
+	return LoopbackEnv(t, nil)
+}
+
+// LoopbackEnv is Loopback with variables for the plugin's environment, which
+// does not have the test's.
+func LoopbackEnv(t testing.TB, env map[string]string) *Wire {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -55,7 +62,7 @@ func Loopback(t testing.TB) *Wire {
 			t.Errorf("closing the host: %v", err)
 		}
 	})
-	p, err := h.Add(host.Spec{Name: "loopback", Command: []string{self}, Checksum: sum, Timeout: 3 * patience})
+	p, err := h.Add(host.Spec{Name: "loopback", Command: []string{self}, Checksum: sum, Env: env, Timeout: 3 * patience})
 	if err != nil {
 		t.Fatal(err)
 	}
