@@ -156,6 +156,7 @@ func (db *DB) Recover(ctx context.Context) error {
 		return err
 	}
 	db.catchUp()
+	db.anchor(m)
 	if !db.opts.ManualTick {
 		db.loopDone = make(chan struct{})
 		go db.loop()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -20,8 +21,10 @@ import (
 	"github.com/spillwaydb/spillway/core/vfs"
 	"github.com/spillwaydb/spillway/fsbackends"
 	"github.com/spillwaydb/spillway/plugins/age"
+	"github.com/spillwaydb/spillway/plugins/blob"
 	"github.com/spillwaydb/spillway/plugins/gzip"
 	"github.com/spillwaydb/spillway/plugins/lz4"
+	"github.com/spillwaydb/spillway/plugins/sftp"
 )
 
 // sourceFlags are the flags of the commands that read backups.
@@ -35,7 +38,7 @@ type sourceFlags struct {
 	quiet    bool
 }
 
-const fromHelp = "where the backup is: a sink of the configuration by its name, a directory, or a URL\n(file:///…)"
+const fromHelp = "where the backup is: a sink of the configuration by its name, a directory, or a URL\n(file:///…, s3://…, gs://…, azblob://…, sftp://…)"
 
 func (s *sourceFlags) register(cmd *cobra.Command, from string) {
 	f := cmd.Flags()
@@ -172,7 +175,7 @@ func (s *source) mirror(m config.Mirror, plugged *plugged) (sink.Sink, error) {
 }
 
 // openURL opens a source by its address alone. The schemes are here.
-func (s *source) openURL(_ context.Context, from string, names []string) error {
+func (s *source) openURL(ctx context.Context, from string, names []string) error {
 	scheme, _, found := strings.Cut(from, "://")
 	switch {
 	case !found:
@@ -189,7 +192,22 @@ func (s *source) openURL(_ context.Context, from string, names []string) error {
 		}
 		return s.openDir(u.Path)
 	}
-	return usageError{fmt.Errorf("--from %q: no source has the scheme %q; there is file", from, scheme)}
+	open, ok := map[string]func(ctx context.Context, name, rawURL string) (sink.Sink, error){
+		"s3": blob.Open, "gs": blob.Open, "azblob": blob.Open, "sftp": sftp.Open,
+	}[scheme]
+	if !ok {
+		return usageError{fmt.Errorf("--from %q: no source has the scheme %q; there are file, s3, gs, azblob and sftp", redactURL(from), scheme)}
+	}
+	s.where = redactURL(from)
+	remote, err := open(ctx, s.where, from)
+	if err != nil {
+		return err
+	}
+	if c, ok := remote.(io.Closer); ok {
+		s.closes = append(s.closes, func() { _ = c.Close() }) // it was only read from
+	}
+	s.Sink = remote
+	return nil
 }
 
 // openDir opens a directory: a sink's, or a data directory.

@@ -12,19 +12,6 @@ import (
 	"github.com/spillwaydb/spillway/core/sink"
 )
 
-// The facts in Set.Meta that bind checkpoints and segments to each other. The
-// engine writes them.
-const (
-	metaSegment   = "segment"     // of a checkpoint: the segment that begins at the cut
-	metaLogID     = "log_id"      // what that segment's first line calls it
-	metaPrevLogID = "prev_log_id" // of a segment: the log_id of the one before
-	metaFirstSeq  = "first_seq"   // of a segment: of its first block
-	metaLastSeq   = "last_seq"
-	metaFirstTime = "first_time" // of a segment: when its first block was written
-	metaLastTime  = "last_time"
-	metaLineage   = "lineage" // the life of the data directory that wrote the set
-)
-
 // Catalog is what a source holds.
 type Catalog struct {
 	// Checkpoints are in the order they were taken.
@@ -64,17 +51,17 @@ func List(ctx context.Context, src sink.Sink) (*Catalog, error) {
 // chain is the segments that follow a checkpoint, one after the other, up to
 // the first that is missing, and why it ends there where that is a gap.
 func (c *Catalog) chain(set *sink.Set) (segments []sink.Set, gap string) {
-	first, err := strconv.ParseUint(set.Meta[metaSegment], 10, 64)
+	first, err := strconv.ParseUint(set.Meta[sink.MetaSegment], 10, 64)
 	if err != nil {
 		return nil, "" // no log was kept, or a version wrote it that did not say
 	}
-	next, logID, prev := first, set.Meta[metaLogID], (*sink.Set)(nil)
+	next, logID, prev := first, set.Meta[sink.MetaLogID], (*sink.Set)(nil)
 	for i := range c.Segments {
 		s := &c.Segments[i]
 		switch {
-		case s.ID.Generation < next || s.Meta[metaLineage] != set.Meta[metaLineage]:
+		case s.ID.Generation < next || s.Meta[sink.MetaLineage] != set.Meta[sink.MetaLineage]:
 			continue
-		case prev == nil && s.ID.Generation == first && s.Meta[metaLogID] == logID,
+		case prev == nil && s.ID.Generation == first && s.Meta[sink.MetaLogID] == logID,
 			prev != nil && follows(prev, s):
 			segments = append(segments, *s)
 			prev, next = s, s.ID.Generation+1
@@ -89,11 +76,11 @@ func (c *Catalog) chain(set *sink.Set) (segments []sink.Set, gap string) {
 
 // follows tells whether segment b begins where a ends.
 func follows(a, b *sink.Set) bool {
-	if id := b.Meta[metaPrevLogID]; id == "" || id != a.Meta[metaLogID] {
+	if id := b.Meta[sink.MetaPrevLogID]; id == "" || id != a.Meta[sink.MetaLogID] {
 		return false
 	}
-	last, err1 := strconv.ParseUint(a.Meta[metaLastSeq], 10, 64)
-	first, err2 := strconv.ParseUint(b.Meta[metaFirstSeq], 10, 64)
+	last, err1 := strconv.ParseUint(a.Meta[sink.MetaLastSeq], 10, 64)
+	first, err2 := strconv.ParseUint(b.Meta[sink.MetaFirstSeq], 10, 64)
 	// An empty segment has nothing to say about sequences.
 	return err1 != nil || err2 != nil || last == 0 || first == 0 || first == last+1
 }
@@ -111,7 +98,7 @@ func blockTime(s *sink.Set, which string) time.Time {
 func reach(set *sink.Set, segments []sink.Set) time.Time {
 	t := set.CreatedAt
 	for i := range segments {
-		if last := blockTime(&segments[i], metaLastTime); last.After(t) {
+		if last := blockTime(&segments[i], sink.MetaLastTime); last.After(t) {
 			t = last
 		}
 	}
@@ -140,14 +127,14 @@ func (c *Catalog) Windows() []Window {
 	for i := range c.Checkpoints {
 		set := &c.Checkpoints[i]
 		segments, gap := c.chain(set)
-		first, err := strconv.ParseUint(set.Meta[metaSegment], 10, 64)
+		first, err := strconv.ParseUint(set.Meta[sink.MetaSegment], 10, 64)
 		next := first
 		if n := len(segments); n > 0 {
 			next = segments[n-1].ID.Generation + 1
 		}
 		var last *open
 		for _, o := range slices.Backward(out) {
-			if o.w.Lineage == set.Meta[metaLineage] {
+			if o.w.Lineage == set.Meta[sink.MetaLineage] {
 				last = o
 				break
 			}
@@ -160,7 +147,7 @@ func (c *Catalog) Windows() []Window {
 			continue
 		}
 		out = append(out, &open{Window{
-			From: set.CreatedAt, To: reach(set, segments), Lineage: set.Meta[metaLineage],
+			From: set.CreatedAt, To: reach(set, segments), Lineage: set.Meta[sink.MetaLineage],
 			Checkpoints: []sink.SetID{set.ID}, Segments: len(segments), Gap: gap,
 		}, next})
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -101,26 +102,30 @@ func (d *dataDir) List(ctx context.Context) ([]sink.Set, error) {
 	if base.Meta == nil {
 		base.Meta = make(map[string]string)
 	}
-	for i := range m.Segments {
-		if s := &m.Segments[i]; s.LogID == "" { // an early version did not write it down
-			if s.LogID, err = wal.ID(d.fs, s.Path); err != nil {
-				errs = append(errs, err)
+	for _, list := range [][]manifest.Segment{m.Owed, m.Segments} {
+		for i := range list {
+			if s := &list[i]; s.LogID == "" { // an early version did not write it down
+				if s.LogID, err = wal.ID(d.fs, s.Path); err != nil {
+					errs = append(errs, err)
+				}
 			}
 		}
 	}
+	base.Meta[sink.MetaLineage] = m.Lineage // a restored base is of another one
 	if len(m.Segments) > 0 {
-		base.Meta[metaSegment], base.Meta[metaLogID] = strconv.FormatUint(m.Segments[0].ID, 10), m.Segments[0].LogID
+		base.Meta[sink.MetaSegment], base.Meta[sink.MetaLogID] = strconv.FormatUint(m.Segments[0].ID, 10), m.Segments[0].LogID
 	}
 	sets = append(sets, *base)
-	segments, err := d.segments(ctx, m, base.Meta[metaLineage])
+	segments, err := d.segments(ctx, m)
 	if err != nil {
 		errs = append(errs, err)
 	}
 	return append(sets, segments...), errors.Join(errs...)
 }
 
-// segments describes the log, up to the first damage.
-func (d *dataDir) segments(ctx context.Context, m *manifest.Manifest, lineage string) ([]sink.Set, error) {
+// segments describes the log, up to the first damage: what is owed to an
+// archive and then what a start would replay.
+func (d *dataDir) segments(ctx context.Context, m *manifest.Manifest) ([]sink.Set, error) {
 	last, err := wal.LastWithBlocks(d.fs, len(m.Segments), func(i int) (path, id string) {
 		return m.Segments[i].Path, m.Segments[i].LogID
 	})
@@ -130,38 +135,54 @@ func (d *dataDir) segments(ctx context.Context, m *manifest.Manifest, lineage st
 	}
 	var sets []sink.Set
 	seq, prev := uint64(0), ""
-	for i, seg := range m.Segments {
-		var first, end int64
-		res, err := wal.Replay(d.fs, seg.Path, wal.ReplayOptions{Last: i >= last, ID: seg.LogID, StartSeq: seq}, func(b wal.Block) error {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			if first == 0 {
-				first = b.TimeMS
-			}
-			end = b.TimeMS
-			return nil
-		})
+	for i, seg := range slices.Concat(m.Owed, m.Segments) {
+		i -= len(m.Owed)
+		if i <= 0 { // whether it continues the one before is for its name to say
+			seq, prev = 0, ""
+		}
+		if seg.PrevLogID != "" {
+			prev = seg.PrevLogID
+		}
+		set, end, err := d.segment(ctx, seg, wal.ReplayOptions{Last: i >= last, ID: seg.LogID, StartSeq: seq})
 		if err != nil {
 			return sets, err
 		}
-		set, err := d.describe(ctx, seg, res)
-		if err != nil {
-			return sets, err
-		}
-		set.Meta = map[string]string{
-			metaLogID: seg.LogID, metaPrevLogID: prev, metaLineage: lineage,
-			metaFirstSeq: strconv.FormatUint(res.FirstSeq, 10), metaLastSeq: strconv.FormatUint(res.LastSeq, 10),
-		}
-		if first != 0 {
-			set.CreatedAt = time.UnixMilli(end).UTC()
-			set.Meta[metaFirstTime] = time.UnixMilli(first).UTC().Format(time.RFC3339Nano)
-			set.Meta[metaLastTime] = time.UnixMilli(end).UTC().Format(time.RFC3339Nano)
-		}
+		set.Meta[sink.MetaPrevLogID], set.Meta[sink.MetaLineage] = prev, m.Lineage
 		sets = append(sets, set)
-		seq, prev = res.LastSeq, seg.LogID
+		seq, prev = end, seg.LogID
 	}
 	return sets, nil
+}
+
+// segment describes one segment, and tells the sequence it ends at.
+func (d *dataDir) segment(ctx context.Context, seg manifest.Segment, opts wal.ReplayOptions) (set sink.Set, end uint64, err error) {
+	var first, last int64
+	res, err := wal.Replay(d.fs, seg.Path, opts, func(b wal.Block) error {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if first == 0 {
+			first = b.TimeMS
+		}
+		last = b.TimeMS
+		return nil
+	})
+	if err != nil {
+		return set, 0, err
+	}
+	if set, err = d.describe(ctx, seg, res); err != nil {
+		return set, 0, err
+	}
+	set.Meta = map[string]string{sink.MetaLogID: seg.LogID}
+	if res.Blocks > 0 {
+		set.Meta[sink.MetaFirstSeq], set.Meta[sink.MetaLastSeq] = strconv.FormatUint(res.FirstSeq, 10), strconv.FormatUint(res.LastSeq, 10)
+	}
+	if first != 0 {
+		set.CreatedAt = time.UnixMilli(last).UTC()
+		set.Meta[sink.MetaFirstTime] = time.UnixMilli(first).UTC().Format(time.RFC3339Nano)
+		set.Meta[sink.MetaLastTime] = set.CreatedAt.Format(time.RFC3339Nano)
+	}
+	return set, res.LastSeq, nil
 }
 
 // describe is a segment as a set of one part, up to its last whole block.

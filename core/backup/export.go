@@ -24,7 +24,7 @@ var ErrNeedsEngine = errors.New("an RDB file of commands takes an engine to exec
 // the log has no blocks.
 func (p *Point) Mergeable() bool {
 	return p.Set.ID.Kind == sink.KindSnapshot && !slices.ContainsFunc(p.Segments, func(s sink.Set) bool {
-		return !blockTime(&s, metaFirstTime).IsZero()
+		return !blockTime(&s, sink.MetaFirstTime).IsZero()
 	})
 }
 
@@ -217,7 +217,7 @@ func (w *aofWriter) segment(ctx context.Context, pipe *sink.Pipeline, src sink.S
 	part := set.Parts[0]
 	beyond := false
 	err := pipe.ReadFrom(ctx, src, part, func(in io.Reader) error {
-		opts := wal.ReplayOptions{ID: set.Meta[metaLogID]}
+		opts := wal.ReplayOptions{ID: set.Meta[sink.MetaLogID]}
 		_, err := wal.ReplayStream(in, part.Part.Name, part.RawBytes, opts, func(b wal.Block) error {
 			if beyond || !p.Until.IsZero() && b.TimeMS > p.Until.UnixMilli() {
 				beyond = true // the rest is still read: the digest is at its end

@@ -168,12 +168,15 @@ func intact(ctx context.Context, fs vfs.FS, name string, size int64, sum string)
 		return false, nil
 	}
 	if err := f.Sync(); err != nil {
-		return false, fmt.Errorf("look at %s: fsync: %w", name, err)
+		// A later fsync may succeed and not have written what this one did
+		// not: the file is worth nothing.
+		return false, errors.Join(fmt.Errorf("look at %s: fsync: %w", name, err), vfs.RemoveIfExists(fs, name))
 	}
 	return true, nil
 }
 
-// write makes a file durable; its name is not.
+// write makes a file durable; its name is not. After an error it is gone: what
+// an fsync that failed has left must not be taken for what was written.
 func write(fs vfs.FS, name string, src io.Reader) (err error) {
 	f, err := fs.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
@@ -182,6 +185,9 @@ func write(fs vfs.FS, name string, src io.Reader) (err error) {
 	defer func() {
 		if cerr := f.Close(); err == nil && cerr != nil {
 			err = sink.Permanent(fmt.Errorf("close %s: %w", name, cerr))
+		}
+		if err != nil {
+			_ = vfs.RemoveIfExists(fs, name)
 		}
 	}()
 	if _, err := io.CopyBuffer(struct{ io.Writer }{f}, struct{ io.Reader }{src}, make([]byte, 256<<10)); err != nil {

@@ -60,7 +60,7 @@ func (c *Catalog) Plan(at At) (*Point, error) {
 	for i := range c.Checkpoints {
 		s := &c.Checkpoints[i]
 		p.NextGeneration = max(p.NextGeneration, s.ID.Generation+1)
-		if n, err := strconv.ParseUint(s.Meta[metaSegment], 10, 63); err == nil {
+		if n, err := strconv.ParseUint(s.Meta[sink.MetaSegment], 10, 63); err == nil {
 			p.NextSegment = max(p.NextSegment, n+1)
 		}
 		switch {
@@ -88,11 +88,11 @@ func (c *Catalog) Plan(at At) (*Point, error) {
 	if !at.Time.IsZero() {
 		p.Until = at.Time
 		// Blocks carry milliseconds: one of the millisecond of T is up to T.
-		if i := slices.IndexFunc(segments, func(s sink.Set) bool { return blockTime(&s, metaFirstTime).After(at.Time) }); i >= 0 {
+		if i := slices.IndexFunc(segments, func(s sink.Set) bool { return blockTime(&s, sink.MetaFirstTime).After(at.Time) }); i >= 0 {
 			segments = segments[:i]
 			p.End, p.Why = EndTime, ""
 		}
-		if n := len(segments); n > 0 && blockTime(&segments[n-1], metaLastTime).After(at.Time) {
+		if n := len(segments); n > 0 && blockTime(&segments[n-1], sink.MetaLastTime).After(at.Time) {
 			p.End, p.Why = EndTime, ""
 		}
 	}
@@ -134,7 +134,7 @@ func (p *Point) Bytes() (n int64) {
 }
 
 // Lineage is the life of the data directory that wrote it, "" when not known.
-func (p *Point) Lineage() string { return p.Set.Meta[metaLineage] }
+func (p *Point) Lineage() string { return p.Set.Meta[sink.MetaLineage] }
 
 // String says what the point is; no two points say the same.
 func (p *Point) String() string {

@@ -298,7 +298,7 @@ func (r *restorer) checkLog() error {
 		set := &r.point.Segments[i]
 		name := manifest.SegmentPath(set.ID.Generation)
 		cut := int64(-1)
-		opts := wal.ReplayOptions{ID: set.Meta[metaLogID], StartSeq: seq, Logger: r.Logger}
+		opts := wal.ReplayOptions{ID: set.Meta[sink.MetaLogID], StartSeq: seq, Logger: r.Logger}
 		res, err := wal.Replay(r.target, name, opts, func(b wal.Block) error {
 			at := time.UnixMilli(b.TimeMS)
 			if !r.point.Until.IsZero() && b.TimeMS > r.point.Until.UnixMilli() {
@@ -318,7 +318,9 @@ func (r *restorer) checkLog() error {
 				return err
 			}
 		}
-		r.segments = append(r.segments, manifest.Segment{ID: set.ID.Generation, Path: name, FirstSeq: seq, LogID: set.Meta[metaLogID]})
+		r.segments = append(r.segments, manifest.Segment{
+			ID: set.ID.Generation, Path: name, FirstSeq: seq, LogID: set.Meta[sink.MetaLogID], PrevLogID: set.Meta[sink.MetaPrevLogID],
+		})
 		r.res.Segments++
 		r.res.Blocks += res.Blocks
 		r.res.Commands += res.Commands
@@ -384,7 +386,7 @@ func (r *restorer) newSegment(m *manifest.Manifest) error {
 	if err != nil {
 		return fmt.Errorf("restoring: %w", err)
 	}
-	seg.LogID = id
+	seg.LogID, seg.PrevLogID = id, m.Segments[len(m.Segments)-1].LogID
 	m.Segments = append(m.Segments, seg)
 	m.NextSegment++
 	return nil

@@ -113,7 +113,7 @@ func (v *verifier) part(ctx context.Context, p *sink.SetPart, meta map[string]st
 		s.Keys, s.Blocks, s.Commands = nil, 0, 0
 		switch p.Part.Kind {
 		case sink.KindSegment:
-			res, err := wal.ReplayStream(in, p.Part.Name, p.RawBytes, wal.ReplayOptions{ID: meta[metaLogID]}, func(wal.Block) error { return nil })
+			res, err := wal.ReplayStream(in, p.Part.Name, p.RawBytes, wal.ReplayOptions{ID: meta[sink.MetaLogID]}, func(wal.Block) error { return nil })
 			s.Blocks, s.Commands = res.Blocks, res.Commands
 			return err
 		case sink.KindRewrite:

@@ -47,7 +47,7 @@ type world struct {
 	disk    *memfs.FS // of the source
 	src     *sink.FSSink
 	archive *sink.Pipeline
-	binder  *binder
+	target  *refuser
 	sealed  map[uint64]bool
 	prev    string // log id of the segment sealed last
 	moments []moment
@@ -72,37 +72,29 @@ func newWorld(t *testing.T, rng *rand.Rand, change ...func(*core.Options)) *worl
 	t.Helper()
 	w := &world{t: t, rng: rng, disk: memfs.New(), sealed: make(map[uint64]bool)}
 	w.src = sink.NewFSSink("offsite", w.disk, "checkpoints")
-	w.binder = &binder{Sink: w.src, w: w, lineage: "life-1"}
+	w.target = &refuser{Sink: w.src}
 	z := compressor(t)
 	w.archive = sink.NewPipeline("archive", []sink.Stage{z}, w.src, nil, sink.PipelineOptions{})
 	w.h = coretest.New(t, append([]func(*core.Options){func(o *core.Options) {
 		o.Stages = []sink.Stage{z}
 		o.ManualTick = true
-		o.Targets = []sink.Target{{Name: "offsite", Sink: w.binder, Required: true}}
+		o.Targets = []sink.Target{{Name: "offsite", Sink: w.target, Required: true}}
 	}}, change...)...)
 	return w
 }
 
-// binder is the engine's target: it binds checkpoints to the log that follows
-// them, and refuses them where a job is to fail after its cut.
-type binder struct {
+// refuser is the engine's target, which refuses checkpoints where a job is to
+// fail after its cut.
+type refuser struct {
 	sink.Sink
-	w       *world
-	lineage string
-	refuse  bool
+	refuse bool
 }
 
-func (b *binder) Publish(ctx context.Context, set sink.Set) error {
-	if b.refuse {
+func (r *refuser) Publish(ctx context.Context, set sink.Set) error {
+	if r.refuse {
 		return sink.Permanent(errors.New("refused by the test"))
 	}
-	m, err := manifest.Read(b.w.h.FS)
-	if err != nil {
-		return err
-	}
-	next := m.Segments[len(m.Segments)-1]
-	set.Meta = map[string]string{"segment": strconv.FormatUint(next.ID, 10), "log_id": next.LogID, "lineage": b.lineage}
-	return b.Sink.Publish(ctx, set)
+	return r.Sink.Publish(ctx, set)
 }
 
 // do runs a command a moment later and notes what came of it.
@@ -196,11 +188,11 @@ func (w *world) save() {
 func (w *world) rotate() {
 	w.t.Helper()
 	w.h.Clock.Advance(time.Millisecond)
-	w.binder.refuse = true
+	w.target.refuse = true
 	if err := w.h.DB.Save(); err == nil {
 		w.t.Fatal("the job did not fail")
 	}
-	w.binder.refuse = false
+	w.target.refuse = false
 	w.seal(false)
 }
 
@@ -217,16 +209,16 @@ func (w *world) seal(all bool) {
 	}
 	for _, s := range segments {
 		if !w.sealed[s.ID] {
-			w.put(s)
+			w.put(s, m.Lineage)
 		}
 	}
 }
 
 // put archives one segment.
-func (w *world) put(s manifest.Segment) {
+func (w *world) put(s manifest.Segment, lineage string) {
 	w.t.Helper()
 	ctx := context.Background()
-	meta := map[string]string{"log_id": s.LogID, "prev_log_id": w.prev, "lineage": w.binder.lineage}
+	meta := map[string]string{"log_id": s.LogID, "prev_log_id": w.prev, "lineage": lineage}
 	var last time.Time
 	res, err := wal.Replay(w.h.FS, s.Path, wal.ReplayOptions{Last: true, ID: s.LogID}, func(b wal.Block) error {
 		last = time.UnixMilli(b.TimeMS).UTC()
