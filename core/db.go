@@ -344,6 +344,14 @@ func (db *DB) Version() string { return db.opts.Version }
 // RunID identifies this Open, as INFO's run_id.
 func (db *DB) RunID() string { return db.runID }
 
+// Plugins implements command.Engine.
+func (db *DB) Plugins(args []string) ([]string, error) {
+	if db.opts.OnPlugins == nil {
+		return nil, errors.New("ERR SPILLWAY.PLUGINS is not available: the engine is embedded in another program")
+	}
+	return db.opts.OnPlugins(args)
+}
+
 // HasPassword tells whether clients must authenticate.
 func (db *DB) HasPassword() bool { return db.settings.Load().requirePass != "" }
 

@@ -82,19 +82,18 @@ func planOf(c *config.Config) plan {
 		if m.Required {
 			kind = "required"
 		}
-		where := m.FS.URL() + ofPlugin(m.Plugin)
+		where := m.Kind + ofPlugin(m.Plugin)
+		if m.Kind == "" && m.Plugin == nil {
+			where = m.FS.URL()
+		}
 		p.Sinks = append(p.Sinks, fmt.Sprintf("%s: %s (%s, timeout %s, keep %s)", m.Name, strings.TrimSpace(where), kind, m.Timeout, m.Keep))
 	}
 	for _, c := range c.Plugins {
-		pin := c.Checksum
+		pin := c.Checksum + ", verified"
 		if c.Insecure {
 			pin = "not pinned"
 		}
-		start := "at its first use"
-		if c.AtBoot {
-			start = "at boot"
-		}
-		p.Plugins = append(p.Plugins, fmt.Sprintf("%s: %s (%s, starts %s)", c.Name, strings.Join(c.Command, " "), pin, start))
+		p.Plugins = append(p.Plugins, fmt.Sprintf("%s: %s (%s, start %s)", c.Name, strings.Join(c.Command, " "), pin, c.StartsAt()))
 	}
 	return p
 }

@@ -8,7 +8,7 @@
 //	spillway inspect show what a backup holds and what can be had back
 //	spillway export  write one file that redis-server loads
 //	spillway import  make a data directory of a Redis's data
-//	spillway plugins list plugins, ping them, print their checksums
+//	spillway plugins list plugins, ping them, show their logs, print checksums
 //	spillway version print the version
 //
 // Exit status: 0 success, 1 a failure while running, 2 a mistake in the

@@ -27,7 +27,7 @@ func watch(what string, p *backup.Progress, quiet bool) (stop func()) {
 	if quiet {
 		return func() {}
 	}
-	tell, every := lines(what, p), progressEvery
+	tell, every := sentences(what, p), progressEvery
 	end := func() {}
 	if isatty.IsTerminal(os.Stderr.Fd()) {
 		tell, end = bar(what, p)
@@ -65,8 +65,8 @@ func bar(what string, p *backup.Progress) (tell, end func()) {
 	return tell, func() { _ = b.Finish() }
 }
 
-// lines tells how far p is and how long the rest takes at that rate.
-func lines(what string, p *backup.Progress) func() {
+// sentences tells how far p is and how long the rest takes at that rate.
+func sentences(what string, p *backup.Progress) func() {
 	began := time.Now()
 	return func() {
 		done, total := p.Done.Load(), p.Total.Load()

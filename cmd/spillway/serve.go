@@ -20,6 +20,8 @@ import (
 	"github.com/spillwaydb/spillway/core/server"
 	"github.com/spillwaydb/spillway/core/sink"
 	"github.com/spillwaydb/spillway/fsbackends"
+	"github.com/spillwaydb/spillway/plugins/gzip"
+	"github.com/spillwaydb/spillway/plugins/lz4"
 	"github.com/spillwaydb/spillway/plugins/zstd"
 )
 
@@ -63,19 +65,19 @@ type refill struct {
 	from    string
 }
 
-func newLogger(l config.Log) hclog.Logger {
+func newLogger(l config.Log) hclog.InterceptLogger {
 	color := hclog.ColorOff
 	if !l.JSON && isatty.IsTerminal(os.Stderr.Fd()) {
 		color = hclog.ForceColor
 	}
-	return hclog.New(&hclog.LoggerOptions{
+	return hclog.NewInterceptLogger(&hclog.LoggerOptions{
 		Name: "spillway", Level: hclog.LevelFromString(l.Level), JSONFormat: l.JSON, Color: color, Output: os.Stderr,
 	})
 }
 
 // serve runs until SIGTERM, SIGINT or a client's SHUTDOWN. The data directory is
 // locked before anything listens, and clients are answered while it is loaded.
-func serve(cfg *config.Config, f *faults, refill refill, log hclog.Logger) (err error) {
+func serve(cfg *config.Config, f *faults, refill refill, log hclog.InterceptLogger) (err error) {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
@@ -108,6 +110,7 @@ func serve(cfg *config.Config, f *faults, refill refill, log hclog.Logger) (err 
 	}
 	stop := make(chan struct{}, 1)
 	opts.FS = fs
+	opts.OnPlugins = plugged.answer
 	opts.OnShutdown = func() { stop <- struct{}{} }
 	db, err := core.Prepare(opts)
 	if err != nil {
@@ -264,10 +267,17 @@ func engineOptions(cfg *config.Config, log hclog.Logger) core.Options {
 
 // decodeStages are stages that need no configuration to be undone, so that a
 // checkpoint written with one loads after the stage was taken out of the file.
-func decodeStages() []sink.Stage {
-	z, err := zstd.New(zstd.Options{})
-	if err != nil {
-		panic(err) // the zero options are valid: a test says so
+func decodeStages() (out []sink.Stage) {
+	for _, mk := range []func() (sink.Stage, error){
+		func() (sink.Stage, error) { return zstd.New(zstd.Options{}) },
+		func() (sink.Stage, error) { return lz4.New(lz4.Options{}) },
+		func() (sink.Stage, error) { return gzip.New(gzip.Options{}) },
+	} {
+		s, err := mk()
+		if err != nil {
+			panic(err) // the zero options are valid: a test says so
+		}
+		out = append(out, s)
 	}
-	return []sink.Stage{z}
+	return out
 }

@@ -70,7 +70,7 @@ type source struct {
 	where  string
 	stages *sink.Registry
 	cfg    *config.Config
-	log    hclog.Logger
+	log    hclog.InterceptLogger
 	data   vfs.FS // of a data directory
 	closes []func()
 }
@@ -153,7 +153,7 @@ func (s *source) openFrom(ctx context.Context, plugged *plugged, from string) er
 	for _, m := range s.cfg.Check.Mirrors {
 		names = append(names, m.Name)
 		if m.Name == from || from == "" && len(s.cfg.Check.Mirrors) == 1 {
-			sk, err := s.mirror(m, plugged)
+			sk, err := plugged.open(m, s.log)
 			s.Sink, s.where = sk, "sink "+m.Name
 			return err
 		}
@@ -165,13 +165,6 @@ func (s *source) openFrom(ctx context.Context, plugged *plugged, from string) er
 		return usageError{fmt.Errorf("--from: say which sink, there are %s", strings.Join(names, ", "))}
 	}
 	return s.openURL(ctx, from, names)
-}
-
-func (s *source) mirror(m config.Mirror, plugged *plugged) (sink.Sink, error) {
-	if u := plugged.sinks[m.Name]; u != nil {
-		return u.sink, nil
-	}
-	return openMirror(m, s.log)
 }
 
 // openURL opens a source by its address alone. The schemes are here.

@@ -47,7 +47,14 @@ func LoopbackEnv(t testing.TB, env map[string]string) *Wire {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sum, err := host.Checksum(self)
+	return Command(t, self)
+}
+
+// Command starts a program as a plugin: one in another language, say. It ends
+// with t.
+func Command(t testing.TB, argv ...string) *Wire {
+	t.Helper()
+	sum, err := host.Checksum(argv[0])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +69,7 @@ func LoopbackEnv(t testing.TB, env map[string]string) *Wire {
 			t.Errorf("closing the host: %v", err)
 		}
 	})
-	p, err := h.Add(host.Spec{Name: "loopback", Command: []string{self}, Checksum: sum, Env: env, Timeout: 3 * patience})
+	p, err := h.Add(host.Spec{Name: "loopback", Command: argv, Checksum: sum, Timeout: 3 * patience})
 	if err != nil {
 		t.Fatal(err)
 	}
