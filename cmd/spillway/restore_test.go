@@ -70,6 +70,7 @@ func TestRestoreCommand(t *testing.T) {
 	}
 	d := startConfig(t, mirrored(to, t.TempDir(), l.stages, true), "--save", "")
 	sameDataset(t, "the restored daemon", dataset(t, d.rdb), l.want)
+	d.waitLog("checkpoint committed") // the first one by itself
 	if got := d.bgsave(); got != "ok" {
 		t.Errorf("its next checkpoint: %s\n%s", got, d.log.String())
 	}
@@ -234,6 +235,7 @@ func TestServeRestoreIfEmpty(t *testing.T) {
 	sameDataset(t, "on a new disk", dataset(t, d.rdb), want)
 	d.do("SET", "later", "1")
 	d.do("DEL", "int")
+	d.waitLog("checkpoint committed") // the first one by itself
 	if got := d.bgsave(); got != "ok" {
 		t.Errorf("a checkpoint on the sink it was restored from: %s\n%s", got, d.log.String())
 	}
@@ -313,5 +315,45 @@ func TestVerifyAndInspect(t *testing.T) {
 	}
 	if out, code := spillway(t, "verify", "--from", l.mirror, "--identity", l.key, "--quiet"); code != 1 || !strings.Contains(out, "DAMAGED  snapshot 00000001 shard-0001") {
 		t.Errorf("exit %d\n%s", code, out)
+	}
+}
+
+// TestBackupsPrune removes what no rule keeps, and nothing when it is dry.
+func TestBackupsPrune(t *testing.T) {
+	t.Parallel()
+	mirror, data := t.TempDir(), t.TempDir()
+	hcl := strings.Replace(mirrored(data, mirror, "", true), "keep     = 2", "", 1)
+	d := startConfig(t, hcl, "--save", "")
+	for i := range 4 {
+		d.do("SET", "k", i)
+		d.do("SAVE")
+	}
+	d.stop()
+	out := mustRun(t, "backups", "list", "--from", mirror)
+	if strings.Count(out, "snapshot") != 4 {
+		t.Errorf("list says:\n%s", out)
+	}
+	config := writeConfig(t, strings.Replace(hcl, `timeout  = "30s"`, "timeout = \"30s\"\n    keep = { last = 3 }", 1))
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+		left string
+	}{
+		{[]string{"--from", mirror}, 2, "say what to keep", "1 2 3 4"},
+		{[]string{"--from", data, "--keep-last", "1"}, 2, "data directory", "1 2 3 4"},
+		{[]string{"--from", mirror, "--keep-last", "2", "--dry-run"}, 0, "would remove 2 sets", "1 2 3 4"},
+		{[]string{"--config", config}, 0, "removed 1 sets", "2 3 4"},
+		{[]string{"--from", mirror, "--keep-weekly", "5"}, 0, "removed 2 sets", "4"},
+		{[]string{"--from", mirror, "--keep-hourly", "1", "--json"}, 0, `"removed": []`, "4"},
+	} {
+		out, code := spillway(t, append([]string{"backups", "prune"}, c.args...)...)
+		var left []string
+		for _, id := range published(t, mirror) {
+			left = append(left, strings.TrimLeft(id, "0"))
+		}
+		if got := strings.Join(left, " "); code != c.code || !strings.Contains(out, c.want) || got != c.left {
+			t.Errorf("prune %v: exit %d, want %d; left %s, want %s; want %q in\n%s", c.args, code, c.code, got, c.left, c.want, out)
+		}
 	}
 }

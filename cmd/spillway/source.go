@@ -22,8 +22,6 @@ import (
 	"github.com/spillwaydb/spillway/fsbackends"
 	"github.com/spillwaydb/spillway/plugins/age"
 	"github.com/spillwaydb/spillway/plugins/blob"
-	"github.com/spillwaydb/spillway/plugins/gzip"
-	"github.com/spillwaydb/spillway/plugins/lz4"
 	"github.com/spillwaydb/spillway/plugins/sftp"
 )
 
@@ -71,7 +69,8 @@ type source struct {
 	stages *sink.Registry
 	cfg    *config.Config
 	log    hclog.InterceptLogger
-	data   vfs.FS // of a data directory
+	data   vfs.FS         // of a data directory
+	keep   sink.Retention // of a sink of the configuration
 	closes []func()
 }
 
@@ -119,8 +118,6 @@ func (s *sourceFlags) open(cmd *cobra.Command, dataDir bool) (*source, error) {
 // those of the configuration, and age with the identity of a file.
 func decoders(cfg *config.Config, plugged *plugged, identity string) (*sink.Registry, error) {
 	known := sink.NewRegistry(decodeStages()...)
-	known.Register("gzip", func() (sink.Stage, error) { return gzip.New(gzip.Options{}) })
-	known.Register("lz4", func() (sink.Stage, error) { return lz4.New(lz4.Options{}) })
 	known.Register(age.Name, func() (sink.Stage, error) {
 		return nil, sink.Permanent(errors.New("it is encrypted: --identity FILE, or a configuration with the identity, is needed to read it"))
 	})
@@ -154,7 +151,7 @@ func (s *source) openFrom(ctx context.Context, plugged *plugged, from string) er
 		names = append(names, m.Name)
 		if m.Name == from || from == "" && len(s.cfg.Check.Mirrors) == 1 {
 			sk, err := plugged.open(m, s.log)
-			s.Sink, s.where = sk, "sink "+m.Name
+			s.Sink, s.where, s.keep = sk, "sink "+m.Name, m.Keep
 			return err
 		}
 	}
