@@ -96,7 +96,8 @@ func Open(opts Options) (*DB, error) {
 
 // Prepare locks the data directory and returns an engine that has not read it
 // yet: sessions of it serve the commands that are allowed while loading (AUTH,
-// HELLO, INFO, CONFIG …) and refuse the others with LOADING. The caller must
+// HELLO, INFO, CONFIG …) and refuse the others with LOADING. A directory that is
+// marked as half restored is a *manifest.UnfinishedError. The caller must
 // call [DB.Recover], once, and Close, after Recover has returned.
 func Prepare(opts Options) (*DB, error) {
 	opts = opts.withDefaults()
@@ -128,6 +129,10 @@ func Prepare(opts Options) (*DB, error) {
 		}
 		db.lock = lock
 	}
+	if err := manifest.RefuseMarked(db.fs); err != nil {
+		_ = db.unlock()
+		return nil, err
+	}
 	db.ks = keyspace.New(keyspace.Config{Shards: opts.Shards, Databases: opts.Databases, Now: db.started.UnixMilli()})
 	db.ckpt = newCheckpointer(db)
 	if err := db.initSettings(); err != nil {
@@ -151,6 +156,7 @@ func (db *DB) Recover(ctx context.Context) error {
 		return err
 	}
 	db.catchUp()
+	db.anchor(m)
 	if !db.opts.ManualTick {
 		db.loopDone = make(chan struct{})
 		go db.loop()
@@ -160,7 +166,7 @@ func (db *DB) Recover(ctx context.Context) error {
 }
 
 // LockFile is the file in the data directory that its owner holds locked.
-const LockFile = "LOCK"
+const LockFile = manifest.LockFile
 
 // startLogAfter opens the log behind the recovered state, creating its first
 // segment when there is none.
@@ -234,14 +240,22 @@ func (db *DB) Close() error {
 		}
 		db.gate.Lock() // sessions that are still at it finish first
 		db.ks.Close()
-		if db.lock != nil {
-			if err := db.lock.Close(); err != nil {
-				errs = append(errs, fmt.Errorf("unlocking the data directory: %w", err))
-			}
+		if err := db.unlock(); err != nil {
+			errs = append(errs, err)
 		}
 		db.closeErr = errors.Join(errs...)
 	})
 	return db.closeErr
+}
+
+func (db *DB) unlock() error {
+	if db.lock == nil {
+		return nil
+	}
+	if err := db.lock.Close(); err != nil {
+		return fmt.Errorf("unlocking the data directory: %w", err)
+	}
+	return nil
 }
 
 // catchUp feeds, in the background, best-effort sinks that had not got the

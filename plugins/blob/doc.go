@@ -36,7 +36,7 @@
 //     one of the whole, which is compared after the upload; with
 //     request_checksum_calculation=when_required, for stores that know no
 //     checksums, an ETag that is an MD5 is compared instead. GCS: CRC-32C. Azure
-//     checks a CRC-64 of each piece. A file is fsynced, with its directories. The
+//     checks a CRC-64 of each piece, and keeps the MD5 of a part that came in one. A file is fsynced, with its directories. The
 //     size is compared everywhere. verify = true reads each part again.
 //   - The ETag goes into the receipt, and Publish wants it to be the same.
 //   - SET.json is put under the condition that there is none.
