@@ -28,8 +28,8 @@
 //     large the part is. S3 takes 10,000 pieces, so that a part has at most
 //     10,000 × part_size (78 GiB by default).
 //   - An upload whose source failed, or which was cancelled, leaves no object. On
-//     S3 it is aborted; where that fails too, or the process was killed, Sweep
-//     aborts it, which wants s3:ListBucketMultipartUploads and
+//     S3 it is aborted; what that leaves, or a killed process, is aborted by Sweep,
+//     which wants s3:ListBucketMultipartUploads and
 //     s3:AbortMultipartUpload. GCS and Azure do not list unfinished uploads to
 //     others; both discard them after a week.
 //   - Stores confirm what they received. S3 checks a CRC-32 of each piece and keeps
