@@ -216,16 +216,13 @@ type reader struct {
 func (r *reader) Read(b []byte) (int, error) {
 	n, err := r.r.Read(b)
 	r.left -= int64(n)
-	switch err { //nolint:errorlint // a reader's end is not wrapped
-	case nil:
-		return n, nil
-	case io.EOF:
-		if r.left > 0 {
-			return n, sink.Transient(fmt.Errorf("%d bytes are missing: %w", r.left, io.ErrUnexpectedEOF))
-		}
-		return n, io.EOF
+	if err != nil && !errors.Is(err, io.EOF) {
+		return n, classify(err)
 	}
-	return n, classify(err)
+	if err != nil && r.left > 0 {
+		return n, sink.Transient(fmt.Errorf("%d bytes are missing: %w", r.left, io.ErrUnexpectedEOF))
+	}
+	return n, err
 }
 
 // Close implements io.Closer.
