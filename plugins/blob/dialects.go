@@ -2,6 +2,7 @@ package blob
 
 import (
 	"context"
+	"crypto/md5" //nolint:gosec // what Azure computes; nothing is kept secret by it
 	"encoding/binary"
 	"hash"
 	"hash/crc32"
@@ -20,6 +21,7 @@ import (
 const (
 	sumCRC32  = "crc32"
 	sumCRC32C = "crc32c"
+	sumMD5    = "md5"
 	sumETag   = "etag"
 )
 
@@ -38,7 +40,7 @@ func (s *store) newDialect(b *gcblob.Bucket) dialect {
 		google.SetRetry(storage.WithMaxAttempts(3))
 		return gcsDialect{plain}
 	case s.scheme == "azblob":
-		return azureDialect{plain}
+		return azureDialect{plain, s.partSize}
 	case s.scheme == "file":
 		return fileDialect{plain, s.dir}
 	}
@@ -86,10 +88,14 @@ func (g gcsDialect) stat(ctx context.Context, key string) (stat, error) {
 	return st, nil
 }
 
-// azureDialect is Azure Blob Storage: it checks each piece as it comes in.
-type azureDialect struct{ plain }
+// azureDialect is Azure Blob Storage. It checks each piece as it comes in; of
+// what came in one piece it keeps the MD5.
+type azureDialect struct {
+	plain
+	partSize int
+}
 
-func (azureDialect) prepare(_ string, o *gcblob.WriterOptions) (map[string]hash.Hash, func() error, func() error) {
+func (d azureDialect) prepare(_ string, o *gcblob.WriterOptions) (map[string]hash.Hash, func() error, func() error) {
 	o.BeforeWrite = func(as func(any) bool) error {
 		var up *azblob.UploadStreamOptions
 		if as(&up) {
@@ -97,7 +103,33 @@ func (azureDialect) prepare(_ string, o *gcblob.WriterOptions) (map[string]hash.
 		}
 		return nil
 	}
-	return nil, nil, nil
+	return map[string]hash.Hash{sumMD5: &firstHash{md5.New(), d.partSize}}, nil, nil //nolint:gosec // what Azure computes
+}
+
+func (d azureDialect) stat(ctx context.Context, key string) (stat, error) {
+	a, err := d.b.Attributes(ctx, key)
+	if err != nil {
+		return stat{}, err
+	}
+	st := stat{bytes: a.Size, etag: a.ETag}
+	if a.Size <= int64(d.partSize) && len(a.MD5) == md5.Size {
+		st.sums = map[string][]byte{sumMD5: a.MD5}
+	}
+	return st, nil
+}
+
+// firstHash is the hash of no more than the first bytes.
+type firstHash struct {
+	hash.Hash
+	left int
+}
+
+// Write implements hash.Hash.
+func (h *firstHash) Write(b []byte) (int, error) {
+	k := min(len(b), h.left)
+	h.left -= k
+	h.Hash.Write(b[:k])
+	return len(b), nil
 }
 
 // fileDialect is a directory. gocloud.dev/blob renames into place, and leaves

@@ -124,6 +124,7 @@ func (f fault) Unwrap() []error { return f.is }
 
 var (
 	secretParam = regexp.MustCompile(`(?i)([?&](?:[a-z0-9-]*(?:sig|signature|credential|token|key|secret|password))=)[^&\s"']+`)
+	rule        = regexp.MustCompile(`-{20,}`)
 	userInfo    = regexp.MustCompile(`://[^/@\s"']+@`)
 )
 
@@ -138,7 +139,8 @@ func scrub(err error) error {
 	if err == nil {
 		return nil
 	}
-	text := strings.Join(strings.Fields(err.Error()), " ")
+	text, _, _ := strings.Cut(err.Error(), "<?xml") // Azure's errors are pages
+	text = strings.Join(strings.Fields(rule.ReplaceAllString(text, " ")), " ")
 	text = secretParam.ReplaceAllString(text, "${1}[redacted]")
 	text = userInfo.ReplaceAllString(text, "://[redacted]@")
 	for _, name := range secretVars {

@@ -1,10 +1,20 @@
 package blob
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
+	"os"
 	"strings"
 	"testing"
+
+	"cloud.google.com/go/storage"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/aws/smithy-go"
+	"google.golang.org/api/googleapi"
+
+	"github.com/spillwaydb/spillway/core/sink"
 )
 
 func TestParse(t *testing.T) {
@@ -54,3 +64,35 @@ func TestScrub(t *testing.T) {
 }
 
 var errInner = errors.New("inner")
+
+// TestClassify: what gocloud.dev calls "not found" is not always that.
+func TestClassify(t *testing.T) {
+	for _, c := range []struct {
+		err       error
+		is        error
+		permanent bool
+	}{
+		{&net.DNSError{Err: "no such host", Name: "x"}, nil, false},
+		{fmt.Errorf("x: %w", &googleapi.Error{Code: 403}), os.ErrPermission, true},
+		{&googleapi.Error{Code: 404}, os.ErrNotExist, false},
+		{&googleapi.Error{Code: 412}, os.ErrExist, false},
+		{&googleapi.Error{Code: 429}, sink.ErrTransient, false},
+		{&googleapi.Error{Code: 503}, sink.ErrTransient, false},
+		{&googleapi.Error{Code: 400}, sink.ErrPermanent, true},
+		{storage.ErrBucketNotExist, sink.ErrPermanent, true},
+		{storage.ErrObjectNotExist, nil, false},
+		{&azcore.ResponseError{StatusCode: 404, ErrorCode: "ContainerNotFound"}, sink.ErrPermanent, true},
+		{&azcore.ResponseError{StatusCode: 409, ErrorCode: "BlobAlreadyExists"}, os.ErrExist, false},
+		{&smithy.GenericAPIError{Code: "RequestTimeout"}, sink.ErrTransient, false},
+		{&smithy.GenericAPIError{Code: "NoSuchBucket"}, sink.ErrPermanent, true},
+		{context.Canceled, context.Canceled, false},
+	} {
+		got := classify(c.err)
+		if c.is != nil && !errors.Is(got, c.is) || sink.IsPermanent(got) != c.permanent || !errors.Is(got, c.err) {
+			t.Errorf("%T %v: %v, permanent %v", c.err, c.err, got, sink.IsPermanent(got))
+		}
+		if errors.Is(got, os.ErrNotExist) != (c.is == os.ErrNotExist) {
+			t.Errorf("%T %v is taken for an object that is not there", c.err, c.err)
+		}
+	}
+}

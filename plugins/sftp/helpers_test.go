@@ -15,8 +15,8 @@ import (
 
 	"github.com/spillwaydb/spillway/core/sink"
 	"github.com/spillwaydb/spillway/plugins"
-	"github.com/spillwaydb/spillway/plugins/sftp"
 	"github.com/spillwaydb/spillway/plugins/plugintest"
+	"github.com/spillwaydb/spillway/plugins/sftp"
 )
 
 func TestMain(m *testing.M) { plugintest.Main(m, plugins.Sink(sftp.Name, sftp.New)) }
