@@ -28,16 +28,16 @@
 //     large the part is. S3 takes 10,000 pieces, so that a part has at most
 //     10,000 × part_size (78 GiB by default).
 //   - An upload whose source failed, or which was cancelled, leaves no object. On
-//     S3 it is aborted; where that fails too, or the process was killed, Sweep
-//     aborts it, which wants s3:ListBucketMultipartUploads and
-//     s3:AbortMultipartUpload. GCS and Azure do not list unfinished uploads to
-//     others; both discard them after a week.
+//     S3 it is aborted; what that leaves, or a killed process, is aborted by Sweep,
+//     which wants s3:ListBucketMultipartUploads and s3:AbortMultipartUpload. GCS
+//     and Azure do not tell of unfinished uploads; both discard them after a week.
 //   - Stores confirm what they received. S3 checks a CRC-32 of each piece and keeps
 //     one of the whole, which is compared after the upload; with
 //     request_checksum_calculation=when_required, for stores that know no
 //     checksums, an ETag that is an MD5 is compared instead. GCS: CRC-32C. Azure
-//     checks a CRC-64 of each piece, and keeps the MD5 of a part that came in one. A file is fsynced, with its directories. The
-//     size is compared everywhere. verify = true reads each part again.
+//     checks a CRC-64 of each piece, and keeps the MD5 of a part that came in one.
+//     A file is fsynced, with its directories. The size is compared everywhere.
+//     verify = true reads each part again.
 //   - The ETag goes into the receipt, and Publish wants it to be the same.
 //   - SET.json is put under the condition that there is none.
 //   - URLs in errors and logs have neither query nor user.

@@ -103,11 +103,11 @@ func (s *store) write(ctx context.Context, key string, src io.Reader, ifAbsent b
 	f := &feed{ctx: ctx, src: src, cancel: cancel, sums: sums, before: before}
 	err = s.bucket.Upload(wctx, key, f, o)
 	switch {
-	case f.err != nil && f.err != io.EOF:
+	case f.err != nil:
 		return f.n, nil, f.err
 	case err != nil:
 		return f.n, nil, err
-	case f.err == nil:
+	case !f.ended:
 		return f.n, nil, sink.ErrEarly
 	case after != nil:
 		err = after()
@@ -123,41 +123,55 @@ type feed struct {
 	sums   map[string]hash.Hash
 	before func() error
 	n      int64
-	err    error // how it ended
+	ended  bool  // at its end
+	err    error // or by this
 }
 
 // Read implements io.Reader. The end comes alone: all before it was taken.
 func (f *feed) Read(b []byte) (int, error) {
-	if f.err != nil {
+	switch {
+	case f.err != nil:
 		return 0, f.err
+	case f.ended:
+		return 0, f.end()
 	}
 	n, err := f.src.Read(b)
 	f.n += int64(n)
 	for _, h := range f.sums {
 		h.Write(b[:n])
 	}
-	if n > 0 && err == io.EOF {
-		f.src, err = eof{}, nil
-	}
-	if err == io.EOF && f.ctx.Err() != nil {
-		err = context.Cause(f.ctx)
-	}
-	if err == io.EOF && f.before != nil {
-		if berr := f.before(); berr != nil {
-			err = berr
+	switch err {
+	case nil:
+		return n, nil
+	case io.EOF:
+		f.ended = true
+		if n > 0 {
+			return n, nil
 		}
+		return 0, f.end()
 	}
-	f.err = err
-	if err != nil && err != io.EOF {
-		f.cancel()
-	}
-	return n, err
+	return n, f.fail(err)
 }
 
-// eof is a reader at its end.
-type eof struct{}
+// end is what the driver hears at the end.
+func (f *feed) end() error {
+	if f.ctx.Err() != nil {
+		return f.fail(context.Cause(f.ctx))
+	}
+	if f.before != nil {
+		if err := f.before(); err != nil {
+			return f.fail(err)
+		}
+		f.before = nil
+	}
+	return io.EOF
+}
 
-func (eof) Read([]byte) (int, error) { return 0, io.EOF }
+func (f *feed) fail(err error) error {
+	f.err = err
+	f.cancel()
+	return err
+}
 
 // PutNew implements setstore.Store.
 func (s *store) PutNew(ctx context.Context, name string, data []byte) error {
@@ -202,11 +216,11 @@ type reader struct {
 func (r *reader) Read(b []byte) (int, error) {
 	n, err := r.r.Read(b)
 	r.left -= int64(n)
-	if err == io.EOF && r.left > 0 {
-		return n, sink.Transient(fmt.Errorf("%d bytes are missing: %w", r.left, io.ErrUnexpectedEOF))
+	if err != nil && !errors.Is(err, io.EOF) {
+		return n, classify(err)
 	}
-	if err != nil && err != io.EOF {
-		err = classify(err)
+	if err != nil && r.left > 0 {
+		return n, sink.Transient(fmt.Errorf("%d bytes are missing: %w", r.left, io.ErrUnexpectedEOF))
 	}
 	return n, err
 }
@@ -220,7 +234,7 @@ func (s *store) list(ctx context.Context, prefix, delimiter string, f func(*gcbl
 	it := s.bucket.List(&gcblob.ListOptions{Prefix: prefix, Delimiter: delimiter})
 	for {
 		o, err := it.Next(ctx)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {

@@ -160,7 +160,7 @@ func (d *dialer) auth() (methods []ssh.AuthMethod, done func()) {
 			return []ssh.Signer{s}, err
 		}
 		if sock := os.Getenv("SSH_AUTH_SOCK"); sock != "" {
-			if c, err := net.Dial("unix", sock); err == nil {
+			if c, err := net.Dial("unix", sock); err == nil { //nolint:gosec // the user's own agent
 				agentConn = c
 				signers, err = agent.NewClient(c).Signers()
 				if err != nil {

@@ -73,7 +73,7 @@ type reader struct {
 func (r *reader) Read(b []byte) (int, error) {
 	n, err := r.pipe.Read(b)
 	r.left -= int64(n)
-	if err == io.EOF {
+	if err == io.EOF { //nolint:errorlint // a pipe's end is not wrapped
 		r.ended = true
 		if r.left > 0 {
 			err = sink.Transient(fmt.Errorf("%d bytes are missing: %w", r.left, io.ErrUnexpectedEOF))

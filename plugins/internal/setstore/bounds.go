@@ -101,7 +101,11 @@ func (o *opened) Read(b []byte) (int, error) {
 	o.timer.Reset(o.stall)
 	n, err := o.rc.Read(b)
 	o.timer.Stop()
-	if cause := context.Cause(o.ctx); err != nil && err != io.EOF && cause != nil {
+	switch err { //nolint:errorlint // a reader's end is not wrapped
+	case nil, io.EOF:
+		return n, err
+	}
+	if cause := context.Cause(o.ctx); cause != nil {
 		err = fmt.Errorf("%w (%w)", cause, err)
 	}
 	return n, err
@@ -124,7 +128,8 @@ type source struct {
 	src   io.Reader
 	sum   hash.Hash // nil without demand
 	n     int64
-	err   error // how src ended
+	ended bool  // src is at its end
+	err   error // or failed
 	stall time.Duration
 	timer *time.Timer // nil: not watched
 }
@@ -142,8 +147,11 @@ func newSource(src io.Reader, hashed bool, stall time.Duration, cancel context.C
 
 // Read implements io.Reader. The time that src takes is not the store's.
 func (s *source) Read(b []byte) (int, error) {
-	if s.err != nil {
+	switch {
+	case s.err != nil:
 		return 0, s.err
+	case s.ended:
+		return 0, io.EOF
 	}
 	if s.timer != nil {
 		s.timer.Stop()
@@ -156,7 +164,11 @@ func (s *source) Read(b []byte) (int, error) {
 	if s.sum != nil {
 		s.sum.Write(b[:n])
 	}
-	s.err = err
+	if err == io.EOF {
+		s.ended = true
+	} else {
+		s.err = err
+	}
 	return n, err
 }
 

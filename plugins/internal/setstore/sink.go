@@ -127,13 +127,13 @@ func (s *Sink) upload(ctx context.Context, name string, src io.Reader) (Object, 
 	obj, err := s.store.Put(uctx, name, in)
 	in.stop()
 	switch cause := context.Cause(uctx); {
-	case in.err != nil && in.err != io.EOF:
+	case in.err != nil:
 		return obj, in.err
 	case cause != nil:
 		return obj, cause
 	case err != nil:
 		return obj, err
-	case in.err != io.EOF:
+	case !in.ended:
 		return obj, sink.ErrEarly
 	case obj.Bytes != in.n:
 		return obj, fmt.Errorf("%w: %d bytes were put, %d are there", sink.ErrCorrupt, in.n, obj.Bytes)

@@ -100,11 +100,31 @@ func (p *Process) Kill() {
 }
 
 // Pause stops the server where it is: connections stay open, and nothing
-// answers.
+// answers. On a busy machine its threads stop one after the other; Pause waits
+// for the last.
 func (p *Process) Pause() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.signal(syscall.SIGSTOP)
+	for deadline := time.Now().Add(startTimeout); ; time.Sleep(5 * time.Millisecond) {
+		running := ""
+		for _, pid := range p.family() {
+			tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/[0-9]*/stat", pid))
+			for _, name := range tasks {
+				b, _ := os.ReadFile(name) // one that is gone does not run
+				if _, rest, ok := strings.Cut(string(b), ") "); ok && !strings.HasPrefix(rest, "T") && !strings.HasPrefix(rest, "Z") {
+					running = name
+				}
+			}
+		}
+		if running == "" {
+			return
+		}
+		if time.Now().After(deadline) {
+			p.t.Errorf("%s does not stop: %s", p.name, running)
+			return
+		}
+	}
 }
 
 // Resume undoes Pause.
@@ -116,16 +136,22 @@ func (p *Process) Resume() {
 
 // signal reaches the server and its descendants, children first.
 func (p *Process) signal(s syscall.Signal) {
+	family := p.family()
+	for i := len(family) - 1; i >= 0; i-- {
+		_ = syscall.Kill(family[i], s)
+	}
+}
+
+// family is the server and what it has started.
+func (p *Process) family() []int {
 	if p.cmd == nil {
-		return
+		return nil
 	}
 	family := []int{p.cmd.Process.Pid}
 	for i := 0; i < len(family); i++ {
 		family = append(family, children(family[i])...)
 	}
-	for i := len(family) - 1; i >= 0; i-- {
-		_ = syscall.Kill(family[i], s)
-	}
+	return family
 }
 
 // children are the processes that pid has started.
