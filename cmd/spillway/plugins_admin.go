@@ -86,7 +86,7 @@ func askDaemon(ctx context.Context, cfg *config.Config, addr string, args ...any
 		Network: at.Network, Addr: at.Address, Password: cfg.Server.RequirePass,
 		MaxRetries: -1, DisableIdentity: true, ReadTimeout: askTimeout, PoolSize: 1,
 	})
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	items, err := c.Do(ctx, append([]any{"SPILLWAY.PLUGINS"}, args...)...).StringSlice()
 	if err != nil {
 		return nil, fmt.Errorf("asking the daemon at %s: %w", at.Address, err)

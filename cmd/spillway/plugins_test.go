@@ -218,12 +218,12 @@ func flowing(t *testing.T, pattern string) bool {
 func TestWrongChecksum(t *testing.T) {
 	t.Parallel()
 	name, sum := buildPlugin(t, "cmd/spillway-plugin-zstd")
-	for what, c := range map[string]struct{ plugin, want string }{
-		"wrong":       {fmt.Sprintf("command = [%q]\n checksum = \"sha256:%064d\"", name, 1), fmt.Sprintf("sha256:%064d", 1)},
-		"none":        {fmt.Sprintf("command = [%q]", name), sum},
-		"no program":  {"command = [\"spillway-plugin-none\"]\n insecure = true", "not found"},
-		"a directory": {"command = [\"/usr\"]\n insecure = true", "/usr"},
-		"two":         {fmt.Sprintf("command = [%q]\n checksum = %q\n insecure = true", name, sum), "write one of them"},
+	for what, c := range map[string]struct{ plugin, want, place string }{
+		"wrong":       {fmt.Sprintf("command = [%q]\n checksum = \"sha256:%064d\"", name, 1), fmt.Sprintf("sha256:%064d.", 1), ":4:13\n"},
+		"none":        {fmt.Sprintf("command = [%q]", name), sum, ":2:1\n"},
+		"no program":  {"command = [\"spillway-plugin-none\"]\n insecure = true", "not found", ":2:1\n"},
+		"a directory": {"command = [\"/usr\"]\n insecure = true", "/usr", ":2:1\n"},
+		"two":         {fmt.Sprintf("command = [%q]\n checksum = %q\n insecure = true", name, sum), "write one of them", ":2:1\n"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
@@ -231,7 +231,7 @@ func TestWrongChecksum(t *testing.T) {
 			config := writeConfig(t, fmt.Sprintf("\nplugin \"tools\" {\n %s\n}\nfilesystem \"os\" \"data\" { root = %q }\n", c.plugin, dir))
 			for _, command := range []string{"serve", "check"} {
 				out, code := spillway(t, command, "-config", config)
-				if code != 2 || !strings.Contains(out, c.want) || !strings.Contains(out, config+":2:1\n") || !strings.Contains(out, `plugin "tools"`) {
+				if code != 2 || !strings.Contains(out, c.want) || !strings.Contains(out, config+c.place) || !strings.Contains(out, `plugin "tools"`) {
 					t.Errorf("%s: exit status %d:\n%s", command, code, out)
 				}
 			}

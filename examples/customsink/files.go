@@ -18,7 +18,7 @@ func store(dir, name string, src io.Reader) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(file.Name())
+	defer func() { _ = os.Remove(file.Name()) }()
 	_, err = io.Copy(file, src) // to io.EOF: nothing else is a success
 	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return err

@@ -53,7 +53,8 @@ func Follow(t testing.TB, doc, dir string) (output, tmp string) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	cmd := exec.CommandContext(ctx, "bash", "-euxo", "pipefail", "-c", strings.Join(Blocks(t, doc, "sh"), "\n"))
+	cmd := exec.CommandContext(ctx, "bash", "-euxo", "pipefail")
+	cmd.Stdin = strings.NewReader(strings.Join(Blocks(t, doc, "sh"), "\n"))
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "TMPDIR="+tmp)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
