@@ -28,8 +28,10 @@ import (
 // the tick, which also commits. Any error ends in abort, which leaves the live
 // log and the previous checkpoint as they were.
 //
-// The manifest is written by Open and then only by the job in flight, so it
-// needs no lock of its own on disk; manifest (the field) is guarded by mu.
+// Between its rotate and its cut a job has the turn, which a seal of the archive
+// (see archiver) waits for, and the other way round. Who makes a manifest out of
+// the current one holds writing until it is committed; manifest (the field) is
+// guarded by mu.
 type checkpointer struct {
 	db      *DB
 	log     hclog.Logger
@@ -40,10 +42,15 @@ type checkpointer struct {
 	done    chan completion
 	pump    vfs.IOLock // held while completions are applied
 	bg      sync.WaitGroup
-	owed    leftovers // to be removed once it is certain what is on disk; guarded by pump
+	archive *archiver  // nil: there is none
+	turn    vfs.IOLock // held from a rotation to its cut
+	writing vfs.IOLock // held from reading the manifest to committing its successor
+	later   leftovers  // to be removed once it is certain what is on disk; guarded by writing
 
 	mu        sync.Mutex
 	manifest  *manifest.Manifest
+	whole     uint64           // segments below this ID are sealed
+	sizes     map[uint64]int64 // of these
 	job       *job
 	nextJob   uint64
 	scheduled sink.Kind // asked for with SCHEDULE while a job was in flight
@@ -119,15 +126,16 @@ func newCheckpointer(db *DB) *checkpointer {
 	local := sink.NewFSSink("local", o.FS, setsDir)
 	known := sink.NewRegistry(append(slices.Clone(o.DecodeStages), o.Stages...)...)
 	c := &checkpointer{
-		pump: vfs.NewIOLock(),
-		db:   db, log: db.logger.Named("checkpoint"), store: manifest.NewStore(o.FS, db.clock.Now), local: local,
+		pump: vfs.NewIOLock(), turn: vfs.NewIOLock(), writing: vfs.NewIOLock(),
+		db: db, log: db.logger.Named("checkpoint"), store: manifest.NewStore(o.FS, db.clock.Now), local: local,
 		pipe: sink.NewPipeline("checkpoint", o.Stages, local, o.Targets, sink.PipelineOptions{
 			Logger: db.logger, Now: db.clock.Now, VerifyDecode: o.VerifyDecode, Registry: known,
 		}),
 		manifest: &manifest.Manifest{NextGeneration: 1, NextSegment: 1}, // until Recover has read it
-		lastSave: db.started,
-		done:     make(chan completion, o.Shards+2),
+		lastSave: db.started, sizes: make(map[uint64]int64),
+		done: make(chan completion, o.Shards+2),
 	}
+	c.archive = newArchiver(c)
 	for i := range o.Shards {
 		c.workers = append(c.workers, newWorker(i, c.log, c.done))
 	}
@@ -177,17 +185,9 @@ func (c *checkpointer) start(kind sink.Kind, why string, startLog bool) (<-chan 
 // begin rotates the log, makes the cut and hands every shard's view to its
 // worker.
 func (c *checkpointer) begin(j *job) {
-	if err := c.rotate(j); err != nil {
-		if j.kind == sink.KindRewrite || j.startLog || j.apart || c.db.log.Load() == nil || j.unsure {
-			c.fail(j, fmt.Errorf("rotating the log: %w", err))
-			return
-		}
-		c.log.Warn("rotating the log failed; the snapshot is written and the log kept whole", "job", j.id, "error", err)
-	}
-	j.enter("cut")
-	views, err := c.cut(j)
+	views, err := c.divide(j)
 	if err != nil {
-		c.fail(j, fmt.Errorf("freezing the keyspace: %w", err))
+		c.fail(j, err)
 		return
 	}
 	j.enter("encode")
@@ -199,46 +199,32 @@ func (c *checkpointer) begin(j *job) {
 	}
 }
 
+// divide rotates the log and makes the cut, while nobody else does.
+func (c *checkpointer) divide(j *job) ([]*keyspace.View, error) {
+	c.turn.Lock()
+	defer c.turn.Unlock()
+	log := c.db.log.Load()
+	j.apart = log != nil && !log.Healthy()
+	next, err := c.rotate(log != nil || j.startLog, !j.startLog && !j.apart)
+	j.next = next
+	if err != nil {
+		j.unsure = errors.Is(err, manifest.ErrUnknownOutcome)
+		if j.kind == sink.KindRewrite || j.startLog || j.apart || log == nil || j.unsure {
+			return nil, fmt.Errorf("rotating the log: %w", err)
+		}
+		c.log.Warn("rotating the log failed; the snapshot is written and the log kept whole", "job", j.id, "error", err)
+	}
+	j.enter("cut")
+	views, err := c.cut(j)
+	if err != nil {
+		return nil, fmt.Errorf("freezing the keyspace: %w", err)
+	}
+	return views, nil
+}
+
 // fail reports an error from before the workers had anything to do.
 func (c *checkpointer) fail(j *job, err error) {
 	c.done <- completion{job: j, shard: -1, err: err}
-}
-
-// rotate commits the manifest that reserves the job's generation, so that no
-// later life of the data directory uses it again, and with it the next segment
-// of the log, pre-created, before any write can reach that. A segment that does
-// not follow on what is on disk, because there was no log or it has failed,
-// joins the manifest only together with the base that it follows: until then a
-// start must not see it.
-func (c *checkpointer) rotate(j *job) error {
-	log := c.db.log.Load()
-	j.apart = log != nil && !log.Healthy()
-	c.mu.Lock()
-	var seg manifest.Segment
-	if log != nil || j.startLog {
-		seg = manifest.Segment{ID: c.manifest.NextSegment, Path: manifest.SegmentPath(c.manifest.NextSegment)}
-		c.manifest.NextSegment++ // a file of this name may stay behind whatever comes
-	}
-	m := c.manifest.Clone()
-	c.mu.Unlock()
-	if seg.Path != "" {
-		id, err := wal.Create(c.db.fs, seg.Path, c.db.clock.Now())
-		if err != nil {
-			return err
-		}
-		seg.LogID = id
-		if !j.startLog && !j.apart {
-			m.Segments = append(m.Segments, seg)
-		}
-	}
-	if err := c.commitManifest(m); err != nil {
-		if j.unsure = errors.Is(err, manifest.ErrUnknownOutcome); seg.Path != "" && !j.unsure {
-			_ = c.db.fs.Remove(seg.Path) // unreferenced: the sweep of the next start would take it too
-		}
-		return err
-	}
-	j.next = seg
-	return nil
 }
 
 // cut is the barrier: with every shard locked, the log is switched and every
@@ -367,6 +353,9 @@ func (c *checkpointer) publish(j *job) (err error) {
 		if err := log.WaitCut(); err != nil {
 			return fmt.Errorf("switching the log to %s: %w", j.next.Path, err)
 		}
+		if !j.apart && !j.startLog {
+			c.sealed(j.next.ID)
+		}
 	default:
 		// What the snapshot holds is safe only by the log that goes on.
 		if err := log.Sync(); err != nil {
@@ -488,5 +477,6 @@ func (c *checkpointer) close() {
 		w.stop()
 	}
 	c.pipe.Close()
+	c.archive.close()
 	c.bg.Wait()
 }

@@ -10,25 +10,6 @@ import (
 	"github.com/spillwaydb/spillway/core/wal"
 )
 
-// commitManifest makes m the manifest on disk and in memory. An error that wraps
-// ErrUnknownOutcome leaves open which one is on disk.
-func (c *checkpointer) commitManifest(m *manifest.Manifest) error {
-	c.mu.Lock()
-	m.NextGeneration = max(m.NextGeneration, c.manifest.NextGeneration)
-	m.NextSegment = max(m.NextSegment, c.manifest.NextSegment)
-	c.mu.Unlock()
-	m.CreatedAt = c.db.clock.Now().UTC()
-	m.CreatedBy = "spillway " + c.db.opts.Version
-	err := c.store.Commit(m)
-	if err != nil {
-		return err
-	}
-	c.mu.Lock()
-	c.manifest = m
-	c.mu.Unlock()
-	return nil
-}
-
 // commit installs the new base and retires the log before it, by one rename.
 func (c *checkpointer) commit(j *job) error {
 	if j.err != nil {
@@ -36,18 +17,17 @@ func (c *checkpointer) commit(j *job) error {
 	}
 	j.enter("commit")
 	db := c.db
-	c.mu.Lock()
-	old := c.manifest
-	c.mu.Unlock()
+	c.writing.Lock()
+	defer c.writing.Unlock()
 	log := db.log.Load()
-	m, gone := c.succeed(old, j, log)
+	m, gone := c.succeed(c.current(), j, log)
 	if err := c.commitManifest(m); err != nil {
 		if j.unsure = errors.Is(err, manifest.ErrUnknownOutcome); !j.unsure {
 			return err
 		}
 		on, loadErr := c.store.Load()
 		if loadErr != nil || on.Generation != m.Generation {
-			c.owed.staged = append(c.owed.staged, j.set())
+			c.later.staged = append(c.later.staged, j.set())
 			return errors.Join(err, loadErr)
 		}
 		// Visible, but perhaps not durable: what it retired must stay, in
@@ -56,11 +36,12 @@ func (c *checkpointer) commit(j *job) error {
 		c.mu.Lock()
 		c.manifest = m
 		c.mu.Unlock()
-		c.owed.add(gone)
+		c.later.add(gone)
 		gone = leftovers{}
 	} else {
-		gone.add(c.owed)
-		c.owed = leftovers{}
+		c.archive.committed(m)
+		gone.add(c.later)
+		c.later = leftovers{}
 	}
 	db.changesSaved(j.dirty)
 	if log == nil || j.rotated && log.Healthy() {
@@ -82,16 +63,15 @@ func (c *checkpointer) succeed(old *manifest.Manifest, j *job, log *wal.Log) (*m
 			m.History = slices.Insert(m.History, 0, old.Base.ID)
 		}
 		m.Base = &set
-		for _, s := range old.Segments {
-			if s.ID != j.next.ID {
-				gone.segments = append(gone.segments, s.Path)
-			}
-		}
-		m.Segments = nil
+		// What was sealed since the cut follows j.next.
+		behind := func(s manifest.Segment) bool { return !j.rotated || s.ID < j.next.ID }
+		after := func(s manifest.Segment) bool { return behind(s) || s.ID == j.next.ID }
+		m.Segments = slices.DeleteFunc(slices.Clone(old.Segments), after)
 		if j.rotated {
-			m.Segments = []manifest.Segment{j.next}
+			m.Segments = slices.Insert(m.Segments, 0, j.next)
 			m.NextSegment = max(m.NextSegment, j.next.ID+1)
 		}
+		m.Owed, gone.segments = c.archive.retire(m, slices.DeleteFunc(slices.Clone(old.Segments), func(s manifest.Segment) bool { return !behind(s) }))
 	} else {
 		// The log could not be rotated: it goes on from the old base, and
 		// the snapshot is one to restore from by hand, and stays until the
@@ -128,27 +108,34 @@ func (l *leftovers) add(o leftovers) {
 
 // retire removes, off the serving path, what the manifest does not name.
 func (c *checkpointer) retire(now *manifest.Manifest, gone leftovers) {
-	gone.staged = slices.DeleteFunc(gone.staged, func(id sink.SetID) bool { return slices.Contains(now.Sets(), id) })
 	c.bg.Add(1)
 	go func() {
 		defer c.bg.Done()
-		for _, p := range gone.segments {
-			if err := c.db.fs.Remove(p); err != nil {
-				c.log.Warn("removing a retired log segment failed; the next start sweeps it", "path", p, "error", err)
-			}
-		}
-		for _, id := range gone.sets {
-			if err := c.local.Remove(context.Background(), id); err != nil {
-				c.log.Warn("removing an old checkpoint failed; the next start sweeps it", "generation", id.Generation, "error", err)
-			}
-		}
-		for _, id := range gone.staged {
-			c.abort(id)
-		}
+		c.discard(now, gone)
 		if err := c.pipe.Prune(context.Background()); err != nil {
 			c.log.Warn("pruning old checkpoints on a sink failed", "error", err)
 		}
+		c.archive.prune()
 	}()
+}
+
+// discard removes what the manifest does not name.
+func (c *checkpointer) discard(now *manifest.Manifest, gone leftovers) {
+	for _, p := range gone.segments {
+		if err := c.db.fs.Remove(p); err != nil {
+			c.log.Warn("removing a retired log segment failed; the next start sweeps it", "path", p, "error", err)
+		}
+	}
+	for _, id := range gone.sets {
+		if err := c.local.Remove(context.Background(), id); err != nil {
+			c.log.Warn("removing an old checkpoint failed; the next start sweeps it", "generation", id.Generation, "error", err)
+		}
+	}
+	for _, id := range gone.staged {
+		if !slices.Contains(now.Sets(), id) {
+			c.abort(id)
+		}
+	}
 }
 
 // abort removes a set that is not to be, wherever parts of it are.
@@ -169,14 +156,9 @@ func (c *checkpointer) rollback(j *job, cause error) {
 		log.Abandon(cause) // it goes on in a segment that nothing names
 	}
 	if j.unsure {
-		on, err := c.store.Load()
-		c.mu.Lock()
-		if err == nil {
-			on.NextGeneration = max(on.NextGeneration, c.manifest.NextGeneration)
-			on.NextSegment = max(on.NextSegment, c.manifest.NextSegment)
-			c.manifest = on
-		}
-		c.mu.Unlock()
+		c.writing.Lock()
+		c.follow()
+		c.writing.Unlock()
 		c.log.Error("the outcome of the commit is unknown: nothing is removed", "job", j.id, "error", cause)
 		return
 	}

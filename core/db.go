@@ -155,6 +155,10 @@ func (db *DB) Recover(ctx context.Context) error {
 	if err := db.startLogAfter(m); err != nil {
 		return err
 	}
+	owed := db.ckpt.current().Owed
+	if db.ckpt.archive.found(owed); db.ckpt.archive == nil && len(owed) > 0 {
+		db.logger.Warn("log segments wait for an archive, and none is configured: the next checkpoint removes them", "segments", len(owed))
+	}
 	db.catchUp()
 	db.anchor(m)
 	if !db.opts.ManualTick {
@@ -178,19 +182,10 @@ func (db *DB) startLogAfter(m *manifest.Manifest) error {
 		return nil
 	}
 	if len(m.Segments) == 0 {
-		next := m.Clone()
-		seg := manifest.Segment{ID: m.NextSegment, Path: manifest.SegmentPath(m.NextSegment)}
-		id, err := wal.Create(db.fs, seg.Path, db.clock.Now())
-		if err != nil {
+		if _, err := db.ckpt.rotate(true, true); err != nil {
 			return fmt.Errorf("creating the log: %w", err)
 		}
-		seg.LogID = id
-		next.NextSegment++
-		next.Segments = []manifest.Segment{seg}
-		if err := db.ckpt.commitManifest(next); err != nil {
-			return fmt.Errorf("creating the log: %w", err)
-		}
-		m = next
+		m = db.ckpt.current()
 	}
 	l, err := db.openLog(m.Segments[len(m.Segments)-1].Path, db.lastSeq)
 	if err != nil {
@@ -198,6 +193,7 @@ func (db *DB) startLogAfter(m *manifest.Manifest) error {
 	}
 	db.log.Store(l)
 	l.SetPolicy(db.settings.Load().fsync) // CONFIG SET may have come in between
+	db.ckpt.sealed(m.Segments[len(m.Segments)-1].ID)
 	return nil
 }
 

@@ -139,17 +139,13 @@ func (db *DB) LogSize() int64 {
 	if log == nil {
 		return 0
 	}
-	db.ckpt.mu.Lock()
-	m := db.ckpt.manifest
-	db.ckpt.mu.Unlock()
+	m := db.ckpt.current()
 	size := log.Stats().SegmentBytes
 	if m.Base != nil {
 		size += m.Base.Bytes()
 	}
 	for i := 0; i+1 < len(m.Segments); i++ {
-		if st, err := db.fs.Stat(m.Segments[i].Path); err == nil {
-			size += st.Size()
-		}
+		size += db.ckpt.sizeOf(m.Segments[i])
 	}
 	return size
 }

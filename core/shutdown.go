@@ -80,6 +80,9 @@ func (db *DB) PrepareShutdown(mode command.ShutdownMode, force bool) error {
 	if err == nil {
 		err = db.finalSync(mode)
 	}
+	if err == nil && mode != command.ShutdownNoSave {
+		db.ckpt.archive.farewell(p.ctx)
+	}
 	if err != nil && force && p.ctx.Err() == nil {
 		db.logger.Warn("the shutdown goes on all the same: it is forced")
 		err = nil
