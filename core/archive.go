@@ -30,6 +30,9 @@ type Archive struct {
 	// and that are kept only until they are archived; 0 means 16 GiB. Beyond
 	// it the oldest is given up: nothing can be restored across that gap.
 	MaxWaiting int64
+	// ShutdownWait bounds how long a shutdown waits for the last segment to
+	// be archived; 0 means 10 s.
+	ShutdownWait time.Duration
 }
 
 func (a Archive) withDefaults() Archive {
@@ -41,6 +44,9 @@ func (a Archive) withDefaults() Archive {
 	}
 	if a.MaxWaiting <= 0 {
 		a.MaxWaiting = 16 << 30
+	}
+	if a.ShutdownWait <= 0 {
+		a.ShutdownWait = 10 * time.Second
 	}
 	return a
 }

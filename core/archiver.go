@@ -14,8 +14,6 @@ import (
 )
 
 const (
-	// farewellTime is how long a shutdown waits for the archive.
-	farewellTime = 10 * time.Second
 	// patientSeals is how many segments may wait for a target before none is
 	// sealed for its age any more: they would only become many.
 	patientSeals = 64
@@ -323,7 +321,7 @@ func (a *archiver) farewell(ctx context.Context) {
 	if a == nil {
 		return
 	}
-	late, stopLate := a.db.clock.NewTicker(farewellTime)
+	late, stopLate := a.db.clock.NewTicker(a.opts.ShutdownWait)
 	defer stopLate()
 	look, stopLook := a.db.clock.NewTicker(tickInterval / 10)
 	defer stopLook()

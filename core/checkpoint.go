@@ -197,6 +197,10 @@ func (c *checkpointer) begin(j *job) {
 			part: c.pipe.Part(j.id, j.kind, j.gen, i, len(views)),
 		})
 	}
+	// What the cut has sealed is archived at once. Whether it is, publish asks.
+	if log := c.db.log.Load(); log != nil && j.rotated && !j.apart && !j.startLog && log.WaitCut() == nil {
+		c.sealed(j.next.ID)
+	}
 }
 
 // divide rotates the log and makes the cut, while nobody else does.
@@ -352,9 +356,6 @@ func (c *checkpointer) publish(j *job) (err error) {
 	case j.rotated:
 		if err := log.WaitCut(); err != nil {
 			return fmt.Errorf("switching the log to %s: %w", j.next.Path, err)
-		}
-		if !j.apart && !j.startLog {
-			c.sealed(j.next.ID)
 		}
 	default:
 		// What the snapshot holds is safe only by the log that goes on.
