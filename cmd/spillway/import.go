@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -239,7 +240,7 @@ func appendOnlyFiles(dir string) ([]string, error) {
 	if err := lines.Err(); err != nil {
 		return nil, err
 	}
-	files := append(base, incr...)
+	files := slices.Concat(base, incr)
 	if len(base) > 1 || len(files) == 0 {
 		return nil, fmt.Errorf("%s names %d base files and %d incremental ones", found[0], len(base), len(incr))
 	}

@@ -58,11 +58,11 @@ func inspectCommand() *cobra.Command {
 			"reads the data.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			defer interruptible(cmd)()
-			inv, close, err := s.inventory(cmd, true)
+			inv, done, err := s.inventory(cmd, true)
 			if err != nil {
 				return err
 			}
-			defer close()
+			defer done()
 			if s.json {
 				return writeJSON(cmd.OutOrStdout(), inv)
 			}

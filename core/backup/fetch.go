@@ -44,12 +44,11 @@ func (r *restorer) part(ctx context.Context, stored, own *sink.SetPart) error {
 }
 
 // segment brings one segment of the log, decoded.
-func (r *restorer) segment(ctx context.Context, set *sink.Set) error {
+func (r *restorer) segment(ctx context.Context, set *sink.Set, name string) error {
 	if len(set.Parts) != 1 {
 		return fmt.Errorf("%w: %s has %d parts; a segment has one", sink.ErrCorrupt, set.ID, len(set.Parts))
 	}
 	stored := &set.Parts[0]
-	name := manifest.SegmentPath(set.ID.Generation)
 	return r.bring(ctx, name, stored.Bytes, stored.RawBytes, stored.RawSHA256, func(ctx context.Context, count func(int)) error {
 		err := r.decoded(ctx, stored, count, func(in io.Reader) error { return write(r.target, name, in) })
 		if err != nil {

@@ -248,7 +248,7 @@ func (r *restorer) fetch(ctx context.Context) error {
 		g.Go(func() error { return r.part(ctx, &r.point.Set.Parts[i], &r.set.Parts[i]) })
 	}
 	for i := range r.point.Segments {
-		g.Go(func() error { return r.segment(ctx, &r.point.Segments[i]) })
+		g.Go(func() error { return r.segment(ctx, &r.point.Segments[i], manifest.SegmentPath(r.segmentID(i))) })
 	}
 	err := g.Wait()
 	r.res.Bytes, r.res.Reused = r.fetched.Load(), r.reused.Load()
@@ -257,6 +257,10 @@ func (r *restorer) fetch(ctx context.Context) error {
 	}
 	return r.checkLog()
 }
+
+// segmentID is the number that a segment gets here. What the source has under
+// its own is of another life than what this directory will archive.
+func (r *restorer) segmentID(i int) uint64 { return r.point.NextSegment + uint64(i) }
 
 // localSet is the set as the data directory will have it.
 func (r *restorer) localSet() error {
@@ -296,7 +300,8 @@ func (r *restorer) checkLog() error {
 	seq := uint64(0)
 	for i := range r.point.Segments {
 		set := &r.point.Segments[i]
-		name := manifest.SegmentPath(set.ID.Generation)
+		id := r.segmentID(i)
+		name := manifest.SegmentPath(id)
 		cut := int64(-1)
 		opts := wal.ReplayOptions{ID: set.Meta[sink.MetaLogID], StartSeq: seq, Logger: r.Logger}
 		res, err := wal.Replay(r.target, name, opts, func(b wal.Block) error {
@@ -311,7 +316,7 @@ func (r *restorer) checkLog() error {
 			return nil
 		})
 		if err != nil && !errors.Is(err, errBeyond) {
-			return fmt.Errorf("the archived log does not go on: %w", err)
+			return fmt.Errorf("the archived log does not go on with %s: %w", set.ID, err)
 		}
 		if cut >= 0 {
 			if err := truncate(r.target, name, cut); err != nil {
@@ -319,7 +324,7 @@ func (r *restorer) checkLog() error {
 			}
 		}
 		r.segments = append(r.segments, manifest.Segment{
-			ID: set.ID.Generation, Path: name, FirstSeq: seq, LogID: set.Meta[sink.MetaLogID], PrevLogID: set.Meta[sink.MetaPrevLogID],
+			ID: id, Path: name, FirstSeq: seq, LogID: set.Meta[sink.MetaLogID], PrevLogID: set.Meta[sink.MetaPrevLogID],
 		})
 		r.res.Segments++
 		r.res.Blocks += res.Blocks
@@ -356,7 +361,7 @@ func (r *restorer) commit(ctx context.Context) error {
 	}
 	m := &manifest.Manifest{
 		Segments: r.segments, GrowthBase: r.set.Bytes(), LastSave: max(r.set.CreatedAt.Unix(), 0),
-		NextGeneration: r.point.NextGeneration, NextSegment: r.point.NextSegment, CreatedBy: r.CreatedBy,
+		NextGeneration: r.point.NextGeneration, NextSegment: r.segmentID(len(r.point.Segments)), CreatedBy: r.CreatedBy,
 	}
 	if r.set.ID.Generation > 0 { // 0: the log begins with nothing
 		if err := r.local.Publish(ctx, *r.set); err != nil {
@@ -365,8 +370,8 @@ func (r *restorer) commit(ctx context.Context) error {
 		m.Base = r.set
 	}
 	if len(m.Segments) > 0 {
-		// What the engine appends is no part of what the source has under
-		// these names: it gets a segment of its own.
+		// What the engine appends does not belong to a segment that is sealed
+		// elsewhere: it gets one of its own.
 		if err := r.newSegment(m); err != nil {
 			return err
 		}

@@ -270,11 +270,11 @@ func TestRestoreUnderFaults(t *testing.T) {
 				fs = fs.CrashClone(memfs.LoseAll)
 			} else {
 				res, again := backup.Restore(context.Background(), fs, w.src, p, w.options())
-				if errors.Is(again, backup.ErrNotEmpty) {
-					// It was complete but for the report.
-				} else if again != nil {
+				switch {
+				case errors.Is(again, backup.ErrNotEmpty): // it was complete but for the report
+				case again != nil:
 					t.Fatalf("%s: the second run: %v", what, again)
-				} else if res.Resumed {
+				case res.Resumed:
 					resumed++
 					reused += res.Reused
 				}

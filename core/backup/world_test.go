@@ -68,18 +68,21 @@ func compressor(t testing.TB) sink.Stage {
 	return z
 }
 
-func newWorld(t *testing.T, rng *rand.Rand, change ...func(*core.Options)) *world {
+func newWorld(t *testing.T, rng *rand.Rand, change ...func(w *world, o *core.Options)) *world {
 	t.Helper()
 	w := &world{t: t, rng: rng, disk: memfs.New(), sealed: make(map[uint64]bool)}
 	w.src = sink.NewFSSink("offsite", w.disk, "checkpoints")
 	w.target = &refuser{Sink: w.src}
 	z := compressor(t)
 	w.archive = sink.NewPipeline("archive", []sink.Stage{z}, w.src, nil, sink.PipelineOptions{})
-	w.h = coretest.New(t, append([]func(*core.Options){func(o *core.Options) {
+	w.h = coretest.New(t, func(o *core.Options) {
 		o.Stages = []sink.Stage{z}
 		o.ManualTick = true
 		o.Targets = []sink.Target{{Name: "offsite", Sink: w.target, Required: true}}
-	}}, change...)...)
+		for _, f := range change {
+			f(w, o)
+		}
+	})
 	return w
 }
 
