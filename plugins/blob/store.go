@@ -9,7 +9,6 @@ import (
 	"hash"
 	"io"
 	"os"
-	"path"
 	"strings"
 
 	gcblob "gocloud.dev/blob"
@@ -228,10 +227,9 @@ func (r *reader) Read(b []byte) (int, error) {
 // Close implements io.Closer.
 func (r *reader) Close() error { return classify(r.r.Close()) }
 
-// list calls f for every object below prefix; with a delimiter, for every
-// directory right below it.
-func (s *store) list(ctx context.Context, prefix, delimiter string, f func(*gcblob.ListObject)) error {
-	it := s.bucket.List(&gcblob.ListOptions{Prefix: prefix, Delimiter: delimiter})
+// list calls f for every object below prefix.
+func (s *store) list(ctx context.Context, prefix string, f func(*gcblob.ListObject)) error {
+	it := s.bucket.List(&gcblob.ListOptions{Prefix: prefix})
 	for {
 		o, err := it.Next(ctx)
 		if errors.Is(err, io.EOF) {
@@ -240,16 +238,29 @@ func (s *store) list(ctx context.Context, prefix, delimiter string, f func(*gcbl
 		if err != nil {
 			return classify(err)
 		}
-		if o.IsDir == (delimiter != "") {
-			f(o)
-		}
+		f(o)
 	}
 }
 
-// Dirs implements setstore.Store.
-func (s *store) Dirs(ctx context.Context, dir string) (names []string, err error) {
-	err = s.list(ctx, s.prefix+dir+"/", "/", func(o *gcblob.ListObject) { names = append(names, path.Base(o.Key)) })
-	return names, err
+// Dirs implements setstore.Store. One list of all objects says more than one of
+// the directories and a question for each.
+func (s *store) Dirs(ctx context.Context, dir string) ([]setstore.Dir, error) {
+	prefix := s.prefix + dir + "/"
+	versions := make(map[string]string)
+	err := s.list(ctx, prefix, func(o *gcblob.ListObject) {
+		name, file, below := strings.Cut(strings.TrimPrefix(o.Key, prefix), "/")
+		if !below {
+			return
+		}
+		if versions[name] += ""; file == sink.SetFile {
+			versions[name] = fmt.Sprintf("%d-%d-%x", o.Size, o.ModTime.UnixNano(), o.MD5)
+		}
+	})
+	dirs := make([]setstore.Dir, 0, len(versions))
+	for name, v := range versions {
+		dirs = append(dirs, setstore.Dir{Name: name, Version: v})
+	}
+	return dirs, err
 }
 
 // Remove implements setstore.Store.
@@ -268,7 +279,7 @@ func (s *store) removeKey(ctx context.Context, key string) error {
 func (s *store) RemoveAll(ctx context.Context, dir string) error {
 	prefix := s.prefix + dir + "/"
 	var keys []string
-	if err := s.list(ctx, prefix, "", func(o *gcblob.ListObject) { keys = append(keys, o.Key) }); err != nil {
+	if err := s.list(ctx, prefix, func(o *gcblob.ListObject) { keys = append(keys, o.Key) }); err != nil {
 		return err
 	}
 	g, gctx := errgroup.WithContext(ctx)

@@ -21,6 +21,7 @@ const (
 	chunk     = 1 << 20
 	tmpSuffix = ".tmp" // which no part has, see sink.CheckName
 	filePerm  = 0o600
+	questions = 16 // on their way at once, on one connection
 	// cleanTimeout is how long removing a temporary file may take when its
 	// upload has failed.
 	cleanTimeout = 4 * time.Second
@@ -253,20 +254,36 @@ func (s *store) Stat(ctx context.Context, name string) (obj setstore.Object, err
 }
 
 // Dirs implements setstore.Store.
-func (s *store) Dirs(ctx context.Context, dir string) (names []string, err error) {
+func (s *store) Dirs(ctx context.Context, dir string) (dirs []setstore.Dir, err error) {
 	err = s.pool.with(ctx, func(c *conn) error {
 		infos, err := c.sftp.ReadDirContext(ctx, s.path(dir))
 		if errors.Is(err, os.ErrNotExist) {
 			return nil
 		}
+		if err != nil {
+			return err
+		}
 		for _, fi := range infos {
 			if fi.IsDir() {
-				names = append(names, fi.Name())
+				dirs = append(dirs, setstore.Dir{Name: fi.Name()})
 			}
 		}
-		return err
+		var g errgroup.Group
+		g.SetLimit(questions)
+		for i := range dirs {
+			g.Go(func() error {
+				st, err := c.sftp.Lstat(s.path(path.Join(dir, dirs[i].Name, sink.SetFile)))
+				if err == nil {
+					dirs[i].Version = describe(st).ETag
+				} else if errors.Is(err, os.ErrNotExist) {
+					err = nil
+				}
+				return err
+			})
+		}
+		return g.Wait()
 	})
-	return names, err
+	return dirs, err
 }
 
 // Remove implements setstore.Store.
@@ -304,15 +321,15 @@ func (s *store) Unfinished(ctx context.Context, dir string) (names []string, err
 		return nil, err
 	}
 	for _, d := range dirs {
-		if _, ok := sink.ParseDirName(d); !ok {
+		if _, ok := sink.ParseDirName(d.Name); !ok {
 			continue
 		}
-		left, err := s.temporary(ctx, path.Join(dir, d))
+		left, err := s.temporary(ctx, path.Join(dir, d.Name))
 		if err != nil {
 			return names, err
 		}
 		if len(left) > 0 {
-			names = append(names, d)
+			names = append(names, d.Name)
 		}
 	}
 	return names, nil

@@ -30,13 +30,13 @@ func (s *Sink) List(ctx context.Context) ([]sink.Set, error) {
 	)
 	g.SetLimit(width)
 	for _, d := range dirs {
-		id, ok := sink.ParseDirName(d)
-		if !ok {
+		id, ok := sink.ParseDirName(d.Name)
+		if !ok || d.Version == "" {
 			continue
 		}
 		g.Go(func() error {
-			name := path.Join(Root, d, sink.SetFile)
-			set, err := s.readSet(ctx, name)
+			name := path.Join(Root, d.Name, sink.SetFile)
+			set, err := s.cached(ctx, name, d.Version)
 			if err == nil && (set.ID.Generation != id.Generation || (set.ID.Kind == sink.KindSegment) != (id.Kind == sink.KindSegment)) {
 				err = fmt.Errorf("%w: it describes %s", sink.ErrCorrupt, set.ID)
 			}
@@ -45,13 +45,14 @@ func (s *Sink) List(ctx context.Context) ([]sink.Set, error) {
 			switch {
 			case err == nil:
 				sets = append(sets, set)
-			case !errors.Is(err, os.ErrNotExist): // staged, or removed meanwhile
+			case !errors.Is(err, os.ErrNotExist): // removed meanwhile
 				errs = append(errs, s.fault(ctx, "list", name, err))
 			}
 			return nil
 		})
 	}
 	_ = g.Wait()
+	s.known.forget(dirs)
 	if ctx.Err() != nil {
 		return nil, s.fault(ctx, "list", Root, context.Cause(ctx))
 	}
@@ -67,8 +68,29 @@ func (s *Sink) List(ctx context.Context) ([]sink.Set, error) {
 	return sets, errors.Join(errs...)
 }
 
+// cached is readSet, unless the document was read before and is the same.
+func (s *Sink) cached(ctx context.Context, name, version string) (sink.Set, error) {
+	doc := s.known.get(name, version)
+	if doc == nil {
+		var err error
+		doc, err = s.readDoc(ctx, name)
+		if err != nil {
+			return sink.Set{}, err
+		}
+	}
+	set, err := sink.DecodeSet(doc)
+	if err == nil {
+		s.known.put(name, version, doc)
+	}
+	return set, err
+}
+
+func (s *Sink) readDoc(ctx context.Context, name string) ([]byte, error) {
+	return try(ctx, s, "read", name, func(ctx context.Context) ([]byte, error) { return s.readAll(ctx, name) })
+}
+
 func (s *Sink) readSet(ctx context.Context, name string) (sink.Set, error) {
-	doc, err := try(ctx, s, "read", name, func(ctx context.Context) ([]byte, error) { return s.readAll(ctx, name) })
+	doc, err := s.readDoc(ctx, name)
 	if err != nil {
 		return sink.Set{}, err
 	}
@@ -105,6 +127,7 @@ func (s *Sink) Remove(ctx context.Context, id sink.SetID) error {
 		return s.fault(ctx, "remove", file, err)
 	}
 	// Invisible first, and for good, before any part goes.
+	s.known.lose(file)
 	if err := s.remove(ctx, file); err != nil {
 		return s.fault(ctx, "remove", file, err)
 	}
@@ -128,32 +151,30 @@ func (s *Sink) Sweep(ctx context.Context, keep func(sink.SetID) bool) (removed [
 		}
 		for _, d := range names {
 			unfinished[d] = true
-			if !slices.Contains(dirs, d) {
-				dirs = append(dirs, d)
+			if !slices.ContainsFunc(dirs, func(o Dir) bool { return o.Name == d }) {
+				dirs = append(dirs, Dir{Name: d})
 			}
 		}
 	}
-	slices.Sort(dirs)
+	slices.SortFunc(dirs, func(a, b Dir) int { return strings.Compare(a.Name, b.Name) })
 	for _, d := range dirs {
-		id, ok := sink.ParseDirName(d)
-		if !ok {
+		id, ok := sink.ParseDirName(d.Name)
+		if !ok || (d.Version != "" && !unfinished[d.Name]) || keep(id) {
 			continue
 		}
 		if ctx.Err() != nil {
 			return removed, s.fault(ctx, "sweep", Root, context.Cause(ctx))
 		}
-		dir := path.Join(Root, d)
+		dir := path.Join(Root, d.Name)
+		// Asked again: it may have been published since it was listed.
 		_, err := s.stat(ctx, path.Join(dir, sink.SetFile))
 		published := err == nil
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			errs = append(errs, s.fault(ctx, "sweep", dir, err))
 			continue
 		}
-		if (published && !unfinished[d]) || keep(id) {
-			continue
-		}
 		err = nil
-		if unfinished[d] { // in a published set, of an attempt that another one has overtaken
+		if unfinished[d.Name] { // in a published set, of an attempt that another one has overtaken
 			_, err = try(ctx, s, "sweep", dir, func(ctx context.Context) (struct{}, error) { return struct{}{}, left.Discard(ctx, dir) })
 		}
 		if !published && err == nil {
@@ -168,8 +189,8 @@ func (s *Sink) Sweep(ctx context.Context, keep func(sink.SetID) bool) (removed [
 	return removed, errors.Join(errs...)
 }
 
-func (s *Sink) dirs(ctx context.Context) ([]string, error) {
-	return try(ctx, s, "list", Root, func(ctx context.Context) ([]string, error) { return s.store.Dirs(ctx, Root) })
+func (s *Sink) dirs(ctx context.Context) ([]Dir, error) {
+	return try(ctx, s, "list", Root, func(ctx context.Context) ([]Dir, error) { return s.store.Dirs(ctx, Root) })
 }
 
 func (s *Sink) stat(ctx context.Context, name string) (Object, error) {

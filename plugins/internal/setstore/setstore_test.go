@@ -125,21 +125,26 @@ func (r *ctxReader) Read(b []byte) (int, error) {
 	return r.r.Read(b)
 }
 
-func (m *memory) Dirs(_ context.Context, dir string) (names []string, err error) {
+func (m *memory) Dirs(_ context.Context, dir string) ([]Dir, error) {
 	if err := m.enter("dirs", dir); err != nil {
 		return nil, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	seen := make(map[string]bool)
-	for name := range m.files {
-		rest, ok := strings.CutPrefix(name, dir+"/")
-		if d := strings.Split(rest, "/")[0]; ok && !seen[d] {
-			seen[d] = true
-			names = append(names, d)
+	versions := make(map[string]string)
+	for name, b := range m.files {
+		if rest, ok := strings.CutPrefix(name, dir+"/"); ok {
+			d := path.Dir(rest)
+			if versions[d] += ""; path.Base(rest) == sink.SetFile {
+				versions[d] = digest(b)
+			}
 		}
 	}
-	return names, nil
+	var dirs []Dir
+	for name, v := range versions {
+		dirs = append(dirs, Dir{name, v})
+	}
+	return dirs, nil
 }
 
 func (m *memory) Remove(_ context.Context, name string) error {
@@ -302,6 +307,58 @@ func TestPublishChecks(t *testing.T) {
 	}
 }
 
+// TestListReadsOnce: what was read is not read again, unless it is another.
+func TestListReadsOnce(t *testing.T) {
+	m := newMemory()
+	s := mk(m, Options{})
+	for gen := uint64(1); gen <= 3; gen++ {
+		if err := s.Publish(bg, put(t, s, gen)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(t, s, 4) // staged: nothing to read
+	want := func(sets, reads int) {
+		t.Helper()
+		before := m.calls["open"]
+		got, err := s.List(bg)
+		if err != nil || len(got) != sets || m.calls["open"]-before != reads {
+			t.Errorf("%d sets after %d readings (%v), want %d after %d", len(got), m.calls["open"]-before, err, sets, reads)
+		}
+	}
+	want(3, 3)
+	want(3, 0)
+	if err := s.Remove(bg, part(2).ID()); err != nil {
+		t.Fatal(err)
+	}
+	set := put(t, s, 2)
+	set.CreatedBy = "another life"
+	if err := s.Publish(bg, set); err != nil {
+		t.Fatal(err)
+	}
+	want(3, 1)
+	if got, err := s.List(bg); err != nil || got[1].CreatedBy != "another life" {
+		t.Errorf("%v, %v", got, err)
+	}
+	if err := s.Remove(bg, part(3).ID()); err != nil {
+		t.Fatal(err)
+	}
+	want(2, 0)
+	if len(s.known.docs) != 2 {
+		t.Errorf("%d documents are kept", len(s.known.docs))
+	}
+	total := 0
+	for _, d := range s.known.docs {
+		total += len(d.doc)
+	}
+	if s.known.bytes != total {
+		t.Errorf("%d bytes are counted, %d kept", s.known.bytes, total)
+	}
+	s.known.put("too large", "1", make([]byte, maxDocuments))
+	if s.known.get("too large", "1") != nil {
+		t.Error("there is no bound")
+	}
+}
+
 // TestOpenOutlivesItsAttempt: the deadline of opening is not one of reading.
 func TestOpenOutlivesItsAttempt(t *testing.T) {
 	s := mk(newMemory(), Options{Timeout: 20 * time.Millisecond})
@@ -333,8 +390,8 @@ func TestSlow(t *testing.T) {
 	if _, err := s.Put(bg, part(1), strings.NewReader("x")); err == nil || !strings.Contains(err.Error(), "nothing moved") {
 		t.Errorf("Put: %v", err)
 	}
-	s = mk(newMemory(), Options{Stall: 50 * time.Millisecond})
-	if _, err := s.Put(bg, part(1), &lazy{n: 3, wait: 150 * time.Millisecond}); err != nil {
+	s = mk(newMemory(), Options{Stall: time.Second})
+	if _, err := s.Put(bg, part(1), &lazy{n: 1, wait: 2 * time.Second}); err != nil {
 		t.Errorf("Put from a lazy source: %v", err)
 	}
 }

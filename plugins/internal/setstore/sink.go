@@ -45,6 +45,7 @@ type Options struct {
 type Sink struct {
 	store Store
 	opts  Options
+	known documents
 }
 
 var (

@@ -18,6 +18,13 @@ type Object struct {
 	Sum string `json:"sum,omitempty"`
 }
 
+// Dir is a directory that may hold a set.
+type Dir struct {
+	Name string
+	// Version changes with the SET.json in it; "" says that there is none.
+	Version string
+}
+
 // A Store keeps files under names with slashes. It is used by several
 // goroutines. Its errors wrap os.ErrNotExist for what is not there, os.ErrExist
 // for what is there already, sink.ErrPermanent for what trying again does not
@@ -35,9 +42,9 @@ type Store interface {
 	Stat(ctx context.Context, name string) (Object, error)
 	// Open reads a file; ctx bounds the reading too. It returns the size.
 	Open(ctx context.Context, name string) (io.ReadCloser, int64, error)
-	// Dirs returns the names of the directories in dir that have any file in
-	// them. A dir that is not there has none.
-	Dirs(ctx context.Context, dir string) ([]string, error)
+	// Dirs returns the directories in dir, in any order. A dir that is not
+	// there has none.
+	Dirs(ctx context.Context, dir string) ([]Dir, error)
 	// Remove deletes a file durably. One that is not there is a success.
 	Remove(ctx context.Context, name string) error
 	// RemoveAll deletes every file below dir. A dir that is not there is a
