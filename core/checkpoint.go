@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,8 +28,10 @@ import (
 // the tick, which also commits. Any error ends in abort, which leaves the live
 // log and the previous checkpoint as they were.
 //
-// The manifest is written by Open and then only by the job in flight, so it
-// needs no lock of its own on disk; manifest (the field) is guarded by mu.
+// Between its rotate and its cut a job has the turn, which a seal of the archive
+// (see archiver) waits for, and the other way round. Who makes a manifest out of
+// the current one holds writing until it is committed; manifest (the field) is
+// guarded by mu.
 type checkpointer struct {
 	db      *DB
 	log     hclog.Logger
@@ -39,9 +42,15 @@ type checkpointer struct {
 	done    chan completion
 	pump    vfs.IOLock // held while completions are applied
 	bg      sync.WaitGroup
+	archive *archiver  // nil: there is none
+	turn    vfs.IOLock // held from a rotation to its cut
+	writing vfs.IOLock // held from reading the manifest to committing its successor
+	later   leftovers  // to be removed once it is certain what is on disk; guarded by writing
 
 	mu        sync.Mutex
 	manifest  *manifest.Manifest
+	whole     uint64           // segments below this ID are sealed
+	sizes     map[uint64]int64 // of these
 	job       *job
 	nextJob   uint64
 	scheduled sink.Kind // asked for with SCHEDULE while a job was in flight
@@ -86,7 +95,8 @@ type job struct {
 	next     manifest.Segment
 	dirty    int64 // changes that the cut covers
 	apart    bool  // next joins the manifest only together with the base
-	heals    bool  // writes were refused at the cut: the commit ends that
+
+	unsure bool // a manifest of this job may be on disk, or not
 
 	total    atomic.Int64 // keys frozen
 	progress sink.Progress
@@ -95,6 +105,9 @@ type job struct {
 	err      error // the first failure
 	phase    atomic.Pointer[string]
 }
+
+// set is the ID of the checkpoint that the job makes.
+func (j *job) set() sink.SetID { return sink.SetID{Generation: j.gen, Kind: j.kind} }
 
 func (j *job) enter(phase string) { j.phase.Store(&phase) }
 
@@ -113,15 +126,16 @@ func newCheckpointer(db *DB) *checkpointer {
 	local := sink.NewFSSink("local", o.FS, setsDir)
 	known := sink.NewRegistry(append(slices.Clone(o.DecodeStages), o.Stages...)...)
 	c := &checkpointer{
-		pump: vfs.NewIOLock(),
-		db:   db, log: db.logger.Named("checkpoint"), store: manifest.NewStore(o.FS, db.clock.Now), local: local,
+		pump: vfs.NewIOLock(), turn: vfs.NewIOLock(), writing: vfs.NewIOLock(),
+		db: db, log: db.logger.Named("checkpoint"), store: manifest.NewStore(o.FS, db.clock.Now), local: local,
 		pipe: sink.NewPipeline("checkpoint", o.Stages, local, o.Targets, sink.PipelineOptions{
 			Logger: db.logger, Now: db.clock.Now, VerifyDecode: o.VerifyDecode, Registry: known,
 		}),
 		manifest: &manifest.Manifest{NextGeneration: 1, NextSegment: 1}, // until Recover has read it
-		lastSave: db.started,
-		done:     make(chan completion, o.Shards+2),
+		lastSave: db.started, sizes: make(map[uint64]int64),
+		done: make(chan completion, o.Shards+2),
 	}
+	c.archive = newArchiver(c)
 	for i := range o.Shards {
 		c.workers = append(c.workers, newWorker(i, c.log, c.done))
 	}
@@ -129,8 +143,9 @@ func newCheckpointer(db *DB) *checkpointer {
 }
 
 // start begins a job of the kind unless one is in flight, and returns a
-// channel that gets its outcome. why is for the log.
-func (c *checkpointer) start(kind sink.Kind, why string, startLog bool) (<-chan error, error) {
+// channel that gets its outcome. The end of parent cancels that job and no
+// other. why is for the log.
+func (c *checkpointer) start(parent context.Context, kind sink.Kind, why string, startLog bool) (<-chan error, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
@@ -148,7 +163,7 @@ func (c *checkpointer) start(kind sink.Kind, why string, startLog bool) (<-chan 
 		return nil, err
 	}
 	c.nextJob++
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(parent)
 	j := &job{
 		id: c.nextJob, kind: kind, gen: c.manifest.NextGeneration, began: c.db.clock.Now(),
 		ctx: ctx, cancel: cancel, startLog: startLog,
@@ -171,17 +186,9 @@ func (c *checkpointer) start(kind sink.Kind, why string, startLog bool) (<-chan 
 // begin rotates the log, makes the cut and hands every shard's view to its
 // worker.
 func (c *checkpointer) begin(j *job) {
-	if err := c.rotate(j); err != nil {
-		if j.kind == sink.KindRewrite || j.startLog || j.apart || c.db.log.Load() == nil || errors.Is(err, manifest.ErrUnknownOutcome) {
-			c.fail(j, fmt.Errorf("rotating the log: %w", err))
-			return
-		}
-		c.log.Warn("rotating the log failed; the snapshot is written and the log kept whole", "job", j.id, "error", err)
-	}
-	j.enter("cut")
-	views, err := c.cut(j)
+	views, err := c.divide(j)
 	if err != nil {
-		c.fail(j, fmt.Errorf("freezing the keyspace: %w", err))
+		c.fail(j, err)
 		return
 	}
 	j.enter("encode")
@@ -191,68 +198,38 @@ func (c *checkpointer) begin(j *job) {
 			part: c.pipe.Part(j.id, j.kind, j.gen, i, len(views)),
 		})
 	}
+	// What the cut has sealed is archived at once. Whether it is, publish asks.
+	if log := c.db.log.Load(); log != nil && j.rotated && !j.apart && !j.startLog && log.WaitCut() == nil {
+		c.sealed(j.next.ID)
+	}
+}
+
+// divide rotates the log and makes the cut, while nobody else does.
+func (c *checkpointer) divide(j *job) ([]*keyspace.View, error) {
+	c.turn.Lock()
+	defer c.turn.Unlock()
+	log := c.db.log.Load()
+	j.apart = log != nil && !log.Healthy()
+	next, err := c.rotate(log != nil || j.startLog, !j.startLog && !j.apart)
+	j.next = next
+	if err != nil {
+		j.unsure = errors.Is(err, manifest.ErrUnknownOutcome)
+		if j.kind == sink.KindRewrite || j.startLog || j.apart || log == nil || j.unsure {
+			return nil, fmt.Errorf("rotating the log: %w", err)
+		}
+		c.log.Warn("rotating the log failed; the snapshot is written and the log kept whole", "job", j.id, "error", err)
+	}
+	j.enter("cut")
+	views, err := c.cut(j)
+	if err != nil {
+		return nil, fmt.Errorf("freezing the keyspace: %w", err)
+	}
+	return views, nil
 }
 
 // fail reports an error from before the workers had anything to do.
 func (c *checkpointer) fail(j *job, err error) {
 	c.done <- completion{job: j, shard: -1, err: err}
-}
-
-// rotate commits the manifest that reserves the job's generation, so that no
-// later life of the data directory uses it again, and with it the next segment
-// of the log, pre-created, before any write can reach that. A segment that does
-// not follow on what is on disk, because there was no log or it has failed,
-// joins the manifest only together with the base that it follows: until then a
-// start must not see it.
-func (c *checkpointer) rotate(j *job) error {
-	log := c.db.log.Load()
-	j.apart = log != nil && !log.Healthy()
-	c.mu.Lock()
-	var seg manifest.Segment
-	if log != nil || j.startLog {
-		seg = manifest.Segment{ID: c.manifest.NextSegment, Path: manifest.SegmentPath(c.manifest.NextSegment)}
-		c.manifest.NextSegment++ // a file of this name may stay behind whatever comes
-	}
-	m := c.manifest.Clone()
-	c.mu.Unlock()
-	if seg.Path != "" {
-		id, err := wal.Create(c.db.fs, seg.Path, c.db.clock.Now())
-		if err != nil {
-			return err
-		}
-		seg.LogID = id
-		if !j.startLog && !j.apart {
-			m.Segments = append(m.Segments, seg)
-		}
-	}
-	if err := c.commitManifest(m); err != nil {
-		if seg.Path != "" && !errors.Is(err, manifest.ErrUnknownOutcome) {
-			_ = c.db.fs.Remove(seg.Path) // unreferenced: the sweep of the next start would take it too
-		}
-		return err
-	}
-	j.next = seg
-	return nil
-}
-
-// commitManifest makes m the manifest on disk and in memory. When the outcome
-// of the rename is unknown it reads back what is there: nil if that is m,
-// otherwise the error, with the state in memory following the disk.
-func (c *checkpointer) commitManifest(m *manifest.Manifest) error {
-	c.mu.Lock()
-	m.NextGeneration = max(m.NextGeneration, c.manifest.NextGeneration)
-	m.NextSegment = max(m.NextSegment, c.manifest.NextSegment)
-	c.mu.Unlock()
-	m.CreatedAt = c.db.clock.Now().UTC()
-	m.CreatedBy = "spillway " + c.db.opts.Version
-	err := c.store.Commit(m)
-	if err != nil {
-		return err
-	}
-	c.mu.Lock()
-	c.manifest = m
-	c.mu.Unlock()
-	return nil
 }
 
 // cut is the barrier: with every shard locked, the log is switched and every
@@ -309,7 +286,6 @@ func (c *checkpointer) cut(j *job) ([]*keyspace.View, error) {
 	}
 	// The log may be whole while writes are refused: it was mended by a cut
 	// whose job failed, or it was switched off.
-	j.heals = j.apart || db.failed.Load() != nil
 	j.dirty = db.dirty.Load()
 	took := db.clock.Now().Sub(start)
 	j.cutAt = start
@@ -391,109 +367,23 @@ func (c *checkpointer) publish(j *job) (err error) {
 	return c.pipe.Publish(j.ctx, c.set(j))
 }
 
+// set is the checkpoint that the job has made, with what a restore needs to
+// find the log that follows it.
 func (c *checkpointer) set(j *job) sink.Set {
+	c.mu.Lock()
+	meta := map[string]string{sink.MetaLineage: c.manifest.Lineage}
+	c.mu.Unlock()
+	if j.rotated {
+		meta[sink.MetaSegment] = strconv.FormatUint(j.next.ID, 10)
+		meta[sink.MetaLogID] = j.next.LogID
+	}
 	return sink.Set{
-		ID:        sink.SetID{Generation: j.gen, Kind: j.kind},
+		ID:        j.set(),
 		CreatedAt: j.cutAt.UTC(),
 		Stages:    c.pipe.StageRecords(),
 		Parts:     j.parts,
+		Meta:      meta,
 	}
-}
-
-// commit installs the new base and retires the log before it, by one rename.
-func (c *checkpointer) commit(j *job) error {
-	if j.err != nil {
-		return j.err
-	}
-	j.enter("commit")
-	db := c.db
-	c.mu.Lock()
-	old := c.manifest
-	c.mu.Unlock()
-	m := old.Clone()
-	set := c.set(j)
-	log := db.log.Load()
-	keep := db.keep() - 1 // besides the base
-	if j.rotated || log == nil {
-		if old.Base != nil {
-			m.History = slices.Insert(m.History, 0, old.Base.ID)
-		}
-		m.Base = &set
-		m.Segments = nil
-		if j.rotated {
-			m.Segments = []manifest.Segment{j.next}
-			m.NextSegment = max(m.NextSegment, j.next.ID+1)
-		}
-	} else {
-		// The log could not be rotated: it goes on from the old base, and
-		// the snapshot is one to restore from by hand, and stays until the
-		// next even where only the base is kept.
-		m.History = slices.Insert(m.History, 0, set.ID)
-		keep = max(keep, 1)
-	}
-	var retired []sink.SetID
-	if len(m.History) > keep {
-		retired = slices.Clone(m.History[keep:])
-		m.History = m.History[:keep]
-	}
-	m.LastSave = j.cutAt.Unix()
-	if m.Base != nil {
-		m.GrowthBase = m.Base.Bytes()
-	}
-	if log != nil {
-		m.GrowthBase += log.Stats().SegmentBytes
-	}
-	err := c.commitManifest(m)
-	if err != nil {
-		if !errors.Is(err, manifest.ErrUnknownOutcome) {
-			return err
-		}
-		on, loadErr := c.store.Load()
-		if loadErr != nil || on.Base == nil || m.Base == nil || on.Base.ID != m.Base.ID {
-			return errors.Join(err, loadErr)
-		}
-		// Visible, but perhaps not durable: what it retired must stay, in
-		// case a power loss brings the old manifest back.
-		c.log.Warn("the commit reported an error but is on disk; nothing is removed", "job", j.id, "error", err)
-		c.mu.Lock()
-		c.manifest = m
-		c.mu.Unlock()
-	}
-	db.changesSaved(j.dirty)
-	if log == nil || j.rotated && log.Healthy() {
-		db.healed() // all that is in memory is safe now, or will be with the log
-	}
-	if err == nil {
-		c.retire(old, m, retired)
-	}
-	return nil
-}
-
-// retire removes, off the serving path, what the manifest no longer names.
-func (c *checkpointer) retire(old, now *manifest.Manifest, sets []sink.SetID) {
-	var paths []string
-	for _, s := range old.Segments {
-		if !slices.ContainsFunc(now.Segments, func(k manifest.Segment) bool { return k.ID == s.ID }) {
-			paths = append(paths, s.Path)
-		}
-	}
-	c.bg.Add(1)
-	go func() {
-		defer c.bg.Done()
-		for _, p := range paths {
-			if err := c.db.fs.Remove(p); err != nil {
-				c.log.Warn("removing a retired log segment failed; the next start sweeps it", "path", p, "error", err)
-			}
-		}
-		for _, id := range sets {
-			if err := c.local.Remove(context.Background(), id); err != nil {
-				c.log.Warn("removing an old checkpoint failed; the next start sweeps it", "generation", id.Generation, "error", err)
-			}
-		}
-		if err := c.pipe.Prune(context.Background()); err != nil {
-			c.log.Warn("pruning old checkpoints on a sink failed", "error", err)
-		}
-	}()
 }
 
 // finish ends the job, rolls back what it staged if it failed, and tells who waits.
@@ -536,7 +426,7 @@ func (c *checkpointer) finish(j *job, err error) {
 		w <- err
 	}
 	if scheduled != "" {
-		if _, err := c.start(scheduled, "scheduled while another was in flight", false); err != nil {
+		if _, err := c.start(context.Background(), scheduled, "scheduled while another was in flight", false); err != nil {
 			c.log.Warn("scheduled checkpoint skipped", "kind", scheduled, "error", err)
 		}
 	}
@@ -545,36 +435,6 @@ func (c *checkpointer) finish(j *job, err error) {
 // saveRetry is how long automatic triggers wait after a first failure; it
 // doubles with every further one, up to an hour.
 const saveRetry = 5 * time.Second
-
-// rollback removes what a failed job staged. When it cannot be known whether
-// the commit happened, nothing is removed: the next start sweeps.
-func (c *checkpointer) rollback(j *job, cause error) {
-	switch log := c.db.log.Load(); {
-	case !j.rotated:
-	case j.startLog:
-		c.db.stopLog()
-	case j.apart && log != nil:
-		log.Abandon(cause) // it goes on in a segment that nothing names
-	}
-	if errors.Is(cause, manifest.ErrUnknownOutcome) {
-		on, err := c.store.Load()
-		c.mu.Lock()
-		if err == nil {
-			on.NextGeneration = max(on.NextGeneration, c.manifest.NextGeneration)
-			on.NextSegment = max(on.NextSegment, c.manifest.NextSegment)
-			c.manifest = on
-		}
-		c.mu.Unlock()
-		c.log.Error("the outcome of the commit is unknown: nothing is removed", "job", j.id, "error", cause)
-		return
-	}
-	if err := c.pipe.Abort(context.Background(), sink.SetID{Generation: j.gen, Kind: j.kind}); err != nil {
-		c.log.Warn("removing staged files failed; the next start sweeps them", "job", j.id, "error", err)
-	}
-	if (j.startLog || j.apart) && j.next.Path != "" {
-		_ = c.db.fs.Remove(j.next.Path) // unreferenced: swept at the next start otherwise
-	}
-}
 
 // wait blocks until the job behind out has ended, applying completions itself
 // so that it needs no tick.
@@ -619,5 +479,6 @@ func (c *checkpointer) close() {
 		w.stop()
 	}
 	c.pipe.Close()
+	c.archive.close()
 	c.bg.Wait()
 }

@@ -106,6 +106,16 @@ func (db *DB) infoPersistence(w *command.InfoWriter) {
 	if load != nil {
 		load.info(w, now)
 	}
+	for _, s := range c.pipe.Stats() {
+		if s.Role == sink.RoleRequired || s.Role == sink.RoleBestEffort {
+			lag := int64(0)
+			if s.Pending > 0 {
+				lag = max(0, int64(now.Sub(s.Behind).Seconds()))
+			}
+			w.Field("sink_"+s.Name, fmt.Sprintf("role=%s,pending=%d,lag_sec=%d", s.Role, s.Pending, lag))
+		}
+	}
+	c.archive.info(w)
 	for i, s := range c.pipe.Stats() {
 		w.Field(fmt.Sprintf("spillway_pipeline%d", i), fmt.Sprintf("name=%s,role=%s,bytes_in=%d,bytes_out=%d,bytes_per_sec=%d,errors=%d",
 			s.Name, s.Role, s.BytesIn, s.BytesOut, int64(s.Throughput()), s.Errors))

@@ -89,6 +89,9 @@ type Options struct {
 	DecodeStages []sink.Stage
 	// Targets are sinks beside the data directory.
 	Targets []sink.Target
+	// Archive sends the log, piece by piece, to sinks beside the data
+	// directory. Without targets there is none.
+	Archive Archive
 	// VerifyDecode makes every part be decoded back before the commit, besides
 	// the digest check that always happens.
 	VerifyDecode bool
@@ -133,6 +136,7 @@ func (o Options) withDefaults() Options {
 	if o.Clock == nil {
 		o.Clock = SystemClock{}
 	}
+	o.Archive = o.Archive.withDefaults()
 	if o.Version == "" {
 		o.Version = "dev"
 	}
@@ -159,6 +163,7 @@ const (
 	retryFirst        = time.Second      // before a best-effort sink that failed is fed again; doubles …
 	retryLast         = 30 * time.Second // … up to this
 	healInterval      = 5 * time.Second  // between attempts to re-establish failed persistence
+	maxSegments       = 1000             // of the log, before a rewrite makes them one
 	expireBudget      = 25               // percent of a tick that active expiry may take
 	expireKeysPerLock = 64               // keys expired under one lock hold
 )

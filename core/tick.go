@@ -22,6 +22,7 @@ func (db *DB) Tick() {
 	db.reconcileLog()
 	db.triggers()
 	db.retryTargets()
+	db.ckpt.archive.tick()
 }
 
 // loop is the engine's goroutine.
@@ -112,7 +113,7 @@ func (db *DB) triggers() {
 		return
 	}
 	db.skipped = ""
-	if _, err := db.ckpt.start(kind, why, false); err != nil {
+	if _, err := db.ckpt.start(context.Background(), kind, why, false); err != nil {
 		db.logger.Warn("automatic checkpoint not started", "kind", kind, "why", why, "error", err)
 	}
 }
@@ -123,7 +124,7 @@ func (db *DB) dueTrigger() (sink.Kind, string) {
 	c := db.ckpt
 	c.mu.Lock()
 	last, notBefore := c.lastSave, c.notBefore
-	base := c.manifest.GrowthBase
+	base, segments := c.manifest.GrowthBase, len(c.manifest.Segments)
 	inFlight := c.job
 	c.mu.Unlock()
 	if db.failed.Load() != nil {
@@ -147,6 +148,9 @@ func (db *DB) dueTrigger() (sink.Kind, string) {
 			return sink.KindSnapshot, p.String()
 		}
 	}
+	if why := c.archive.wantsBase(); why != "" && inFlight == nil {
+		return sink.KindSnapshot, why
+	}
 	if log := db.log.Load(); log != nil && s.rewritePct > 0 {
 		size := db.LogSize()
 		if size >= s.rewriteMin && (size-max(base, 1))*100 >= max(base, 1)*int64(s.rewritePct) {
@@ -155,6 +159,9 @@ func (db *DB) dueTrigger() (sink.Kind, string) {
 			}
 			return sink.KindRewrite, "log growth"
 		}
+	}
+	if segments > maxSegments && inFlight == nil {
+		return sink.KindRewrite, "the log has many segments"
 	}
 	return "", ""
 }

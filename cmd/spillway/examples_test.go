@@ -38,11 +38,11 @@ func TestExampleConfigs(t *testing.T) {
 	}{
 		"s3.hcl": {
 			[]string{"SPILLWAY_PLUGIN_BLOB=" + blob, "SPILLWAY_PLUGIN_BLOB_CHECKSUM=" + blobSum, "AWS_ACCESS_KEY_ID=id", "AWS_SECRET_ACCESS_KEY=hush"},
-			[]string{"offsite: (plugin blob) (required, timeout 5m0s, keep 30)", blobSum + ", verified"},
+			[]string{"offsite: (plugin blob) (required, timeout 5m0s, keep last 30)", blobSum + ", verified"},
 		},
-		"sftp.hcl":      {[]string{"SPILLWAY_SFTP_KEY=" + sshKey, "SPILLWAY_SFTP_KNOWN_HOSTS=" + known}, []string{"offsite: sftp (best effort, timeout 10m0s, keep 14)"}},
-		"gcs.hcl":       {[]string{"STORAGE_EMULATOR_HOST=127.0.0.1:1"}, []string{"offsite: blob (required, timeout 5m0s, keep 30)"}}, // no credentials
-		"encrypted.hcl": {[]string{"SPILLWAY_AGE_RECIPIENT=" + key.Recipient().String(), "SPILLWAY_AGE_KEY=" + keyFile}, []string{"zstd", "age", "mirror: /mnt/backup/spillway (required, timeout 10m0s, keep 14)"}},
+		"sftp.hcl":      {[]string{"SPILLWAY_SFTP_KEY=" + sshKey, "SPILLWAY_SFTP_KNOWN_HOSTS=" + known}, []string{"offsite: sftp (best effort, timeout 10m0s, keep last 14)"}},
+		"gcs.hcl":       {[]string{"STORAGE_EMULATOR_HOST=127.0.0.1:1"}, []string{"offsite: blob (required, timeout 5m0s, keep last 30)"}}, // no credentials
+		"encrypted.hcl": {[]string{"SPILLWAY_AGE_RECIPIENT=" + key.Recipient().String(), "SPILLWAY_AGE_KEY=" + keyFile}, []string{"zstd", "age", "mirror: /mnt/backup/spillway (required, timeout 10m0s, keep last 14)"}},
 		"air-gapped.hcl": {
 			[]string{"SPILLWAY_PLUGIN_EXEC=" + execName, "SPILLWAY_PLUGIN_EXEC_CHECKSUM=" + execSum},
 			[]string{"unix:///run/spillway/spillway.sock", "gpg (plugin exec)", "disk: /media/backup/spillway (best effort", execSum + ", verified"},

@@ -125,23 +125,37 @@ func (p *plugged) pipeline(cfg *config.Config, log hclog.Logger) (stages []sink.
 		stages = append(stages, middleware.Stage(s, p.around(log.Named("stage").Named(c.Name), n, c.Plugin, deadline)...))
 	}
 	for _, m := range cfg.Check.Mirrors {
-		var s sink.Sink
+		s, err := p.open(m, log)
+		if err != nil {
+			return nil, nil, err
+		}
 		n, deadline := new(middleware.Counters), time.Duration(0)
 		if u := p.sinks[m.Name]; u != nil {
-			s, n, deadline = u.sink, &u.counters, m.Timeout
-		} else if m.Make != nil {
-			if s, err = m.Make(m.Name, log.Named("sink").Named(m.Name)); err != nil {
-				return nil, nil, fmt.Errorf("sink %q: %w", m.Name, err)
-			}
-			p.keep(s)
+			n = &u.counters
+		}
+		if m.Plugin != nil || m.Make != nil {
 			deadline = m.Timeout
-		} else if s, err = openMirror(m, log); err != nil {
-			return nil, nil, err
 		}
 		s = middleware.Sink(s, p.around(log.Named("sink").Named(m.Name), n, m.Plugin, deadline)...)
 		targets = append(targets, sink.Target{Name: m.Name, Sink: s, Required: m.Required, Timeout: m.Timeout, Keep: m.Keep})
 	}
 	return stages, targets, nil
+}
+
+// open makes a sink beside the data directory.
+func (p *plugged) open(m config.Mirror, log hclog.Logger) (sink.Sink, error) {
+	if u := p.sinks[m.Name]; u != nil {
+		return u.sink, nil
+	}
+	if m.Make == nil {
+		return openMirror(m, log)
+	}
+	s, err := m.Make(m.Name, log.Named("sink").Named(m.Name))
+	if err != nil {
+		return nil, fmt.Errorf("sink %q: %w", m.Name, err)
+	}
+	p.keep(s)
+	return s, nil
 }
 
 // keep has a built-in sink closed at the end.

@@ -36,6 +36,7 @@ const (
 func serveCommand() *cobra.Command {
 	var o overrides
 	var f faults
+	var refill refill
 	cmd := &cobra.Command{
 		Use: "serve", Short: "Run the server that plugins.hcl describes", Args: noArgs,
 		Long: "serve reads plugins.hcl (or -config FILE), recovers the data directory and serves RESP.\n" +
@@ -45,12 +46,23 @@ func serveCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return serve(cfg, &f, newLogger(cfg.Log))
+			if refill.from != "" && !refill.ifEmpty {
+				return usageError{errors.New("--restore-from goes with --restore-if-empty")}
+			}
+			return serve(cfg, &f, refill, newLogger(cfg.Log))
 		},
 	}
 	o.register(cmd)
+	cmd.Flags().BoolVar(&refill.ifEmpty, "restore-if-empty", false, "restore the latest backup first if the data directory is empty")
+	cmd.Flags().StringVar(&refill.from, "restore-from", "", "sink to restore from (default: the only one beside the data directory)")
 	f.register(cmd)
 	return cmd
+}
+
+// refill is whether, and from where, an empty data directory is restored.
+type refill struct {
+	ifEmpty bool
+	from    string
 }
 
 func newLogger(l config.Log) hclog.InterceptLogger {
@@ -65,7 +77,7 @@ func newLogger(l config.Log) hclog.InterceptLogger {
 
 // serve runs until SIGTERM, SIGINT or a client's SHUTDOWN. The data directory is
 // locked before anything listens, and clients are answered while it is loaded.
-func serve(cfg *config.Config, f *faults, log hclog.InterceptLogger) (err error) {
+func serve(cfg *config.Config, f *faults, refill refill, log hclog.InterceptLogger) (err error) {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
@@ -87,6 +99,14 @@ func serve(cfg *config.Config, f *faults, log hclog.InterceptLogger) (err error)
 	opts := engineOptions(cfg, log)
 	if opts.Stages, opts.Targets, err = plugged.pipeline(cfg, log); err != nil {
 		return err
+	}
+	if refill.ifEmpty {
+		ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+		err := restoreIfEmpty(ctx, cfg, plugged, fs, opts.Targets, refill.from, log)
+		cancel()
+		if err != nil {
+			return err
+		}
 	}
 	stop := make(chan struct{}, 1)
 	opts.FS = fs
@@ -110,6 +130,15 @@ func serve(cfg *config.Config, f *faults, log hclog.InterceptLogger) (err error)
 		OutputLimit: cfg.Server.OutputLimit, QueryLimit: int(cfg.Server.QueryLimit),
 		Logger: log.Named("server"), ConfigFile: cfg.Path,
 	})
+	if cfg.Metrics != "" {
+		stopMetrics, err := startMetrics(cfg.Metrics, db, log.Named("metrics"))
+		if err != nil {
+			closeAll(listeners)
+			closeDB()
+			return err
+		}
+		defer stopMetrics()
+	}
 	failed := make(chan error, len(listeners))
 	for _, l := range listeners {
 		go func() {

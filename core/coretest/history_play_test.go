@@ -134,7 +134,7 @@ func (p *player) options(o *core.Options) {
 		o.Stages = []sink.Stage{z, a}
 	}
 	if s.sink != "none" {
-		o.Targets = []sink.Target{{Name: "other", Sink: p.otherSink(), Required: s.sink == "required", Keep: 2}}
+		o.Targets = []sink.Target{{Name: "other", Sink: p.otherSink(), Required: s.sink == "required", Keep: sink.Retention{Last: 2}}}
 	}
 }
 

@@ -20,8 +20,8 @@ const maxHeader = 128
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // header is the first line for a body.
-func header(body []byte) string {
-	return fmt.Sprintf("%sv%d crc32c=%08x len=%d\n", magic, Version, crc32.Checksum(body, castagnoli), len(body))
+func header(version int, body []byte) string {
+	return fmt.Sprintf("%sv%d crc32c=%08x len=%d\n", magic, version, crc32.Checksum(body, castagnoli), len(body))
 }
 
 // Encode returns m as the bytes of a manifest file.
@@ -36,7 +36,7 @@ func Encode(m *Manifest) ([]byte, error) {
 	if err := e.Encode(m); err != nil {
 		return nil, fmt.Errorf("encode manifest: %w", err)
 	}
-	return append([]byte(header(body.Bytes())), body.Bytes()...), nil
+	return append([]byte(header(m.Version, body.Bytes())), body.Bytes()...), nil
 }
 
 // Decode reads the bytes of a manifest file. Damage is a *CorruptError with name
@@ -69,7 +69,7 @@ func Decode(name string, data []byte) (*Manifest, error) {
 	var size int64
 	if _, err := fmt.Sscanf(rest, "crc32c=%08x len=%d", &sum, &size); err != nil || size < 0 ||
 		line != fmt.Sprintf("%sv%d crc32c=%08x len=%d\n", magic, v, sum, size) {
-		return nil, corrupt(len(magic), "the first line is not `%sv1 crc32c=… len=…`", magic)
+		return nil, corrupt(len(magic), "the first line is not `%sv%d crc32c=… len=…`", magic, v)
 	}
 	if have := int64(len(body)); have < size {
 		return nil, corrupt(len(data), "it is cut short: %d bytes after the first line, want %d", have, size)
@@ -84,6 +84,9 @@ func Decode(name string, data []byte) (*Manifest, error) {
 	d.DisallowUnknownFields()
 	if err := d.Decode(m); err != nil {
 		return nil, corrupt(end+jsonOffset(err, d), "%v", err)
+	}
+	if m.Version != int(v) {
+		return nil, corrupt(end, "the first line says version %d and what follows %d", v, m.Version)
 	}
 	if _, err := d.Token(); err != io.EOF {
 		return nil, corrupt(end+int(d.InputOffset()), "something follows the JSON object")

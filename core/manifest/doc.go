@@ -1,8 +1,8 @@
 // Package manifest is the one commit point of a data directory.
 //
 // It owns the file MANIFEST, which names everything that counts: the base
-// checkpoint, the log segments that follow it, and the older checkpoints that
-// are kept. What it does not name does not exist, whatever lies on the disk.
+// checkpoint, the log segments that follow it, the older checkpoints that are
+// kept, and older segments that are still to be archived. What it does not name does not exist, whatever lies on the disk.
 // A checkpoint is installed, and the log it makes superfluous is retired, by
 // one rename of this file:
 //
@@ -13,7 +13,7 @@
 //
 // The format is text, to be read by people and checked by machines:
 //
-//	spillway-manifest v1 crc32c=9a3f01c2 len=612\n
+//	spillway-manifest v2 crc32c=9a3f01c2 len=612\n
 //	{                                              ┐
 //	  "generation": 7,                             │ len bytes of JSON;
 //	  "base": {"id": {…}, "parts": [ … ]},         │ the CRC32C is theirs

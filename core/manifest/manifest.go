@@ -16,7 +16,8 @@ import (
 const FileName = "MANIFEST"
 
 // Version is the format version this build writes, and the newest it reads.
-const Version = 1
+// Version 2 added lineage, owed, archive_gap and prev_log_id.
+const Version = 2
 
 // The directories below the root that Sweep looks after.
 const (
@@ -42,6 +43,16 @@ type Manifest struct {
 	GrowthBase int64 `json:"growth_base"`
 	// LastSave is the time of the last checkpoint, in unix seconds; 0: never.
 	LastSave int64 `json:"last_save"`
+	// Lineage is the life of the data directory, drawn at its first commit:
+	// 32 hex digits. Archived segments continue a checkpoint only within one.
+	Lineage string `json:"lineage,omitempty"`
+	// Owed are segments that are behind the base and not archived yet, oldest
+	// first: no start loads them, and none removes them.
+	Owed []Segment `json:"owed,omitempty"`
+	// ArchiveGap is the newest segment that was given up before it was
+	// archived, 0 if none was: what is restored from an older checkpoint ends
+	// there.
+	ArchiveGap uint64 `json:"archive_gap,omitempty"`
 	// NextSegment is above the ID of every segment that was ever named.
 	NextSegment uint64 `json:"next_segment"`
 	// NextGeneration is above the generation of every set that was ever named.
@@ -63,6 +74,9 @@ type Segment struct {
 	// LogID is what the segment's first line calls it: another file under its
 	// name is not taken for it. Empty when not known.
 	LogID string `json:"log_id,omitempty"`
+	// PrevLogID is the LogID of the segment that this one continues. Empty
+	// when it continues none, or it is not known.
+	PrevLogID string `json:"prev_log_id,omitempty"`
 }
 
 // SegmentPath is the path of the log segment with this ID.
@@ -76,6 +90,7 @@ func (m *Manifest) Clone() *Manifest {
 	c := *m
 	c.Base = m.Base.Clone()
 	c.Segments = slices.Clone(m.Segments)
+	c.Owed = slices.Clone(m.Owed)
 	c.History = slices.Clone(m.History)
 	return &c
 }
@@ -91,8 +106,17 @@ func (m *Manifest) Sets() []sink.SetID {
 
 // validate refuses contents that contradict themselves.
 func (m *Manifest) validate() error {
-	if m.Version != Version {
-		return fmt.Errorf("version is %d, want %d", m.Version, Version)
+	if m.Version < 1 || m.Version > Version {
+		return fmt.Errorf("version is %d, want 1 to %d", m.Version, Version)
+	}
+	if m.Version == 1 && (m.Lineage != "" || len(m.Owed) > 0 || m.ArchiveGap != 0) {
+		return errors.New("version 1 has no lineage and no archive")
+	}
+	if m.Lineage != "" && (len(m.Lineage) != 32 || strings.Trim(m.Lineage, "0123456789abcdef") != "") {
+		return fmt.Errorf("lineage %.40q is not 32 hex digits", m.Lineage)
+	}
+	if m.ArchiveGap != 0 && m.ArchiveGap >= m.NextSegment {
+		return fmt.Errorf("archive_gap %d is not below next_segment %d", m.ArchiveGap, m.NextSegment)
 	}
 	if m.GrowthBase < 0 {
 		return fmt.Errorf("growth_base is negative: %d", m.GrowthBase)
@@ -101,13 +125,14 @@ func (m *Manifest) validate() error {
 		return fmt.Errorf("last_save is negative: %d", m.LastSave)
 	}
 	paths := map[string]bool{}
-	for i, s := range m.Segments {
+	segments := slices.Concat(m.Owed, m.Segments)
+	for i, s := range segments {
 		if err := checkPath(s.Path); err != nil {
 			return fmt.Errorf("segment %d: %w", s.ID, err)
 		}
 		switch {
-		case i > 0 && s.ID <= m.Segments[i-1].ID:
-			return fmt.Errorf("segment %d comes after segment %d", s.ID, m.Segments[i-1].ID)
+		case i > 0 && s.ID <= segments[i-1].ID:
+			return fmt.Errorf("segment %d comes after segment %d", s.ID, segments[i-1].ID)
 		case s.ID >= m.NextSegment:
 			return fmt.Errorf("segment %d is not below next_segment %d", s.ID, m.NextSegment)
 		case paths[s.Path]:

@@ -77,13 +77,47 @@ func TestCommitAndLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.HasPrefix(string(data), "spillway-manifest v1 crc32c=") || !strings.Contains(string(data), "a <test> & more") {
+	if !strings.HasPrefix(string(data), "spillway-manifest v2 crc32c=") || !strings.Contains(string(data), "a <test> & more") {
 		t.Fatalf("not for people:\n%s", data)
+	}
+}
+
+// TestLineage: drawn at the first commit, kept for good, another for another
+// directory. A manifest of version 1 gets one when it is replaced.
+func TestLineage(t *testing.T) {
+	seen := map[string]bool{}
+	for _, start := range []string{"", string(golden(t, "v1-engine.manifest"))} {
+		mem := memfs.New()
+		if start != "" {
+			if err := vfs.WriteFileAtomic(mem, manifest.FileName, []byte(start), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s := manifest.NewStore(mem, now)
+		m, err := s.Load()
+		if err != nil {
+			m = new(manifest.Manifest)
+		}
+		commit(t, s, m)
+		first := m.Lineage
+		if len(first) != 32 || seen[first] {
+			t.Fatalf("lineage %q, there were %v", first, seen)
+		}
+		seen[first] = true
+		again, err := manifest.NewStore(mem.CrashClone(memfs.LoseAll), now).Load()
+		if err != nil || again.Lineage != first || again.Version != 2 {
+			t.Fatalf("loaded %+v, %v", again, err)
+		}
+		commit(t, s, again.Clone())
+		if again, err = s.Load(); err != nil || again.Lineage != first {
+			t.Fatalf("the lineage has changed: %+v, %v", again, err)
+		}
 	}
 }
 
 func TestClone(t *testing.T) {
 	m := sample(5)
+	m.Owed = []manifest.Segment{{ID: 4, Path: manifest.SegmentPath(4)}}
 	c := m.Clone()
 	if !reflect.DeepEqual(m, c) {
 		t.Fatalf("the clone differs: %+v", c)
@@ -91,7 +125,10 @@ func TestClone(t *testing.T) {
 	c.Base.Parts[0].Keys++
 	c.Segments[0].ID++
 	c.History[0].Generation++
-	if !reflect.DeepEqual(m, sample(5)) {
+	c.Owed[0].ID++
+	want := sample(5)
+	want.Owed = []manifest.Segment{{ID: 4, Path: manifest.SegmentPath(4)}}
+	if !reflect.DeepEqual(m, want) {
 		t.Fatal("the clone shares memory")
 	}
 	if e := new(manifest.Manifest).Clone(); e.Base != nil {
@@ -158,13 +195,17 @@ func golden(t testing.TB, name string) []byte {
 
 // TestLoad runs the damaged files in testdata/load:
 //
-//	load [raw] [cut=n] [flip=n] [extra=text]   the body below, sealed with a
+//	load [raw] [v2] [cut=n] [flip=n] [extra=text]   the body below, sealed with a
 //	                                           correct first line unless raw
 func TestLoad(t *testing.T) {
 	datadriven.RunTest(t, "testdata/load", func(t *testing.T, d *datadriven.TestData) string {
 		data := d.Input + "\n"
 		if !d.HasArg("raw") {
-			data = fmt.Sprintf("spillway-manifest v1 crc32c=%08x len=%d\n",
+			version := 1
+			if d.HasArg("v2") {
+				version = 2
+			}
+			data = fmt.Sprintf("spillway-manifest v%d crc32c=%08x len=%d\n", version,
 				crc32.Checksum([]byte(data), crc32.MakeTable(crc32.Castagnoli)), len(data)) + data
 		}
 		var n int
@@ -202,7 +243,7 @@ func TestLoad(t *testing.T) {
 			}
 			return err.Error() + "\n"
 		}
-		return fmt.Sprintf("ok: generation %d, %d segments, %d sets\n", m.Generation, len(m.Segments), len(m.Sets()))
+		return fmt.Sprintf("ok: generation %d, %d segments, %d owed, %d sets\n", m.Generation, len(m.Segments), len(m.Owed), len(m.Sets()))
 	})
 }
 

@@ -2,6 +2,8 @@ package manifest
 
 import (
 	"bytes"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -67,8 +69,8 @@ func (s *Store) load() (*Manifest, error) {
 }
 
 // Commit makes m the manifest, atomically and durably, and sets its Version and
-// Generation, and CreatedAt when it is zero. Everything m names must be durable
-// before.
+// Generation, CreatedAt when it is zero, and draws a Lineage when it has none.
+// Everything m names must be durable before.
 //
 // An error that does not wrap ErrUnknownOutcome means that the previous manifest
 // stands. One that does means that nobody knows: Load, and act on what it says.
@@ -84,6 +86,9 @@ func (s *Store) Commit(m *Manifest) error {
 	if m.CreatedAt.IsZero() {
 		m.CreatedAt = s.now().UTC()
 	}
+	if m.Lineage == "" {
+		m.Lineage = NewLineage()
+	}
 	data, err := Encode(m)
 	if err != nil {
 		return fmt.Errorf("commit manifest %d: %w", m.Generation, err)
@@ -96,6 +101,13 @@ func (s *Store) Commit(m *Manifest) error {
 	return nil
 }
 
+// NewLineage draws the name of a data directory's life, unlike any other.
+func NewLineage() string {
+	var random [16]byte
+	_, _ = rand.Read(random[:]) // never fails
+	return hex.EncodeToString(random[:])
+}
+
 // ErrNotCurrent is wrapped by Sweep when the manifest it was given is not the
 // one on disk.
 var ErrNotCurrent = errors.New("not the manifest on disk")
@@ -105,7 +117,7 @@ var ErrNotCurrent = errors.New("not the manifest on disk")
 func (s *Store) checkCurrent(m *Manifest) error {
 	disk, err := s.load()
 	if errors.Is(err, os.ErrNotExist) {
-		if m.Base == nil && len(m.Segments) == 0 && len(m.History) == 0 {
+		if m.Base == nil && len(m.Segments) == 0 && len(m.Owed) == 0 && len(m.History) == 0 {
 			return nil
 		}
 		return fmt.Errorf("%w: there is none", ErrNotCurrent)

@@ -37,7 +37,7 @@ func (s *Store) Sweep(m *Manifest, pinned func(path string) bool) (removed []str
 	w := &sweeper{fs: s.fs, pinned: pinned}
 
 	segments := map[string]bool{}
-	for _, seg := range m.Segments {
+	for _, seg := range slices.Concat(m.Owed, m.Segments) {
 		segments[seg.Path] = true
 	}
 	sets := map[string]bool{}

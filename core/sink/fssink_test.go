@@ -202,7 +202,7 @@ func TestFSSinkSweep(t *testing.T) {
 
 	// Prune leaves what is being written, and what a target is owed.
 	target := sink.NewFSSink("far", fs, "far")
-	tp := sink.NewPipeline("test", nil, plugintest.NewMemSink("l"), []sink.Target{{Name: "far", Sink: target, Keep: 1}}, quick())
+	tp := sink.NewPipeline("test", nil, plugintest.NewMemSink("l"), []sink.Target{{Name: "far", Sink: target, Keep: sink.Retention{Last: 1}}}, quick())
 	if _, err := target.Put(bg, tp.Part(1, sink.KindSnapshot, 5, 0, 1), strings.NewReader("x")); err != nil {
 		t.Fatal(err)
 	}

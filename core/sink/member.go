@@ -20,7 +20,7 @@ type member struct {
 	sink     Sink  // of the local sink and of targets
 	required bool
 	timeout  time.Duration
-	keep     int
+	keep     Retention
 
 	errors, retried atomic.Int64
 	stuck           atomic.Int64 // calls left behind that still run

@@ -45,7 +45,7 @@ type Pipeline struct {
 	opts   PipelineOptions
 	log    hclog.Logger
 	stages []*member // in order of encoding; member.stage is set
-	local  *member
+	local  *member   // nil: there is none
 	target []*member
 	enc    *member
 
@@ -59,8 +59,9 @@ type Pipeline struct {
 }
 
 // NewPipeline returns a pipeline. local is the sink that parts are verified on
-// and read back from; its failure always fails the job. Target names must be
-// unique.
+// and read back from; its failure always fails the job. Without one (nil) there
+// are only the targets, which then have to be required: nothing could feed them
+// again. Target names must be unique.
 func NewPipeline(name string, stages []Stage, local Sink, targets []Target, opts PipelineOptions) *Pipeline {
 	if opts.Logger == nil {
 		opts.Logger = hclog.NewNullLogger()
@@ -84,7 +85,9 @@ func NewPipeline(name string, stages []Stage, local Sink, targets []Target, opts
 		active:  make(map[SetID]bool),
 		pending: make(map[*member][]*feed),
 		enc:     &member{name: "encoder", role: RoleEncoder},
-		local:   &member{name: "local", role: RoleLocal, sink: local, required: true},
+	}
+	if local != nil {
+		p.local = &member{name: "local", role: RoleLocal, sink: local, required: true}
 	}
 	p.life, p.close = context.WithCancel(context.Background())
 	for _, s := range stages {
@@ -103,9 +106,6 @@ func NewPipeline(name string, stages []Stage, local Sink, targets []Target, opts
 // Name is what the pipeline was called when it was made.
 func (p *Pipeline) Name() string { return p.name }
 
-// Local is the local sink.
-func (p *Pipeline) Local() Sink { return p.local.sink }
-
 // Close ends Retry, Prune and CatchUp, running and later ones, and leaves the
 // rest alone. What best-effort targets are still owed is forgotten: see CatchUp.
 func (p *Pipeline) Close() { p.close() }
@@ -118,6 +118,14 @@ func (p *Pipeline) StageRecords() []StageRecord {
 		out = append(out, StageRecord{Name: i.Name, Version: i.Version})
 	}
 	return out
+}
+
+// sinks are the local sink, if there is one, and the targets.
+func (p *Pipeline) sinks() []*member {
+	if p.local == nil {
+		return p.target
+	}
+	return append([]*member{p.local}, p.target...)
 }
 
 // Suffix is what the stages append to a file name: ".zst.age".
@@ -161,12 +169,16 @@ func (p *Pipeline) Stats() []StageStats {
 	for _, m := range p.stages {
 		out = append(out, m.snapshot())
 	}
-	out = append(out, p.local.snapshot())
+	if p.local != nil {
+		out = append(out, p.local.snapshot())
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, m := range p.target {
 		s := m.snapshot()
-		s.Pending = len(p.pending[m])
+		if q := p.pending[m]; len(q) > 0 {
+			s.Pending, s.Behind = len(q), q[0].set.CreatedAt
+		}
 		out = append(out, s)
 	}
 	return out
@@ -177,7 +189,7 @@ func (p *Pipeline) Stats() []StageStats {
 // returns what could not be done; what is left is invisible, and swept later.
 func (p *Pipeline) Abort(ctx context.Context, id SetID) error {
 	p.forget(id)
-	members := append([]*member{p.local}, p.target...)
+	members := p.sinks()
 	errs := make([]error, len(members))
 	var wg sync.WaitGroup
 	for i, m := range members {
@@ -232,8 +244,10 @@ func (p *Pipeline) publish(ctx context.Context, set Set) error {
 			return err
 		}
 	}
-	if err := p.publishOn(ctx, p.local, set); err != nil {
-		return err
+	if p.local != nil {
+		if err := p.publishOn(ctx, p.local, set); err != nil {
+			return err
+		}
 	}
 	for _, m := range p.target {
 		if m.required {

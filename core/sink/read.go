@@ -22,6 +22,9 @@ func room(n int64) []byte { return make([]byte, min(max(n+1, 512), copyBuffer)) 
 // end. What fn did counts only if Read returns nil: damage may come to light
 // after fn has succeeded. Damaged bytes wrap ErrCorrupt.
 func (p *Pipeline) Read(ctx context.Context, sp SetPart, fn func(r io.Reader) error) error {
+	if p.local == nil {
+		return &Error{Op: "read", Path: sp.Part.Name, Err: errors.New("the pipeline has no local sink")}
+	}
 	return p.read(ctx, p.local, sp, fn)
 }
 

@@ -258,11 +258,9 @@ func (p *Pipeline) background(ctx context.Context) (context.Context, context.Can
 	return ctx, func() { unhook(); cancel(nil) }
 }
 
-// Prune removes from each target all but its newest Keep sets, checkpoints and
-// log segments counted apart, and sweeps what crashed jobs left staged there.
-// The local sink is the manifest's business. Newest means created last: a
-// target may also hold sets of an earlier life of the data directory, with
-// higher generations.
+// Prune removes from each target what its Keep does not keep, and sweeps what
+// crashed jobs left staged there. Sets that are being written or are owed stay
+// whatever Keep says. The local sink is the manifest's business.
 func (p *Pipeline) Prune(ctx context.Context) error {
 	ctx, cancel := p.background(ctx)
 	defer cancel()
@@ -277,22 +275,15 @@ func (p *Pipeline) Prune(ctx context.Context) error {
 
 func (p *Pipeline) pruneTarget(ctx context.Context, m *member) error {
 	var errs []error
-	if m.keep > 0 {
+	if !m.keep.All() {
 		sets, err := call(ctx, p, m, p.retryBound(m), m.sink.List)
 		if err != nil {
 			errs = append(errs, err) // the sets that can be read are still pruned
 		}
-		slices.SortStableFunc(sets, func(a, b Set) int {
-			if c := b.CreatedAt.Compare(a.CreatedAt); c != 0 {
-				return c
-			}
-			return int(min(max(int64(b.ID.Generation)-int64(a.ID.Generation), -1), 1))
-		})
-		kept := map[bool]int{}
+		kept := m.keep.Kept(sets)
 		for _, s := range sets {
-			segment := s.ID.Kind == KindSegment
-			if kept[segment] < m.keep {
-				kept[segment]++
+			// A checkpoint that cannot be read may need any segment.
+			if kept[s.ID] || p.inUse(m, s.ID) || err != nil && s.ID.Kind == KindSegment {
 				continue
 			}
 			_, err := call(ctx, p, m, p.retryBound(m), func(ctx context.Context) (struct{}, error) {
@@ -305,13 +296,88 @@ func (p *Pipeline) pruneTarget(ctx context.Context, m *member) error {
 	}
 	if sw, ok := m.sink.(Sweeper); ok {
 		_, err := call(ctx, p, m, p.retryBound(m), func(ctx context.Context) ([]string, error) {
-			return sw.Sweep(ctx, func(id SetID) bool { return p.inUse(m, id) })
+			// Segments are another pipeline's: see PruneSegments.
+			return sw.Sweep(ctx, func(id SetID) bool { return id.Kind == KindSegment || p.inUse(m, id) })
 		})
 		if err != nil {
 			errs = append(errs, fmt.Errorf("sweep: %w", err))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// PruneSegments removes from each target the log segments that its Keep does
+// not keep, given the checkpoints that there are elsewhere, and sweeps what was
+// staged of others. It touches no checkpoint: those are another pipeline's.
+func (p *Pipeline) PruneSegments(ctx context.Context, checkpoints []Set) error {
+	ctx, cancel := p.background(ctx)
+	defer cancel()
+	var errs []error
+	for _, m := range p.target {
+		if err := p.pruneSegments(ctx, m, checkpoints); err != nil {
+			errs = append(errs, &Error{Op: "prune", Sink: m.name, Err: err})
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (p *Pipeline) pruneSegments(ctx context.Context, m *member, checkpoints []Set) error {
+	if m.keep.All() {
+		return nil
+	}
+	sets, err := call(ctx, p, m, p.retryBound(m), m.sink.List)
+	if err != nil {
+		return err // a checkpoint that cannot be read may need any of them
+	}
+	kept := m.keep.Kept(slices.Concat(sets, checkpoints))
+	var errs []error
+	for _, s := range sets {
+		if s.ID.Kind != KindSegment || kept[s.ID] || p.inUse(m, s.ID) {
+			continue
+		}
+		_, err := call(ctx, p, m, p.retryBound(m), func(ctx context.Context) (struct{}, error) {
+			return struct{}{}, m.sink.Remove(ctx, s.ID)
+		})
+		if err != nil {
+			errs = append(errs, fmt.Errorf("remove %s: %w", s.ID, err))
+		}
+	}
+	if sw, ok := m.sink.(Sweeper); ok {
+		_, err := call(ctx, p, m, p.retryBound(m), func(ctx context.Context) ([]string, error) {
+			return sw.Sweep(ctx, func(id SetID) bool { return id.Kind != KindSegment || p.inUse(m, id) })
+		})
+		if err != nil {
+			errs = append(errs, fmt.Errorf("sweep: %w", err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Checkpoints lists what the local sink and every target hold, log segments
+// aside. An error means that there may be more.
+func (p *Pipeline) Checkpoints(ctx context.Context) ([]Set, error) {
+	return p.list(ctx, func(s Set) bool { return s.ID.Kind != KindSegment })
+}
+
+// Segments lists the log segments that the local sink and every target hold. An
+// error means that there may be more.
+func (p *Pipeline) Segments(ctx context.Context) ([]Set, error) {
+	return p.list(ctx, func(s Set) bool { return s.ID.Kind == KindSegment })
+}
+
+func (p *Pipeline) list(ctx context.Context, which func(Set) bool) ([]Set, error) {
+	ctx, cancel := p.background(ctx)
+	defer cancel()
+	var all []Set
+	var errs []error
+	for _, m := range p.sinks() {
+		sets, err := call(ctx, p, m, p.retryBound(m), m.sink.List)
+		if err != nil {
+			errs = append(errs, &Error{Op: "list", Sink: m.name, Err: err})
+		}
+		all = append(all, sets...)
+	}
+	return slices.DeleteFunc(all, func(s Set) bool { return !which(s) }), errors.Join(errs...)
 }
 
 // inUse tells whether a staged set on m may still be published. A segment's

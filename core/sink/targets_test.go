@@ -282,7 +282,7 @@ func TestCloseEndsRetry(t *testing.T) {
 
 func TestPrune(t *testing.T) {
 	local, a, b := plugintest.NewMemSink("l"), plugintest.NewMemSink("a"), plugintest.NewMemSink("b")
-	p := sink.NewPipeline("test", nil, local, []sink.Target{{Name: "a", Sink: a, Keep: 2}, {Name: "b", Sink: b, Required: true}}, quick())
+	p := sink.NewPipeline("test", nil, local, []sink.Target{{Name: "a", Sink: a, Keep: sink.Retention{Last: 2}}, {Name: "b", Sink: b, Required: true}}, quick())
 	// Sets of an earlier life of the data directory: higher numbers, older.
 	sp, err := p.Write(bg, p.Part(1, sink.KindSnapshot, 900, 0, 1), payload(5), nil)
 	if err != nil {

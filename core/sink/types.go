@@ -229,8 +229,8 @@ type Target struct {
 	// Timeout bounds each call of the sink (one part's Put, one Publish); 0
 	// means no bound of its own.
 	Timeout time.Duration
-	// Keep is how many sets Pipeline.Prune leaves there; 0 keeps all.
-	Keep int
+	// Keep is what Pipeline.Prune leaves there; the zero value keeps all.
+	Keep Retention
 }
 
 // Progress counts what a job has done so far. Its methods may be called from
@@ -264,8 +264,10 @@ type StageStats struct {
 	// Retried is the number of sets that reached a best-effort target by
 	// Retry.
 	Retried int64
-	// Pending is the number of sets that wait for Retry.
+	// Pending is the number of sets that wait for Retry, and Behind when the
+	// oldest of them was created.
 	Pending int
+	Behind  time.Time
 	// Stuck is the number of calls that did not return when they were
 	// cancelled and are still running.
 	Stuck int64

@@ -93,7 +93,7 @@ func (r *run) stop() {
 }
 
 // Write runs encode, the stages, the local sink and all targets at once for one
-// part, and rereads the local bytes against their digest. Nothing is visible
+// part, and rereads the local bytes, if there are any, against their digest. Nothing is visible
 // before Publish.
 //
 // encode runs in the calling goroutine and has returned when Write returns. Its
@@ -116,7 +116,7 @@ func (p *Pipeline) Write(ctx context.Context, part Part, encode func(w io.Writer
 	defer r.stop()
 
 	out := &tee{run: r, prog: prog, hash: sha256.New()}
-	for _, m := range append([]*member{p.local}, p.target...) {
+	for _, m := range p.sinks() {
 		out.add(m)
 	}
 	// Whatever happens, an encoder's runtime.Goexit included, no goroutine
@@ -178,16 +178,21 @@ func (p *Pipeline) Write(ctx context.Context, part Part, encode func(w io.Writer
 		if raw.hash != nil {
 			sp.RawSHA256 = hex.EncodeToString(raw.hash.Sum(nil))
 		}
-		sp.SinkReceipt = out.outlets[0].receipt
-		if err := p.verify(r.ctx, sp); err != nil {
-			r.fail(err)
+		if p.local != nil {
+			sp.SinkReceipt = out.outlets[0].receipt
+			if err := p.verify(r.ctx, sp); err != nil {
+				r.fail(err)
+			}
 		}
 	}
 	out.join(func(o *outlet) bool { return !o.m.required })
 	if err := r.failure(); err != nil {
 		return SetPart{}, err
 	}
-	for _, o := range out.outlets[1:] {
+	for _, o := range out.outlets {
+		if o.m == p.local {
+			continue
+		}
 		if o.err != nil {
 			p.log.Warn("a best-effort sink missed a part; it will be fed from the local one", "sink", o.m.name, "part", part.Name, "set", part.ID().String(), "error", o.err)
 			continue

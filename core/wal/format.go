@@ -53,17 +53,17 @@ func segmentHeader(id uint64, ts int64) []byte {
 }
 
 // parseHeader reads the first line of a segment, its \r\n included.
-func parseHeader(line []byte) (id uint64, ok bool) {
+func parseHeader(line []byte) (id uint64, ts int64, ok bool) {
 	rest, ok := bytes.CutPrefix(line, []byte(magic))
 	if !ok || len(rest) < 16+len(" ts=0\r\n") || string(rest[16:20]) != " ts=" {
-		return 0, false
+		return 0, 0, false
 	}
 	id, err := strconv.ParseUint(string(rest[:16]), 16, 64)
 	if err != nil || !bytes.HasSuffix(rest, []byte("\r\n")) {
-		return 0, false
+		return 0, 0, false
 	}
-	_, err = strconv.ParseInt(string(rest[20:len(rest)-2]), 10, 64)
-	return id, err == nil
+	ts, err = strconv.ParseInt(string(rest[20:len(rest)-2]), 10, 64)
+	return id, ts, err == nil
 }
 
 // appendBlockLine appends the line before a block whose bytes are payload.

@@ -88,12 +88,13 @@ type span struct{ after, upTo uint64 }
 func (s span) has(n uint64) bool { return n > s.after && n <= s.upTo }
 
 type counters struct {
-	segmentBytes, totalBytes, blocks, fsyncs, delayed, lastSync, lastSeq atomic.Int64
+	segmentBytes, headBytes, totalBytes, blocks, fsyncs, delayed, lastSync, lastSeq atomic.Int64
 }
 
 // Stats is what a log has done.
 type Stats struct {
 	SegmentBytes  int64         // size of the active segment
+	LoggedBytes   int64         // of these, behind its header: 0 is a segment without a block
 	TotalBytes    int64         // written since Open
 	Blocks        int64         // written since Open
 	Fsyncs        int64         // since Open
@@ -142,6 +143,7 @@ func Open(opts Options, path string, seq uint64) (*Log, error) {
 	l.syncedSeq.Store(seq)
 	l.counters.lastSeq.Store(int64(seq))
 	l.counters.segmentBytes.Store(l.seg.size)
+	l.counters.headBytes.Store(l.seg.head)
 	l.syncedBytes.Store(l.seg.size)
 	l.idle.Store(true)
 	l.loops.Add(2)
@@ -306,8 +308,9 @@ func (l *Log) Healthy() bool { return l.failure.Load() == nil }
 // Stats returns what the log has done so far.
 func (l *Log) Stats() Stats {
 	c := &l.counters
+	size := c.segmentBytes.Load()
 	return Stats{
-		SegmentBytes: c.segmentBytes.Load(), TotalBytes: c.totalBytes.Load(), Blocks: c.blocks.Load(),
+		SegmentBytes: size, LoggedBytes: max(0, size-c.headBytes.Load()), TotalBytes: c.totalBytes.Load(), Blocks: c.blocks.Load(),
 		Fsyncs: c.fsyncs.Load(), DelayedFsyncs: c.delayed.Load(), PendingBytes: max(0, l.pending.Load()),
 		LastFsync: time.Duration(c.lastSync.Load()), LastSeq: uint64(c.lastSeq.Load()),
 	}

@@ -30,7 +30,8 @@ type segment struct {
 	path    string
 	idSum   uint32
 	size    int64
-	db      int // that the file has selected, -1: unknown
+	head    int64 // of size: its header
+	db      int   // that the file has selected, -1: unknown
 	seq     uint64
 	base    uint64 // seq before its first block; 0 if it had blocks when opened
 	marked  uint64 // the file says that blocks up to this one are durable
@@ -87,6 +88,7 @@ func (s *segment) open(fs vfs.FS, name string, seq uint64) error {
 		return fmt.Errorf("open log segment %s: %w", name, err)
 	}
 	s.file, s.path, s.idSum, s.size, s.db = f, name, segmentSum(id), st.Size(), -1
+	s.head = int64(header)
 	s.seq, s.marked, s.base = seq, seq, 0
 	if s.size <= int64(header) {
 		s.base = seq
@@ -105,15 +107,21 @@ func readID(fs vfs.FS, name string) (id uint64, n int, err error) {
 }
 
 func readHeader(r *bufio.Reader, name string) (id uint64, n int, err error) {
+	id, _, n, err = readHeaderTime(r, name)
+	return id, n, err
+}
+
+// readHeaderTime is readHeader that tells when the segment was made, too.
+func readHeaderTime(r *bufio.Reader, name string) (id uint64, ts int64, n int, err error) {
 	line, err := r.ReadSlice('\n')
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, bufio.ErrBufferFull) {
-		return 0, 0, fmt.Errorf("read log segment %s: %w", name, err)
+		return 0, 0, 0, fmt.Errorf("read log segment %s: %w", name, err)
 	}
-	id, ok := parseHeader(line)
+	id, ts, ok := parseHeader(line)
 	if !ok {
-		return 0, 0, &CorruptError{Path: name, Reason: "it does not begin with the line of a log segment of this version"}
+		return 0, 0, 0, &CorruptError{Path: name, Reason: "it does not begin with the line of a log segment of this version"}
 	}
-	return id, len(line), nil
+	return id, ts, len(line), nil
 }
 
 // appendRun adds commands to the block being built.

@@ -195,6 +195,7 @@ func (l *Log) switchTo(c *cut) bool {
 	l.syncedSeq.Store(l.seg.seq)
 	l.syncedBytes.Store(l.seg.size)
 	l.counters.segmentBytes.Store(l.seg.size)
+	l.counters.headBytes.Store(l.seg.head)
 	if c.heal {
 		l.failure.Store(nil)
 	}

@@ -1,0 +1,350 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/spillwaydb/spillway/core/manifest"
+	"github.com/spillwaydb/spillway/core/sink"
+)
+
+const (
+	// patientSeals is how many segments may wait for a target before none is
+	// sealed for its age any more: they would only become many.
+	patientSeals = 64
+	// baseInterval is the time between checkpoints that the archive asks for.
+	baseInterval = time.Minute
+)
+
+// archiver seals the log's segments and brings them to the targets. A nil one
+// is an engine without an archive.
+//
+//	active segment ──seal──▶ queue ──line per target──▶ archived
+//	                           │ its checkpoint is committed first:
+//	                           └──▶ manifest.Owed, until archived or given up
+//
+// The tick begins everything; sealing and shipping run in goroutines of the
+// checkpointer, and no command and no checkpoint waits for them.
+type archiver struct {
+	db    *DB
+	c     *checkpointer
+	log   hclog.Logger
+	opts  Archive
+	lines []*line
+
+	ctx  context.Context // of the shipping
+	stop context.CancelFunc
+
+	mu        sync.Mutex
+	closed    bool
+	queue     []*entry  // the sealed segments that the manifest names, oldest first
+	last      uint64    // the newest that every target has got
+	since     time.Time // of the first data in the active segment; zero: it has none
+	sealing   bool
+	notBefore time.Time // no seal before that, after a failure
+	release   time.Time // nothing is taken off the manifest before that, likewise
+	releasing bool
+	baseAsked time.Time
+}
+
+// entry is a sealed segment.
+type entry struct {
+	seg   manifest.Segment
+	at    time.Time // when it was sealed; zero: by an earlier process
+	since time.Time // its first data, roughly
+	bytes int64
+	has   map[*line]bool // the targets that have it
+	want  int            // how many are to have it
+	lost  bool           // it is damaged, or gone: no target will get it
+}
+
+func (e *entry) archived() bool { return len(e.has) == e.want }
+
+func newArchiver(c *checkpointer) *archiver {
+	opts := c.db.opts.Archive
+	if len(opts.Targets) == 0 {
+		return nil
+	}
+	a := &archiver{db: c.db, c: c, log: c.db.logger.Named("archive"), opts: opts}
+	a.ctx, a.stop = context.WithCancel(context.Background())
+	for _, t := range opts.Targets {
+		a.lines = append(a.lines, newLine(a, t))
+	}
+	return a
+}
+
+// close ends what is under way. What was not archived is owed.
+func (a *archiver) close() {
+	if a == nil {
+		return
+	}
+	a.mu.Lock()
+	a.closed = true
+	a.mu.Unlock()
+	a.stop()
+	for _, l := range a.lines {
+		l.pipe.Close()
+	}
+}
+
+// background runs f in a goroutine that close waits for, and tells whether it
+// will. The caller holds mu.
+func (a *archiver) background(f func()) bool {
+	if a.closed {
+		return false
+	}
+	a.c.bg.Go(f)
+	return true
+}
+
+// sealed queues the segments before this one.
+func (a *archiver) sealed(before uint64) {
+	if a == nil {
+		return
+	}
+	all := slices.Clone(a.c.current().Segments)
+	a.queueUp(slices.DeleteFunc(all, func(s manifest.Segment) bool { return s.ID >= before }), a.db.clock.Now())
+	a.mu.Lock()
+	a.since = time.Time{}
+	a.mu.Unlock()
+}
+
+// found queues segments that are owed since an earlier process.
+func (a *archiver) found(owed []manifest.Segment) {
+	if a != nil {
+		a.queueUp(owed, time.Time{})
+	}
+}
+
+// queueUp queues segments that were sealed, the last of them now.
+func (a *archiver) queueUp(segments []manifest.Segment, now time.Time) {
+	for _, s := range segments {
+		size := a.c.sizeOf(s)
+		a.mu.Lock()
+		if a.find(s.ID) == nil {
+			e := &entry{seg: s, at: now, since: a.since, bytes: size, has: map[*line]bool{}, want: len(a.lines)}
+			if e.since.IsZero() {
+				e.since = a.db.clock.Now()
+			}
+			i, _ := slices.BinarySearchFunc(a.queue, s.ID, func(e *entry, id uint64) int {
+				return int(min(max(int64(e.seg.ID)-int64(id), -1), 1))
+			})
+			a.queue = slices.Insert(a.queue, i, e)
+		}
+		a.mu.Unlock()
+	}
+}
+
+// find returns the entry of a segment, or nil. The caller holds mu.
+func (a *archiver) find(id uint64) *entry {
+	for _, e := range a.queue {
+		if e.seg.ID == id {
+			return e
+		}
+	}
+	return nil
+}
+
+// tick begins what is due.
+func (a *archiver) tick() {
+	if a == nil {
+		return
+	}
+	now := a.db.clock.Now()
+	if a.sealDue(now) {
+		a.mu.Lock()
+		a.sealing = a.background(a.seal)
+		a.mu.Unlock()
+	}
+	for _, l := range a.lines {
+		a.ship(l, now)
+	}
+	a.settle(now)
+}
+
+// sealDue watches the active segment and says whether it is to be sealed.
+func (a *archiver) sealDue(now time.Time) bool {
+	log := a.db.log.Load()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if log == nil || !log.Healthy() {
+		a.since = time.Time{}
+		return false
+	}
+	st := log.Stats()
+	if st.LoggedBytes == 0 {
+		a.since = time.Time{}
+		return false
+	}
+	if a.since.IsZero() {
+		a.since = now
+	}
+	if a.sealing || now.Before(a.notBefore) {
+		return false
+	}
+	if st.SegmentBytes >= a.opts.SealSize {
+		return true
+	}
+	waiting := 0
+	for _, e := range a.queue {
+		if !e.lost && !e.archived() {
+			waiting++
+		}
+	}
+	return waiting < patientSeals && now.Sub(a.since) >= a.opts.SealAfter
+}
+
+// seal seals the active segment.
+func (a *archiver) seal() {
+	err := a.c.seal()
+	now := a.db.clock.Now()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.sealing = false
+	if err != nil {
+		a.notBefore = now.Add(saveRetry)
+		a.log.Warn("sealing the active segment failed; the log goes on in it", "error", err, "next_attempt_in", saveRetry)
+	}
+}
+
+// settle has what is archived by now, and was kept for that only, removed.
+func (a *archiver) settle(now time.Time) {
+	owed := a.c.current().Owed
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.releasing || now.Before(a.release) || !slices.ContainsFunc(owed, func(s manifest.Segment) bool {
+		e := a.find(s.ID)
+		return e == nil || e.lost || e.archived()
+	}) {
+		return
+	}
+	a.releasing = a.background(func() {
+		err := a.c.release()
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.releasing = false
+		if err != nil {
+			a.release = a.db.clock.Now().Add(saveRetry)
+			a.log.Warn("archived segments could not be taken off the manifest yet", "error", err)
+		}
+	})
+}
+
+// retire says which segments the manifest m goes on owing when it retires
+// further ones from the log, and what may be removed when it is committed; a
+// gap is noted in m. Nothing changes here before that, see committed.
+func (a *archiver) retire(m *manifest.Manifest, retired []manifest.Segment) (owed []manifest.Segment, gone []string) {
+	all := slices.Concat(m.Owed, retired)
+	if a == nil {
+		for _, s := range all {
+			gone = append(gone, s.Path)
+		}
+		return nil, gone
+	}
+	sizes := make(map[uint64]int64)
+	for _, s := range all {
+		sizes[s.ID] = a.c.sizeOf(s)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	waiting := int64(0)
+	for _, s := range all {
+		e := a.find(s.ID)
+		switch {
+		case e != nil && e.lost:
+			m.ArchiveGap = max(m.ArchiveGap, s.ID)
+			gone = append(gone, s.Path)
+		case e != nil && e.archived():
+			gone = append(gone, s.Path)
+		default:
+			owed = append(owed, s)
+			waiting += sizes[s.ID]
+		}
+	}
+	for waiting > a.opts.MaxWaiting && len(owed) > 0 {
+		s := owed[0]
+		owed, waiting = owed[1:], waiting-sizes[s.ID]
+		m.ArchiveGap = max(m.ArchiveGap, s.ID)
+		gone = append(gone, s.Path)
+	}
+	return owed, gone
+}
+
+// committed takes in that m is the manifest, durably: what it does not name is
+// not archived any more, and what it owes is, even the last segment of a log
+// that has failed or was switched off, as far as that is whole.
+func (a *archiver) committed(m *manifest.Manifest) {
+	if a == nil {
+		return
+	}
+	named := make(map[uint64]bool)
+	for _, s := range slices.Concat(m.Owed, m.Segments) {
+		named[s.ID] = true
+	}
+	a.mu.Lock()
+	a.queue = slices.DeleteFunc(a.queue, func(e *entry) bool {
+		if !named[e.seg.ID] && !e.lost && !e.archived() {
+			e.lost = true
+			a.log.Error("too much waits for the archive: a log segment is given up; nothing can be restored across it",
+				"segment", e.seg.ID, "bytes", e.bytes, "max_waiting", a.opts.MaxWaiting)
+		}
+		return !named[e.seg.ID]
+	})
+	a.mu.Unlock()
+	a.found(m.Owed)
+}
+
+// prune removes the segments that no kept checkpoint needs from the targets.
+func (a *archiver) prune() {
+	if a == nil || !slices.ContainsFunc(a.opts.Targets, func(t sink.Target) bool { return !t.Keep.All() }) {
+		return
+	}
+	checkpoints, err := a.c.pipe.Checkpoints(a.ctx)
+	if err == nil {
+		for _, l := range a.lines {
+			err = errors.Join(err, l.pipe.PruneSegments(a.ctx, checkpoints))
+		}
+	}
+	if err != nil && a.ctx.Err() == nil {
+		a.log.Warn("pruning the archive failed", "error", err)
+	}
+}
+
+// farewell seals the active segment and waits, for a while and until ctx ends,
+// for the targets to have everything. The next start goes on where it ends.
+func (a *archiver) farewell(ctx context.Context) {
+	if a == nil {
+		return
+	}
+	late, stopLate := a.db.clock.NewTicker(a.opts.ShutdownWait)
+	defer stopLate()
+	look, stopLook := a.db.clock.NewTicker(tickInterval / 10)
+	defer stopLook()
+	if log := a.db.log.Load(); log != nil && log.Healthy() && log.Stats().LoggedBytes > 0 {
+		if err := a.c.seal(); err != nil {
+			a.log.Warn("the last segment could not be sealed", "error", err)
+		}
+	}
+	for {
+		for _, l := range a.lines {
+			a.ship(l, a.db.clock.Now())
+		}
+		s := a.db.Archive()
+		if s.Waiting == 0 {
+			return
+		}
+		select {
+		case <-look:
+			continue
+		case <-late:
+		case <-ctx.Done():
+		}
+		a.log.Warn("the archive is behind at the end; the next start goes on", "segments", s.Waiting, "bytes", s.WaitingBytes, "error", s.Err)
+		return
+	}
+}

@@ -1,0 +1,216 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/spillwaydb/spillway/core/sink"
+	"github.com/spillwaydb/spillway/core/wal"
+)
+
+// lineTimeout bounds a call of a target that has no timeout of its own.
+const lineTimeout = 10 * time.Minute
+
+// line brings the queue to one target, oldest first. It runs while there is
+// something to bring; after a failure the tick waits before it begins again.
+type line struct {
+	a    *archiver
+	name string
+	sink sink.Sink
+	pipe *sink.Pipeline
+
+	there map[uint64]sink.Set // what the target has of the queue; nil: to be asked. For run alone
+
+	// Guarded by archiver.mu.
+	busy      bool
+	err       error
+	wait      time.Duration
+	notBefore time.Time
+}
+
+func newLine(a *archiver, t sink.Target) *line {
+	if t.Timeout <= 0 {
+		t.Timeout = lineTimeout
+	}
+	t.Required = true
+	return &line{a: a, name: t.Name, sink: t.Sink, pipe: sink.NewPipeline("archive", a.opts.Stages, nil, []sink.Target{t}, sink.PipelineOptions{
+		Logger: a.db.logger, Now: a.db.clock.Now,
+	})}
+}
+
+// ship begins to bring a target what it lacks, unless that is under way or is
+// to wait.
+func (a *archiver) ship(l *line, now time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if l.busy || now.Before(l.notBefore) || a.next(l) == nil {
+		return
+	}
+	l.busy = a.background(l.run)
+}
+
+// next is the oldest segment that a target lacks, nil if it has all. The caller
+// holds mu.
+func (a *archiver) next(l *line) *entry {
+	for _, e := range a.queue {
+		if !e.lost && !e.has[l] {
+			return e
+		}
+	}
+	return nil
+}
+
+// run brings everything there is.
+func (l *line) run() {
+	a := l.a
+	for {
+		a.mu.Lock()
+		e := a.next(l)
+		if e == nil || a.closed {
+			l.busy = false
+			a.mu.Unlock()
+			return
+		}
+		a.mu.Unlock()
+		if err := l.bring(a.ctx, e); !l.took(e, err) {
+			return
+		}
+	}
+}
+
+// took takes in how an attempt ended, and tells whether to go on at once.
+func (l *line) took(e *entry, err error) (goOn bool) {
+	a := l.a
+	now := a.db.clock.Now()
+	var damaged *wal.CorruptError
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case e.lost: // given up meanwhile
+		return true
+	case err == nil:
+		if l.err != nil {
+			a.log.Info("a target of the archive is back", "sink", l.name)
+		}
+		l.err, l.wait = nil, 0
+		e.has[l] = true
+		if e.archived() {
+			a.last = max(a.last, e.seg.ID)
+		}
+		return true
+	case errors.As(err, &damaged) || errors.Is(err, errSegmentGone):
+		e.lost = true
+		a.log.Error("a log segment cannot be archived; nothing can be restored across it", "segment", e.seg.ID, "error", err)
+		return true
+	}
+	l.busy = false
+	if a.ctx.Err() != nil {
+		return false
+	}
+	first := l.err == nil
+	l.err = err
+	l.wait = min(max(2*l.wait, retryFirst), retryLast)
+	l.notBefore = now.Add(l.wait)
+	if first {
+		a.log.Warn("a target of the archive is behind", "sink", l.name, "segment", e.seg.ID, "error", err)
+	}
+	return false
+}
+
+// errSegmentGone says that the file of a segment is not there.
+var errSegmentGone = errors.New("the segment's file is gone")
+
+// bring has the target hold one segment.
+func (l *line) bring(ctx context.Context, e *entry) error {
+	if err := l.ask(ctx); err != nil {
+		return fmt.Errorf("asking %s what it has: %w", l.name, err)
+	}
+	disk := l.a.db.fs
+	span, err := wal.Scan(disk, e.seg.Path, e.seg.LogID)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: %w", errSegmentGone, err)
+	}
+	if err != nil {
+		return err
+	}
+	m := l.a.c.current()
+	set := sink.Set{
+		ID: sink.SetID{Generation: e.seg.ID, Kind: sink.KindSegment}, CreatedAt: e.at.UTC(), Stages: l.pipe.StageRecords(),
+		CreatedBy: m.CreatedBy, Meta: segmentMeta(span, e.seg.PrevLogID, m.Lineage),
+	}
+	if e.at.IsZero() {
+		set.CreatedAt = span.Created
+		if span.Blocks > 0 {
+			set.CreatedAt = span.Last
+		}
+	}
+	if old, ok := l.there[e.seg.ID]; ok {
+		switch {
+		case old.Meta[sink.MetaLineage] != m.Lineage || old.Meta[sink.MetaLogID] != span.ID:
+			return sink.Permanent(fmt.Errorf("%s holds another segment of this number, of lineage %q: give this data directory a place of its own", l.name, old.Meta[sink.MetaLineage]))
+		case old.RawBytes() == span.Size:
+			return nil
+		}
+		// A power loss took back that it was finished, and the log went on in it.
+		if err := l.sink.Remove(ctx, set.ID); err != nil {
+			return fmt.Errorf("removing an older copy of segment %d: %w", e.seg.ID, err)
+		}
+		delete(l.there, e.seg.ID)
+	}
+	part, err := l.pipe.Write(ctx, l.pipe.Part(0, sink.KindSegment, e.seg.ID, 0, 1), func(w io.Writer) (int64, error) {
+		f, err := disk.OpenFile(e.seg.Path, os.O_RDONLY, 0)
+		if err != nil {
+			return 0, err
+		}
+		defer f.Close()
+		_, err = io.Copy(w, f)
+		return 0, err
+	}, nil)
+	if err == nil {
+		set.Parts = []sink.SetPart{part}
+		err = l.pipe.Publish(ctx, set)
+	}
+	if err != nil {
+		l.there = nil // it may have it all the same
+	}
+	return err
+}
+
+// ask finds out which segments of the queue the target has already, from an
+// earlier process or an attempt that seemed to fail.
+func (l *line) ask(ctx context.Context) error {
+	if l.there != nil {
+		return nil
+	}
+	sets, err := l.pipe.Segments(ctx)
+	if err != nil && !errors.Is(err, sink.ErrCorrupt) { // one set's damage hides no other
+		return err
+	}
+	l.a.mu.Lock()
+	defer l.a.mu.Unlock()
+	l.there = make(map[uint64]sink.Set)
+	for _, s := range sets {
+		if len(l.a.queue) > 0 && s.ID.Generation >= l.a.queue[0].seg.ID {
+			l.there[s.ID.Generation] = s
+		}
+	}
+	return nil
+}
+
+// segmentMeta is what a restore has to know of a segment.
+func segmentMeta(s wal.Span, prev, lineage string) map[string]string {
+	meta := map[string]string{sink.MetaLogID: s.ID, sink.MetaPrevLogID: prev, sink.MetaLineage: lineage}
+	if s.Blocks > 0 {
+		meta[sink.MetaFirstSeq] = strconv.FormatUint(s.FirstSeq, 10)
+		meta[sink.MetaLastSeq] = strconv.FormatUint(s.LastSeq, 10)
+		meta[sink.MetaFirstTime] = s.First.Format(time.RFC3339Nano)
+		meta[sink.MetaLastTime] = s.Last.Format(time.RFC3339Nano)
+	}
+	return meta
+}
