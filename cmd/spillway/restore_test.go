@@ -210,6 +210,16 @@ func TestRestoreDataDirInTime(t *testing.T) {
 		}
 		r.stop()
 	}
+	mustRun(t, "verify", "--dir", dir, "--quiet") // beside the daemon
+	bad := t.TempDir()
+	if err := os.CopyFS(bad, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	log := newest(t, filepath.Join(bad, "log", "*.aof"))
+	edit(t, log, flip(0.2))
+	if out, code := spillway(t, "verify", "--dir", bad, "--quiet"); code != 1 || !strings.Contains(out, "DAMAGED  log segment log/"+filepath.Base(log)+" is corrupt at offset") {
+		t.Errorf("a damaged log: exit %d\n%s", code, out)
+	}
 	out := mustRun(t, "inspect", "--dir", dir)
 	if !strings.Contains(out, "restorable: every moment from") || !strings.Contains(out, "log segments") {
 		t.Errorf("inspect says:\n%s", out)
