@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/backup"
 	"github.com/spillwaydb/spillway/core/manifest"
 	"github.com/spillwaydb/spillway/core/sink"
@@ -505,5 +506,20 @@ func TestDataDirDamaged(t *testing.T) {
 	w.wantState(fs, false, want, "before the damage")
 	if err := src.Remove(context.Background(), c.Checkpoints[0].ID); err == nil {
 		t.Error("a checkpoint of a data directory was removed")
+	}
+}
+
+// TestRetiredLog: the log between two checkpoints of a data directory is
+// retired. That leaves two windows, and no gap.
+func TestRetiredLog(t *testing.T) {
+	w := newWorld(t, seeded(t), func(_ *world, o *core.Options) { o.Keep = 2 })
+	for range 2 {
+		w.do("SET", "k", "v")
+		w.save()
+	}
+	w.do("SET", "k", "last")
+	windows := mustList(t, backup.DataDir("data", w.h.FS)).Windows()
+	if len(windows) != 2 || windows[0].Gap != "" || windows[1].Gap != "" || windows[1].Segments != 1 {
+		t.Errorf("windows %+v", windows)
 	}
 }
