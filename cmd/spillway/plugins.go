@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -35,18 +36,42 @@ type plugged struct {
 type use struct {
 	kind, name, plugin string
 	required           bool
-	stage              sink.Stage // one of the two
+	stage              *pluginStage // one of the two
 	sink               sink.Sink
 	counters           middleware.Counters
 }
 
+// pluginStage is a stage of a plugin whose Info starts nothing: the engine asks
+// for names before it listens, and a plugin may take its time. All but the name
+// is there once the plugin was checked, which is before anything is read or
+// written.
+type pluginStage struct {
+	sink.Stage
+	name    string
+	checked atomic.Bool
+}
+
+// Info implements sink.Stage.
+func (s *pluginStage) Info() sink.Info {
+	if !s.checked.Load() {
+		return sink.Info{Name: s.name}
+	}
+	return s.Stage.Info()
+}
+
+// checker is what the host's stages and sinks are as well.
+type checker interface{ Check(context.Context) error }
+
 // check starts and configures what is missing.
 func (u *use) check(ctx context.Context) error {
-	var remote any = u.stage
 	if u.stage == nil {
-		remote = u.sink
+		return u.sink.(checker).Check(ctx)
 	}
-	return remote.(interface{ Check(context.Context) error }).Check(ctx)
+	err := u.stage.Stage.(checker).Check(ctx)
+	if err == nil {
+		u.stage.checked.Store(true)
+	}
+	return err
 }
 
 // plug makes the plugins known to a host. It starts none: boot does.
@@ -76,7 +101,7 @@ func plug(cfg *config.Config, log hclog.InterceptLogger) (*plugged, error) {
 	}
 	for _, c := range cfg.Check.Stages {
 		if u := c.Plugin; u != nil {
-			p.stages[c.Name] = &use{kind: "stage", name: c.Name, plugin: u.Plugin, required: true, stage: added[u.Plugin].Stage(c.Name, u.Component, u.Config)}
+			p.stages[c.Name] = &use{kind: "stage", name: c.Name, plugin: u.Plugin, required: true, stage: &pluginStage{name: c.Name, Stage: added[u.Plugin].Stage(c.Name, u.Component, u.Config)}}
 			p.uses = append(p.uses, p.stages[c.Name])
 		}
 	}

@@ -132,7 +132,7 @@ func TestPluginsInThePipeline(t *testing.T) {
 	if tmp := mustGlob(t, filepath.Join(dir, "data", "checkpoints", "00000001", "shard-*.zst")); len(tmp) != 2 {
 		t.Errorf("parts: %v", tmp)
 	}
-	d.fill(32)
+	d.fill(12)
 	for _, victim := range []string{"tools", "folder"} {
 		before := d.pluginPID(victim)
 		d.killPluginInJob(dir, victim)
@@ -414,4 +414,39 @@ func TestPluginsTool(t *testing.T) {
 func (d *daemon) withPassword(pass string) *daemon {
 	d.rdb = d.client(func(o *redis.Options) { o.Password = pass })
 	return d
+}
+
+// TestPluginThatHangsAtStart: while it is waited for, the daemon tells what it
+// waits for, and can be ended; when the plugin's time is up, the start fails
+// and says so.
+func TestPluginThatHangsAtStart(t *testing.T) {
+	t.Parallel()
+	hcl := func(timeout string) string {
+		return fmt.Sprintf(`
+plugin "slow" {
+  command  = ["sleep", "1000"]
+  insecure = true
+  timeout  = %q
+}
+filesystem "os" "data" { root = %q }
+pipeline "checkpoint" {
+  stage "plugin" "x" { uses = plugin.slow }
+  sink "filesystem" "local" { uses = filesystem.os.data }
+}
+`, timeout, filepath.Join(t.TempDir(), "data"))
+	}
+	d := launch(t, "-config", writeConfig(t, hcl("1h")))
+	d.waitFor("the state of the plugin", func() bool {
+		items, err := d.rdb.Do(context.Background(), "SPILLWAY.PLUGINS", "LIST").StringSlice()
+		return err == nil && len(items) == 1 && strings.Contains(items[0], `"state":"starting"`)
+	})
+	if err := d.rdb.Set(context.Background(), "a", 1, 0).Err(); err == nil || !strings.HasPrefix(err.Error(), "LOADING") {
+		t.Errorf("a write before the data is there: %v", err)
+	}
+	d.stop()
+	out, code := spillway(t, "serve", "-config", writeConfig(t, hcl("200ms")), "--port", freePort(t))
+	if code != 1 || !strings.Contains(out, `stage "x": plugin "slow" did not complete the handshake: it takes longer than 200ms`) &&
+		!strings.Contains(out, `stage "x": plugin "slow": did not complete the handshake: it takes longer than 200ms`) {
+		t.Errorf("exit status %d:\n%s", code, out)
+	}
 }
