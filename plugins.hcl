@@ -46,6 +46,11 @@ log {
 # Where clients connect. Any number, also listener "unix" "NAME" { path = "…" }.
 listener "tcp" "main" { address = "127.0.0.1:6380" }
 
+# Metrics for Prometheus at /metrics, and /healthz: 200, or 503 with the reason
+# while the data is loaded or writes are refused. Off unless given; anybody who
+# reaches the address can read it.
+# metrics { address = "127.0.0.1:9121" }
+
 # Filesystems that sinks keep their files in: "os" (a directory of this machine)
 # and "mem" (memory, for experiments: nothing survives the process).
 filesystem "os" "data" { root = env("SPILLWAY_DIR", "./data") }

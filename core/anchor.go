@@ -1,6 +1,7 @@
 package core
 
 import (
+	"context"
 	"github.com/spillwaydb/spillway/core/manifest"
 	"github.com/spillwaydb/spillway/core/sink"
 )
@@ -15,7 +16,7 @@ func (db *DB) anchor(m *manifest.Manifest) {
 	if !restored || len(db.opts.Targets) == 0 || db.ckpt.archive != nil {
 		return
 	}
-	if _, err := db.ckpt.start(sink.KindSnapshot, "the directory was restored", false); err != nil {
+	if _, err := db.ckpt.start(context.Background(), sink.KindSnapshot, "the directory was restored", false); err != nil {
 		db.logger.Warn("the first checkpoint after a restore was not started", "error", err)
 	}
 }

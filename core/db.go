@@ -316,6 +316,28 @@ func (db *DB) Config() *command.Config { return db.config }
 // Info implements command.Engine: the registry of INFO's sections.
 func (db *DB) Info() *command.InfoRegistry { return db.info }
 
+// InfoFields returns what INFO shows, as values, for an exporter of metrics. It
+// holds every shard's lock for as long as INFO does.
+func (db *DB) InfoFields() []command.InfoField {
+	db.gate.RLock()
+	defer db.gate.RUnlock()
+	db.lockAll()
+	defer db.unlockAll()
+	return db.info.Fields()
+}
+
+// Healthy tells why the engine does not do its work: it is still loading, or
+// refuses writes because persistence has failed. nil means that it does.
+func (db *DB) Healthy() error {
+	if db.Loading() {
+		return errors.New("loading the data")
+	}
+	if f := db.failed.Load(); f != nil {
+		return fmt.Errorf("writes are refused: %w", f.err)
+	}
+	return nil
+}
+
 // SlowLog implements command.Engine.
 func (db *DB) SlowLog() *command.SlowLog { return db.slowlog }
 

@@ -130,6 +130,15 @@ func serve(cfg *config.Config, f *faults, refill refill, log hclog.InterceptLogg
 		OutputLimit: cfg.Server.OutputLimit, QueryLimit: int(cfg.Server.QueryLimit),
 		Logger: log.Named("server"), ConfigFile: cfg.Path,
 	})
+	if cfg.Metrics != "" {
+		stopMetrics, err := startMetrics(cfg.Metrics, db, log.Named("metrics"))
+		if err != nil {
+			closeAll(listeners)
+			closeDB()
+			return err
+		}
+		defer stopMetrics()
+	}
 	failed := make(chan error, len(listeners))
 	for _, l := range listeners {
 		go func() {

@@ -30,6 +30,8 @@ type Config struct {
 	Data   Filesystem // the data directory
 	Log    Log
 	Check  Pipeline // the checkpoint pipeline
+	// Metrics is the address that Prometheus reads from; empty is none.
+	Metrics string
 
 	Plugins []Plugin
 }
@@ -113,6 +115,7 @@ type Mirror struct {
 type file struct {
 	Server      *serverBlock      `hcl:"server,block"`
 	Log         *logBlock         `hcl:"log,block"`
+	Metrics     *metricsBlock     `hcl:"metrics,block"`
 	Listeners   []listenerBlock   `hcl:"listener,block"`
 	Filesystems []filesystemBlock `hcl:"filesystem,block"`
 	Plugins     []pluginBlock     `hcl:"plugin,block"`
@@ -141,6 +144,11 @@ type serverBlock struct {
 type logBlock struct {
 	Level  *hcl.Attribute `hcl:"level"`
 	Format *hcl.Attribute `hcl:"format"`
+}
+
+type metricsBlock struct {
+	Address *hcl.Attribute `hcl:"address"`
+	Range   hcl.Range      `hcl:",def_range"`
 }
 
 type listenerBlock struct {

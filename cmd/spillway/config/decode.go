@@ -91,6 +91,11 @@ func (d *decoder) decode(raw *file) *Config {
 		c.Log.Level = d.oneOf(raw.Log.Level, c.Log.Level, "trace", "debug", "info", "warn", "error")
 		c.Log.JSON = d.oneOf(raw.Log.Format, "text", "text", "json") == "json"
 	}
+	if m := raw.Metrics; m != nil {
+		if c.Metrics = d.str(m.Address, ""); c.Metrics == "" && !d.f.diags.HasErrors() {
+			d.errorAt(&m.Range, "Missing address", "The block metrics wants address, as in address = \"127.0.0.1:9121\".")
+		}
+	}
 	if len(raw.Listeners) > 0 {
 		c.Listen = nil
 	}
