@@ -124,8 +124,11 @@ func unfinished(fs vfs.FS, err error) error {
 
 func (r *restored) print(cmd *cobra.Command) error {
 	w := cmd.OutOrStdout()
-	fmt.Fprintf(w, "restored %s from %s: %s, taken %s, %d keys in %d parts\n",
-		r.To, r.From, r.Set, r.Taken.Local().Format(time.RFC3339), r.Keys, r.Parts)
+	what := fmt.Sprintf("%s, taken %s, %d keys in %d parts", r.Set, r.Taken.Local().Format(time.RFC3339), r.Keys, r.Parts)
+	if r.Set.Generation == 0 {
+		what = "a log without a checkpoint"
+	}
+	fmt.Fprintf(w, "restored %s from %s: %s\n", r.To, r.From, what)
 	if r.Segments > 0 {
 		fmt.Fprintf(w, "  and %d log segments with %d commands\n", r.Segments, r.Commands)
 	}

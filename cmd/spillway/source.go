@@ -28,7 +28,7 @@ import (
 // sourceFlags are the flags of the commands that read backups.
 type sourceFlags struct {
 	o        overrides
-	from     string
+	from     []string
 	at       string
 	identity string
 	parallel int
@@ -41,7 +41,7 @@ const fromHelp = "where the backup is: a sink of the configuration by its name, 
 func (s *sourceFlags) register(cmd *cobra.Command, from string) {
 	f := cmd.Flags()
 	f.StringVar(&s.o.config, "config", "", "configuration file, for its sinks and stages (default: plugins.hcl, if it is there)")
-	f.StringVar(&s.from, "from", "", fromHelp+"; "+from)
+	f.StringArrayVar(&s.from, "from", nil, fromHelp+"; "+from+".\nGive it again for what is elsewhere, such as the archived log")
 	f.StringVar(&s.identity, "identity", "", "file with the age identity that the backup is encrypted to")
 	f.IntVar(&s.parallel, "parallel", 4, "parts read at the same time")
 	f.BoolVar(&s.json, "json", false, "print JSON")
@@ -101,11 +101,7 @@ func (s *sourceFlags) open(cmd *cobra.Command, dataDir bool) (*source, error) {
 	}
 	src.closes = append(src.closes, func() { plugged.close(src.log) })
 	if src.stages, err = decoders(cfg, plugged, s.identity); err == nil {
-		if s.from == "" && dataDir {
-			err = src.openDir(cfg.Data.Root)
-		} else {
-			err = src.openFrom(cmd.Context(), plugged, s.from)
-		}
+		err = src.openAll(cmd.Context(), plugged, s.from, dataDir)
 	}
 	if err != nil {
 		src.close()
@@ -141,6 +137,26 @@ func decoders(cfg *config.Config, plugged *plugged, identity string) (*sink.Regi
 	}
 	known.Register(age.Name, func() (sink.Stage, error) { return s, nil })
 	return known, nil
+}
+
+// openAll opens every --from, as one source.
+func (s *source) openAll(ctx context.Context, plugged *plugged, from []string, dataDir bool) error {
+	if len(from) == 0 && dataDir {
+		return s.openDir(s.cfg.Data.Root)
+	}
+	if len(from) == 0 {
+		return s.openFrom(ctx, plugged, "")
+	}
+	var sources []sink.Sink
+	var where []string
+	for _, f := range from {
+		if err := s.openFrom(ctx, plugged, f); err != nil {
+			return err
+		}
+		sources, where = append(sources, s.Sink), append(where, s.where)
+	}
+	s.Sink, s.where = backup.Union(sources...), strings.Join(where, " and ")
+	return nil
 }
 
 // openFrom opens a sink of the configuration, or what a path or URL names. With
