@@ -9,18 +9,30 @@ FUZZTIME ?= 1m
 
 all: build
 
-build: ## the daemon, as bin/spillway
-	$(GO) build -o bin/spillway ./cmd/spillway
+build: ## the daemon, as bin/spillway, and the official plugins beside it
+	$(GO) build -o bin/ ./cmd/spillway ./cmd/spillway-plugin-blob ./cmd/spillway-plugin-exec ./cmd/spillway-plugin-sftp ./cmd/spillway-plugin-zstd
 
 test: deps check race integration lab ## everything
 
 check: fmt vet lint unit ## format, vet, lint, import law, unit tests
 
-deps: ## the real servers and tools that tests compare with
-	@command -v redis-server >/dev/null && command -v redis-check-rdb >/dev/null && command -v redis-benchmark >/dev/null && command -v zstd >/dev/null && command -v age >/dev/null && command -v mkfs.ext4 >/dev/null && command -v mkfs.xfs >/dev/null || { \
+deps: bin/versitygw bin/fake-gcs-server bin/azurite ## the real servers and tools that tests compare with
+	@PATH=$$PATH:/usr/sbin:/sbin; command -v redis-server >/dev/null && command -v redis-check-rdb >/dev/null && command -v redis-benchmark >/dev/null && command -v zstd >/dev/null && command -v age >/dev/null && command -v mkfs.ext4 >/dev/null && command -v mkfs.xfs >/dev/null && command -v sshd >/dev/null && command -v protoc >/dev/null && command -v xz >/dev/null && /usr/bin/python3 -c 'import grpc, google.protobuf, cryptography' 2>/dev/null || { \
 	  sudo=$$(test $$(id -u) = 0 || echo sudo); \
-	  $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq redis-server redis-tools zstd age e2fsprogs xfsprogs; }
+	  $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq redis-server redis-tools zstd age e2fsprogs xfsprogs openssh-server \
+	    protobuf-compiler xz-utils python3-grpcio python3-protobuf python3-cryptography; }
 	$(GO) mod download
+
+bin/versitygw: ## an S3 server
+	GOBIN=$(CURDIR)/bin $(GO) install github.com/versity/versitygw/cmd/versitygw@v1.8.0
+
+bin/fake-gcs-server: ## a server that speaks as Google Cloud Storage does
+	GOBIN=$(CURDIR)/bin $(GO) install github.com/fsouza/fake-gcs-server@v1.56.1
+
+bin/azurite: ## a server that speaks as Azure Blob Storage does; it runs in Node.js
+	@command -v npm >/dev/null || { sudo=$$(test $$(id -u) = 0 || echo sudo); \
+	  $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq nodejs npm; }
+	npm install --silent --no-fund --no-audit --prefix $@ azurite@3.35.0 || { rm -rf $@; exit 1; }
 
 fmt:
 	@test -z "$$(gofmt -l cmd core examples fsbackends plugins)" || { echo "gofmt these:"; gofmt -l cmd core examples fsbackends plugins; exit 1; }

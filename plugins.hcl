@@ -46,9 +46,28 @@ log {
 # Where clients connect. Any number, also listener "unix" "NAME" { path = "…" }.
 listener "tcp" "main" { address = "127.0.0.1:6380" }
 
+# Metrics for Prometheus at /metrics, and /healthz: 200, or 503 with the reason
+# while the data is loaded or writes are refused. Off unless given; anybody who
+# reaches the address can read it.
+# metrics { address = "127.0.0.1:9121" }
+
 # Filesystems that sinks keep their files in: "os" (a directory of this machine)
 # and "mem" (memory, for experiments: nothing survives the process).
 filesystem "os" "data" { root = env("SPILLWAY_DIR", "./data") }
+
+# Stages and sinks that run as processes of their own; see docs/plugins.md.
+# plugin "blob" {
+#   command  = ["spillway-plugin-blob"] # beside spillway, or in PATH
+#   checksum = "sha256:…"               # spillway plugins checksum FILE
+#   env      = { AWS_PROFILE = "backup" } # it sees nothing else of ours
+#   start    = "boot"                   # or "first-use"
+#   timeout  = "30s"
+#   restart {
+#     max_attempts = 5
+#     backoff      = "200ms"
+#     max_backoff  = "30s"
+#   }
+# }
 
 # What a checkpoint (BGSAVE, BGREWRITEAOF, a save point, log growth) goes
 # through: stages in order, then every sink at the same time.
@@ -61,6 +80,15 @@ pipeline "checkpoint" {
   #   recipients = ["age1…"]
   #   identities = [file("/etc/spillway/backup.key")] # to read the data back at a start
   # }
+
+  # stage "lz4" {}
+  # stage "gzip" { level = 5 }
+  # stage "exec" {
+  #   encode = ["gpg", "--batch", "--encrypt", "--recipient", "backup"]
+  #   decode = ["gpg", "--batch", "--decrypt"]
+  #   suffix = ".gpg"
+  # }
+  # stage "plugin" "NAME" { uses = plugin.NAME }
 
   # The first sink is the data directory. keep = checkpoints that stay there.
   sink "filesystem" "local" {
@@ -75,5 +103,15 @@ pipeline "checkpoint" {
   #   required = false
   #   timeout  = "10m"
   #   keep     = 14
+  # }
+  # sink "blob" "offsite" { url = "s3://backups/prod?region=eu-central-1" }
+  # sink "sftp" "vault" {
+  #   url         = "sftp://spillway@backup.example.org/srv/spillway"
+  #   key_file    = "/etc/spillway/id_ed25519"
+  #   known_hosts = "/etc/spillway/known_hosts"
+  # }
+  # sink "plugin" "far" {
+  #   uses = plugin.blob
+  #   url  = "s3://backups/far" # what Spillway does not know goes to the plugin
   # }
 }

@@ -143,8 +143,9 @@ func newCheckpointer(db *DB) *checkpointer {
 }
 
 // start begins a job of the kind unless one is in flight, and returns a
-// channel that gets its outcome. why is for the log.
-func (c *checkpointer) start(kind sink.Kind, why string, startLog bool) (<-chan error, error) {
+// channel that gets its outcome. The end of parent cancels that job and no
+// other. why is for the log.
+func (c *checkpointer) start(parent context.Context, kind sink.Kind, why string, startLog bool) (<-chan error, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
@@ -162,7 +163,7 @@ func (c *checkpointer) start(kind sink.Kind, why string, startLog bool) (<-chan 
 		return nil, err
 	}
 	c.nextJob++
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(parent)
 	j := &job{
 		id: c.nextJob, kind: kind, gen: c.manifest.NextGeneration, began: c.db.clock.Now(),
 		ctx: ctx, cancel: cancel, startLog: startLog,
@@ -425,7 +426,7 @@ func (c *checkpointer) finish(j *job, err error) {
 		w <- err
 	}
 	if scheduled != "" {
-		if _, err := c.start(scheduled, "scheduled while another was in flight", false); err != nil {
+		if _, err := c.start(context.Background(), scheduled, "scheduled while another was in flight", false); err != nil {
 			c.log.Warn("scheduled checkpoint skipped", "kind", scheduled, "error", err)
 		}
 	}

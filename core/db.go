@@ -96,7 +96,8 @@ func Open(opts Options) (*DB, error) {
 
 // Prepare locks the data directory and returns an engine that has not read it
 // yet: sessions of it serve the commands that are allowed while loading (AUTH,
-// HELLO, INFO, CONFIG …) and refuse the others with LOADING. The caller must
+// HELLO, INFO, CONFIG …) and refuse the others with LOADING. A directory that is
+// marked as half restored is a *manifest.UnfinishedError. The caller must
 // call [DB.Recover], once, and Close, after Recover has returned.
 func Prepare(opts Options) (*DB, error) {
 	opts = opts.withDefaults()
@@ -128,6 +129,10 @@ func Prepare(opts Options) (*DB, error) {
 		}
 		db.lock = lock
 	}
+	if err := manifest.RefuseMarked(db.fs); err != nil {
+		_ = db.unlock()
+		return nil, err
+	}
 	db.ks = keyspace.New(keyspace.Config{Shards: opts.Shards, Databases: opts.Databases, Now: db.started.UnixMilli()})
 	db.ckpt = newCheckpointer(db)
 	if err := db.initSettings(); err != nil {
@@ -155,6 +160,7 @@ func (db *DB) Recover(ctx context.Context) error {
 		db.logger.Warn("log segments wait for an archive, and none is configured: the next checkpoint removes them", "segments", len(owed))
 	}
 	db.catchUp()
+	db.anchor(m)
 	if !db.opts.ManualTick {
 		db.loopDone = make(chan struct{})
 		go db.loop()
@@ -164,7 +170,7 @@ func (db *DB) Recover(ctx context.Context) error {
 }
 
 // LockFile is the file in the data directory that its owner holds locked.
-const LockFile = "LOCK"
+const LockFile = manifest.LockFile
 
 // startLogAfter opens the log behind the recovered state, creating its first
 // segment when there is none.
@@ -230,14 +236,22 @@ func (db *DB) Close() error {
 		}
 		db.gate.Lock() // sessions that are still at it finish first
 		db.ks.Close()
-		if db.lock != nil {
-			if err := db.lock.Close(); err != nil {
-				errs = append(errs, fmt.Errorf("unlocking the data directory: %w", err))
-			}
+		if err := db.unlock(); err != nil {
+			errs = append(errs, err)
 		}
 		db.closeErr = errors.Join(errs...)
 	})
 	return db.closeErr
+}
+
+func (db *DB) unlock() error {
+	if db.lock == nil {
+		return nil
+	}
+	if err := db.lock.Close(); err != nil {
+		return fmt.Errorf("unlocking the data directory: %w", err)
+	}
+	return nil
 }
 
 // catchUp feeds, in the background, best-effort sinks that had not got the
@@ -302,6 +316,28 @@ func (db *DB) Config() *command.Config { return db.config }
 // Info implements command.Engine: the registry of INFO's sections.
 func (db *DB) Info() *command.InfoRegistry { return db.info }
 
+// InfoFields returns what INFO shows, as values, for an exporter of metrics. It
+// holds every shard's lock for as long as INFO does.
+func (db *DB) InfoFields() []command.InfoField {
+	db.gate.RLock()
+	defer db.gate.RUnlock()
+	db.lockAll()
+	defer db.unlockAll()
+	return db.info.Fields()
+}
+
+// Healthy tells why the engine does not do its work: it is still loading, or
+// refuses writes because persistence has failed. nil means that it does.
+func (db *DB) Healthy() error {
+	if db.Loading() {
+		return errors.New("loading the data")
+	}
+	if f := db.failed.Load(); f != nil {
+		return fmt.Errorf("writes are refused: %w", f.err)
+	}
+	return nil
+}
+
 // SlowLog implements command.Engine.
 func (db *DB) SlowLog() *command.SlowLog { return db.slowlog }
 
@@ -325,6 +361,14 @@ func (db *DB) Version() string { return db.opts.Version }
 
 // RunID identifies this Open, as INFO's run_id.
 func (db *DB) RunID() string { return db.runID }
+
+// Plugins implements command.Engine.
+func (db *DB) Plugins(args []string) ([]string, error) {
+	if db.opts.OnPlugins == nil {
+		return nil, errors.New("ERR SPILLWAY.PLUGINS is not available: the engine is embedded in another program")
+	}
+	return db.opts.OnPlugins(args)
+}
 
 // HasPassword tells whether clients must authenticate.
 func (db *DB) HasPassword() bool { return db.settings.Load().requirePass != "" }

@@ -13,7 +13,7 @@ import (
 // returns at once. With schedule set, a request while another kind of job is
 // in flight is carried out after it.
 func (db *DB) BGSave(schedule bool) (string, error) {
-	_, err := db.ckpt.start(sink.KindSnapshot, "BGSAVE", false)
+	_, err := db.ckpt.start(context.Background(), sink.KindSnapshot, "BGSAVE", false)
 	if errors.Is(err, errOtherInFlight) && schedule {
 		db.ckpt.schedule(sink.KindSnapshot)
 		return "Background saving scheduled", nil
@@ -35,7 +35,7 @@ func (db *DB) BGRewriteAOF() (string, error) {
 		db.ckpt.schedule(sink.KindRewrite)
 		return "Background append only file rewriting scheduled", nil
 	}
-	if _, err := db.ckpt.start(sink.KindRewrite, "BGREWRITEAOF", false); err != nil {
+	if _, err := db.ckpt.start(context.Background(), sink.KindRewrite, "BGREWRITEAOF", false); err != nil {
 		return "", replyError(err)
 	}
 	return "Background append only file rewriting started", nil
@@ -49,7 +49,7 @@ func (db *DB) Save() error { return db.runJob(sink.KindSnapshot, "SAVE", false) 
 func (db *DB) RewriteAOF() error { return db.runJob(sink.KindRewrite, "rewrite", false) }
 
 func (db *DB) runJob(kind sink.Kind, why string, startLog bool) error {
-	out, err := db.ckpt.start(kind, why, startLog)
+	out, err := db.ckpt.start(context.Background(), kind, why, startLog)
 	if err != nil {
 		return replyError(err)
 	}
@@ -69,7 +69,7 @@ func (c *checkpointer) schedule(kind sink.Kind) {
 		return
 	}
 	c.mu.Unlock()
-	if _, err := c.start(kind, "scheduled", false); err != nil {
+	if _, err := c.start(context.Background(), kind, "scheduled", false); err != nil {
 		c.log.Warn("scheduled checkpoint not started", "kind", kind, "error", err)
 	}
 }

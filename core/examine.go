@@ -109,6 +109,9 @@ func (x *Examination) BadSegment() int {
 // needs no keys. The caller holds the data directory's lock. The error is for
 // a disk that cannot be read; damage is not an error.
 func Examine(ctx context.Context, data vfs.FS) (*Examination, error) {
+	if err := manifest.RefuseMarked(data); err != nil {
+		return nil, err
+	}
 	x := new(Examination)
 	m, err := manifest.Read(data)
 	if err != nil {

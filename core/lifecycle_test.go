@@ -125,9 +125,9 @@ func TestPrepareAndRecover(t *testing.T) {
 	if err := <-recovered; err != nil {
 		t.Fatal(err)
 	}
-	for line, want := range map[string]string{"GET k199": `"v"`, "GET logged": `"yes"`, "DBSIZE": "201", "SET more 1": `"OK"`} {
-		if got := do(line); got != want {
-			t.Errorf("%s after it: %s, want %s", line, got, want)
+	for _, c := range [][2]string{{"GET k199", `"v"`}, {"GET logged", `"yes"`}, {"DBSIZE", "201"}, {"SET more 1", `"OK"`}} {
+		if got := do(c[0]); got != c[1] {
+			t.Errorf("%s after it: %s, want %s", c[0], got, c[1])
 		}
 	}
 }
@@ -213,7 +213,11 @@ func TestShutdownHoldsWritesBack(t *testing.T) {
 		hold.Store(func() { once.Do(func() { close(saving) }); <-goOn })
 		done := make(chan error, 1)
 		go func() { done <- h.DB.PrepareShutdown(command.ShutdownSave, false) }()
-		<-saving
+		select {
+		case <-saving:
+		case err := <-done:
+			t.Fatalf("the shutdown has ended before it saved: %v", err)
+		}
 		if err := h.DB.AbortShutdown(); err != nil {
 			t.Fatal(err)
 		}

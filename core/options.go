@@ -109,6 +109,10 @@ type Options struct {
 	// OnShutdown is called, once, when a client's SHUTDOWN has been carried
 	// out; the owner then ends the process. nil refuses SHUTDOWN.
 	OnShutdown func()
+	// OnPlugins answers SPILLWAY.PLUGINS, the command for what the engine's
+	// owner runs beside it: the arguments in, the items of the reply out. It is
+	// called without locks, also while loading. nil refuses the command.
+	OnPlugins func(args []string) ([]string, error)
 	// Version is what INFO and manifests name as the creator.
 	Version string
 }

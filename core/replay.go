@@ -146,19 +146,10 @@ func (db *DB) replayLog(ctx context.Context, m *manifest.Manifest, progress *loa
 // lastWithBlocks is the index of the last segment that has blocks, 0 if none
 // has.
 func lastWithBlocks(data vfs.FS, m *manifest.Manifest) (int, error) {
-	for i := len(m.Segments) - 1; i > 0; i-- {
-		res, err := wal.Replay(data, m.Segments[i].Path, wal.ReplayOptions{Last: true, ID: m.Segments[i].LogID}, func(wal.Block) error { return errHasBlocks })
-		if errors.Is(err, errHasBlocks) || res.Blocks > 0 {
-			return i, nil
-		}
-		if err != nil {
-			return 0, err
-		}
-	}
-	return 0, nil
+	return wal.LastWithBlocks(data, len(m.Segments), func(i int) (path, id string) {
+		return m.Segments[i].Path, m.Segments[i].LogID
+	})
 }
-
-var errHasBlocks = errors.New("the segment has blocks")
 
 // applier replays commands on all shards at once: one goroutine a shard, fed
 // in the order of the log. A command on several shards waits for all of them.
@@ -197,6 +188,8 @@ type origin struct {
 	path   string
 	block  uint64 // of the log
 	offset int64  // where the block begins, or near which it is in a part
+
+	foreign bool // another program wrote it
 }
 
 func (b *batch) add(c wal.Cmd, from origin) {
@@ -217,6 +210,9 @@ func (o origin) refuse(err error) error {
 	place := fmt.Sprintf("log segment %s, block %d at offset %d", o.path, o.block, o.offset)
 	if o.block == 0 {
 		place = fmt.Sprintf("%s, near offset %d", o.path, o.offset)
+	}
+	if o.foreign {
+		return fmt.Errorf("%s: %w", place, err)
 	}
 	return fmt.Errorf("%s: %w; start the version that wrote it, restore a backup, "+
 		"or go back to an older checkpoint with `spillway repair --generation` (nothing was changed on disk)", place, err)

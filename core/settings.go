@@ -1,6 +1,7 @@
 package core
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -195,7 +196,7 @@ func (db *DB) reconcileLog() {
 		if wait {
 			return
 		}
-		if _, err := c.start(sink.KindSnapshot, "appendonly yes", true); err != nil {
+		if _, err := c.start(context.Background(), sink.KindSnapshot, "appendonly yes", true); err != nil {
 			db.logger.Warn("the log is not switched on yet", "error", err)
 		}
 	case !want && log != nil:

@@ -125,11 +125,9 @@ func (db *DB) finalSave(p *stopping, mode command.ShutdownMode) error {
 	}
 	for try := 0; ; try++ {
 		db.ckpt.cancel("shutdown")
-		out, err := db.ckpt.start(sink.KindSnapshot, "shutdown", false)
+		out, err := db.ckpt.start(p.ctx, sink.KindSnapshot, "shutdown", false)
 		if err == nil {
-			stop := context.AfterFunc(p.ctx, func() { db.ckpt.cancel("the shutdown was aborted") })
 			err = db.ckpt.wait(out)
-			stop()
 		} else if try < 10 && !errors.Is(err, errShuttingDown) {
 			continue // a trigger was faster; cancel that one too
 		}

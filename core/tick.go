@@ -113,7 +113,7 @@ func (db *DB) triggers() {
 		return
 	}
 	db.skipped = ""
-	if _, err := db.ckpt.start(kind, why, false); err != nil {
+	if _, err := db.ckpt.start(context.Background(), kind, why, false); err != nil {
 		db.logger.Warn("automatic checkpoint not started", "kind", kind, "why", why, "error", err)
 	}
 }

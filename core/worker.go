@@ -6,6 +6,7 @@ import (
 	"io"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -118,18 +119,19 @@ func (w *worker) do(j partJob, c *completion) (died bool) {
 func encodeSnapshot(j partJob) func(io.Writer) (int64, error) {
 	return func(out io.Writer) (int64, error) {
 		w := rdb.NewWriter(out)
-		w.Header([][2]string{
-			{"redis-ver", "7.0.15"},
-			{"redis-bits", "64"},
-			{"ctime", fmt.Sprint(j.job.cutAt.Unix())},
-			{"spillway-shard", fmt.Sprintf("%d/%d", j.part.Shard, j.part.Shards)},
-		})
+		w.Header(append(RDBHeader(j.job.cutAt), [2]string{"spillway-shard", fmt.Sprintf("%d/%d", j.part.Shard, j.part.Shards)}))
 		keys, err := j.view.Encode(w, func(n int64) { j.job.progress.Keys.Add(n) })
 		if err != nil {
 			return keys, err
 		}
 		return keys, w.End()
 	}
+}
+
+// RDBHeader are the fields at the top of an RDB file of a state as it was at a
+// moment.
+func RDBHeader(at time.Time) [][2]string {
+	return [][2]string{{"redis-ver", "7.0.15"}, {"redis-bits", "64"}, {"ctime", fmt.Sprint(at.Unix())}}
 }
 
 // encodeRewrite writes the view as the RESP commands that rebuild it.

@@ -27,6 +27,7 @@ type plan struct {
 	Password   bool     `json:"password"`
 	Stages     []string `json:"stages"`
 	Sinks      []string `json:"sinks"`
+	Metrics    string   `json:"metrics,omitempty"`
 	Plugins    []string `json:"plugins"`
 }
 
@@ -59,7 +60,7 @@ func planOf(c *config.Config) plan {
 	p := plan{
 		Config: c.Path, Data: c.Data.URL(), Shards: c.Server.Shards, Databases: c.Server.Databases,
 		AppendOnly: c.Server.AppendOnly, Fsync: c.Server.Fsync.String(), MaxMemory: c.Server.MaxMemory,
-		Password: c.Server.RequirePass != "", Listeners: []string{}, Save: []string{}, Stages: []string{}, Plugins: []string{},
+		Password: c.Server.RequirePass != "", Metrics: c.Metrics, Listeners: []string{}, Save: []string{}, Stages: []string{}, Plugins: []string{},
 	}
 	if p.Config == "" {
 		p.Config = "(built-in defaults)"
@@ -82,19 +83,18 @@ func planOf(c *config.Config) plan {
 		if m.Required {
 			kind = "required"
 		}
-		where := m.FS.URL() + ofPlugin(m.Plugin)
+		where := m.Kind + ofPlugin(m.Plugin)
+		if m.Kind == "" && m.Plugin == nil {
+			where = m.FS.URL()
+		}
 		p.Sinks = append(p.Sinks, fmt.Sprintf("%s: %s (%s, timeout %s, keep %s)", m.Name, strings.TrimSpace(where), kind, m.Timeout, m.Keep))
 	}
 	for _, c := range c.Plugins {
-		pin := c.Checksum
+		pin := c.Checksum + ", verified"
 		if c.Insecure {
 			pin = "not pinned"
 		}
-		start := "at its first use"
-		if c.AtBoot {
-			start = "at boot"
-		}
-		p.Plugins = append(p.Plugins, fmt.Sprintf("%s: %s (%s, starts %s)", c.Name, strings.Join(c.Command, " "), pin, start))
+		p.Plugins = append(p.Plugins, fmt.Sprintf("%s: %s (%s, start %s)", c.Name, strings.Join(c.Command, " "), pin, c.StartsAt()))
 	}
 	return p
 }
@@ -127,6 +127,9 @@ func (p plan) print(w io.Writer) error {
 	}
 	if p.MaxMemory > 0 {
 		row("max memory", fmt.Sprint(p.MaxMemory, " bytes"))
+	}
+	if p.Metrics != "" {
+		row("metrics", "http://"+p.Metrics+"/metrics")
 	}
 	row("password", map[bool]string{true: "set", false: "none"}[p.Password])
 	for _, s := range p.Stages {

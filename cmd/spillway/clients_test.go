@@ -10,8 +10,12 @@ import (
 	"testing"
 )
 
-// peakKB is the most memory the daemon has had, in KiB.
-func (d *daemon) peakKB() int { d.t.Helper(); return d.procStatus("VmHWM") }
+// peakKB is the most memory the daemon has had, in KiB, without the pages of its
+// program, which the kernel may drop.
+func (d *daemon) peakKB() int {
+	d.t.Helper()
+	return d.procStatus("VmHWM") - d.procStatus("RssFile")
+}
 
 // procStatus is a number in the daemon's /proc status.
 func (d *daemon) procStatus(field string) int {

@@ -114,11 +114,18 @@ func launch(t *testing.T, flags ...string) *daemon {
 // launchBinary is launch with another build of the daemon.
 func launchBinary(t *testing.T, binary string, flags ...string) *daemon {
 	t.Helper()
+	return launchAs(t, nil, binary, flags...)
+}
+
+// launchAs is launchBinary with attributes of the process.
+func launchAs(t *testing.T, attr *syscall.SysProcAttr, binary string, flags ...string) *daemon {
+	t.Helper()
 	for try := 0; ; try++ {
 		port := freePort(t)
 		d := &daemon{t: t, addr: net.JoinHostPort("127.0.0.1", port), done: make(chan struct{})}
 		d.cmd = exec.Command(binary, append([]string{"serve", "--port", port}, flags...)...)
 		d.cmd.Dir = t.TempDir() // no plugins.hcl there
+		d.cmd.SysProcAttr = attr
 		d.cmd.Stderr, d.cmd.Stdout = &d.log, &d.log
 		if err := d.cmd.Start(); err != nil {
 			t.Fatal(err)
@@ -230,7 +237,7 @@ func (d *daemon) info(field string) string {
 	d.t.Helper()
 	s, err := d.rdb.Info(context.Background(), "all").Result()
 	if err != nil {
-		d.t.Fatal(err)
+		d.t.Fatalf("INFO: %v\n%s", err, d.log.String())
 	}
 	return infoField(s, field)
 }

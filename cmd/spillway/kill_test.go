@@ -50,7 +50,7 @@ func TestKillRounds(t *testing.T) {
 			wg.Add(1)
 			go func() {
 				defer wg.Done()
-				write(d, w, &state[w])
+				write(d.rdb, w, &state[w])
 			}()
 		}
 		jobs := make(chan struct{})
@@ -77,11 +77,11 @@ func TestKillRounds(t *testing.T) {
 
 // write increments and pushes until the server is gone. The transaction
 // spans two keys that live on different shards.
-func write(d *daemon, w int, s *acked) {
+func write(rdb *redis.Client, w int, s *acked) {
 	ctx := context.Background()
 	for {
 		s.unsure = true
-		_, err := d.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		_, err := rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
 			p.Incr(ctx, fmt.Sprintf("counter:%d", w))
 			p.RPush(ctx, fmt.Sprintf("list:%d", w), s.list)
 			return nil

@@ -3,7 +3,13 @@
 //	spillway serve   run the server that plugins.hcl describes
 //	spillway check   validate a configuration and print what it would run
 //	spillway repair  examine a data directory that does not start, and mend it
-//	spillway plugins list plugins, ping them, print their checksums
+//	spillway restore make a data directory of a backup
+//	spillway verify  read a backup to its last byte and tell what is damaged
+//	spillway inspect show what a backup holds and what can be had back
+//	spillway backups list the backups of a sink, remove old ones
+//	spillway export  write one file that redis-server loads
+//	spillway import  make a data directory of a Redis's data
+//	spillway plugins list plugins, ping them, show their logs, print checksums
 //	spillway version print the version
 //
 // Exit status: 0 success, 1 a failure while running, 2 a mistake in the
@@ -54,7 +60,7 @@ func run(args []string) int {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(serveCommand(), checkCommand(), repairCommand(), pluginsCommand(), &cobra.Command{
+	root.AddCommand(serveCommand(), checkCommand(), repairCommand(), restoreCommand(), verifyCommand(), inspectCommand(), backupsCommand(), exportCommand(), importCommand(), pluginsCommand(), &cobra.Command{
 		Use: "version", Short: "Print the version", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), "spillway", version)

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,8 +24,10 @@ const pluginDrain = 10 * time.Second
 type plugged struct {
 	host    *host.Host // nil without plugins
 	plugins map[string]config.Plugin
+	logs    *pluginLogs
 	stages  map[string]*use // by name
 	sinks   map[string]*use
+	closers []io.Closer
 	uses    []*use // all of them, in the order of the configuration
 }
 
@@ -46,7 +50,7 @@ func (u *use) check(ctx context.Context) error {
 }
 
 // plug makes the plugins known to a host. It starts none: boot does.
-func plug(cfg *config.Config, log hclog.Logger) (*plugged, error) {
+func plug(cfg *config.Config, log hclog.InterceptLogger) (*plugged, error) {
 	p := &plugged{plugins: make(map[string]config.Plugin), stages: make(map[string]*use), sinks: make(map[string]*use)}
 	if len(cfg.Plugins) == 0 {
 		return p, nil
@@ -56,6 +60,12 @@ func plug(cfg *config.Config, log hclog.Logger) (*plugged, error) {
 		return nil, err
 	}
 	p.host = h
+	var names []string
+	for _, c := range cfg.Plugins {
+		names = append(names, c.Name)
+	}
+	p.logs = newPluginLogs(names, log.GetLevel())
+	log.RegisterSink(p.logs)
 	added := make(map[string]*host.Plugin)
 	for _, c := range cfg.Plugins {
 		p.plugins[c.Name] = c
@@ -90,17 +100,44 @@ func (p *plugged) pipeline(cfg *config.Config, log hclog.Logger) (stages []sink.
 		stages = append(stages, middleware.Stage(s, p.around(log.Named("stage").Named(c.Name), n, c.Plugin, deadline)...))
 	}
 	for _, m := range cfg.Check.Mirrors {
-		var s sink.Sink
+		s, err := p.open(m, log)
+		if err != nil {
+			return nil, nil, err
+		}
 		n, deadline := new(middleware.Counters), time.Duration(0)
 		if u := p.sinks[m.Name]; u != nil {
-			s, n, deadline = u.sink, &u.counters, m.Timeout
-		} else if s, err = openMirror(m, log); err != nil {
-			return nil, nil, err
+			n = &u.counters
+		}
+		if m.Plugin != nil || m.Make != nil {
+			deadline = m.Timeout
 		}
 		s = middleware.Sink(s, p.around(log.Named("sink").Named(m.Name), n, m.Plugin, deadline)...)
 		targets = append(targets, sink.Target{Name: m.Name, Sink: s, Required: m.Required, Timeout: m.Timeout, Keep: m.Keep})
 	}
 	return stages, targets, nil
+}
+
+// open makes a sink beside the data directory.
+func (p *plugged) open(m config.Mirror, log hclog.Logger) (sink.Sink, error) {
+	if u := p.sinks[m.Name]; u != nil {
+		return u.sink, nil
+	}
+	if m.Make == nil {
+		return openMirror(m, log)
+	}
+	s, err := m.Make(m.Name, log.Named("sink").Named(m.Name))
+	if err != nil {
+		return nil, fmt.Errorf("sink %q: %w", m.Name, err)
+	}
+	p.keep(s)
+	return s, nil
+}
+
+// keep has a built-in sink closed at the end.
+func (p *plugged) keep(s sink.Sink) {
+	if c, ok := s.(io.Closer); ok {
+		p.closers = append(p.closers, c)
+	}
 }
 
 // openMirror makes a sink on a filesystem. One that is required must be there.
@@ -114,9 +151,9 @@ func openMirror(m config.Mirror, log hclog.Logger) (sink.Sink, error) {
 	return s, nil
 }
 
-// around are the decorators of a stage or a sink. What is built in has no
-// process that could hang or be gone: it is not repeated, and deadline, how
-// long it may do nothing, is 0.
+// around are the decorators of a stage or a sink. deadline is how long it may do
+// nothing; 0 is for what cannot hang: a stage in process, a sink on a
+// filesystem. What is built in makes its requests again by itself.
 func (p *plugged) around(log hclog.Logger, n *middleware.Counters, u *config.Use, deadline time.Duration) []middleware.Interceptor {
 	retry := middleware.Policy{Attempts: 1, Logger: log}
 	if u != nil {
@@ -166,8 +203,14 @@ func (p *plugged) boot(ctx context.Context, log hclog.Logger) error {
 	return nil
 }
 
-// close ends the plugins. Calls that run get pluginDrain.
+// close ends the plugins and closes the built-in sinks. Calls that run get
+// pluginDrain.
 func (p *plugged) close(log hclog.Logger) {
+	for _, c := range p.closers {
+		if err := c.Close(); err != nil {
+			log.Warn("closing a sink", "error", err)
+		}
+	}
 	if p.host == nil {
 		return
 	}
@@ -185,7 +228,7 @@ func (p *plugged) info(w *command.InfoWriter) {
 		w.Field("plugin_"+pl.Name(), fmt.Sprintf("state=%s,pid=%d,for_sec=%d,starts=%d,failures=%d",
 			s.State, s.PID, int64(time.Since(s.Since).Seconds()), s.Starts, s.Failures))
 		if s.LastError != nil {
-			w.Field("plugin_"+pl.Name()+"_last_error", s.LastError)
+			w.Field("plugin_"+pl.Name()+"_last_error", strings.ReplaceAll(s.LastError.Error(), "\n", "; "))
 		}
 	}
 	for _, u := range p.uses {

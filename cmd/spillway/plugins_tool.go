@@ -18,20 +18,33 @@ import (
 	"github.com/spillwaydb/spillway/plugins/host"
 )
 
+// pluginTool is what the commands `spillway plugins …` have in common.
+type pluginTool struct {
+	file    string
+	json    bool
+	verbose bool
+	addr    string
+	lines   int
+}
+
 func pluginsCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "plugins", Short: "Look at the plugins of a configuration", Args: noArgs,
+		Use: "plugins", Short: "Look at the plugins of a configuration and of the running daemon", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(pluginsListCommand(), pluginsPingCommand(), &cobra.Command{
-		Use: "checksum FILE...", Short: "Print the checksum that pins a program", Args: cobra.MinimumNArgs(1),
+	cmd.AddCommand(pluginsListCommand(), pluginsPingCommand(), pluginsLogsCommand(), &cobra.Command{
+		Use: "checksum FILE...", Short: "Print the line that pins a program", Args: atLeastOne("FILE"),
 		RunE: func(cmd *cobra.Command, files []string) error {
 			for _, f := range files {
 				sum, err := host.Checksum(f)
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(cmd.OutOrStdout(), "%s  %s\n", sum, f)
+				line := fmt.Sprintf("checksum = %q", sum)
+				if len(files) > 1 {
+					line += " # " + f
+				}
+				fmt.Fprintln(cmd.OutOrStdout(), line)
 			}
 			return nil
 		},
@@ -39,179 +52,336 @@ func pluginsCommand() *cobra.Command {
 	return cmd
 }
 
-// withPlugins reads the configuration and gives do the plugins that are named,
-// or all. They are not the running daemon's: each command starts its own.
-func withPlugins(cmd *cobra.Command, file string, verbose bool, names []string, do func(*plugged, []*host.Plugin) error) error {
-	o := overrides{config: file}
-	cfg, err := o.read(cmd)
-	if err != nil {
-		return err
-	}
-	if len(cfg.Plugins) == 0 {
-		return usageError{errors.New("the configuration has no plugin")}
-	}
-	log := hclog.NewNullLogger() // what goes wrong is in the answer
-	if verbose {
-		log = newLogger(config.Log{Level: "debug"})
-	}
-	p, err := plug(cfg, log)
-	if err != nil {
-		return err
-	}
-	defer p.close(log)
-	var chosen []*host.Plugin
-	for _, pl := range p.host.Plugins() {
-		if len(names) == 0 || slices.Contains(names, pl.Name()) {
-			chosen = append(chosen, pl)
+func atLeastOne(what string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return usageError{errors.New("want at least one " + what)}
 		}
+		return nil
 	}
-	for _, n := range names {
-		if _, ok := p.plugins[n]; !ok {
-			var all []string
-			for _, pl := range p.host.Plugins() {
-				all = append(all, pl.Name())
-			}
-			return usageError{fmt.Errorf("the configuration has no plugin %q.%s", n, config.DidYouMean(n, all))}
-		}
-	}
-	return do(p, chosen)
 }
 
-// listed is a line of `plugins list`.
+func (o *pluginTool) register(cmd *cobra.Command, daemon bool) *cobra.Command {
+	f := cmd.Flags()
+	f.StringVar(&o.file, "config", "", "configuration file (default: plugins.hcl, if it is there)")
+	f.BoolVar(&o.json, "json", false, "print JSON")
+	if daemon {
+		f.StringVar(&o.addr, "addr", "", "where the daemon listens, HOST:PORT or the path of a Unix socket (default: as the configuration says)")
+	} else {
+		f.BoolVar(&o.verbose, "verbose", false, "show the plugins' logs on stderr")
+	}
+	return cmd
+}
+
+// read returns the configuration, which has plugins, and the names that were
+// given, which are some of them; no name means all.
+func (o *pluginTool) read(cmd *cobra.Command, names []string) (*config.Config, []string, error) {
+	from := overrides{config: o.file}
+	cfg, err := from.read(cmd)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(cfg.Plugins) == 0 {
+		return nil, nil, usageError{errors.New("the configuration has no plugin")}
+	}
+	var all []string
+	for _, p := range cfg.Plugins {
+		all = append(all, p.Name)
+	}
+	for _, n := range names {
+		if !slices.Contains(all, n) {
+			return nil, nil, usageError{fmt.Errorf("the configuration has no plugin %q.%s", n, config.DidYouMean(n, all))}
+		}
+	}
+	if len(names) == 0 {
+		names = all
+	}
+	return cfg, names, nil
+}
+
+func encode(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// listed is a plugin as `plugins list` shows it: the configuration's view, and
+// the running daemon's, if there is one.
 type listed struct {
 	Name     string   `json:"name"`
 	Command  []string `json:"command"`
 	Checksum string   `json:"checksum,omitempty"`
 	Start    string   `json:"start"`
-	Offers   []string `json:"offers,omitempty"`
 	UsedBy   []string `json:"used_by"`
-	Error    string   `json:"error,omitempty"`
+	Problem  string   `json:"problem,omitempty"` // why it could not be started
+	Daemon   *state   `json:"daemon,omitempty"`
 }
 
 func pluginsListCommand() *cobra.Command {
-	var file string
-	var asJSON, verbose bool
-	cmd := &cobra.Command{
-		Use: "list", Short: "Start the plugins and list what they offer", Args: noArgs,
-		Long: "list starts every plugin of the configuration, apart from a daemon that may be running,\n" +
-			"asks what it offers and ends it. It exits with 1 if one does not start.",
+	var o pluginTool
+	return o.register(&cobra.Command{
+		Use: "list", Short: "List the plugins of a configuration, and what the running daemon says of them", Args: noArgs,
+		Long: "list shows every plugin of the configuration and what uses it, checks its program against the\n" +
+			"checksum, and asks the daemon, if one runs, what state it is in. It starts nothing. It exits\n" +
+			"with 1 if a program is not there or not the pinned one.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withPlugins(cmd, file, verbose, nil, func(p *plugged, all []*host.Plugin) error {
-				out, failed := listPlugins(cmd.Context(), p, all)
-				if err := printPlugins(cmd.OutOrStdout(), out, asJSON); err != nil || failed == 0 {
-					return err
-				}
-				return fmt.Errorf("%d of %d plugins do not start", failed, len(all))
-			})
-		},
-	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	pluginFlags(cmd, &file, &verbose)
-	return cmd
-}
-
-func pluginFlags(cmd *cobra.Command, file *string, verbose *bool) {
-	cmd.Flags().StringVar(file, "config", "", "configuration file (default: plugins.hcl, if it is there)")
-	cmd.Flags().BoolVar(verbose, "verbose", false, "show the plugins' logs on stderr")
-}
-
-func listPlugins(ctx context.Context, p *plugged, all []*host.Plugin) (out []listed, failed int) {
-	for _, pl := range all {
-		c := p.plugins[pl.Name()]
-		l := listed{Name: pl.Name(), Command: c.Command, Checksum: c.Checksum, Start: "first-use", UsedBy: []string{}}
-		if c.AtBoot {
-			l.Start = "boot"
-		}
-		for _, u := range p.uses {
-			if u.plugin == pl.Name() {
-				l.UsedBy = append(l.UsedBy, u.kind+" "+u.name)
+			cfg, _, err := o.read(cmd, nil)
+			if err != nil {
+				return err
 			}
+			out, bad, err := o.list(cmd.Context(), cfg)
+			if err != nil {
+				return err
+			}
+			if o.json {
+				err = encode(cmd.OutOrStdout(), out)
+			} else {
+				err = printPlugins(cmd.OutOrStdout(), out)
+			}
+			if err == nil && bad > 0 {
+				err = fmt.Errorf("%d of %d plugins could not be started", bad, len(out))
+			}
+			return err
+		},
+	}, true)
+}
+
+func (o *pluginTool) list(ctx context.Context, cfg *config.Config) (out []listed, bad int, err error) {
+	states := make(map[string]*state)
+	items, err := askDaemon(ctx, cfg, o.addr, "LIST")
+	if err != nil && (o.addr != "" || !unreachable(err)) {
+		return nil, 0, err
+	}
+	for _, it := range items {
+		var s state
+		if err := json.Unmarshal([]byte(it), &s); err != nil {
+			return nil, 0, fmt.Errorf("the daemon's answer: %w", err)
 		}
-		offers, err := pl.Offers(ctx)
-		if err != nil {
-			l.Error = err.Error()
-			failed++
-		}
-		for _, o := range offers {
-			l.Offers = append(l.Offers, o.Kind+" "+o.Name)
+		states[s.Name] = &s
+	}
+	for i := range cfg.Plugins {
+		p := &cfg.Plugins[i]
+		l := listed{Name: p.Name, Command: p.Command, Checksum: p.Checksum, Start: p.StartsAt(), UsedBy: cfg.Users(p.Name), Daemon: states[p.Name]}
+		if err := p.Verify(); err != nil {
+			l.Problem = err.Error()
+			bad++
 		}
 		out = append(out, l)
 	}
-	return out, failed
+	return out, bad, nil
 }
 
-func printPlugins(w io.Writer, all []listed, asJSON bool) error {
-	if asJSON {
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		return enc.Encode(all)
-	}
+func printPlugins(w io.Writer, all []listed) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "NAME\tPROGRAM\tPINNED\tSTARTS\tUSED BY\tOFFERS")
+	fmt.Fprintln(t, "NAME\tPROGRAM\tPINNED\tSTARTS AT\tUSED BY\tDAEMON")
 	for _, l := range all {
-		offers := strings.Join(l.Offers, ", ")
-		if l.Error != "" {
-			offers = "error: " + l.Error
-		}
-		pinned := "yes"
+		pinned, daemon := "yes", "no daemon"
 		if l.Checksum == "" {
 			pinned = "no"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", l.Name, l.Command[0], pinned, l.Start, strings.Join(l.UsedBy, ", "), offers)
+		if s := l.Daemon; s != nil {
+			daemon = fmt.Sprintf("%s for %s, %d starts, %d failures", s.State, time.Since(s.Since).Round(time.Second), s.Starts, s.Failures)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", l.Name, l.Command[0], pinned, l.Start, strings.Join(l.UsedBy, ", "), daemon)
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, l := range all {
+		if l.Problem != "" {
+			fmt.Fprintln(w, l.Problem)
+		}
+		if l.Daemon != nil && l.Daemon.Error != "" {
+			fmt.Fprintln(w, "last error of", l.Daemon.Error)
+		}
+	}
+	return nil
+}
+
+// pinged is what `plugins ping` found out about a plugin.
+type pinged struct {
+	Name    string   `json:"name"`
+	OK      bool     `json:"ok"`
+	Error   string   `json:"error,omitempty"`
+	StartMS float64  `json:"start_ms,omitempty"`
+	PingMS  float64  `json:"ping_ms,omitempty"`
+	Offers  []string `json:"offers,omitempty"`
+	Uses    []usedBy `json:"uses,omitempty"`
+}
+
+// usedBy is a stage or a sink, and why the plugin does not make it.
+type usedBy struct {
+	What  string `json:"what"`
+	Error string `json:"error,omitempty"`
 }
 
 func pluginsPingCommand() *cobra.Command {
-	var file string
-	var verbose bool
-	cmd := &cobra.Command{
+	var o pluginTool
+	return o.register(&cobra.Command{
 		Use: "ping [NAME...]", Short: "Start plugins, configure what uses them, and wait for their answer",
 		Long: "ping starts the named plugins, or all, apart from a daemon that may be running, has them make\n" +
-			"the stages and sinks of the configuration, and measures how long they take to answer. It exits\n" +
-			"with 1 if anything fails.",
+			"the stages and sinks of the configuration, measures how long they take to answer, and ends\n" +
+			"them. It exits with 1 if anything fails.",
 		RunE: func(cmd *cobra.Command, names []string) error {
-			return withPlugins(cmd, file, verbose, names, func(p *plugged, chosen []*host.Plugin) error {
-				failed := 0
-				for _, pl := range chosen {
-					failed += pingPlugin(cmd.Context(), cmd.OutOrStdout(), p, pl)
+			cfg, names, err := o.read(cmd, names)
+			if err != nil {
+				return err
+			}
+			out, err := o.ping(cmd.Context(), cfg, names)
+			if err != nil {
+				return err
+			}
+			if o.json {
+				err = encode(cmd.OutOrStdout(), out)
+			} else {
+				printPings(cmd.OutOrStdout(), out)
+			}
+			failed := 0
+			for _, p := range out {
+				if !p.OK {
+					failed++
 				}
-				if failed > 0 {
-					return fmt.Errorf("%d failed", failed)
-				}
-				return nil
-			})
+			}
+			if err == nil && failed > 0 {
+				err = fmt.Errorf("%d of %d plugins failed", failed, len(out))
+			}
+			return err
 		},
-	}
-	pluginFlags(cmd, &file, &verbose)
-	return cmd
+	}, false)
 }
 
-// pingPlugin prints how a plugin and everything that uses it fares, and returns
-// how many of them failed.
-func pingPlugin(ctx context.Context, w io.Writer, p *plugged, pl *host.Plugin) (failed int) {
-	begin := time.Now()
-	if err := pl.Start(ctx); err != nil {
-		fmt.Fprintf(w, "%s: %v\n", pl.Name(), err)
-		return 1
+func (o *pluginTool) ping(ctx context.Context, cfg *config.Config, names []string) ([]pinged, error) {
+	level := "off" // what goes wrong is in the answer
+	if o.verbose {
+		level = "debug"
 	}
-	started := time.Since(begin)
-	answer, err := pl.Ping(ctx)
+	log := newLogger(config.Log{Level: level})
+	p, err := plug(cfg, log)
 	if err != nil {
-		fmt.Fprintf(w, "%s: %v\n", pl.Name(), err)
-		return 1
+		return nil, err
 	}
-	fmt.Fprintf(w, "%s: started in %s, answers in %s\n", pl.Name(), started.Round(time.Millisecond), answer.Round(time.Microsecond))
+	defer p.close(log)
+	var out []pinged
+	for _, pl := range p.host.Plugins() {
+		if slices.Contains(names, pl.Name()) {
+			out = append(out, pingPlugin(ctx, p, pl))
+		}
+	}
+	return out, nil
+}
+
+// pingPlugin starts a plugin and has it make everything that uses it.
+func pingPlugin(ctx context.Context, p *plugged, pl *host.Plugin) pinged {
+	out := pinged{Name: pl.Name()}
+	begin := time.Now()
+	offers, err := pl.Offers(ctx)
+	out.StartMS = ms(time.Since(begin))
+	var took time.Duration
+	if err == nil {
+		took, err = pl.Ping(ctx)
+	}
+	if err != nil {
+		out.Error = err.Error()
+		return out
+	}
+	out.PingMS, out.OK = ms(took), true
+	for _, o := range offers {
+		out.Offers = append(out.Offers, o.Kind+" "+o.Name)
+	}
 	for _, u := range p.uses {
 		if u.plugin != pl.Name() {
 			continue
 		}
+		used := usedBy{What: u.kind + " " + u.name}
 		if err := u.check(ctx); err != nil {
-			failed++
-			fmt.Fprintf(w, "  %s %s: %v\n", u.kind, u.name, err)
+			used.Error, out.OK = err.Error(), false
+		}
+		out.Uses = append(out.Uses, used)
+	}
+	return out
+}
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+func printPings(w io.Writer, all []pinged) {
+	for _, p := range all {
+		if p.Error != "" {
+			fmt.Fprintf(w, "%s: %s\n", p.Name, p.Error)
 			continue
 		}
-		fmt.Fprintf(w, "  %s %s: ok\n", u.kind, u.name)
+		fmt.Fprintf(w, "%s: started in %.0f ms, answers in %.3f ms, offers %s\n", p.Name, p.StartMS, p.PingMS, strings.Join(p.Offers, ", "))
+		for _, u := range p.Uses {
+			fmt.Fprintf(w, "  %s: %s\n", u.What, map[bool]string{true: "ok", false: u.Error}[u.Error == ""])
+		}
 	}
-	return failed
+}
+
+func pluginsLogsCommand() *cobra.Command {
+	var o pluginTool
+	cmd := o.register(&cobra.Command{
+		Use: "logs [NAME...]", Short: "Show what the plugins of the running daemon logged last",
+		Long: "logs asks the running daemon for the last lines that the named plugins, or all, have logged, and\n" +
+			"that it logged about them. The daemon remembers 500 lines of each, those of its own log level.",
+		RunE: func(cmd *cobra.Command, names []string) error {
+			cfg, names, err := o.read(cmd, names)
+			if err != nil {
+				return err
+			}
+			if o.lines < 1 {
+				return usageError{fmt.Errorf("--lines %d: want at least 1", o.lines)}
+			}
+			var all []string
+			for _, n := range names {
+				items, err := askDaemon(cmd.Context(), cfg, o.addr, "LOGS", n, o.lines)
+				if err != nil {
+					return err
+				}
+				all = append(all, items...)
+			}
+			return o.printLogs(cmd.OutOrStdout(), all)
+		},
+	}, true)
+	cmd.Flags().IntVarP(&o.lines, "lines", "n", 50, "how many lines of each plugin")
+	return cmd
+}
+
+// printLogs prints lines of JSON as they are, one a line, or as the daemon's
+// own log has them.
+func (o *pluginTool) printLogs(w io.Writer, all []string) error {
+	for _, line := range all {
+		if o.json {
+			fmt.Fprintln(w, line)
+			continue
+		}
+		var fields map[string]any
+		if err := json.Unmarshal([]byte(line), &fields); err != nil {
+			return fmt.Errorf("the daemon's answer: %w", err)
+		}
+		printLine(w, fields)
+	}
+	return nil
+}
+
+// printLine has hclog format a line that it wrote as JSON.
+func printLine(w io.Writer, fields map[string]any) {
+	own := func(key string) string {
+		s, _ := fields["@"+key].(string)
+		delete(fields, "@"+key)
+		return s
+	}
+	at, err := time.Parse("2006-01-02T15:04:05.000000Z07:00", own("timestamp"))
+	log := hclog.New(&hclog.LoggerOptions{
+		Name: own("module"), Level: hclog.Trace, Output: w, DisableTime: err != nil, TimeFn: func() time.Time { return at },
+	})
+	level, msg := hclog.LevelFromString(own("level")), own("message")
+	keys := make([]string, 0, len(fields))
+	for k := range fields {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	args := make([]any, 0, 2*len(keys))
+	for _, k := range keys {
+		args = append(args, k, fields[k])
+	}
+	log.Log(level, msg, args...)
 }

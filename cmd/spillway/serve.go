@@ -20,6 +20,8 @@ import (
 	"github.com/spillwaydb/spillway/core/server"
 	"github.com/spillwaydb/spillway/core/sink"
 	"github.com/spillwaydb/spillway/fsbackends"
+	"github.com/spillwaydb/spillway/plugins/gzip"
+	"github.com/spillwaydb/spillway/plugins/lz4"
 	"github.com/spillwaydb/spillway/plugins/zstd"
 )
 
@@ -34,6 +36,7 @@ const (
 func serveCommand() *cobra.Command {
 	var o overrides
 	var f faults
+	var refill refill
 	cmd := &cobra.Command{
 		Use: "serve", Short: "Run the server that plugins.hcl describes", Args: noArgs,
 		Long: "serve reads plugins.hcl (or -config FILE), recovers the data directory and serves RESP.\n" +
@@ -43,27 +46,38 @@ func serveCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return serve(cfg, &f, newLogger(cfg.Log))
+			if refill.from != "" && !refill.ifEmpty {
+				return usageError{errors.New("--restore-from goes with --restore-if-empty")}
+			}
+			return serve(cfg, &f, refill, newLogger(cfg.Log))
 		},
 	}
 	o.register(cmd)
+	cmd.Flags().BoolVar(&refill.ifEmpty, "restore-if-empty", false, "restore the latest backup first if the data directory is empty")
+	cmd.Flags().StringVar(&refill.from, "restore-from", "", "sink to restore from (default: the only one beside the data directory)")
 	f.register(cmd)
 	return cmd
 }
 
-func newLogger(l config.Log) hclog.Logger {
+// refill is whether, and from where, an empty data directory is restored.
+type refill struct {
+	ifEmpty bool
+	from    string
+}
+
+func newLogger(l config.Log) hclog.InterceptLogger {
 	color := hclog.ColorOff
 	if !l.JSON && isatty.IsTerminal(os.Stderr.Fd()) {
 		color = hclog.ForceColor
 	}
-	return hclog.New(&hclog.LoggerOptions{
+	return hclog.NewInterceptLogger(&hclog.LoggerOptions{
 		Name: "spillway", Level: hclog.LevelFromString(l.Level), JSONFormat: l.JSON, Color: color, Output: os.Stderr,
 	})
 }
 
 // serve runs until SIGTERM, SIGINT or a client's SHUTDOWN. The data directory is
 // locked before anything listens, and clients are answered while it is loaded.
-func serve(cfg *config.Config, f *faults, log hclog.Logger) (err error) {
+func serve(cfg *config.Config, f *faults, refill refill, log hclog.InterceptLogger) (err error) {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
@@ -86,8 +100,17 @@ func serve(cfg *config.Config, f *faults, log hclog.Logger) (err error) {
 	if opts.Stages, opts.Targets, err = plugged.pipeline(cfg, log); err != nil {
 		return err
 	}
+	if refill.ifEmpty {
+		ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+		err := restoreIfEmpty(ctx, cfg, plugged, fs, opts.Targets, refill.from, log)
+		cancel()
+		if err != nil {
+			return err
+		}
+	}
 	stop := make(chan struct{}, 1)
 	opts.FS = fs
+	opts.OnPlugins = plugged.answer
 	opts.OnShutdown = func() { stop <- struct{}{} }
 	db, err := core.Prepare(opts)
 	if err != nil {
@@ -107,6 +130,15 @@ func serve(cfg *config.Config, f *faults, log hclog.Logger) (err error) {
 		OutputLimit: cfg.Server.OutputLimit, QueryLimit: int(cfg.Server.QueryLimit),
 		Logger: log.Named("server"), ConfigFile: cfg.Path,
 	})
+	if cfg.Metrics != "" {
+		stopMetrics, err := startMetrics(cfg.Metrics, db, log.Named("metrics"))
+		if err != nil {
+			closeAll(listeners)
+			closeDB()
+			return err
+		}
+		defer stopMetrics()
+	}
 	failed := make(chan error, len(listeners))
 	for _, l := range listeners {
 		go func() {
@@ -244,10 +276,17 @@ func engineOptions(cfg *config.Config, log hclog.Logger) core.Options {
 
 // decodeStages are stages that need no configuration to be undone, so that a
 // checkpoint written with one loads after the stage was taken out of the file.
-func decodeStages() []sink.Stage {
-	z, err := zstd.New(zstd.Options{})
-	if err != nil {
-		panic(err) // the zero options are valid: a test says so
+func decodeStages() (out []sink.Stage) {
+	for _, mk := range []func() (sink.Stage, error){
+		func() (sink.Stage, error) { return zstd.New(zstd.Options{}) },
+		func() (sink.Stage, error) { return lz4.New(lz4.Options{}) },
+		func() (sink.Stage, error) { return gzip.New(gzip.Options{}) },
+	} {
+		s, err := mk()
+		if err != nil {
+			panic(err) // the zero options are valid: a test says so
+		}
+		out = append(out, s)
 	}
-	return []sink.Stage{z}
+	return out
 }

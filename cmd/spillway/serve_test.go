@@ -94,7 +94,7 @@ func TestCheck(t *testing.T) {
 	t.Parallel()
 	config := writeConfig(t, mirrored("d", "m", `stage "zstd" {}`, false)+"\nserver { save = [] }\n")
 	out, code := spillway(t, "check", "-config", config, "--shards", "5", "--appendfsync", "always", "--unixsocket", "/run/s.sock", "--requirepass", "hush")
-	for _, want := range []string{"is valid", "5", "on, fsync always", "unix:///run/s.sock", "tcp://127.0.0.1:6380", "zstd", "mirror: m (best effort, timeout 30s, keep 2)", "d (data directory, keep 3)"} {
+	for _, want := range []string{"is valid", "5", "on, fsync always", "unix:///run/s.sock", "tcp://127.0.0.1:6380", "zstd", "mirror: m (best effort, timeout 30s, keep last 2)", "d (data directory, keep 3)"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("check lacks %q:\n%s", want, out)
 		}

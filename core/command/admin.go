@@ -75,6 +75,10 @@ var adminCommands = []*Command{
 		Name: "role", Arity: 1, Flags: NoScript | Loading | Stale | Fast, ACLCats: "admin dangerous", Handler: role,
 		Group: groupServer, Since: "2.8.12", Complexity: "O(1)", Summary: "Return the role of the instance in the context of replication",
 	},
+	{
+		Name: "spillway.plugins", Arity: -2, Flags: Admin | NoScript | Loading | Stale | NoMulti, Handler: askPlugins,
+		Group: groupServer, Since: RedisVersion, Complexity: "O(N) where N is the number of lines asked for", Summary: "Ask for the state or the log of the server's plugins",
+	},
 	configCommand, clientCommand, commandCommand, debugCommand, slowlogCommand, latencyCommand, memoryCommand,
 }
 
@@ -221,6 +225,23 @@ func (c *Ctx) replyDone(text string, err error) {
 }
 
 func save(c *Ctx) { c.replyDone("OK", c.Engine.Save()) }
+
+// askPlugins is the only command that Redis does not have.
+func askPlugins(c *Ctx) {
+	args := make([]string, 0, len(c.Args)-1)
+	for _, a := range c.Args[1:] {
+		args = append(args, string(a))
+	}
+	items, err := c.Engine.Plugins(args)
+	if err != nil {
+		c.replyDone("", err)
+		return
+	}
+	c.Out.Array(len(items))
+	for _, it := range items {
+		c.Out.BulkString(it)
+	}
+}
 
 func bgSave(c *Ctx) {
 	schedule := len(c.Args) == 2 && is(c.Args[1], "schedule")

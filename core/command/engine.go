@@ -35,6 +35,8 @@ type Engine interface {
 	Shutdown(mode ShutdownMode, force bool) error
 	// AbortShutdown calls off a Shutdown that is still saving.
 	AbortShutdown() error
+	// Plugins answers SPILLWAY.PLUGINS. The error's text begins with its code.
+	Plugins(args []string) ([]string, error)
 	// SetActiveExpire turns the active expiry cycle on or off (DEBUG SET-ACTIVE-EXPIRE).
 	SetActiveExpire(on bool)
 	// Config is the run-time configuration behind CONFIG GET and SET.

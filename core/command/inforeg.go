@@ -7,10 +7,18 @@ import (
 )
 
 // InfoWriter collects the fields of one INFO section.
-type InfoWriter struct{ b strings.Builder }
+type InfoWriter struct{ fields []InfoField }
+
+// InfoField is one line of INFO. Value is shown as fmt's %v does.
+type InfoField struct {
+	Name  string
+	Value any
+}
 
 // Field adds one "name:value" line.
-func (w *InfoWriter) Field(name string, value any) { fmt.Fprintf(&w.b, "%s:%v\r\n", name, value) }
+func (w *InfoWriter) Field(name string, value any) {
+	w.fields = append(w.fields, InfoField{name, value})
+}
 
 // InfoSection is one section of INFO: its name in Redis's spelling
 // ("Persistence"), whether plain INFO shows it, and what fills it.
@@ -38,27 +46,39 @@ func (r *InfoRegistry) Register(sections ...InfoSection) {
 // Render returns the text of the named sections; no name means the default
 // ones, "all" and "everything" mean every one.
 func (r *InfoRegistry) Render(names ...string) string {
+	order, bodies := r.fill(names)
+	var out strings.Builder
+	for i, name := range order {
+		if i > 0 {
+			out.WriteString("\r\n")
+		}
+		out.WriteString("# " + name + "\r\n")
+		for _, f := range bodies[name].fields {
+			fmt.Fprintf(&out, "%s:%v\r\n", f.Name, f.Value)
+		}
+	}
+	return out.String()
+}
+
+// Fields returns what Render shows of the named sections, for programs that
+// read numbers: metrics. The caller holds the locks that Render's caller does.
+func (r *InfoRegistry) Fields(names ...string) []InfoField {
+	var all []InfoField
+	order, bodies := r.fill(names)
+	for _, name := range order {
+		all = append(all, bodies[name].fields...)
+	}
+	return all
+}
+
+// fill has the wanted sections filled.
+func (r *InfoRegistry) fill(names []string) (order []string, bodies map[string]*InfoWriter) {
 	r.mu.Lock()
 	sections := append([]InfoSection(nil), r.sections...)
 	r.mu.Unlock()
-	wanted := func(s InfoSection) bool {
-		if len(names) == 0 {
-			return s.Default
-		}
-		for _, n := range names {
-			switch n = strings.ToLower(n); {
-			case n == "all" || n == "everything" || n == strings.ToLower(s.Name):
-				return true
-			case n == "default" && s.Default:
-				return true
-			}
-		}
-		return false
-	}
-	var order []string
-	bodies := make(map[string]*InfoWriter)
+	bodies = make(map[string]*InfoWriter)
 	for _, s := range sections {
-		if !wanted(s) {
+		if !wantedSection(s, names) {
 			continue
 		}
 		w, ok := bodies[s.Name]
@@ -69,12 +89,20 @@ func (r *InfoRegistry) Render(names ...string) string {
 		}
 		s.Fill(w)
 	}
-	var out strings.Builder
-	for i, name := range order {
-		if i > 0 {
-			out.WriteString("\r\n")
-		}
-		out.WriteString("# " + name + "\r\n" + bodies[name].b.String())
+	return order, bodies
+}
+
+func wantedSection(s InfoSection, names []string) bool {
+	if len(names) == 0 {
+		return s.Default
 	}
-	return out.String()
+	for _, n := range names {
+		switch n = strings.ToLower(n); {
+		case n == "all" || n == "everything" || n == strings.ToLower(s.Name):
+			return true
+		case n == "default" && s.Default:
+			return true
+		}
+	}
+	return false
 }

@@ -134,7 +134,10 @@ func TestTableAgainstRedis(t *testing.T) {
 		if err != nil || v.Err() != nil || len(v.Elems) != 1 {
 			t.Fatalf("COMMAND INFO %s: %v %v", cmd.Name, err, v)
 		}
-		if v.Elems[0].IsNull() {
+		if own := strings.HasPrefix(cmd.Name, "spillway."); own || v.Elems[0].IsNull() {
+			if own && v.Elems[0].IsNull() {
+				continue
+			}
 			t.Errorf("redis does not know %s", cmd.Name)
 			continue
 		}

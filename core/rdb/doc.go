@@ -39,7 +39,8 @@
 // quicklist, textual scores and LZF strings. It hands packed values out in
 // elements, and as they are for who can keep them so.
 //
-// It refuses streams, modules and functions with an [UnsupportedError], and
+// It refuses streams, modules and functions with an [UnsupportedError], or walks
+// over them where a Handler asks for that, and
 // anything malformed with a [CorruptError]: bad lengths, a wrong checksum, a
 // truncated file, bytes after the end. Hostile input never panics, and never
 // reserves more memory than a fixed multiple of the bytes really present.

@@ -1,6 +1,7 @@
 package rdb
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -14,6 +15,15 @@ type Handler struct {
 	DB       func(n int)                // the objects that follow live in database n
 	ResizeDB func(keys, expires uint64) // a size hint, never to be trusted for an allocation
 	Object   func(o *Object) error      // one key; an error stops Read, which returns it wrapped
+
+	// Unsupported is told of content that this package does not hand out. When
+	// it returns nil that is walked over, where the format says where it ends
+	// (streams, module values and data, functions); an error stops Read. A nil
+	// function refuses all of it.
+	Unsupported func(e *UnsupportedError) error
+	// Rest gets what follows the end mark, when the checksum was right. A nil
+	// function insists that nothing follows.
+	Rest func(r io.Reader) error
 }
 
 // Read reads one whole file from r to its end and hands its content to h.
@@ -40,7 +50,7 @@ func Read(r io.Reader, h Handler) error {
 		}
 		switch {
 		case code == opEOF:
-			return d.trailer(version)
+			return d.trailer(version, h)
 		case code >= opIdle:
 			err = d.opcode(code, h)
 		default:
@@ -146,7 +156,7 @@ func (d *decoder) opcode(code byte, h Handler) error {
 func (d *decoder) object(enc byte, at int64, h Handler) error {
 	name := unsupportedType(enc)
 	if name != "" && enc >= opFunction2 { // an opcode: no key follows
-		return &UnsupportedError{Name: name, Code: int(enc), Offset: at}
+		return d.unsupported(&UnsupportedError{Name: name, Code: int(enc), Offset: at}, h)
 	}
 	if name == "" && enc > encStream3 {
 		return &CorruptError{Offset: at, Reason: fmt.Sprintf("unknown type byte %d", enc)}
@@ -156,7 +166,7 @@ func (d *decoder) object(enc byte, at int64, h Handler) error {
 		return err
 	}
 	if name != "" {
-		return &UnsupportedError{Name: name, Code: int(enc), Key: string(d.obj.Key), Offset: at}
+		return d.unsupported(&UnsupportedError{Name: name, Code: int(enc), Key: string(d.obj.Key), Offset: at}, h)
 	}
 	if err = d.value(enc); err != nil {
 		return fmt.Errorf("rdb: load key %.100q of db %d: %w", d.obj.Key, d.obj.DB, err)
@@ -168,6 +178,17 @@ func (d *decoder) object(enc byte, at int64, h Handler) error {
 		return fmt.Errorf("rdb: load key %.100q of db %d at offset %d: %w", d.obj.Key, d.obj.DB, at, err)
 	}
 	return nil
+}
+
+// unsupported refuses what e tells of, or walks over it.
+func (d *decoder) unsupported(e *UnsupportedError, h Handler) error {
+	if h.Unsupported == nil || !skippable(byte(e.Code)) {
+		return e
+	}
+	if err := h.Unsupported(e); err != nil {
+		return err
+	}
+	return d.skip(byte(e.Code))
 }
 
 // unsupportedType names the content that a type byte or opcode announces if
@@ -186,9 +207,9 @@ func unsupportedType(enc byte) string {
 	return ""
 }
 
-// trailer takes the checksum, which exists since version 5, and insists that
-// nothing follows.
-func (d *decoder) trailer(version int) error {
+// trailer takes the checksum, which exists since version 5, and hands on what
+// follows or insists that nothing does.
+func (d *decoder) trailer(version int, h Handler) error {
 	if version >= 5 {
 		got := d.sum()
 		p, err := d.take(8)
@@ -199,6 +220,9 @@ func (d *decoder) trailer(version int) error {
 		if want != 0 && want != got {
 			return d.corrupt("the checksum is %016x and should be %016x", got, want)
 		}
+	}
+	if h.Rest != nil {
+		return h.Rest(io.MultiReader(bytes.NewReader(d.buf[d.pos:d.end]), d.r))
 	}
 	end, err := d.atEnd()
 	if err == nil && !end {

@@ -53,18 +53,23 @@ func NewFSSink(name string, fs vfs.FS, root string) *FSSink {
 func (s *FSSink) Info() Info { return Info{Name: s.name, Version: "1"} }
 
 // Dir is the directory of a set, relative to the root of the filesystem.
-func (s *FSSink) Dir(id SetID) string {
+func (s *FSSink) Dir(id SetID) string { return path.Join(s.root, DirName(id)) }
+
+// DirName is the name of a set's directory, in every sink that has some:
+// "00000042", or "segment-00000007".
+func DirName(id SetID) string {
 	name := fmt.Sprintf("%08d", id.Generation)
 	if id.Kind == KindSegment {
 		name = segmentPrefix + name
 	}
-	return path.Join(s.root, name)
+	return name
 }
 
-// parseDir is Dir's opposite. Snapshots and rewrites share the numbers, and
-// only SET.json tells them apart: KindSnapshot stands for both.
-func parseDir(name string) (SetID, bool) {
-	id := SetID{Kind: KindSnapshot}
+// ParseDirName is DirName's opposite; ok is false for what is not the name of
+// a set's directory. Snapshots and rewrites share the numbers, and only
+// SET.json tells them apart: KindSnapshot stands for both.
+func ParseDirName(name string) (id SetID, ok bool) {
+	id.Kind = KindSnapshot
 	digits, segment := strings.CutPrefix(name, segmentPrefix)
 	if segment {
 		id.Kind = KindSegment
@@ -212,7 +217,7 @@ func (s *FSSink) List(ctx context.Context) ([]Set, error) {
 		if ctx.Err() != nil {
 			return nil, s.fault("list", s.root, context.Cause(ctx))
 		}
-		id, ok := parseDir(fi.Name())
+		id, ok := ParseDirName(fi.Name())
 		if !ok || !fi.IsDir() {
 			continue
 		}
@@ -290,7 +295,7 @@ func (s *FSSink) Sweep(ctx context.Context, keep func(SetID) bool) (removed []st
 	}
 	var errs []error
 	for _, fi := range infos {
-		id, ok := parseDir(fi.Name())
+		id, ok := ParseDirName(fi.Name())
 		if !ok || !fi.IsDir() {
 			continue
 		}

@@ -77,45 +77,101 @@ func Replay(fs vfs.FS, path string, opts ReplayOptions, apply func(b Block) erro
 	if err != nil {
 		return Result{}, fmt.Errorf("replay log segment %s: %w", path, err)
 	}
-	p := &replayer{path: path, r: bufio.NewReaderSize(f, int(min(max(st.Size(), 2*maxAnnotation), readBuffer))), apply: apply}
-	p.res.Size, p.res.LastSeq = st.Size(), opts.StartSeq
-	id, n, err := readHeader(p.r, path)
-	if err != nil {
-		return p.res, err
-	}
-	if opts.ID != "" && opts.ID != formatID(id) {
-		return p.res, &CorruptError{Path: path, Reason: fmt.Sprintf("it is segment %s of a log, and %s was expected", formatID(id), opts.ID)}
-	}
-	p.idSum, p.res.SafeOffset, p.res.GoodOffset = segmentSum(id), int64(n), int64(n)
-	for p.res.GoodOffset < p.res.Size {
-		reason, err := p.next()
-		if err != nil {
-			return p.res, err
-		}
-		if reason == "" {
-			continue
-		}
-		bad := &CorruptError{Path: path, Offset: p.res.GoodOffset, Reason: reason}
+	p := newReplayer(path, f, st.Size(), opts, apply)
+	err = p.all(opts, func(bad *CorruptError) error {
 		if !opts.Last {
 			bad.Reason += "; only the end of the last segment can be a torn write"
-			return p.res, bad
+			return bad
 		}
 		said, err := findEvidence(f, p.res.GoodOffset, p.res.Size, p.idSum, p.res.LastSeq)
 		if err != nil {
-			return p.res, fmt.Errorf("replay log segment %s: %w", path, err)
+			return fmt.Errorf("replay log segment %s: %w", path, err)
 		}
 		if said != "" {
 			bad.Reason += "; " + said
-			return p.res, bad
+			return bad
 		}
-		p.res.Torn, p.res.TornReason = true, reason
-		break
+		return nil
+	})
+	if err != nil {
+		return p.res, err
 	}
 	if err := f.Sync(); err != nil {
 		return p.res, fmt.Errorf("replay log segment %s: fsync: %w", path, err)
 	}
 	opts.Logger.Debug("log segment replayed", "segment", path, "blocks", p.res.Blocks, "commands", p.res.Commands, "torn", p.res.Torn)
 	return p.res, nil
+}
+
+// ReplayStream is Replay for a sealed segment of size bytes that comes from
+// somewhere else than the data directory; name is what errors call it. A torn
+// tail is damage there, and there is nothing to fsync.
+func ReplayStream(src io.Reader, name string, size int64, opts ReplayOptions, apply func(b Block) error) (Result, error) {
+	p := newReplayer(name, src, size, opts, apply)
+	err := p.all(opts, func(bad *CorruptError) error { return bad })
+	return p.res, err
+}
+
+// LastWithBlocks is the index of the last of n segments that has blocks, 0 if
+// none has: up to there no segment may end in a torn tail. segment tells the
+// path and the id of each.
+func LastWithBlocks(fs vfs.FS, n int, segment func(i int) (path, id string)) (int, error) {
+	for i := n - 1; i > 0; i-- {
+		path, id := segment(i)
+		res, err := Replay(fs, path, ReplayOptions{Last: true, ID: id}, func(Block) error { return errHasBlocks })
+		if errors.Is(err, errHasBlocks) || res.Blocks > 0 {
+			return i, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	return 0, nil
+}
+
+var errHasBlocks = errors.New("the segment has blocks")
+
+func newReplayer(path string, src io.Reader, size int64, opts ReplayOptions, apply func(Block) error) *replayer {
+	p := &replayer{path: path, r: bufio.NewReaderSize(src, int(min(max(size, 2*maxAnnotation), readBuffer))), apply: apply}
+	p.res.Size, p.res.LastSeq = size, opts.StartSeq
+	return p
+}
+
+// all reads the header and every block. What does not go on is shown to bad,
+// which returns nil for a torn tail.
+func (p *replayer) all(opts ReplayOptions, bad func(*CorruptError) error) error {
+	id, n, err := readHeader(p.r, p.path)
+	if err != nil {
+		return err
+	}
+	if opts.ID != "" && opts.ID != formatID(id) {
+		return &CorruptError{Path: p.path, Reason: fmt.Sprintf("it is segment %s of a log, and %s was expected", formatID(id), opts.ID)}
+	}
+	p.idSum, p.res.SafeOffset, p.res.GoodOffset = segmentSum(id), int64(n), int64(n)
+	for p.res.GoodOffset < p.res.Size {
+		reason, err := p.next()
+		if err != nil {
+			return err
+		}
+		if reason == "" {
+			continue
+		}
+		if err := bad(&CorruptError{Path: p.path, Offset: p.res.GoodOffset, Reason: reason}); err != nil {
+			return err
+		}
+		p.res.Torn, p.res.TornReason = true, reason
+		return nil
+	}
+	return nil
+}
+
+// ID is what a segment's first line calls it.
+func ID(fs vfs.FS, path string) (string, error) {
+	n, _, err := readID(fs, path)
+	if err != nil {
+		return "", err
+	}
+	return formatID(n), nil
 }
 
 // MayHoldBlocks tells whether there is, or may be, anything in a segment. One

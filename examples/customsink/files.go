@@ -11,11 +11,6 @@ import (
 
 // store writes a file that is whole and durable, or not there.
 func store(dir, name string, src io.Reader) error {
-	if name != sink.SetFile {
-		if err := sink.CheckName(name); err != nil {
-			return err
-		}
-	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
@@ -23,7 +18,7 @@ func store(dir, name string, src io.Reader) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(file.Name())
+	defer func() { _ = os.Remove(file.Name()) }()
 	_, err = io.Copy(file, src) // to io.EOF: nothing else is a success
 	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return err
@@ -49,9 +44,9 @@ func open(dir, name string) (io.ReadCloser, error) {
 	return os.Open(filepath.Join(dir, name))
 }
 
-// list reads the documents of sets, in the order of their paths.
-func list(pattern string) (sets []sink.Set, err error) {
-	paths, err := filepath.Glob(pattern)
+// list reads the documents of the sets, in the order of their paths.
+func list(path string) (sets []sink.Set, err error) {
+	paths, err := filepath.Glob(filepath.Join(path, "*", sink.SetFile))
 	for _, path := range paths {
 		doc, rerr := os.ReadFile(path)
 		set, derr := sink.DecodeSet(doc)

@@ -25,16 +25,20 @@ type Folder struct{ Path string }
 func (f Folder) Info() sink.Info { return sink.Info{Name: "folder", Version: "1"} }
 
 func (f Folder) Put(_ context.Context, p sink.Part, src io.Reader) (sink.Receipt, error) {
+	if err := sink.CheckName(p.Name); err != nil {
+		return nil, err
+	}
 	return nil, store(f.in(p.ID(), ""), p.Name, src)
 }
 
 func (f Folder) Publish(ctx context.Context, s sink.Set) error {
 	doc, err := sink.EncodeSet(s)
+	err = errors.Join(err, ctx.Err())
 	for _, p := range s.Parts {
 		_, serr := os.Stat(f.in(s.ID, p.Part.Name))
 		err = errors.Join(err, serr)
 	}
-	if err = errors.Join(err, ctx.Err()); err != nil {
+	if err != nil {
 		return err
 	}
 	return store(f.in(s.ID, ""), sink.SetFile, bytes.NewReader(doc))
@@ -44,9 +48,7 @@ func (f Folder) Open(_ context.Context, p sink.Part, _ sink.Receipt) (io.ReadClo
 	return open(f.in(p.ID(), ""), p.Name)
 }
 
-func (f Folder) List(context.Context) ([]sink.Set, error) {
-	return list(filepath.Join(f.Path, "*", sink.SetFile))
-}
+func (f Folder) List(context.Context) ([]sink.Set, error) { return list(f.Path) }
 
 func (f Folder) Remove(_ context.Context, id sink.SetID) error {
 	return errors.Join(os.RemoveAll(f.in(id, sink.SetFile)), os.RemoveAll(f.in(id, "")))

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/spillwaydb/spillway/core/sink"
@@ -32,27 +30,6 @@ func TestConformanceOverWire(t *testing.T) {
 
 // TestReadme does what README.md tells an author to do.
 func TestReadme(t *testing.T) {
-	g := guide.Follow(t)
-	g.Run("check")
-	if out := g.Run("plugins", "ping"); !strings.Contains(out, "sink offsite: ok") {
-		t.Errorf("ping says %q", out)
-	}
-	c, stop := g.Serve()
-	for _, v := range []string{"one", "two", "three"} {
-		if err := c.Set(t.Context(), "k", v, 0).Err(); err != nil {
-			t.Fatal(err)
-		}
-		if err := c.Do(t.Context(), "SAVE").Err(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	stop()
-	sets, err := filepath.Glob(filepath.Join(g.Dir(), "offsite", "*-snapshot", sink.SetFile))
-	if err != nil || len(sets) != 2 { // keep = 2
-		t.Fatalf("sets offsite: %v, %v", sets, err)
-	}
-	parts, err := filepath.Glob(filepath.Join(filepath.Dir(sets[1]), "*.rdb"))
-	if err != nil || len(parts) == 0 {
-		t.Errorf("parts of the newest: %v, %v", parts, err)
-	}
+	out, _ := guide.Follow(t, "README.md", ".")
+	guide.Wants(t, out, "is valid", "  sink offsite: ok\n", "offers sink folder", "running for", "SET.json\n", "shard-0000.rdb\n", "folder: plugin started")
 }

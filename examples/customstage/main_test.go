@@ -1,11 +1,8 @@
 package main
 
 import (
-	"bytes"
-	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/spillwaydb/spillway/core/sink"
@@ -33,40 +30,15 @@ func TestConformanceOverWire(t *testing.T) {
 
 // TestReadme does what README.md tells an author to do.
 func TestReadme(t *testing.T) {
-	g := guide.Follow(t)
-	g.Run("check")
-	if out := g.Run("plugins", "ping"); !strings.Contains(out, "stage rot: ok") {
-		t.Errorf("ping says %q", out)
+	out, tmp := guide.Follow(t, "README.md", ".")
+	guide.Wants(t, out, "is valid", "  stage rot: ok\n", "offers stage rot", "running for", ".rdb.rot\n", "\nhello\n")
+	work, err := filepath.Glob(filepath.Join(tmp, "*", "customstage"))
+	if err != nil || len(work) != 1 {
+		t.Fatalf("the plugin: %v, %v", work, err)
 	}
-	if out, err := exec.Command(g.Plugin()).CombinedOutput(); err != nil || !strings.Contains(string(out), "stage  rot") || !strings.Contains(string(out), `checksum = "sha256:`) {
-		t.Errorf("started by hand the plugin says %q, %v", out, err)
+	byHand, err := exec.Command(work[0]).CombinedOutput()
+	if err != nil {
+		t.Errorf("started by hand: %v", err)
 	}
-	c, stop := g.Serve()
-	if err := c.Set(t.Context(), "greeting", "hello", 0).Err(); err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Do(t.Context(), "SAVE").Err(); err != nil {
-		t.Fatal(err)
-	}
-	stop()
-	parts, err := filepath.Glob(filepath.Join(g.Dir(), "data", "checkpoints", "*", "*.rdb.rot"))
-	if err != nil || len(parts) == 0 {
-		t.Fatalf("no part that went through the stage: %v", err)
-	}
-	found := false
-	for _, p := range parts {
-		b, err := os.ReadFile(p)
-		if err != nil {
-			t.Fatal(err)
-		}
-		found = found || bytes.Contains(b, []byte("uryyb")) // hello, rotated by 13
-	}
-	if !found {
-		t.Error("what is stored is not rotated")
-	}
-	c, stop = g.Serve()
-	if v := c.Get(t.Context(), "greeting").Val(); v != "hello" {
-		t.Errorf("after a restart the greeting is %q", v)
-	}
-	stop()
+	guide.Wants(t, string(byHand), "stage  rot", `checksum = "sha256:`, "uses = plugin.customstage")
 }

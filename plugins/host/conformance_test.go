@@ -9,6 +9,7 @@ import (
 	"github.com/spillwaydb/spillway/fsbackends/osfs"
 	"github.com/spillwaydb/spillway/plugins"
 	"github.com/spillwaydb/spillway/plugins/plugintest"
+	"github.com/spillwaydb/spillway/plugins/zstd"
 )
 
 func TestMain(m *testing.M) {
@@ -31,6 +32,7 @@ func components() []plugins.Component {
 	return []plugins.Component{
 		plugintest.XOR("xor", 0x55),
 		&plugintest.FuncStage{Name: "copy"},
+		plugins.Stage(zstd.Name, zstd.New),
 		plugins.Sink("dir", func(c dirConfig) (sink.Sink, error) {
 			fs, err := osfs.New(c.Root)
 			if err != nil {

@@ -181,7 +181,7 @@ func TestHostileStage(t *testing.T) {
 		"speaks another version":        {want: []string{"did not complete the handshake", "99", "[1]"}},
 		"offers nothing":                {want: []string{"offers 0 components"}},
 		"offers a bad name":             {want: []string{"offers a component with the name", "a?[2Jb"}},
-		"constructor hangs":             {want: []string{"did not make stage", "killed"}, edit: func(s *host.Spec) { s.Timeout = 3 * quick }},
+		"constructor hangs":             {want: []string{"did not make stage", "killed"}, edit: func(s *host.Spec) { s.Timeout = 10 * quick }},
 		"constructor panics":            {want: []string{"panic: no such thing"}},
 		"raw suffix climbs":             {want: []string{"with suffix"}},
 

@@ -127,8 +127,8 @@ func (t *transfer) flow(ctx context.Context, conn *stream.Conn, replied <-chan r
 		defer timer.Stop()
 		for ; pending > 0; pending-- {
 			select {
-			case <-sent:
-			case <-received:
+			case <-sent: //nolint:errcheck // what they failed with is known: the call is over
+			case <-received: //nolint:errcheck // as above
 			case <-timer.C:
 				return
 			}

@@ -160,6 +160,12 @@ type readerFunc func(b []byte) (int, error)
 
 func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
 
+// answer is an error that a plugin's component gave.
+type answer struct{ error }
+
+func (a answer) Unwrap() error { return a.error }
+func (answer) Answered() bool  { return true }
+
 func TestRetry(t *testing.T) {
 	boom := errors.New("boom")
 	calls := 0
@@ -197,6 +203,9 @@ func TestRetry(t *testing.T) {
 	s := middleware.Sink(&plugintest.FuncSink{Inner: plugintest.NewMemSink("m"), PublishFunc: func(context.Context, sink.Set) error { return fail(1, boom) }}, middleware.Retry(policy))
 	if err := s.Publish(t.Context(), sink.Set{}); err != nil || calls != 2 {
 		t.Errorf("publish: %d calls, %v", calls, err)
+	}
+	if err := encode(stage(func(io.Reader) error { return fail(9, answer{boom}) })); !errors.Is(err, boom) || calls != 1 {
+		t.Errorf("a plugin's own answer: %d calls, %v", calls, err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

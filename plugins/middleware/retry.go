@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -24,7 +25,9 @@ type Policy struct {
 // Retry makes a call again that failed with an error which is not permanent, as
 // long as it has not begun to read or write: a plugin that had died meanwhile,
 // a publication with an unknown outcome. A job whose bytes have flowed is never
-// repeated here.
+// repeated here, and neither is what a plugin's component has answered with an
+// error of its own, one with a method Answered that says true: it knows best
+// what is worth another attempt, and has made it.
 func Retry(p Policy) Interceptor {
 	if p.Logger == nil {
 		p.Logger = hclog.NewNullLogger()
@@ -40,7 +43,7 @@ func Retry(p Policy) Interceptor {
 		wait.InitialInterval, wait.MaxInterval, wait.Multiplier = p.Backoff, p.MaxBackoff, 2
 		for attempt := 1; ; attempt++ {
 			err := next(ctx)
-			if err == nil || attempt >= p.Attempts || c.Touched() || sink.IsPermanent(err) || ctx.Err() != nil {
+			if err == nil || attempt >= p.Attempts || c.Touched() || sink.IsPermanent(err) || isAnswer(err) || ctx.Err() != nil {
 				return err
 			}
 			d := wait.NextBackOff()
@@ -54,4 +57,9 @@ func Retry(p Policy) Interceptor {
 			}
 		}
 	}
+}
+
+func isAnswer(err error) bool {
+	var a interface{ Answered() bool }
+	return errors.As(err, &a) && a.Answered()
 }

@@ -36,11 +36,25 @@ type Wire struct {
 // It ends with t.
 func Loopback(t testing.TB) *Wire {
 	t.Helper()
+	return LoopbackEnv(t, nil)
+}
+
+// LoopbackEnv is Loopback with variables for the plugin's environment, which
+// does not have the test's.
+func LoopbackEnv(t testing.TB, env map[string]string) *Wire {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	sum, err := host.Checksum(self)
+	return Command(t, self)
+}
+
+// Command starts a program as a plugin: one in another language, say. It ends
+// with t.
+func Command(t testing.TB, argv ...string) *Wire {
+	t.Helper()
+	sum, err := host.Checksum(argv[0])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +69,7 @@ func Loopback(t testing.TB) *Wire {
 			t.Errorf("closing the host: %v", err)
 		}
 	})
-	p, err := h.Add(host.Spec{Name: "loopback", Command: []string{self}, Checksum: sum, Timeout: 3 * patience})
+	p, err := h.Add(host.Spec{Name: "loopback", Command: argv, Checksum: sum, Timeout: 3 * patience})
 	if err != nil {
 		t.Fatal(err)
 	}

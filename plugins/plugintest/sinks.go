@@ -41,6 +41,11 @@ func TestSink(t *testing.T, mk func(t testing.TB) sink.Sink) {
 			s := mk(t)
 			NoLeaks(t)
 			Within(t, c.name, func() { c.f(t, s) })
+			if c, ok := s.(io.Closer); ok {
+				if err := c.Close(); err != nil {
+					t.Errorf("Close: %v", err)
+				}
+			}
 		})
 	}
 }

@@ -1,8 +1,8 @@
 // Package config reads plugins.hcl: what the daemon runs, in HCL 2.
 //
 // It turns a file into a [Config] or into diagnostics that name file, line and
-// column, show the snippet and suggest what was meant. It opens nothing and
-// starts nothing: that is the daemon's part. The file at the top of the
+// column, show the snippet and suggest what was meant. It starts nothing, and
+// looks at the machine only in [File.Verify]. The file at the top of the
 // repository, plugins.hcl, is its manual.
 package config
 
@@ -30,6 +30,8 @@ type Config struct {
 	Data   Filesystem // the data directory
 	Log    Log
 	Check  Pipeline // the checkpoint pipeline
+	// Metrics is the address that Prometheus reads from; empty is none.
+	Metrics string
 
 	Plugins []Plugin
 }
@@ -93,14 +95,19 @@ type Stage struct {
 	Plugin  *Use // nil for one that is built in
 }
 
-// Mirror is a sink beside the data directory: on a filesystem, or a plugin's.
+// Mirror is a sink beside the data directory: one that is built in, a plugin's,
+// or one on a filesystem.
 type Mirror struct {
 	Name     string
+	Kind     string           // of a built-in one, as in "blob"
+	Make     Maker[sink.Sink] // makes a built-in one; nil for others
+	Plugin   *Use             // nil for one that is not a plugin's
 	FS       Filesystem
-	Plugin   *Use // nil for one on a filesystem
 	Required bool
 	Timeout  time.Duration
 	Keep     sink.Retention // the zero value keeps all
+
+	place func(error) hcl.Range // of what Make refuses
 }
 
 // file is the shape of the document. Attributes stay unevaluated so that what
@@ -108,6 +115,7 @@ type Mirror struct {
 type file struct {
 	Server      *serverBlock      `hcl:"server,block"`
 	Log         *logBlock         `hcl:"log,block"`
+	Metrics     *metricsBlock     `hcl:"metrics,block"`
 	Listeners   []listenerBlock   `hcl:"listener,block"`
 	Filesystems []filesystemBlock `hcl:"filesystem,block"`
 	Plugins     []pluginBlock     `hcl:"plugin,block"`
@@ -136,6 +144,11 @@ type serverBlock struct {
 type logBlock struct {
 	Level  *hcl.Attribute `hcl:"level"`
 	Format *hcl.Attribute `hcl:"format"`
+}
+
+type metricsBlock struct {
+	Address *hcl.Attribute `hcl:"address"`
+	Range   hcl.Range      `hcl:",def_range"`
 }
 
 type listenerBlock struct {

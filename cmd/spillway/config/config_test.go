@@ -83,9 +83,7 @@ func describe(c *Config) []string {
 		out = append(out, "stage "+st.Name+st.Plugin.describe())
 	}
 	for _, m := range c.Check.Mirrors {
-		use := m.Plugin.describe()
-		m.Plugin = nil
-		out = append(out, fmt.Sprintf("mirror %+v", m)+use)
+		out = append(out, fmt.Sprintf("mirror %s kind %q on %+v required %v timeout %s keep %s", m.Name, m.Kind, m.FS, m.Required, m.Timeout, m.Keep)+m.Plugin.describe())
 	}
 	for _, p := range c.Plugins {
 		out = append(out, fmt.Sprintf("plugin %+v at boot %v", p.Spec, p.AtBoot))

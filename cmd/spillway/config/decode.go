@@ -13,7 +13,7 @@ import (
 	"github.com/spillwaydb/spillway/core/sink"
 	"github.com/spillwaydb/spillway/core/wal"
 	"github.com/spillwaydb/spillway/plugins/age"
-	"github.com/spillwaydb/spillway/plugins/zstd"
+	"github.com/spillwaydb/spillway/plugins/exec"
 )
 
 // decoder turns the document into a Config, collecting diagnostics.
@@ -90,6 +90,11 @@ func (d *decoder) decode(raw *file) *Config {
 	if raw.Log != nil {
 		c.Log.Level = d.oneOf(raw.Log.Level, c.Log.Level, "trace", "debug", "info", "warn", "error")
 		c.Log.JSON = d.oneOf(raw.Log.Format, "text", "text", "json") == "json"
+	}
+	if m := raw.Metrics; m != nil {
+		if c.Metrics = d.str(m.Address, ""); c.Metrics == "" && !d.f.diags.HasErrors() {
+			d.errorAt(&m.Range, "Missing address", "The block metrics wants address, as in address = \"127.0.0.1:9121\".")
+		}
 	}
 	if len(raw.Listeners) > 0 {
 		c.Listen = nil
@@ -186,9 +191,18 @@ func (d *decoder) pipeline(b *pipelineBlock, c *Config) {
 			d.errorAt(&s.Range, "Sink defined twice", "The pipeline has already a sink named %q.", s.Name)
 		}
 		names[s.Name] = true
-		if s.Kind == "plugin" {
+		if s.Kind == pluginKind {
 			if u := d.use("sink", s.Uses, &s.Range, s.Rest); u != nil {
 				p.Mirrors = append(p.Mirrors, d.mirror(Mirror{Name: s.Name, Plugin: u}, s))
+			}
+			continue
+		}
+		if k, ok := sinkKinds[s.Kind]; ok {
+			if s.Uses != nil {
+				d.errorAt(&s.Uses.NameRange, "Unsupported argument", "A sink %q is built in: it uses nothing.", s.Kind)
+			}
+			if mk, ok := options(d, k, s.Rest, sinkAttrs...); ok {
+				p.Mirrors = append(p.Mirrors, d.mirror(Mirror{Name: s.Name, Kind: s.Kind, Make: mk, place: place(s.Rest, s.Range)}, s))
 			}
 			continue
 		}
@@ -215,6 +229,9 @@ func (d *decoder) pipeline(b *pipelineBlock, c *Config) {
 	}
 }
 
+// sinkAttrs are the attributes of every sink beside the first.
+var sinkAttrs = []string{"keep", "required", "timeout"}
+
 // mirror decodes what every sink beside the first has.
 func (d *decoder) mirror(m Mirror, s *sinkBlock) Mirror {
 	m.Required = d.boolean(s.Required, true)
@@ -226,13 +243,14 @@ func (d *decoder) mirror(m Mirror, s *sinkBlock) Mirror {
 // uses decodes the filesystem of a sink that is on one, and nothing else.
 func (d *decoder) uses(s *sinkBlock) (Filesystem, bool) {
 	if s.Kind != "filesystem" {
-		d.errorAt(&s.Range, "Unknown sink", "There is no sink kind %q; there are \"filesystem\" and \"plugin\".%s", s.Kind, DidYouMean(s.Kind, []string{"filesystem", "plugin"}))
+		all := names(sinkKinds, "filesystem", pluginKind)
+		d.errorAt(&s.Range, "Unknown sink", "There is no sink kind %q; there are %s.%s", s.Kind, quoted(all), DidYouMean(s.Kind, all))
 		return Filesystem{}, false
 	}
 	rest, diags := s.Rest.JustAttributes()
 	d.f.diags = append(d.f.diags, diags...)
 	for name, a := range rest {
-		d.errorAt(&a.NameRange, "Unsupported argument", "An argument named %q is not expected here.%s", name, DidYouMean(name, []string{"uses", "keep", "required", "timeout"}))
+		d.errorAt(&a.NameRange, "Unsupported argument", "An argument named %q is not expected here.%s", name, DidYouMean(name, append(sinkAttrs, "uses")))
 	}
 	if s.Uses == nil {
 		d.errorAt(&s.Range, "Missing filesystem", "A sink \"filesystem\" wants uses, as in uses = filesystem.os.data.")
@@ -249,15 +267,6 @@ func (d *decoder) uses(s *sinkBlock) (Filesystem, bool) {
 	return fs, ok
 }
 
-type zstdBody struct {
-	Level *hcl.Attribute `hcl:"level"`
-}
-
-type ageBody struct {
-	Recipients *hcl.Attribute `hcl:"recipients"`
-	Identities *hcl.Attribute `hcl:"identities"`
-}
-
 // stages decodes the stages of a pipeline, in order. What manifests record them
 // by has to tell a plugin's from all others.
 func (d *decoder) stages(blocks []stageBlock) []Stage {
@@ -268,6 +277,9 @@ func (d *decoder) stages(blocks []stageBlock) []Stage {
 		name, remote := b.pluginName()
 		if !remote {
 			if s := d.stage(b); s != nil {
+				if b.Name == exec.Name && names[b.Name] {
+					d.errorAt(&b.Range, "Stage defined twice", "The pipeline has already a stage \"exec\": what is stored could not be read back. A plugin's stage has a name of its own: stage \"plugin\" \"NAME\".")
+				}
 				names[b.Name] = true
 				out = append(out, Stage{Name: b.Name, BuiltIn: s})
 			}
@@ -291,35 +303,29 @@ func (d *decoder) stages(blocks []stageBlock) []Stage {
 
 // stage makes one of the built-in stages.
 func (d *decoder) stage(b *stageBlock) sink.Stage {
-	before := len(d.f.diags)
-	var s sink.Stage
-	var err error
-	switch b.Name {
-	case "zstd":
-		var z zstdBody
-		d.f.diags = append(d.f.diags, gohcl.DecodeBody(b.Body, d.ctx, &z)...)
-		s, err = zstd.New(zstd.Options{Level: int(d.integer(z.Level, 1, 1, 22))})
-	case "age":
-		var a ageBody
-		d.f.diags = append(d.f.diags, gohcl.DecodeBody(b.Body, d.ctx, &a)...)
-		o := age.Options{Recipients: d.strings(a.Recipients), Identities: d.strings(a.Identities)}
-		if len(o.Identities) == 0 && len(d.f.diags) == before {
-			d.errorAt(&b.Range, "No identity", "The data directory is read back at every start, so a stage \"age\" wants identities besides recipients, as in identities = [file(\"backup.key\")].")
-			return nil
-		}
-		s, err = age.New(o)
-	case stagePlugin:
+	k, known := stageKinds[b.Name]
+	switch {
+	case b.Name == pluginKind:
 		d.errorAt(&b.Range, "Missing name", "A stage of a plugin wants a name, as in stage \"plugin\" \"gpg\".")
 		return nil
-	default:
-		d.errorAt(&b.Range, "Unknown stage", "There is no stage %q; there are \"zstd\", \"age\" and \"plugin\".%s", b.Name, DidYouMean(b.Name, []string{"zstd", "age", "plugin"}))
+	case !known:
+		all := names(stageKinds, pluginKind)
+		d.errorAt(&b.Range, "Unknown stage", "There is no stage %q; there are %s.%s", b.Name, quoted(all), DidYouMean(b.Name, all))
 		return nil
 	}
-	if len(d.f.diags) > before {
+	mk, ok := options(d, k, b.Body)
+	if !ok {
 		return nil
 	}
+	attrs, _ := b.Body.JustAttributes()
+	if b.Name == age.Name && attrs["identities"] == nil {
+		d.errorAt(&b.Range, "No identity", "The data directory is read back at every start, so a stage \"age\" wants identities besides recipients, as in identities = [file(\"backup.key\")].")
+		return nil
+	}
+	s, err := mk(b.Name, nil)
 	if err != nil {
-		d.errorAt(&b.Range, "Invalid stage", "%s.", err)
+		where := place(b.Body, b.Range)(err)
+		d.errorAt(&where, "Invalid stage", "%s.", err)
 		return nil
 	}
 	return s

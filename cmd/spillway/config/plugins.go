@@ -2,11 +2,14 @@ package config
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"sort"
 	"strings"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
@@ -21,7 +24,32 @@ type Plugin struct {
 	// AtBoot starts it with the daemon, not at its first use.
 	AtBoot bool
 
-	at hcl.Range
+	at  hcl.Range // the block
+	pin hcl.Range // checksum, or the block
+}
+
+// StartsAt is "boot" or "first-use".
+func (p *Plugin) StartsAt() string {
+	if p.AtBoot {
+		return "boot"
+	}
+	return "first-use"
+}
+
+// Users are the stages and sinks of a plugin, as in "stage gpg".
+func (c *Config) Users(plugin string) []string {
+	out := []string{}
+	for _, s := range c.Check.Stages {
+		if s.Plugin != nil && s.Plugin.Plugin == plugin {
+			out = append(out, "stage "+s.Name)
+		}
+	}
+	for _, m := range c.Check.Mirrors {
+		if m.Plugin != nil && m.Plugin.Plugin == plugin {
+			out = append(out, "sink "+m.Name)
+		}
+	}
+	return out
 }
 
 // Use is a stage or a sink that a plugin offers.
@@ -75,7 +103,10 @@ func (d *decoder) plugins(blocks []pluginBlock) []Plugin {
 }
 
 func (d *decoder) plugin(b *pluginBlock) Plugin {
-	p := Plugin{at: b.Range}
+	p := Plugin{at: b.Range, pin: b.Range}
+	if b.Checksum != nil {
+		p.pin = b.Checksum.Expr.Range()
+	}
 	p.Name = b.Name
 	p.Command = d.strings(b.Command)
 	if b.Command == nil {
@@ -171,8 +202,8 @@ func (d *decoder) json(attrs hcl.Attributes) json.RawMessage {
 	return b
 }
 
-// stagePlugin is the first label of a stage that a plugin offers.
-const stagePlugin = "plugin"
+// pluginKind is the first label of a stage or a sink that a plugin offers.
+const pluginKind = "plugin"
 
 // joinStageLabels makes `stage "plugin" "NAME"` look like a stage with one
 // label, as the others have, so that all stages of a pipeline stay in order.
@@ -196,20 +227,37 @@ func joinStageLabels(body hcl.Body) {
 
 // pluginName is NAME of `stage "plugin" "NAME"`.
 func (b *stageBlock) pluginName() (string, bool) {
-	name, ok := strings.CutPrefix(b.Name, stagePlugin+" ")
+	name, ok := strings.CutPrefix(b.Name, pluginKind+" ")
 	return name, ok && name != ""
 }
 
-// Verify checks the program of every plugin: that it is there and is the one
-// that checksum pins. What is wrong is added to the diagnostics; it returns
-// whether nothing is.
+// Verify looks at what the configuration names on this machine: the program of
+// every plugin is to be there and the one that checksum pins, and the built-in
+// sinks are to accept their options. Nothing is started and no store is
+// spoken to. What is wrong is added to the diagnostics; it returns whether
+// nothing is.
 func (f *File) Verify(c *Config) bool {
+	fail := func(summary string, err error, at hcl.Range) {
+		f.diags = append(f.diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: err.Error() + ".", Subject: &at})
+	}
 	for i := range c.Plugins {
 		p := &c.Plugins[i]
-		if err := p.Verify(); err != nil {
-			f.diags = append(f.diags, &hcl.Diagnostic{
-				Severity: hcl.DiagError, Summary: "Plugin cannot run", Detail: err.Error() + ".", Subject: &p.at,
-			})
+		if err := p.Verify(); errors.Is(err, host.ErrChecksum) {
+			fail("Plugin cannot run", err, p.pin)
+		} else if err != nil {
+			fail("Plugin cannot run", err, p.at)
+		}
+	}
+	for _, m := range c.Check.Mirrors {
+		if m.Make == nil {
+			continue
+		}
+		s, err := m.Make(m.Name, hclog.NewNullLogger())
+		if closer, ok := s.(io.Closer); ok && err == nil {
+			err = closer.Close()
+		}
+		if err != nil {
+			fail("Invalid sink", err, m.place(err))
 		}
 	}
 	return !f.diags.HasErrors()

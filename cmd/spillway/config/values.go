@@ -102,6 +102,7 @@ func (d *decoder) value(a *hcl.Attribute, want cty.Type) (cty.Value, bool) {
 // kindNames say what a value has to be.
 var kindNames = map[cty.Type]string{
 	cty.String: "a string", cty.Number: "a number", cty.Bool: "true or false", stringList: "a list of strings",
+	cty.Map(cty.String): "strings by name, as in { NAME = \"value\" }", cty.DynamicPseudoType: "a value",
 }
 
 var stringList = cty.List(cty.String)

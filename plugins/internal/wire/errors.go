@@ -67,12 +67,17 @@ func Status(err error) error {
 
 // failure is an error of the other side: its words, and what errors.Is finds.
 type failure struct {
-	text string
-	is   []error
+	text     string
+	is       []error
+	answered bool
 }
 
 func (f *failure) Error() string   { return f.text }
 func (f *failure) Unwrap() []error { return f.is }
+
+// Answered tells whether the plugin's component said so itself. Such a call is
+// not made again: see middleware.Retry.
+func (f *failure) Answered() bool { return f.answered }
 
 // Failed says what the plugin's component answered with, as an error of this
 // side. ok is false when err is not a component's answer but says that the
@@ -98,6 +103,7 @@ func Failed(err error) (_ error, ok bool) {
 				}
 			}
 		}
+		f.answered = true
 		return f, true
 	}
 	switch st.Code() {
@@ -117,6 +123,7 @@ func Failed(err error) (_ error, ok bool) {
 	if permanentCodes[st.Code()] && !errors.Is(f, sink.ErrPermanent) {
 		f.is = append(f.is, sink.ErrPermanent)
 	}
+	f.answered = true
 	return f, true
 }
 

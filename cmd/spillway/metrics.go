@@ -1,0 +1,189 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/spillwaydb/spillway/core/command"
+)
+
+// observed is the engine as monitoring sees it; a *core.DB.
+type observed interface {
+	InfoFields() []command.InfoField
+	Healthy() error
+}
+
+// startMetrics serves, at address, /metrics in Prometheus's format and /healthz:
+// 200 when the engine does its work, 503 with the reason when it does not. stop
+// ends it.
+func startMetrics(address string, db observed, log hclog.Logger) (stop func(), err error) {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(infoCollector{db}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		if err := db.Healthy(); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	})
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("metrics: %w", err)
+	}
+	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, ErrorLog: log.StandardLogger(nil)}
+	go func() { _ = srv.Serve(l) }() // ends with Close, and only then
+	log.Info("metrics are served", "url", "http://"+l.Addr().String()+"/metrics")
+	return func() { _ = srv.Close() }, nil
+}
+
+// infoCollector turns INFO into metrics at every scrape, so that the two never
+// disagree. metrics says which field becomes which.
+type infoCollector struct{ db observed }
+
+// metric is how one field of INFO, or one item of a field that is a list as
+// db0's "keys=…,expires=…" is, is exported.
+type metric struct {
+	kind prometheus.ValueType
+	desc *prometheus.Desc
+	// labels are the items of the list that tell one field from the next; the
+	// rest of a field's name, behind the prefix in families, is the label "".
+	labels []string
+}
+
+func counter(name, help string, labels ...string) metric {
+	return metric{prometheus.CounterValue, prometheus.NewDesc("spillway_"+name, help, labels, nil), labels}
+}
+
+func gauge(name, help string, labels ...string) metric {
+	return metric{prometheus.GaugeValue, prometheus.NewDesc("spillway_"+name, help, labels, nil), labels}
+}
+
+// metrics are the fields that hold one value.
+var metrics = map[string]metric{
+	"uptime_in_seconds":              gauge("uptime_seconds", "Time since the start."),
+	"connected_clients":              gauge("connected_clients", "Clients that are connected."),
+	"total_connections_received":     counter("connections_received_total", "Connections that were accepted."),
+	"rejected_connections":           counter("rejected_connections_total", "Connections refused because of maxclients."),
+	"total_net_input_bytes":          counter("net_input_bytes_total", "Bytes read from clients."),
+	"total_net_output_bytes":         counter("net_output_bytes_total", "Bytes written to clients."),
+	"total_commands_processed":       counter("commands_processed_total", "Commands that were executed."),
+	"total_error_replies":            counter("error_replies_total", "Commands that were answered with an error."),
+	"keyspace_hits":                  counter("keyspace_hits_total", "Reads of a key that was there."),
+	"keyspace_misses":                counter("keyspace_misses_total", "Reads of a key that was not there."),
+	"expired_keys":                   counter("expired_keys_total", "Keys that expired."),
+	"evicted_keys":                   counter("evicted_keys_total", "Keys that were evicted because of maxmemory."),
+	"used_memory":                    gauge("memory_used_bytes", "Memory of keys, values and their index."),
+	"maxmemory":                      gauge("memory_max_bytes", "maxmemory; 0 is no bound."),
+	"loading":                        gauge("loading", "1 while the data is loaded."),
+	"rdb_changes_since_last_save":    gauge("changes_since_last_save", "Writes that the last checkpoint does not hold."),
+	"rdb_bgsave_in_progress":         gauge("bgsave_in_progress", "1 while a snapshot is written."),
+	"rdb_last_save_time":             gauge("last_save_timestamp_seconds", "When the last checkpoint was cut."),
+	"rdb_last_bgsave_status":         gauge("last_bgsave_ok", "1 unless the last snapshot failed."),
+	"rdb_last_bgsave_time_sec":       gauge("last_bgsave_duration_seconds", "How long the last snapshot took; -1: none was taken."),
+	"rdb_saves":                      counter("checkpoints_committed_total", "Checkpoints committed since the start."),
+	"current_save_keys_processed":    gauge("current_save_keys_processed", "Keys that the snapshot in progress has written."),
+	"current_save_keys_total":        gauge("current_save_keys", "Keys that the snapshot in progress has to write."),
+	"aof_enabled":                    gauge("log_enabled", "1 with appendonly yes."),
+	"aof_rewrite_in_progress":        gauge("rewrite_in_progress", "1 while a rewrite is written."),
+	"aof_last_bgrewrite_status":      gauge("last_rewrite_ok", "1 unless the last rewrite failed."),
+	"aof_last_write_status":          gauge("log_ok", "1 unless the log has failed and writes are refused."),
+	"aof_current_size":               gauge("log_size_bytes", "Size of the log."),
+	"aof_base_size":                  gauge("log_base_size_bytes", "Size that the growth of the log is measured from."),
+	"aof_buffer_length":              gauge("log_pending_bytes", "Bytes on their way to the log."),
+	"aof_delayed_fsync":              counter("log_delayed_fsyncs_total", "Flushes of the log that were late."),
+	"spillway_log_blocks":            counter("log_blocks_total", "Blocks written to the log."),
+	"spillway_log_fsyncs":            counter("log_fsyncs_total", "Flushes of the log."),
+	"spillway_checkpoint_generation": gauge("checkpoint_generation", "Generation of the checkpoint that a start loads."),
+	"spillway_last_freeze_usec":      gauge("last_freeze_microseconds", "How long the last cut held writers up."),
+}
+
+// families are the fields that hold a list, by the beginning of their names,
+// and the metrics that its items become.
+var families = map[string]map[string]metric{
+	"db": {
+		"keys":    gauge("db_keys", "Keys of the database.", "db"),
+		"expires": gauge("db_expires", "Keys of the database with a time to live.", "db"),
+	},
+	"spillway_pipeline": {
+		"bytes_in":  counter("pipeline_bytes_in_total", "Bytes that a stage or sink has read.", "name", "role"),
+		"bytes_out": counter("pipeline_bytes_out_total", "Bytes that a stage has written.", "name", "role"),
+		"errors":    counter("pipeline_errors_total", "Parts and publications that failed.", "name", "role"),
+	},
+}
+
+// Describe implements prometheus.Collector.
+func (infoCollector) Describe(ch chan<- *prometheus.Desc) {
+	for _, m := range metrics {
+		ch <- m.desc
+	}
+	for _, items := range families {
+		for _, m := range items {
+			ch <- m.desc
+		}
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c infoCollector) Collect(ch chan<- prometheus.Metric) {
+	for _, f := range c.db.InfoFields() {
+		if m, ok := metrics[f.Name]; ok {
+			if v, ok := number(f.Value); ok {
+				ch <- prometheus.MustNewConstMetric(m.desc, m.kind, v)
+			}
+			continue
+		}
+		prefix := strings.TrimRight(f.Name, "0123456789")
+		items, ok := families[prefix]
+		if !ok || prefix == f.Name {
+			continue
+		}
+		list := parseList(fmt.Sprint(f.Value))
+		list[prefix] = strings.TrimPrefix(f.Name, prefix) // db0 has no item that names it
+		for item, m := range items {
+			v, ok := number(list[item])
+			if !ok {
+				continue
+			}
+			labels := make([]string, len(m.labels))
+			for i, l := range m.labels {
+				labels[i] = list[l]
+			}
+			ch <- prometheus.MustNewConstMetric(m.desc, m.kind, v, labels...)
+		}
+	}
+}
+
+// parseList reads "keys=1,expires=0".
+func parseList(s string) map[string]string {
+	list := make(map[string]string)
+	for item := range strings.SplitSeq(s, ",") {
+		if k, v, ok := strings.Cut(item, "="); ok {
+			list[k] = v
+		}
+	}
+	return list
+}
+
+// number is a field's value; "ok" is 1 and "err" is 0, as INFO words a status.
+func number(v any) (float64, bool) {
+	switch s := fmt.Sprint(v); s {
+	case "ok":
+		return 1, true
+	case "err":
+		return 0, true
+	default:
+		f, err := strconv.ParseFloat(s, 64)
+		return f, err == nil
+	}
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/mattn/go-isatty"
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+
+	"github.com/spillwaydb/spillway/core/backup"
+)
+
+// progressEvery is how often somebody who has no terminal is told.
+const progressEvery = 5 * time.Second
+
+// watch shows p on stderr until the result is called: a bar with an estimate
+// on a terminal, a line now and then otherwise, nothing when quiet.
+func watch(what string, p *backup.Progress, quiet bool) (stop func()) {
+	if quiet {
+		return func() {}
+	}
+	tell, every := sentences(what, p), progressEvery
+	end := func() {}
+	if isatty.IsTerminal(os.Stderr.Fd()) {
+		tell, end = bar(what, p)
+		every = 100 * time.Millisecond
+	}
+	done, gone := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(gone)
+		t := time.NewTicker(every)
+		defer t.Stop()
+		for {
+			select {
+			case <-t.C:
+				tell()
+			case <-done:
+				end()
+				return
+			}
+		}
+	}()
+	var once sync.Once
+	return func() {
+		once.Do(func() { close(done) })
+		<-gone
+	}
+}
+
+func bar(what string, p *backup.Progress) (tell, end func()) {
+	b := progressbar.NewOptions64(max(p.Total.Load(), 1), progressbar.OptionSetWriter(os.Stderr), progressbar.OptionSetDescription(what),
+		progressbar.OptionShowBytes(true), progressbar.OptionUseIECUnits(true), progressbar.OptionShowTotalBytes(true), progressbar.OptionSetWidth(30), progressbar.OptionClearOnFinish())
+	tell = func() {
+		b.ChangeMax64(max(p.Total.Load(), 1))
+		_ = b.Set64(min(p.Done.Load(), p.Total.Load()))
+	}
+	return tell, func() { _ = b.Finish() }
+}
+
+// sentences tells how far p is and how long the rest takes at that rate.
+func sentences(what string, p *backup.Progress) func() {
+	began := time.Now()
+	return func() {
+		done, total := p.Done.Load(), p.Total.Load()
+		left := "?"
+		if done > 0 {
+			left = (time.Since(began) * time.Duration(max(total-done, 0)) / time.Duration(done)).Round(time.Second).String()
+		}
+		fmt.Fprintf(os.Stderr, "%s: %s of %s (%d%%), %s left\n", what, size(done), size(total), 100*done/max(total, 1), left)
+	}
+}
+
+func size(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
+
+// interruptible gives a tool's command a context that a signal ends.
+func interruptible(cmd *cobra.Command) (stop func()) {
+	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
+	cmd.SetContext(ctx)
+	return stop
+}
+
+func writeJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}

@@ -1,0 +1,241 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/spf13/cobra"
+
+	"github.com/spillwaydb/spillway/cmd/spillway/config"
+	"github.com/spillwaydb/spillway/core/backup"
+	"github.com/spillwaydb/spillway/core/manifest"
+	"github.com/spillwaydb/spillway/core/sink"
+	"github.com/spillwaydb/spillway/core/vfs"
+	"github.com/spillwaydb/spillway/fsbackends"
+	"github.com/spillwaydb/spillway/plugins/age"
+	"github.com/spillwaydb/spillway/plugins/blob"
+	"github.com/spillwaydb/spillway/plugins/sftp"
+)
+
+// sourceFlags are the flags of the commands that read backups.
+type sourceFlags struct {
+	o        overrides
+	from     string
+	at       string
+	identity string
+	parallel int
+	json     bool
+	quiet    bool
+}
+
+const fromHelp = "where the backup is: a sink of the configuration by its name, a directory, or a URL\n(file:///…, s3://…, gs://…, azblob://…, sftp://…)"
+
+func (s *sourceFlags) register(cmd *cobra.Command, from string) {
+	f := cmd.Flags()
+	f.StringVar(&s.o.config, "config", "", "configuration file, for its sinks and stages (default: plugins.hcl, if it is there)")
+	f.StringVar(&s.from, "from", "", fromHelp+"; "+from)
+	f.StringVar(&s.identity, "identity", "", "file with the age identity that the backup is encrypted to")
+	f.IntVar(&s.parallel, "parallel", 4, "parts read at the same time")
+	f.BoolVar(&s.json, "json", false, "print JSON")
+	f.BoolVar(&s.quiet, "quiet", false, "show no progress")
+}
+
+func (s *sourceFlags) registerAt(cmd *cobra.Command, def, help string) {
+	cmd.Flags().StringVar(&s.at, "at", def, help+`: latest, the generation of a checkpoint, or a time ("2006-01-02T15:04:05Z", "2006-01-02 15:04:05", Unix seconds)`)
+}
+
+// moment is --at.
+func (s *sourceFlags) moment() (backup.At, error) {
+	at, err := backup.ParseAt(s.at, time.Local)
+	if err != nil {
+		return at, usageError{fmt.Errorf("--at: %w", err)}
+	}
+	return at, nil
+}
+
+// source is a place that backups are in, and the stages to undo what they went
+// through.
+type source struct {
+	sink.Sink
+	where  string
+	stages *sink.Registry
+	cfg    *config.Config
+	log    hclog.InterceptLogger
+	data   vfs.FS         // of a data directory
+	keep   sink.Retention // of a sink of the configuration
+	closes []func()
+}
+
+func (s *source) close() {
+	for i := len(s.closes) - 1; i >= 0; i-- {
+		s.closes[i]()
+	}
+}
+
+// open reads the configuration and opens what --from says; with dataDir, the
+// configuration's data directory if it says nothing. The caller closes it.
+func (s *sourceFlags) open(cmd *cobra.Command, dataDir bool) (*source, error) {
+	cfg, err := s.o.read(cmd)
+	if err != nil {
+		return nil, err
+	}
+	if s.o.dir != "" {
+		cfg.Data = config.Filesystem{Kind: "os", Name: "data", Root: s.o.dir}
+	}
+	if s.parallel < 1 {
+		return nil, usageError{fmt.Errorf("--parallel %d: want at least 1", s.parallel)}
+	}
+	cfg.Log.Level = "warn"
+	src := &source{cfg: cfg, log: newLogger(cfg.Log)}
+	plugged, err := plug(cfg, src.log)
+	if err != nil {
+		return nil, err
+	}
+	src.closes = append(src.closes, func() { plugged.close(src.log) })
+	if src.stages, err = decoders(cfg, plugged, s.identity); err == nil {
+		if s.from == "" && dataDir {
+			err = src.openDir(cfg.Data.Root)
+		} else {
+			err = src.openFrom(cmd.Context(), plugged, s.from)
+		}
+	}
+	if err != nil {
+		src.close()
+		return nil, err
+	}
+	return src, nil
+}
+
+// decoders are the stages that can be undone: those that need no configuration,
+// those of the configuration, and age with the identity of a file.
+func decoders(cfg *config.Config, plugged *plugged, identity string) (*sink.Registry, error) {
+	known := sink.NewRegistry(decodeStages()...)
+	known.Register(age.Name, func() (sink.Stage, error) {
+		return nil, sink.Permanent(errors.New("it is encrypted: --identity FILE, or a configuration with the identity, is needed to read it"))
+	})
+	for _, c := range cfg.Check.Stages {
+		s := c.BuiltIn
+		if u := plugged.stages[c.Name]; u != nil {
+			s = u.stage
+		}
+		known.Register(c.Name, func() (sink.Stage, error) { return s, nil })
+	}
+	if identity == "" {
+		return known, nil
+	}
+	key, err := os.ReadFile(filepath.Clean(identity))
+	if err != nil {
+		return nil, usageError{fmt.Errorf("--identity: %w", err)}
+	}
+	s, err := age.New(age.Options{Identities: []string{string(key)}})
+	if err != nil {
+		return nil, usageError{fmt.Errorf("--identity %s: %w", identity, err)}
+	}
+	known.Register(age.Name, func() (sink.Stage, error) { return s, nil })
+	return known, nil
+}
+
+// openFrom opens a sink of the configuration, or what a path or URL names. With
+// "" it is the configuration's only sink beside the data directory.
+func (s *source) openFrom(ctx context.Context, plugged *plugged, from string) error {
+	var names []string
+	for _, m := range s.cfg.Check.Mirrors {
+		names = append(names, m.Name)
+		if m.Name == from || from == "" && len(s.cfg.Check.Mirrors) == 1 {
+			sk, err := plugged.open(m, s.log)
+			s.Sink, s.where, s.keep = sk, "sink "+m.Name, m.Keep
+			return err
+		}
+	}
+	switch {
+	case from == "" && len(names) == 0:
+		return usageError{errors.New("--from: say where the backup is; the configuration has no sink beside the data directory")}
+	case from == "":
+		return usageError{fmt.Errorf("--from: say which sink, there are %s", strings.Join(names, ", "))}
+	}
+	return s.openURL(ctx, from, names)
+}
+
+// openURL opens a source by its address alone. The schemes are here.
+func (s *source) openURL(ctx context.Context, from string, names []string) error {
+	scheme, _, found := strings.Cut(from, "://")
+	switch {
+	case !found:
+		if !strings.ContainsAny(from, `/\.`) {
+			if _, err := os.Stat(from); err != nil {
+				return usageError{fmt.Errorf("--from %q: there is no sink and no directory of that name.%s", from, config.DidYouMean(from, names))}
+			}
+		}
+		return s.openDir(from)
+	case scheme == "file":
+		u, err := url.Parse(from)
+		if err != nil || u.Host != "" && u.Host != "localhost" {
+			return usageError{fmt.Errorf("--from %q: want file:///absolute/path", from)}
+		}
+		return s.openDir(u.Path)
+	}
+	open, ok := map[string]func(ctx context.Context, name, rawURL string) (sink.Sink, error){
+		"s3": blob.Open, "gs": blob.Open, "azblob": blob.Open, "sftp": sftp.Open,
+	}[scheme]
+	if !ok {
+		return usageError{fmt.Errorf("--from %q: no source has the scheme %q; there are file, s3, gs, azblob and sftp", redactURL(from), scheme)}
+	}
+	s.where = redactURL(from)
+	remote, err := open(ctx, s.where, from)
+	if err != nil {
+		return err
+	}
+	if c, ok := remote.(io.Closer); ok {
+		s.closes = append(s.closes, func() { _ = c.Close() }) // it was only read from
+	}
+	s.Sink = remote
+	return nil
+}
+
+// openDir opens a directory: a sink's, or a data directory.
+func (s *source) openDir(dir string) error {
+	if st, err := os.Stat(dir); err != nil || !st.IsDir() {
+		return usageError{fmt.Errorf("%s is not a directory: there is no backup", dir)} // and none is to be made
+	}
+	fs, err := fsbackends.Open(dir)
+	if err != nil {
+		return err
+	}
+	s.where = dir
+	if err := manifest.RefuseMarked(fs); err != nil {
+		return fmt.Errorf("%s: %w", dir, err)
+	}
+	is, err := backup.IsDataDir(fs)
+	if err != nil {
+		return err
+	}
+	if is {
+		s.Sink, s.data = backup.DataDir(dir, fs), fs
+		return nil
+	}
+	there, err := vfs.Exists(fs, "checkpoints")
+	if err != nil {
+		return err
+	}
+	if !there {
+		return usageError{fmt.Errorf("%s holds no backup: it has neither a MANIFEST nor a directory checkpoints", dir)}
+	}
+	s.Sink = sink.NewFSSink(dir, fs, "checkpoints")
+	return nil
+}
+
+// noBackup adds to an error about what is not there how to see what is.
+func noBackup(err error) error {
+	if errors.Is(err, backup.ErrNoCheckpoint) {
+		return fmt.Errorf("%w (`spillway inspect --from …` shows what there is)", err)
+	}
+	return err
+}

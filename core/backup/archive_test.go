@@ -1,0 +1,135 @@
+package backup_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/spillwaydb/spillway/core"
+	"github.com/spillwaydb/spillway/core/backup"
+	"github.com/spillwaydb/spillway/core/manifest"
+	"github.com/spillwaydb/spillway/core/sink"
+)
+
+// archived is a world whose engine archives its log by itself.
+func archived(t *testing.T) *world {
+	t.Helper()
+	z := compressor(t)
+	return newWorld(t, seeded(t), func(w *world, o *core.Options) {
+		o.Archive = core.Archive{Stages: []sink.Stage{z}, SealAfter: 20 * time.Second, Targets: []sink.Target{{Name: "offsite", Sink: w.src}}}
+	})
+}
+
+// settle ticks until everything is where it is to be.
+func (w *world) settle() {
+	w.t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Microsecond) {
+		w.h.DB.Tick()
+		s := w.h.DB.Archive()
+		if s.Err != nil {
+			w.t.Fatalf("the archive: %v", s.Err)
+		}
+		if busy, _ := w.h.DB.Checkpoints(); !busy && s.Waiting == 0 && !s.Sealing {
+			return
+		}
+		if time.Now().After(deadline) {
+			w.t.Fatalf("the archive does not come to rest: %+v", s)
+		}
+	}
+}
+
+// TestArchiveAndBack: an engine archives its log, the machine is lost, a restore
+// gives any moment back, the restored engine goes on with the same sink, is lost
+// as well, and both lives can be had back from there.
+func TestArchiveAndBack(t *testing.T) {
+	w := archived(t)
+	live := func(n int) {
+		t.Helper()
+		for i := range n {
+			w.write()
+			w.settle()
+			if i%23 == 19 {
+				w.h.Clock.Advance(time.Millisecond)
+				if err := w.h.DB.Save(); err != nil {
+					t.Fatal(err)
+				}
+				w.note()
+			}
+		}
+		w.h.Clock.Advance(time.Minute) // the last write is old enough to be sealed
+		w.settle()
+	}
+	live(60)
+	first := mustList(t, w.src)
+	if len(first.Segments) < 5 || len(first.Checkpoints) < 2 {
+		t.Fatalf("%d segments and %d checkpoints", len(first.Segments), len(first.Checkpoints))
+	}
+	began := first.Checkpoints[0].CreatedAt
+	check := func(n int) {
+		t.Helper()
+		for range n {
+			m := w.moments[w.rng.IntN(len(w.moments))]
+			if m.at.Before(began) {
+				continue
+			}
+			fs, _, p, err := w.restore(w.src, backup.At{Time: m.at})
+			if err != nil {
+				t.Fatalf("at %s: %v", m.at, err)
+			}
+			if p.End == backup.EndGap {
+				t.Fatalf("at %s: a gap: %s", m.at, p.Why)
+			}
+			w.wantState(fs, false, m.state, m.at.Format(time.RFC3339Nano))
+		}
+	}
+	check(15)
+	// All but the segments before the first checkpoint are of use.
+	if windows := first.Windows(); len(windows) != 1 || windows[0].Gap != "" || windows[0].Segments < len(first.Segments)-3 {
+		t.Errorf("windows %+v of %d segments", windows, len(first.Segments))
+	}
+
+	// Back to a moment in the middle of a segment, and on from there.
+	back := w.moments[len(w.moments)-4]
+	fs, res, p, err := w.restore(w.src, backup.At{Time: back.at})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("restored %s: %+v", p, res)
+	old := len(w.moments)
+	w.h.FS = fs
+	w.h.Clock.Advance(time.Hour)
+	w.h.Reopen()
+	if got := dump(w.h.DB); got != back.state {
+		t.Fatalf("restored:\n%swant\n%s", got, back.state)
+	}
+	m, err := manifest.Read(fs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Lineage == first.Checkpoints[0].Meta[sink.MetaLineage] {
+		t.Fatal("the restored directory goes on with the old lineage")
+	}
+	w.settle() // its first checkpoint
+	live(30)
+	second := mustList(t, w.src)
+	if len(second.Checkpoints) <= len(first.Checkpoints) || len(second.Segments) <= len(first.Segments) {
+		t.Fatalf("the new life has put nothing: %d and %d sets", len(second.Checkpoints), len(second.Segments))
+	}
+	for i, s := range first.Segments {
+		if second.Segments[i].Parts[0].SHA256 != s.Parts[0].SHA256 {
+			t.Errorf("%s was written over", s.ID)
+		}
+	}
+	check(20)
+	fs, _, p, err = w.restore(w.src, backup.At{})
+	if err != nil || p.Lineage() != m.Lineage || p.End != backup.EndSource {
+		t.Fatalf("latest: %s, %v", p, err)
+	}
+	w.wantState(fs, false, w.moments[len(w.moments)-1].state, "latest of the new life")
+	lost := w.moments[old-1]
+	fs, _, p, err = w.restore(w.src, backup.At{Time: lost.at})
+	if err != nil || p.Lineage() == m.Lineage {
+		t.Fatalf("the end of the old life: %s, %v", p, err)
+	}
+	w.wantState(fs, false, lost.state, fmt.Sprint("the end of the old life, ", lost.at))
+}

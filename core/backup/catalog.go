@@ -1,0 +1,166 @@
+package backup
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/spillwaydb/spillway/core/sink"
+)
+
+// Catalog is what a source holds.
+type Catalog struct {
+	// Checkpoints are in the order they were taken.
+	Checkpoints []sink.Set
+	// Segments are in the order of their numbers.
+	Segments []sink.Set
+	// Unreadable is what the source says of sets that it cannot describe; the
+	// others are here. nil: there are none.
+	Unreadable error
+}
+
+// ErrNoCheckpoint is wrapped when a source has no checkpoint that would do.
+var ErrNoCheckpoint = errors.New("no checkpoint")
+
+// List asks the source what it holds. A source that can name no set at all and
+// reports an error is an error.
+func List(ctx context.Context, src sink.Sink) (*Catalog, error) {
+	sets, err := src.List(ctx)
+	if err != nil && len(sets) == 0 {
+		return nil, fmt.Errorf("listing %s: %w", src.Info().Name, err)
+	}
+	c := &Catalog{Unreadable: err}
+	for _, s := range sets {
+		if s.ID.Kind == sink.KindSegment {
+			c.Segments = append(c.Segments, s)
+		} else {
+			c.Checkpoints = append(c.Checkpoints, s)
+		}
+	}
+	slices.SortStableFunc(c.Checkpoints, func(a, b sink.Set) int {
+		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID.Generation, b.ID.Generation))
+	})
+	slices.SortStableFunc(c.Segments, func(a, b sink.Set) int { return cmp.Compare(a.ID.Generation, b.ID.Generation) })
+	return c, nil
+}
+
+// chain is the segments that follow a checkpoint, one after the other, up to
+// the first that is missing, and why it ends there where that is a gap.
+func (c *Catalog) chain(set *sink.Set) (segments []sink.Set, gap string) {
+	first, err := strconv.ParseUint(set.Meta[sink.MetaSegment], 10, 64)
+	if err != nil {
+		return nil, "" // no log was kept, or a version wrote it that did not say
+	}
+	next, logID, prev := first, set.Meta[sink.MetaLogID], (*sink.Set)(nil)
+	for i := range c.Segments {
+		s := &c.Segments[i]
+		switch {
+		case s.ID.Generation < next || s.Meta[sink.MetaLineage] != set.Meta[sink.MetaLineage]:
+			continue
+		case prev == nil && s.ID.Generation == first && s.Meta[sink.MetaLogID] == logID,
+			prev != nil && follows(prev, s):
+			segments = append(segments, *s)
+			prev, next = s, s.ID.Generation+1
+			continue
+		}
+		// It is of this life and later, and does not say that it follows.
+		return segments, fmt.Sprintf("segment %d is not in the source; segment %d, archived %s, does not follow on what is",
+			next, s.ID.Generation, s.CreatedAt.Format(time.RFC3339))
+	}
+	return segments, ""
+}
+
+// follows tells whether segment b begins where a ends.
+func follows(a, b *sink.Set) bool {
+	if id := b.Meta[sink.MetaPrevLogID]; id == "" || id != a.Meta[sink.MetaLogID] {
+		return false
+	}
+	last, err1 := strconv.ParseUint(a.Meta[sink.MetaLastSeq], 10, 64)
+	first, err2 := strconv.ParseUint(b.Meta[sink.MetaFirstSeq], 10, 64)
+	// An empty segment has nothing to say about sequences.
+	return err1 != nil || err2 != nil || last == 0 || first == 0 || first == last+1
+}
+
+// blockTime is one of a segment's two times; zero when it has no block.
+func blockTime(s *sink.Set, which string) time.Time {
+	t, err := time.Parse(time.RFC3339Nano, s.Meta[which])
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}
+
+// reach is the last moment that a checkpoint with these segments holds a write of.
+func reach(set *sink.Set, segments []sink.Set) time.Time {
+	t := set.CreatedAt
+	for i := range segments {
+		if last := blockTime(&segments[i], sink.MetaLastTime); last.After(t) {
+			t = last
+		}
+	}
+	return t
+}
+
+// Window is a stretch of time of which every moment can be had back.
+type Window struct {
+	From        time.Time    `json:"from"` // the cut of the first checkpoint
+	To          time.Time    `json:"to"`   // the last write that is there
+	Lineage     string       `json:"lineage,omitempty"`
+	Checkpoints []sink.SetID `json:"checkpoints"`
+	Segments    int          `json:"segments"`
+	// Gap is why it does not go on although later segments are there.
+	Gap string `json:"gap,omitempty"`
+}
+
+// Windows are the restorable stretches of time, in the order of their
+// beginnings.
+func (c *Catalog) Windows() []Window {
+	type open struct {
+		w    Window
+		next uint64 // the segment that would go on
+	}
+	var out []*open
+	for i := range c.Checkpoints {
+		set := &c.Checkpoints[i]
+		segments, gap := c.chain(set)
+		first, err := strconv.ParseUint(set.Meta[sink.MetaSegment], 10, 64)
+		next := first
+		if n := len(segments); n > 0 {
+			next = segments[n-1].ID.Generation + 1
+		}
+		var last *open
+		for _, o := range slices.Backward(out) {
+			if o.w.Lineage == set.Meta[sink.MetaLineage] {
+				last = o
+				break
+			}
+		}
+		// The segments before the one that begins at this cut are all there.
+		if last != nil && err == nil && last.next >= first {
+			last.w.Checkpoints = append(last.w.Checkpoints, set.ID)
+			last.w.Segments += int(max(next, last.next) - last.next)
+			last.w.To, last.w.Gap, last.next = latest(last.w.To, reach(set, segments)), gap, max(next, last.next)
+			continue
+		}
+		out = append(out, &open{Window{
+			From: set.CreatedAt, To: reach(set, segments), Lineage: set.Meta[sink.MetaLineage],
+			Checkpoints: []sink.SetID{set.ID}, Segments: len(segments), Gap: gap,
+		}, next})
+	}
+	windows := make([]Window, 0, len(out))
+	for _, o := range out {
+		windows = append(windows, o.w)
+	}
+	return windows
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

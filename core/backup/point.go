@@ -1,0 +1,153 @@
+package backup
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spillwaydb/spillway/core/sink"
+)
+
+// End is what a restore point ends at.
+type End string
+
+// The ends of a point.
+const (
+	EndCut    End = "cut"       // of the checkpoint that was asked for
+	EndTime   End = "timestamp" // that was asked for
+	EndSource End = "end"       // of what the source has
+	EndGap    End = "gap"       // behind which there is more that does not follow
+)
+
+// Point is a state that can be had back: a checkpoint and what follows it.
+type Point struct {
+	At       At
+	Set      sink.Set
+	Segments []sink.Set // in order, each following on the one before
+	// Until is the moment of which no later block counts; zero: all count.
+	Until time.Time
+	End   End
+	Why   string // of the end, in words, where it is a gap
+	// Reach is the last moment that the point may hold a write of.
+	Reach time.Time
+	// NextGeneration and NextSegment are above all numbers the source lists.
+	NextGeneration, NextSegment uint64
+}
+
+// Plan lists the source and finds the point that at comes down to.
+func Plan(ctx context.Context, src sink.Sink, at At) (*Point, error) {
+	c, err := List(ctx, src)
+	if err != nil {
+		return nil, err
+	}
+	p, err := c.Plan(at)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", src.Info().Name, err)
+	}
+	return p, nil
+}
+
+// Plan finds the point that at comes down to: for a generation, that checkpoint
+// and nothing else; for a time, the newest checkpoint up to then and the
+// segments with blocks up to then; otherwise the newest checkpoint and every
+// segment that follows it. An absent checkpoint wraps ErrNoCheckpoint.
+func (c *Catalog) Plan(at At) (*Point, error) {
+	p := &Point{At: at, NextGeneration: 1, NextSegment: 1}
+	var found *sink.Set
+	for i := range c.Checkpoints {
+		s := &c.Checkpoints[i]
+		p.NextGeneration = max(p.NextGeneration, s.ID.Generation+1)
+		if n, err := strconv.ParseUint(s.Meta[sink.MetaSegment], 10, 63); err == nil {
+			p.NextSegment = max(p.NextSegment, n+1)
+		}
+		switch {
+		case at.Generation != 0 && s.ID.Generation != at.Generation, !at.Time.IsZero() && s.CreatedAt.After(at.Time):
+		default:
+			found = s
+		}
+	}
+	for i := range c.Segments {
+		p.NextSegment = max(p.NextSegment, c.Segments[i].ID.Generation+1)
+	}
+	if found == nil {
+		return nil, c.noCheckpoint(at)
+	}
+	p.Set = *found.Clone()
+	p.End, p.Reach = EndCut, p.Set.CreatedAt
+	if at.Generation != 0 {
+		return p, nil
+	}
+	segments, gap := c.chain(found)
+	p.End = EndSource
+	if gap != "" {
+		p.End, p.Why = EndGap, gap
+	}
+	if !at.Time.IsZero() {
+		p.Until = at.Time
+		// Blocks carry milliseconds: one of the millisecond of T is up to T.
+		if i := slices.IndexFunc(segments, func(s sink.Set) bool { return blockTime(&s, sink.MetaFirstTime).After(at.Time) }); i >= 0 {
+			segments = segments[:i]
+			p.End, p.Why = EndTime, ""
+		}
+		if n := len(segments); n > 0 && blockTime(&segments[n-1], sink.MetaLastTime).After(at.Time) {
+			p.End, p.Why = EndTime, ""
+		}
+	}
+	p.Segments = segments
+	if p.Reach = reach(&p.Set, segments); !at.Time.IsZero() && p.Reach.After(at.Time) {
+		p.Reach = at.Time
+	}
+	return p, nil
+}
+
+func (c *Catalog) noCheckpoint(at At) error {
+	unreadable := ""
+	if c.Unreadable != nil {
+		unreadable = fmt.Sprintf("; and of some sets it cannot be told what they are: %v", c.Unreadable)
+	}
+	switch {
+	case len(c.Checkpoints) == 0:
+		return fmt.Errorf("%w is there%s", ErrNoCheckpoint, unreadable)
+	case at.Generation != 0:
+		var have []string
+		for i := range c.Checkpoints {
+			have = append(have, strconv.FormatUint(c.Checkpoints[i].ID.Generation, 10))
+		}
+		return fmt.Errorf("%w of generation %d is there; there are %s%s", ErrNoCheckpoint, at.Generation, strings.Join(have, ", "), unreadable)
+	}
+	return fmt.Errorf("%w as old as %s is there; the oldest was taken %s%s", ErrNoCheckpoint,
+		at.Time.Format(time.RFC3339Nano), c.Checkpoints[0].CreatedAt.Local().Format(time.RFC3339Nano), unreadable)
+}
+
+// Sets are the checkpoint and the segments.
+func (p *Point) Sets() []sink.Set { return append([]sink.Set{p.Set}, p.Segments...) }
+
+// Bytes is the stored size of all of it.
+func (p *Point) Bytes() (n int64) {
+	for _, s := range p.Sets() {
+		n += s.Bytes()
+	}
+	return n
+}
+
+// Lineage is the life of the data directory that wrote it, "" when not known.
+func (p *Point) Lineage() string { return p.Set.Meta[sink.MetaLineage] }
+
+// String says what the point is; no two points say the same.
+func (p *Point) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s, taken %s", p.Set.ID, p.Set.CreatedAt.UTC().Format(time.RFC3339Nano))
+	if l := p.Lineage(); l != "" {
+		fmt.Fprintf(&b, " by %s", l)
+	}
+	if n := len(p.Segments); n > 0 {
+		fmt.Fprintf(&b, ", and log segments %d to %d", p.Segments[0].ID.Generation, p.Segments[n-1].ID.Generation)
+	}
+	if !p.Until.IsZero() {
+		fmt.Fprintf(&b, ", until %s", p.Until.UTC().Format(time.RFC3339Nano))
+	}
+	return b.String()
+}

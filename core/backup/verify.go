@@ -1,0 +1,229 @@
+package backup
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/spillwaydb/spillway/core/rdb"
+	"github.com/spillwaydb/spillway/core/resp"
+	"github.com/spillwaydb/spillway/core/sink"
+	"github.com/spillwaydb/spillway/core/wal"
+)
+
+// VerifyOptions tune Verify. The zero value checks stored bytes only through
+// stages that need no registry.
+type VerifyOptions struct {
+	// Stages undo what the bytes went through.
+	Stages *sink.Registry
+	// Stored compares stored bytes with their digest and undoes no stage: it
+	// needs no keys, and does not see what was wrong when it was written.
+	Stored bool
+	// Parallel bounds how many parts are read at once; 0 is 4.
+	Parallel int
+	// Logger gets what the reading pipeline has to say; nil discards.
+	Logger hclog.Logger
+	// Progress counts stored bytes; nil for none.
+	Progress *Progress
+}
+
+// PartState is what Verify found in one part.
+type PartState struct {
+	Set      sink.SetID       `json:"set"`
+	Part     string           `json:"part"`
+	Bytes    int64            `json:"bytes"`
+	RawBytes int64            `json:"raw_bytes"`
+	Keys     map[string]int64 `json:"keys,omitempty"` // by type, counted
+	Blocks   int64            `json:"blocks,omitempty"`
+	Commands int64            `json:"commands,omitempty"`
+	// Damage is what is wrong, "" for nothing; Offset is where, in the stored
+	// or the decoded bytes as Damage says, -1 if that is not known.
+	Damage string `json:"damage,omitempty"`
+	Offset int64  `json:"offset,omitempty"`
+}
+
+// Verify reads every part of the sets to its last byte: digest, stages, digest
+// again, and then every key or command in it. Damage is in the states, one for
+// each part in the order of the sets. The error is ctx's.
+func Verify(ctx context.Context, src sink.Sink, sets []sink.Set, o VerifyOptions) ([]PartState, error) {
+	if o.Parallel <= 0 {
+		o.Parallel = 4
+	}
+	if o.Progress == nil {
+		o.Progress = new(Progress)
+	}
+	pipe := sink.NewPipeline("verify", nil, src, nil, sink.PipelineOptions{Logger: o.Logger, Registry: o.Stages})
+	defer pipe.Close()
+	v := &verifier{src: Counted(src, o.Progress), pipe: pipe, stored: o.Stored}
+	var states []PartState
+	var parts []*sink.SetPart
+	for i := range sets {
+		o.Progress.Total.Add(sets[i].Bytes())
+		for j := range sets[i].Parts {
+			p := &sets[i].Parts[j]
+			parts = append(parts, p)
+			states = append(states, PartState{Set: sets[i].ID, Part: p.Part.Name, Bytes: p.Bytes, RawBytes: p.RawBytes})
+		}
+	}
+	meta := make(map[sink.SetID]map[string]string)
+	for i := range sets {
+		meta[sets[i].ID] = sets[i].Meta
+	}
+	var g errgroup.Group
+	g.SetLimit(o.Parallel)
+	for i, p := range parts {
+		g.Go(func() error {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			if err := v.part(ctx, p, meta[p.Part.ID()], &states[i]); err != nil {
+				states[i].Damage, states[i].Offset = err.Error(), offsetOf(err)
+			}
+			return context.Cause(ctx)
+		})
+	}
+	err := g.Wait()
+	return states, err
+}
+
+type verifier struct {
+	src    sink.Sink
+	pipe   *sink.Pipeline
+	stored bool
+}
+
+func (v *verifier) part(ctx context.Context, p *sink.SetPart, meta map[string]string, s *PartState) error {
+	if v.stored {
+		src, err := v.src.Open(ctx, p.Part, p.SinkReceipt)
+		if err != nil {
+			return err
+		}
+		defer src.Close()
+		_, err = io.CopyBuffer(io.Discard, struct{ io.Reader }{newChecked(contextReader{ctx, src}, p, func(int) {})}, make([]byte, 256<<10))
+		return err
+	}
+	err := v.pipe.ReadFrom(ctx, v.src, *p, func(in io.Reader) error {
+		s.Keys, s.Blocks, s.Commands = nil, 0, 0
+		switch p.Part.Kind {
+		case sink.KindSegment:
+			res, err := wal.ReplayStream(in, p.Part.Name, p.RawBytes, wal.ReplayOptions{ID: meta[sink.MetaLogID]}, func(wal.Block) error { return nil })
+			s.Blocks, s.Commands = res.Blocks, res.Commands
+			return err
+		case sink.KindRewrite:
+			return s.countRewrite(in)
+		}
+		s.Keys = make(map[string]int64)
+		return rdb.Read(in, rdb.Handler{Object: func(o *rdb.Object) error {
+			s.Keys[o.Type.String()]++
+			return nil
+		}})
+	})
+	if err != nil || p.Part.Kind == sink.KindSegment {
+		return err
+	}
+	var n int64
+	for _, k := range s.Keys {
+		n += k
+	}
+	if n != p.Keys {
+		return fmt.Errorf("%w: it holds %d keys, %d are recorded", sink.ErrCorrupt, n, p.Keys)
+	}
+	return nil
+}
+
+// builds maps the commands of a rewrite to the type that they build.
+var builds = map[string]string{"SET": "string", "RPUSH": "list", "SADD": "set", "ZADD": "zset", "HSET": "hash"}
+
+// countRewrite counts the commands and the keys of a rewrite part: all commands
+// that build a key follow each other.
+func (s *PartState) countRewrite(in io.Reader) error {
+	s.Keys = make(map[string]int64)
+	last := ""
+	return eachCommand(in, func(args [][]byte, _ int64) error {
+		s.Commands++
+		verb := strings.ToUpper(string(args[0]))
+		typ := builds[verb]
+		if typ == "" || len(args) < 2 {
+			if verb == "SELECT" {
+				last = ""
+			}
+			return nil
+		}
+		if key := typ + string(args[1]); key != last || typ == "string" {
+			s.Keys[typ]++
+			last = key
+		}
+		return nil
+	})
+}
+
+// eachCommand hands out the commands of a stream, with the offset that each
+// begins at. The arguments are valid during the call.
+func eachCommand(in io.Reader, fn func(args [][]byte, at int64) error) error {
+	var (
+		r      = bufio.NewReaderSize(in, 256<<10)
+		parser resp.Parser
+		buf    []byte
+		used   int
+		at     int64
+		args   [][]byte
+	)
+	for {
+		out, n, err := parser.Next(buf[used:], args[:0])
+		switch {
+		case err == nil:
+			if args = out; len(args) > 0 {
+				if err := fn(args, at); err != nil {
+					return err
+				}
+			}
+			used += n
+			at += int64(n)
+			continue
+		case !errors.Is(err, resp.ErrIncomplete):
+			return fmt.Errorf("%w at offset %d of the decoded bytes: %w", sink.ErrCorrupt, at, err)
+		}
+		buf = append(buf[:0], buf[used:]...)
+		used = 0
+		had := len(buf)
+		buf = append(buf, make([]byte, max(parser.Need(), 64<<10))...)
+		got, err := io.ReadAtLeast(r, buf[had:], min(parser.Need(), len(buf)-had))
+		buf = buf[:had+got]
+		switch {
+		case errors.Is(err, io.EOF) && had == 0:
+			return nil
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+			return fmt.Errorf("%w at offset %d of the decoded bytes: a command is cut short there", sink.ErrCorrupt, at)
+		case err != nil:
+			return err
+		}
+	}
+}
+
+// offsetOf is where an error says the damage is, -1 if it does not.
+func offsetOf(err error) int64 {
+	var inRDB *rdb.CorruptError
+	var inLog *wal.CorruptError
+	switch {
+	case errors.As(err, &inRDB):
+		return inRDB.Offset
+	case errors.As(err, &inLog):
+		return inLog.Offset
+	}
+	for _, mark := range []string{"at offset ", "from offset "} {
+		if _, rest, ok := strings.Cut(err.Error(), mark); ok {
+			var n int64
+			if _, err := fmt.Sscan(rest, &n); err == nil {
+				return n
+			}
+		}
+	}
+	return -1
+}

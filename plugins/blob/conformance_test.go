@@ -1,0 +1,56 @@
+package blob_test
+
+import (
+	"maps"
+	"testing"
+
+	"github.com/spillwaydb/spillway/core/sink"
+	"github.com/spillwaydb/spillway/plugins/blob"
+	"github.com/spillwaydb/spillway/plugins/plugintest"
+	"github.com/spillwaydb/spillway/plugins/plugintest/servers"
+)
+
+// remote is a server with buckets.
+type remote interface {
+	Bucket(t testing.TB) string
+	URL(bucket, path string) string
+}
+
+func TestConformance(t *testing.T) {
+	suite := func(t *testing.T, r remote) {
+		t.Run("bucket", func(t *testing.T) {
+			plugintest.TestSink(t, func(t testing.TB) sink.Sink { return mk(t, blob.Options{URL: r.URL(r.Bucket(t), "")}) })
+		})
+		t.Run("prefix, read again", func(t *testing.T) {
+			plugintest.TestSink(t, func(t testing.TB) sink.Sink {
+				return mk(t, blob.Options{URL: r.URL(r.Bucket(t), "/backups/of this/é"), Verify: true})
+			})
+		})
+	}
+	t.Run("s3", func(t *testing.T) {
+		srv := servers.StartS3(t)
+		suite(t, srv)
+		t.Run("without checksums", func(t *testing.T) {
+			plugintest.TestSink(t, func(t testing.TB) sink.Sink {
+				return mk(t, blob.Options{URL: srv.URL(srv.Bucket(t), "") + "&request_checksum_calculation=when_required"})
+			})
+		})
+	})
+	t.Run("gcs", func(t *testing.T) { suite(t, servers.StartGCS(t)) })
+	t.Run("azure", func(t *testing.T) { suite(t, servers.StartAzure(t)) })
+	t.Run("file", func(t *testing.T) {
+		plugintest.TestSink(t, func(t testing.TB) sink.Sink { return mk(t, blob.Options{URL: "file://" + t.TempDir()}) })
+	})
+	t.Run("mem", func(t *testing.T) {
+		plugintest.TestSink(t, func(t testing.TB) sink.Sink { return mk(t, blob.Options{URL: "mem://"}) })
+	})
+}
+
+// TestConformanceOverWire runs the sink in a process of its own.
+func TestConformanceOverWire(t *testing.T) {
+	srv := servers.StartS3(t)
+	w := plugintest.LoopbackEnv(t, maps.Clone(srv.Env))
+	plugintest.TestSink(t, func(t testing.TB) sink.Sink {
+		return w.Sink(t, blob.Name, blob.Options{URL: srv.URL(srv.Bucket(t), "over/wire")})
+	})
+}

@@ -1,0 +1,102 @@
+package blob_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/spillwaydb/spillway/core/sink"
+	"github.com/spillwaydb/spillway/plugins/blob"
+	"github.com/spillwaydb/spillway/plugins/plugintest/servers"
+)
+
+// TestFailedUploads: on no store does an upload that is cancelled, or whose
+// source fails, leave an object that could be taken for a part.
+func TestFailedUploads(t *testing.T) {
+	s3, gcs, azure := servers.StartS3(t), servers.StartGCS(t), servers.StartAzure(t)
+	for scheme, url := range map[string]string{
+		"s3": s3.URL(s3.Bucket(t), ""), "gs": gcs.URL(gcs.Bucket(t), ""), "azblob": azure.URL(azure.Bucket(t), ""),
+		"file": "file://" + t.TempDir(), "mem": "mem://",
+	} {
+		t.Run(scheme, func(t *testing.T) {
+			s := mk(t, blob.Options{URL: url})
+			for _, n := range []int64{0, 100, 1 << 20, 8 << 20, 30 << 20} {
+				for _, broken := range []error{errors.New("the encoder broke"), fmt.Errorf("broke: %w", io.EOF), io.ErrUnexpectedEOF} {
+					if _, err := s.Put(bg, part(1), &stream{n: n, err: broken}); !errors.Is(err, broken) {
+						t.Errorf("%d bytes: %v", n, err)
+					}
+				}
+				ctx, cancel := context.WithCancel(bg)
+				if _, err := s.Put(ctx, part(1), &stream{n: n, after: n, at: cancel}); !errors.Is(err, context.Canceled) {
+					t.Errorf("%d bytes: %v", n, err)
+				}
+				wantAbsent(t, s, part(1))
+			}
+		})
+	}
+}
+
+// TestKilled kills a server in the middle of an upload; S3 has a test that looks
+// closer.
+func TestKilled(t *testing.T) {
+	kill := func(t *testing.T, p *servers.Process, url string) {
+		s := mk(t, blob.Options{URL: url, Attempts: 1})
+		put(t, s, 1, []byte("before"))
+		ctx, cancel := context.WithTimeout(bg, guard)
+		defer cancel()
+		if _, err := s.Put(ctx, part(2), &stream{n: 64 << 20, after: 24 << 20, at: p.Kill}); err == nil || ctx.Err() != nil {
+			t.Errorf("Put while the server is killed: %v", err)
+		}
+		if err := s.Publish(ctx, setOf(2, []byte("x"), nil)); err == nil || ctx.Err() != nil {
+			t.Errorf("Publish without a server: %v", err)
+		}
+		if err := s.Remove(ctx, part(1).ID()); err == nil || ctx.Err() != nil {
+			t.Errorf("Remove without a server: %v", err)
+		}
+	}
+	t.Run("gs", func(t *testing.T) {
+		srv := servers.StartGCS(t)
+		kill(t, srv.Process, srv.URL(srv.Bucket(t), ""))
+	})
+	t.Run("azblob", func(t *testing.T) {
+		srv := servers.StartAzure(t)
+		kill(t, srv.Process, srv.URL(srv.Bucket(t), "")) // whose index of what it holds does not survive that
+	})
+}
+
+// TestReceipts: what a store computes of a part is compared, and in the receipt;
+// of small parts and of those that go in pieces.
+func TestReceipts(t *testing.T) {
+	gcs, azure := servers.StartGCS(t), servers.StartAzure(t)
+	for _, c := range []struct {
+		scheme, url  string
+		small, large string
+	}{
+		{"gs", gcs.URL(gcs.Bucket(t), "p"), `"check":"crc32c","sum":"9a71bb4c"`, `"check":"crc32c"`},
+		{"azblob", azure.URL(azure.Bucket(t), "p"), `"check":"md5","sum":"5d41402abc4b2a76b9719d911017c592"`, `"check":"size"`},
+		{"file", "file://" + t.TempDir(), `"check":"size"`, `"check":"size"`},
+	} {
+		t.Run(c.scheme, func(t *testing.T) {
+			s := mk(t, blob.Options{URL: c.url})
+			set := put(t, s, 1, []byte("hello"))
+			if got := string(set.Parts[0].SinkReceipt); !strings.Contains(got, c.small) {
+				t.Errorf("receipt %s, want one with %s", got, c.small)
+			}
+			src := &stream{n: 20<<20 + 1}
+			data := src.bytes(t)
+			large := put(t, s, 2, data)
+			if got := string(large.Parts[0].SinkReceipt); !strings.Contains(got, c.large) {
+				t.Errorf("receipt %s, want one with %s", got, c.large)
+			}
+			publish(t, s, large)
+			wantPart(t, s, large.Parts[0], data)
+			set.Parts[0].SinkReceipt = sink.Receipt(`{"etag": "another"}`)
+			if err := s.Publish(bg, set); !errors.Is(err, sink.ErrCorrupt) && c.scheme != "file" {
+				t.Errorf("Publish with another's receipt: %v", err)
+			}
+		})
+	}
+}

@@ -1,0 +1,165 @@
+package blob_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/spillwaydb/spillway/core/sink"
+	"github.com/spillwaydb/spillway/plugins/blob"
+	"github.com/spillwaydb/spillway/plugins/plugintest"
+	"github.com/spillwaydb/spillway/plugins/plugintest/servers"
+)
+
+// between is an S3 server behind a line that spoils things.
+type between struct {
+	*httptest.Server
+	// request may answer by itself; then it returns true.
+	request atomic.Pointer[func(w http.ResponseWriter, r *http.Request) bool]
+	// response may change what the server answered.
+	response atomic.Pointer[func(r *http.Response) error]
+}
+
+// spoiled starts one, with a sink behind it and one that goes straight.
+func spoiled(t *testing.T) (line *between, s, straight sink.Sink) {
+	t.Helper()
+	srv := servers.StartS3(t)
+	line = &between{}
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(&url.URL{Scheme: "http", Host: srv.Addr()})
+			r.Out.Host = r.In.Host // it is signed
+		},
+		ModifyResponse: func(r *http.Response) error {
+			if f := line.response.Load(); f != nil {
+				return (*f)(r)
+			}
+			return nil
+		},
+	}
+	line.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if f := line.request.Load(); f != nil && (*f)(w, r) {
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(line.Close)
+	bucket := srv.Bucket(t)
+	return line, mk(t, blob.Options{URL: strings.ReplaceAll(srv.URL(bucket, ""), url.QueryEscape(srv.Addr()), url.QueryEscape(line.Listener.Addr().String()))}), mk(t, blob.Options{URL: srv.URL(bucket, "")})
+}
+
+// TestDamageOnTheWay: bytes that change on their way to the store are noticed,
+// whatever the size of the part; so is a store that has others than were sent.
+func TestDamageOnTheWay(t *testing.T) {
+	line, s, straight := spoiled(t)
+	flip := func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPut && r.ContentLength > 1000 {
+			b, err := io.ReadAll(r.Body)
+			if err == nil {
+				b[len(b)/2] ^= 1
+			}
+			r.Body = io.NopCloser(bytes.NewReader(b))
+		}
+		return false
+	}
+	line.request.Store(&flip)
+	for _, n := range []int64{5000, 20 << 20} {
+		if _, err := s.Put(bg, part(1), &stream{n: n}); err == nil {
+			t.Errorf("%d bytes were put that changed on their way", n)
+		}
+		wantAbsent(t, straight, part(1))
+	}
+	line.request.Store(nil)
+
+	lie := func(r *http.Response) error {
+		if r.Request.Method == http.MethodHead && r.Header.Get("X-Amz-Checksum-Crc32") != "" {
+			r.Header.Set("X-Amz-Checksum-Crc32", "AAAAAA==")
+		}
+		return nil
+	}
+	line.response.Store(&lie)
+	if _, err := s.Put(bg, part(1), &stream{n: 5000}); !errors.Is(err, sink.ErrCorrupt) {
+		t.Errorf("the store has another checksum: %v", err)
+	}
+}
+
+// TestTruncatedOnTheWay: a download that breaks off is no end of the part.
+func TestTruncatedOnTheWay(t *testing.T) {
+	line, s, _ := spoiled(t)
+	set := put(t, s, 1, plugintest.Payload(1<<20))
+	cut := func(r *http.Response) error {
+		if r.Request.Method == http.MethodGet && r.ContentLength > 1000 {
+			r.Body = struct {
+				io.Reader
+				io.Closer
+			}{io.LimitReader(r.Body, r.ContentLength/2), r.Body}
+		}
+		return nil
+	}
+	line.response.Store(&cut)
+	rc, err := s.Open(bg, set.Parts[0].Part, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := io.Copy(io.Discard, rc); err == nil {
+		t.Errorf("half a part of %d bytes is read without an error", n)
+	}
+	rc.Close()
+}
+
+// TestBusyStore: requests that a store is too busy for are made again.
+func TestBusyStore(t *testing.T) {
+	line, s, _ := spoiled(t)
+	var n atomic.Int64
+	busy := func(w http.ResponseWriter, r *http.Request) bool {
+		if n.Add(1)%3 == 0 {
+			return false
+		}
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "application/xml")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = io.WriteString(w, "<Error><Code>SlowDown</Code><Message>please</Message></Error>")
+		return true
+	}
+	line.request.Store(&busy)
+	set := put(t, s, 1, []byte("hello"))
+	publish(t, s, set)
+	wantSets(t, s, 1)
+	wantPart(t, s, set.Parts[0], []byte("hello"))
+	if err := s.Remove(bg, set.ID); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestStoreWithoutConditions: SET.json is put where a store knows no conditions,
+// and does not replace another.
+func TestStoreWithoutConditions(t *testing.T) {
+	line, s, _ := spoiled(t)
+	refuse := func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Header.Get("If-None-Match") == "" {
+			return false
+		}
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "application/xml")
+		w.WriteHeader(http.StatusNotImplemented)
+		_, _ = io.WriteString(w, "<Error><Code>NotImplemented</Code><Message>A header you provided implies functionality that is not implemented.</Message></Error>")
+		return true
+	}
+	line.request.Store(&refuse)
+	set := put(t, s, 1, []byte("hello"))
+	publish(t, s, set)
+	publish(t, s, set)
+	set.Parts = nil
+	if err := s.Publish(bg, set); !errors.Is(err, os.ErrExist) {
+		t.Errorf("another set of the same name: %v", err)
+	}
+	wantSets(t, s, 1)
+}
