@@ -181,6 +181,28 @@ func (r *Run) Advance(d time.Duration) {
 	r.Tick()
 }
 
+// Archived lets time pass until every target of the archive has everything, and
+// tells whether it came to that. Only after a fault has struck may it not.
+func (r *Run) Archived() bool {
+	r.last = "Archived"
+	for try := 0; try < 4 || try < 2000 && !r.disk.hasStruck(); try++ {
+		r.Wait()
+		r.Advance(time.Minute)
+		for range 100 {
+			s := r.m.db.Archive()
+			if inFlight, _ := r.m.db.Checkpoints(); s.Waiting == 0 && s.Lag == 0 && !s.Sealing && !inFlight {
+				return !r.disk.hasStruck()
+			}
+			time.Sleep(50 * time.Microsecond)
+			r.Tick()
+		}
+	}
+	if !r.disk.hasStruck() {
+		r.fail(fmt.Errorf("the archive does not get everything: %+v", r.m.db.Archive()))
+	}
+	return false
+}
+
 // Restart closes the engine and opens it again, from here on with the further
 // options, if any. A transaction being queued and the selected database are
 // forgotten, as they are when a connection ends.
