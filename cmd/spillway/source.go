@@ -121,12 +121,14 @@ func decoders(cfg *config.Config, plugged *plugged, identity string) (*sink.Regi
 	known.Register(age.Name, func() (sink.Stage, error) {
 		return nil, sink.Permanent(errors.New("it is encrypted: --identity FILE, or a configuration with the identity, is needed to read it"))
 	})
-	for _, c := range cfg.Check.Stages {
-		s := c.BuiltIn
-		if u := plugged.stages[c.Name]; u != nil {
-			s = u.stage
+	for _, pl := range []*config.Pipeline{&cfg.Archive.Pipeline, &cfg.Check} { // of one name the checkpoint's counts
+		for _, c := range pl.Stages {
+			s := c.BuiltIn
+			if u := plugged.stages[member(pl, c.Name)]; u != nil {
+				s = u.stage
+			}
+			known.Register(c.Name, func() (sink.Stage, error) { return s, nil })
 		}
-		known.Register(c.Name, func() (sink.Stage, error) { return s, nil })
 	}
 	if identity == "" {
 		return known, nil
@@ -150,7 +152,7 @@ func (s *source) openFrom(ctx context.Context, plugged *plugged, from string) er
 	for _, m := range s.cfg.Check.Mirrors {
 		names = append(names, m.Name)
 		if m.Name == from || from == "" && len(s.cfg.Check.Mirrors) == 1 {
-			sk, err := plugged.open(m, s.log)
+			sk, err := plugged.open(&s.cfg.Check, m, s.log)
 			s.Sink, s.where, s.keep = sk, "sink "+m.Name, m.Keep
 			return err
 		}
