@@ -47,7 +47,9 @@ pipeline "archive" {
 			total++
 		}
 		// The time that seal_after gives, and the transfer, are over.
-		d.waitFor("the archive", func() bool { return d.info("archive_waiting") == "0" && d.info("archive_lag_sec") == "0" && archivedPushes(t, vault) == total })
+		d.waitFor("the archive", func() bool {
+			return d.info("archive_waiting") == "0" && d.info("archive_lag_sec") == "0" && archivedPushes(t, vault) == total
+		})
 		if err := d.rdb.RPush(ctx, "list", total).Err(); err != nil {
 			t.Fatal(err)
 		}
