@@ -115,3 +115,20 @@ pipeline "checkpoint" {
   #   url  = "s3://backups/far" # what Spillway does not know goes to the plugin
   # }
 }
+
+# The log, on its way to another place: a segment is sealed when it is old or
+# large enough and goes through the stages to every sink, without a checkpoint.
+# With a checkpoint there or elsewhere, any moment can be restored. A sink that
+# is down holds nobody up and gets what it missed; none can be required. Give it
+# the place of a checkpoint sink, and `spillway restore` finds both.
+# pipeline "archive" {
+#   on         = ["segment"]
+#   seal_after = "10s"  # what a loss of the machine costs, with the time of the transfer
+#   seal_size  = "64mb"
+#
+#   stage "zstd" { level = 1 }
+#   sink "filesystem" "mirror" {
+#     uses = filesystem.os.mirror
+#     keep = { last = 3, hourly = 24, daily = 7, weekly = 4 } # segments from the oldest of these checkpoints on
+#   }
+# }

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -175,7 +176,7 @@ type failing struct {
 	*coretest.Harness
 	options func(*core.Options)
 	log     journal
-	clock   deadlyClock
+	deadly  atomic.Value // see deadlyClock
 	offsite *memfs.FS
 
 	mu    sync.Mutex
@@ -187,8 +188,7 @@ type failing struct {
 func newFailing(t *testing.T) *failing {
 	f := &failing{offsite: memfs.New()}
 	f.options = func(o *core.Options) {
-		f.clock.Clock = o.Clock
-		o.Clock = &f.clock
+		o.Clock = deadlyClock{o.Clock, &f.deadly}
 		o.Logger = hclog.New(&hclog.LoggerOptions{Output: &f.log, Level: hclog.Debug})
 		o.Keep = 2
 		o.Stages = []sink.Stage{hooked{func(ctx context.Context, dst io.Writer, src io.Reader) error {
@@ -261,7 +261,7 @@ func (f *failing) arm(now faults) {
 	f.mu.Lock()
 	f.now = now
 	f.mu.Unlock()
-	f.clock.in.Store(now.panicIn)
+	f.deadly.Store(now.panicIn)
 }
 
 func (f *failing) job(kind sink.Kind) error {

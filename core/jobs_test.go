@@ -263,19 +263,18 @@ func TestGrowthTrigger(t *testing.T) {
 // reported, and the next job has a new one.
 func TestDeadWorker(t *testing.T) {
 	var log journal
-	clock := &deadlyClock{}
+	var deadly atomic.Value
 	h := coretest.New(t, func(o *core.Options) {
-		clock.Clock = o.Clock
-		o.Clock, o.Logger = clock, log.logger()
+		o.Clock, o.Logger = deadlyClock{o.Clock, &deadly}, log.logger()
 	})
 	fill(h, "a")
 	want := state(h)
-	clock.in.Store("(*worker).do")
+	deadly.Store("(*worker).do")
 	err := h.DB.Save()
 	if err == nil || !strings.Contains(err.Error(), "checkpoint worker of shard") {
 		t.Fatalf("the death of a worker was answered with %v", err)
 	}
-	clock.in.Store("")
+	deadly.Store("")
 	if log.count("checkpoint worker died; it is restarted by the next job") == 0 {
 		t.Error("the log does not tell")
 	}
@@ -300,10 +299,10 @@ func TestDeadWorker(t *testing.T) {
 // deadlyClock panics under a function of the engine, as a bug there would.
 type deadlyClock struct {
 	core.Clock
-	in atomic.Value // how the function's name ends; "": nowhere
+	in *atomic.Value // how the function's name ends; "": nowhere
 }
 
-func (c *deadlyClock) Now() time.Time {
+func (c deadlyClock) Now() time.Time {
 	if in, _ := c.in.Load().(string); in != "" {
 		pcs := make([]uintptr, 32)
 		frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])

@@ -28,6 +28,7 @@ type plan struct {
 	Stages     []string `json:"stages"`
 	Sinks      []string `json:"sinks"`
 	Metrics    string   `json:"metrics,omitempty"`
+	Archive    []string `json:"archive"`
 	Plugins    []string `json:"plugins"`
 }
 
@@ -60,7 +61,7 @@ func planOf(c *config.Config) plan {
 	p := plan{
 		Config: c.Path, Data: c.Data.URL(), Shards: c.Server.Shards, Databases: c.Server.Databases,
 		AppendOnly: c.Server.AppendOnly, Fsync: c.Server.Fsync.String(), MaxMemory: c.Server.MaxMemory,
-		Password: c.Server.RequirePass != "", Metrics: c.Metrics, Listeners: []string{}, Save: []string{}, Stages: []string{}, Plugins: []string{},
+		Password: c.Server.RequirePass != "", Metrics: c.Metrics, Listeners: []string{}, Save: []string{}, Stages: []string{}, Archive: []string{}, Plugins: []string{},
 	}
 	if p.Config == "" {
 		p.Config = "(built-in defaults)"
@@ -83,11 +84,14 @@ func planOf(c *config.Config) plan {
 		if m.Required {
 			kind = "required"
 		}
-		where := m.Kind + ofPlugin(m.Plugin)
-		if m.Kind == "" && m.Plugin == nil {
-			where = m.FS.URL()
-		}
-		p.Sinks = append(p.Sinks, fmt.Sprintf("%s: %s (%s, timeout %s, keep %s)", m.Name, strings.TrimSpace(where), kind, m.Timeout, m.Keep))
+		p.Sinks = append(p.Sinks, fmt.Sprintf("%s: %s (%s, timeout %s, keep %s)", m.Name, whereOf(m), kind, m.Timeout, m.Keep))
+	}
+	for _, s := range c.Archive.Stages {
+		p.Archive = append(p.Archive, "stage "+s.Name+ofPlugin(s.Plugin))
+	}
+	for _, m := range c.Archive.Mirrors {
+		p.Archive = append(p.Archive, fmt.Sprintf("%s: %s (segments after %s or %d bytes, timeout %s, keep %s)",
+			m.Name, whereOf(m), c.Archive.SealAfter, c.Archive.SealSize, m.Timeout, m.Keep))
 	}
 	for _, c := range c.Plugins {
 		pin := c.Checksum + ", verified"
@@ -97,6 +101,14 @@ func planOf(c *config.Config) plan {
 		p.Plugins = append(p.Plugins, fmt.Sprintf("%s: %s (%s, start %s)", c.Name, strings.Join(c.Command, " "), pin, c.StartsAt()))
 	}
 	return p
+}
+
+// whereOf says where a sink beside the data directory keeps its sets.
+func whereOf(m config.Mirror) string {
+	if m.Kind == "" && m.Plugin == nil {
+		return m.FS.URL()
+	}
+	return strings.TrimSpace(m.Kind + ofPlugin(m.Plugin))
 }
 
 // ofPlugin says which plugin a stage or a sink is of.
@@ -137,6 +149,9 @@ func (p plan) print(w io.Writer) error {
 	}
 	for _, s := range p.Sinks {
 		row("sink", s)
+	}
+	for _, s := range p.Archive {
+		row("archive", s)
 	}
 	for _, s := range p.Plugins {
 		row("plugin", s)

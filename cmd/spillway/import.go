@@ -106,7 +106,7 @@ func (m *importer) run(cmd *cobra.Command) error {
 	defer plugged.close(log)
 	opts := engineOptions(cfg, log)
 	opts.AppendOnly, opts.Save, opts.ManualTick = false, nil, true
-	if opts.Stages, _, err = plugged.pipeline(cfg, log); err != nil {
+	if opts.Stages, _, err = plugged.pipeline(&cfg.Check, log); err != nil {
 		return err
 	}
 	if opts.FS, err = fsbackends.Open(m.to); err != nil {

@@ -99,38 +99,55 @@ func plug(cfg *config.Config, log hclog.InterceptLogger) (*plugged, error) {
 			return nil, err
 		}
 	}
-	for _, c := range cfg.Check.Stages {
-		if u := c.Plugin; u != nil {
-			p.stages[c.Name] = &use{kind: "stage", name: c.Name, plugin: u.Plugin, required: true, stage: &pluginStage{name: c.Name, Stage: added[u.Plugin].Stage(c.Name, u.Component, u.Config)}}
-			p.uses = append(p.uses, p.stages[c.Name])
+	for i, pl := range cfg.Pipelines() {
+		for _, c := range pl.Stages {
+			if u := c.Plugin; u != nil {
+				s := &use{kind: "stage", name: shownAs(i, c.Name), plugin: u.Plugin, required: true, stage: &pluginStage{name: c.Name, Stage: added[u.Plugin].Stage(c.Name, u.Component, u.Config)}}
+				p.stages[member(pl, c.Name)] = s
+				p.uses = append(p.uses, s)
+			}
 		}
-	}
-	for _, m := range cfg.Check.Mirrors {
-		if u := m.Plugin; u != nil {
-			p.sinks[m.Name] = &use{kind: "sink", name: m.Name, plugin: u.Plugin, required: m.Required, sink: added[u.Plugin].Sink(m.Name, u.Component, u.Config)}
-			p.uses = append(p.uses, p.sinks[m.Name])
+		for _, m := range pl.Mirrors {
+			if u := m.Plugin; u != nil {
+				s := &use{kind: "sink", name: shownAs(i, m.Name), plugin: u.Plugin, required: m.Required, sink: added[u.Plugin].Sink(m.Name, u.Component, u.Config)}
+				p.sinks[member(pl, m.Name)] = s
+				p.uses = append(p.uses, s)
+			}
 		}
 	}
 	return p, nil
 }
 
-// pipeline makes the stages and the targets of the configuration, with the same
+// shownAs tells the archive's stages and sinks from those of checkpoints where
+// the daemon's state is shown.
+func shownAs(pipeline int, name string) string {
+	if pipeline > 0 {
+		return "archive." + name
+	}
+	return name
+}
+
+// member is what a stage or a sink is called here: the pipelines may use the
+// same names, for different things.
+func member(pl *config.Pipeline, name string) string { return pl.Name + "/" + name }
+
+// pipeline makes the stages and the targets of a pipeline, with the same
 // decorators around those that are built in, on filesystems and in plugins.
-func (p *plugged) pipeline(cfg *config.Config, log hclog.Logger) (stages []sink.Stage, targets []sink.Target, err error) {
-	for _, c := range cfg.Check.Stages {
+func (p *plugged) pipeline(pl *config.Pipeline, log hclog.Logger) (stages []sink.Stage, targets []sink.Target, err error) {
+	for _, c := range pl.Stages {
 		s, n, deadline := c.BuiltIn, new(middleware.Counters), time.Duration(0)
-		if u := p.stages[c.Name]; u != nil {
+		if u := p.stages[member(pl, c.Name)]; u != nil {
 			s, n, deadline = u.stage, &u.counters, p.plugins[u.plugin].Timeout
 		}
 		stages = append(stages, middleware.Stage(s, p.around(log.Named("stage").Named(c.Name), n, c.Plugin, deadline)...))
 	}
-	for _, m := range cfg.Check.Mirrors {
-		s, err := p.open(m, log)
+	for _, m := range pl.Mirrors {
+		s, err := p.open(pl, m, log)
 		if err != nil {
 			return nil, nil, err
 		}
 		n, deadline := new(middleware.Counters), time.Duration(0)
-		if u := p.sinks[m.Name]; u != nil {
+		if u := p.sinks[member(pl, m.Name)]; u != nil {
 			n = &u.counters
 		}
 		if m.Plugin != nil || m.Make != nil {
@@ -143,8 +160,8 @@ func (p *plugged) pipeline(cfg *config.Config, log hclog.Logger) (stages []sink.
 }
 
 // open makes a sink beside the data directory.
-func (p *plugged) open(m config.Mirror, log hclog.Logger) (sink.Sink, error) {
-	if u := p.sinks[m.Name]; u != nil {
+func (p *plugged) open(pl *config.Pipeline, m config.Mirror, log hclog.Logger) (sink.Sink, error) {
+	if u := p.sinks[member(pl, m.Name)]; u != nil {
 		return u.sink, nil
 	}
 	if m.Make == nil {

@@ -97,12 +97,16 @@ func serve(cfg *config.Config, f *faults, refill refill, log hclog.InterceptLogg
 	}
 	defer plugged.close(log)
 	opts := engineOptions(cfg, log)
-	if opts.Stages, opts.Targets, err = plugged.pipeline(cfg, log); err != nil {
+	if opts.Stages, opts.Targets, err = plugged.pipeline(&cfg.Check, log); err != nil {
+		return err
+	}
+	opts.Archive.SealAfter, opts.Archive.SealSize = cfg.Archive.SealAfter, cfg.Archive.SealSize
+	if opts.Archive.Stages, opts.Archive.Targets, err = plugged.pipeline(&cfg.Archive.Pipeline, log); err != nil {
 		return err
 	}
 	if refill.ifEmpty {
 		ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-		err := restoreIfEmpty(ctx, cfg, plugged, fs, opts.Targets, refill.from, log)
+		err := restoreIfEmpty(ctx, cfg, plugged, fs, opts, refill.from, log)
 		cancel()
 		if err != nil {
 			return err

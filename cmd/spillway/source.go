@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -117,12 +118,14 @@ func decoders(cfg *config.Config, plugged *plugged, identity string) (*sink.Regi
 	known.Register(age.Name, func() (sink.Stage, error) {
 		return nil, sink.Permanent(errors.New("it is encrypted: --identity FILE, or a configuration with the identity, is needed to read it"))
 	})
-	for _, c := range cfg.Check.Stages {
-		s := c.BuiltIn
-		if u := plugged.stages[c.Name]; u != nil {
-			s = u.stage
+	for _, pl := range []*config.Pipeline{&cfg.Archive.Pipeline, &cfg.Check} { // of one name the checkpoint's counts
+		for _, c := range pl.Stages {
+			s := c.BuiltIn
+			if u := plugged.stages[member(pl, c.Name)]; u != nil {
+				s = u.stage
+			}
+			known.Register(c.Name, func() (sink.Stage, error) { return s, nil })
 		}
-		known.Register(c.Name, func() (sink.Stage, error) { return s, nil })
 	}
 	if identity == "" {
 		return known, nil
@@ -160,18 +163,34 @@ func (s *source) openAll(ctx context.Context, plugged *plugged, from []string, d
 }
 
 // openFrom opens a sink of the configuration, or what a path or URL names. With
-// "" it is the configuration's only sink beside the data directory.
+// "" it is the configuration's only sink beside the data directory, and where
+// the log is archived.
 func (s *source) openFrom(ctx context.Context, plugged *plugged, from string) error {
-	var names []string
-	for _, m := range s.cfg.Check.Mirrors {
-		names = append(names, m.Name)
-		if m.Name == from || from == "" && len(s.cfg.Check.Mirrors) == 1 {
-			sk, err := plugged.open(m, s.log)
-			s.Sink, s.where, s.keep = sk, "sink "+m.Name, m.Keep
-			return err
+	var names, where []string
+	var sources []sink.Sink
+	only := from == "" && len(s.cfg.Check.Mirrors) == 1
+	for i, pl := range s.cfg.Pipelines() {
+		for _, m := range pl.Mirrors {
+			if !slices.Contains(names, m.Name) {
+				names = append(names, m.Name)
+			}
+			if m.Name != from && !only {
+				continue
+			}
+			sk, err := plugged.open(pl, m, s.log)
+			if err != nil {
+				return err
+			}
+			sources, where = append(sources, sk), append(where, "sink "+shownAs(i, m.Name))
+			if i == 0 {
+				s.keep = m.Keep
+			}
 		}
 	}
 	switch {
+	case len(sources) > 0:
+		s.Sink, s.where = backup.Union(sources...), strings.Join(where, " and ")
+		return nil
 	case from == "" && len(names) == 0:
 		return usageError{errors.New("--from: say where the backup is; the configuration has no sink beside the data directory")}
 	case from == "":

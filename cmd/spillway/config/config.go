@@ -24,12 +24,13 @@ import (
 
 // Config is a valid configuration.
 type Config struct {
-	Path   string // of the file, empty without one
-	Server Server
-	Listen []Listener
-	Data   Filesystem // the data directory
-	Log    Log
-	Check  Pipeline // the checkpoint pipeline
+	Path    string // of the file, empty without one
+	Server  Server
+	Listen  []Listener
+	Data    Filesystem // the data directory
+	Log     Log
+	Check   Pipeline // the checkpoint pipeline
+	Archive Archive  // of the log
 	// Metrics is the address that Prometheus reads from; empty is none.
 	Metrics string
 
@@ -86,6 +87,13 @@ type Pipeline struct {
 	Keep    int // checkpoints kept in the data directory
 	Verify  bool
 	Mirrors []Mirror
+}
+
+// Archive is the block pipeline "archive". Without Mirrors there is none.
+type Archive struct {
+	Pipeline
+	SealAfter time.Duration
+	SealSize  int64
 }
 
 // Stage is a block stage: one that is built in, or a plugin's.
@@ -170,6 +178,8 @@ type pipelineBlock struct {
 	Name   string         `hcl:"name,label"`
 	On     *hcl.Attribute `hcl:"on"`
 	Verify *hcl.Attribute `hcl:"verify_decode"`
+	After  *hcl.Attribute `hcl:"seal_after"`
+	Size   *hcl.Attribute `hcl:"seal_size"`
 	Stages []stageBlock   `hcl:"stage,block"`
 	Sinks  []sinkBlock    `hcl:"sink,block"`
 	Range  hcl.Range      `hcl:",def_range"`

@@ -85,6 +85,15 @@ func describe(c *Config) []string {
 	for _, m := range c.Check.Mirrors {
 		out = append(out, fmt.Sprintf("mirror %s kind %q on %+v required %v timeout %s keep %s", m.Name, m.Kind, m.FS, m.Required, m.Timeout, m.Keep)+m.Plugin.describe())
 	}
+	if len(c.Archive.Mirrors) > 0 {
+		out = append(out, fmt.Sprintf("archive after %s or %d bytes", c.Archive.SealAfter, c.Archive.SealSize))
+	}
+	for _, st := range c.Archive.Stages {
+		out = append(out, "archive stage "+st.Name)
+	}
+	for _, m := range c.Archive.Mirrors {
+		out = append(out, fmt.Sprintf("archive sink %s at %q required %v timeout %s keep %s", m.Name, m.FS.URL(), m.Required, m.Timeout, m.Keep))
+	}
 	for _, p := range c.Plugins {
 		out = append(out, fmt.Sprintf("plugin %+v at boot %v", p.Spec, p.AtBoot))
 	}

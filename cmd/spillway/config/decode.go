@@ -108,11 +108,21 @@ func (d *decoder) decode(raw *file) *Config {
 	c.Plugins = d.plugins(raw.Plugins)
 	for i := range raw.Pipelines {
 		p := &raw.Pipelines[i]
-		if i > 0 {
-			d.errorAt(&p.Range, "One pipeline too many", "There is one checkpoint pipeline; %q is a second. Give the first further sinks instead.", p.Name)
-			break
+		archive := p.Name == archiveName
+		for j := range i {
+			if (raw.Pipelines[j].Name == archiveName) == archive {
+				d.errorAt(&p.Range, "One pipeline too many", "There is one checkpoint pipeline, and one pipeline \"archive\"; %q is a second. Give the first further sinks instead.", p.Name)
+				return c
+			}
 		}
-		d.pipeline(p, c)
+		if !archive {
+			d.pipeline(p, c)
+		}
+	}
+	for i := range raw.Pipelines {
+		if p := &raw.Pipelines[i]; p.Name == archiveName {
+			d.archive(p, c)
+		}
 	}
 	return c
 }
@@ -181,8 +191,13 @@ func (d *decoder) pipeline(b *pipelineBlock, c *Config) {
 			}
 		}
 	}
+	for _, a := range []*hcl.Attribute{b.After, b.Size} {
+		if a != nil {
+			d.errorAt(&a.NameRange, "Unsupported argument", "%q belongs to the pipeline %q.", a.Name, archiveName)
+		}
+	}
 	p.Verify = d.boolean(b.Verify, false)
-	p.Stages = d.stages(b.Stages)
+	p.Stages = d.stages(b.Stages, true)
 	local := false
 	names := make(map[string]bool)
 	for i := range b.Sinks {
@@ -191,18 +206,9 @@ func (d *decoder) pipeline(b *pipelineBlock, c *Config) {
 			d.errorAt(&s.Range, "Sink defined twice", "The pipeline has already a sink named %q.", s.Name)
 		}
 		names[s.Name] = true
-		if s.Kind == pluginKind {
-			if u := d.use("sink", s.Uses, &s.Range, s.Rest); u != nil {
-				p.Mirrors = append(p.Mirrors, d.mirror(Mirror{Name: s.Name, Plugin: u}, s))
-			}
-			continue
-		}
-		if k, ok := sinkKinds[s.Kind]; ok {
-			if s.Uses != nil {
-				d.errorAt(&s.Uses.NameRange, "Unsupported argument", "A sink %q is built in: it uses nothing.", s.Kind)
-			}
-			if mk, ok := options(d, k, s.Rest, sinkAttrs...); ok {
-				p.Mirrors = append(p.Mirrors, d.mirror(Mirror{Name: s.Name, Kind: s.Kind, Make: mk, place: place(s.Rest, s.Range)}, s))
+		if m, ok := d.remote(s); ok {
+			if m != nil {
+				p.Mirrors = append(p.Mirrors, *m)
 			}
 			continue
 		}
@@ -227,6 +233,30 @@ func (d *decoder) pipeline(b *pipelineBlock, c *Config) {
 	if !local {
 		d.errorAt(&b.Range, "No sink", "The pipeline %q has no sink: the first one, a sink \"filesystem\", is the data directory.", b.Name)
 	}
+}
+
+// remote decodes a sink that is on no filesystem: nil if it is wrong. ok is
+// false for one that is on a filesystem, or of no known kind.
+func (d *decoder) remote(s *sinkBlock) (m *Mirror, ok bool) {
+	if s.Kind == pluginKind {
+		if u := d.use("sink", s.Uses, &s.Range, s.Rest); u != nil {
+			made := d.mirror(Mirror{Name: s.Name, Plugin: u}, s)
+			m = &made
+		}
+		return m, true
+	}
+	k, ok := sinkKinds[s.Kind]
+	if !ok {
+		return nil, false
+	}
+	if s.Uses != nil {
+		d.errorAt(&s.Uses.NameRange, "Unsupported argument", "A sink %q is built in: it uses nothing.", s.Kind)
+	}
+	if mk, ok := options(d, k, s.Rest, sinkAttrs...); ok {
+		made := d.mirror(Mirror{Name: s.Name, Kind: s.Kind, Make: mk, place: place(s.Rest, s.Range)}, s)
+		m = &made
+	}
+	return m, true
 }
 
 // sinkAttrs are the attributes of every sink beside the first.
@@ -268,15 +298,16 @@ func (d *decoder) uses(s *sinkBlock) (Filesystem, bool) {
 }
 
 // stages decodes the stages of a pipeline, in order. What manifests record them
-// by has to tell a plugin's from all others.
-func (d *decoder) stages(blocks []stageBlock) []Stage {
+// by has to tell a plugin's from all others. readBack says that a start needs to
+// undo them.
+func (d *decoder) stages(blocks []stageBlock, readBack bool) []Stage {
 	var out []Stage
 	names := make(map[string]bool)
 	for i := range blocks {
 		b := &blocks[i]
 		name, remote := b.pluginName()
 		if !remote {
-			if s := d.stage(b); s != nil {
+			if s := d.stage(b, readBack); s != nil {
 				if b.Name == exec.Name && names[b.Name] {
 					d.errorAt(&b.Range, "Stage defined twice", "The pipeline has already a stage \"exec\": what is stored could not be read back. A plugin's stage has a name of its own: stage \"plugin\" \"NAME\".")
 				}
@@ -302,7 +333,7 @@ func (d *decoder) stages(blocks []stageBlock) []Stage {
 }
 
 // stage makes one of the built-in stages.
-func (d *decoder) stage(b *stageBlock) sink.Stage {
+func (d *decoder) stage(b *stageBlock, readBack bool) sink.Stage {
 	k, known := stageKinds[b.Name]
 	switch {
 	case b.Name == pluginKind:
@@ -318,7 +349,7 @@ func (d *decoder) stage(b *stageBlock) sink.Stage {
 		return nil
 	}
 	attrs, _ := b.Body.JustAttributes()
-	if b.Name == age.Name && attrs["identities"] == nil {
+	if readBack && b.Name == age.Name && attrs["identities"] == nil {
 		d.errorAt(&b.Range, "No identity", "The data directory is read back at every start, so a stage \"age\" wants identities besides recipients, as in identities = [file(\"backup.key\")].")
 		return nil
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -39,14 +40,17 @@ func (p *Plugin) StartsAt() string {
 // Users are the stages and sinks of a plugin, as in "stage gpg".
 func (c *Config) Users(plugin string) []string {
 	out := []string{}
-	for _, s := range c.Check.Stages {
-		if s.Plugin != nil && s.Plugin.Plugin == plugin {
-			out = append(out, "stage "+s.Name)
+	add := func(u *Use, what string) {
+		if u != nil && u.Plugin == plugin && !slices.Contains(out, what) {
+			out = append(out, what)
 		}
 	}
-	for _, m := range c.Check.Mirrors {
-		if m.Plugin != nil && m.Plugin.Plugin == plugin {
-			out = append(out, "sink "+m.Name)
+	for _, p := range c.Pipelines() {
+		for _, s := range p.Stages {
+			add(s.Plugin, "stage "+s.Name)
+		}
+		for _, m := range p.Mirrors {
+			add(m.Plugin, "sink "+m.Name)
 		}
 	}
 	return out
@@ -248,7 +252,7 @@ func (f *File) Verify(c *Config) bool {
 			fail("Plugin cannot run", err, p.at)
 		}
 	}
-	for _, m := range c.Check.Mirrors {
+	for _, m := range slices.Concat(c.Check.Mirrors, c.Archive.Mirrors) {
 		if m.Make == nil {
 			continue
 		}

@@ -1,0 +1,75 @@
+package config
+
+import (
+	"time"
+
+	"github.com/spillwaydb/spillway/core/sink"
+)
+
+// archiveName is the name of the pipeline that the log goes through.
+const archiveName = "archive"
+
+const (
+	leastSealAfter = 100 * time.Millisecond
+	leastSealSize  = 64 << 10
+)
+
+// Pipelines are both pipelines of the configuration.
+func (c *Config) Pipelines() []*Pipeline { return []*Pipeline{&c.Check, &c.Archive.Pipeline} }
+
+// archive decodes the pipeline "archive". None of its sinks is the data
+// directory, and none can fail anything: each gets what it missed later.
+func (d *decoder) archive(b *pipelineBlock, c *Config) {
+	a := &c.Archive
+	a.Name = b.Name
+	if b.On != nil {
+		for _, k := range d.strings(b.On) {
+			if sink.Kind(k) != sink.KindSegment {
+				d.errorf(b.On, "Unknown job", "The pipeline %q runs \"on\" \"segment\"; this is %q.", archiveName, k)
+			}
+		}
+	}
+	if b.Verify != nil {
+		d.errorAt(&b.Verify.NameRange, "Unsupported argument", "%q belongs to the checkpoint pipeline.", b.Verify.Name)
+	}
+	if a.SealAfter = d.duration(b.After, 10*time.Second); a.SealAfter < leastSealAfter {
+		d.errorf(b.After, "Out of range", "%q wants at least %q.", b.After.Name, leastSealAfter.String())
+	}
+	if a.SealSize = d.size(b.Size, 64<<20); a.SealSize < leastSealSize {
+		d.errorf(b.Size, "Out of range", "%q wants at least \"64kb\".", b.Size.Name)
+	}
+	a.Stages = d.stages(b.Stages, false)
+	names := make(map[string]bool)
+	for i := range b.Sinks {
+		s := &b.Sinks[i]
+		if names[s.Name] {
+			d.errorAt(&s.Range, "Sink defined twice", "The pipeline has already a sink named %q.", s.Name)
+		}
+		names[s.Name] = true
+		if s.Required != nil {
+			d.errorAt(&s.Required.NameRange, "Unsupported argument", "No sink of the archive is required: a write never waits for it, and what it missed it gets later.")
+		}
+		m, ok := d.remote(s)
+		if !ok {
+			fs, known := d.uses(s)
+			if !known {
+				continue
+			}
+			if fs == c.Data {
+				d.errorAt(&s.Range, "Same filesystem twice", "This sink uses the filesystem of the data directory.")
+			}
+			made := d.mirror(Mirror{Name: s.Name, FS: fs}, s)
+			m = &made
+		}
+		if m != nil {
+			m.Required = false
+			a.Mirrors = append(a.Mirrors, *m)
+		}
+	}
+	if len(b.Sinks) == 0 {
+		d.errorAt(&b.Range, "No sink", "The pipeline %q has no sink.", b.Name)
+	}
+	if !c.Server.AppendOnly {
+		d.errorAt(&b.Range, "No log", "The pipeline %q archives the log, and append_only is false.", b.Name)
+	}
+}
