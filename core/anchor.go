@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+
 	"github.com/spillwaydb/spillway/core/manifest"
 	"github.com/spillwaydb/spillway/core/sink"
 )

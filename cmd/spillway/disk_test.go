@@ -151,7 +151,7 @@ func (d *daemon) load(state []acked, seed uint64) (wait func()) {
 	var wg sync.WaitGroup
 	for w := range state {
 		wg.Add(1)
-		go func() { defer wg.Done(); write(d.rdb, w, &state[w]) }()
+		go func() { defer wg.Done(); write(d.rdb, w, &state[w], nil) }()
 	}
 	wg.Add(1)
 	go func() {

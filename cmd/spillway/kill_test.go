@@ -50,7 +50,7 @@ func TestKillRounds(t *testing.T) {
 			wg.Add(1)
 			go func() {
 				defer wg.Done()
-				write(d.rdb, w, &state[w])
+				write(d.rdb, w, &state[w], nil)
 			}()
 		}
 		jobs := make(chan struct{})
@@ -75,11 +75,16 @@ func TestKillRounds(t *testing.T) {
 	}
 }
 
-// write increments and pushes until the server is gone. The transaction
-// spans two keys that live on different shards.
-func write(rdb *redis.Client, w int, s *acked) {
+// write increments and pushes until the server is gone or stop is closed. The
+// transaction spans two keys that live on different shards.
+func write(rdb *redis.Client, w int, s *acked, stop <-chan struct{}) {
 	ctx := context.Background()
 	for {
+		select {
+		case <-stop:
+			return
+		default:
+		}
 		s.unsure = true
 		_, err := rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
 			p.Incr(ctx, fmt.Sprintf("counter:%d", w))

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -56,8 +57,8 @@ type infoCollector struct{ db observed }
 type metric struct {
 	kind prometheus.ValueType
 	desc *prometheus.Desc
-	// labels are the items of the list that tell one field from the next; the
-	// rest of a field's name, behind the prefix in families, is the label "".
+	// labels are the items of the list, and groups of the name, that tell one
+	// field from the next.
 	labels []string
 }
 
@@ -108,18 +109,38 @@ var metrics = map[string]metric{
 	"spillway_last_freeze_usec":      gauge("last_freeze_microseconds", "How long the last cut held writers up."),
 }
 
-// families are the fields that hold a list, by the beginning of their names,
-// and the metrics that its items become.
-var families = map[string]map[string]metric{
-	"db": {
+// families are the fields that hold a list, and the metrics that its items
+// become. The first whose pattern fits a field's name has it; the pattern's
+// named groups are labels, as the list's own items can be.
+var families = []struct {
+	name  *regexp.Regexp
+	items map[string]metric
+}{
+	{regexp.MustCompile(`^db(?P<db>\d+)$`), map[string]metric{
 		"keys":    gauge("db_keys", "Keys of the database.", "db"),
 		"expires": gauge("db_expires", "Keys of the database with a time to live.", "db"),
-	},
-	"spillway_pipeline": {
+	}},
+	{regexp.MustCompile(`^spillway_pipeline\d+$`), map[string]metric{
 		"bytes_in":  counter("pipeline_bytes_in_total", "Bytes that a stage or sink has read.", "name", "role"),
 		"bytes_out": counter("pipeline_bytes_out_total", "Bytes that a stage has written.", "name", "role"),
 		"errors":    counter("pipeline_errors_total", "Parts and publications that failed.", "name", "role"),
-	},
+	}},
+	{regexp.MustCompile(`^sink_(?P<sink>.+)$`), map[string]metric{
+		"pending": gauge("sink_pending_sets", "Checkpoints that a best-effort sink is owed.", "sink"),
+		"lag_sec": gauge("sink_lag_seconds", "Age of the oldest checkpoint that a best-effort sink is owed.", "sink"),
+	}},
+	{regexp.MustCompile(`^plugin_(?P<kind>stage|sink)_(?P<name>.+)$`), map[string]metric{
+		"calls":     counter("plugin_calls_total", "Calls of a stage or sink in a process of its own.", "plugin", "kind", "name"),
+		"errors":    counter("plugin_call_errors_total", "Calls that failed.", "plugin", "kind", "name"),
+		"running":   gauge("plugin_calls_running", "Calls that run.", "plugin", "kind", "name"),
+		"bytes_in":  counter("plugin_bytes_in_total", "Bytes that went to the plugin.", "plugin", "kind", "name"),
+		"bytes_out": counter("plugin_bytes_out_total", "Bytes that came from the plugin.", "plugin", "kind", "name"),
+	}},
+	{regexp.MustCompile(`^plugin_(?P<plugin>.+)$`), map[string]metric{
+		"pid":      gauge("plugin_pid", "Process of the plugin; 0: it does not run.", "plugin"),
+		"starts":   counter("plugin_starts_total", "Starts of the plugin's process.", "plugin"),
+		"failures": gauge("plugin_failures", "Failures in a row.", "plugin"),
+	}},
 }
 
 // Describe implements prometheus.Collector.
@@ -127,8 +148,8 @@ func (infoCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, m := range metrics {
 		ch <- m.desc
 	}
-	for _, items := range families {
-		for _, m := range items {
+	for _, family := range families {
+		for _, m := range family.items {
 			ch <- m.desc
 		}
 	}
@@ -143,24 +164,38 @@ func (c infoCollector) Collect(ch chan<- prometheus.Metric) {
 			}
 			continue
 		}
-		prefix := strings.TrimRight(f.Name, "0123456789")
-		items, ok := families[prefix]
-		if !ok || prefix == f.Name {
-			continue
-		}
-		list := parseList(fmt.Sprint(f.Value))
-		list[prefix] = strings.TrimPrefix(f.Name, prefix) // db0 has no item that names it
-		for item, m := range items {
-			v, ok := number(list[item])
-			if !ok {
+		for _, family := range families {
+			groups := family.name.FindStringSubmatch(f.Name)
+			if groups == nil {
 				continue
 			}
-			labels := make([]string, len(m.labels))
-			for i, l := range m.labels {
-				labels[i] = list[l]
+			list := parseList(fmt.Sprint(f.Value))
+			for i, name := range family.name.SubexpNames() {
+				if name != "" {
+					list[name] = groups[i]
+				}
 			}
-			ch <- prometheus.MustNewConstMetric(m.desc, m.kind, v, labels...)
+			collectList(ch, family.items, list)
+			break
 		}
+	}
+}
+
+func collectList(ch chan<- prometheus.Metric, items map[string]metric, list map[string]string) {
+	for item, m := range items {
+		text, ok := list[item]
+		if !ok {
+			continue // plugin_NAME_last_error looks like a plugin's name
+		}
+		v, ok := number(text)
+		if !ok {
+			continue
+		}
+		labels := make([]string, len(m.labels))
+		for i, l := range m.labels {
+			labels[i] = list[l]
+		}
+		ch <- prometheus.MustNewConstMetric(m.desc, m.kind, v, labels...)
 	}
 }
 

@@ -130,13 +130,13 @@ func (x *distant) fill() {
 
 // writers run until stop, or until the daemon is gone.
 func (x *distant) writers() (stop func()) {
-	rdb := x.d.client(func(o *redis.Options) { o.PoolSize = len(x.state) })
+	rdb, done := x.d.rdb, make(chan struct{})
 	var wg sync.WaitGroup
 	for w := range x.state {
-		wg.Go(func() { write(rdb, w, &x.state[w]) })
+		wg.Go(func() { write(rdb, w, &x.state[w], done) })
 	}
 	return func() {
-		_ = rdb.Close()
+		close(done)
 		wg.Wait()
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -35,18 +36,42 @@ type plugged struct {
 type use struct {
 	kind, name, plugin string
 	required           bool
-	stage              sink.Stage // one of the two
+	stage              *pluginStage // one of the two
 	sink               sink.Sink
 	counters           middleware.Counters
 }
 
+// pluginStage is a stage of a plugin whose Info starts nothing: the engine asks
+// for names before it listens, and a plugin may take its time. All but the name
+// is there once the plugin was checked, which is before anything is read or
+// written.
+type pluginStage struct {
+	sink.Stage
+	name    string
+	checked atomic.Bool
+}
+
+// Info implements sink.Stage.
+func (s *pluginStage) Info() sink.Info {
+	if !s.checked.Load() {
+		return sink.Info{Name: s.name}
+	}
+	return s.Stage.Info()
+}
+
+// checker is what the host's stages and sinks are as well.
+type checker interface{ Check(context.Context) error }
+
 // check starts and configures what is missing.
 func (u *use) check(ctx context.Context) error {
-	var remote any = u.stage
 	if u.stage == nil {
-		remote = u.sink
+		return u.sink.(checker).Check(ctx)
 	}
-	return remote.(interface{ Check(context.Context) error }).Check(ctx)
+	err := u.stage.Stage.(checker).Check(ctx)
+	if err == nil {
+		u.stage.checked.Store(true)
+	}
+	return err
 }
 
 // plug makes the plugins known to a host. It starts none: boot does.
@@ -74,23 +99,32 @@ func plug(cfg *config.Config, log hclog.InterceptLogger) (*plugged, error) {
 			return nil, err
 		}
 	}
-	for _, pl := range cfg.Pipelines() {
+	for i, pl := range cfg.Pipelines() {
 		for _, c := range pl.Stages {
 			if u := c.Plugin; u != nil {
-				s := &use{kind: "stage", name: c.Name, plugin: u.Plugin, required: true, stage: added[u.Plugin].Stage(c.Name, u.Component, u.Config)}
+				s := &use{kind: "stage", name: shownAs(i, c.Name), plugin: u.Plugin, required: true, stage: &pluginStage{name: c.Name, Stage: added[u.Plugin].Stage(c.Name, u.Component, u.Config)}}
 				p.stages[member(pl, c.Name)] = s
 				p.uses = append(p.uses, s)
 			}
 		}
 		for _, m := range pl.Mirrors {
 			if u := m.Plugin; u != nil {
-				s := &use{kind: "sink", name: m.Name, plugin: u.Plugin, required: m.Required, sink: added[u.Plugin].Sink(m.Name, u.Component, u.Config)}
+				s := &use{kind: "sink", name: shownAs(i, m.Name), plugin: u.Plugin, required: m.Required, sink: added[u.Plugin].Sink(m.Name, u.Component, u.Config)}
 				p.sinks[member(pl, m.Name)] = s
 				p.uses = append(p.uses, s)
 			}
 		}
 	}
 	return p, nil
+}
+
+// shownAs tells the archive's stages and sinks from those of checkpoints where
+// the daemon's state is shown.
+func shownAs(pipeline int, name string) string {
+	if pipeline > 0 {
+		return "archive." + name
+	}
+	return name
 }
 
 // member is what a stage or a sink is called here: the pipelines may use the

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/spillwaydb/spillway/cmd/spillway/config"
+	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/backup"
 	"github.com/spillwaydb/spillway/core/manifest"
 	"github.com/spillwaydb/spillway/core/sink"
@@ -124,8 +125,11 @@ func unfinished(fs vfs.FS, err error) error {
 
 func (r *restored) print(cmd *cobra.Command) error {
 	w := cmd.OutOrStdout()
-	fmt.Fprintf(w, "restored %s from %s: %s, taken %s, %d keys in %d parts\n",
-		r.To, r.From, r.Set, r.Taken.Local().Format(time.RFC3339), r.Keys, r.Parts)
+	what := fmt.Sprintf("%s, taken %s, %d keys in %d parts", r.Set, r.Taken.Local().Format(time.RFC3339), r.Keys, r.Parts)
+	if r.Set.Generation == 0 {
+		what = "a log without a checkpoint"
+	}
+	fmt.Fprintf(w, "restored %s from %s: %s\n", r.To, r.From, what)
 	if r.Segments > 0 {
 		fmt.Fprintf(w, "  and %d log segments with %d commands\n", r.Segments, r.Commands)
 	}
@@ -140,7 +144,7 @@ func (r *restored) print(cmd *cobra.Command) error {
 
 // restoreIfEmpty fills an empty data directory from a sink of the configuration
 // before the engine looks at it. An empty sink is a first start.
-func restoreIfEmpty(ctx context.Context, cfg *config.Config, plugged *plugged, data vfs.FS, targets []sink.Target, from string, log hclog.Logger) error {
+func restoreIfEmpty(ctx context.Context, cfg *config.Config, plugged *plugged, data vfs.FS, opts core.Options, from string, log hclog.Logger) error {
 	mark, err := manifest.Marked(data)
 	if err != nil {
 		return err
@@ -152,20 +156,24 @@ func restoreIfEmpty(ctx context.Context, cfg *config.Config, plugged *plugged, d
 			return err
 		}
 	}
-	var src sink.Sink
+	var srcs []sink.Sink
 	var names []string
-	for _, t := range targets {
+	for _, t := range opts.Targets {
 		names = append(names, t.Name)
-		if t.Name == from || from == "" && len(targets) == 1 {
-			src = t.Sink
+		if t.Name == from || from == "" && len(opts.Targets) == 1 {
+			srcs = append(srcs, t.Sink)
 		}
 	}
 	switch {
-	case src == nil && from == "" && len(names) > 0:
+	case len(srcs) == 0 && from == "" && len(names) > 0:
 		return usageError{fmt.Errorf("--restore-from: say which sink, there are %s", strings.Join(names, ", "))}
-	case src == nil:
+	case len(srcs) == 0:
 		return usageError{fmt.Errorf("--restore-if-empty: there is no sink %q to restore from.%s", from, config.DidYouMean(from, names))}
 	}
+	for _, t := range opts.Archive.Targets { // and what was written since that checkpoint
+		srcs = append(srcs, t.Sink)
+	}
+	src := backup.Union(srcs...)
 	c, err := backup.List(ctx, src)
 	if err != nil {
 		return fmt.Errorf("restoring the empty data directory: %w", err)

@@ -2,9 +2,12 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -210,6 +213,16 @@ func TestRestoreDataDirInTime(t *testing.T) {
 		}
 		r.stop()
 	}
+	mustRun(t, "verify", "--dir", dir, "--quiet") // beside the daemon
+	bad := t.TempDir()
+	if err := os.CopyFS(bad, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	log := newest(t, filepath.Join(bad, "log", "*.aof"))
+	edit(t, log, flip(0.2))
+	if out, code := spillway(t, "verify", "--dir", bad, "--quiet"); code != 1 || !strings.Contains(out, "DAMAGED  log segment log/"+filepath.Base(log)+" is corrupt at offset") {
+		t.Errorf("a damaged log: exit %d\n%s", code, out)
+	}
 	out := mustRun(t, "inspect", "--dir", dir)
 	if !strings.Contains(out, "restorable: every moment from") || !strings.Contains(out, "log segments") {
 		t.Errorf("inspect says:\n%s", out)
@@ -356,4 +369,80 @@ func TestBackupsPrune(t *testing.T) {
 			t.Errorf("prune %v: exit %d, want %d; left %s, want %s; want %q in\n%s", c.args, code, c.code, got, c.left, c.want, out)
 		}
 	}
+}
+
+// TestRestoreKilled kills a restore again and again, at any moment, and lets it
+// come to its end: then everything is there, and no daemon started before that.
+func TestRestoreKilled(t *testing.T) {
+	t.Parallel()
+	rng := seededRand(t)
+	mirror, data := t.TempDir(), t.TempDir()
+	d := startConfig(t, mirrored(data, mirror, "", true), "--save", "", "--shards", "5", "--appendonly", "no")
+	ctx := context.Background()
+	want := make(map[string]string)
+	for i := range 2500 {
+		value := make([]byte, 8000)
+		for j := range value {
+			value[j] = byte(rng.Uint32())
+		}
+		k := fmt.Sprint("key:", i)
+		want[k] = string(value)
+		if err := d.rdb.Set(ctx, k, value, 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.do("SAVE")
+	d.kill()
+	to := filepath.Join(t.TempDir(), "data")
+	args := []string{"restore", "--from", mirror, "--to", to, "--parallel", "2", "--json", "--quiet"}
+	killed := 0
+	for range 20 {
+		cmd := exec.Command(binary, args...)
+		cmd.Dir = t.TempDir()
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Duration(10+rng.IntN(40)) * time.Millisecond)
+		_ = cmd.Process.Kill()
+		if cmd.Wait() == nil {
+			break // it was done before
+		}
+		killed++
+		marked := len(mustGlob(t, filepath.Join(to, "RESTORE.json"))) == 1
+		if !marked && len(mustGlob(t, filepath.Join(to, "MANIFEST"))) == 1 {
+			break // it was killed behind its end
+		}
+		if !marked {
+			continue // it had not begun
+		}
+		if out, code := spillway(t, "serve", "--port", "0", "--unixsocket", filepath.Join(t.TempDir(), "s"), "--dir", to); code != 1 || !strings.Contains(out, "half filled") {
+			t.Fatalf("a daemon on half a directory: exit %d\n%s", code, out)
+		}
+	}
+	t.Logf("killed %d times", killed)
+	if out, code := spillway(t, args...); code != 0 && !strings.Contains(out, "MANIFEST") {
+		t.Fatalf("the last run: exit %d\n%s", code, out)
+	}
+	r := startDaemon(t, to, "--save", "", "--appendonly", "no")
+	if n := r.do("DBSIZE"); n != int64(len(want)) {
+		t.Errorf("%v keys, want %d", n, len(want))
+	}
+	for k, v := range want {
+		if got := r.rdb.Get(ctx, k).Val(); got != v {
+			t.Fatalf("%s has %d bytes that are not what was written", k, len(got))
+		}
+	}
+}
+
+// seededRand draws a seed and says how to draw the same again.
+func seededRand(t *testing.T) *rand.Rand {
+	t.Helper()
+	seed := rand.Uint64()
+	if s := os.Getenv("SPILLWAY_SEED"); s != "" {
+		if _, err := fmt.Sscan(s, &seed); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("replay with: SPILLWAY_SEED=%d go test ./cmd/spillway -run '^%s$'", seed, t.Name())
+	return rand.New(rand.NewPCG(seed, 0))
 }

@@ -106,7 +106,7 @@ func serve(cfg *config.Config, f *faults, refill refill, log hclog.InterceptLogg
 	}
 	if refill.ifEmpty {
 		ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-		err := restoreIfEmpty(ctx, cfg, plugged, fs, opts.Targets, refill.from, log)
+		err := restoreIfEmpty(ctx, cfg, plugged, fs, opts, refill.from, log)
 		cancel()
 		if err != nil {
 			return err

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,7 +29,7 @@ import (
 // sourceFlags are the flags of the commands that read backups.
 type sourceFlags struct {
 	o        overrides
-	from     string
+	from     []string
 	at       string
 	identity string
 	parallel int
@@ -41,7 +42,7 @@ const fromHelp = "where the backup is: a sink of the configuration by its name, 
 func (s *sourceFlags) register(cmd *cobra.Command, from string) {
 	f := cmd.Flags()
 	f.StringVar(&s.o.config, "config", "", "configuration file, for its sinks and stages (default: plugins.hcl, if it is there)")
-	f.StringVar(&s.from, "from", "", fromHelp+"; "+from)
+	f.StringArrayVar(&s.from, "from", nil, fromHelp+"; "+from+".\nGive it again for what is elsewhere, such as the archived log")
 	f.StringVar(&s.identity, "identity", "", "file with the age identity that the backup is encrypted to")
 	f.IntVar(&s.parallel, "parallel", 4, "parts read at the same time")
 	f.BoolVar(&s.json, "json", false, "print JSON")
@@ -101,11 +102,7 @@ func (s *sourceFlags) open(cmd *cobra.Command, dataDir bool) (*source, error) {
 	}
 	src.closes = append(src.closes, func() { plugged.close(src.log) })
 	if src.stages, err = decoders(cfg, plugged, s.identity); err == nil {
-		if s.from == "" && dataDir {
-			err = src.openDir(cfg.Data.Root)
-		} else {
-			err = src.openFrom(cmd.Context(), plugged, s.from)
-		}
+		err = src.openAll(cmd.Context(), plugged, s.from, dataDir)
 	}
 	if err != nil {
 		src.close()
@@ -145,19 +142,55 @@ func decoders(cfg *config.Config, plugged *plugged, identity string) (*sink.Regi
 	return known, nil
 }
 
-// openFrom opens a sink of the configuration, or what a path or URL names. With
-// "" it is the configuration's only sink beside the data directory.
-func (s *source) openFrom(ctx context.Context, plugged *plugged, from string) error {
-	var names []string
-	for _, m := range s.cfg.Check.Mirrors {
-		names = append(names, m.Name)
-		if m.Name == from || from == "" && len(s.cfg.Check.Mirrors) == 1 {
-			sk, err := plugged.open(&s.cfg.Check, m, s.log)
-			s.Sink, s.where, s.keep = sk, "sink "+m.Name, m.Keep
+// openAll opens every --from, as one source.
+func (s *source) openAll(ctx context.Context, plugged *plugged, from []string, dataDir bool) error {
+	if len(from) == 0 && dataDir {
+		return s.openDir(s.cfg.Data.Root)
+	}
+	if len(from) == 0 {
+		return s.openFrom(ctx, plugged, "")
+	}
+	var sources []sink.Sink
+	var where []string
+	for _, f := range from {
+		if err := s.openFrom(ctx, plugged, f); err != nil {
 			return err
+		}
+		sources, where = append(sources, s.Sink), append(where, s.where)
+	}
+	s.Sink, s.where = backup.Union(sources...), strings.Join(where, " and ")
+	return nil
+}
+
+// openFrom opens a sink of the configuration, or what a path or URL names. With
+// "" it is the configuration's only sink beside the data directory, and where
+// the log is archived.
+func (s *source) openFrom(ctx context.Context, plugged *plugged, from string) error {
+	var names, where []string
+	var sources []sink.Sink
+	only := from == "" && len(s.cfg.Check.Mirrors) == 1
+	for i, pl := range s.cfg.Pipelines() {
+		for _, m := range pl.Mirrors {
+			if !slices.Contains(names, m.Name) {
+				names = append(names, m.Name)
+			}
+			if m.Name != from && !only {
+				continue
+			}
+			sk, err := plugged.open(pl, m, s.log)
+			if err != nil {
+				return err
+			}
+			sources, where = append(sources, sk), append(where, "sink "+shownAs(i, m.Name))
+			if i == 0 {
+				s.keep = m.Keep
+			}
 		}
 	}
 	switch {
+	case len(sources) > 0:
+		s.Sink, s.where = backup.Union(sources...), strings.Join(where, " and ")
+		return nil
 	case from == "" && len(names) == 0:
 		return usageError{errors.New("--from: say where the backup is; the configuration has no sink beside the data directory")}
 	case from == "":

@@ -1,6 +1,8 @@
 package backup_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -9,6 +11,7 @@ import (
 	"github.com/spillwaydb/spillway/core/backup"
 	"github.com/spillwaydb/spillway/core/manifest"
 	"github.com/spillwaydb/spillway/core/sink"
+	"github.com/spillwaydb/spillway/fsbackends/memfs"
 )
 
 // archived is a world whose engine archives its log by itself.
@@ -132,4 +135,34 @@ func TestArchiveAndBack(t *testing.T) {
 		t.Fatalf("the end of the old life: %s, %v", p, err)
 	}
 	w.wantState(fs, false, lost.state, fmt.Sprint("the end of the old life, ", lost.at))
+}
+
+// TestUnion: the checkpoints are on one sink and the log on another.
+func TestUnion(t *testing.T) {
+	log := sink.NewFSSink("log", memfs.New(), "checkpoints")
+	w := newWorld(t, seeded(t), func(_ *world, o *core.Options) {
+		o.Archive = core.Archive{SealAfter: time.Second, Targets: []sink.Target{{Name: "log", Sink: log}}}
+	})
+	for i := range 6 {
+		w.do("SET", "k", fmt.Sprint(i))
+		w.settle() // sees the write
+		w.h.Clock.Advance(time.Second)
+		w.settle() // seals it
+	}
+	if _, _, _, err := w.restore(log, backup.At{}); !errors.Is(err, backup.ErrNoCheckpoint) {
+		t.Errorf("from the log alone: %v", err)
+	}
+	both := backup.Union(w.src, log)
+	fs, res, p, err := w.restore(both, backup.At{})
+	if err != nil || res.Segments == 0 || p.End != backup.EndSource {
+		t.Fatalf("%+v, %+v, %v", res, p, err)
+	}
+	w.wantState(fs, false, w.moments[len(w.moments)-1].state, "from both")
+	segment := mustList(t, log).Segments[0].ID
+	if err := both.Remove(context.Background(), segment); err != nil || len(mustList(t, log).Segments) != len(mustList(t, both).Segments) {
+		t.Errorf("removing %s: %v", segment, err)
+	}
+	if _, err := both.Open(context.Background(), sink.Part{Kind: segment.Kind, Generation: segment.Generation, Name: "x"}, nil); err == nil {
+		t.Error("a set that is nowhere was opened")
+	}
 }

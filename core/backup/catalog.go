@@ -127,6 +127,9 @@ func (c *Catalog) Windows() []Window {
 	for i := range c.Checkpoints {
 		set := &c.Checkpoints[i]
 		segments, gap := c.chain(set)
+		if len(segments) == 0 && c.continued(i) {
+			gap = "" // the log behind it was not archived, or is retired: there is nothing to miss
+		}
 		first, err := strconv.ParseUint(set.Meta[sink.MetaSegment], 10, 64)
 		next := first
 		if n := len(segments); n > 0 {
@@ -156,6 +159,13 @@ func (c *Catalog) Windows() []Window {
 		windows = append(windows, o.w)
 	}
 	return windows
+}
+
+// continued tells whether a later checkpoint is of the same life.
+func (c *Catalog) continued(i int) bool {
+	return slices.ContainsFunc(c.Checkpoints[i+1:], func(s sink.Set) bool {
+		return s.Meta[sink.MetaLineage] == c.Checkpoints[i].Meta[sink.MetaLineage]
+	})
 }
 
 func latest(a, b time.Time) time.Time {

@@ -139,7 +139,11 @@ func (p *Point) Lineage() string { return p.Set.Meta[sink.MetaLineage] }
 // String says what the point is; no two points say the same.
 func (p *Point) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, taken %s", p.Set.ID, p.Set.CreatedAt.UTC().Format(time.RFC3339Nano))
+	if p.Set.ID.Generation == 0 {
+		b.WriteString("nothing")
+	} else {
+		fmt.Fprintf(&b, "%s, taken %s", p.Set.ID, p.Set.CreatedAt.UTC().Format(time.RFC3339Nano))
+	}
 	if l := p.Lineage(); l != "" {
 		fmt.Fprintf(&b, " by %s", l)
 	}

@@ -310,6 +310,7 @@ func (r *restorer) checkLog() error {
 				cut = b.Offset
 				return errBeyond
 			}
+			r.res.Commands += int64(len(b.Cmds))
 			if at.After(r.res.LastWrite) {
 				r.res.LastWrite = at
 			}
@@ -328,7 +329,6 @@ func (r *restorer) checkLog() error {
 		})
 		r.res.Segments++
 		r.res.Blocks += res.Blocks
-		r.res.Commands += res.Commands
 		seq = res.LastSeq
 		if cut >= 0 {
 			break

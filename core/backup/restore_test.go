@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/backup"
 	"github.com/spillwaydb/spillway/core/manifest"
 	"github.com/spillwaydb/spillway/core/sink"
@@ -452,4 +453,73 @@ func TestRestoreRetries(t *testing.T) {
 		t.Errorf("%d of %d bytes done, %d fetched", done, total, res.Bytes)
 	}
 	w.wantState(fs, false, w.moments[len(w.moments)-2].state, "after retries")
+}
+
+// TestLogAlone: a data directory without a checkpoint is a source too.
+func TestLogAlone(t *testing.T) {
+	w := newWorld(t, seeded(t))
+	for i := range 5 {
+		w.do("SET", "k", fmt.Sprint(i))
+	}
+	src := backup.DataDir("data", w.h.FS)
+	for i, m := range w.moments {
+		fs, res, p, err := w.restore(src, backup.At{Time: m.at})
+		if err != nil || res.Commands != int64(i+1) || !strings.HasPrefix(p.String(), "nothing") {
+			t.Fatalf("%s: %+v, %v", p, res, err)
+		}
+		w.wantState(fs, true, m.state, m.at.String())
+	}
+	fs, res, _, err := w.restore(src, backup.At{})
+	if err != nil || res.Parts != 0 {
+		t.Fatalf("%+v, %v", res, err)
+	}
+	w.wantState(fs, true, w.moments[4].state, "latest")
+}
+
+// TestDataDirDamaged: what stands before the damage can be had back, and a
+// source says what is wrong.
+func TestDataDirDamaged(t *testing.T) {
+	w := newWorld(t, seeded(t))
+	w.do("SET", "k", "0")
+	w.save()
+	w.do("SET", "k", "1")
+	w.rotate()
+	want := w.moments[len(w.moments)-1].state
+	w.do("SET", "k", "2")
+	w.rotate()
+	w.do("SET", "k", "3")
+	m, err := manifest.Read(w.h.FS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad := m.Segments[1].Path
+	edit(t, w.h.FS, bad, func(b []byte) []byte { b[len(b)-5] ^= 1; return b })
+	src := backup.DataDir("data", w.h.FS)
+	c, err := backup.List(context.Background(), src)
+	if err != nil || c.Unreadable == nil || !strings.Contains(c.Unreadable.Error(), bad+" is corrupt at offset") {
+		t.Fatalf("%v; unreadable: %v", err, c.Unreadable)
+	}
+	fs, _, _, err := w.restore(src, backup.At{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.wantState(fs, false, want, "before the damage")
+	if err := src.Remove(context.Background(), c.Checkpoints[0].ID); err == nil {
+		t.Error("a checkpoint of a data directory was removed")
+	}
+}
+
+// TestRetiredLog: the log between two checkpoints of a data directory is
+// retired. That leaves two windows, and no gap.
+func TestRetiredLog(t *testing.T) {
+	w := newWorld(t, seeded(t), func(_ *world, o *core.Options) { o.Keep = 2 })
+	for range 2 {
+		w.do("SET", "k", "v")
+		w.save()
+	}
+	w.do("SET", "k", "last")
+	windows := mustList(t, backup.DataDir("data", w.h.FS)).Windows()
+	if len(windows) != 2 || windows[0].Gap != "" || windows[1].Gap != "" || windows[1].Segments != 1 {
+		t.Errorf("windows %+v", windows)
+	}
 }

@@ -38,6 +38,8 @@
 //     checks a CRC-64 of each piece, and keeps the MD5 of a part that came in one.
 //     A file is fsynced, with its directories. The size is compared everywhere.
 //     verify = true reads each part again.
+//   - A failure ends the upload at once; only Azure's client reads the source to
+//     its end before it says what failed.
 //   - The ETag goes into the receipt, and Publish wants it to be the same.
 //   - SET.json is put under the condition that there is none.
 //   - URLs in errors and logs have neither query nor user.

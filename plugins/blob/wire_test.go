@@ -39,7 +39,7 @@ func spoiled(t *testing.T) (line *between, s, straight sink.Sink) {
 			r.Out.Host = r.In.Host // it is signed
 		},
 		ModifyResponse: func(r *http.Response) error {
-			if f := line.response.Load(); f != nil {
+			if f := line.response.Load(); f != nil { //nolint:bodyclose // the proxy's
 				return (*f)(r)
 			}
 			return nil

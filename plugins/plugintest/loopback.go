@@ -47,12 +47,17 @@ func LoopbackEnv(t testing.TB, env map[string]string) *Wire {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Command(t, self)
+	return command(t, env, self)
 }
 
 // Command starts a program as a plugin: one in another language, say. It ends
 // with t.
 func Command(t testing.TB, argv ...string) *Wire {
+	t.Helper()
+	return command(t, nil, argv...)
+}
+
+func command(t testing.TB, env map[string]string, argv ...string) *Wire {
 	t.Helper()
 	sum, err := host.Checksum(argv[0])
 	if err != nil {
@@ -69,7 +74,7 @@ func Command(t testing.TB, argv ...string) *Wire {
 			t.Errorf("closing the host: %v", err)
 		}
 	})
-	p, err := h.Add(host.Spec{Name: "loopback", Command: argv, Checksum: sum, Timeout: 3 * patience})
+	p, err := h.Add(host.Spec{Name: "loopback", Command: argv, Checksum: sum, Env: env, Timeout: 3 * patience})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,7 +38,7 @@ func (d *decoder) archive(b *pipelineBlock, c *Config) {
 	if a.SealSize = d.size(b.Size, 64<<20); a.SealSize < leastSealSize {
 		d.errorf(b.Size, "Out of range", "%q wants at least \"64kb\".", b.Size.Name)
 	}
-	a.Stages = d.stages(b.Stages)
+	a.Stages = d.stages(b.Stages, false)
 	names := make(map[string]bool)
 	for i := range b.Sinks {
 		s := &b.Sinks[i]

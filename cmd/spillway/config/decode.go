@@ -197,7 +197,7 @@ func (d *decoder) pipeline(b *pipelineBlock, c *Config) {
 		}
 	}
 	p.Verify = d.boolean(b.Verify, false)
-	p.Stages = d.stages(b.Stages)
+	p.Stages = d.stages(b.Stages, true)
 	local := false
 	names := make(map[string]bool)
 	for i := range b.Sinks {
@@ -298,15 +298,16 @@ func (d *decoder) uses(s *sinkBlock) (Filesystem, bool) {
 }
 
 // stages decodes the stages of a pipeline, in order. What manifests record them
-// by has to tell a plugin's from all others.
-func (d *decoder) stages(blocks []stageBlock) []Stage {
+// by has to tell a plugin's from all others. readBack says that a start needs to
+// undo them.
+func (d *decoder) stages(blocks []stageBlock, readBack bool) []Stage {
 	var out []Stage
 	names := make(map[string]bool)
 	for i := range blocks {
 		b := &blocks[i]
 		name, remote := b.pluginName()
 		if !remote {
-			if s := d.stage(b); s != nil {
+			if s := d.stage(b, readBack); s != nil {
 				if b.Name == exec.Name && names[b.Name] {
 					d.errorAt(&b.Range, "Stage defined twice", "The pipeline has already a stage \"exec\": what is stored could not be read back. A plugin's stage has a name of its own: stage \"plugin\" \"NAME\".")
 				}
@@ -332,7 +333,7 @@ func (d *decoder) stages(blocks []stageBlock) []Stage {
 }
 
 // stage makes one of the built-in stages.
-func (d *decoder) stage(b *stageBlock) sink.Stage {
+func (d *decoder) stage(b *stageBlock, readBack bool) sink.Stage {
 	k, known := stageKinds[b.Name]
 	switch {
 	case b.Name == pluginKind:
@@ -348,7 +349,7 @@ func (d *decoder) stage(b *stageBlock) sink.Stage {
 		return nil
 	}
 	attrs, _ := b.Body.JustAttributes()
-	if b.Name == age.Name && attrs["identities"] == nil {
+	if readBack && b.Name == age.Name && attrs["identities"] == nil {
 		d.errorAt(&b.Range, "No identity", "The data directory is read back at every start, so a stage \"age\" wants identities besides recipients, as in identities = [file(\"backup.key\")].")
 		return nil
 	}

@@ -1,0 +1,41 @@
+package core_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/spillwaydb/spillway/core"
+	"github.com/spillwaydb/spillway/core/coretest"
+)
+
+// TestPluginsCommand: SPILLWAY.PLUGINS is the owner's to answer, and refused
+// where the owner does not.
+func TestPluginsCommand(t *testing.T) {
+	h := coretest.New(t)
+	if got := h.Do("SPILLWAY.PLUGINS", "LIST"); !strings.HasPrefix(got, "(error) ERR SPILLWAY.PLUGINS is not available") {
+		t.Errorf("embedded: %s", got)
+	}
+	h = coretest.New(t, func(o *core.Options) {
+		o.OnPlugins = func(args []string) ([]string, error) {
+			if args[0] == "fail" {
+				return nil, errors.New("ERR line 1\nline 2")
+			}
+			return append([]string{"asked"}, args...), nil
+		}
+	})
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"SPILLWAY.PLUGINS", "LOGS", "x y"}, `["asked" "LOGS" "x y"]`},
+		{[]string{"spillway.plugins", "fail"}, "(error) ERR line 1; line 2"},
+		{[]string{"SPILLWAY.PLUGINS"}, "(error) ERR wrong number of arguments for 'spillway.plugins' command"},
+		{[]string{"MULTI"}, `"OK"`},
+		{[]string{"SPILLWAY.PLUGINS", "LIST"}, "(error) ERR Command not allowed inside a transaction"},
+	} {
+		if got := h.Do(c.args...); got != c.want {
+			t.Errorf("%v: %s, want %s", c.args, got, c.want)
+		}
+	}
+}
