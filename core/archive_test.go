@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
@@ -87,8 +88,18 @@ func (o *offsite) segments(t testing.TB) map[uint64]sink.Set {
 
 // rebuild makes a data directory of the newest checkpoint and the archived
 // segments that continue it: what a restore does, in its simplest form. It
-// returns how many segments that are.
-func (o *offsite) rebuild() (*memfs.FS, int, error) {
+// returns how many segments that are. What the engine removes while it is being
+// read was not worth reading: then it looks again.
+func (o *offsite) rebuild() (data *memfs.FS, segments int, err error) {
+	for range 100 {
+		if data, segments, err = o.build(); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	return data, segments, err
+}
+
+func (o *offsite) build() (*memfs.FS, int, error) {
 	ctx := context.Background()
 	far := sink.NewFSSink("far", o.fs, "checkpoints")
 	sets, err := far.List(ctx)

@@ -104,7 +104,7 @@ var failed = regexp.MustCompile(`(?m)^--- FAIL: (\w+)`)
 
 // runTests returns the test that failed, "" if none did.
 func runTests(t *testing.T, root, overlay, pkg string) string {
-	cmd := exec.Command("go", "test", "-overlay", overlay, "-count=1", "-failfast", "-vet=off", "-skip=TestImportLaw", "-timeout=3m", "./"+pkg)
+	cmd := exec.Command("go", "test", "-overlay", overlay, "-count=1", "-failfast", "-vet=off", "-skip=TestImportLaw", "-timeout=8m", "./"+pkg)
 	cmd.Dir = root
 	out, err := cmd.CombinedOutput()
 	if err == nil {
