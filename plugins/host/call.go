@@ -13,6 +13,8 @@ import (
 // request runs a call that carries no bytes of parts. It is over when it
 // returns, also when ctx has ended.
 func (pr *process) request(ctx context.Context, in *instance, what string, f func(context.Context, *pluginpb.Call) error) error {
+	pr.using.Add(1)
+	defer pr.using.Add(-1)
 	id := pr.calls.Add(1)
 	err := f(ctx, &pluginpb.Call{Id: id, Instance: in.id})
 	if err == nil {

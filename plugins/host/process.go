@@ -37,6 +37,7 @@ type process struct {
 	offers  []*pluginpb.Component
 
 	calls atomic.Uint64 // the last id
+	using atomic.Int64  // callers of requests and transfers that have not returned
 	moved atomic.Uint64 // pieces of bytes that passed: evidence of life
 
 	life context.Context // ends with the process; its cause says how
@@ -118,6 +119,11 @@ func (pr *process) kill(reason error) {
 // ends, then it exits, or is killed.
 func (pr *process) stop(ctx context.Context) {
 	_, err := pr.control.Drain(ctx, &pluginpb.DrainRequest{})
+	// The plugin has answered all calls; the callers may not have the answers
+	// yet, and would take its end for their calls' failure.
+	for waited := time.Duration(0); err == nil && pr.using.Load() > 0 && waited < soon && ctx.Err() == nil; waited += time.Millisecond {
+		time.Sleep(time.Millisecond)
+	}
 	pr.mu.Lock()
 	if pr.reason == nil {
 		pr.reason = sink.Transient(pr.plugin.errorf("%w", errClosed))

@@ -62,6 +62,8 @@ var errAnswered = errors.New("the plugin has answered")
 // src to io.EOF, and has written what arrived in dst.
 func (t *transfer) run(ctx context.Context, in *instance) (sink.Receipt, error) {
 	pr := t.pr
+	pr.using.Add(1)
+	defer pr.using.Add(-1)
 	id := pr.calls.Add(1)
 	l, err := stream.Listen(pr.socket(id))
 	if err != nil {
