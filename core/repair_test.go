@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -51,10 +52,11 @@ func damagedLog(t *testing.T, bad int) *memfs.FS {
 	// A snapshot that cannot be published leaves a rotated log behind.
 	for n := range 2 {
 		cancelled := faultfs.FailKind(syscall.EIO, faultfs.OpSync)
-		armed := true
+		var armed atomic.Bool // the log may still be switching when SAVE has failed
+		armed.Store(true)
 		h.Wrap(func(fs vfs.FS) vfs.FS {
 			return faultfs.New(fs, func(op faultfs.Op) error {
-				if armed && strings.HasPrefix(op.Path, "checkpoints/") {
+				if armed.Load() && strings.HasPrefix(op.Path, "checkpoints/") {
 					return cancelled(op)
 				}
 				return nil
@@ -64,7 +66,7 @@ func damagedLog(t *testing.T, bad int) *memfs.FS {
 		if got := h.Do("SAVE"); !strings.Contains(got, "error") {
 			t.Fatalf("SAVE: %s", got)
 		}
-		armed = false
+		armed.Store(false)
 		push(n + 1)
 	}
 	if err := h.DB.Close(); err != nil {
