@@ -82,7 +82,10 @@ func (db *DB) Archive() ArchiveStats {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s := ArchiveStats{Sealing: a.sealing, LastSegment: a.last, Gap: gap}
-	oldest := a.since
+	oldest := a.cut
+	if oldest.IsZero() {
+		oldest = a.since
+	}
 	for _, e := range a.queue {
 		switch {
 		case e.lost:

@@ -45,6 +45,7 @@ type archiver struct {
 	queue     []*entry  // the sealed segments that the manifest names, oldest first
 	last      uint64    // the newest that every target has got
 	since     time.Time // of the first data in the active segment; zero: it has none
+	cut       time.Time // likewise in the one before it, until that is queued
 	sealing   bool
 	notBefore time.Time // no seal before that, after a failure
 	release   time.Time // nothing is taken off the manifest before that, likewise
@@ -107,27 +108,34 @@ func (a *archiver) sealed(before uint64) {
 	if a == nil {
 		return
 	}
-	all := slices.Clone(a.c.current().Segments)
-	a.queueUp(slices.DeleteFunc(all, func(s manifest.Segment) bool { return s.ID >= before }), a.db.clock.Now())
 	a.mu.Lock()
-	a.since = time.Time{}
+	if a.cut.IsZero() { // no tick has seen yet that the log goes on in the next one
+		a.cut, a.since = a.since, time.Time{}
+	}
+	since := a.cut
+	a.mu.Unlock()
+	all := slices.Clone(a.c.current().Segments)
+	a.queueUp(slices.DeleteFunc(all, func(s manifest.Segment) bool { return s.ID >= before }), a.db.clock.Now(), since)
+	a.mu.Lock()
+	a.cut = time.Time{}
 	a.mu.Unlock()
 }
 
 // found queues segments that are owed since an earlier process.
 func (a *archiver) found(owed []manifest.Segment) {
 	if a != nil {
-		a.queueUp(owed, time.Time{})
+		a.queueUp(owed, time.Time{}, time.Time{})
 	}
 }
 
-// queueUp queues segments that were sealed, the last of them now.
-func (a *archiver) queueUp(segments []manifest.Segment, now time.Time) {
+// queueUp queues segments that were sealed now, and have held data since then;
+// zero times are unknown.
+func (a *archiver) queueUp(segments []manifest.Segment, now, since time.Time) {
 	for _, s := range segments {
 		size := a.c.sizeOf(s)
 		a.mu.Lock()
 		if a.find(s.ID) == nil {
-			e := &entry{seg: s, at: now, since: a.since, bytes: size, has: map[*line]bool{}, want: len(a.lines)}
+			e := &entry{seg: s, at: now, since: since, bytes: size, has: map[*line]bool{}, want: len(a.lines)}
 			if e.since.IsZero() {
 				e.since = a.db.clock.Now()
 			}
@@ -173,12 +181,14 @@ func (a *archiver) sealDue(now time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if log == nil || !log.Healthy() {
-		a.since = time.Time{}
+		a.since, a.cut = time.Time{}, time.Time{}
 		return false
 	}
 	st := log.Stats()
 	if st.LoggedBytes == 0 {
-		a.since = time.Time{}
+		if !a.since.IsZero() { // a cut, which sealed is still to hear of
+			a.cut, a.since = a.since, time.Time{}
+		}
 		return false
 	}
 	if a.since.IsZero() {

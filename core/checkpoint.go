@@ -47,8 +47,12 @@ type checkpointer struct {
 	writing vfs.IOLock // held from reading the manifest to committing its successor
 	later   leftovers  // to be removed once it is certain what is on disk; guarded by writing
 
-	mu        sync.Mutex
-	manifest  *manifest.Manifest
+	mu       sync.Mutex
+	manifest *manifest.Manifest // in force; nobody changes it
+	// The numbers to draw next: at least the manifest's, and higher where some
+	// were drawn that no manifest on disk has reserved yet.
+	nextGeneration, nextSegment uint64
+
 	whole     uint64           // segments below this ID are sealed
 	sizes     map[uint64]int64 // of these
 	job       *job
@@ -131,7 +135,7 @@ func newCheckpointer(db *DB) *checkpointer {
 		pipe: sink.NewPipeline("checkpoint", o.Stages, local, o.Targets, sink.PipelineOptions{
 			Logger: db.logger, Now: db.clock.Now, VerifyDecode: o.VerifyDecode, Registry: known,
 		}),
-		manifest: &manifest.Manifest{NextGeneration: 1, NextSegment: 1}, // until Recover has read it
+		manifest: &manifest.Manifest{}, nextGeneration: 1, nextSegment: 1, // until Recover has read them
 		lastSave: db.started, sizes: make(map[uint64]int64),
 		done: make(chan completion, o.Shards+2),
 	}
@@ -165,12 +169,12 @@ func (c *checkpointer) start(parent context.Context, kind sink.Kind, why string,
 	c.nextJob++
 	ctx, cancel := context.WithCancel(parent)
 	j := &job{
-		id: c.nextJob, kind: kind, gen: c.manifest.NextGeneration, began: c.db.clock.Now(),
+		id: c.nextJob, kind: kind, gen: c.nextGeneration, began: c.db.clock.Now(),
 		ctx: ctx, cancel: cancel, startLog: startLog,
 		parts: make([]sink.SetPart, len(c.workers)), left: len(c.workers),
 	}
 	j.enter("rotate")
-	c.manifest.NextGeneration++
+	c.nextGeneration++
 	c.job = j
 	out := make(chan error, 1)
 	j.waiters = append(j.waiters, out)
@@ -370,9 +374,7 @@ func (c *checkpointer) publish(j *job) (err error) {
 // set is the checkpoint that the job has made, with what a restore needs to
 // find the log that follows it.
 func (c *checkpointer) set(j *job) sink.Set {
-	c.mu.Lock()
-	meta := map[string]string{sink.MetaLineage: c.manifest.Lineage}
-	c.mu.Unlock()
+	meta := map[string]string{sink.MetaLineage: c.current().Lineage}
 	if j.rotated {
 		meta[sink.MetaSegment] = strconv.FormatUint(j.next.ID, 10)
 		meta[sink.MetaLogID] = j.next.LogID

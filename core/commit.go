@@ -33,9 +33,7 @@ func (c *checkpointer) commit(j *job) error {
 		// Visible, but perhaps not durable: what it retired must stay, in
 		// case a power loss brings the old manifest back.
 		c.log.Warn("the commit reported an error but is on disk; nothing is removed before the next one", "job", j.id, "error", err)
-		c.mu.Lock()
-		c.manifest = m
-		c.mu.Unlock()
+		c.install(m)
 		c.later.add(gone)
 		gone = leftovers{}
 	} else {

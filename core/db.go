@@ -175,9 +175,7 @@ const LockFile = manifest.LockFile
 // startLogAfter opens the log behind the recovered state, creating its first
 // segment when there is none.
 func (db *DB) startLogAfter(m *manifest.Manifest) error {
-	db.ckpt.mu.Lock()
-	db.ckpt.manifest = m
-	db.ckpt.mu.Unlock()
+	db.ckpt.install(m)
 	if !db.opts.AppendOnly {
 		return nil
 	}
@@ -257,7 +255,7 @@ func (db *DB) unlock() error {
 // catchUp feeds, in the background, best-effort sinks that had not got the
 // newest checkpoint when the last process ended.
 func (db *DB) catchUp() {
-	base := db.ckpt.manifest.Base
+	base := db.ckpt.current().Base
 	if base == nil || len(db.opts.Targets) == 0 {
 		return
 	}

@@ -119,10 +119,7 @@ func (db *DB) Reload() error {
 		}
 		s.Unlock()
 	}
-	db.ckpt.mu.Lock()
-	m := db.ckpt.manifest.Clone()
-	db.ckpt.mu.Unlock()
-	if _, err := db.load(context.Background(), m); err != nil {
+	if _, err := db.load(context.Background(), db.ckpt.current()); err != nil {
 		return fmt.Errorf("ERR Error trying to load the checkpoint: %w", err)
 	}
 	return nil

@@ -123,9 +123,7 @@ func (db *DB) infoPersistence(w *command.InfoWriter) {
 }
 
 func (db *DB) growthBase() int64 {
-	db.ckpt.mu.Lock()
-	defer db.ckpt.mu.Unlock()
-	return db.ckpt.manifest.GrowthBase
+	return db.ckpt.current().GrowthBase
 }
 
 func (o outcome) seconds() int64 {

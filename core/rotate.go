@@ -10,7 +10,7 @@ import (
 	"github.com/spillwaydb/spillway/core/wal"
 )
 
-// current is the manifest in force. It is not to be changed.
+// current is the manifest in force, which nobody changes.
 func (c *checkpointer) current() *manifest.Manifest {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -50,8 +50,8 @@ func (c *checkpointer) rotate(segment, named bool) (next manifest.Segment, err e
 // reserve draws the number of the next segment and makes its file.
 func (c *checkpointer) reserve() (next manifest.Segment, err error) {
 	c.mu.Lock()
-	next.ID = c.manifest.NextSegment
-	c.manifest.NextSegment++ // a file of this name may stay behind whatever comes
+	next.ID = c.nextSegment
+	c.nextSegment++ // a file of this name may stay behind whatever comes
 	c.mu.Unlock()
 	next.Path = manifest.SegmentPath(next.ID)
 	if next.LogID, err = wal.Create(c.db.fs, next.Path, c.db.clock.Now()); err != nil {
@@ -70,8 +70,8 @@ func (c *checkpointer) unreserve(next manifest.Segment) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.manifest.NextSegment == next.ID+1 {
-		c.manifest.NextSegment = next.ID
+	if c.nextSegment == next.ID+1 {
+		c.nextSegment = next.ID
 	}
 }
 
@@ -79,8 +79,8 @@ func (c *checkpointer) unreserve(next manifest.Segment) {
 // ErrUnknownOutcome leaves open which one is on disk. The caller holds writing.
 func (c *checkpointer) commitManifest(m *manifest.Manifest) error {
 	c.mu.Lock()
-	m.NextGeneration = max(m.NextGeneration, c.manifest.NextGeneration)
-	m.NextSegment = max(m.NextSegment, c.manifest.NextSegment)
+	m.NextGeneration = max(m.NextGeneration, c.nextGeneration)
+	m.NextSegment = max(m.NextSegment, c.nextSegment)
 	c.mu.Unlock()
 	m.CreatedAt = c.db.clock.Now().UTC()
 	m.CreatedBy = "spillway " + c.db.opts.Version
@@ -97,8 +97,8 @@ func (c *checkpointer) commitManifest(m *manifest.Manifest) error {
 func (c *checkpointer) install(m *manifest.Manifest) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	m.NextGeneration = max(m.NextGeneration, c.manifest.NextGeneration)
-	m.NextSegment = max(m.NextSegment, c.manifest.NextSegment)
+	c.nextGeneration = max(c.nextGeneration, m.NextGeneration)
+	c.nextSegment = max(c.nextSegment, m.NextSegment)
 	c.manifest = m
 }
 

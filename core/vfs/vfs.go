@@ -46,7 +46,17 @@ type Caps struct {
 	SyncDir bool
 	// Append: files can grow in place and be truncated (an append log works).
 	Append bool
+	// Inodes: an open file is one thing whatever its name comes to mean. It is
+	// read and written anywhere, has a mode and a time, and outlives its name.
+	// Where Inodes is false a file is written once, from its beginning to its
+	// Close, and cannot be read before.
+	Inodes bool
+	// Lock: the filesystem is a Locker.
+	Lock bool
 }
+
+// Data is what a data directory needs.
+var Data = Caps{Durable: true, AtomicReplace: true, SyncDir: true, Append: true, Inodes: true, Lock: true}
 
 // Missing names the capabilities in want that c lacks, in a fixed order.
 func (c Caps) Missing(want Caps) []string {
@@ -60,6 +70,8 @@ func (c Caps) Missing(want Caps) []string {
 	add(want.AtomicReplace, c.AtomicReplace, "atomic replace")
 	add(want.SyncDir, c.SyncDir, "directory sync")
 	add(want.Append, c.Append, "append")
+	add(want.Inodes, c.Inodes, "files written in place")
+	add(want.Lock, c.Lock, "lock")
 	return out
 }
 
@@ -95,13 +107,16 @@ var ErrCaps = errors.New("filesystem cannot hold a data directory")
 
 // RequireData returns an error that names the capabilities fs lacks for a data
 // directory, or nil when it has them all.
-func RequireData(fs FS) error {
-	missing := fs.Caps().Missing(Caps{Durable: true, AtomicReplace: true, SyncDir: true, Append: true})
+func RequireData(fs FS) error { return fs.Caps().RequireData(fs.Name()) }
+
+// RequireData is the same for a filesystem that is not open yet, called name.
+func (c Caps) RequireData(name string) error {
+	missing := c.Missing(Data)
 	if len(missing) == 0 {
 		return nil
 	}
 	return fmt.Errorf("%w: %s lacks %s; use a local filesystem for data and this one as a sink",
-		ErrCaps, fs.Name(), strings.Join(missing, ", "))
+		ErrCaps, name, strings.Join(missing, ", "))
 }
 
 // Clean returns name as a canonical slash path relative to the root: no leading
