@@ -35,7 +35,7 @@ bin/azurite: ## a server that speaks as Azure Blob Storage does; it runs in Node
 	npm install --silent --no-fund --no-audit --prefix $@ azurite@3.35.0 || { rm -rf $@; exit 1; }
 
 fmt:
-	@test -z "$$(gofmt -l cmd core examples fsbackends plugins)" || { echo "gofmt these:"; gofmt -l cmd core examples fsbackends plugins; exit 1; }
+	@test -z "$$(gofmt -l cmd core examples fsbackends internal plugins)" || { echo "gofmt these:"; gofmt -l cmd core examples fsbackends internal plugins; exit 1; }
 
 vet:
 	$(GO) vet ./...
@@ -52,7 +52,7 @@ unit:
 	$(GO) test -timeout 10m ./...
 
 race: ## the packages under the race detector, with all memory where it can see it
-	$(GO) test -race -tags $(RACE_TAGS) -timeout 20m ./core/... ./plugins/... ./fsbackends/... ./examples/...
+	$(GO) test -race -tags $(RACE_TAGS) -timeout 20m ./core/... ./plugins/... ./fsbackends/... ./internal/... ./examples/...
 
 integration: build ## the built binary over TCP: kills, restarts, shard counts
 	SPILLWAY_ROUNDS=50 $(GO) test -count=1 -timeout 20m ./cmd/spillway/...

@@ -57,10 +57,11 @@ func testExclusive(t *testing.T, fs vfs.FS) {
 	for round := range rounds {
 		var wg sync.WaitGroup
 		won := make([]bool, workers)
+		errs := make([]error, workers)
 		for i := range workers {
 			wg.Go(func() {
 				f, err := fs.OpenFile(fmt.Sprintf("x%d", round), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-				if err == nil {
+				if errs[i] = err; err == nil {
 					won[i] = true
 					f.Close()
 				}
@@ -74,7 +75,7 @@ func testExclusive(t *testing.T, fs vfs.FS) {
 			}
 		}
 		if n != 1 {
-			t.Fatalf("%d of %d created one file exclusively", n, workers)
+			t.Fatalf("%d of %d created one file exclusively: %v", n, workers, errs)
 		}
 	}
 }
@@ -108,10 +109,10 @@ func testConcurrent(t *testing.T, fs vfs.FS) {
 }
 
 func testLock(t *testing.T, fs vfs.FS) {
-	l, ok := fs.(vfs.Locker)
-	if !ok {
+	if !fs.Caps().Lock {
 		return
 	}
+	l := fs.(vfs.Locker)
 	held, err := l.Lock("LOCK")
 	must(t, err)
 	_, err = l.Lock("LOCK")

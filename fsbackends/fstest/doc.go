@@ -8,7 +8,8 @@
 //
 // It refuses to weaken a rule for a backend: a promise that Caps does not make
 // is not tested, one that it makes is. An append log is asked only of a backend
-// with Append, a directory sync of one with SyncDir, and that readers never see
-// a gap of one with AtomicReplace. That a nil from Sync survives a power cut, no
+// with Append, a directory sync of one with SyncDir, that readers never see a gap
+// of one with AtomicReplace, and a write in the middle of a file, or a mode, of one
+// with Inodes. That a nil from Sync survives a power cut, no
 // suite can test from inside a process; memfs is how that is tested.
 package fstest

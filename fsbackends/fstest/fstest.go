@@ -16,6 +16,7 @@ func Run(t *testing.T, mk func(t *testing.T) vfs.FS) {
 		name string
 		run  func(t *testing.T, fs vfs.FS)
 	}{
+		{"Whole", testWhole},
 		{"ReadWrite", testReadWrite},
 		{"Flags", testFlags},
 		{"Append", testAppend},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/spf13/afero"
 
@@ -16,6 +17,17 @@ import (
 type modest struct{ *memfs.FS }
 
 func (modest) Caps() vfs.Caps { return vfs.Caps{} }
+
+func (modest) Chmod(name string, _ os.FileMode) error { return unsupported(name) }
+
+func (modest) Chtimes(name string, _, _ time.Time) error { return unsupported(name) }
+
+func unsupported(name string) error {
+	if _, err := vfs.Clean(name); err != nil {
+		return err
+	}
+	return errors.ErrUnsupported
+}
 
 func (modest) SyncDir(string) error { return errors.ErrUnsupported }
 

@@ -41,7 +41,7 @@ func (fs *FS) Name() string { return "memfs" }
 
 // Caps implements vfs.FS: memfs promises everything.
 func (fs *FS) Caps() vfs.Caps {
-	return vfs.Caps{Durable: true, AtomicReplace: true, SyncDir: true, Append: true}
+	return vfs.Data
 }
 
 // SetQuota limits the live bytes of all files together; 0 or less lifts the

@@ -87,7 +87,7 @@ func (fs *FS) Name() string { return "osfs " + fs.dir }
 
 // Caps implements vfs.FS.
 func (fs *FS) Caps() vfs.Caps {
-	return vfs.Caps{Durable: true, AtomicReplace: true, SyncDir: canSyncDir, Append: true}
+	return vfs.Caps{Durable: true, AtomicReplace: true, SyncDir: canSyncDir, Append: true, Inodes: true, Lock: canLock}
 }
 
 // clean checks a path and turns it into the platform's form.

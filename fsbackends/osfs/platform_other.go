@@ -7,9 +7,12 @@ import (
 	"os"
 )
 
-// canSyncDir is false where a directory has no fsync; Caps passes it on and
+// A directory has no fsync and a file no flock here; Caps passes it on and
 // vfs.RequireData refuses a data directory there.
-const canSyncDir = false
+const (
+	canSyncDir = false
+	canLock    = false
+)
 
 var errNotDir = errors.New("not a directory")
 

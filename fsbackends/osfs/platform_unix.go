@@ -17,7 +17,10 @@ import (
 
 var _ vfs.Locker = (*FS)(nil)
 
-const canSyncDir = true
+const (
+	canSyncDir = true
+	canLock    = true
+)
 
 var errNotDir = syscall.ENOTDIR
 

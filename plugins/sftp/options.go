@@ -2,20 +2,12 @@ package sftp
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
-	"net/url"
-	"os"
-	"os/user"
-	"path"
-	"path/filepath"
-	"slices"
-	"strings"
 
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/spillwaydb/spillway/core/sink"
+	"github.com/spillwaydb/spillway/internal/sftpconn"
 	"github.com/spillwaydb/spillway/plugins/internal/option"
 	"github.com/spillwaydb/spillway/plugins/internal/setstore"
 )
@@ -24,14 +16,11 @@ import (
 const Name = "sftp"
 
 // Scheme is the URL scheme that the sink takes.
-const Scheme = "sftp"
+const Scheme = sftpconn.Scheme
 
 const (
 	version            = "1"
-	defaultPort        = "22"
 	defaultConcurrency = 4
-	passwordEnv        = "SPILLWAY_SFTP_PASSWORD"   //nolint:gosec // the name of a variable
-	passphraseEnv      = "SPILLWAY_SFTP_PASSPHRASE" //nolint:gosec // the name of a variable
 )
 
 // Options configure the sink.
@@ -87,15 +76,18 @@ func New(o Options) (sink.Sink, error) {
 	if o.Attempts < 0 || o.Attempts > 100 {
 		return nil, fmt.Errorf("sftp: attempts is %d; want from 1 to 100", o.Attempts)
 	}
-	p, err := parse(o.URL)
+	p, err := sftpconn.Parse(o.URL)
 	if err != nil {
 		return nil, err
 	}
-	d, err := newDialer(o, p)
+	d, err := sftpconn.New(p, sftpconn.Options{
+		KnownHosts: o.KnownHosts, KeyFile: o.KeyFile, Passphrase: o.Passphrase, Password: o.Password,
+		AllowUnsafeServer: o.AllowUnsafeServer, Logger: o.Logger,
+	})
 	if err != nil {
 		return nil, err
 	}
-	st := &store{place: p, pool: &pool{dial: d.dial}, concurrency: o.Concurrency}
+	st := &store{Place: p, pool: &pool{dial: d.Dial}, concurrency: o.Concurrency}
 	return setstore.New(st, setstore.Options{
 		Name: o.Name, Version: version, Attempts: o.Attempts, Timeout: o.Timeout.Or(0), Stall: o.StallTimeout.Or(0),
 		Verify: o.Verify, Logger: o.Logger,
@@ -105,72 +97,4 @@ func New(o Options) (sink.Sink, error) {
 // Open returns the sink at a URL, with the defaults for all else.
 func Open(_ context.Context, name, rawURL string) (sink.Sink, error) {
 	return New(Options{URL: rawURL, Name: name})
-}
-
-// place is what a URL says.
-type place struct {
-	user     string
-	addr     string // host and port
-	dir      string // of all sets; without a slash in front it is below the home directory
-	location string // for errors
-}
-
-func parse(raw string) (place, error) {
-	const want = "want sftp://USER@HOST/DIRECTORY"
-	if raw == "" {
-		return place{}, errors.New("sftp: url is missing; " + want)
-	}
-	u, err := url.Parse(raw)
-	if err != nil {
-		var ue *url.Error
-		if errors.As(err, &ue) {
-			err = ue.Err // the URL itself may hold a password
-		}
-		return place{}, fmt.Errorf("sftp: url: %w; %s", err, want)
-	}
-	switch _, secret := u.User.Password(); {
-	case u.Scheme != Scheme:
-		return place{}, fmt.Errorf("sftp: url: scheme %q; %s", u.Scheme, want)
-	case u.Hostname() == "":
-		return place{}, errors.New("sftp: url: the host is missing; " + want)
-	case secret:
-		return place{}, errors.New("sftp: url: it holds a password; write password = env(\"…\") instead")
-	case u.RawQuery != "" || u.Fragment != "":
-		return place{}, errors.New("sftp: url: there are no parameters; " + want)
-	case slices.Contains(strings.Split(u.Path, "/"), ".."):
-		return place{}, errors.New("sftp: url: \"..\" in the path")
-	}
-	p := place{user: u.User.Username(), addr: net.JoinHostPort(u.Hostname(), defaultPort), dir: path.Clean("/" + u.Path)}
-	if u.Port() != "" {
-		p.addr = net.JoinHostPort(u.Hostname(), u.Port())
-	}
-	if rest, below := strings.CutPrefix(p.dir+"/", "/~/"); below {
-		p.dir = path.Clean(rest) // "." at least
-	}
-	if p.user == "" {
-		me, err := user.Current()
-		if err != nil {
-			return place{}, fmt.Errorf("sftp: url: it names no user, and who runs this is unknown: %w", err)
-		}
-		p.user = me.Username
-	}
-	p.location = strings.TrimSuffix((&url.URL{Scheme: Scheme, User: url.User(p.user), Host: u.Host, Path: u.Path}).String(), "/")
-	return p, nil
-}
-
-// home is a file below the home directory.
-func home(name ...string) string {
-	dir, err := os.UserHomeDir()
-	if err != nil {
-		return ""
-	}
-	return filepath.Join(append([]string{dir}, name...)...)
-}
-
-// expand reads "~/" as the home directory.
-func expand(name string) string {
-	if rest, ok := strings.CutPrefix(name, "~/"); ok {
-		return home(rest)
-	}
-	return name
 }

@@ -3,14 +3,11 @@ package sftp
 import (
 	"context"
 	"errors"
-	"io"
-	"net"
 	"os"
 	"sync"
 
-	"github.com/pkg/sftp"
-
 	"github.com/spillwaydb/spillway/core/sink"
+	"github.com/spillwaydb/spillway/internal/sftpconn"
 )
 
 // maxIdle is how many connections are kept.
@@ -18,17 +15,17 @@ const maxIdle = 4
 
 // pool keeps connections between calls.
 type pool struct {
-	dial func(context.Context) (*conn, error)
+	dial func(context.Context) (*sftpconn.Conn, error)
 
 	mu     sync.Mutex
-	idle   []*conn
+	idle   []*sftpconn.Conn
 	closed bool
 }
 
 var errClosed = sink.Permanent(errors.New("the sink is closed"))
 
 // get returns a connection that nobody else has.
-func (p *pool) get(ctx context.Context) (*conn, error) {
+func (p *pool) get(ctx context.Context) (*sftpconn.Conn, error) {
 	p.mu.Lock()
 	if p.closed {
 		p.mu.Unlock()
@@ -41,11 +38,18 @@ func (p *pool) get(ctx context.Context) (*conn, error) {
 		return c, nil
 	}
 	p.mu.Unlock()
-	return p.dial(ctx)
+	c, err := p.dial(ctx)
+	switch {
+	case errors.Is(err, sftpconn.ErrRefused):
+		err = sink.Permanent(err)
+	case err != nil && ctx.Err() == nil:
+		err = sink.Transient(err)
+	}
+	return c, err
 }
 
 // put takes a connection back.
-func (p *pool) put(c *conn) {
+func (p *pool) put(c *sftpconn.Conn) {
 	p.mu.Lock()
 	if !p.closed && len(p.idle) < maxIdle {
 		p.idle = append(p.idle, c)
@@ -53,19 +57,19 @@ func (p *pool) put(c *conn) {
 	}
 	p.mu.Unlock()
 	if c != nil {
-		c.close()
+		c.Close()
 	}
 }
 
 // drop ends a connection that is broken, and those that have waited: what broke
 // it has likely broken them.
-func (p *pool) drop(c *conn) {
+func (p *pool) drop(c *sftpconn.Conn) {
 	p.mu.Lock()
 	idle := p.idle
 	p.idle = nil
 	p.mu.Unlock()
 	for _, c := range append(idle, c) {
-		c.close()
+		c.Close()
 	}
 }
 
@@ -77,17 +81,17 @@ func (p *pool) close() {
 	p.idle = nil
 	p.mu.Unlock()
 	for _, c := range idle {
-		c.close()
+		c.Close()
 	}
 }
 
 // with calls f with a connection. The end of ctx cuts it, whatever f waits for.
-func (p *pool) with(ctx context.Context, f func(*conn) error) error {
+func (p *pool) with(ctx context.Context, f func(*sftpconn.Conn) error) error {
 	c, err := p.get(ctx)
 	if err != nil {
 		return err
 	}
-	unhook := context.AfterFunc(ctx, c.cut)
+	unhook := context.AfterFunc(ctx, c.Cut)
 	err = f(c)
 	if !unhook() || broken(err) {
 		p.drop(c)
@@ -100,13 +104,8 @@ func (p *pool) with(ctx context.Context, f func(*conn) error) error {
 	return classify(err)
 }
 
-// broken tells whether err says that a connection is of no more use. What the
-// server answered with is no reason.
-func broken(err error) bool {
-	var ne net.Error
-	return errors.Is(err, sftp.ErrSSHFxConnectionLost) || errors.Is(err, sftp.ErrSSHFxNoConnection) || errors.Is(err, io.EOF) ||
-		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, errCut) || errors.As(err, &ne)
-}
+// broken tells whether err says that a connection is of no more use.
+func broken(err error) bool { return sftpconn.Broken(err) || errors.Is(err, errCut) }
 
 // errCut marks the error of a call that has made its connection useless.
 var errCut = errors.New("the connection was cut")

@@ -9,6 +9,7 @@ import (
 	"github.com/pkg/sftp"
 
 	"github.com/spillwaydb/spillway/core/sink"
+	"github.com/spillwaydb/spillway/internal/sftpconn"
 )
 
 // Open implements setstore.Store.
@@ -17,7 +18,7 @@ func (s *store) Open(ctx context.Context, name string) (io.ReadCloser, int64, er
 	if err != nil {
 		return nil, 0, err
 	}
-	unhook := context.AfterFunc(ctx, c.cut)
+	unhook := context.AfterFunc(ctx, c.Cut)
 	f, size, err := open(c, s.path(name))
 	if err != nil {
 		if !unhook() || broken(err) {
@@ -44,8 +45,8 @@ func (s *store) Open(ctx context.Context, name string) (io.ReadCloser, int64, er
 	return r, size, nil
 }
 
-func open(c *conn, name string) (*sftp.File, int64, error) {
-	f, err := c.sftp.Open(name)
+func open(c *sftpconn.Conn, name string) (*sftp.File, int64, error) {
+	f, err := c.SFTP.Open(name)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -60,7 +61,7 @@ func open(c *conn, name string) (*sftp.File, int64, error) {
 // reader reads a file: all of it, or an error. It has a connection for itself.
 type reader struct {
 	pool   *pool
-	conn   *conn
+	conn   *sftpconn.Conn
 	unhook func() bool
 	pipe   *io.PipeReader
 	done   chan struct{}
@@ -92,10 +93,10 @@ func (r *reader) Close() error {
 			return
 		}
 		// Requests are under way that nobody waits for.
-		r.conn.cut()
+		r.conn.Cut()
 		_ = r.pipe.Close()
 		<-r.done
-		r.conn.close()
+		r.conn.Close()
 	})
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/spillwaydb/spillway/core/sink"
+	"github.com/spillwaydb/spillway/internal/sftpconn"
 	"github.com/spillwaydb/spillway/plugins/internal/setstore"
 )
 
@@ -29,7 +30,7 @@ const (
 
 // store is a directory on an SFTP server as setstore sees it.
 type store struct {
-	place
+	sftpconn.Place
 	pool        *pool
 	concurrency int
 }
@@ -40,7 +41,7 @@ var (
 )
 
 // Location implements setstore.Store.
-func (s *store) Location() string { return s.location }
+func (s *store) Location() string { return s.Place.Location }
 
 // Close implements setstore.Store.
 func (s *store) Close() error {
@@ -48,13 +49,13 @@ func (s *store) Close() error {
 	return nil
 }
 
-func (s *store) path(name string) string { return path.Join(s.dir, name) }
+func (s *store) path(name string) string { return path.Join(s.Dir, name) }
 
 // Put implements setstore.Store.
 func (s *store) Put(ctx context.Context, name string, src io.Reader) (obj setstore.Object, err error) {
 	in := &counted{src: src}
 	for {
-		err = s.pool.with(ctx, func(c *conn) error {
+		err = s.pool.with(ctx, func(c *sftpconn.Conn) error {
 			obj, err = s.write(ctx, c, s.path(name), in)
 			return err
 		})
@@ -80,8 +81,8 @@ func (c *counted) Read(b []byte) (int, error) {
 
 // PutNew implements setstore.Store.
 func (s *store) PutNew(ctx context.Context, name string, data []byte) error {
-	return s.pool.with(ctx, func(c *conn) error {
-		switch _, err := c.sftp.Lstat(s.path(name)); {
+	return s.pool.with(ctx, func(c *sftpconn.Conn) error {
+		switch _, err := c.SFTP.Lstat(s.path(name)); {
 		case err == nil:
 			return os.ErrExist
 		case !errors.Is(err, os.ErrNotExist):
@@ -92,7 +93,7 @@ func (s *store) PutNew(ctx context.Context, name string, data []byte) error {
 		}
 		// The directory's own name, and its parent's.
 		for dir := path.Dir(path.Dir(name)); ; dir = path.Dir(dir) {
-			if err := c.syncDir(s.path(dir)); err != nil || dir == "." {
+			if err := c.SyncDir(s.path(dir)); err != nil || dir == "." {
 				return err
 			}
 		}
@@ -100,13 +101,13 @@ func (s *store) PutNew(ctx context.Context, name string, data []byte) error {
 }
 
 // write stores src under a temporary name, and renames it to its own.
-func (s *store) write(ctx context.Context, c *conn, name string, src io.Reader) (obj setstore.Object, err error) {
+func (s *store) write(ctx context.Context, c *sftpconn.Conn, name string, src io.Reader) (obj setstore.Object, err error) {
 	dir := path.Dir(name)
-	if err := c.sftp.MkdirAll(dir); err != nil {
+	if err := c.SFTP.MkdirAll(dir); err != nil {
 		return obj, fmt.Errorf("make the directory: %w", err)
 	}
 	tmp := path.Join(dir, "."+path.Base(name)+"."+rand.Text()+tmpSuffix)
-	f, err := c.sftp.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
+	f, err := c.SFTP.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
 	if err != nil {
 		return obj, fmt.Errorf("create: %w", err)
 	}
@@ -121,7 +122,7 @@ func (s *store) write(ctx context.Context, c *conn, name string, src io.Reader) 
 	if err := s.fill(ctx, f, src); err != nil {
 		return obj, errors.Join(err, f.Close())
 	}
-	if c.fsync {
+	if c.Fsync {
 		if err := f.Sync(); err != nil {
 			return obj, errors.Join(fmt.Errorf("fsync: %w", err), f.Close())
 		}
@@ -132,13 +133,13 @@ func (s *store) write(ctx context.Context, c *conn, name string, src io.Reader) 
 	if err := ctx.Err(); err != nil {
 		return obj, context.Cause(ctx)
 	}
-	if err := c.rename(tmp, name); err != nil {
+	if err := c.Replace(tmp, name); err != nil {
 		return obj, fmt.Errorf("rename: %w", err)
 	}
-	if err := c.syncDir(dir); err != nil {
+	if err := c.SyncDir(dir); err != nil {
 		return obj, err
 	}
-	st, err := c.sftp.Lstat(name)
+	st, err := c.SFTP.Lstat(name)
 	if err != nil {
 		return obj, fmt.Errorf("ask for what was put: %w", err)
 	}
@@ -193,47 +194,15 @@ func (s *store) fill(ctx context.Context, f io.WriterAt, src io.Reader) error {
 }
 
 // clean removes a temporary file, if the connection still serves for that.
-func (s *store) clean(ctx context.Context, c *conn, tmp string, err error) {
+func (s *store) clean(ctx context.Context, c *sftpconn.Conn, tmp string, err error) {
 	if broken(err) || ctx.Err() != nil {
 		// Sweep finds it otherwise.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanTimeout)
 		defer cancel()
-		_ = s.pool.with(ctx, func(c *conn) error { return c.sftp.Remove(tmp) })
+		_ = s.pool.with(ctx, func(c *sftpconn.Conn) error { return c.SFTP.Remove(tmp) })
 		return
 	}
-	_ = c.sftp.Remove(tmp)
-}
-
-// rename puts a file in the place of another.
-func (c *conn) rename(from, to string) error {
-	if c.posix {
-		return c.sftp.PosixRename(from, to)
-	}
-	// Without the extension a name that is taken is a failure. What is there
-	// was put before and published by nobody.
-	if err := c.sftp.Remove(to); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	return c.sftp.Rename(from, to)
-}
-
-// syncDir makes the names in a directory durable.
-func (c *conn) syncDir(dir string) error {
-	if !c.fsync {
-		return nil
-	}
-	f, err := c.sftp.Open(dir)
-	if err != nil {
-		return fmt.Errorf("open the directory to fsync it: %w", err)
-	}
-	err = f.Sync()
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
-		return fmt.Errorf("fsync the directory: %w", err)
-	}
-	return nil
+	_ = c.SFTP.Remove(tmp)
 }
 
 // describe makes an ETag of what changes with every upload.
@@ -243,8 +212,8 @@ func describe(st os.FileInfo) setstore.Object {
 
 // Stat implements setstore.Store.
 func (s *store) Stat(ctx context.Context, name string) (obj setstore.Object, err error) {
-	err = s.pool.with(ctx, func(c *conn) error {
-		st, err := c.sftp.Lstat(s.path(name))
+	err = s.pool.with(ctx, func(c *sftpconn.Conn) error {
+		st, err := c.SFTP.Lstat(s.path(name))
 		if err == nil {
 			obj = describe(st)
 		}
@@ -255,8 +224,8 @@ func (s *store) Stat(ctx context.Context, name string) (obj setstore.Object, err
 
 // Dirs implements setstore.Store.
 func (s *store) Dirs(ctx context.Context, dir string) (dirs []setstore.Dir, err error) {
-	err = s.pool.with(ctx, func(c *conn) error {
-		infos, err := c.sftp.ReadDirContext(ctx, s.path(dir))
+	err = s.pool.with(ctx, func(c *sftpconn.Conn) error {
+		infos, err := c.SFTP.ReadDirContext(ctx, s.path(dir))
 		if errors.Is(err, os.ErrNotExist) {
 			return nil
 		}
@@ -272,7 +241,7 @@ func (s *store) Dirs(ctx context.Context, dir string) (dirs []setstore.Dir, err 
 		g.SetLimit(questions)
 		for i := range dirs {
 			g.Go(func() error {
-				st, err := c.sftp.Lstat(s.path(path.Join(dir, dirs[i].Name, sink.SetFile)))
+				st, err := c.SFTP.Lstat(s.path(path.Join(dir, dirs[i].Name, sink.SetFile)))
 				if err == nil {
 					dirs[i].Version = describe(st).ETag
 				} else if errors.Is(err, os.ErrNotExist) {
@@ -288,13 +257,13 @@ func (s *store) Dirs(ctx context.Context, dir string) (dirs []setstore.Dir, err 
 
 // Remove implements setstore.Store.
 func (s *store) Remove(ctx context.Context, name string) error {
-	return s.pool.with(ctx, func(c *conn) error {
-		err := c.sftp.Remove(s.path(name))
+	return s.pool.with(ctx, func(c *sftpconn.Conn) error {
+		err := c.SFTP.Remove(s.path(name))
 		if errors.Is(err, os.ErrNotExist) {
 			return nil
 		}
 		if err == nil {
-			err = c.syncDir(s.path(path.Dir(name)))
+			err = c.SyncDir(s.path(path.Dir(name)))
 		}
 		return err
 	})
@@ -302,13 +271,13 @@ func (s *store) Remove(ctx context.Context, name string) error {
 
 // RemoveAll implements setstore.Store.
 func (s *store) RemoveAll(ctx context.Context, dir string) error {
-	return s.pool.with(ctx, func(c *conn) error {
-		err := c.sftp.RemoveAll(s.path(dir))
+	return s.pool.with(ctx, func(c *sftpconn.Conn) error {
+		err := c.SFTP.RemoveAll(s.path(dir))
 		if errors.Is(err, os.ErrNotExist) {
 			return nil
 		}
 		if err == nil {
-			err = c.syncDir(s.path(path.Dir(dir)))
+			err = c.SyncDir(s.path(path.Dir(dir)))
 		}
 		return err
 	})
@@ -337,8 +306,8 @@ func (s *store) Unfinished(ctx context.Context, dir string) (names []string, err
 
 // temporary are the unfinished files in a directory.
 func (s *store) temporary(ctx context.Context, dir string) (names []string, err error) {
-	err = s.pool.with(ctx, func(c *conn) error {
-		infos, err := c.sftp.ReadDirContext(ctx, s.path(dir))
+	err = s.pool.with(ctx, func(c *sftpconn.Conn) error {
+		infos, err := c.SFTP.ReadDirContext(ctx, s.path(dir))
 		if errors.Is(err, os.ErrNotExist) {
 			return nil
 		}
