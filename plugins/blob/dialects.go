@@ -34,15 +34,15 @@ func (s *store) newDialect(b *gcblob.Bucket) dialect {
 	)
 	switch {
 	case b.As(&client):
-		return &s3Dialect{plain: plain, client: client, bucket: bucketOf(s.place), partSize: s.partSize, concurrency: s.concurrency}
+		return &s3Dialect{plain: plain, client: client, bucket: bucketOf(s.Place), partSize: s.partSize, concurrency: s.concurrency}
 	case b.As(&google):
 		// By itself it repeats a request for as long as its context lives.
 		google.SetRetry(storage.WithMaxAttempts(3))
 		return gcsDialect{plain}
-	case s.scheme == "azblob":
+	case s.Scheme == "azblob":
 		return azureDialect{plain, s.partSize}
-	case s.scheme == "file":
-		return fileDialect{plain, s.dir}
+	case s.Scheme == "file":
+		return fileDialect{plain, s.Dir}
 	}
 	return plain
 }

@@ -4,21 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
-	"path"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-	gcblob "gocloud.dev/blob"
-	_ "gocloud.dev/blob/azureblob" // azblob://
-	_ "gocloud.dev/blob/fileblob"  // file://
-	_ "gocloud.dev/blob/gcsblob"   // gs://
-	_ "gocloud.dev/blob/memblob"   // mem://
-	_ "gocloud.dev/blob/s3blob"    // s3://
 
 	"github.com/spillwaydb/spillway/core/sink"
+	"github.com/spillwaydb/spillway/internal/objstore"
 	"github.com/spillwaydb/spillway/plugins/internal/option"
 	"github.com/spillwaydb/spillway/plugins/internal/setstore"
 )
@@ -36,7 +27,7 @@ const (
 )
 
 // Schemes are the URL schemes that the sink takes.
-var Schemes = []string{"s3", "gs", "azblob", "file", "mem"}
+var Schemes = objstore.Schemes
 
 // Options configure the sink.
 type Options struct {
@@ -113,80 +104,17 @@ func (o Options) open(ctx context.Context) (sink.Sink, error) {
 	}), nil
 }
 
-// place is what a URL says.
-type place struct {
-	scheme   string
-	bucket   string // the URL without our part of it, for gocloud
-	prefix   string // of all keys; "" or ending with a slash
-	location string // for errors: no query, no user
-	dir      string // of file://
-}
-
-func parse(raw string) (place, error) {
-	u, err := url.Parse(raw)
-	if err != nil {
-		var ue *url.Error
-		if errors.As(err, &ue) {
-			err = ue.Err // the URL itself may hold a secret
-		}
-		return place{}, fmt.Errorf("blob: url: %w", err)
-	}
-	p := place{scheme: u.Scheme}
-	if !slices.Contains(Schemes, u.Scheme) {
-		return p, fmt.Errorf("blob: url: scheme %q is none of %s", u.Scheme, strings.Join(Schemes, ", "))
-	}
-	if u.User != nil {
-		return p, errors.New("blob: url: it names a user; credentials come from the environment, see the documentation of the sink")
-	}
-	q := u.Query()
-	inside := q.Get("prefix")
-	q.Del("prefix")
-	if q.Has("key") {
-		return p, errors.New("blob: url: there is no parameter \"key\"")
-	}
-	if slices.Contains(strings.Split(u.Path+"/"+inside, "/"), "..") {
-		return p, errors.New("blob: url: \"..\" in the path")
-	}
-	switch u.Scheme {
-	case "file":
-		if u.Host != "" && u.Host != "localhost" || !path.IsAbs(u.Path) {
-			return p, fmt.Errorf("blob: url: want file:///DIRECTORY, with three slashes and an absolute path; this is file://%s%s", u.Host, u.Path)
-		}
-		u.Host = ""
-		p.dir = path.Clean(u.Path)
-		// Nothing beside the parts, and temporary files on the same filesystem.
-		q.Set("metadata", "skip")
-		q.Set("no_tmp_dir", "true")
-		if !q.Has("dir_file_mode") {
-			q.Set("dir_file_mode", "0700")
-		}
-	default:
-		if u.Host == "" && u.Scheme != "mem" {
-			return p, fmt.Errorf("blob: url: the bucket is missing; want %s://BUCKET/PREFIX", u.Scheme)
-		}
-		inside = path.Join(u.Path, inside)
-		u.Path, u.RawPath = "", ""
-	}
-	if inside = strings.Trim(path.Clean("/"+inside), "/"); inside != "" {
-		p.prefix = inside + "/"
-	}
-	u.RawQuery = q.Encode()
-	p.bucket = u.String()
-	p.location = strings.TrimSuffix((&url.URL{Scheme: u.Scheme, Host: u.Host, Path: path.Join("/", u.Path, inside)}).String(), "/")
-	return p, nil
-}
-
 // openStore opens the bucket and finds out what can be asked of it.
 func openStore(ctx context.Context, o Options) (*store, error) {
-	p, err := parse(o.URL)
+	p, err := objstore.Parse(o.URL)
 	if err != nil {
 		return nil, err
 	}
-	b, err := gcblob.OpenBucket(ctx, p.bucket)
+	b, err := p.Open(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("blob: open %s: %w", p.location, scrub(err))
+		return nil, err
 	}
-	s := &store{place: p, bucket: b, partSize: int(o.PartSize), concurrency: o.Concurrency}
+	s := &store{Place: p, blobs: b, partSize: int(o.PartSize), concurrency: o.Concurrency}
 	s.dialect = s.newDialect(b)
 	return s, nil
 }

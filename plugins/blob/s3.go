@@ -18,6 +18,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	gcblob "gocloud.dev/blob"
+
+	"github.com/spillwaydb/spillway/internal/objstore"
 )
 
 // abortTimeout is how long the end of a failed upload may take. A pipeline
@@ -34,8 +36,8 @@ type s3Dialect struct {
 }
 
 // bucketOf is the bucket's name.
-func bucketOf(p place) string {
-	u, err := url.Parse(p.bucket)
+func bucketOf(p objstore.Place) string {
+	u, err := url.Parse(p.Bucket)
 	if err != nil {
 		return "" // it was made from a URL
 	}
@@ -97,7 +99,7 @@ func (d *s3Dialect) unfinished(ctx context.Context, prefix string, f func(string
 	pages := s3.NewListMultipartUploadsPaginator(d.client, &s3.ListMultipartUploadsInput{Bucket: &d.bucket, Prefix: &prefix})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
-		if notImplemented(err) {
+		if objstore.NotImplemented(err) {
 			return nil // nobody can find any
 		}
 		if err != nil {
@@ -109,7 +111,7 @@ func (d *s3Dialect) unfinished(ctx context.Context, prefix string, f func(string
 			}
 			err := f(aws.ToString(u.Key), func(ctx context.Context) error {
 				_, err := d.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &d.bucket, Key: u.Key, UploadId: u.UploadId})
-				if code(err) == "NoSuchUpload" {
+				if objstore.Code(err) == "NoSuchUpload" {
 					return nil
 				}
 				return err

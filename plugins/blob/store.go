@@ -15,14 +15,15 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/spillwaydb/spillway/core/sink"
+	"github.com/spillwaydb/spillway/internal/objstore"
 	"github.com/spillwaydb/spillway/plugins/internal/setstore"
 )
 
 // store is a bucket as setstore sees it.
 type store struct {
-	place
+	objstore.Place
 	dialect
-	bucket      *gcblob.Bucket
+	blobs       *gcblob.Bucket
 	partSize    int
 	concurrency int
 }
@@ -55,21 +56,21 @@ type stat struct {
 }
 
 // Location implements setstore.Store.
-func (s *store) Location() string { return s.location }
+func (s *store) Location() string { return s.Place.Location }
 
 // Close implements setstore.Store.
-func (s *store) Close() error { return scrub(s.bucket.Close()) }
+func (s *store) Close() error { return objstore.Scrub(s.blobs.Close()) }
 
 // Put implements setstore.Store.
 func (s *store) Put(ctx context.Context, name string, src io.Reader) (setstore.Object, error) {
-	key := s.prefix + name
+	key := s.Prefix + name
 	n, sums, err := s.write(ctx, key, src, false)
 	if err != nil {
-		return setstore.Object{}, classify(err)
+		return setstore.Object{}, objstore.Classify(err)
 	}
 	st, err := s.stat(ctx, key)
 	if err != nil {
-		return setstore.Object{}, fmt.Errorf("ask for what was put: %w", classify(err))
+		return setstore.Object{}, fmt.Errorf("ask for what was put: %w", objstore.Classify(err))
 	}
 	obj := setstore.Object{Bytes: st.bytes, ETag: st.etag, Check: "size"}
 	if st.bytes != n {
@@ -100,7 +101,7 @@ func (s *store) write(ctx context.Context, key string, src io.Reader, ifAbsent b
 	o := &gcblob.WriterOptions{BufferSize: s.partSize, MaxConcurrency: s.concurrency, ContentType: "application/octet-stream", IfNotExist: ifAbsent}
 	sums, before, after := s.prepare(key, o)
 	f := &feed{ctx: ctx, src: src, cancel: cancel, sums: sums, before: before}
-	err = s.bucket.Upload(wctx, key, f, o)
+	err = s.blobs.Upload(wctx, key, f, o)
 	switch {
 	case f.err != nil:
 		return f.n, nil, f.err
@@ -174,9 +175,9 @@ func (f *feed) fail(err error) error {
 
 // PutNew implements setstore.Store.
 func (s *store) PutNew(ctx context.Context, name string, data []byte) error {
-	key := s.prefix + name
+	key := s.Prefix + name
 	_, _, err := s.write(ctx, key, bytes.NewReader(data), true)
-	if notImplemented(err) {
+	if objstore.NotImplemented(err) {
 		// A store that knows no conditions. The question and the writing are
 		// two steps there: one writer for each prefix is a rule of the sink.
 		if _, err := s.Stat(ctx, name); !errors.Is(err, os.ErrNotExist) {
@@ -187,20 +188,20 @@ func (s *store) PutNew(ctx context.Context, name string, data []byte) error {
 		}
 		_, _, err = s.write(ctx, key, bytes.NewReader(data), false)
 	}
-	return classify(err)
+	return objstore.Classify(err)
 }
 
 // Stat implements setstore.Store.
 func (s *store) Stat(ctx context.Context, name string) (setstore.Object, error) {
-	st, err := s.stat(ctx, s.prefix+name)
-	return setstore.Object{Bytes: st.bytes, ETag: st.etag}, classify(err)
+	st, err := s.stat(ctx, s.Prefix+name)
+	return setstore.Object{Bytes: st.bytes, ETag: st.etag}, objstore.Classify(err)
 }
 
 // Open implements setstore.Store.
 func (s *store) Open(ctx context.Context, name string) (io.ReadCloser, int64, error) {
-	r, err := s.bucket.NewReader(ctx, s.prefix+name, nil)
+	r, err := s.blobs.NewReader(ctx, s.Prefix+name, nil)
 	if err != nil {
-		return nil, 0, classify(err)
+		return nil, 0, objstore.Classify(err)
 	}
 	return &reader{r: r, left: r.Size()}, r.Size(), nil
 }
@@ -216,7 +217,7 @@ func (r *reader) Read(b []byte) (int, error) {
 	n, err := r.r.Read(b)
 	r.left -= int64(n)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return n, classify(err)
+		return n, objstore.Classify(err)
 	}
 	if err != nil && r.left > 0 {
 		return n, sink.Transient(fmt.Errorf("%d bytes are missing: %w", r.left, io.ErrUnexpectedEOF))
@@ -225,18 +226,18 @@ func (r *reader) Read(b []byte) (int, error) {
 }
 
 // Close implements io.Closer.
-func (r *reader) Close() error { return classify(r.r.Close()) }
+func (r *reader) Close() error { return objstore.Classify(r.r.Close()) }
 
 // list calls f for every object below prefix.
 func (s *store) list(ctx context.Context, prefix string, f func(*gcblob.ListObject)) error {
-	it := s.bucket.List(&gcblob.ListOptions{Prefix: prefix})
+	it := s.blobs.List(&gcblob.ListOptions{Prefix: prefix})
 	for {
 		o, err := it.Next(ctx)
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
-			return classify(err)
+			return objstore.Classify(err)
 		}
 		f(o)
 	}
@@ -245,7 +246,7 @@ func (s *store) list(ctx context.Context, prefix string, f func(*gcblob.ListObje
 // Dirs implements setstore.Store. One list of all objects says more than one of
 // the directories and a question for each.
 func (s *store) Dirs(ctx context.Context, dir string) ([]setstore.Dir, error) {
-	prefix := s.prefix + dir + "/"
+	prefix := s.Prefix + dir + "/"
 	versions := make(map[string]string)
 	err := s.list(ctx, prefix, func(o *gcblob.ListObject) {
 		name, file, below := strings.Cut(strings.TrimPrefix(o.Key, prefix), "/")
@@ -265,11 +266,11 @@ func (s *store) Dirs(ctx context.Context, dir string) ([]setstore.Dir, error) {
 
 // Remove implements setstore.Store.
 func (s *store) Remove(ctx context.Context, name string) error {
-	return s.removeKey(ctx, s.prefix+name)
+	return s.removeKey(ctx, s.Prefix+name)
 }
 
 func (s *store) removeKey(ctx context.Context, key string) error {
-	if err := classify(s.bucket.Delete(ctx, key)); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := objstore.Classify(s.blobs.Delete(ctx, key)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	return nil
@@ -277,7 +278,7 @@ func (s *store) removeKey(ctx context.Context, key string) error {
 
 // RemoveAll implements setstore.Store.
 func (s *store) RemoveAll(ctx context.Context, dir string) error {
-	prefix := s.prefix + dir + "/"
+	prefix := s.Prefix + dir + "/"
 	var keys []string
 	if err := s.list(ctx, prefix, func(o *gcblob.ListObject) { keys = append(keys, o.Key) }); err != nil {
 		return err
@@ -297,18 +298,18 @@ func (s *store) RemoveAll(ctx context.Context, dir string) error {
 // Unfinished implements setstore.Leftovers.
 func (s *store) Unfinished(ctx context.Context, dir string) (names []string, err error) {
 	seen := make(map[string]bool)
-	err = s.unfinished(ctx, s.prefix+dir+"/", func(key string, _ func(context.Context) error) error {
-		name, _, below := strings.Cut(strings.TrimPrefix(key, s.prefix+dir+"/"), "/")
+	err = s.unfinished(ctx, s.Prefix+dir+"/", func(key string, _ func(context.Context) error) error {
+		name, _, below := strings.Cut(strings.TrimPrefix(key, s.Prefix+dir+"/"), "/")
 		if below && !seen[name] {
 			seen[name] = true
 			names = append(names, name)
 		}
 		return nil
 	})
-	return names, classify(err)
+	return names, objstore.Classify(err)
 }
 
 // Discard implements setstore.Leftovers.
 func (s *store) Discard(ctx context.Context, dir string) error {
-	return classify(s.unfinished(ctx, s.prefix+dir+"/", func(_ string, discard func(context.Context) error) error { return discard(ctx) }))
+	return objstore.Classify(s.unfinished(ctx, s.Prefix+dir+"/", func(_ string, discard func(context.Context) error) error { return discard(ctx) }))
 }

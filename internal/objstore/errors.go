@@ -1,4 +1,4 @@
-package blob
+package objstore
 
 import (
 	"context"
@@ -20,21 +20,21 @@ import (
 	"github.com/spillwaydb/spillway/core/sink"
 )
 
-// classify gives an error of a store its class and takes the secrets out of its
+// Classify gives an error of a store its class and takes the secrets out of its
 // text. gocloud.dev's own classes are not enough: they call a name that does
 // not resolve, and what may not be seen, "not found".
-func classify(err error) error {
+func Classify(err error) error {
 	if err == nil {
 		return nil
 	}
-	err = scrub(err)
+	err = Scrub(err)
 	var dns *net.DNSError
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.As(err, &dns),
 		errors.Is(err, sink.ErrCorrupt), errors.Is(err, os.ErrNotExist), errors.Is(err, os.ErrExist):
 		return err
 	}
-	switch c := code(err); c {
+	switch c := Code(err); c {
 	case "NoSuchBucket", "ContainerNotFound":
 		return sink.Permanent(fmt.Errorf("make the bucket first: %w", err))
 	case "RequestTimeout", "BadDigest", "ContentChecksumMismatch", "Md5Mismatch", "Crc64Mismatch", "XAmzContentSHA256Mismatch", "ConditionalRequestConflict":
@@ -90,8 +90,8 @@ func status(err error) int {
 	return 0
 }
 
-// code is the store's own word for an error; "" without one.
-func code(err error) string {
+// Code is the store's own word for an error; "" without one.
+func Code(err error) string {
 	var (
 		a smithy.APIError
 		z *azcore.ResponseError
@@ -105,9 +105,9 @@ func code(err error) string {
 	return ""
 }
 
-// notImplemented tells whether the store says that it cannot do that.
-func notImplemented(err error) bool {
-	return err != nil && (code(err) == "NotImplemented" || status(err) == http.StatusNotImplemented)
+// NotImplemented tells whether the store says that it cannot do that.
+func NotImplemented(err error) bool {
+	return err != nil && (Code(err) == "NotImplemented" || status(err) == http.StatusNotImplemented)
 }
 
 // as makes errors.Is find is.
@@ -134,8 +134,8 @@ var secretVars = []string{
 	"AZURE_STORAGE_CONNECTION_STRING", "AZURE_STORAGEBLOB_CONNECTIONSTRING", "AZURE_CLIENT_SECRET",
 }
 
-// scrub takes secrets out of the text of an error, and makes it one line.
-func scrub(err error) error {
+// Scrub takes secrets out of the text of an error, and makes it one line.
+func Scrub(err error) error {
 	if err == nil {
 		return nil
 	}
