@@ -51,8 +51,10 @@ listener "tcp" "main" { address = "127.0.0.1:6380" }
 # reaches the address can read it.
 # metrics { address = "127.0.0.1:9121" }
 
-# Filesystems that sinks keep their files in: "os" (a directory of this machine)
-# and "mem" (memory, for experiments: nothing survives the process).
+# Filesystems that sinks keep their files in: "os" (a directory of this machine),
+# "mem" (memory, for experiments: nothing survives the process), and remote ones
+# with a url: "s3", "gcs", "azure" and "sftp". Those hold no data directory, only
+# copies; the sinks "blob" and "sftp" below do that faster, and check more.
 filesystem "os" "data" { root = env("SPILLWAY_DIR", "./data") }
 
 # Stages and sinks that run as processes of their own; see docs/plugins.md.

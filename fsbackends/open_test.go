@@ -1,6 +1,7 @@
 package fsbackends_test
 
 import (
+	"errors"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -33,8 +34,8 @@ func TestOpen(t *testing.T) {
 		"mem:/x":            "no path",
 		"file://data/x":     "host",
 		"file:///x?y=1":     "path only",
-		"s3://bucket/x":     "sink",
-		"sftp://h/x":        "no backend",
+		"s3://":             "bucket",
+		"sftp://me:pw@h/x":  "password",
 		"file:///%zz":       "escape",
 		"weird:thing/there": "no backend",
 	} {
@@ -42,6 +43,27 @@ func TestOpen(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("Open(%q): %v, want an error with %q", location, err, want)
 		}
+	}
+}
+
+// TestRequireData: what is remote is refused without a connection, or even
+// credentials; what is not is not.
+func TestRequireData(t *testing.T) {
+	for location, lacks := range map[string]string{
+		"s3://b/x": "atomic replace, append", "gs://b": "append", "azblob://c/x": "append", "sftp://h/x": "lock",
+		"": "", "data": "", "./s3:x": "", "/s3:/x": "", "mem:": "", "file:///x": "",
+	} {
+		err := fsbackends.RequireData(location)
+		if lacks == "" && err == nil {
+			continue
+		}
+		if lacks == "" || !errors.Is(err, vfs.ErrCaps) || !strings.Contains(err.Error(), lacks) {
+			t.Errorf("%q: %v, want %q", location, err, lacks)
+		}
+	}
+	fs, err := fsbackends.Open("sftp://nobody@host.invalid/x") // not connected yet
+	if err != nil || !errors.Is(vfs.RequireData(fs), vfs.ErrCaps) {
+		t.Errorf("%v, %v", fs, err)
 	}
 }
 

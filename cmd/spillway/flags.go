@@ -18,6 +18,7 @@ import (
 	"github.com/spillwaydb/spillway/cmd/spillway/config"
 	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/wal"
+	"github.com/spillwaydb/spillway/fsbackends"
 )
 
 // defaultConfig is read when no -config is given and it is there.
@@ -125,6 +126,9 @@ func (o *overrides) apply(cmd *cobra.Command, c *config.Config) error {
 			config.Listener{Name: "flag", Network: "unix", Address: o.unixSocket})
 	}
 	if given("dir") {
+		if err := fsbackends.RequireData(o.dir); err != nil {
+			return fmt.Errorf("--dir %s: %w", redactURL(o.dir), err)
+		}
 		c.Data = config.Filesystem{Kind: "os", Name: "data", Root: o.dir}
 	}
 	if given("shards") {

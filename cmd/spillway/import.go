@@ -93,6 +93,9 @@ func (m *importer) run(cmd *cobra.Command) error {
 	if m.from == "" || m.to == "" {
 		return usageError{errors.New("import wants a source and --to: spillway import dump.rdb --to DIR")}
 	}
+	if err := fsbackends.RequireData(m.to); err != nil {
+		return usageError{fmt.Errorf("--to %s: %w", redactURL(m.to), err)}
+	}
 	cfg, err := m.o.read(cmd)
 	if err != nil {
 		return err

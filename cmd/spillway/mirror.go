@@ -18,8 +18,9 @@ type mirror struct {
 	name string
 	fs   config.Filesystem
 
-	mu   sync.Mutex
-	sink *sink.FSSink // nil: to be opened
+	mu    sync.Mutex
+	sink  *sink.FSSink // nil: to be opened
+	conns io.Closer    // of a remote filesystem
 }
 
 var (
@@ -37,19 +38,32 @@ func (m *mirror) open() (*sink.FSSink, error) {
 			return nil, fmt.Errorf("sink %q: %w", m.name, err)
 		}
 		m.sink = sink.NewFSSink(m.name, fs, "checkpoints")
+		if m.fs.Remote() {
+			m.conns, _ = fs.(io.Closer)
+		}
 	}
 	return m.sink, nil
 }
 
+// Close implements io.Closer.
+func (m *mirror) Close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.conns == nil {
+		return nil
+	}
+	return m.conns.Close()
+}
+
 // with runs call on the open sink. Memory is never opened anew: it would be
-// empty.
+// empty; and a remote filesystem connects again by itself.
 func (m *mirror) with(call func(*sink.FSSink) error) error {
 	s, err := m.open()
 	if err != nil {
 		return err
 	}
 	err = call(s)
-	if err != nil && m.fs.Kind != "mem" {
+	if err != nil && m.fs.Kind == "os" {
 		m.mu.Lock()
 		if m.sink == s {
 			m.sink = nil

@@ -6,6 +6,7 @@ import (
 	"github.com/spillwaydb/spillway/cmd/spillway/config"
 	"github.com/spillwaydb/spillway/core/sink"
 	"github.com/spillwaydb/spillway/plugins/plugintest"
+	"github.com/spillwaydb/spillway/plugins/plugintest/servers"
 )
 
 // TestMirrorConformance: a mirror keeps the promises of a sink, on a directory
@@ -23,4 +24,12 @@ func TestMirrorConformance(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestMirrorOnStore: so does one on a filesystem that is an object store.
+func TestMirrorOnStore(t *testing.T) {
+	srv := servers.StartS3(t)
+	plugintest.TestSink(t, func(t testing.TB) sink.Sink {
+		return &mirror{name: "mirror", fs: config.Filesystem{Kind: "s3", Name: "m", Root: srv.URL(srv.Bucket(t), "x")}}
+	})
 }

@@ -165,7 +165,11 @@ func (p *plugged) open(pl *config.Pipeline, m config.Mirror, log hclog.Logger) (
 		return u.sink, nil
 	}
 	if m.Make == nil {
-		return openMirror(m, log)
+		s, err := openMirror(m, log)
+		if err == nil {
+			p.keep(s)
+		}
+		return s, err
 	}
 	s, err := m.Make(m.Name, log.Named("sink").Named(m.Name))
 	if err != nil {

@@ -54,6 +54,9 @@ func restoreCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := fsbackends.RequireData(to); err != nil {
+				return usageError{fmt.Errorf("--to %s: %w", redactURL(to), err)}
+			}
 			src, err := s.open(cmd, false)
 			if err != nil {
 				return err

@@ -61,10 +61,14 @@ type Listener struct {
 	Name, Network, Address string
 }
 
-// Filesystem is a block filesystem: Kind is "os" or "mem".
+// Filesystem is a block filesystem: Kind is "os", "mem", or that of a remote one.
 type Filesystem struct {
-	Kind, Name, Root string
+	Kind, Name string
+	Root       string // a directory, or the URL of a remote one
 }
+
+// Remote tells whether it is on another machine.
+func (f Filesystem) Remote() bool { return fsSchemes[f.Kind] != "" }
 
 // URL is what fsbackends.Open takes.
 func (f Filesystem) URL() string {
@@ -171,6 +175,7 @@ type filesystemBlock struct {
 	Kind  string         `hcl:"kind,label"`
 	Name  string         `hcl:"name,label"`
 	Root  *hcl.Attribute `hcl:"root"`
+	URL   *hcl.Attribute `hcl:"url"`
 	Range hcl.Range      `hcl:",def_range"`
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/sink"
+	"github.com/spillwaydb/spillway/fsbackends"
 	"github.com/spillwaydb/spillway/core/wal"
 	"github.com/spillwaydb/spillway/plugins/age"
 	"github.com/spillwaydb/spillway/plugins/exec"
@@ -61,12 +62,20 @@ func newDecoder(f *File, blocks []filesystemBlock) *decoder {
 			if fs.Root == "" && !f.diags.HasErrors() {
 				d.errorAt(&b.Range, "Missing root", "A filesystem \"os\" wants root, the directory it keeps its files in.")
 			}
+			if err := fsbackends.RequireData(fs.Root); err != nil {
+				d.errorf(b.Root, "No directory", "A filesystem \"os\" is a directory of this machine; this is a URL. There are the filesystems %s for those.", quoted(remoteKinds))
+			}
 		case "mem":
 			if b.Root != nil {
 				d.errorf(b.Root, "No root here", "A filesystem \"mem\" lives in memory and has no root.")
 			}
+		case "s3", "gcs", "azure", "sftp":
+			d.remoteFS(b, &fs)
 		default:
-			d.errorAt(&b.Range, "Unknown filesystem", "There is no filesystem kind %q; there are \"os\" and \"mem\".%s", b.Kind, DidYouMean(b.Kind, []string{"os", "mem"}))
+			d.errorAt(&b.Range, "Unknown filesystem", "There is no filesystem kind %q; there are %s.%s", b.Kind, quoted(fsKinds), DidYouMean(b.Kind, fsKinds))
+		}
+		if b.URL != nil && !fs.Remote() {
+			d.errorAt(&b.URL.NameRange, "Unsupported argument", "A filesystem %q has no url.", b.Kind)
 		}
 		d.fss[id] = fs
 		if kinds[b.Kind] == nil {
@@ -80,6 +89,27 @@ func newDecoder(f *File, blocks []filesystemBlock) *decoder {
 	}
 	d.ctx.Variables["filesystem"] = cty.ObjectVal(vars)
 	return d
+}
+
+// The kinds of filesystems, and those that are remote, with the schemes of their
+// URLs.
+var (
+	fsSchemes   = map[string]string{"s3": "s3", "gcs": "gs", "azure": "azblob", "sftp": "sftp"}
+	remoteKinds = []string{"s3", "gcs", "azure", "sftp"}
+	fsKinds     = append([]string{"os", "mem"}, remoteKinds...)
+)
+
+// remoteFS decodes a filesystem that is somewhere else.
+func (d *decoder) remoteFS(b *filesystemBlock, fs *Filesystem) {
+	want := fsSchemes[b.Kind] + "://"
+	switch fs.Root = d.str(b.URL, ""); {
+	case b.Root != nil:
+		d.errorAt(&b.Root.NameRange, "Unsupported argument", "A filesystem %q has no root but a url, as in url = \"%s…\".", b.Kind, want)
+	case b.URL == nil:
+		d.errorAt(&b.Range, "Missing url", "A filesystem %q wants a url, as in url = \"%s…\".", b.Kind, want)
+	case fs.Root != "" && !strings.HasPrefix(fs.Root, want): // "" is one that was reported
+		d.errorf(b.URL, "Wrong url", "The url of a filesystem %q begins with %q.", b.Kind, want)
+	}
 }
 
 func (d *decoder) decode(raw *file) *Config {
@@ -219,6 +249,9 @@ func (d *decoder) pipeline(b *pipelineBlock, c *Config) {
 		if !local {
 			local = true
 			c.Data = fs
+			if err := fsbackends.RequireData(fs.URL()); err != nil {
+				d.errorf(s.Uses, "Not for data", "The first sink is the data directory, and a %s.", err)
+			}
 			p.Keep = int(d.integer(s.Keep, int64(p.Keep), 1, 1<<20))
 			if s.Required != nil && !d.boolean(s.Required, true) {
 				d.errorf(s.Required, "The first sink is required", "The first sink is the data directory: a checkpoint that is not there does not exist.")
