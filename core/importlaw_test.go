@@ -67,6 +67,8 @@ func TestImportLaw(t *testing.T) {
 				t.Errorf("%s must not import %s", name, i)
 			case strings.HasPrefix(name, "plugins/") && strings.HasPrefix(own, "fsbackends"), strings.HasPrefix(name, "fsbackends") && strings.HasPrefix(own, "plugins"):
 				t.Errorf("%s must not import %s", name, own)
+			case strings.HasPrefix(name, "internal/") && ours && own != "core/sink" && !strings.HasPrefix(own, "internal/"):
+				t.Errorf("%s must not import %s", name, own)
 			}
 		}
 	}

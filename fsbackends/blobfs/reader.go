@@ -160,7 +160,7 @@ func (f *reader) ReadAt(b []byte, off int64) (int, error) {
 	if err != nil {
 		return 0, &os.PathError{Op: "read", Path: f.name, Err: f.explain(err)}
 	}
-	defer r.Close()
+	defer func() { _ = r.Close() }()
 	n, err := io.ReadFull(r, b[:want])
 	if err != nil {
 		return n, &os.PathError{Op: "read", Path: f.name, Err: f.explain(err)}

@@ -11,8 +11,8 @@ import (
 
 	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/sink"
-	"github.com/spillwaydb/spillway/fsbackends"
 	"github.com/spillwaydb/spillway/core/wal"
+	"github.com/spillwaydb/spillway/fsbackends"
 	"github.com/spillwaydb/spillway/plugins/age"
 	"github.com/spillwaydb/spillway/plugins/exec"
 )
