@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -34,7 +35,7 @@ func offsiteEnv(name string, def int) int {
 
 // distant is a daemon whose checkpoints go through zstd, a process of its own,
 // and age to the data directory and to S3 through another process, before they
-// count.
+// count. Its log follows to another place of the same bucket.
 type distant struct {
 	t      *testing.T
 	s3     *servers.S3
@@ -59,7 +60,8 @@ func newDistant(t *testing.T, keys int) *distant {
 	return x
 }
 
-func (x *distant) url() string { return x.s3.URL(x.bucket, "prod") }
+func (x *distant) url() string    { return x.s3.URL(x.bucket, "prod") }
+func (x *distant) logURL() string { return x.s3.URL(x.bucket, "log") }
 
 func (x *distant) config(data, recipient string) string {
 	tools, toolsSum := buildPlugin(x.t, "cmd/spillway-plugin-zstd")
@@ -100,7 +102,17 @@ pipeline "checkpoint" {
     url      = %q
   }
 }
-`, tools, toolsSum, blob, blobSum, env.String(), data, recipient, x.key, x.url())
+pipeline "archive" {
+  on         = ["segment"]
+  seal_after = "1s"
+  stage "plugin" "zstd" { uses = plugin.tools }
+  stage "age" { recipients = [%q] }
+  sink "plugin" "vault" {
+    uses = plugin.blob
+    url  = %q
+  }
+}
+`, tools, toolsSum, blob, blobSum, env.String(), data, recipient, x.key, x.url(), recipient, x.logURL())
 }
 
 func (x *distant) start() {
@@ -174,8 +186,8 @@ func (x *distant) remote() (complete map[uint64]bool, incomplete int) {
 	x.t.Helper()
 	ctx := context.Background()
 	client := x.s3.Client()
-	sizes := make(map[string]int64)
-	pages := s3.NewListObjectsV2Paginator(client, &s3.ListObjectsV2Input{Bucket: &x.bucket})
+	sizes, prefix := make(map[string]int64), "prod/"
+	pages := s3.NewListObjectsV2Paginator(client, &s3.ListObjectsV2Input{Bucket: &x.bucket, Prefix: &prefix})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
@@ -313,21 +325,43 @@ func TestOffsite(t *testing.T) {
 	}
 	t.Logf("%d kills; %d checkpoints failed by one, %d times the bucket held an incomplete set", len(victims), failed, partial)
 
+	// A moment between two checkpoints, and one behind the last. Then the
+	// machine is gone.
+	moment, then := x.moment()
 	x.verify(x.d, len(victims))
 	if got := x.d.bgsave(); got != "ok" {
 		t.Fatalf("the last checkpoint: %s", got)
 	}
+	_, now := x.moment()
+	time.Sleep(2 * time.Second) // what was not archived by then has a lag to show
+	x.d.waitFor("the archive", func() bool { return x.d.info("archive_waiting") == "0" && x.d.info("archive_lag_sec") == "0" })
 	x.d.kill()
-	x.restored("latest", len(victims)+1)
+	x.restored("latest", now, len(victims)+1)
+	x.restored(moment, then, len(victims)+2)
 }
 
-// restored brings a moment back on an empty machine and compares it with the
-// model.
-func (x *distant) restored(at string, round int) {
+// moment has the writers write, and returns a time after that, at which nobody
+// wrote, with the state that was acknowledged by then.
+func (x *distant) moment() (at string, state []acked) {
+	x.t.Helper()
+	stop := x.writers()
+	time.Sleep(300 * time.Millisecond)
+	stop()
+	verify(x.t, x.d, x.state, -1)
+	time.Sleep(10 * time.Millisecond)
+	at, state = time.Now().UTC().Format(time.RFC3339Nano), slices.Clone(x.state)
+	time.Sleep(10 * time.Millisecond)
+	return at, state
+}
+
+// restored brings a moment back on an empty machine and compares it with what
+// was there then.
+func (x *distant) restored(at string, state []acked, round int) {
 	x.t.Helper()
 	to := filepath.Join(x.t.TempDir(), "restored")
-	mustRun(x.t, "restore", "--from", x.url(), "--at", at, "--to", to, "--plain", "--identity", x.key, "--quiet")
+	mustRun(x.t, "restore", "--from", x.url(), "--from", x.logURL(), "--at", at, "--to", to, "--plain", "--identity", x.key, "--quiet")
 	d := startDaemon(x.t, to, "--save", "", "--shards", "3")
+	x.state = state
 	x.verify(d, round)
 	d.stop()
 }
