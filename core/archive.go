@@ -1,6 +1,7 @@
 package core
 
 import (
+	"fmt"
 	"strconv"
 	"time"
 
@@ -119,15 +120,14 @@ func (a *archiver) info(w *command.InfoWriter) {
 	w.Field("archive_waiting", s.Waiting)
 	w.Field("archive_lag_bytes", s.WaitingBytes)
 	w.Field("archive_lag_sec", int64(s.Lag.Seconds()))
-	if s.Gap > 0 {
-		w.Field("archive_gap", s.Gap)
-	}
+	w.Field("archive_gap", s.Gap)
 	if s.Err != nil {
 		w.Field("archive_last_error", s.Err)
 	}
 	for _, l := range a.lines {
 		pending, lag := a.behind(l)
-		w.Field("archive_sink_"+l.name, "pending="+strconv.Itoa(pending)+",lag_sec="+strconv.FormatInt(int64(lag.Seconds()), 10))
+		bytes, errs := l.sent()
+		w.Field("archive_sink_"+l.name, fmt.Sprintf("pending=%d,lag_sec=%d,bytes=%d,errors=%d", pending, int64(lag.Seconds()), bytes, errs))
 	}
 }
 

@@ -44,6 +44,17 @@ func newLine(a *archiver, t sink.Target) *line {
 	})}
 }
 
+// sent is how much the target was given since the start, and how often that
+// failed.
+func (l *line) sent() (bytes, errs int64) {
+	for _, s := range l.pipe.Stats() {
+		if s.Role == sink.RoleRequired {
+			bytes, errs = s.BytesIn, s.Errors
+		}
+	}
+	return bytes, errs
+}
+
 // ship begins to bring a target what it lacks, unless that is under way or is
 // to wait.
 func (a *archiver) ship(l *line, now time.Time) {

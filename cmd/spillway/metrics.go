@@ -106,6 +106,11 @@ var metrics = map[string]metric{
 	"spillway_log_blocks":            counter("log_blocks_total", "Blocks written to the log."),
 	"spillway_log_fsyncs":            counter("log_fsyncs_total", "Flushes of the log."),
 	"spillway_checkpoint_generation": gauge("checkpoint_generation", "Generation of the checkpoint that a start loads."),
+	"archive_last_segment":           gauge("archive_last_segment", "The newest log segment that every archive has."),
+	"archive_waiting":                gauge("archive_waiting_segments", "Sealed log segments that an archive lacks."),
+	"archive_lag_bytes":              gauge("archive_lag_bytes", "Their size."),
+	"archive_lag_sec":                gauge("archive_lag_seconds", "Age of the oldest write that an archive lacks: what a loss of the machine costs now."),
+	"archive_gap":                    gauge("archive_gap_segment", "The newest log segment that was given up; nothing is restored across it."),
 	"spillway_last_freeze_usec":      gauge("last_freeze_microseconds", "How long the last cut held writers up."),
 }
 
@@ -128,6 +133,12 @@ var families = []struct {
 	{regexp.MustCompile(`^sink_(?P<sink>.+)$`), map[string]metric{
 		"pending": gauge("sink_pending_sets", "Checkpoints that a best-effort sink is owed.", "sink"),
 		"lag_sec": gauge("sink_lag_seconds", "Age of the oldest checkpoint that a best-effort sink is owed.", "sink"),
+	}},
+	{regexp.MustCompile(`^archive_sink_(?P<sink>.+)$`), map[string]metric{
+		"pending": gauge("archive_sink_pending_segments", "Sealed log segments that an archive lacks.", "sink"),
+		"lag_sec": gauge("archive_sink_lag_seconds", "Age of the oldest write in them.", "sink"),
+		"bytes":   counter("archive_sink_bytes_total", "Bytes that were sent to an archive.", "sink"),
+		"errors":  counter("archive_sink_errors_total", "Segments that failed to be stored.", "sink"),
 	}},
 	{regexp.MustCompile(`^plugin_(?P<kind>stage|sink)_(?P<name>.+)$`), map[string]metric{
 		"calls":     counter("plugin_calls_total", "Calls of a stage or sink in a process of its own.", "plugin", "kind", "name"),

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -61,7 +62,14 @@ func get(t *testing.T, url string) (int, string) {
 // TestMetrics: what INFO knows is what Prometheus reads.
 func TestMetrics(t *testing.T) {
 	address := net.JoinHostPort("127.0.0.1", freePort(t))
-	d := startConfig(t, `metrics { address = "`+address+`" }`+mirrored(t.TempDir(), t.TempDir(), `stage "zstd" { level = 1 }`, true))
+	d := startConfig(t, `metrics { address = "`+address+`" }`+mirrored(t.TempDir(), t.TempDir(), `stage "zstd" { level = 1 }`, true)+fmt.Sprintf(`
+filesystem "os" "vault" { root = %q }
+pipeline "archive" {
+  on         = ["segment"]
+  seal_after = "100ms"
+  sink "filesystem" "vault" { uses = filesystem.os.vault }
+}
+`, t.TempDir()))
 	url := "http://" + address
 	if code, body := get(t, url+"/healthz"); code != http.StatusOK || body != "ok\n" {
 		t.Errorf("healthz: %d %q", code, body)
@@ -73,6 +81,7 @@ func TestMetrics(t *testing.T) {
 	d.do("GET", "no such key")
 	d.do("EXPIRE", "k1", 1000)
 	d.do("SAVE")
+	d.waitFor("a segment in the archive", func() bool { return d.info("archive_last_segment") != "0" })
 	got := scrape(t, url+"/metrics")
 	for name, want := range map[string]float64{
 		"spillway_keyspace_hits_total": 1, "spillway_keyspace_misses_total": 1, "spillway_db_keys{db=0}": 100, "spillway_db_expires{db=0}": 1,
@@ -83,7 +92,7 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("%s is %v (there: %v), want %v", name, v, ok, want)
 		}
 	}
-	for _, name := range []string{"spillway_pipeline_bytes_in_total{name=zstd,role=stage}", "spillway_pipeline_bytes_out_total{name=zstd,role=stage}", "spillway_memory_used_bytes", "spillway_log_size_bytes", "process_open_fds", "go_goroutines"} {
+	for _, name := range []string{"spillway_pipeline_bytes_in_total{name=zstd,role=stage}", "spillway_pipeline_bytes_out_total{name=zstd,role=stage}", "spillway_archive_sink_bytes_total{sink=vault}", "spillway_archive_last_segment", "spillway_memory_used_bytes", "spillway_log_size_bytes", "process_open_fds", "go_goroutines"} {
 		if got[name] <= 0 {
 			t.Errorf("%s is %v", name, got[name])
 		}
