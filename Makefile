@@ -5,16 +5,18 @@ GO ?= go
 RACE_TAGS := spillway_goheap
 FUZZTIME ?= 1m
 
-.PHONY: all build test check deps fmt vet lint unit race integration lab planted lab-disk lab-long bench fuzz clean
+.PHONY: all build test check deps fmt vet lint unit race offheap integration lab planted lab-disk lab-long bench fuzz clean
 
 all: build
 
 build: ## the daemon, as bin/spillway, and the official plugins beside it
 	$(GO) build -o bin/ ./cmd/spillway ./cmd/spillway-plugin-blob ./cmd/spillway-plugin-exec ./cmd/spillway-plugin-sftp ./cmd/spillway-plugin-zstd
 
-test: deps check race integration lab ## everything
+# Under the race detector memory is the heap's; offheap runs, as they are used,
+# the packages that have memory of their own.
+test: deps fmt vet lint race offheap integration lab ## everything
 
-check: fmt vet lint unit ## format, vet, lint, import law, unit tests
+check: fmt vet lint unit ## format, vet, lint, import law, and every test once
 
 deps: bin/versitygw bin/fake-gcs-server bin/azurite ## the real servers and tools that tests compare with
 	@PATH=$$PATH:/usr/sbin:/sbin; command -v redis-server >/dev/null && command -v redis-check-rdb >/dev/null && command -v redis-benchmark >/dev/null && command -v zstd >/dev/null && command -v age >/dev/null && command -v mkfs.ext4 >/dev/null && command -v mkfs.xfs >/dev/null && command -v sshd >/dev/null && command -v protoc >/dev/null && command -v xz >/dev/null && /usr/bin/python3 -c 'import grpc, google.protobuf, cryptography' 2>/dev/null || { \
@@ -53,6 +55,9 @@ unit:
 
 race: ## the packages under the race detector, with all memory where it can see it
 	$(GO) test -race -tags $(RACE_TAGS) -timeout 20m ./core/... ./plugins/... ./fsbackends/... ./internal/... ./examples/...
+
+offheap: ## the packages that use memory outside of Go's heap, without the race detector
+	$(GO) test -timeout 10m ./core/keyspace/... ./core/rdb/... ./core/command ./core/server ./core ./examples/...
 
 integration: build ## the built binary over TCP: kills, restarts, shard counts
 	SPILLWAY_ROUNDS=50 $(GO) test -count=1 -timeout 20m ./cmd/spillway/...

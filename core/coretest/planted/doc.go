@@ -2,7 +2,7 @@
 // a time, and requires that some test fails for each.
 //
 // A bug is a file in testdata: what it is, the source file it is in, the
-// packages whose tests should notice, and the lines that it replaces by others.
+// packages whose tests should notice (the test that will first, to save time), and the lines that it replaces by others.
 // It is built with go's -overlay, so that the source knows nothing of it. Each
 // of them is something that a storage engine has shipped with.
 //

@@ -26,9 +26,9 @@ func TestCaught(t *testing.T) {
 		t.Run(filepath.Base(f), func(t *testing.T) {
 			b := read(t, f)
 			overlay := b.plant(t, root)
-			for _, pkg := range b.tests {
-				if by := runTests(t, root, overlay, pkg); by != "" {
-					t.Logf("%s Caught by %s in %s.", b.about, by, pkg)
+			for _, tests := range b.tests {
+				if by := runTests(t, root, overlay, tests); by != "" {
+					t.Logf("%s Caught by %s in %s.", b.about, by, tests)
 					return
 				}
 			}
@@ -102,9 +102,11 @@ func (b bug) plant(t *testing.T, root string) string {
 
 var failed = regexp.MustCompile(`(?m)^--- FAIL: (\w+)`)
 
-// runTests returns the test that failed, "" if none did.
-func runTests(t *testing.T, root, overlay, pkg string) string {
-	cmd := exec.Command("go", "test", "-overlay", overlay, "-count=1", "-failfast", "-vet=off", "-skip=TestImportLaw", "-timeout=8m", "./"+pkg)
+// runTests runs the tests of a package, or one of them ("core:TestRecovery"),
+// and returns the test that failed, "" if none did.
+func runTests(t *testing.T, root, overlay, tests string) string {
+	pkg, one, _ := strings.Cut(tests, ":")
+	cmd := exec.Command("go", "test", "-overlay", overlay, "-count=1", "-failfast", "-vet=off", "-run=^"+one, "-skip=TestImportLaw", "-timeout=8m", "./"+pkg)
 	cmd.Dir = root
 	out, err := cmd.CombinedOutput()
 	if err == nil {
