@@ -62,6 +62,20 @@ pipeline "archive" {
 	if n := archivedPushes(t, vault); n < total-1 || n > total {
 		t.Errorf("%d pushes in the archive, %d were acknowledged, the last of them just now", n, total)
 	}
+
+	// Segments bring nothing back without a checkpoint, whole as they are.
+	mustRun(t, "verify", "--from", vault, "--quiet")
+	for _, set := range mustGlob(t, filepath.Join(vault, "checkpoints", "0*")) {
+		if err := os.RemoveAll(set); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out, code := spillway(t, "verify", "--from", vault, "--quiet"); code != 1 || !strings.Contains(out, "nothing can be restored from this alone") || strings.Contains(out, "DAMAGED") {
+		t.Errorf("verify of segments alone: exit %d\n%s", code, out)
+	}
+	if out := mustRun(t, "inspect", "--from", vault); !strings.Contains(out, "restorable: nothing") {
+		t.Errorf("inspect of segments alone:\n%s", out)
+	}
 }
 
 // archivedPushes replays what the segments of an archive have in common: the

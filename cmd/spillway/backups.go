@@ -134,6 +134,6 @@ func (s *sourceFlags) prune(cmd *cobra.Command, src *source, keep sink.Retention
 		r := &out.Removed[i]
 		fmt.Fprintf(w, "%s %s %d of %s, %s\n", verb, r.Kind, r.Generation, r.CreatedAt.Local().Format(time.DateTime), size(r.Bytes))
 	}
-	_, err = fmt.Fprintf(w, "%s %d sets, %s; %d are kept (%s)\n", verb, len(out.Removed), size(out.Bytes), len(out.Kept), out.Keep)
+	_, err = fmt.Fprintf(w, "%s %s, %s; %d kept (%s)\n", verb, count(len(out.Removed), "set"), size(out.Bytes), len(out.Kept), out.Keep)
 	return errors.Join(append(errs, err)...)
 }

@@ -90,8 +90,8 @@ func planOf(c *config.Config) plan {
 		p.Archive = append(p.Archive, "stage "+s.Name+ofPlugin(s.Plugin))
 	}
 	for _, m := range c.Archive.Mirrors {
-		p.Archive = append(p.Archive, fmt.Sprintf("%s: %s (segments after %s or %d bytes, timeout %s, keep %s)",
-			m.Name, whereOf(m), c.Archive.SealAfter, c.Archive.SealSize, m.Timeout, m.Keep))
+		p.Archive = append(p.Archive, fmt.Sprintf("%s: %s (segments after %s or %s, timeout %s, keep %s)",
+			m.Name, whereOf(m), c.Archive.SealAfter, size(c.Archive.SealSize), m.Timeout, m.Keep))
 	}
 	for _, c := range c.Plugins {
 		pin := c.Checksum + ", verified"

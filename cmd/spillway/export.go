@@ -129,9 +129,9 @@ func (e *exporter) report(cmd *cobra.Command, out *exported) error {
 	if e.s.quiet {
 		return nil
 	}
-	what := fmt.Sprintf("%d keys", out.Keys)
+	what := count(out.Keys, "key")
 	if e.format == "aof" {
-		what = fmt.Sprintf("%d commands", out.Commands)
+		what = count(out.Commands, "command")
 	}
 	_, err := fmt.Fprintf(w, "exported %s to %s: %s, %s\n  %s\n", out.From, out.To, what, size(out.Bytes), out.Point)
 	return err

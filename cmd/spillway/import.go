@@ -339,7 +339,7 @@ func (m *importer) report(cmd *cobra.Command) error {
 	if m.json {
 		return writeJSON(w, m.out)
 	}
-	fmt.Fprintf(w, "imported %s to %s: %d keys, %s read\n", m.out.From, m.out.To, m.out.Keys, size(m.out.Bytes))
+	fmt.Fprintf(w, "imported %s to %s: %s, %s read\n", m.out.From, m.out.To, count(m.out.Keys, "key"), size(m.out.Bytes))
 	if m.out.Skipped > 0 {
 		fmt.Fprintf(w, "left out %d:\n  %s\n", m.out.Skipped, strings.Join(m.out.Examples, "\n  "))
 		if m.out.Skipped > int64(len(m.out.Examples)) {

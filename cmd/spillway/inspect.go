@@ -145,7 +145,9 @@ func (s *shownSet) row(w io.Writer, what string) {
 func (inv *inventory) print(out io.Writer, parts bool) error {
 	fmt.Fprintf(out, "backup %s\n", inv.From)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "GENERATION\tKIND\tTAKEN\tAGE\tKEYS\tPARTS\tSTORED\tRAW\tRATIO\tSTAGES")
+	if len(inv.Checkpoints) > 0 {
+		fmt.Fprintln(w, "GENERATION\tKIND\tTAKEN\tAGE\tKEYS\tPARTS\tSTORED\tRAW\tRATIO\tSTAGES")
+	}
 	for i := range inv.Checkpoints {
 		s := &inv.Checkpoints[i]
 		s.row(w, string(s.Kind))
@@ -165,7 +167,7 @@ func (inv *inventory) print(out io.Writer, parts bool) error {
 			stored += s.Bytes
 			raw += s.RawBytes
 		}
-		fmt.Fprintf(out, "%d log segments, %d to %d: %s stored, %s raw\n", n, inv.Segments[0].Generation, inv.Segments[n-1].Generation, size(stored), size(raw))
+		fmt.Fprintf(out, "%s, %d to %d: %s stored, %s raw\n", count(n, "log segment"), inv.Segments[0].Generation, inv.Segments[n-1].Generation, size(stored), size(raw))
 		if parts {
 			w = tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 			fmt.Fprintln(w, "SEGMENT\tKIND\tTAKEN\tAGE\tKEYS\tPARTS\tSTORED\tRAW\tRATIO\tSTAGES")
@@ -187,6 +189,9 @@ func (inv *inventory) print(out io.Writer, parts bool) error {
 		if win.Gap != "" {
 			fmt.Fprintf(out, "  gap: %s\n", win.Gap)
 		}
+	}
+	if len(inv.Windows) == 0 {
+		fmt.Fprintln(out, "restorable: nothing, no checkpoint is there")
 	}
 	if inv.Unreadable != "" {
 		fmt.Fprintf(out, "DAMAGED: %s\n", inv.Unreadable)

@@ -99,32 +99,23 @@ func plug(cfg *config.Config, log hclog.InterceptLogger) (*plugged, error) {
 			return nil, err
 		}
 	}
-	for i, pl := range cfg.Pipelines() {
+	for _, pl := range cfg.Pipelines() {
 		for _, c := range pl.Stages {
 			if u := c.Plugin; u != nil {
-				s := &use{kind: "stage", name: shownAs(i, c.Name), plugin: u.Plugin, required: true, stage: &pluginStage{name: c.Name, Stage: added[u.Plugin].Stage(c.Name, u.Component, u.Config)}}
+				s := &use{kind: "stage", name: pl.Shown(c.Name), plugin: u.Plugin, required: true, stage: &pluginStage{name: c.Name, Stage: added[u.Plugin].Stage(c.Name, u.Component, u.Config)}}
 				p.stages[member(pl, c.Name)] = s
 				p.uses = append(p.uses, s)
 			}
 		}
 		for _, m := range pl.Mirrors {
 			if u := m.Plugin; u != nil {
-				s := &use{kind: "sink", name: shownAs(i, m.Name), plugin: u.Plugin, required: m.Required, sink: added[u.Plugin].Sink(m.Name, u.Component, u.Config)}
+				s := &use{kind: "sink", name: pl.Shown(m.Name), plugin: u.Plugin, required: m.Required, sink: added[u.Plugin].Sink(m.Name, u.Component, u.Config)}
 				p.sinks[member(pl, m.Name)] = s
 				p.uses = append(p.uses, s)
 			}
 		}
 	}
 	return p, nil
-}
-
-// shownAs tells the archive's stages and sinks from those of checkpoints where
-// the daemon's state is shown.
-func shownAs(pipeline int, name string) string {
-	if pipeline > 0 {
-		return "archive." + name
-	}
-	return name
 }
 
 // member is what a stage or a sink is called here: the pipelines may use the

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 
 	"github.com/spillwaydb/spillway/cmd/spillway/config"
 )
@@ -82,6 +83,7 @@ func askDaemon(ctx context.Context, cfg *config.Config, addr string, args ...any
 	at := address(cfg, addr)
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
+	logging.Disable() // what it says is in the error
 	c := redis.NewClient(&redis.Options{
 		Network: at.Network, Addr: at.Address, Password: cfg.Server.RequirePass,
 		MaxRetries: -1, DisableIdentity: true, ReadTimeout: askTimeout, PoolSize: 1,

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 	"github.com/mattn/go-isatty"
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
@@ -79,6 +80,9 @@ func sentences(what string, p *backup.Progress) func() {
 }
 
 func size(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
+
+// count is a number of things in English: "1 block", "2 blocks".
+func count[N int | int64](n N, what string) string { return english.Plural(int(n), what, "") }
 
 // interruptible gives a tool's command a context that a signal ends.
 func interruptible(cmd *cobra.Command) (stop func()) {

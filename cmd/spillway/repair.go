@@ -129,18 +129,14 @@ func (r *repairer) showSet(what string, s *core.SetState) {
 	if len(s.Damage) > 0 {
 		state = "DAMAGED"
 	}
-	r.printf("  %s  %s checkpoint %d (%s), taken %s: %d keys, %d bytes", state, what, s.ID.Generation, s.ID.Kind, s.CreatedAt.Format(time.RFC3339), s.Keys, s.Bytes)
+	r.printf("  %s  %s checkpoint %d (%s), taken %s: %s, %d bytes", state, what, s.ID.Generation, s.ID.Kind, s.CreatedAt.Format(time.RFC3339), count(s.Keys, "key"), s.Bytes)
 	for _, d := range s.Damage {
 		r.printf("           %s", d)
 	}
 }
 
 func blocks(n, commands int64) string {
-	plural := "s"
-	if n == 1 {
-		plural = ""
-	}
-	return fmt.Sprintf("%d block%s (%d commands)", n, plural, commands)
+	return fmt.Sprintf("%s (%s)", count(n, "block"), count(commands, "command"))
 }
 
 // cut mends the log, or says what that would do.

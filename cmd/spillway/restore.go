@@ -128,13 +128,13 @@ func unfinished(fs vfs.FS, err error) error {
 
 func (r *restored) print(cmd *cobra.Command) error {
 	w := cmd.OutOrStdout()
-	what := fmt.Sprintf("%s, taken %s, %d keys in %d parts", r.Set, r.Taken.Local().Format(time.RFC3339), r.Keys, r.Parts)
+	what := fmt.Sprintf("%s, taken %s, %s in %s", r.Set, r.Taken.Local().Format(time.RFC3339), count(r.Keys, "key"), count(r.Parts, "part"))
 	if r.Set.Generation == 0 {
 		what = "a log without a checkpoint"
 	}
 	fmt.Fprintf(w, "restored %s from %s: %s\n", r.To, r.From, what)
 	if r.Segments > 0 {
-		fmt.Fprintf(w, "  and %d log segments with %d commands\n", r.Segments, r.Commands)
+		fmt.Fprintf(w, "  and %s with %s\n", count(r.Segments, "log segment"), count(r.Commands, "command"))
 	}
 	fmt.Fprintf(w, "  %s fetched, %s were there already, %s\n", size(r.Bytes), size(r.Reused), (time.Duration(r.TookMS) * time.Millisecond).Round(time.Millisecond))
 	fmt.Fprintf(w, "  the last write in it is of %s\n", r.LastWrite.Local().Format("2006-01-02 15:04:05.000 -07:00"))

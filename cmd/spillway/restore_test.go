@@ -224,7 +224,7 @@ func TestRestoreDataDirInTime(t *testing.T) {
 		t.Errorf("a damaged log: exit %d\n%s", code, out)
 	}
 	out := mustRun(t, "inspect", "--dir", dir)
-	if !strings.Contains(out, "restorable: every moment from") || !strings.Contains(out, "log segments") {
+	if !strings.Contains(out, "restorable: every moment from") || !strings.Contains(out, "1 log segment, ") {
 		t.Errorf("inspect says:\n%s", out)
 	}
 }
@@ -356,7 +356,7 @@ func TestBackupsPrune(t *testing.T) {
 		{[]string{"--from", mirror}, 2, "say what to keep", "1 2 3 4"},
 		{[]string{"--from", data, "--keep-last", "1"}, 2, "data directory", "1 2 3 4"},
 		{[]string{"--from", mirror, "--keep-last", "2", "--dry-run"}, 0, "would remove 2 sets", "1 2 3 4"},
-		{[]string{"--config", config}, 0, "removed 1 sets", "2 3 4"},
+		{[]string{"--config", config}, 0, "removed 1 set", "2 3 4"},
 		{[]string{"--from", mirror, "--keep-weekly", "5"}, 0, "removed 2 sets", "4"},
 		{[]string{"--from", mirror, "--keep-hourly", "1", "--json"}, 0, `"removed": []`, "4"},
 	} {

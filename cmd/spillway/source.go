@@ -181,7 +181,7 @@ func (s *source) openFrom(ctx context.Context, plugged *plugged, from string) er
 			if err != nil {
 				return err
 			}
-			sources, where = append(sources, sk), append(where, "sink "+shownAs(i, m.Name))
+			sources, where = append(sources, sk), append(where, "sink "+pl.Shown(m.Name))
 			if i == 0 {
 				s.keep = m.Keep
 			}
@@ -224,7 +224,7 @@ func (s *source) openURL(ctx context.Context, from string, names []string) error
 		return usageError{fmt.Errorf("--from %q: no source has the scheme %q; there are file, s3, gs, azblob and sftp", redactURL(from), scheme)}
 	}
 	s.where = redactURL(from)
-	remote, err := open(ctx, s.where, from)
+	remote, err := open(ctx, scheme, from)
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,7 @@ type verdict struct {
 	Keys       map[string]int64   `json:"keys"` // by type, over all parts
 	Blocks     int64              `json:"blocks"`
 	Commands   int64              `json:"commands"`
+	Restorable bool               `json:"restorable"`           // a checkpoint is there, or this is a data directory
 	Unreadable string             `json:"unreadable,omitempty"` // what the source says of sets it cannot describe
 	Gaps       []string           `json:"gaps"`                 // not damage: what is there cannot be used together
 }
@@ -32,7 +33,8 @@ func verifyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "verify", Short: "Read a backup to its last byte and tell what is damaged", Args: noArgs,
 		Long: "verify reads every part of every set, or of what --at needs: digests, then every stage undone, then\n" +
-			"every key and every command. It changes nothing and exits with 1 if anything is damaged.",
+			"every key and every command. It changes nothing and exits with 1 if anything is damaged, or if there\n" +
+			"is no checkpoint: archived log segments alone restore nothing.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			defer interruptible(cmd)()
 			src, err := s.open(cmd, true)
@@ -49,7 +51,7 @@ func verifyCommand() *cobra.Command {
 			} else {
 				err = v.print(cmd.OutOrStdout())
 			}
-			if err == nil && !v.Whole {
+			if err == nil && !(v.Whole && v.Restorable) {
 				err = errReported
 			}
 			return err
@@ -112,6 +114,7 @@ func (s *sourceFlags) toVerify(ctx context.Context, src *source, v *verdict) ([]
 	if c.Unreadable != nil {
 		v.Unreadable = c.Unreadable.Error()
 	}
+	v.Restorable = src.data != nil || len(c.Checkpoints) > 0
 	if s.at != "" {
 		at, err := s.moment()
 		if err != nil {
@@ -150,8 +153,11 @@ func (v *verdict) print(w io.Writer) error {
 		fmt.Fprintf(w, "  gap      %s\n", g)
 	}
 	end := "Everything is as it was written."
-	if !v.Whole {
+	switch {
+	case !v.Whole:
 		end = "There is damage. Another sink may have the same set whole."
+	case !v.Restorable:
+		end = "No checkpoint is there: nothing can be restored from this alone."
 	}
 	_, err := fmt.Fprintln(w, end)
 	return err
@@ -160,12 +166,8 @@ func (v *verdict) print(w io.Writer) error {
 // contents says what a part was found to hold.
 func contents(p backup.PartState) string {
 	var b strings.Builder
-	sep := ", "
 	for _, t := range slices.Sorted(maps.Keys(p.Keys)) {
-		fmt.Fprintf(&b, "%s%d %s", sep, p.Keys[t], t)
-	}
-	if b.Len() > 0 {
-		b.WriteString(" keys")
+		fmt.Fprintf(&b, ", %s", count(p.Keys[t], t+" key"))
 	}
 	if p.Set.Kind == sink.KindSegment && p.Blocks > 0 {
 		fmt.Fprintf(&b, ", %s", blocks(p.Blocks, p.Commands))

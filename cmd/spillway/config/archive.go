@@ -17,6 +17,15 @@ const (
 // Pipelines are both pipelines of the configuration.
 func (c *Config) Pipelines() []*Pipeline { return []*Pipeline{&c.Check, &c.Archive.Pipeline} }
 
+// Shown is what a stage or a sink of the pipeline is called where both pipelines
+// are shown: the archive's are told from those of checkpoints.
+func (p *Pipeline) Shown(name string) string {
+	if p.Name == archiveName {
+		return archiveName + "." + name
+	}
+	return name
+}
+
 // archive decodes the pipeline "archive". None of its sinks is the data
 // directory, and none can fail anything: each gets what it missed later.
 func (d *decoder) archive(b *pipelineBlock, c *Config) {

@@ -47,10 +47,10 @@ func (c *Config) Users(plugin string) []string {
 	}
 	for _, p := range c.Pipelines() {
 		for _, s := range p.Stages {
-			add(s.Plugin, "stage "+s.Name)
+			add(s.Plugin, "stage "+p.Shown(s.Name))
 		}
 		for _, m := range p.Mirrors {
-			add(m.Plugin, "sink "+m.Name)
+			add(m.Plugin, "sink "+p.Shown(m.Name))
 		}
 	}
 	return out
