@@ -31,10 +31,12 @@ type Session struct {
 	dirty    int64     // changes of this batch
 	commands int64     // run in this batch
 
+	// What the replies of the batch have to wait for.
+	log  *wal.Log // that its last write went to, or that it saw the writes of; nil: nothing
+	mark uint64   // that log up to there
+
 	// For a batch whose writes turn out not to be durable.
 	wrote      bool
-	log        *wal.Log // that the batch's last write went to
-	mark       uint64   // that log up to it
 	replyStart int      // where in the output the running command's reply begins
 	unsafe     int      // where the first reply that depends on them begins
 	replies    int      // and how many depend on them
@@ -259,6 +261,7 @@ func (s *Session) hold(n int) {
 
 func (s *Session) unhold() {
 	if s.held >= 0 {
+		s.noteSeen()
 		s.db.ks.Shard(s.held).Unlock()
 		s.held = -1
 	}
@@ -308,6 +311,7 @@ func (s *Session) lockShards() {
 }
 
 func (s *Session) unlockShards() {
+	s.noteSeen()
 	for _, i := range s.shards {
 		s.db.ks.Shard(i).Unlock()
 	}
@@ -357,17 +361,34 @@ func (s *Session) noteWrite(log *wal.Log) {
 	}
 }
 
+// noteSeen marks, before locks are given up, that the replies of the batch tell
+// of whatever is behind them. Under always they wait until that is durable,
+// whoever wrote it: no client sees what a crash then takes back.
+func (s *Session) noteSeen() {
+	log := s.db.log.Load()
+	if log == nil || log.Policy() != wal.Always || s.wrote && s.log != log {
+		return
+	}
+	s.log, s.mark = log, log.Mark()
+}
+
 // Finish ends a batch: it unlocks and waits for the durability that the
 // policy promises. When that fails, the replies of the batch from the first
 // write on are replaced by errors: nothing that is not durable is acknowledged.
+// What was only read stands: it is what the checkpoint will hold that ends the
+// failure.
 func (s *Session) Finish(out *resp.Writer) {
 	s.Release()
-	if !s.wrote {
+	log, wrote := s.log, s.wrote
+	if log == nil {
 		return
 	}
-	s.wrote = false
+	s.log, s.wrote = nil, false
 	db := s.db
-	err := s.log.CommitTo(s.mark)
+	err := log.CommitTo(s.mark)
+	if !wrote {
+		return
+	}
 	switch f := db.failed.Load(); {
 	case err != nil:
 		db.fail(err)
