@@ -10,7 +10,7 @@ FUZZTIME ?= 1m
 all: build
 
 build: ## the daemon, as bin/spillway, and the official plugins beside it
-	$(GO) build -o bin/ ./cmd/spillway ./cmd/spillway-plugin-blob ./cmd/spillway-plugin-exec ./cmd/spillway-plugin-sftp ./cmd/spillway-plugin-zstd
+	$(GO) build -o bin/ ./cmd/spillway ./cmd/spillway-plugin-{blob,exec,gzip,lz4,sftp,zstd}
 
 # Under the race detector memory is the heap's; offheap runs, as they are used,
 # the packages that have memory of their own.
@@ -19,9 +19,9 @@ test: deps fmt vet lint race offheap integration lab ## everything
 check: fmt vet lint unit ## format, vet, lint, import law, and every test once
 
 deps: bin/versitygw bin/fake-gcs-server bin/azurite ## the real servers and tools that tests compare with
-	@PATH=$$PATH:/usr/sbin:/sbin; command -v redis-server >/dev/null && command -v redis-check-rdb >/dev/null && command -v redis-benchmark >/dev/null && command -v zstd >/dev/null && command -v age >/dev/null && command -v mkfs.ext4 >/dev/null && command -v mkfs.xfs >/dev/null && command -v sshd >/dev/null && command -v protoc >/dev/null && command -v xz >/dev/null && /usr/bin/python3 -c 'import grpc, google.protobuf, cryptography' 2>/dev/null || { \
+	@PATH=$$PATH:/usr/sbin:/sbin; command -v redis-server >/dev/null && command -v redis-check-rdb >/dev/null && command -v redis-benchmark >/dev/null && command -v zstd >/dev/null && command -v lz4 >/dev/null && command -v age >/dev/null && command -v mkfs.ext4 >/dev/null && command -v mkfs.xfs >/dev/null && command -v sshd >/dev/null && command -v protoc >/dev/null && command -v xz >/dev/null && /usr/bin/python3 -c 'import grpc, google.protobuf, cryptography' 2>/dev/null || { \
 	  sudo=$$(test $$(id -u) = 0 || echo sudo); \
-	  $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq redis-server redis-tools zstd age e2fsprogs xfsprogs openssh-server \
+	  $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq redis-server redis-tools zstd lz4 age e2fsprogs xfsprogs openssh-server \
 	    protobuf-compiler xz-utils python3-grpcio python3-protobuf python3-cryptography; }
 	$(GO) mod download
 

@@ -17,20 +17,21 @@ import (
 	"github.com/spillwaydb/spillway/plugins/plugintest/servers"
 )
 
-// TestBuiltInStages: each stage in process writes what the standard tool reads,
-// and is read back; those that need no configuration for that, also after the
-// stage was taken out of the file.
-func TestBuiltInStages(t *testing.T) {
+// TestStages: each stage writes what the standard tool reads and is read back, in
+// process and by the official plugin, each of which reads what the other wrote;
+// those that need no configuration for that, also after the stage was taken out
+// of the file.
+func TestStages(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		stage, suffix string
-		test          []string // the standard tool
-		alone         bool
+		attributes, suffix string
+		test               []string // the standard tool
+		alone              bool
 	}{
-		"zstd": {`stage "zstd" {}`, ".zst", []string{"zstd", "-qt"}, true},
-		"lz4":  {`stage "lz4" { level = 3 }`, ".lz4", nil, true},
-		"gzip": {`stage "gzip" { level = 9 }`, ".gz", []string{"gzip", "-t"}, true},
-		"exec": {"stage \"exec\" {\n encode = [\"gzip\", \"-c\"]\n decode = [\"gzip\", \"-dc\"]\n suffix = \".gz\"\n}", ".gz", []string{"gzip", "-t"}, false},
+		"zstd": {"", ".zst", []string{"zstd", "-qt"}, true},
+		"lz4":  {"level = 3", ".lz4", []string{"lz4", "-qt"}, true},
+		"gzip": {"level = 9", ".gz", []string{"gzip", "-t"}, true},
+		"exec": {"encode = [\"gzip\", \"-c\"]\n decode = [\"gzip\", \"-dc\"]\n suffix = \".gz\"", ".gz", []string{"gzip", "-t"}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -38,26 +39,28 @@ func TestBuiltInStages(t *testing.T) {
 			hcl := func(stage string) string {
 				return fmt.Sprintf("filesystem \"os\" \"data\" { root = %q }\npipeline \"checkpoint\" {\n %s\n sink \"filesystem\" \"local\" { uses = filesystem.os.data }\n}\n", dir, stage)
 			}
-			d := startConfig(t, hcl(c.stage), "--save", "", "--appendonly", "no")
-			d.do("SET", "a", strings.Repeat("value ", 1000))
-			d.do("SAVE")
-			d.stop()
-			parts := mustGlob(t, filepath.Join(dir, "checkpoints", "*", "shard-*.rdb"+c.suffix))
-			if len(parts) == 0 {
-				t.Fatal("no parts with the suffix of the stage")
-			}
-			for _, p := range parts {
-				if c.test != nil {
+			program, sum := buildPlugin(t, "cmd/spillway-plugin-"+name)
+			inProcess := fmt.Sprintf("stage %q {\n %s\n}", name, c.attributes)
+			inPlugin := fmt.Sprintf("stage \"plugin\" %q {\n uses = plugin.p\n %s\n}", name, c.attributes)
+			plugin := fmt.Sprintf("plugin \"p\" {\n command = [%q]\n checksum = %q\n}\n", program, sum)
+			for i, config := range []string{hcl(inProcess), plugin + hcl(inPlugin), hcl(inProcess)} {
+				d := startConfig(t, config, "--save", "", "--appendonly", "no")
+				if n := d.do("STRLEN", "a"); n != int64(6000*min(i, 1)) {
+					t.Errorf("start %d reads back %v bytes\n%s", i, n, d.log.String())
+				}
+				d.do("SET", "a", strings.Repeat("value ", 1000))
+				d.do("SAVE")
+				d.stop()
+				parts := mustGlob(t, filepath.Join(dir, "checkpoints", "*", "shard-*.rdb"+c.suffix))
+				if len(parts) == 0 {
+					t.Fatal("no parts with the suffix of the stage")
+				}
+				for _, p := range parts {
 					if out, err := exec.Command(c.test[0], append(c.test[1:], p)...).CombinedOutput(); err != nil {
 						t.Errorf("%v %s: %v\n%s", c.test, p, err, out)
 					}
 				}
 			}
-			d = startConfig(t, hcl(c.stage), "--save", "", "--appendonly", "no")
-			if n := d.do("STRLEN", "a"); n != int64(6000) {
-				t.Errorf("read back: %v bytes", n)
-			}
-			d.stop()
 			if c.alone {
 				if n := startConfig(t, hcl(""), "--save", "").do("STRLEN", "a"); n != int64(6000) {
 					t.Errorf("read back without the stage: %v bytes", n)

@@ -42,7 +42,7 @@ func TestPluginsTool(t *testing.T) {
 	wants(tool(2, "list"), "has no plugin")
 	wants(tool(1, "logs", "-config", config, "--addr", "127.0.0.1:"+freePort(t)), "asking the daemon at", "refused")
 
-	wants(tool(0, "ping", "-config", config), "tools: started in", "stage gzip, stage lz4, stage zstd", "  stage zstd: ok\n", "  sink offsite: ok\n")
+	wants(tool(0, "ping", "-config", config), "tools: started in", "offers stage zstd", "  stage zstd: ok\n", "  sink offsite: ok\n")
 	bad := writeConfig(t, strings.Replace(hcl, "level = 1", "levle = 1", 1))
 	wants(tool(1, "ping", "-config", bad, "tools"), `stage zstd: plugin "tools"`, `there is no attribute "levle"`, "1 of 1 plugins failed")
 	var pings []pinged
