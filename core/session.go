@@ -37,9 +37,9 @@ type Session struct {
 
 	// For a batch whose writes turn out not to be durable.
 	wrote      bool
-	replyStart int      // where in the output the running command's reply begins
-	unsafe     int      // where the first reply that depends on them begins
-	replies    int      // and how many depend on them
+	replyStart int // where in the output the running command's reply begins
+	unsafe     int // where the first reply that depends on them begins
+	replies    int // and how many depend on them
 
 	effect    [][]byte  // scratch
 	effects   []wal.Cmd // scratch
