@@ -51,7 +51,7 @@ func verifyCommand() *cobra.Command {
 			} else {
 				err = v.print(cmd.OutOrStdout())
 			}
-			if err == nil && !(v.Whole && v.Restorable) {
+			if err == nil && (!v.Whole || !v.Restorable) {
 				err = errReported
 			}
 			return err
