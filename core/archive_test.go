@@ -2,6 +2,8 @@ package core_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -127,7 +129,11 @@ func (o *offsite) build() (*memfs.FS, int, error) {
 			return nil, err
 		}
 		defer f.Close()
-		return io.ReadAll(f)
+		b, err := io.ReadAll(f)
+		if sum := sha256.Sum256(b); err == nil && hex.EncodeToString(sum[:]) != p.SHA256 {
+			return nil, fmt.Errorf("%s was replaced while it was read: %w", p.Part.Name, fs.ErrNotExist)
+		}
+		return b, err
 	}
 	for _, p := range m.Base.Parts {
 		b, err := read(p)
