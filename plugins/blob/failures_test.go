@@ -10,6 +10,7 @@ import (
 
 	"github.com/spillwaydb/spillway/core/sink"
 	"github.com/spillwaydb/spillway/plugins/blob"
+	"github.com/spillwaydb/spillway/plugins/plugintest"
 	"github.com/spillwaydb/spillway/plugins/plugintest/servers"
 )
 
@@ -25,15 +26,15 @@ func TestFailedUploads(t *testing.T) {
 			s := mk(t, blob.Options{URL: url})
 			for _, n := range []int64{0, 100, 1 << 20, 8 << 20, 30 << 20} {
 				for _, broken := range []error{errors.New("the encoder broke"), fmt.Errorf("broke: %w", io.EOF), io.ErrUnexpectedEOF} {
-					if _, err := s.Put(bg, part(1), &stream{n: n, err: broken}); !errors.Is(err, broken) {
+					if _, err := s.Put(bg, plugintest.OnePart(1), &plugintest.Stream{N: n, Err: broken}); !errors.Is(err, broken) {
 						t.Errorf("%d bytes: %v", n, err)
 					}
 				}
 				ctx, cancel := context.WithCancel(bg)
-				if _, err := s.Put(ctx, part(1), &stream{n: n, after: n, at: cancel}); !errors.Is(err, context.Canceled) {
+				if _, err := s.Put(ctx, plugintest.OnePart(1), &plugintest.Stream{N: n, After: n, At: cancel}); !errors.Is(err, context.Canceled) {
 					t.Errorf("%d bytes: %v", n, err)
 				}
-				wantAbsent(t, s, part(1))
+				plugintest.WantAbsent(t, s, plugintest.OnePart(1))
 			}
 		})
 	}
@@ -44,16 +45,16 @@ func TestFailedUploads(t *testing.T) {
 func TestKilled(t *testing.T) {
 	kill := func(t *testing.T, p *servers.Process, url string) {
 		s := mk(t, blob.Options{URL: url, Attempts: 1})
-		put(t, s, 1, []byte("before"))
+		plugintest.PutOne(t, s, 1, []byte("before"))
 		ctx, cancel := context.WithTimeout(bg, guard)
 		defer cancel()
-		if _, err := s.Put(ctx, part(2), &stream{n: 64 << 20, after: 24 << 20, at: p.Kill}); err == nil || ctx.Err() != nil {
+		if _, err := s.Put(ctx, plugintest.OnePart(2), &plugintest.Stream{N: 64 << 20, After: 24 << 20, At: p.Kill}); err == nil || ctx.Err() != nil {
 			t.Errorf("Put while the server is killed: %v", err)
 		}
-		if err := s.Publish(ctx, setOf(2, []byte("x"), nil)); err == nil || ctx.Err() != nil {
+		if err := s.Publish(ctx, plugintest.OneSet(2, []byte("x"), nil)); err == nil || ctx.Err() != nil {
 			t.Errorf("Publish without a server: %v", err)
 		}
-		if err := s.Remove(ctx, part(1).ID()); err == nil || ctx.Err() != nil {
+		if err := s.Remove(ctx, plugintest.OnePart(1).ID()); err == nil || ctx.Err() != nil {
 			t.Errorf("Remove without a server: %v", err)
 		}
 	}
@@ -81,18 +82,18 @@ func TestReceipts(t *testing.T) {
 	} {
 		t.Run(c.scheme, func(t *testing.T) {
 			s := mk(t, blob.Options{URL: c.url})
-			set := put(t, s, 1, []byte("hello"))
+			set := plugintest.PutOne(t, s, 1, []byte("hello"))
 			if got := string(set.Parts[0].SinkReceipt); !strings.Contains(got, c.small) {
 				t.Errorf("receipt %s, want one with %s", got, c.small)
 			}
-			src := &stream{n: 20<<20 + 1}
-			data := src.bytes(t)
-			large := put(t, s, 2, data)
+			src := &plugintest.Stream{N: 20<<20 + 1}
+			data := src.All(t)
+			large := plugintest.PutOne(t, s, 2, data)
 			if got := string(large.Parts[0].SinkReceipt); !strings.Contains(got, c.large) {
 				t.Errorf("receipt %s, want one with %s", got, c.large)
 			}
-			publish(t, s, large)
-			wantPart(t, s, large.Parts[0], data)
+			plugintest.Publish(t, s, large)
+			plugintest.WantPart(t, s, large.Parts[0], data)
 			set.Parts[0].SinkReceipt = sink.Receipt(`{"etag": "another"}`)
 			if err := s.Publish(bg, set); !errors.Is(err, sink.ErrCorrupt) && c.scheme != "file" {
 				t.Errorf("Publish with another's receipt: %v", err)

@@ -51,7 +51,7 @@ func TestS3Layout(t *testing.T) {
 	srv := servers.StartS3(t)
 	bucket := srv.Bucket(t)
 	s := mk(t, blob.Options{URL: srv.URL(bucket, "/a/b/")})
-	publish(t, s, put(t, s, 42, []byte("hello")))
+	plugintest.Publish(t, s, plugintest.PutOne(t, s, 42, []byte("hello")))
 	if got := strings.Join(keys(t, srv, bucket), " "); got != "a/b/checkpoints/00000042/SET.json a/b/checkpoints/00000042/shard-0000.rdb" {
 		t.Errorf("objects: %s", got)
 	}
@@ -59,21 +59,21 @@ func TestS3Layout(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantSets(t, again, 42)
+	plugintest.WantGenerations(t, again, 42)
 	other := mk(t, blob.Options{URL: srv.URL(bucket, "a/c")})
-	wantSets(t, other)
-	if _, err := s.Put(bg, part(42), strings.NewReader("x")); !errors.Is(err, os.ErrExist) || !sink.IsPermanent(err) {
+	plugintest.WantGenerations(t, other)
+	if _, err := s.Put(bg, plugintest.OnePart(42), strings.NewReader("x")); !errors.Is(err, os.ErrExist) || !sink.IsPermanent(err) {
 		t.Errorf("Put into a published set: %v", err)
 	}
 	if err := s.Remove(bg, sink.SetID{Generation: 42, Kind: sink.KindRewrite}); err == nil {
 		t.Error("a snapshot is removed as a rewrite")
 	}
-	set := setOf(42, []byte("hello"), nil)
+	set := plugintest.OneSet(42, []byte("hello"), nil)
 	set.Parts = nil
 	if err := s.Publish(bg, set); !errors.Is(err, os.ErrExist) || !sink.IsPermanent(err) {
 		t.Errorf("another set of the same name: %v", err)
 	}
-	wantSets(t, s, 42)
+	plugintest.WantGenerations(t, s, 42)
 }
 
 // TestS3Checksums: what the store computed is what was sent, of small parts and
@@ -83,7 +83,7 @@ func TestS3Checksums(t *testing.T) {
 	for _, c := range []struct{ query, check string }{{"", "crc32"}, {"&request_checksum_calculation=when_required", "etag"}} {
 		s := mk(t, blob.Options{URL: srv.URL(srv.Bucket(t), "") + c.query, PartSize: 5 << 20})
 		for i, n := range []int{0, 1000, 5<<20 - 1, 5 << 20, 5<<20 + 1, 17 << 20} {
-			set := put(t, s, uint64(i), plugintest.Payload(n))
+			set := plugintest.PutOne(t, s, uint64(i), plugintest.Payload(n))
 			var r struct {
 				Bytes       int64
 				ETag, Check string
@@ -95,7 +95,7 @@ func TestS3Checksums(t *testing.T) {
 			if r.Bytes != int64(n) || r.ETag == "" || r.Check != c.check || (c.check == "crc32") != (r.Sum != "") {
 				t.Errorf("%q, %d bytes: receipt %s, want one checked by %s", c.query, n, set.Parts[0].SinkReceipt, c.check)
 			}
-			publish(t, s, set)
+			plugintest.Publish(t, s, set)
 		}
 	}
 }
@@ -106,7 +106,7 @@ func TestS3PartReplaced(t *testing.T) {
 	srv := servers.StartS3(t)
 	bucket := srv.Bucket(t)
 	s := mk(t, blob.Options{URL: srv.URL(bucket, "")})
-	set := put(t, s, 1, []byte("aaaa"))
+	set := plugintest.PutOne(t, s, 1, []byte("aaaa"))
 	key := "checkpoints/00000001/shard-0000.rdb"
 	if _, err := srv.Client().PutObject(bg, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: strings.NewReader("bbbb")}); err != nil {
 		t.Fatal(err)
@@ -114,7 +114,7 @@ func TestS3PartReplaced(t *testing.T) {
 	if err := s.Publish(bg, set); !errors.Is(err, sink.ErrCorrupt) {
 		t.Errorf("Publish: %v", err)
 	}
-	wantSets(t, s)
+	plugintest.WantGenerations(t, s)
 }
 
 // TestS3ListTolerant: a document that cannot be read is an error beside the
@@ -124,9 +124,9 @@ func TestS3ListTolerant(t *testing.T) {
 	bucket := srv.Bucket(t)
 	s := mk(t, blob.Options{URL: srv.URL(bucket, "")})
 	for gen := uint64(1); gen <= 3; gen++ {
-		publish(t, s, put(t, s, gen, []byte("x")))
+		plugintest.Publish(t, s, plugintest.PutOne(t, s, gen, []byte("x")))
 	}
-	put(t, s, 4, []byte("staged"))
+	plugintest.PutOne(t, s, 4, []byte("staged"))
 	for key, body := range map[string]string{
 		"checkpoints/00000002/SET.json": "{}", "checkpoints/00000009/SET.json": "x", "checkpoints/notes.txt": "x", "checkpoints/old/SET.json": "x",
 	} {
@@ -141,7 +141,7 @@ func TestS3ListTolerant(t *testing.T) {
 	if !errors.Is(err, sink.ErrCorrupt) || !strings.Contains(err.Error(), "00000002") || !strings.Contains(err.Error(), "00000009") {
 		t.Errorf("List: %v", err)
 	}
-	if err := s.Remove(bg, part(2).ID()); err != nil {
+	if err := s.Remove(bg, plugintest.OnePart(2).ID()); err != nil {
 		t.Errorf("Remove of a damaged set: %v", err)
 	}
 }
@@ -155,11 +155,11 @@ func TestS3FailedUpload(t *testing.T) {
 	s := mk(t, blob.Options{URL: srv.URL(bucket, "")})
 	broken := errors.New("the encoder broke")
 	for _, n := range []int64{1 << 20, 30 << 20} {
-		if _, err := s.Put(bg, part(1), &stream{n: n, err: broken}); !errors.Is(err, broken) {
+		if _, err := s.Put(bg, plugintest.OnePart(1), &plugintest.Stream{N: n, Err: broken}); !errors.Is(err, broken) {
 			t.Errorf("%d bytes: %v", n, err)
 		}
 		ctx, cancel := context.WithCancel(bg)
-		if _, err := s.Put(ctx, part(1), &stream{n: n, after: n, at: cancel}); !errors.Is(err, context.Canceled) {
+		if _, err := s.Put(ctx, plugintest.OnePart(1), &plugintest.Stream{N: n, After: n, At: cancel}); !errors.Is(err, context.Canceled) {
 			t.Errorf("%d bytes: %v", n, err)
 		}
 	}
@@ -178,9 +178,9 @@ func TestS3Sweep(t *testing.T) {
 	bucket := srv.Bucket(t)
 	s := mk(t, blob.Options{URL: srv.URL(bucket, "p")})
 	for gen := uint64(1); gen <= 3; gen++ {
-		set := put(t, s, gen, []byte("x"))
+		set := plugintest.PutOne(t, s, gen, []byte("x"))
 		if gen == 1 {
-			publish(t, s, set)
+			plugintest.Publish(t, s, set)
 		}
 	}
 	for _, key := range []string{"p/checkpoints/00000001/late.rdb", "p/checkpoints/00000003/x.rdb", "p/checkpoints/00000004/y.rdb", "p/checkpoints/00000005/z.rdb", "q/checkpoints/00000004/theirs.rdb"} {
@@ -195,8 +195,8 @@ func TestS3Sweep(t *testing.T) {
 	if got := strings.Join(uploads(t, srv, bucket), " "); got != "p/checkpoints/00000003/x.rdb p/checkpoints/00000005/z.rdb q/checkpoints/00000004/theirs.rdb" {
 		t.Errorf("uploads left: %s", got)
 	}
-	wantSets(t, s, 1)
-	wantAbsent(t, s, part(2))
+	plugintest.WantGenerations(t, s, 1)
+	plugintest.WantAbsent(t, s, plugintest.OnePart(2))
 }
 
 // TestS3Killed kills the server in the middle of an upload.
@@ -204,34 +204,34 @@ func TestS3Killed(t *testing.T) {
 	srv := servers.StartS3(t)
 	bucket := srv.Bucket(t)
 	s := mk(t, blob.Options{URL: srv.URL(bucket, ""), Attempts: 2})
-	publish(t, s, put(t, s, 1, []byte("before")))
+	plugintest.Publish(t, s, plugintest.PutOne(t, s, 1, []byte("before")))
 
 	plugintest.NoLeaks(t)
 	ctx, cancel := context.WithTimeout(bg, guard)
 	defer cancel()
-	if _, err := s.Put(ctx, part(2), &stream{n: 64 << 20, after: 24 << 20, at: srv.Kill}); err == nil || ctx.Err() != nil {
+	if _, err := s.Put(ctx, plugintest.OnePart(2), &plugintest.Stream{N: 64 << 20, After: 24 << 20, At: srv.Kill}); err == nil || ctx.Err() != nil {
 		t.Errorf("Put while the server is killed: %v", err)
 	}
 	if _, err := s.List(ctx); err == nil {
 		t.Error("List without a server: nil")
 	}
 	srv.Start()
-	wantSets(t, s, 1)
-	wantAbsent(t, s, part(2))
+	plugintest.WantGenerations(t, s, 1)
+	plugintest.WantAbsent(t, s, plugintest.OnePart(2))
 
-	src := &stream{n: 20 << 20}
-	data := src.bytes(t)
-	set := put(t, s, 2, data)
-	publish(t, s, set)
-	wantSets(t, s, 1, 2)
-	wantPart(t, s, set.Parts[0], data)
+	src := &plugintest.Stream{N: 20 << 20}
+	data := src.All(t)
+	set := plugintest.PutOne(t, s, 2, data)
+	plugintest.Publish(t, s, set)
+	plugintest.WantGenerations(t, s, 1, 2)
+	plugintest.WantPart(t, s, set.Parts[0], data)
 	if _, err := s.(sink.Sweeper).Sweep(bg, func(sink.SetID) bool { return false }); err != nil {
 		t.Error(err)
 	}
 	if u := uploads(t, srv, bucket); len(u) != 0 {
 		t.Errorf("unfinished uploads: %v", u)
 	}
-	wantSets(t, s, 1, 2)
+	plugintest.WantGenerations(t, s, 1, 2)
 }
 
 // TestS3Hangs: a server that does not answer holds a call up for as long as its
@@ -239,58 +239,17 @@ func TestS3Killed(t *testing.T) {
 func TestS3Hangs(t *testing.T) {
 	srv := servers.StartS3(t)
 	s := mk(t, blob.Options{URL: srv.URL(srv.Bucket(t), "")})
-	set := put(t, s, 1, []byte("x"))
 	bucket := srv.Bucket(t)
 	impatient := mk(t, blob.Options{URL: srv.URL(bucket, ""), Timeout: 1e9, Attempts: 2})
 	restless := mk(t, blob.Options{URL: srv.URL(bucket, ""), StallTimeout: 2e9})
-
-	calls := map[string]func(context.Context) error{
-		"put":     func(ctx context.Context) error { _, err := s.Put(ctx, part(2), strings.NewReader("x")); return err },
-		"publish": func(ctx context.Context) error { return s.Publish(ctx, set) },
-		"list":    func(ctx context.Context) error { _, err := s.List(ctx); return err },
-		"remove":  func(ctx context.Context) error { return s.Remove(ctx, part(1).ID()) },
-		"open": func(ctx context.Context) error {
-			rc, err := s.Open(ctx, part(1), nil)
-			if err == nil {
-				rc.Close()
-			}
-			return err
-		},
-		"put, midway": func(ctx context.Context) error {
-			srv.Resume()
-			_, err := s.Put(ctx, part(2), &stream{n: 64 << 20, after: 24 << 20, at: srv.Pause})
-			return err
-		},
-	}
-	srv.Pause()
-	defer srv.Resume()
-	for name, call := range calls {
-		ctx, cancel := context.WithTimeout(bg, time.Second)
-		plugintest.Within(t, name, func() {
-			if err := call(ctx); !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("%s: %v", name, err)
-			}
-		})
-		cancel()
-		srv.Pause()
-	}
-	plugintest.Within(t, "without a deadline", func() {
-		if _, err := impatient.List(bg); err == nil || !strings.Contains(err.Error(), "no answer in time") {
-			t.Errorf("List: %v", err)
-		}
-		srv.Resume()
-		_, err := restless.Put(bg, part(2), &stream{n: 64 << 20, after: 24 << 20, at: srv.Pause})
-		if err == nil || !strings.Contains(err.Error(), "nothing moved") {
-			t.Errorf("Put: %v", err)
-		}
-	})
+	plugintest.TestHangs(t, srv, s, impatient, restless)
 }
 
 // TestS3Memory: an upload holds some pieces, not the part.
 func TestS3Memory(t *testing.T) {
 	srv := servers.StartS3(t)
 	s := mk(t, blob.Options{URL: srv.URL(srv.Bucket(t), "")})
-	put(t, s, 1, []byte("warm"))
+	plugintest.PutOne(t, s, 1, []byte("warm"))
 	defer debug.SetGCPercent(debug.SetGCPercent(25))
 
 	const size, pieces = 256 << 20, 5 * 8 << 20 // concurrency 3, and two
@@ -311,7 +270,7 @@ func TestS3Memory(t *testing.T) {
 			}
 		}
 	}()
-	_, err := s.Put(bg, part(2), &stream{n: size})
+	_, err := s.Put(bg, plugintest.OnePart(2), &plugintest.Stream{N: size})
 	close(stop)
 	top := <-peak
 	if err != nil {
@@ -339,18 +298,18 @@ func TestS3Refused(t *testing.T) {
 		}
 	}
 	gone := mk(t, blob.Options{URL: srv.URL("no-such-bucket", "")})
-	_, err := gone.Put(bg, part(1), strings.NewReader("x"))
+	_, err := gone.Put(bg, plugintest.OnePart(1), strings.NewReader("x"))
 	check("no bucket", err, "make the bucket first")
 	_, err = gone.List(bg)
 	check("no bucket", err, "make the bucket first")
 
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "wrong-secret-key")
 	s := mk(t, blob.Options{URL: srv.URL(bucket, "")})
-	_, err = s.Put(bg, part(1), strings.NewReader("x"))
+	_, err = s.Put(bg, plugintest.OnePart(1), strings.NewReader("x"))
 	check("put with a wrong key", err, "credentials")
 	_, err = s.List(bg)
 	check("list with a wrong key", err, "credentials")
-	check("remove with a wrong key", s.Remove(bg, part(1).ID()), "credentials")
+	check("remove with a wrong key", s.Remove(bg, plugintest.OnePart(1).ID()), "credentials")
 }
 
 // TestFile: a directory has the layout of sink.FSSink, and nothing besides.
@@ -358,9 +317,9 @@ func TestFile(t *testing.T) {
 	dir := t.TempDir()
 	s := mk(t, blob.Options{URL: "file://" + dir, Verify: true})
 	data := plugintest.Payload(3 << 20)
-	set := put(t, s, 7, data)
-	publish(t, s, set)
-	if _, err := s.Put(bg, part(8), &stream{n: 1 << 20, err: errors.New("broken")}); err == nil {
+	set := plugintest.PutOne(t, s, 7, data)
+	plugintest.Publish(t, s, set)
+	if _, err := s.Put(bg, plugintest.OnePart(8), &plugintest.Stream{N: 1 << 20, Err: errors.New("broken")}); err == nil {
 		t.Error("a failed part is put")
 	}
 	var names []string

@@ -72,10 +72,10 @@ func TestDamageOnTheWay(t *testing.T) {
 	}
 	line.request.Store(&flip)
 	for _, n := range []int64{5000, 20 << 20} {
-		if _, err := s.Put(bg, part(1), &stream{n: n}); err == nil {
+		if _, err := s.Put(bg, plugintest.OnePart(1), &plugintest.Stream{N: n}); err == nil {
 			t.Errorf("%d bytes were put that changed on their way", n)
 		}
-		wantAbsent(t, straight, part(1))
+		plugintest.WantAbsent(t, straight, plugintest.OnePart(1))
 	}
 	line.request.Store(nil)
 
@@ -86,7 +86,7 @@ func TestDamageOnTheWay(t *testing.T) {
 		return nil
 	}
 	line.response.Store(&lie)
-	if _, err := s.Put(bg, part(1), &stream{n: 5000}); !errors.Is(err, sink.ErrCorrupt) {
+	if _, err := s.Put(bg, plugintest.OnePart(1), &plugintest.Stream{N: 5000}); !errors.Is(err, sink.ErrCorrupt) {
 		t.Errorf("the store has another checksum: %v", err)
 	}
 }
@@ -94,7 +94,7 @@ func TestDamageOnTheWay(t *testing.T) {
 // TestTruncatedOnTheWay: a download that breaks off is no end of the part.
 func TestTruncatedOnTheWay(t *testing.T) {
 	line, s, _ := spoiled(t)
-	set := put(t, s, 1, plugintest.Payload(1<<20))
+	set := plugintest.PutOne(t, s, 1, plugintest.Payload(1<<20))
 	cut := func(r *http.Response) error {
 		if r.Request.Method == http.MethodGet && r.ContentLength > 1000 {
 			r.Body = struct {
@@ -130,10 +130,10 @@ func TestBusyStore(t *testing.T) {
 		return true
 	}
 	line.request.Store(&busy)
-	set := put(t, s, 1, []byte("hello"))
-	publish(t, s, set)
-	wantSets(t, s, 1)
-	wantPart(t, s, set.Parts[0], []byte("hello"))
+	set := plugintest.PutOne(t, s, 1, []byte("hello"))
+	plugintest.Publish(t, s, set)
+	plugintest.WantGenerations(t, s, 1)
+	plugintest.WantPart(t, s, set.Parts[0], []byte("hello"))
 	if err := s.Remove(bg, set.ID); err != nil {
 		t.Error(err)
 	}
@@ -154,12 +154,12 @@ func TestStoreWithoutConditions(t *testing.T) {
 		return true
 	}
 	line.request.Store(&refuse)
-	set := put(t, s, 1, []byte("hello"))
-	publish(t, s, set)
-	publish(t, s, set)
+	set := plugintest.PutOne(t, s, 1, []byte("hello"))
+	plugintest.Publish(t, s, set)
+	plugintest.Publish(t, s, set)
 	set.Parts = nil
 	if err := s.Publish(bg, set); !errors.Is(err, os.ErrExist) {
 		t.Errorf("another set of the same name: %v", err)
 	}
-	wantSets(t, s, 1)
+	plugintest.WantGenerations(t, s, 1)
 }

@@ -74,7 +74,8 @@ func put(t testing.TB, s sink.Sink, p sink.Part, data []byte) sink.SetPart {
 	}
 }
 
-func wantPart(t testing.TB, s sink.Sink, sp sink.SetPart, data []byte) {
+// WantPart checks that a part holds data.
+func WantPart(t testing.TB, s sink.Sink, sp sink.SetPart, data []byte) {
 	rc, err := s.Open(ctx, sp.Part, sp.SinkReceipt)
 	if err != nil {
 		t.Errorf("Open %s: %v", sp.Part.Name, err)
@@ -111,7 +112,7 @@ func wantSets(t testing.TB, s sink.Sink, want ...sink.Set) {
 func sinkPutOpen(t *testing.T, s sink.Sink) {
 	for i, n := range []int{0, 1, 300_000, 3 << 20} {
 		data := Payload(n)
-		wantPart(t, s, put(t, s, part(1, i), data), data)
+		WantPart(t, s, put(t, s, part(1, i), data), data)
 	}
 }
 
@@ -130,7 +131,7 @@ func sinkVisible(t *testing.T, s sink.Sink) {
 			}
 		}
 		sets = append(sets, set)
-		wantPart(t, s, a, Payload(1000))
+		WantPart(t, s, a, Payload(1000))
 	}
 	wantSets(t, s, sets[2], sets[0], sets[1]) // by generation
 	seg := part(1, 0)
@@ -147,11 +148,11 @@ func sinkVisible(t *testing.T, s sink.Sink) {
 func sinkPutAgain(t *testing.T, s sink.Sink) {
 	put(t, s, part(1, 0), Payload(50_000))
 	sp := put(t, s, part(1, 0), Payload(1000))
-	wantPart(t, s, sp, Payload(1000))
+	WantPart(t, s, sp, Payload(1000))
 	if err := s.Publish(ctx, setOf(sp.Part.ID(), sp)); err != nil {
 		t.Errorf("Publish after a part was put twice: %v", err)
 	}
-	wantPart(t, s, sp, Payload(1000))
+	WantPart(t, s, sp, Payload(1000))
 }
 
 func sinkReaderFails(t *testing.T, s sink.Sink) {
@@ -161,7 +162,7 @@ func sinkReaderFails(t *testing.T, s sink.Sink) {
 		}
 	}
 	sp := put(t, s, part(1, 0), Payload(99)) // it can still be put
-	wantPart(t, s, sp, Payload(99))
+	WantPart(t, s, sp, Payload(99))
 }
 
 func sinkCancelled(t *testing.T, s sink.Sink) {
@@ -214,7 +215,7 @@ func sinkRemove(t *testing.T, s sink.Sink) {
 	}
 	wantSets(t, s, sets[1])
 	sp := put(t, s, part(1, 0), Payload(20)) // the name is free again
-	wantPart(t, s, sp, Payload(20))
+	WantPart(t, s, sp, Payload(20))
 }
 
 func sinkAbsent(t *testing.T, s sink.Sink) {
@@ -247,7 +248,7 @@ func sinkConcurrent(t *testing.T, s sink.Sink) {
 		wg.Go(func() {
 			data := Payload(200_000 + i)
 			parts[i] = put(t, s, part(1, i), data)
-			wantPart(t, s, parts[i], data)
+			WantPart(t, s, parts[i], data)
 		})
 	}
 	wg.Wait()

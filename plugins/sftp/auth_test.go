@@ -66,7 +66,7 @@ func TestHostKey(t *testing.T) {
 	if err := errors.Join(os.Mkdir(filepath.Join(home, ".ssh"), 0o700), os.WriteFile(filepath.Join(home, ".ssh", "known_hosts"), known, 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	put(t, mk(t, o), 1, []byte("x"))
+	plugintest.PutOne(t, mk(t, o), 1, []byte("x"))
 }
 
 // TestKeys: the key file, the usual files, a passphrase, the agent.
@@ -115,13 +115,13 @@ func TestKeys(t *testing.T) {
 		}
 	}()
 	t.Setenv("SSH_AUTH_SOCK", sock)
-	put(t, mk(t, o), 1, []byte("by the agent"))
+	plugintest.PutOne(t, mk(t, o), 1, []byte("by the agent"))
 	t.Setenv("SSH_AUTH_SOCK", "")
 
 	if err := errors.Join(os.Mkdir(filepath.Join(home, ".ssh"), 0o700), os.WriteFile(filepath.Join(home, ".ssh", "id_ed25519"), key, 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	put(t, mk(t, o), 2, []byte("by the usual file"))
+	plugintest.PutOne(t, mk(t, o), 2, []byte("by the usual file"))
 }
 
 // lesser is an SSH server without fsync@openssh.com, which takes a password.
@@ -197,8 +197,8 @@ func TestPasswordAndLesserServer(t *testing.T) {
 	o.AllowUnsafeServer = true
 	o.Logger = hclog.New(&hclog.LoggerOptions{Output: &log})
 	s := mk(t, o)
-	publish(t, s, put(t, s, 1, plugintest.Payload(3<<20)))
-	wantSets(t, s, 1)
+	plugintest.Publish(t, s, plugintest.PutOne(t, s, 1, plugintest.Payload(3<<20)))
+	plugintest.WantGenerations(t, s, 1)
 	if n := strings.Count(log.String(), "fsync@openssh.com"); n != 1 {
 		t.Errorf("%d warnings: %s", n, log.String())
 	}

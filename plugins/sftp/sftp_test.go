@@ -62,7 +62,7 @@ func TestLayout(t *testing.T) {
 	srv, dir := servers.StartSSH(t), t.TempDir()
 	s := mk(t, options(srv, dir))
 	data := plugintest.Payload(3 << 20)
-	publish(t, s, put(t, s, 7, data))
+	plugintest.Publish(t, s, plugintest.PutOne(t, s, 7, data))
 	if got := files(t, dir); got != "/checkpoints/00000007/SET.json /checkpoints/00000007/shard-0000.rdb" {
 		t.Errorf("files %s", got)
 	}
@@ -73,10 +73,10 @@ func TestLayout(t *testing.T) {
 	if fi, err := os.Stat(name); err != nil || fi.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", fi.Mode(), err)
 	}
-	if _, err := s.Put(bg, part(7), strings.NewReader("x")); !errors.Is(err, os.ErrExist) || !sink.IsPermanent(err) {
+	if _, err := s.Put(bg, plugintest.OnePart(7), strings.NewReader("x")); !errors.Is(err, os.ErrExist) || !sink.IsPermanent(err) {
 		t.Errorf("Put into a published set: %v", err)
 	}
-	set := setOf(7, data, nil)
+	set := plugintest.OneSet(7, data, nil)
 	set.Parts = nil
 	if err := s.Publish(bg, set); !errors.Is(err, os.ErrExist) || !sink.IsPermanent(err) {
 		t.Errorf("another set of the same name: %v", err)
@@ -84,7 +84,7 @@ func TestLayout(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "checkpoints/00000007/SET.json"), []byte("{}"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	publish(t, s, put(t, s, 8, data))
+	plugintest.Publish(t, s, plugintest.PutOne(t, s, 8, data))
 	sets, err := s.List(bg)
 	if len(sets) != 1 || !errors.Is(err, sink.ErrCorrupt) {
 		t.Errorf("List beside a damaged set: %v, %v", sets, err)
@@ -98,11 +98,11 @@ func TestFailedUpload(t *testing.T) {
 	s := mk(t, options(srv, dir))
 	broken := errors.New("the encoder broke")
 	for _, n := range []int64{0, 1 << 20, 12 << 20} {
-		if _, err := s.Put(bg, part(1), &stream{n: n, err: broken}); !errors.Is(err, broken) {
+		if _, err := s.Put(bg, plugintest.OnePart(1), &plugintest.Stream{N: n, Err: broken}); !errors.Is(err, broken) {
 			t.Errorf("%d bytes: %v", n, err)
 		}
 		ctx, cancel := context.WithCancel(bg)
-		if _, err := s.Put(ctx, part(1), &stream{n: n, after: n, at: cancel}); !errors.Is(err, context.Canceled) {
+		if _, err := s.Put(ctx, plugintest.OnePart(1), &plugintest.Stream{N: n, After: n, At: cancel}); !errors.Is(err, context.Canceled) {
 			t.Errorf("%d bytes: %v", n, err)
 		}
 	}
@@ -110,9 +110,9 @@ func TestFailedUpload(t *testing.T) {
 		t.Errorf("left: %s", got)
 	}
 
-	publish(t, s, put(t, s, 2, []byte("x")))
-	put(t, s, 3, []byte("x"))
-	put(t, s, 4, []byte("x"))
+	plugintest.Publish(t, s, plugintest.PutOne(t, s, 2, []byte("x")))
+	plugintest.PutOne(t, s, 3, []byte("x"))
+	plugintest.PutOne(t, s, 4, []byte("x"))
 	for _, gen := range []string{"00000002", "00000003", "00000004"} {
 		if err := os.WriteFile(filepath.Join(dir, "checkpoints", gen, ".shard-0000.rdb.X.tmp"), nil, 0o600); err != nil {
 			t.Fatal(err)
@@ -132,26 +132,26 @@ func TestFailedUpload(t *testing.T) {
 func TestKilled(t *testing.T) {
 	srv, dir := servers.StartSSH(t), t.TempDir()
 	s := mk(t, options(srv, dir))
-	publish(t, s, put(t, s, 1, []byte("before")))
+	plugintest.Publish(t, s, plugintest.PutOne(t, s, 1, []byte("before")))
 	plugintest.NoLeaks(t)
 	ctx, cancel := context.WithTimeout(bg, guard)
 	defer cancel()
-	if _, err := s.Put(ctx, part(2), &stream{n: 64 << 20, after: 24 << 20, at: srv.Kill}); err == nil || ctx.Err() != nil {
+	if _, err := s.Put(ctx, plugintest.OnePart(2), &plugintest.Stream{N: 64 << 20, After: 24 << 20, At: srv.Kill}); err == nil || ctx.Err() != nil {
 		t.Errorf("Put while the server is killed: %v", err)
 	}
 	if _, err := s.List(ctx); err == nil {
 		t.Error("List without a server: nil")
 	}
 	srv.Start()
-	wantSets(t, s, 1)
-	wantAbsent(t, s, part(2))
+	plugintest.WantGenerations(t, s, 1)
+	plugintest.WantAbsent(t, s, plugintest.OnePart(2))
 
-	src := &stream{n: 20 << 20}
-	data := src.bytes(t)
-	set := put(t, s, 2, data)
-	publish(t, s, set)
-	wantSets(t, s, 1, 2)
-	wantPart(t, s, set.Parts[0], data)
+	src := &plugintest.Stream{N: 20 << 20}
+	data := src.All(t)
+	set := plugintest.PutOne(t, s, 2, data)
+	plugintest.Publish(t, s, set)
+	plugintest.WantGenerations(t, s, 1, 2)
+	plugintest.WantPart(t, s, set.Parts[0], data)
 	if _, err := s.(sink.Sweeper).Sweep(bg, func(sink.SetID) bool { return false }); err != nil {
 		t.Error(err)
 	}
@@ -161,7 +161,7 @@ func TestKilled(t *testing.T) {
 	// The connections of before a restart are no reason to fail.
 	srv.Kill()
 	srv.Start()
-	publish(t, s, put(t, s, 3, data))
+	plugintest.Publish(t, s, plugintest.PutOne(t, s, 3, data))
 	if err := s.(interface{ Close() error }).Close(); err != nil {
 		t.Error(err)
 	}
@@ -172,63 +172,19 @@ func TestKilled(t *testing.T) {
 func TestHangs(t *testing.T) {
 	srv := servers.StartSSH(t)
 	s := mk(t, options(srv, t.TempDir()))
-	set := put(t, s, 1, []byte("x"))
 	o := options(srv, t.TempDir())
 	o.Timeout, o.Attempts = 1e9, 2
 	impatient := mk(t, o)
 	o = options(srv, t.TempDir())
 	o.StallTimeout = 2e9
-	restless := mk(t, o)
-
-	calls := map[string]func(context.Context) error{
-		"put":     func(ctx context.Context) error { _, err := s.Put(ctx, part(2), strings.NewReader("x")); return err },
-		"publish": func(ctx context.Context) error { return s.Publish(ctx, set) },
-		"list":    func(ctx context.Context) error { _, err := s.List(ctx); return err },
-		"remove":  func(ctx context.Context) error { return s.Remove(ctx, part(1).ID()) },
-		"open": func(ctx context.Context) error {
-			rc, err := s.Open(ctx, part(1), nil)
-			if err == nil {
-				rc.Close()
-			}
-			return err
-		},
-		"put, midway": func(ctx context.Context) error {
-			srv.Resume()
-			_, err := s.Put(ctx, part(2), &stream{n: 1 << 40, after: 24 << 20, at: srv.Pause})
-			return err
-		},
-	}
-	srv.Pause()
-	defer srv.Resume()
-	for name, call := range calls {
-		ctx, cancel := context.WithTimeout(bg, time.Second)
-		plugintest.Within(t, name, func() {
-			if err := call(ctx); !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("%s: %v", name, err)
-			}
-		})
-		cancel()
-		srv.Pause()
-	}
-	plugintest.Within(t, "without a deadline", func() {
-		if _, err := impatient.List(bg); err == nil || !strings.Contains(err.Error(), "no answer in time") {
-			t.Errorf("List: %v", err)
-		}
-	})
-	srv.Resume()
-	plugintest.Within(t, "a stream without a deadline", func() {
-		_, err := restless.Put(bg, part(2), &stream{n: 1 << 40, after: 24 << 20, at: srv.Pause})
-		if err == nil || !strings.Contains(err.Error(), "nothing moved") {
-			t.Errorf("Put: %v", err)
-		}
-	})
+	plugintest.TestHangs(t, srv, s, impatient, mk(t, o))
 }
 
 // TestMemory: an upload holds some pieces, not the part.
 func TestMemory(t *testing.T) {
 	srv := servers.StartSSH(t)
 	s := mk(t, options(srv, t.TempDir()))
-	put(t, s, 1, []byte("warm"))
+	plugintest.PutOne(t, s, 1, []byte("warm"))
 	defer debug.SetGCPercent(debug.SetGCPercent(25))
 
 	const size, limit = 256 << 20, 48 << 20
@@ -249,7 +205,7 @@ func TestMemory(t *testing.T) {
 			}
 		}
 	}()
-	_, err := s.Put(bg, part(2), &stream{n: size})
+	_, err := s.Put(bg, plugintest.OnePart(2), &plugintest.Stream{N: size})
 	close(stop)
 	top := <-peak
 	if err != nil {
@@ -266,7 +222,7 @@ func TestMemory(t *testing.T) {
 func TestReadsInPart(t *testing.T) {
 	srv := servers.StartSSH(t)
 	s := mk(t, options(srv, t.TempDir()))
-	set := put(t, s, 1, plugintest.Payload(8<<20))
+	set := plugintest.PutOne(t, s, 1, plugintest.Payload(8<<20))
 	plugintest.NoLeaks(t)
 	for range 3 {
 		rc, err := s.Open(bg, set.Parts[0].Part, nil)

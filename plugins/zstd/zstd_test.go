@@ -4,16 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
-
-	kzstd "github.com/klauspost/compress/zstd"
 
 	"github.com/spillwaydb/spillway/core/sink"
 	"github.com/spillwaydb/spillway/plugins"
@@ -30,21 +26,6 @@ func mk(t testing.TB, level int) sink.Stage {
 		t.Fatal(err)
 	}
 	return s
-}
-
-func encode(t testing.TB, s sink.Stage, data []byte) []byte {
-	t.Helper()
-	var out bytes.Buffer
-	if _, err := s.Encode(context.Background(), part, &out, bytes.NewReader(data)); err != nil {
-		t.Fatal(err)
-	}
-	return out.Bytes()
-}
-
-func decode(s sink.Stage, stored []byte) ([]byte, error) {
-	var out bytes.Buffer
-	err := s.Decode(context.Background(), part, nil, &out, bytes.NewReader(stored))
-	return out.Bytes(), err
 }
 
 func TestConformance(t *testing.T) {
@@ -69,95 +50,18 @@ func TestLevels(t *testing.T) {
 		}
 	}
 	data := plugintest.Payload(1 << 20)
-	if fast := encode(t, mk(t, 1), data); len(fast) >= len(data) {
+	if fast := plugintest.Encoded(t, mk(t, 1), data); len(fast) >= len(data) {
 		t.Errorf("%d bytes became %d", len(data), len(fast))
 	}
 }
 
-// What we write is a standard frame, and we read what others write.
-func TestStandardFormat(t *testing.T) {
-	for _, n := range []int{0, 1, 1 << 20} {
-		data := plugintest.Payload(n)
-		stored := encode(t, mk(t, 0), data)
-
-		dec, err := kzstd.NewReader(bytes.NewReader(stored))
-		if err != nil {
-			t.Fatal(err)
-		}
-		back, err := io.ReadAll(dec)
-		dec.Close()
-		if err != nil || !bytes.Equal(back, data) {
-			t.Errorf("%d bytes: the library reads %d back, %v", n, len(back), err)
-		}
-		if got := tool(t, stored, "-d", "-c"); !bytes.Equal(got, data) {
-			t.Errorf("%d bytes: zstd -d reads %d back", n, len(got))
-		}
-		for _, level := range []string{"-1", "-19"} {
-			theirs := tool(t, data, level, "-c")
-			if got, err := decode(mk(t, 0), theirs); err != nil || !bytes.Equal(got, data) {
-				t.Errorf("%d bytes of zstd %s: %d back, %v", n, level, len(got), err)
-			}
-		}
-	}
+func TestFormat(t *testing.T) {
+	plugintest.TestFormat(t, plugintest.Format{
+		New:  func(t testing.TB) sink.Stage { return mk(t, 0) },
+		Tool: "zstd", Levels: []string{"-1", "-19"},
+		Damaged: [][]byte{{0x28, 0xb5, 0x2f, 0xfd, 0x00, 0xff, 0x01, 0x00, 0x00}}, // a frame that asks for a window of 3.75 TB
+	})
 }
-
-// tool runs Debian's zstd.
-func tool(t *testing.T, in []byte, args ...string) []byte {
-	t.Helper()
-	bin, err := exec.LookPath("zstd")
-	if err != nil {
-		t.Fatalf("this test needs zstd: apt-get install zstd (%v)", err)
-	}
-	var out, errs bytes.Buffer
-	cmd := exec.Command(bin, args...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(in), &out, &errs
-	if err := cmd.Run(); err != nil {
-		t.Fatalf("zstd %v: %v: %s", args, err, errs.String())
-	}
-	return out.Bytes()
-}
-
-func TestDamageIsAnError(t *testing.T) {
-	s := mk(t, 0)
-	stored := encode(t, s, plugintest.Payload(500_000))
-	for cut := 0; cut < len(stored); cut += max(1, len(stored)/50) {
-		if _, err := decode(s, stored[:cut]); err == nil {
-			t.Errorf("cut to %d of %d bytes: no error", cut, len(stored))
-		}
-	}
-	for _, bad := range [][]byte{
-		append(bytes.Clone(stored), "trailing"...),
-		[]byte("REDIS0010 is not a frame"),
-		// A frame that asks for a window of 3.75 TB.
-		{0x28, 0xb5, 0x2f, 0xfd, 0x00, 0xff, 0x01, 0x00, 0x00},
-	} {
-		if _, err := decode(s, bad); err == nil {
-			t.Errorf("%.20q…: no error", bad)
-		}
-	}
-	stored[len(stored)/2] ^= 4
-	if _, err := decode(s, stored); err == nil {
-		t.Error("a flipped bit: no error")
-	}
-}
-
-// A reader that fails must not leave a frame that looks complete.
-func TestFailureLeavesNoCompleteFrame(t *testing.T) {
-	s := mk(t, 0)
-	boom := errors.New("boom")
-	src := io.MultiReader(bytes.NewReader(plugintest.Payload(100_000)), errReader{boom})
-	var out bytes.Buffer
-	if _, err := s.Encode(context.Background(), part, &out, src); !errors.Is(err, boom) {
-		t.Fatalf("error %v", err)
-	}
-	if _, err := decode(s, out.Bytes()); err == nil {
-		t.Error("the output of a failed Encode decodes")
-	}
-}
-
-type errReader struct{ err error }
-
-func (r errReader) Read([]byte) (int, error) { return 0, r.err }
 
 // forged is a frame that declares a window of 1<<log bytes and has three bytes of
 // content.
@@ -172,7 +76,7 @@ func TestForgedWindows(t *testing.T) {
 	for log := byte(10); log <= 41; log++ {
 		var got []byte
 		var err error
-		used := plugintest.Allocated(func() { got, err = decode(mk(t, 0), forged(log)) })
+		used := plugintest.Allocated(func() { got, err = plugintest.Decoded(mk(t, 0), forged(log)) })
 		if most := int64(12 << 20); used > most {
 			t.Errorf("a window of 1<<%d made %d bytes be allocated", log, used)
 		}
@@ -186,7 +90,7 @@ func TestForgedWindows(t *testing.T) {
 	// A content size that does not come true.
 	single := binary.LittleEndian.AppendUint64([]byte{0x28, 0xb5, 0x2f, 0xfd, 0xe0}, 100<<30)
 	used := plugintest.Allocated(func() {
-		if _, err := decode(mk(t, 0), append(single, 1, 0, 0)); err == nil {
+		if _, err := plugintest.Decoded(mk(t, 0), append(single, 1, 0, 0)); err == nil {
 			t.Error("100 GB in 16 bytes: no error")
 		}
 	})
@@ -216,7 +120,7 @@ func golden(t testing.TB) (raw []byte, stored [][]byte) {
 func TestGolden(t *testing.T) {
 	raw, stored := golden(t)
 	for i, b := range stored {
-		if got, err := decode(mk(t, 0), b); err != nil || !bytes.Equal(got, raw) {
+		if got, err := plugintest.Decoded(mk(t, 0), b); err != nil || !bytes.Equal(got, raw) {
 			t.Errorf("file %d: %d other bytes, %v", i, len(got), err)
 		}
 	}

@@ -1,0 +1,177 @@
+package plugintest
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spillwaydb/spillway/core/sink"
+)
+
+// What the tests of a store are made of that go beyond TestSink: sets of one
+// part each, one a generation, and streams during which something happens.
+
+// OnePart is the part of a generation's set.
+func OnePart(gen uint64) sink.Part {
+	return sink.Part{Kind: sink.KindSnapshot, Generation: gen, Shards: 1, Name: "shard-0000.rdb"}
+}
+
+// OneSet is the set of a part with data that was put with receipt r.
+func OneSet(gen uint64, data []byte, r sink.Receipt) sink.Set {
+	sum := sha256.Sum256(data)
+	h := hex.EncodeToString(sum[:])
+	return sink.Set{ID: OnePart(gen).ID(), CreatedAt: time.Unix(1_700_000_000, 0).UTC(), Parts: []sink.SetPart{{
+		Part: OnePart(gen), Bytes: int64(len(data)), RawBytes: int64(len(data)), SHA256: h, RawSHA256: h, SinkReceipt: r,
+	}}}
+}
+
+// PutOne stores a part and returns the set it makes.
+func PutOne(t testing.TB, s sink.Sink, gen uint64, data []byte) sink.Set {
+	t.Helper()
+	r, err := s.Put(ctx, OnePart(gen), strings.NewReader(string(data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return OneSet(gen, data, r)
+}
+
+// Publish wants a set to be published.
+func Publish(t testing.TB, s sink.Sink, set sink.Set) {
+	t.Helper()
+	if err := s.Publish(ctx, set); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// WantGenerations checks which generations are listed, in this order.
+func WantGenerations(t testing.TB, s sink.Sink, want ...uint64) {
+	t.Helper()
+	var got []uint64
+	for _, set := range list(t, s) {
+		got = append(got, set.ID.Generation)
+	}
+	if !slices.Equal(got, want) {
+		t.Fatalf("sets %v, want %v", got, want)
+	}
+}
+
+// WantAbsent checks that a part cannot be opened, since it is not there.
+func WantAbsent(t testing.TB, s sink.Sink, p sink.Part) {
+	t.Helper()
+	rc, err := s.Open(ctx, p, nil)
+	if err == nil {
+		_ = rc.Close()
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("Open of what was never put to its end: %v", err)
+	}
+}
+
+// Stream is a reader of N bytes, the same for the same N, that calls At when it
+// has given out After of them.
+type Stream struct {
+	N, After int64
+	At       func()
+	Err      error // in place of io.EOF
+	pos      int64
+}
+
+// Read implements io.Reader.
+func (s *Stream) Read(b []byte) (int, error) {
+	if s.At != nil && s.pos >= s.After {
+		at := s.At
+		s.At = nil
+		at()
+	}
+	if s.pos == s.N {
+		if s.Err != nil {
+			return 0, s.Err
+		}
+		return 0, io.EOF
+	}
+	if rest := s.N - s.pos; int64(len(b)) > rest {
+		b = b[:rest]
+	}
+	for i := range b {
+		x := uint64(s.pos+int64(i)) * 0x9E3779B97F4A7C15
+		b[i] = byte(x >> 56)
+	}
+	s.pos += int64(len(b))
+	return len(b), nil
+}
+
+// All returns the N bytes.
+func (s *Stream) All(t testing.TB) []byte {
+	t.Helper()
+	b, err := io.ReadAll(&Stream{N: s.N})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// Pausable is a server that can stop answering, and go on: the ones of package
+// servers are.
+type Pausable interface {
+	Pause()
+	Resume()
+}
+
+// TestHangs checks sinks on a server that does not answer. Each call of s is held
+// up for as long as its context says. impatient gives up a request after a
+// second, restless an upload of which nothing moved for two, without any
+// context; s and restless are of one place. An upload has to be of several
+// requests within 64 MiB.
+func TestHangs(t *testing.T, srv Pausable, s, impatient, restless sink.Sink) {
+	set := PutOne(t, s, 1, []byte("x"))
+	const large, midway = 64 << 20, 24 << 20
+	calls := map[string]func(context.Context) error{
+		"put":     func(ctx context.Context) error { _, err := s.Put(ctx, OnePart(2), strings.NewReader("x")); return err },
+		"publish": func(ctx context.Context) error { return s.Publish(ctx, set) },
+		"list":    func(ctx context.Context) error { _, err := s.List(ctx); return err },
+		"remove":  func(ctx context.Context) error { return s.Remove(ctx, set.ID) },
+		"open": func(ctx context.Context) error {
+			rc, err := s.Open(ctx, OnePart(1), nil)
+			if err == nil {
+				_ = rc.Close()
+			}
+			return err
+		},
+		"put, midway": func(ctx context.Context) error {
+			srv.Resume()
+			_, err := s.Put(ctx, OnePart(2), &Stream{N: large, After: midway, At: srv.Pause})
+			return err
+		},
+	}
+	srv.Pause()
+	defer srv.Resume()
+	for name, call := range calls {
+		ctx, cancel := context.WithTimeout(ctx, time.Second)
+		Within(t, name, func() {
+			if err := call(ctx); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+		cancel()
+		srv.Pause()
+	}
+	Within(t, "without a deadline", func() {
+		if _, err := impatient.List(ctx); err == nil || !strings.Contains(err.Error(), "no answer in time") {
+			t.Errorf("List: %v", err)
+		}
+	})
+	srv.Resume()
+	Within(t, "a stream without a deadline", func() {
+		_, err := restless.Put(ctx, OnePart(2), &Stream{N: large, After: midway, At: srv.Pause})
+		if err == nil || !strings.Contains(err.Error(), "nothing moved") {
+			t.Errorf("Put: %v", err)
+		}
+	})
+}
