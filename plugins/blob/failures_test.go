@@ -43,6 +43,7 @@ func TestFailedUploads(t *testing.T) {
 // TestKilled kills a server in the middle of an upload; S3 has a test that looks
 // closer.
 func TestKilled(t *testing.T) {
+	t.Parallel()
 	kill := func(t *testing.T, p *servers.Process, url string) {
 		s := mk(t, blob.Options{URL: url, Attempts: 1})
 		plugintest.PutOne(t, s, 1, []byte("before"))
@@ -59,10 +60,12 @@ func TestKilled(t *testing.T) {
 		}
 	}
 	t.Run("gs", func(t *testing.T) {
+		t.Parallel()
 		srv := servers.StartGCS(t)
 		kill(t, srv.Process, srv.URL(srv.Bucket(t), ""))
 	})
 	t.Run("azblob", func(t *testing.T) {
+		t.Parallel()
 		srv := servers.StartAzure(t)
 		kill(t, srv.Process, srv.URL(srv.Bucket(t), "")) // whose index of what it holds does not survive that
 	})

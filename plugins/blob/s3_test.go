@@ -7,11 +7,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"runtime"
-	"runtime/debug"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
@@ -201,6 +198,7 @@ func TestS3Sweep(t *testing.T) {
 
 // TestS3Killed kills the server in the middle of an upload.
 func TestS3Killed(t *testing.T) {
+	t.Parallel()
 	srv := servers.StartS3(t)
 	bucket := srv.Bucket(t)
 	s := mk(t, blob.Options{URL: srv.URL(bucket, ""), Attempts: 2})
@@ -237,6 +235,7 @@ func TestS3Killed(t *testing.T) {
 // TestS3Hangs: a server that does not answer holds a call up for as long as its
 // deadline says, or for as long as a stream may stand still.
 func TestS3Hangs(t *testing.T) {
+	t.Parallel()
 	srv := servers.StartS3(t)
 	s := mk(t, blob.Options{URL: srv.URL(srv.Bucket(t), "")})
 	bucket := srv.Bucket(t)
@@ -248,39 +247,8 @@ func TestS3Hangs(t *testing.T) {
 // TestS3Memory: an upload holds some pieces, not the part.
 func TestS3Memory(t *testing.T) {
 	srv := servers.StartS3(t)
-	s := mk(t, blob.Options{URL: srv.URL(srv.Bucket(t), "")})
-	plugintest.PutOne(t, s, 1, []byte("warm"))
-	defer debug.SetGCPercent(debug.SetGCPercent(25))
-
-	const size, pieces = 256 << 20, 5 * 8 << 20 // concurrency 3, and two
-	var before, now runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&before)
-	stop, peak := make(chan struct{}), make(chan uint64)
-	go func() {
-		var top uint64
-		for {
-			select {
-			case <-stop:
-				peak <- top
-				return
-			case <-time.After(5 * time.Millisecond):
-				runtime.ReadMemStats(&now)
-				top = max(top, now.HeapInuse)
-			}
-		}
-	}()
-	_, err := s.Put(bg, plugintest.OnePart(2), &plugintest.Stream{N: size})
-	close(stop)
-	top := <-peak
-	if err != nil {
-		t.Fatal(err)
-	}
-	grown := int64(top) - int64(before.HeapInuse)
-	t.Logf("%d MiB put, heap grew by at most %d MiB", size>>20, grown>>20)
-	if grown > 2*pieces {
-		t.Errorf("the heap grew by %d MiB for a part of %d MiB", grown>>20, size>>20)
-	}
+	const pieces = 5 * 8 << 20 // concurrency 3, and two
+	plugintest.TestMemory(t, mk(t, blob.Options{URL: srv.URL(srv.Bucket(t), "")}), 2*pieces)
 }
 
 // TestS3Refused: what cannot work is permanent, says what to do, and shows no

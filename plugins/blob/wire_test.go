@@ -117,6 +117,7 @@ func TestTruncatedOnTheWay(t *testing.T) {
 
 // TestBusyStore: requests that a store is too busy for are made again.
 func TestBusyStore(t *testing.T) {
+	t.Parallel()
 	line, s, _ := spoiled(t)
 	var n atomic.Int64
 	busy := func(w http.ResponseWriter, r *http.Request) bool {

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"io"
 	"os"
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -174,4 +176,39 @@ func TestHangs(t *testing.T, srv Pausable, s, impatient, restless sink.Sink) {
 			t.Errorf("Put: %v", err)
 		}
 	})
+}
+
+// TestMemory checks that an upload of 256 MiB holds no more than most bytes of it
+// at a time.
+func TestMemory(t *testing.T, s sink.Sink, most int64) {
+	PutOne(t, s, 1, []byte("warm"))
+	defer debug.SetGCPercent(debug.SetGCPercent(25))
+	var before, now runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	stop, peak := make(chan struct{}), make(chan uint64)
+	go func() {
+		var top uint64
+		for {
+			select {
+			case <-stop:
+				peak <- top
+				return
+			case <-time.After(5 * time.Millisecond):
+				runtime.ReadMemStats(&now)
+				top = max(top, now.HeapInuse)
+			}
+		}
+	}()
+	const size = 256 << 20
+	_, err := s.Put(ctx, OnePart(2), &Stream{N: size})
+	close(stop)
+	grown := int64(<-peak) - int64(before.HeapInuse)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d MiB put, the heap grew by at most %d MiB", size>>20, grown>>20)
+	if grown > most {
+		t.Errorf("the heap grew by %d MiB for a part of %d MiB", grown>>20, size>>20)
+	}
 }

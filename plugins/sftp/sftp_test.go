@@ -6,11 +6,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"runtime"
-	"runtime/debug"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/spillwaydb/spillway/core/sink"
 	"github.com/spillwaydb/spillway/plugins/plugintest"
@@ -183,39 +180,7 @@ func TestHangs(t *testing.T) {
 // TestMemory: an upload holds some pieces, not the part.
 func TestMemory(t *testing.T) {
 	srv := servers.StartSSH(t)
-	s := mk(t, options(srv, t.TempDir()))
-	plugintest.PutOne(t, s, 1, []byte("warm"))
-	defer debug.SetGCPercent(debug.SetGCPercent(25))
-
-	const size, limit = 256 << 20, 48 << 20
-	var before, now runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&before)
-	stop, peak := make(chan struct{}), make(chan uint64)
-	go func() {
-		var top uint64
-		for {
-			select {
-			case <-stop:
-				peak <- top
-				return
-			case <-time.After(5 * time.Millisecond):
-				runtime.ReadMemStats(&now)
-				top = max(top, now.HeapInuse)
-			}
-		}
-	}()
-	_, err := s.Put(bg, plugintest.OnePart(2), &plugintest.Stream{N: size})
-	close(stop)
-	top := <-peak
-	if err != nil {
-		t.Fatal(err)
-	}
-	grown := int64(top) - int64(before.HeapInuse)
-	t.Logf("%d MiB put, heap grew by at most %d MiB", size>>20, grown>>20)
-	if grown > limit {
-		t.Errorf("the heap grew by %d MiB for a part of %d MiB", grown>>20, size>>20)
-	}
+	plugintest.TestMemory(t, mk(t, options(srv, t.TempDir())), 48<<20)
 }
 
 // TestReadsInPart: a reader that is closed early leaves nothing behind.
