@@ -198,7 +198,6 @@ func TestS3Sweep(t *testing.T) {
 
 // TestS3Killed kills the server in the middle of an upload.
 func TestS3Killed(t *testing.T) {
-	t.Parallel()
 	srv := servers.StartS3(t)
 	bucket := srv.Bucket(t)
 	s := mk(t, blob.Options{URL: srv.URL(bucket, ""), Attempts: 2})
@@ -235,7 +234,6 @@ func TestS3Killed(t *testing.T) {
 // TestS3Hangs: a server that does not answer holds a call up for as long as its
 // deadline says, or for as long as a stream may stand still.
 func TestS3Hangs(t *testing.T) {
-	t.Parallel()
 	srv := servers.StartS3(t)
 	s := mk(t, blob.Options{URL: srv.URL(srv.Bucket(t), "")})
 	bucket := srv.Bucket(t)
