@@ -261,7 +261,7 @@ func (s *Session) hold(n int) {
 
 func (s *Session) unhold() {
 	if s.held >= 0 {
-		s.noteSeen()
+		s.noteSeen(s.held)
 		s.db.ks.Shard(s.held).Unlock()
 		s.held = -1
 	}
@@ -311,7 +311,7 @@ func (s *Session) lockShards() {
 }
 
 func (s *Session) unlockShards() {
-	s.noteSeen()
+	s.noteSeen(s.shards...)
 	for _, i := range s.shards {
 		s.db.ks.Shard(i).Unlock()
 	}
@@ -353,7 +353,7 @@ func (s *Session) logEffects(shard int, args [][]byte) {
 // noteWrite marks that the reply about to be counted, and those after it,
 // depend on the log.
 func (s *Session) noteWrite(log *wal.Log) {
-	s.log, s.mark = log, log.Mark()
+	s.waitFor(log, log.Mark())
 	if !s.wrote {
 		s.wrote = true
 		s.unsafe = s.replyStart
@@ -361,15 +361,25 @@ func (s *Session) noteWrite(log *wal.Log) {
 	}
 }
 
-// noteSeen marks, before locks are given up, that the replies of the batch tell
-// of whatever is behind them. Under always they wait until that is durable,
+// noteSeen marks, before the locks of shards are given up, that the replies of the
+// batch tell of what is in them. Under always they wait until that is durable,
 // whoever wrote it: no client sees what a crash then takes back.
-func (s *Session) noteSeen() {
+func (s *Session) noteSeen(shards ...int) {
 	log := s.db.log.Load()
 	if log == nil || log.Policy() != wal.Always || s.wrote && s.log != log {
 		return
 	}
-	s.log, s.mark = log, log.Mark()
+	for _, n := range shards {
+		s.waitFor(log, log.ShardMark(n))
+	}
+}
+
+// waitFor has the replies of the batch wait until a log is durable up to mark.
+func (s *Session) waitFor(log *wal.Log, mark uint64) {
+	if s.log == log {
+		mark = max(mark, s.mark)
+	}
+	s.log, s.mark = log, mark
 }
 
 // Finish ends a batch: it unlocks and waits for the durability that the

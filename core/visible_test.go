@@ -6,7 +6,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
+	"testing/synctest"
 
 	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/coretest"
@@ -17,16 +17,15 @@ import (
 
 // slowLog is a disk whose fsyncs of the log, from arm on, wait for one answer.
 type slowLog struct {
-	mu      sync.Mutex
-	armed   bool
-	reached chan struct{}
-	answer  chan error
+	mu     sync.Mutex
+	armed  bool
+	answer chan error
 }
 
 func (s *slowLog) arm() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.armed, s.reached, s.answer = true, make(chan struct{}), make(chan error)
+	s.armed, s.answer = true, make(chan error)
 }
 
 func (s *slowLog) inject(op faultfs.Op) error {
@@ -40,82 +39,82 @@ func (s *slowLog) inject(op faultfs.Op) error {
 	if !armed {
 		return nil
 	}
-	close(s.reached)
 	return <-s.answer
 }
 
 // TestReadWaits: under always nobody is told of a write that is not durable,
-// the reader as little as the writer. Under everysec a read waits for nothing,
-// and on a log that has failed it is answered from memory.
+// the reader as little as the writer. A read of another shard waits for nothing,
+// nor does any under everysec, and on a log that has failed it is answered from
+// memory.
 func TestReadWaits(t *testing.T) {
-	for _, read := range []string{"GET {k}", "MGET {k} other", "KEYS *", "EXISTS {k}", "MULTI;GET {k};EXEC"} {
+	const elsewhere = "GET {a}" // on the other shard
+	for _, read := range []string{"GET {k}", "MGET {k} {a}", "KEYS *", "EXISTS {k}", "MULTI;GET {k};EXEC", elsewhere} {
 		for _, c := range []struct {
 			policy wal.Policy
 			fails  error
 			waits  bool
 		}{
-			{wal.Always, nil, true},
-			{wal.Always, syscall.EIO, true},
+			{wal.Always, nil, read != elsewhere},
+			{wal.Always, syscall.EIO, read != elsewhere},
 			{wal.EverySec, nil, false},
 		} {
 			t.Run(fmt.Sprint(read, " ", c.policy, " ", c.fails), func(t *testing.T) {
-				disk, slow := memfs.New(), &slowLog{}
-				clock := &coretest.Clock{}
-				db, err := core.Open(core.Options{
-					FS: faultfs.New(disk, slow.inject), Shards: 2, AppendOnly: true, Fsync: c.policy, Clock: clock, ManualTick: true,
-				})
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer db.Close()
-				session := func() func(lines string) string {
-					s := db.NewSession(nil, nil)
-					return func(lines string) (got string) {
-						for line := range strings.SplitSeq(lines, ";") {
-							v, err := s.Do(strings.Fields(line)...)
-							if err != nil {
-								return err.Error()
-							}
-							got = v.String()
-						}
-						return got
-					}
-				}
-				writer, reader := session(), session()
-				before := reader(read)
-				slow.arm()
-				defer close(slow.answer)
-				written, seen := make(chan string, 1), make(chan string, 1)
-				go func() { written <- writer("SET {k} new") }()
-				if c.policy == wal.EverySec {
-					if got := <-written; got != `"OK"` {
-						t.Fatal(got)
-					}
-				} else {
-					<-slow.reached
-				}
-				go func() { seen <- reader(read) }()
-				if c.waits {
-					select {
-					case got := <-seen:
-						t.Errorf("it was told %s while that was not durable", got)
-						seen <- got
-					case <-time.After(50 * time.Millisecond):
-					}
-					slow.answer <- c.fails
-				}
-				if got := <-seen; got == before {
-					t.Errorf("it was told %s, which is old", got)
-				} else if strings.Contains(got, "MISCONF") {
-					t.Errorf("a read was refused: %s", got)
-				}
-				if c.policy == wal.EverySec {
-					return
-				}
-				if got := <-written; (got == `"OK"`) != (c.fails == nil) {
-					t.Errorf("the writer was told %s", got)
-				}
+				synctest.Test(t, func(t *testing.T) { readWaits(t, read, read != elsewhere, c.policy, c.fails, c.waits) })
 			})
 		}
+	}
+}
+
+// readWaits has a client read while the fsync of another's write is under way,
+// which then fails or succeeds. changes tells whether the read sees the write.
+func readWaits(t *testing.T, read string, changes bool, policy wal.Policy, fails error, waits bool) {
+	slow := &slowLog{}
+	db, err := core.Open(core.Options{
+		FS: faultfs.New(memfs.New(), slow.inject), Shards: 2, AppendOnly: true, Fsync: policy, Clock: &coretest.Clock{}, ManualTick: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	client := func() func(lines string) string {
+		s := db.NewSession(nil, nil)
+		return func(lines string) (got string) {
+			for line := range strings.SplitSeq(lines, ";") {
+				v, err := s.Do(strings.Fields(line)...)
+				if err != nil {
+					return err.Error()
+				}
+				got = v.String()
+			}
+			return got
+		}
+	}
+	start := func(do func(string) string, lines string) <-chan string {
+		got := make(chan string, 1)
+		go func() { got <- do(lines) }()
+		synctest.Wait() // it has its reply, or waits for the disk
+		return got
+	}
+	writer, reader := client(), client()
+	before := reader(read)
+	slow.arm()
+	defer close(slow.answer)
+	written := start(writer, "SET {k} new")
+	if wrote := len(written) == 1; wrote != (policy == wal.EverySec) {
+		t.Fatalf("the writer has its reply: %t", wrote)
+	}
+	seen := start(reader, read)
+	if waiting := len(seen) == 0; waiting != waits {
+		t.Errorf("the reader waits: %t, want %t", waiting, waits)
+	}
+	if policy == wal.Always {
+		slow.answer <- fails
+	}
+	got := <-seen
+	if (got != before) != changes || strings.Contains(got, "MISCONF") {
+		t.Errorf("the reader is told %s, before the write it was %s", got, before)
+	}
+	if got := <-written; (got == `"OK"`) != (fails == nil) {
+		t.Errorf("the writer is told %s", got)
 	}
 }

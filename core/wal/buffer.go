@@ -60,7 +60,8 @@ func (r *run) enter(db int) {
 type buffer struct {
 	mu      sync.Mutex
 	run     run
-	counted int // bytes of it that Log.pending knows of
+	counted int    // bytes of it that Log.pending knows of
+	last    uint64 // generation of the last append for the shard; guarded by mu and by the shard's lock, either is enough to read it
 	_       [64]byte
 }
 

@@ -159,6 +159,7 @@ func (l *Log) Append(shard, db int, args [][]byte) {
 	b.mu.Lock()
 	if !l.dropping {
 		b.run.add(db, args)
+		b.last = l.gen.Load()
 		l.added(b)
 	}
 	b.mu.Unlock()
@@ -176,6 +177,7 @@ func (l *Log) AppendTx(locked []int, cmds []Cmd) {
 		b.mu.Lock()
 		if !l.dropping {
 			b.run.addTx(cmds)
+			b.last = l.gen.Load()
 			l.added(b)
 		}
 		b.mu.Unlock()
@@ -189,6 +191,7 @@ func (l *Log) AppendTx(locked []int, cmds []Cmd) {
 		b.mu.Lock()
 		l.count(b)
 		b.counted = 0
+		b.last = l.gen.Load()
 		q.move(b)
 		b.mu.Unlock()
 	}
@@ -286,6 +289,10 @@ func (l *Log) Mark() uint64 {
 	}
 	return gen - 1
 }
+
+// ShardMark names everything appended so far for a shard, for CommitTo. The caller
+// holds the lock of the shard.
+func (l *Log) ShardMark(shard int) uint64 { return min(l.buffers[shard].last, l.Mark()) }
 
 // SetPolicy changes when the log is made durable, for the Commits to come.
 func (l *Log) SetPolicy(p Policy) { l.policy.Store(int32(p)) }
