@@ -231,6 +231,19 @@ func (c *checkpointer) divide(j *job) ([]*keyspace.View, error) {
 	return views, nil
 }
 
+// retireLog takes the log out of service unless a job is in flight, which may
+// have divided it; one that begins meanwhile finds no log. It tells whether it
+// did.
+func (c *checkpointer) retireLog() bool {
+	c.turn.Lock()
+	defer c.turn.Unlock()
+	if c.inFlight() != nil {
+		return false
+	}
+	c.db.stopLog()
+	return true
+}
+
 // fail reports an error from before the workers had anything to do.
 func (c *checkpointer) fail(j *job, err error) {
 	c.done <- completion{job: j, shard: -1, err: err}

@@ -85,6 +85,56 @@ func settle(t *testing.T, h *coretest.Harness) {
 	t.Fatalf("a job does not end:\n%s", persistence(h))
 }
 
+// TestLogOffDuringJob: `CONFIG SET appendonly no` gives up a rewrite, as in Redis,
+// and waits for a snapshot, which a client or a save point has asked for. Neither
+// is a failure to persist: writes go on.
+func TestLogOffDuringJob(t *testing.T) {
+	for name, c := range map[string]struct {
+		run   func(*core.DB) error
+		gives bool // the job up
+	}{
+		"snapshot": {(*core.DB).Save, false},
+		"rewrite":  {(*core.DB).RewriteAOF, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := make(gate)
+			h := coretest.New(t, func(o *core.Options) {
+				o.Stages = []sink.Stage{g.stage()}
+				o.Save = []core.SavePoint{{Seconds: 100_000, Changes: 1}} // without any, nothing refuses writes
+			})
+			h.Do("SET", "a", "1")
+			done := make(chan error, 1)
+			go func() { done <- c.run(h.DB) }()
+			for busy, _ := h.DB.Checkpoints(); !busy; busy, _ = h.DB.Checkpoints() {
+				runtime.Gosched()
+			}
+			h.Do("CONFIG", "SET", "appendonly", "no")
+			for range 3 {
+				h.DB.Tick()
+			}
+			close(g)
+			if err := <-done; (err != nil) != c.gives {
+				t.Errorf("the job: %v", err)
+			}
+			settle(t, h)
+			h.DB.Tick()
+			if got := field(t, h, "aof_enabled"); got != "0" {
+				t.Errorf("aof_enabled:%s", got)
+			}
+			if got := h.Do("SET", "b", "2"); got != `"OK"` {
+				t.Errorf("a write: %s", got)
+			}
+			if err := h.DB.Save(); err != nil {
+				t.Fatal(err)
+			}
+			h.Crash(memfs.LoseAll)
+			if got := h.Do("MGET", "a", "b"); got != `["1" "2"]` {
+				t.Errorf("after a power loss: %s", got)
+			}
+		})
+	}
+}
+
 // TestRequestsInFlight: every request while a job is in flight gets Redis's
 // error, and leaves one line in the log.
 func TestRequestsInFlight(t *testing.T) {

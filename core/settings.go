@@ -183,8 +183,9 @@ func (db *DB) registerConfig() {
 
 // reconcileLog makes the log follow CONFIG SET appendonly: switching it on takes
 // a checkpoint that it follows, as a rewrite does in Redis; switching it off
-// leaves what is logged for the next start. The tick calls it, so that the
-// command itself, which may be part of a transaction, needs no lock.
+// leaves what is logged for the next start, gives up a rewrite in flight and waits
+// for a snapshot. The tick calls it, so that the command itself, which may be part
+// of a transaction, needs no lock.
 func (db *DB) reconcileLog() {
 	want, log := db.settings.Load().appendOnly, db.log.Load()
 	switch {
@@ -200,8 +201,13 @@ func (db *DB) reconcileLog() {
 			db.logger.Warn("the log is not switched on yet", "error", err)
 		}
 	case !want && log != nil:
+		if j := db.ckpt.inFlight(); j != nil && j.kind == sink.KindSnapshot {
+			return // it is what somebody asked for, and counts on the log
+		}
 		db.ckpt.cancel("appendonly no")
-		db.stopLog()
+		if !db.ckpt.retireLog() {
+			return
+		}
 		db.healed() // of a log that failed nothing is promised any more
 		db.logger.Info("the log is off: the next checkpoint replaces it")
 	}
