@@ -201,30 +201,7 @@ func TestS3Killed(t *testing.T) {
 	srv := servers.StartS3(t)
 	bucket := srv.Bucket(t)
 	s := mk(t, blob.Options{URL: srv.URL(bucket, ""), Attempts: 2})
-	plugintest.Publish(t, s, plugintest.PutOne(t, s, 1, []byte("before")))
-
-	plugintest.NoLeaks(t)
-	ctx, cancel := context.WithTimeout(bg, guard)
-	defer cancel()
-	if _, err := s.Put(ctx, plugintest.OnePart(2), &plugintest.Stream{N: 64 << 20, After: 24 << 20, At: srv.Kill}); err == nil || ctx.Err() != nil {
-		t.Errorf("Put while the server is killed: %v", err)
-	}
-	if _, err := s.List(ctx); err == nil {
-		t.Error("List without a server: nil")
-	}
-	srv.Start()
-	plugintest.WantGenerations(t, s, 1)
-	plugintest.WantAbsent(t, s, plugintest.OnePart(2))
-
-	src := &plugintest.Stream{N: 20 << 20}
-	data := src.All(t)
-	set := plugintest.PutOne(t, s, 2, data)
-	plugintest.Publish(t, s, set)
-	plugintest.WantGenerations(t, s, 1, 2)
-	plugintest.WantPart(t, s, set.Parts[0], data)
-	if _, err := s.(sink.Sweeper).Sweep(bg, func(sink.SetID) bool { return false }); err != nil {
-		t.Error(err)
-	}
+	plugintest.TestKilled(t, srv, s)
 	if u := uploads(t, srv, bucket); len(u) != 0 {
 		t.Errorf("unfinished uploads: %v", u)
 	}

@@ -12,7 +12,7 @@
 // and for sinks what is visible when.
 //
 // TestFormat is for stages whose output a standard tool reads, FuzzStage for their
-// decoders, TestHangs and TestMemory for sinks over a network.
+// decoders, TestHangs, TestKilled and TestMemory for sinks over a network.
 //
 // MemSink is a correct sink in memory. FuncStage and FuncSink are made of
 // functions, for faults of every kind.

@@ -67,11 +67,16 @@ func put(t testing.TB, s sink.Sink, p sink.Part, data []byte) sink.SetPart {
 	} else if !src.ended {
 		t.Errorf("Put %s returned nil before it met io.EOF", p.Name)
 	}
+	sp := record(p, data, r)
+	sp.Keys = 7
+	return sp
+}
+
+// record is what a set says of a part with data that was put with receipt r.
+func record(p sink.Part, data []byte, r sink.Receipt) sink.SetPart {
 	sum := sha256.Sum256(data)
-	return sink.SetPart{
-		Part: p, Bytes: int64(len(data)), RawBytes: int64(len(data)), SinkReceipt: r, Keys: 7,
-		SHA256: hex.EncodeToString(sum[:]), RawSHA256: hex.EncodeToString(sum[:]),
-	}
+	h := hex.EncodeToString(sum[:])
+	return sink.SetPart{Part: p, Bytes: int64(len(data)), RawBytes: int64(len(data)), SHA256: h, RawSHA256: h, SinkReceipt: r}
 }
 
 // WantPart checks that a part holds data.

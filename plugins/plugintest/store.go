@@ -1,9 +1,8 @@
 package plugintest
 
 import (
+	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"io"
 	"os"
@@ -27,17 +26,13 @@ func OnePart(gen uint64) sink.Part {
 
 // OneSet is the set of a part with data that was put with receipt r.
 func OneSet(gen uint64, data []byte, r sink.Receipt) sink.Set {
-	sum := sha256.Sum256(data)
-	h := hex.EncodeToString(sum[:])
-	return sink.Set{ID: OnePart(gen).ID(), CreatedAt: time.Unix(1_700_000_000, 0).UTC(), Parts: []sink.SetPart{{
-		Part: OnePart(gen), Bytes: int64(len(data)), RawBytes: int64(len(data)), SHA256: h, RawSHA256: h, SinkReceipt: r,
-	}}}
+	return sink.Set{ID: OnePart(gen).ID(), CreatedAt: time.Unix(1_700_000_000, 0).UTC(), Parts: []sink.SetPart{record(OnePart(gen), data, r)}}
 }
 
 // PutOne stores a part and returns the set it makes.
 func PutOne(t testing.TB, s sink.Sink, gen uint64, data []byte) sink.Set {
 	t.Helper()
-	r, err := s.Put(ctx, OnePart(gen), strings.NewReader(string(data)))
+	r, err := s.Put(ctx, OnePart(gen), bytes.NewReader(data))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,6 +171,41 @@ func TestHangs(t *testing.T, srv Pausable, s, impatient, restless sink.Sink) {
 			t.Errorf("Put: %v", err)
 		}
 	})
+}
+
+// Killable is a server that can die, and be started again: the ones of package
+// servers are.
+type Killable interface {
+	Kill()
+	Start()
+}
+
+// TestKilled kills the server of an empty sink in the middle of an upload. When it
+// is back, what was published is there and what was not is not, the upload can be
+// made again, and a sweep has nothing to fail on.
+func TestKilled(t *testing.T, srv Killable, s sink.Sink) {
+	Publish(t, s, PutOne(t, s, 1, []byte("before")))
+	NoLeaks(t)
+	ctx, cancel := context.WithTimeout(ctx, 3*patience)
+	defer cancel()
+	if _, err := s.Put(ctx, OnePart(2), &Stream{N: 64 << 20, After: 24 << 20, At: srv.Kill}); err == nil || ctx.Err() != nil {
+		t.Errorf("Put while the server is killed: %v", err)
+	}
+	if _, err := s.List(ctx); err == nil {
+		t.Error("List without a server: nil")
+	}
+	srv.Start()
+	WantGenerations(t, s, 1)
+	WantAbsent(t, s, OnePart(2))
+
+	data := (&Stream{N: 20 << 20}).All(t)
+	set := PutOne(t, s, 2, data)
+	Publish(t, s, set)
+	WantGenerations(t, s, 1, 2)
+	WantPart(t, s, set.Parts[0], data)
+	if _, err := s.(sink.Sweeper).Sweep(ctx, func(sink.SetID) bool { return false }); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestMemory checks that an upload of 256 MiB holds no more than most bytes of it

@@ -3,7 +3,6 @@ package sftp_test
 import (
 	"context"
 	"testing"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -16,9 +15,6 @@ import (
 func TestMain(m *testing.M) { plugintest.Main(m, plugins.Sink(sftp.Name, sftp.New)) }
 
 var bg = context.Background()
-
-// guard ends what hangs.
-const guard = 3 * time.Minute
 
 func mk(t testing.TB, o sftp.Options) sink.Sink {
 	t.Helper()
