@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"time"
@@ -83,10 +84,7 @@ func (db *DB) Archive() ArchiveStats {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s := ArchiveStats{Sealing: a.sealing, LastSegment: a.last, Gap: gap}
-	oldest := a.cut
-	if oldest.IsZero() {
-		oldest = a.since
-	}
+	oldest := cmp.Or(a.cut, a.since)
 	for _, e := range a.queue {
 		switch {
 		case e.lost:

@@ -126,8 +126,8 @@ func (o *overrides) apply(cmd *cobra.Command, c *config.Config) error {
 			config.Listener{Name: "flag", Network: "unix", Address: o.unixSocket})
 	}
 	if given("dir") {
-		if err := fsbackends.RequireData(o.dir); err != nil {
-			return fmt.Errorf("--dir %s: %w", redactURL(o.dir), err)
+		if err := wantDataDir("--dir", o.dir); err != nil {
+			return err
 		}
 		c.Data = config.Filesystem{Kind: "os", Name: "data", Root: o.dir}
 	}
@@ -224,6 +224,15 @@ func (o *overrides) applyListeners(given func(string) bool, c *config.Config) er
 			h = ""
 		}
 		c.Listen = append(c.Listen, config.Listener{Name: "flag", Network: "tcp", Address: net.JoinHostPort(h, port)})
+	}
+	return nil
+}
+
+// wantDataDir refuses the place that a flag names when it is one that cannot hold
+// a data directory.
+func wantDataDir(flag, dir string) error {
+	if err := fsbackends.RequireData(dir); err != nil {
+		return usageError{fmt.Errorf("%s %s: %w", flag, redactURL(dir), err)}
 	}
 	return nil
 }

@@ -93,8 +93,8 @@ func (m *importer) run(cmd *cobra.Command) error {
 	if m.from == "" || m.to == "" {
 		return usageError{errors.New("import wants a source and --to: spillway import dump.rdb --to DIR")}
 	}
-	if err := fsbackends.RequireData(m.to); err != nil {
-		return usageError{fmt.Errorf("--to %s: %w", redactURL(m.to), err)}
+	if err := wantDataDir("--to", m.to); err != nil {
+		return err
 	}
 	cfg, err := m.o.read(cmd)
 	if err != nil {

@@ -54,8 +54,8 @@ func restoreCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := fsbackends.RequireData(to); err != nil {
-				return usageError{fmt.Errorf("--to %s: %w", redactURL(to), err)}
+			if err := wantDataDir("--to", to); err != nil {
+				return err
 			}
 			src, err := s.open(cmd, false)
 			if err != nil {

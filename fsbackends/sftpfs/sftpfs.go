@@ -195,7 +195,7 @@ func (fs *FS) OpenFile(name string, flag int, perm os.FileMode) (f afero.File, e
 				if err = h.Close(); err == nil && flag&os.O_CREATE != 0 {
 					err = syscall.EISDIR
 				}
-				if fs.root(p) != nil {
+				if fs.isRoot(p) {
 					st = rootInfo{st}
 				}
 				f = fs.dir(name, st)
@@ -228,7 +228,7 @@ func (fs *FS) dir(name string, st os.FileInfo) afero.File {
 func (fs *FS) Stat(name string) (st os.FileInfo, err error) {
 	err = fs.do("stat", name, func(c *sftpconn.Conn, p string) error {
 		st, err = c.SFTP.Stat(p)
-		if err == nil && fs.root(p) != nil {
+		if err == nil && fs.isRoot(p) {
 			st = rootInfo{st}
 		}
 		return err
@@ -277,19 +277,15 @@ func (fs *FS) MkdirAll(name string, perm os.FileMode) error {
 	})
 }
 
-// root refuses what must not be done to the root.
-func (fs *FS) root(p string) error {
-	if p == path.Clean(fs.dialer.Dir) {
-		return syscall.EINVAL
-	}
-	return nil
-}
+// isRoot tells whether a path on the server is the root, which is neither removed
+// nor renamed.
+func (fs *FS) isRoot(p string) bool { return p == fs.dialer.Dir }
 
 // Remove implements afero.Fs: a file, or an empty directory.
 func (fs *FS) Remove(name string) error {
 	return fs.do("remove", name, func(c *sftpconn.Conn, p string) error {
-		if err := fs.root(p); err != nil {
-			return err
+		if fs.isRoot(p) {
+			return syscall.EINVAL
 		}
 		err := c.SFTP.Remove(p)
 		if err != nil && isDir(c, p) {
@@ -304,8 +300,8 @@ func (fs *FS) Remove(name string) error {
 // RemoveAll implements afero.Fs. The root itself is refused.
 func (fs *FS) RemoveAll(name string) error {
 	return fs.do("removeall", name, func(c *sftpconn.Conn, p string) error {
-		if err := fs.root(p); err != nil {
-			return err
+		if fs.isRoot(p) {
+			return syscall.EINVAL
 		}
 		err := c.SFTP.RemoveAll(p)
 		if errors.Is(err, os.ErrNotExist) {
@@ -332,7 +328,7 @@ func (fs *FS) Rename(oldname, newname string) error {
 	if err != nil {
 		return fail(err)
 	}
-	if err := errors.Join(fs.root(from), fs.root(to)); err != nil {
+	if fs.isRoot(from) || fs.isRoot(to) {
 		return fail(syscall.EINVAL)
 	}
 	c, err := fs.connect()

@@ -69,9 +69,11 @@ func newDecoder(f *File, blocks []filesystemBlock) *decoder {
 			if b.Root != nil {
 				d.errorf(b.Root, "No root here", "A filesystem \"mem\" lives in memory and has no root.")
 			}
-		case "s3", "gcs", "azure", "sftp":
-			d.remoteFS(b, &fs)
 		default:
+			if fs.Remote() {
+				d.remoteFS(b, &fs)
+				break
+			}
 			d.errorAt(&b.Range, "Unknown filesystem", "There is no filesystem kind %q; there are %s.%s", b.Kind, quoted(fsKinds), DidYouMean(b.Kind, fsKinds))
 		}
 		if b.URL != nil && !fs.Remote() {
