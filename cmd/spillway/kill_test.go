@@ -75,16 +75,12 @@ func TestKillRounds(t *testing.T) {
 	}
 }
 
-// write increments and pushes until the server is gone or stop is closed. The
-// transaction spans two keys that live on different shards.
+// write increments and pushes until the server is gone or stop is closed; an
+// answer that comes after that leaves its write unsure. The transaction spans
+// two keys that live on different shards.
 func write(rdb *redis.Client, w int, s *acked, stop <-chan struct{}) {
 	ctx := context.Background()
 	for {
-		select {
-		case <-stop:
-			return
-		default:
-		}
 		s.unsure = true
 		_, err := rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
 			p.Incr(ctx, fmt.Sprintf("counter:%d", w))
@@ -93,6 +89,11 @@ func write(rdb *redis.Client, w int, s *acked, stop <-chan struct{}) {
 		})
 		if err != nil {
 			return
+		}
+		select {
+		case <-stop:
+			return
+		default:
 		}
 		s.unsure = false
 		s.counter++
