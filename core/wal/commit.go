@@ -59,7 +59,8 @@ func (b *baton) waiter(mark uint64) *waiter {
 // Commit makes everything appended before the call as durable as the policy
 // says. Under Always it returns when it is fsynced: a caller who finds nobody
 // at it does it, for all who wait. Under the others it returns at once, unless
-// too much is waiting to be written. An error means that what was appended may
+// too much is waiting to be written or, under EverySec, what should be durable
+// by now is not. An error means that what was appended may
 // be lost, and must not be acknowledged. The caller holds no locks.
 func (l *Log) Commit() error { return l.CommitTo(l.Mark()) }
 
@@ -69,6 +70,7 @@ func (l *Log) CommitTo(mark uint64) error {
 	if l.Policy() != Always {
 		l.kick()
 		l.Throttle()
+		l.hold()
 		if lost := l.lost.Load(); lost != nil {
 			return l.outcome(mark, lost)
 		}

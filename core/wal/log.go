@@ -53,12 +53,15 @@ type Log struct {
 
 	written atomic.Uint64 // generations up to this one were handed to the file
 	synced  atomic.Uint64 // and up to this one are durable
+	overdue atomic.Uint64 // and up to this one should be, under EverySec
+	due     uint64        // will be overdue at the next beat; beatLoop's own
 	failure atomic.Pointer[failure]
 	lost    atomic.Pointer[span] // generations that were dropped, nil: none
 
 	baton baton
 	idle  atomic.Bool // the writer goroutine sleeps until woken
 	wake  chan struct{}
+	beat  chan struct{}
 	quit  chan struct{}
 	loops sync.WaitGroup
 	once  sync.Once // Close
@@ -125,7 +128,7 @@ func Open(opts Options, path string, seq uint64) (*Log, error) {
 	l := &Log{
 		fs: opts.FS, clock: opts.Clock, logger: opts.Logger,
 		buffers: make([]buffer, opts.Shards),
-		wake:    make(chan struct{}, 1), quit: make(chan struct{}),
+		wake:    make(chan struct{}, 1), beat: make(chan struct{}, 1), quit: make(chan struct{}),
 		syncMu: vfs.NewIOLock(),
 	}
 	l.baton.full = make(chan struct{}, 1)
@@ -146,8 +149,9 @@ func Open(opts Options, path string, seq uint64) (*Log, error) {
 	l.counters.headBytes.Store(l.seg.head)
 	l.syncedBytes.Store(l.seg.size)
 	l.idle.Store(true)
-	l.loops.Add(2)
+	l.loops.Add(3)
 	go l.writeLoop()
+	go l.beatLoop()
 	go l.tickLoop()
 	return l, nil
 }

@@ -38,7 +38,7 @@ func (l *Log) round(sync bool) {
 	}
 	l.written.Store(gen)
 	if sync {
-		l.fsync()
+		l.fsync(never)
 	}
 }
 
@@ -102,10 +102,14 @@ func (l *Log) writeBlock() bool {
 	return true
 }
 
-// fsync makes durable what was written before the call. It needs no baton.
-func (l *Log) fsync() bool {
+// fsync makes durable what was written before the call, or leaves it at mark if
+// that is durable when its turn has come. It needs no baton.
+func (l *Log) fsync(mark uint64) bool {
 	l.syncMu.Lock()
 	defer l.syncMu.Unlock()
+	if l.synced.Load() >= mark {
+		return true
+	}
 	if l.failure.Load() != nil {
 		return false // perhaps by losing the very pages that this fsync would not miss
 	}
@@ -147,7 +151,7 @@ func (l *Log) broke(op string, err error) {
 // sealSegment makes the segment durable and says so in it, so that any damage
 // to it will be known from a torn tail.
 func (l *Log) sealSegment() bool {
-	if !l.fsync() {
+	if !l.fsync(never) {
 		return false
 	}
 	if seq := l.syncedSeq.Load(); l.seg.marked < seq {
@@ -264,9 +268,8 @@ func (l *Log) writeWhileBusy() (goOn bool) {
 	}
 }
 
-// tickLoop does once a second what nobody may be waiting for: the fsync of
-// EverySec, appends without a Commit, and the mark of a log gone quiet.
-func (l *Log) tickLoop() {
+// beatLoop gives the beat of tickLoop, and never waits for the disk.
+func (l *Log) beatLoop() {
 	defer l.loops.Done()
 	ticks, stop := l.clock.NewTicker(syncEvery)
 	defer stop()
@@ -275,6 +278,24 @@ func (l *Log) tickLoop() {
 		case <-l.quit:
 			return
 		case <-ticks:
+		}
+		l.watch()
+		select {
+		case l.beat <- struct{}{}:
+		default: // it is late already
+		}
+	}
+}
+
+// tickLoop does once a second what nobody may be waiting for: the fsync of
+// EverySec, appends without a Commit, and the mark of a log gone quiet.
+func (l *Log) tickLoop() {
+	defer l.loops.Done()
+	for {
+		select {
+		case <-l.quit:
+			return
+		case <-l.beat:
 			l.tick()
 		}
 	}
@@ -292,7 +313,7 @@ func (l *Log) tick() {
 		}
 	}
 	if p != No {
-		l.fsync()
+		l.fsync(never)
 	}
 	if !busy && p != No {
 		l.take()
