@@ -32,9 +32,10 @@ import (
 //	do                                 run the commands of the input
 //	stop                               close the engine
 //	restart                            close it and open it again
-//	crash [during=SAVE|BGREWRITEAOF before=(OPERATION…) [nth=N]] [keep=all|none]
+//	crash [during=SAVE|BGREWRITEAOF before|after=(OPERATION…) [nth=N]] [keep=all|none]
 //	                                   lose power, before the nth operation of the job
-//	                                   that begins so; at once without a job
+//	                                   that begins so, or before what follows it; at
+//	                                   once without a job
 //	files                              list the directory
 //	remove|truncate|flip|zeros|write|copy
 //	                                   do that to a file
@@ -129,21 +130,26 @@ func (r *recoveryRun) lose(t *testing.T, d *datadriven.TestData) string {
 	if during == "" {
 		left = left.CrashClone(seed)
 	} else {
-		var before []string
-		nth := 1
+		var point string
+		nth, after := 1, false
 		d.MaybeScanArgs(t, "nth", &nth)
 		for _, a := range d.CmdArgs {
-			if a.Key == "before" {
-				before = a.Vals
+			if a.Key == "before" || a.Key == "after" {
+				point, after = strings.Join(a.Vals, " "), a.Key == "after"
 			}
 		}
 		disk := r.h.FS
 		r.mu.Lock()
 		r.crash = func(op faultfs.Op) {
-			if at != "" || !op.Kind.Mutates() || !strings.HasPrefix(op.String(), strings.Join(before, " ")) {
+			if at != "" || !op.Kind.Mutates() {
 				return
 			}
-			if nth--; nth == 0 {
+			due := after && nth == 0
+			if strings.HasPrefix(op.String(), point) {
+				nth--
+				due = due || !after && nth == 0
+			}
+			if due {
 				at, left = fmt.Sprint(op.Kind, " ", op.Path), disk.CrashClone(seed)
 			}
 		}
