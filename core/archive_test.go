@@ -151,11 +151,18 @@ func (o *offsite) build() (*memfs.FS, int, error) {
 	if err != nil {
 		return nil, 0, fmt.Errorf("the checkpoint does not say where the log goes on: %w", err)
 	}
-	last := ""
+	last, seq := "", 0
 	for id := first; ; id++ {
 		s, ok := segments[id]
 		if !ok || s.Meta[sink.MetaLineage] != m.Base.Meta[sink.MetaLineage] || id > first && s.Meta[sink.MetaPrevLogID] != last {
 			break
+		}
+		begin, _ := strconv.Atoi(s.Meta[sink.MetaFirstSeq]) // 0: it has no block
+		if seq > 0 && begin > 0 && begin != seq+1 {
+			break // of a life that a repair has ended
+		}
+		if end, _ := strconv.Atoi(s.Meta[sink.MetaLastSeq]); end > 0 {
+			seq = end
 		}
 		if id == first && s.Meta[sink.MetaLogID] != m.Base.Meta[sink.MetaLogID] {
 			return nil, 0, fmt.Errorf("segment %d is %s, the checkpoint wants %s", id, s.Meta[sink.MetaLogID], m.Base.Meta[sink.MetaLogID])

@@ -55,34 +55,44 @@ func (c *Catalog) chain(set *sink.Set) (segments []sink.Set, gap string) {
 	if err != nil {
 		return nil, "" // no log was kept, or a version wrote it that did not say
 	}
-	next, logID, prev := first, set.Meta[sink.MetaLogID], (*sink.Set)(nil)
+	next, seq := first, uint64(0) // the segment that goes on, and behind which block
 	for i := range c.Segments {
 		s := &c.Segments[i]
+		begins := len(segments) == 0 && s.ID.Generation == first && s.Meta[sink.MetaLogID] == set.Meta[sink.MetaLogID]
 		switch {
 		case s.ID.Generation < next || s.Meta[sink.MetaLineage] != set.Meta[sink.MetaLineage]:
 			continue
-		case prev == nil && s.ID.Generation == first && s.Meta[sink.MetaLogID] == logID,
-			prev != nil && follows(prev, s):
+		case begins, len(segments) > 0 && follows(&segments[len(segments)-1], s, seq):
 			segments = append(segments, *s)
-			prev, next = s, s.ID.Generation+1
+			next, seq = s.ID.Generation+1, cmp.Or(blockSeq(s, sink.MetaLastSeq), seq)
 			continue
 		}
 		// It is of this life and later, and does not say that it follows.
-		return segments, fmt.Sprintf("segment %d is not in the source; segment %d, archived %s, does not follow on what is",
-			next, s.ID.Generation, s.CreatedAt.Format(time.RFC3339))
+		if s.ID.Generation > next {
+			gap = fmt.Sprintf("segment %d is not in the source; ", next)
+		}
+		return segments, gap + fmt.Sprintf("segment %d, archived %s, does not follow on what is", s.ID.Generation, s.CreatedAt.Format(time.RFC3339))
 	}
 	return segments, ""
 }
 
-// follows tells whether segment b begins where a ends.
-func follows(a, b *sink.Set) bool {
+// follows tells whether segment b begins where a ends, with the block behind
+// seq. Where there was no block before, seq is 0 and any may be the first.
+func follows(a, b *sink.Set, seq uint64) bool {
 	if id := b.Meta[sink.MetaPrevLogID]; id == "" || id != a.Meta[sink.MetaLogID] {
 		return false
 	}
-	last, err1 := strconv.ParseUint(a.Meta[sink.MetaLastSeq], 10, 64)
-	first, err2 := strconv.ParseUint(b.Meta[sink.MetaFirstSeq], 10, 64)
-	// An empty segment has nothing to say about sequences.
-	return err1 != nil || err2 != nil || last == 0 || first == 0 || first == last+1
+	first := blockSeq(b, sink.MetaFirstSeq)
+	return first == 0 || seq == 0 || first == seq+1
+}
+
+// blockSeq is one of a segment's two sequence numbers; 0 when it has no block.
+func blockSeq(s *sink.Set, which string) uint64 {
+	n, err := strconv.ParseUint(s.Meta[which], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 // blockTime is one of a segment's two times; zero when it has no block.
