@@ -129,13 +129,38 @@ func (s *FSSink) store(ctx context.Context, name string, src io.Reader) (err err
 			err = cerr
 		}
 	}()
-	if _, err := io.CopyBuffer(onlyWriter{f}, onlyReader{src}, make([]byte, copyBuffer)); err != nil {
+	out := io.Writer(onlyWriter{f})
+	if s.fs.Caps().Inodes { // elsewhere a file is finished once, and shares no disk with a log
+		out = &steadyWriter{f: f}
+	}
+	if _, err := io.CopyBuffer(out, onlyReader{src}, make([]byte, copyBuffer)); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
 	}
 	return f.Sync()
+}
+
+// steadyBytes is how much of a part the disk is given at once: what Redis gives
+// it (rdb-save-incremental-fsync).
+const steadyBytes = 4 << 20
+
+// steadyWriter fsyncs a file while it is written. A disk that gets all of a
+// large part in one fsync keeps every other fsync waiting for so long, that of
+// the log too, which clients wait for.
+type steadyWriter struct {
+	f        vfs.File
+	unsynced int
+}
+
+// Write implements io.Writer.
+func (w *steadyWriter) Write(b []byte) (int, error) {
+	n, err := w.f.Write(b)
+	if w.unsynced += n; err == nil && w.unsynced >= steadyBytes {
+		w.unsynced, err = 0, w.f.Sync()
+	}
+	return n, err
 }
 
 // Publish implements Sink. Publishing the very same set again is a success.

@@ -165,6 +165,47 @@ type lying struct{ *memfs.FS }
 
 func (lying) SyncDir(string) error { return nil }
 
+// TestFSSinkSteady: the disk never gets more than a few megabytes of a part at
+// once, for the log's fsync waits behind them. Every one of these fsyncs counts.
+func TestFSSinkSteady(t *testing.T) {
+	const size, most = 20 << 20, 5 << 20
+	var unsynced, peak, syncs int64
+	failing := int64(-1)
+	fs := faultfs.New(memfs.New(), func(op faultfs.Op) error {
+		if !strings.Contains(op.Path, "shard-") {
+			return nil
+		}
+		switch op.Kind {
+		case faultfs.OpWrite:
+			unsynced += op.N
+			peak = max(peak, unsynced)
+		case faultfs.OpSync:
+			unsynced = 0
+			if syncs++; syncs == failing {
+				return syscall.EIO
+			}
+		}
+		return nil
+	})
+	s := sink.NewFSSink("local", fs, "checkpoints")
+	put := func(gen uint64) error {
+		_, err := s.Put(bg, sink.Part{Kind: sink.KindSnapshot, Generation: gen, Shards: 1, Name: "shard-0000.rdb"}, io.LimitReader(rand.New(rand.NewSource(1)), size))
+		return err
+	}
+	if err := put(1); err != nil {
+		t.Fatal(err)
+	}
+	if peak > most || unsynced != 0 || syncs < size/most {
+		t.Errorf("%d syncs; up to %d bytes were not synced, %d at the end", syncs, peak, unsynced)
+	}
+	for n := range syncs {
+		syncs, failing = 0, n+1
+		if err := put(2 + uint64(n)); !errors.Is(err, syscall.EIO) {
+			t.Errorf("sync %d fails: %v", n+1, err)
+		}
+	}
+}
+
 func TestFSSinkDiskFull(t *testing.T) {
 	mem := memfs.New()
 	mem.SetQuota(4000)
