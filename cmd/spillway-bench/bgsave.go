@@ -18,8 +18,8 @@ const (
 	saveLimit = 10 * time.Minute
 )
 
-// bgsave compares the latency of a prober while both save under a load of
-// pipelined SETs.
+// bgsave compares the latency of a prober while both save, under a load of
+// pipelined SETs unless it is to be alone.
 func (b *bench) bgsave() error {
 	ours, theirs, err := b.servers("bgsave", b.appendOnly, true)
 	if err != nil {
@@ -35,13 +35,17 @@ func (b *bench) bgsave() error {
 				return err
 			}
 		}
-		b.title(fmt.Sprintf("BGSAVE of %d keys under a SET load at pipeline 16; a prober's SET, open loop, every %v", b.keys, probeEvery))
+		load := "under a SET load at pipeline 16"
+		if b.proberOnly {
+			load = "without a load"
+		}
+		b.title(fmt.Sprintf("BGSAVE of %d keys %s; a prober's SET, open loop, every %v", b.keys, load, probeEvery))
 		names := []string{"p50 before", "p99.9 before", "p50 during", "p99 during", "p99.9 during", "longest during"}
 		figures := make([][2][]float64, len(names))
 		var took [2][]float64
 		for range b.rounds {
 			for i, s := range []*server{ours, theirs} {
-				p, start, end, err := s.saveUnderLoad(b.keys)
+				p, start, end, err := s.saveUnderLoad(b.keys, !b.proberOnly)
 				if err != nil {
 					return fmt.Errorf("%s: %w", s.name, err)
 				}
@@ -69,11 +73,18 @@ func (b *bench) bgsave() error {
 	})
 }
 
-// saveUnderLoad runs load and prober, and a BGSAVE in the middle.
-func (s *server) saveUnderLoad(keys int) (p *prober, start, end time.Time, err error) {
+// saveUnderLoad runs a load, if there is to be one, and a prober, and a BGSAVE in
+// the middle.
+func (s *server) saveUnderLoad(keys int, load bool) (p *prober, start, end time.Time, err error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	loaded := make(chan error, 1)
-	go func() { loaded <- s.keepLoaded(ctx, keys) }()
+	go func() {
+		if !load {
+			close(loaded)
+			return
+		}
+		loaded <- s.keepLoaded(ctx, keys)
+	}()
 	defer func() {
 		cancel()
 		err = errors.Join(err, <-loaded)

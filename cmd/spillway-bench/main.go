@@ -32,6 +32,7 @@ type bench struct {
 	appendOnly      string
 	fsync           string
 	dir             string // for both servers' data
+	proberOnly      bool
 	asJSON          bool
 	out             io.Writer
 	results         []result
@@ -91,6 +92,7 @@ func command() *cobra.Command {
 	f.IntVar(&b.pipelined, "pipelined-ops", 2_000_000, "operations of a throughput round with pipelining")
 	f.StringVar(&b.appendOnly, "appendonly", "no", "of both servers, except in load and replay")
 	f.StringVar(&b.fsync, "appendfsync", "everysec", "of both servers")
+	f.BoolVar(&b.proberOnly, "prober-only", false, "no load in bgsave, only the prober")
 	f.BoolVar(&b.asJSON, "json", false, "print one JSON array of figures at the end")
 	return cmd
 }

@@ -53,9 +53,6 @@ func (b *bench) servers(scenario, appendOnly string, pinned bool) (ours, theirs 
 		}
 		s.args = append(s.args, "--dir", dir, "--port", port, "--save", "", "--loglevel", "warning",
 			"--appendonly", appendOnly, "--appendfsync", b.fsync)
-		if name == "redis" {
-			s.args = append(s.args, "--auto-aof-rewrite-percentage", "0")
-		}
 		return s, nil
 	}
 	if ours, err = make1("spillway", b.spillway); err != nil {
@@ -88,7 +85,9 @@ func (s *server) start() (time.Duration, error) {
 	s.rdb = redis.NewClient(&redis.Options{Addr: s.addr(), MaxRetries: -1, ReadTimeout: time.Minute})
 	for time.Since(began) < startLimit {
 		if s.rdb.Ping(context.Background()).Err() == nil {
-			return time.Since(began), nil
+			took := time.Since(began)
+			// The only jobs are to be those that are measured.
+			return took, s.rdb.ConfigSet(context.Background(), "auto-aof-rewrite-percentage", "0").Err()
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
