@@ -15,6 +15,8 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	goplugin "github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/spillwaydb/spillway/core/sink"
 	"github.com/spillwaydb/spillway/plugins/internal/wire"
@@ -154,8 +156,19 @@ func (pr *process) watchHealth() {
 		case <-tick.C:
 		}
 		moved := pr.moved.Load()
-		if _, err := pr.health(opts.HealthTimeout); err != nil && pr.life.Err() == nil && pr.moved.Load() == moved {
+		_, err := pr.health(opts.HealthTimeout)
+		switch {
+		case pr.life.Err() != nil:
+			return
+		case err == nil || pr.moved.Load() != moved:
+		case status.Code(err) == codes.DeadlineExceeded:
 			pr.kill(sink.Transient(pr.plugin.errorf("gave no sign of life for %s and was killed", opts.HealthTimeout)))
+			return
+		case pr.lost(): // it has ended under the question, and how is for its end to say
+			return
+		default:
+			own, _ := wire.Failed(err)
+			pr.kill(sink.Transient(pr.plugin.errorf("could not be asked for a sign of life and was killed: %w", pr.plugin.clean(own))))
 			return
 		}
 	}

@@ -107,6 +107,38 @@ func TestReplaced(t *testing.T) {
 	}
 }
 
+// TestDiesUnderHealthCheck: that a question for a sign of life fails because the
+// process has just died does not make it one that gave none.
+func TestDiesUnderHealthCheck(t *testing.T) {
+	noProcessesLeft(t)
+	dir, err := os.MkdirTemp("", "sw") // short: it is to hold sockets
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	h, err := host.New(host.Options{Dir: dir, HealthEvery: 100 * time.Microsecond, HealthTimeout: ample, ExitTimeout: ample})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close(t.Context())
+	spec := selfSpec(t, "mortal")
+	spec.Restart = host.Restart{MaxAttempts: 2, Backoff: time.Millisecond, MaxBackoff: time.Millisecond}
+	p, err := h.Add(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for round := range 20 {
+		await(t, func() bool { _, err := p.Ping(t.Context()); return err == nil }, func() string { return fmt.Sprintf("%+v", p.Status()) })
+		if err := syscall.Kill(p.Status().PID, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		await(t, func() bool { return p.Status().State == "failing" }, func() string { return fmt.Sprintf("%+v", p.Status()) })
+		if err := p.Status().LastError; err == nil || !strings.Contains(err.Error(), "was killed by signal 9") {
+			t.Errorf("round %d: %v", round, err)
+		}
+	}
+}
+
 // TestGivesUp: a plugin that keeps failing is not started for every job.
 func TestGivesUp(t *testing.T) {
 	r := newRig(t, "exits at once", ample, func(s *host.Spec) {
