@@ -45,7 +45,7 @@ func (b *bench) bgsave() error {
 		var took [2][]float64
 		for range b.rounds {
 			for i, s := range []*server{ours, theirs} {
-				p, start, end, err := s.saveUnderLoad(b.keys, !b.proberOnly)
+				p, start, end, err := s.saveAndProbe(b.keys, !b.proberOnly)
 				if err != nil {
 					return fmt.Errorf("%s: %w", s.name, err)
 				}
@@ -73,18 +73,16 @@ func (b *bench) bgsave() error {
 	})
 }
 
-// saveUnderLoad runs a load, if there is to be one, and a prober, and a BGSAVE in
+// saveAndProbe runs a load, if there is to be one, and a prober, and a BGSAVE in
 // the middle.
-func (s *server) saveUnderLoad(keys int, load bool) (p *prober, start, end time.Time, err error) {
+func (s *server) saveAndProbe(keys int, load bool) (p *prober, start, end time.Time, err error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	loaded := make(chan error, 1)
-	go func() {
-		if !load {
-			close(loaded)
-			return
-		}
-		loaded <- s.keepLoaded(ctx, keys)
-	}()
+	if load {
+		go func() { loaded <- s.keepLoaded(ctx, keys) }()
+	} else {
+		close(loaded)
+	}
 	defer func() {
 		cancel()
 		err = errors.Join(err, <-loaded)

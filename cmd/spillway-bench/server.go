@@ -87,7 +87,10 @@ func (s *server) start() (time.Duration, error) {
 		if s.rdb.Ping(context.Background()).Err() == nil {
 			took := time.Since(began)
 			// The only jobs are to be those that are measured.
-			return took, s.rdb.ConfigSet(context.Background(), "auto-aof-rewrite-percentage", "0").Err()
+			if err := s.rdb.ConfigSet(context.Background(), "auto-aof-rewrite-percentage", "0").Err(); err != nil {
+				return 0, errors.Join(err, s.kill())
+			}
+			return took, nil
 		}
 		time.Sleep(5 * time.Millisecond)
 	}

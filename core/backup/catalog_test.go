@@ -1,7 +1,6 @@
 package backup_test
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 	"testing"
@@ -62,7 +61,7 @@ func TestChain(t *testing.T) {
 				t.Errorf("%v: %d segments count, to the %s (%s); want %d, to the %s", c.segments, len(p.Segments), p.End, p.Why, c.want, end)
 			}
 			if w := cat.Windows(); len(w) != 1 || w[0].Segments != c.want || (w[0].Gap != "") != (end == backup.EndGap) {
-				t.Error(fmt.Sprintf("%v: windows %+v", c.segments, w))
+				t.Errorf("%v: windows %+v", c.segments, w)
 			}
 		})
 	}
