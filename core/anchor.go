@@ -13,7 +13,7 @@ import (
 // be restored from them. An archive asks for that checkpoint by itself. m is
 // what the start found.
 func (db *DB) anchor(m *manifest.Manifest) {
-	restored := m.Base != nil && m.Lineage != "" && m.Base.Meta[sink.MetaLineage] != m.Lineage
+	restored := m.Base != nil && m.Lineage != "" && m.Base.Lineage() != m.Lineage
 	if !restored || len(db.opts.Targets) == 0 || db.ckpt.archive != nil {
 		return
 	}

@@ -73,7 +73,9 @@ func newArchiver(c *checkpointer) *archiver {
 	}
 	a := &archiver{db: c.db, c: c, log: c.db.logger.Named("archive"), opts: opts}
 	a.ctx, a.stop = context.WithCancel(context.Background())
-	for _, t := range opts.Targets {
+	targets, guards := guarded(c.own, opts.Targets)
+	c.guards = append(c.guards, guards...)
+	for _, t := range targets {
 		a.lines = append(a.lines, newLine(a, t))
 	}
 	return a
@@ -309,15 +311,21 @@ func (a *archiver) committed(m *manifest.Manifest) {
 	a.found(m.Owed)
 }
 
-// prune removes the segments that no kept checkpoint needs from the targets.
+// prune removes from the targets the segments that no kept checkpoint needs,
+// and what attempts left staged.
 func (a *archiver) prune() {
-	if a == nil || !slices.ContainsFunc(a.opts.Targets, func(t sink.Target) bool { return !t.Keep.All() }) {
+	if a == nil {
 		return
 	}
-	checkpoints, err := a.c.pipe.Checkpoints(a.ctx)
+	lineage := a.c.current().Lineage
+	var checkpoints []sink.Set
+	var err error
+	if slices.ContainsFunc(a.opts.Targets, func(t sink.Target) bool { return !t.Keep.All() }) {
+		checkpoints, err = a.c.pipe.Checkpoints(a.ctx)
+	}
 	if err == nil {
 		for _, l := range a.lines {
-			err = errors.Join(err, l.pipe.PruneSegments(a.ctx, checkpoints))
+			err = errors.Join(err, l.pipe.PruneSegments(a.ctx, lineage, checkpoints))
 		}
 	}
 	if err != nil && a.ctx.Err() == nil {

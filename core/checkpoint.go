@@ -43,6 +43,8 @@ type checkpointer struct {
 	pump    vfs.IOLock // held while completions are applied
 	bg      sync.WaitGroup
 	archive *archiver  // nil: there is none
+	own     *ancestry  // who we are on a sink
+	guards  []*guard   // of every target, the archive's too
 	turn    vfs.IOLock // held from a rotation to its cut
 	writing vfs.IOLock // held from reading the manifest to committing its successor
 	later   leftovers  // to be removed once it is certain what is on disk; guarded by writing
@@ -88,6 +90,7 @@ type job struct {
 	id      uint64
 	kind    sink.Kind
 	gen     uint64
+	set     sink.SetID // drawn when the log is rotated; zero before that: nothing is staged
 	began   time.Time
 	cutAt   time.Time
 	ctx     context.Context
@@ -110,9 +113,6 @@ type job struct {
 	phase    atomic.Pointer[string]
 }
 
-// set is the ID of the checkpoint that the job makes.
-func (j *job) set() sink.SetID { return sink.SetID{Generation: j.gen, Kind: j.kind} }
-
 func (j *job) enter(phase string) { j.phase.Store(&phase) }
 
 var errShuttingDown = errors.New("the engine is shutting down")
@@ -129,15 +129,23 @@ func newCheckpointer(db *DB) *checkpointer {
 	o := db.opts
 	local := sink.NewFSSink("local", o.FS, setsDir)
 	known := sink.NewRegistry(append(slices.Clone(o.DecodeStages), o.Stages...)...)
+	own := &ancestry{log: db.logger.Named("checkpoint"), now: db.clock.Now, adopt: o.Adopt}
+	targets, guards := guarded(own, o.Targets)
 	c := &checkpointer{
 		pump: vfs.NewIOLock(), turn: vfs.NewIOLock(), writing: vfs.NewIOLock(),
 		db: db, log: db.logger.Named("checkpoint"), store: manifest.NewStore(o.FS, db.clock.Now), local: local,
-		pipe: sink.NewPipeline("checkpoint", o.Stages, local, o.Targets, sink.PipelineOptions{
+		own: own, guards: guards,
+		pipe: sink.NewPipeline("checkpoint", o.Stages, local, targets, sink.PipelineOptions{
 			Logger: db.logger, Now: db.clock.Now, VerifyDecode: o.VerifyDecode, Registry: known,
 		}),
 		manifest: &manifest.Manifest{}, nextGeneration: 1, nextSegment: 1, // until Recover has read them
 		lastSave: db.started, sizes: make(map[uint64]int64),
 		done: make(chan completion, o.Shards+2),
+	}
+	own.numbers = func() (generation, segment uint64) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.nextGeneration, c.nextSegment
 	}
 	c.archive = newArchiver(c)
 	for i := range o.Shards {
@@ -167,6 +175,7 @@ func (c *checkpointer) start(parent context.Context, kind sink.Kind, why string,
 		return nil, err
 	}
 	c.nextJob++
+	c.own.above(&c.nextGeneration, &c.nextSegment)
 	ctx, cancel := context.WithCancel(parent)
 	j := &job{
 		id: c.nextJob, kind: kind, gen: c.nextGeneration, began: c.db.clock.Now(),
@@ -196,10 +205,12 @@ func (c *checkpointer) begin(j *job) {
 		return
 	}
 	j.enter("encode")
+	j.set = sink.NewSetID(j.gen, j.kind, c.current().Lineage)
+	c.own.drew(j.set)
 	for i, v := range views {
 		c.workers[i].submit(partJob{
 			ctx: j.ctx, job: j, view: v, pipe: c.pipe,
-			part: c.pipe.Part(j.id, j.kind, j.gen, i, len(views)),
+			part: c.pipe.Part(j.id, j.set, i, len(views)),
 		})
 	}
 	// What the cut has sealed is archived at once. Whether it is, publish asks.
@@ -387,13 +398,17 @@ func (c *checkpointer) publish(j *job) (err error) {
 // set is the checkpoint that the job has made, with what a restore needs to
 // find the log that follows it.
 func (c *checkpointer) set(j *job) sink.Set {
-	meta := map[string]string{sink.MetaLineage: c.current().Lineage}
+	m := c.current()
+	meta := map[string]string{sink.MetaLineage: m.Lineage}
+	if len(m.Follows) > 0 {
+		meta[sink.MetaFollows] = sink.FormatFollows(m.Follows)
+	}
 	if j.rotated {
 		meta[sink.MetaSegment] = strconv.FormatUint(j.next.ID, 10)
 		meta[sink.MetaLogID] = j.next.LogID
 	}
 	return sink.Set{
-		ID:        j.set(),
+		ID:        j.set,
 		CreatedAt: j.cutAt.UTC(),
 		Stages:    c.pipe.StageRecords(),
 		Parts:     j.parts,

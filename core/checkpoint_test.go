@@ -113,7 +113,7 @@ func TestFailedStage(t *testing.T) {
 			if !strings.Contains(info, "rdb_last_bgsave_status:err") {
 				t.Errorf("INFO does not tell:\n%s", info)
 			}
-			if _, err := h.FS.Stat("checkpoints/00000001"); err == nil {
+			if _, err := h.FS.Stat(inSet(t, h.FS, 1, "")); err == nil {
 				t.Error("the staged files are still there")
 			}
 			h.Crash(memfs.LoseAll)

@@ -27,7 +27,7 @@ func (c *checkpointer) commit(j *job) error {
 		}
 		on, loadErr := c.store.Load()
 		if loadErr != nil || on.Generation != m.Generation {
-			c.later.staged = append(c.later.staged, j.set())
+			c.later.staged = append(c.later.staged, j.set)
 			return errors.Join(err, loadErr)
 		}
 		// Visible, but perhaps not durable: what it retired must stay, in
@@ -110,7 +110,7 @@ func (c *checkpointer) retire(now *manifest.Manifest, gone leftovers) {
 	go func() {
 		defer c.bg.Done()
 		c.discard(now, gone)
-		if err := c.pipe.Prune(context.Background()); err != nil {
+		if err := c.pipe.Prune(context.Background(), now.Lineage); err != nil {
 			c.log.Warn("pruning old checkpoints on a sink failed", "error", err)
 		}
 		c.archive.prune()
@@ -160,7 +160,9 @@ func (c *checkpointer) rollback(j *job, cause error) {
 		c.log.Error("the outcome of the commit is unknown: nothing is removed", "job", j.id, "error", cause)
 		return
 	}
-	c.abort(j.set())
+	if j.set != (sink.SetID{}) {
+		c.abort(j.set)
+	}
 	if (j.startLog || j.apart) && j.next.Path != "" {
 		_ = c.db.fs.Remove(j.next.Path) // unreferenced: swept at the next start otherwise
 	}

@@ -152,6 +152,7 @@ func (db *DB) Recover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	m = db.ckpt.current()
 	if err := db.startLogAfter(m); err != nil {
 		return err
 	}
@@ -175,7 +176,6 @@ const LockFile = manifest.LockFile
 // startLogAfter opens the log behind the recovered state, creating its first
 // segment when there is none.
 func (db *DB) startLogAfter(m *manifest.Manifest) error {
-	db.ckpt.install(m)
 	if !db.opts.AppendOnly {
 		return nil
 	}

@@ -33,7 +33,7 @@ func (e *DamagedError) Error() string {
 	if len(e.Kept) > 0 {
 		var names []string
 		for _, id := range e.Kept {
-			names = append(names, manifest.SetDir(id.Generation))
+			names = append(names, manifest.SetDir(id))
 		}
 		kept = "; older checkpoints are kept in " + strings.Join(names, ", ")
 	}
@@ -171,7 +171,7 @@ func examineSet(ctx context.Context, data vfs.FS, set *sink.Set) (*SetState, err
 
 // examinePart compares a stored part with its digest.
 func examinePart(ctx context.Context, data vfs.FS, id sink.SetID, p *sink.SetPart) (damage string, err error) {
-	name := path.Join(manifest.SetDir(id.Generation), p.Part.Name)
+	name := path.Join(manifest.SetDir(id), p.Part.Name)
 	f, err := data.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return name + " is missing", nil

@@ -7,6 +7,8 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -42,10 +44,31 @@ type faults struct {
 // second is the directory of the checkpoint that fails: the first one succeeds.
 const second = "checkpoints/00000002"
 
+var tokens = regexp.MustCompile(`\b(\d{8})-[0-9a-f]{8}-[0-9a-f]{8}\b`)
+
+// withoutToken is a text with every set named by its number alone.
+func withoutToken(text string) string { return tokens.ReplaceAllString(text, "$1") }
+
+// inSet is the path of a file in the data directory's set of that number.
+func inSet(t *testing.T, disk vfs.FS, generation uint64, file string) string {
+	t.Helper()
+	dir := manifest.SetDir(sink.SetID{Generation: generation, Kind: sink.KindSnapshot})
+	infos, err := vfs.ReadDir(disk, path.Dir(dir))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	for _, fi := range infos {
+		if id, ok := sink.ParseDirName(fi.Name()); ok && id.Generation == generation {
+			dir = manifest.SetDir(id)
+		}
+	}
+	return path.Join(dir, file)
+}
+
 // on fails the operations of a kind on paths that begin so.
 func on(kind faultfs.OpKind, path string, err error) func(faultfs.Op) error {
 	return func(op faultfs.Op) error {
-		if op.Kind == kind && strings.HasPrefix(op.Path, path) {
+		if op.Kind == kind && strings.HasPrefix(withoutToken(op.Path), path) {
 			return err
 		}
 		return nil
@@ -222,7 +245,7 @@ func newFailing(t *testing.T) *failing {
 			inject.Lock()
 			defer inject.Unlock()
 			now := f.faults()
-			if now.damage != "" && op.Kind == faultfs.OpOpen && strings.HasPrefix(op.Path, now.damage) {
+			if now.damage != "" && op.Kind == faultfs.OpOpen && strings.HasPrefix(withoutToken(op.Path), now.damage) {
 				data, err := vfs.ReadFile(disk, op.Path)
 				if err != nil {
 					return err
@@ -302,12 +325,13 @@ func (f *failing) untouched(t *testing.T, unknown bool) {
 		t.Errorf("this was staged and is still there: %v", left)
 	}
 	for name := range contentOf(t, f.offsite, ".") {
-		if !strings.HasPrefix(name, "backups/00000001/") && !unknown {
+		if !strings.HasPrefix(name, "backups/00000001-") && !unknown {
 			t.Errorf("the other sink still has %s", name)
 		}
 	}
 	for _, seed := range []int64{memfs.LoseAll, memfs.KeepAll, 3, 4} {
-		c := coretest.New(t, f.options)
+		// It opens an empty directory first, beside what the sink holds.
+		c := coretest.New(t, f.options, func(o *core.Options) { o.Adopt = true })
 		_ = c.DB.Close()
 		c.FS = f.FS.CrashClone(seed)
 		c.Open()
@@ -357,7 +381,7 @@ func (f *failing) goesOn(t *testing.T, kind sink.Kind) {
 		t.Errorf("there are %v", slices.Sorted(maps.Keys(files)))
 	}
 	for name := range contentOf(t, f.offsite, ".") {
-		if strings.HasPrefix(name, "backups/00000002/") {
+		if strings.HasPrefix(name, "backups/00000002-") {
 			t.Errorf("the other sink still has %s", name)
 		}
 	}

@@ -88,6 +88,12 @@ func (db *DB) infoPersistence(w *command.InfoWriter) {
 		w.Field("spillway_log_fsyncs", st.Fsyncs)
 	}
 	w.Field("spillway_checkpoint_generation", gen)
+	w.Field("spillway_lineage", c.current().Lineage)
+	for _, g := range c.guards {
+		if n := g.strangers(); n > 0 {
+			w.Field("sink_"+g.name+"_other_lineages", n)
+		}
+	}
 	w.Field("spillway_last_freeze_usec", freeze.Microseconds())
 	if f := db.failed.Load(); f != nil {
 		w.Field("spillway_log_error", f.err)

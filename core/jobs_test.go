@@ -253,7 +253,7 @@ func TestStageProgress(t *testing.T) {
 	}
 	close(hold)
 	settle(t, h)
-	st, err := h.FS.Stat("checkpoints/00000001/shard-0000.rdb.hook")
+	st, err := h.FS.Stat(inSet(t, h.FS, 1, "shard-0000.rdb.hook"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -334,7 +334,7 @@ func TestDeadWorker(t *testing.T) {
 	if got := state(h); got != want {
 		t.Errorf("there is %s, want %s", got, want)
 	}
-	if _, err := h.FS.Stat("checkpoints/00000001"); err == nil {
+	if _, err := h.FS.Stat(inSet(t, h.FS, 1, "")); err == nil {
 		t.Error("the staged files are still there")
 	}
 	if err := h.DB.Save(); err != nil {

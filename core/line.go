@@ -2,6 +2,8 @@ package core
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -10,7 +12,9 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/spillwaydb/spillway/core/manifest"
 	"github.com/spillwaydb/spillway/core/sink"
+	"github.com/spillwaydb/spillway/core/vfs"
 	"github.com/spillwaydb/spillway/core/wal"
 )
 
@@ -22,10 +26,9 @@ const lineTimeout = 10 * time.Minute
 type line struct {
 	a    *archiver
 	name string
-	sink sink.Sink
 	pipe *sink.Pipeline
 
-	there map[uint64]sink.Set // what the target has of the queue; nil: to be asked. For run alone
+	there map[uint64][]sink.Set // what the target has of the queue's numbers; nil: to be asked. For run alone
 
 	// Guarded by archiver.mu.
 	busy      bool
@@ -39,7 +42,7 @@ func newLine(a *archiver, t sink.Target) *line {
 		t.Timeout = lineTimeout
 	}
 	t.Required = true
-	return &line{a: a, name: t.Name, sink: t.Sink, pipe: sink.NewPipeline("archive", a.opts.Stages, nil, []sink.Target{t}, sink.PipelineOptions{
+	return &line{a: a, name: t.Name, pipe: sink.NewPipeline("archive", a.opts.Stages, nil, []sink.Target{t}, sink.PipelineOptions{
 		Logger: a.db.logger, Now: a.db.clock.Now,
 	})}
 }
@@ -152,7 +155,7 @@ func (l *line) bring(ctx context.Context, e *entry) error {
 	}
 	m := l.a.c.current()
 	set := sink.Set{
-		ID: sink.SetID{Generation: e.seg.ID, Kind: sink.KindSegment}, CreatedAt: e.at.UTC(), Stages: l.pipe.StageRecords(),
+		ID: sink.NewSetID(e.seg.ID, sink.KindSegment, m.Lineage), CreatedAt: e.at.UTC(), Stages: l.pipe.StageRecords(),
 		CreatedBy: m.CreatedBy, Meta: segmentMeta(span, e.seg.PrevLogID, m.Lineage),
 	}
 	if e.at.IsZero() {
@@ -161,20 +164,10 @@ func (l *line) bring(ctx context.Context, e *entry) error {
 			set.CreatedAt = span.Last
 		}
 	}
-	if old, ok := l.there[e.seg.ID]; ok {
-		switch {
-		case old.Meta[sink.MetaLineage] != m.Lineage || old.Meta[sink.MetaLogID] != span.ID:
-			return sink.Permanent(fmt.Errorf("%s holds another segment of this number, of lineage %q: give this data directory a place of its own", l.name, old.Meta[sink.MetaLineage]))
-		case old.RawBytes() == span.Size:
-			return nil
-		}
-		// A power loss took back that it was finished, and the log went on in it.
-		if err := l.sink.Remove(ctx, set.ID); err != nil {
-			return fmt.Errorf("removing an older copy of segment %d: %w", e.seg.ID, err)
-		}
-		delete(l.there, e.seg.ID)
+	if done, err := l.has(ctx, e.seg, span, m.Lineage); done || err != nil {
+		return err
 	}
-	part, err := l.pipe.Write(ctx, l.pipe.Part(0, sink.KindSegment, e.seg.ID, 0, 1), func(w io.Writer) (int64, error) {
+	part, err := l.pipe.Write(ctx, l.pipe.Part(0, set.ID, 0, 1), func(w io.Writer) (int64, error) {
 		f, err := disk.OpenFile(e.seg.Path, os.O_RDONLY, 0)
 		if err != nil {
 			return 0, err
@@ -188,7 +181,8 @@ func (l *line) bring(ctx context.Context, e *entry) error {
 		err = l.pipe.Publish(ctx, set)
 	}
 	if err != nil {
-		l.there = nil // it may have it all the same
+		_ = l.pipe.Abort(ctx, set.ID) // what is left is swept later
+		l.there = nil                 // it may have it all the same
 	}
 	return err
 }
@@ -205,13 +199,56 @@ func (l *line) ask(ctx context.Context) error {
 	}
 	l.a.mu.Lock()
 	defer l.a.mu.Unlock()
-	l.there = make(map[uint64]sink.Set)
+	l.there = make(map[uint64][]sink.Set)
 	for _, s := range sets {
 		if len(l.a.queue) > 0 && s.ID.Generation >= l.a.queue[0].seg.ID {
-			l.there[s.ID.Generation] = s
+			l.there[s.ID.Generation] = append(l.there[s.ID.Generation], s)
 		}
 	}
 	return nil
+}
+
+// has tells whether the target has these very bytes under our lineage: another
+// life's segment of this number does not count, and neither does a shorter copy
+// of this one, from before a power loss took back that it was finished and the
+// log went on in it, or one that a copy of this directory went on with.
+func (l *line) has(ctx context.Context, seg manifest.Segment, span wal.Span, lineage string) (bool, error) {
+	own := ""
+	for _, old := range l.there[seg.ID] {
+		if old.Lineage() != lineage || old.Meta[sink.MetaLogID] != span.ID || len(old.Parts) != 1 || old.RawBytes() != span.Size {
+			continue
+		}
+		if own == "" {
+			sum, err := digest(ctx, l.a.db.fs, seg.Path)
+			if err != nil {
+				return false, err
+			}
+			own = sum
+		}
+		if old.Parts[0].RawSHA256 == own {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// digest is the SHA-256 of a file, in hex.
+func digest(ctx context.Context, disk vfs.FS, name string) (string, error) {
+	f, err := disk.OpenFile(name, os.O_RDONLY, 0)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	for ctx.Err() == nil {
+		switch _, err := io.CopyN(h, f, 1<<20); {
+		case err == io.EOF:
+			return hex.EncodeToString(h.Sum(nil)), nil
+		case err != nil:
+			return "", err
+		}
+	}
+	return "", context.Cause(ctx)
 }
 
 // segmentMeta is what a restore has to know of a segment.

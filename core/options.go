@@ -92,6 +92,11 @@ type Options struct {
 	// Archive sends the log, piece by piece, to sinks beside the data
 	// directory. Without targets there is none.
 	Archive Archive
+	// Adopt lets a start go on although a target holds what this data
+	// directory must not be taken for (see [SinkStateError]): the sets of
+	// other directories, or a later state of this one. Nothing there is
+	// touched; this directory goes on beside it, above its numbers.
+	Adopt bool
 	// VerifyDecode makes every part be decoded back before the commit, besides
 	// the digest check that always happens.
 	VerifyDecode bool

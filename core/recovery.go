@@ -30,10 +30,14 @@ type Recovery struct {
 }
 
 // recover brings the keyspace back: manifest, base, log. Nothing on disk
-// changes before all of it is loaded; then a torn tail is set aside and cut,
-// and what no manifest names is swept.
+// changes before all of it is loaded, and the sinks hold nothing that speaks
+// against it; then a torn tail is set aside and cut, and what no manifest names
+// is swept.
 func (db *DB) recover(ctx context.Context) (*manifest.Manifest, error) {
 	start := db.clock.Now()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	held := db.ckpt.survey(ctx)
 	m, err := db.ckpt.store.Load()
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := db.refuseOrphans(); err != nil {
@@ -47,15 +51,22 @@ func (db *DB) recover(ctx context.Context) (*manifest.Manifest, error) {
 	if err != nil {
 		return nil, damaged(err, m)
 	}
+	onDisk := m
+	if m, err = db.ckpt.settleOn(m, held()); err != nil {
+		return nil, err
+	}
 	r := &db.recovered
 	for _, t := range tails {
 		if err := db.secureTail(t); err != nil {
 			return nil, err
 		}
 	}
-	swept, err := db.ckpt.store.Sweep(m, nil)
+	swept, err := db.ckpt.store.Sweep(onDisk, nil)
 	if err != nil {
 		return nil, fmt.Errorf("sweeping leftovers: %w", err)
+	}
+	if err := db.ckpt.persist(onDisk); err != nil {
+		return nil, err
 	}
 	r.Swept = swept
 	r.Took = db.clock.Now().Sub(start)
@@ -175,7 +186,7 @@ func (db *DB) loadBase(ctx context.Context, set *sink.Set, progress *loading) (i
 			defer mu.Unlock()
 			keys += n
 			if err != nil && first == nil {
-				first = fmt.Errorf("loading %s/%s: %w", manifest.SetDir(set.ID.Generation), p.Part.Name, err)
+				first = fmt.Errorf("loading %s/%s: %w", manifest.SetDir(set.ID), p.Part.Name, err)
 				cancel()
 			}
 		}()

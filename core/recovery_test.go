@@ -48,11 +48,15 @@ import (
 func TestRecovery(t *testing.T) {
 	datadriven.Walk(t, "testdata/recovery", func(t *testing.T, path string) {
 		r := &recoveryRun{}
-		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string { return r.step(t, d) })
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			r.t = t
+			return withoutToken(r.step(t, d))
+		})
 	})
 }
 
 type recoveryRun struct {
+	t      *testing.T
 	h      *coretest.Harness
 	shards int
 
@@ -145,7 +149,7 @@ func (r *recoveryRun) lose(t *testing.T, d *datadriven.TestData) string {
 				return
 			}
 			due := after && nth == 0
-			if strings.HasPrefix(op.String(), point) {
+			if strings.HasPrefix(withoutToken(op.String()), point) {
 				nth--
 				due = due || !after && nth == 0
 			}
@@ -171,7 +175,7 @@ func (r *recoveryRun) lose(t *testing.T, d *datadriven.TestData) string {
 
 // damage changes one file behind the engine's back.
 func (r *recoveryRun) damage(d *datadriven.TestData) error {
-	path := d.CmdArgs[0].Key
+	path := r.real(d.CmdArgs[0].Key)
 	switch d.Cmd {
 	case "remove":
 		return r.h.FS.RemoveAll(path)
@@ -206,11 +210,22 @@ func (r *recoveryRun) damage(d *datadriven.TestData) error {
 		}
 		data = append(data, make([]byte, n)...)
 	case "copy":
-		path = d.CmdArgs[1].Key
+		path = r.real(d.CmdArgs[1].Key)
 	default:
 		return fmt.Errorf("no such directive: %s", d.Cmd)
 	}
 	return afero.WriteFile(r.h.FS, path, data, 0o600)
+}
+
+// real is the path of a file that the script names without the set's token.
+func (r *recoveryRun) real(path string) string {
+	var n uint64
+	rest, ok := strings.CutPrefix(path, "checkpoints/")
+	number, file, _ := strings.Cut(rest, "/")
+	if _, err := fmt.Sscanf(number, "%d", &n); !ok || err != nil || len(number) != 8 {
+		return path
+	}
+	return inSet(r.t, r.h.FS, n, file)
 }
 
 // log appends commands to a segment behind the engine's back.

@@ -38,6 +38,9 @@ func CutLog(data vfs.FS, x *Examination, now time.Time) (aside []string, err err
 	if s.Header {
 		return aside, keep(wal.RestoreHeader(data, s.Path, s.id, now))
 	}
+	if err := leaveLineage(data, now); err != nil {
+		return aside, err
+	}
 	// From the end, so that the damage stays the first thing a start meets.
 	for i := len(x.Segments) - 1; i > first; i-- {
 		if err := keep(wal.Empty(data, x.Segments[i].Path, x.Segments[i].id, now)); err != nil {
@@ -48,6 +51,23 @@ func CutLog(data vfs.FS, x *Examination, now time.Time) (aside []string, err err
 		return aside, keep(wal.Empty(data, s.Path, s.id, now))
 	}
 	return aside, keep(wal.RepairTail(data, s.Path, s.Offset, now))
+}
+
+// leaveLineage gives the data directory a new lineage, before the first block of
+// its log is given up: what was archived of the old one goes on beyond that
+// point, and must not be taken for a part of what comes now.
+func leaveLineage(data vfs.FS, now time.Time) error {
+	store := manifest.NewStore(data, func() time.Time { return now })
+	m, err := store.Load()
+	if err != nil {
+		return err
+	}
+	m.Follows = m.Ancestry()
+	if m.Lineage != "" {
+		m.Follows = sink.AddFollow(m.Follows, sink.Follow{Lineage: m.Lineage})
+	}
+	m.Lineage, m.CreatedAt = "", now.UTC()
+	return store.Commit(m)
 }
 
 // ErrNoSuchSet is wrapped by GoBack for a generation that is not there.
@@ -107,21 +127,24 @@ func GoBack(ctx context.Context, data vfs.FS, generation uint64, by string, now 
 func laterThan(data vfs.FS, generation uint64, m *manifest.Manifest) (names []string, err error) {
 	if old, err := manifest.Read(data); err == nil {
 		m.NextGeneration, m.NextSegment = old.NextGeneration, old.NextSegment
+		m.Follows = old.Ancestry()
+		if old.Lineage != "" { // what sinks hold of the time that is given up is no surprise
+			m.Follows = sink.AddFollow(m.Follows, sink.Follow{Lineage: old.Lineage})
+		}
 	}
 	if there, err := vfs.Exists(data, manifest.FileName); err != nil {
 		return nil, err
 	} else if there {
 		names = append(names, manifest.FileName)
 	}
-	list := func(dir, suffix string, next *uint64, doomed func(n uint64) bool) error {
+	list := func(dir string, number func(name string) (uint64, bool), next *uint64, doomed func(n uint64) bool) error {
 		infos, err := vfs.ReadDir(data, dir)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		for _, info := range infos {
-			digits, ok := strings.CutSuffix(info.Name(), suffix)
-			n, err := strconv.ParseUint(digits, 10, 63)
-			if !ok || err != nil {
+			n, ok := number(info.Name())
+			if !ok {
 				continue
 			}
 			*next = max(*next, n+1)
@@ -132,9 +155,18 @@ func laterThan(data vfs.FS, generation uint64, m *manifest.Manifest) (names []st
 		return nil
 	}
 	m.NextSegment = max(m.NextSegment, 1)
-	if err := list(logDir, ".aof", &m.NextSegment, func(uint64) bool { return true }); err != nil {
+	segment := func(name string) (uint64, bool) {
+		digits, ok := strings.CutSuffix(name, ".aof")
+		n, err := strconv.ParseUint(digits, 10, 63)
+		return n, ok && err == nil
+	}
+	if err := list(logDir, segment, &m.NextSegment, func(uint64) bool { return true }); err != nil {
 		return nil, err
 	}
-	err = list(setsDir, "", &m.NextGeneration, func(n uint64) bool { return n > generation })
+	set := func(name string) (uint64, bool) {
+		id, ok := sink.ParseDirName(name)
+		return id.Generation, ok
+	}
+	err = list(setsDir, set, &m.NextGeneration, func(n uint64) bool { return n > generation })
 	return names, err
 }

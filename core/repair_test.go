@@ -174,8 +174,8 @@ func TestHeader(t *testing.T) {
 // TestGoBack goes back from a damaged base, and from a damaged manifest, to the
 // checkpoint before, also with the power lost in the middle.
 func TestGoBack(t *testing.T) {
-	for _, file := range []string{"checkpoints/00000002/shard-0000.rdb", manifest.FileName} {
-		t.Run(file, func(t *testing.T) {
+	for _, what := range []string{"base", manifest.FileName} {
+		t.Run(what, func(t *testing.T) {
 			h := coretest.New(t, func(o *core.Options) { o.Shards, o.Keep = 1, 3 })
 			h.Do("RPUSH", "list", "a")
 			h.Do("SAVE")
@@ -184,6 +184,10 @@ func TestGoBack(t *testing.T) {
 			h.Do("RPUSH", "list", "c")
 			if err := h.DB.Close(); err != nil {
 				t.Fatal(err)
+			}
+			file := what
+			if what == "base" {
+				file = inSet(t, h.FS, 2, "shard-0000.rdb")
 			}
 			damage(t, h.FS, file, 60)
 			if _, err := core.GoBack(context.Background(), h.FS.CrashClone(memfs.KeepAll), 3, "test", time.UnixMilli(7)); !errors.Is(err, core.ErrNoSuchSet) {

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/spillwaydb/spillway/core/manifest"
+	"github.com/spillwaydb/spillway/core/sink"
 	"github.com/spillwaydb/spillway/core/wal"
 )
 
@@ -27,6 +28,10 @@ func (c *checkpointer) rotate(segment, named bool) (next manifest.Segment, err e
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	m := c.current().Clone()
+	if f, shared := c.own.fork(); shared {
+		m.Follows = sink.AddFollow(m.Ancestry(), f)
+		m.Lineage = manifest.NewLineage()
+	}
 	if segment {
 		if next, err = c.reserve(); err != nil {
 			return manifest.Segment{}, err
@@ -50,6 +55,7 @@ func (c *checkpointer) rotate(segment, named bool) (next manifest.Segment, err e
 // reserve draws the number of the next segment and makes its file.
 func (c *checkpointer) reserve() (next manifest.Segment, err error) {
 	c.mu.Lock()
+	c.own.above(&c.nextGeneration, &c.nextSegment)
 	next.ID = c.nextSegment
 	c.nextSegment++ // a file of this name may stay behind whatever comes
 	c.mu.Unlock()
@@ -57,6 +63,7 @@ func (c *checkpointer) reserve() (next manifest.Segment, err error) {
 	if next.LogID, err = wal.Create(c.db.fs, next.Path, c.db.clock.Now()); err != nil {
 		c.unreserve(next)
 	}
+	c.own.created(next)
 	return next, err
 }
 
@@ -100,6 +107,7 @@ func (c *checkpointer) install(m *manifest.Manifest) {
 	c.nextGeneration = max(c.nextGeneration, m.NextGeneration)
 	c.nextSegment = max(c.nextSegment, m.NextSegment)
 	c.manifest = m
+	c.own.become(m)
 }
 
 // follow makes the manifest on disk that in memory, after a commit of unknown

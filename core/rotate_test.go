@@ -31,11 +31,11 @@ func TestFailedRotation(t *testing.T) {
 	if err := h.DB.Save(); err != nil {
 		t.Fatalf("the snapshot failed with the rotation: %v", err)
 	}
-	if _, err := h.FS.Stat("checkpoints/00000001/SET.json"); err != nil {
+	if _, err := h.FS.Stat(inSet(t, h.FS, 1, "SET.json")); err != nil {
 		t.Errorf("the snapshot is not there: %v", err)
 	}
 	h.Reopen() // whatever was still being removed is gone now
-	if _, err := h.FS.Stat("checkpoints/00000001/SET.json"); err != nil {
+	if _, err := h.FS.Stat(inSet(t, h.FS, 1, "SET.json")); err != nil {
 		t.Errorf("the snapshot is gone after a restart: %v", err)
 	}
 	if err := h.DB.RewriteAOF(); err == nil {

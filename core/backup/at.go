@@ -14,12 +14,16 @@ type At struct {
 	Generation uint64
 	// Time asks for everything that was written up to then, and nothing later.
 	Time time.Time
+	// Lineage asks for a state of this life of a data directory, of whose name
+	// the first digits do. Without it the source decides, where it can: see
+	// ErrLineages.
+	Lineage string
 }
 
 // Latest tells whether a is the latest there is.
 func (a At) Latest() bool { return a.Generation == 0 && a.Time.IsZero() }
 
-// String is a as ParseAt reads it.
+// String is a as ParseAt reads it, the lineage left out.
 func (a At) String() string {
 	switch {
 	case a.Generation != 0:

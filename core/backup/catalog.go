@@ -56,24 +56,52 @@ func (c *Catalog) chain(set *sink.Set) (segments []sink.Set, gap string) {
 		return nil, "" // no log was kept, or a version wrote it that did not say
 	}
 	next, seq := first, uint64(0) // the segment that goes on, and behind which block
-	for i := range c.Segments {
-		s := &c.Segments[i]
-		begins := len(segments) == 0 && s.ID.Generation == first && s.Meta[sink.MetaLogID] == set.Meta[sink.MetaLogID]
-		switch {
-		case s.ID.Generation < next || s.Meta[sink.MetaLineage] != set.Meta[sink.MetaLineage]:
-			continue
-		case begins, len(segments) > 0 && follows(&segments[len(segments)-1], s, seq):
-			segments = append(segments, *s)
-			next, seq = s.ID.Generation+1, cmp.Or(blockSeq(s, sink.MetaLastSeq), seq)
-			continue
+	rest := slices.DeleteFunc(slices.Clone(c.Segments), func(s sink.Set) bool {
+		return s.ID.Generation < first || s.Lineage() != set.Lineage()
+	})
+	for len(rest) > 0 {
+		number := rest[0].ID.Generation
+		n := len(rest)
+		if i := slices.IndexFunc(rest, func(s sink.Set) bool { return s.ID.Generation != number }); i > 0 {
+			n = i
 		}
-		// It is of this life and later, and does not say that it follows.
-		if s.ID.Generation > next {
-			gap = fmt.Sprintf("segment %d is not in the source; ", next)
+		copies := rest[:n]
+		rest = rest[n:]
+		goOn := slices.DeleteFunc(slices.Clone(copies), func(s sink.Set) bool {
+			if len(segments) == 0 {
+				return number != first || s.Meta[sink.MetaLogID] != set.Meta[sink.MetaLogID]
+			}
+			return !follows(&segments[len(segments)-1], &s, seq)
+		})
+		if len(goOn) == 0 { // they are of this life and later, and do not say that they follow
+			if number > next {
+				gap = fmt.Sprintf("segment %d is not in the source; ", next)
+			}
+			return segments, gap + fmt.Sprintf("segment %d, archived %s, does not follow on what is", number, copies[0].CreatedAt.Format(time.RFC3339))
 		}
-		return segments, gap + fmt.Sprintf("segment %d, archived %s, does not follow on what is", s.ID.Generation, s.CreatedAt.Format(time.RFC3339))
+		s := pick(goOn, rest, seq)
+		segments = append(segments, s)
+		next, seq = number+1, cmp.Or(blockSeq(&s, sink.MetaLastSeq), seq)
 	}
 	return segments, ""
+}
+
+// pick chooses among several copies of a segment: the one that a later segment
+// goes on from, or else the longest. There are several where a power loss took
+// back that a segment was finished, and the log went on in it, and where a copy
+// of the data directory went on under the same lineage before it was noticed.
+func pick(copies, rest []sink.Set, seq uint64) sink.Set {
+	best := copies[0]
+	for _, s := range copies {
+		last := cmp.Or(blockSeq(&s, sink.MetaLastSeq), seq)
+		if slices.ContainsFunc(rest, func(o sink.Set) bool { return follows(&s, &o, last) && blockSeq(&o, sink.MetaFirstSeq) != 0 }) {
+			return s
+		}
+		if blockSeq(&s, sink.MetaLastSeq) > blockSeq(&best, sink.MetaLastSeq) {
+			best = s
+		}
+	}
+	return best
 }
 
 // follows tells whether segment b begins where a ends, with the block behind

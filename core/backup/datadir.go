@@ -112,6 +112,9 @@ func (d *dataDir) List(ctx context.Context) ([]sink.Set, error) {
 		}
 	}
 	base.Meta[sink.MetaLineage] = m.Lineage // a restored base is of another one
+	if follows := m.Ancestry(); len(follows) > 0 {
+		base.Meta[sink.MetaFollows] = sink.FormatFollows(follows)
+	}
 	if len(m.Segments) > 0 {
 		base.Meta[sink.MetaSegment], base.Meta[sink.MetaLogID] = strconv.FormatUint(m.Segments[0].ID, 10), m.Segments[0].LogID
 	}

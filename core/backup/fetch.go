@@ -21,7 +21,7 @@ import (
 
 // part brings one part of the checkpoint, unless it is there already.
 func (r *restorer) part(ctx context.Context, stored, own *sink.SetPart) error {
-	name := path.Join(manifest.SetDir(own.Part.Generation), own.Part.Name)
+	name := path.Join(manifest.SetDir(own.Part.ID()), own.Part.Name)
 	return r.bring(ctx, name, stored.Bytes, own.Bytes, own.SHA256, func(ctx context.Context, count func(int)) error {
 		if r.Plain {
 			return r.decoded(ctx, stored, count, func(in io.Reader) error {

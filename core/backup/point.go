@@ -35,6 +35,9 @@ type Point struct {
 	Reach time.Time
 	// NextGeneration and NextSegment are above all numbers the source lists.
 	NextGeneration, NextSegment uint64
+	// Follows are the lineages of the source and how far they have come, that
+	// of Set first.
+	Follows []sink.Follow
 }
 
 // Plan lists the source and finds the point that at comes down to.
@@ -56,26 +59,27 @@ func Plan(ctx context.Context, src sink.Sink, at At) (*Point, error) {
 // segment that follows it. An absent checkpoint wraps ErrNoCheckpoint.
 func (c *Catalog) Plan(at At) (*Point, error) {
 	p := &Point{At: at, NextGeneration: 1, NextSegment: 1}
-	var found *sink.Set
-	for i := range c.Checkpoints {
-		s := &c.Checkpoints[i]
+	all := c
+	c, err := c.among(at)
+	if err != nil {
+		return nil, err
+	}
+	for i := range all.Checkpoints {
+		s := &all.Checkpoints[i]
 		p.NextGeneration = max(p.NextGeneration, s.ID.Generation+1)
 		if n, err := strconv.ParseUint(s.Meta[sink.MetaSegment], 10, 63); err == nil {
 			p.NextSegment = max(p.NextSegment, n+1)
 		}
-		switch {
-		case at.Generation != 0 && s.ID.Generation != at.Generation, !at.Time.IsZero() && s.CreatedAt.After(at.Time):
-		default:
-			found = s
-		}
 	}
-	for i := range c.Segments {
-		p.NextSegment = max(p.NextSegment, c.Segments[i].ID.Generation+1)
+	for i := range all.Segments {
+		p.NextSegment = max(p.NextSegment, all.Segments[i].ID.Generation+1)
 	}
+	found := c.find(at)
 	if found == nil {
 		return nil, c.noCheckpoint(at)
 	}
 	p.Set = *found.Clone()
+	p.Follows = all.seen(&p.Set)
 	p.End, p.Reach = EndCut, p.Set.CreatedAt
 	if at.Generation != 0 {
 		return p, nil
@@ -101,6 +105,20 @@ func (c *Catalog) Plan(at At) (*Point, error) {
 		p.Reach = at.Time
 	}
 	return p, nil
+}
+
+// find is the newest checkpoint that would do. Of one life the highest number is
+// the newest, whatever the clock said.
+func (c *Catalog) find(at At) (found *sink.Set) {
+	for i := range c.Checkpoints {
+		s := &c.Checkpoints[i]
+		switch {
+		case at.Generation != 0 && s.ID.Generation != at.Generation, !at.Time.IsZero() && s.CreatedAt.After(at.Time):
+		case found == nil, found.Lineage() != s.Lineage(), found.ID.Generation < s.ID.Generation:
+			found = s
+		}
+	}
+	return found
 }
 
 func (c *Catalog) noCheckpoint(at At) error {

@@ -166,7 +166,7 @@ func (r *restorer) begin() error {
 	case mark.What == own.What:
 		r.res.Resumed = true
 		// Its parts may have to be fetched again: it is published last.
-		return vfs.RemoveIfExists(r.target, path.Join(manifest.SetDir(r.point.Set.ID.Generation), sink.SetFile))
+		return vfs.RemoveIfExists(r.target, path.Join(manifest.SetDir(r.point.Set.ID), sink.SetFile))
 	case !r.Restart:
 		return fmt.Errorf("%w: %s did not come to its end there, and this is %s; finish it with `%s`, or restart to give it up",
 			ErrNotEmpty, mark.What, own.What, mark.Command)
@@ -361,7 +361,7 @@ func (r *restorer) commit(ctx context.Context) error {
 	}
 	m := &manifest.Manifest{
 		Segments: r.segments, GrowthBase: r.set.Bytes(), LastSave: max(r.set.CreatedAt.Unix(), 0),
-		NextGeneration: r.point.NextGeneration, NextSegment: r.segmentID(len(r.point.Segments)), CreatedBy: r.CreatedBy,
+		Follows: r.point.Follows, NextGeneration: r.point.NextGeneration, NextSegment: r.segmentID(len(r.point.Segments)), CreatedBy: r.CreatedBy,
 	}
 	if r.set.ID.Generation > 0 { // 0: the log begins with nothing
 		if err := r.local.Publish(ctx, *r.set); err != nil {

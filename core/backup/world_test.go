@@ -239,7 +239,7 @@ func (w *world) put(s manifest.Segment, lineage string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	sp, err := w.archive.Write(ctx, w.archive.Part(0, sink.KindSegment, s.ID, 0, 1), func(out io.Writer) (int64, error) {
+	sp, err := w.archive.Write(ctx, w.archive.Part(0, sink.SetID{Generation: s.ID, Kind: sink.KindSegment}, 0, 1), func(out io.Writer) (int64, error) {
 		_, err := out.Write(raw)
 		return 0, err
 	}, new(sink.Progress))

@@ -408,11 +408,11 @@ func (c *crowd) checkSets() error {
 	for _, set := range sets {
 		fs := memfs.New()
 		for _, p := range set.Parts {
-			b, err := vfs.ReadFile(c.sinks.mem, fmt.Sprintf("sets/%08d/%s", set.ID.Generation, p.Part.Name))
+			b, err := vfs.ReadFile(c.sinks.mem, fmt.Sprintf("sets/%s/%s", sink.DirName(set.ID), p.Part.Name))
 			if err != nil {
 				return err
 			}
-			name := manifest.SetDir(set.ID.Generation)
+			name := manifest.SetDir(set.ID)
 			if err := vfs.MkdirAllSync(fs, name, 0o700); err != nil {
 				return err
 			}

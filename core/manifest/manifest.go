@@ -16,8 +16,9 @@ import (
 const FileName = "MANIFEST"
 
 // Version is the format version this build writes, and the newest it reads.
-// Version 2 added lineage, owed, archive_gap and prev_log_id.
-const Version = 2
+// Version 2 added lineage, owed, archive_gap and prev_log_id; version 3 follows
+// and the tokens of sets.
+const Version = 3
 
 // The directories below the root that Sweep looks after.
 const (
@@ -46,6 +47,8 @@ type Manifest struct {
 	// Lineage is the life of the data directory, drawn at its first commit:
 	// 32 hex digits. Archived segments continue a checkpoint only within one.
 	Lineage string `json:"lineage,omitempty"`
+	// Follows are the lineages that this one goes on from, the latest first.
+	Follows []sink.Follow `json:"follows,omitempty"`
 	// Owed are segments that are behind the base and not archived yet, oldest
 	// first: no start loads them, and none removes them.
 	Owed []Segment `json:"owed,omitempty"`
@@ -82,8 +85,8 @@ type Segment struct {
 // SegmentPath is the path of the log segment with this ID.
 func SegmentPath(id uint64) string { return fmt.Sprintf("%s/%08d.aof", logDir, id) }
 
-// SetDir is the directory of the local checkpoint of this generation.
-func SetDir(gen uint64) string { return fmt.Sprintf("%s/%08d", setDir, gen) }
+// SetDir is the directory of a local checkpoint.
+func SetDir(id sink.SetID) string { return path.Join(setDir, sink.DirName(id)) }
 
 // Clone returns a deep copy.
 func (m *Manifest) Clone() *Manifest {
@@ -92,6 +95,7 @@ func (m *Manifest) Clone() *Manifest {
 	c.Segments = slices.Clone(m.Segments)
 	c.Owed = slices.Clone(m.Owed)
 	c.History = slices.Clone(m.History)
+	c.Follows = slices.Clone(m.Follows)
 	return &c
 }
 
@@ -112,8 +116,16 @@ func (m *Manifest) validate() error {
 	if m.Version == 1 && (m.Lineage != "" || len(m.Owed) > 0 || m.ArchiveGap != 0) {
 		return errors.New("version 1 has no lineage and no archive")
 	}
-	if m.Lineage != "" && (len(m.Lineage) != 32 || strings.Trim(m.Lineage, "0123456789abcdef") != "") {
+	if m.Version < 3 && len(m.Follows) > 0 {
+		return fmt.Errorf("version %d follows no lineage", m.Version)
+	}
+	if m.Lineage != "" && !sink.ValidLineage(m.Lineage) {
 		return fmt.Errorf("lineage %.40q is not 32 hex digits", m.Lineage)
+	}
+	for i, f := range m.Follows {
+		if !sink.ValidLineage(f.Lineage) || f.Lineage == m.Lineage || slices.ContainsFunc(m.Follows[:i], func(o sink.Follow) bool { return o.Lineage == f.Lineage }) {
+			return fmt.Errorf("it cannot follow lineage %.40q", f.Lineage)
+		}
 	}
 	if m.ArchiveGap != 0 && m.ArchiveGap >= m.NextSegment {
 		return fmt.Errorf("archive_gap %d is not below next_segment %d", m.ArchiveGap, m.NextSegment)
@@ -143,6 +155,8 @@ func (m *Manifest) validate() error {
 	seen := map[sink.SetID]bool{}
 	for _, id := range m.Sets() {
 		switch {
+		case sink.CheckToken(id.Token) != nil || m.Version < 3 && id.Token != "":
+			return fmt.Errorf("set of generation %d: %.40q is no token", id.Generation, id.Token)
 		case !id.Kind.Valid():
 			return fmt.Errorf("set of generation %d: unknown kind %q", id.Generation, id.Kind)
 		case id.Generation >= m.NextGeneration:
@@ -158,11 +172,26 @@ func (m *Manifest) validate() error {
 	return nil
 }
 
+// Ancestry is Follows, with what an earlier version of the format only implied:
+// a restored base is of the lineage that it was restored from.
+func (m *Manifest) Ancestry() []sink.Follow {
+	follows := slices.Clone(m.Follows)
+	if m.Base == nil {
+		return follows
+	}
+	from := m.Base.Lineage()
+	known := func(f sink.Follow) bool { return f.Lineage == from }
+	if sink.ValidLineage(from) && from != m.Lineage && !slices.ContainsFunc(follows, known) {
+		follows = append(follows, sink.Follow{Lineage: from})
+	}
+	return follows
+}
+
 func validateBase(s *sink.Set) error {
 	names := map[string]bool{}
 	for i := range s.Parts {
 		p := &s.Parts[i]
-		if err := sink.CheckName(p.Part.Name); err != nil {
+		if err := sink.CheckPart(p.Part); err != nil {
 			return fmt.Errorf("base part %d: %w", i, err)
 		}
 		switch {

@@ -77,7 +77,7 @@ func TestCommitAndLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.HasPrefix(string(data), "spillway-manifest v2 crc32c=") || !strings.Contains(string(data), "a <test> & more") {
+	if !strings.HasPrefix(string(data), "spillway-manifest v3 crc32c=") || !strings.Contains(string(data), "a <test> & more") {
 		t.Fatalf("not for people:\n%s", data)
 	}
 }
@@ -105,7 +105,7 @@ func TestLineage(t *testing.T) {
 		}
 		seen[first] = true
 		again, err := manifest.NewStore(mem.CrashClone(memfs.LoseAll), now).Load()
-		if err != nil || again.Lineage != first || again.Version != 2 {
+		if err != nil || again.Lineage != first || again.Version != 3 {
 			t.Fatalf("loaded %+v, %v", again, err)
 		}
 		commit(t, s, again.Clone())

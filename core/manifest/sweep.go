@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spillwaydb/spillway/core/sink"
 	"github.com/spillwaydb/spillway/core/vfs"
 )
 
@@ -15,7 +16,7 @@ import (
 //
 //	*.tmp                      in the root and in the two directories
 //	log/<digits>.aof           segments that m does not name
-//	checkpoints/<digits>/      sets that m neither has as base nor in its history
+//	checkpoints/<set>/         sets that m neither has as base nor in its history
 //
 // Anything else is somebody's: torn tails that were set aside, the lock, a file
 // an operator left. pinned may be nil; a path for which it says true stays, and
@@ -42,7 +43,7 @@ func (s *Store) Sweep(m *Manifest, pinned func(path string) bool) (removed []str
 	}
 	sets := map[string]bool{}
 	for _, id := range m.Sets() {
-		sets[SetDir(id.Generation)] = true
+		sets[SetDir(id)] = true
 	}
 
 	w.dir(".", func(p string, isDir bool) bool { return !isDir && isTemp(p) })
@@ -54,7 +55,8 @@ func (s *Store) Sweep(m *Manifest, pinned func(path string) bool) (removed []str
 			w.dir(p, func(p string, isDir bool) bool { return !isDir && isTemp(p) })
 			return false
 		}
-		return isTemp(p) || isDir && isNumber(path.Base(p), "")
+		_, ours := sink.ParseDirName(path.Base(p))
+		return isTemp(p) || isDir && ours
 	})
 	if len(w.errs) > 0 {
 		return w.removed, fmt.Errorf("sweep: %w", errors.Join(w.errs...))

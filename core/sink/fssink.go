@@ -9,7 +9,6 @@ import (
 	"os"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 
@@ -18,10 +17,12 @@ import (
 
 // FSSink keeps sets on a filesystem, one directory each:
 //
-//	<root>/00000042/shard-0000.rdb.zst     a snapshot or a rewrite
-//	               /shard-0001.rdb.zst
-//	               /SET.json               written last: the set is published
-//	<root>/segment-00000007/…              an archived log segment
+//	<root>/00000042-3f9a1c2e-77b0d415/shard-0000.rdb.zst   a snapshot or a rewrite
+//	                                 /shard-0001.rdb.zst
+//	                                 /SET.json             written last: the set is published
+//	<root>/segment-00000007-3f9a1c2e-0c55e1f2/…            an archived log segment
+//
+// The digits behind the number are the set's token: see SetID.
 //
 // Put fsyncs the file. Publish checks that every part is there in full, syncs
 // the directory, and then creates SET.json atomically. On a filesystem whose
@@ -38,9 +39,8 @@ var (
 )
 
 const (
-	dirPerm       = 0o700
-	filePerm      = 0o600
-	segmentPrefix = "segment-"
+	dirPerm  = 0o700
+	filePerm = 0o600
 )
 
 // NewFSSink returns a sink that keeps its sets under root, which is made when
@@ -54,30 +54,6 @@ func (s *FSSink) Info() Info { return Info{Name: s.name, Version: "1"} }
 
 // Dir is the directory of a set, relative to the root of the filesystem.
 func (s *FSSink) Dir(id SetID) string { return path.Join(s.root, DirName(id)) }
-
-// DirName is the name of a set's directory, in every sink that has some:
-// "00000042", or "segment-00000007".
-func DirName(id SetID) string {
-	name := fmt.Sprintf("%08d", id.Generation)
-	if id.Kind == KindSegment {
-		name = segmentPrefix + name
-	}
-	return name
-}
-
-// ParseDirName is DirName's opposite; ok is false for what is not the name of
-// a set's directory. Snapshots and rewrites share the numbers, and only
-// SET.json tells them apart: KindSnapshot stands for both.
-func ParseDirName(name string) (id SetID, ok bool) {
-	id.Kind = KindSnapshot
-	digits, segment := strings.CutPrefix(name, segmentPrefix)
-	if segment {
-		id.Kind = KindSegment
-	}
-	n, err := strconv.ParseUint(digits, 10, 64)
-	id.Generation = n
-	return id, err == nil && fmt.Sprintf("%08d", n) == digits
-}
 
 // fault wraps an error of this sink.
 func (s *FSSink) fault(op, name string, err error) error {
@@ -96,7 +72,7 @@ func (s *FSSink) fault(op, name string, err error) error {
 
 // Put implements Sink.
 func (s *FSSink) Put(ctx context.Context, p Part, src io.Reader) (Receipt, error) {
-	if err := CheckName(p.Name); err != nil {
+	if err := CheckPart(p); err != nil {
 		return nil, s.fault("put", p.Name, err)
 	}
 	dir := s.Dir(p.ID())
@@ -104,8 +80,7 @@ func (s *FSSink) Put(ctx context.Context, p Part, src io.Reader) (Receipt, error
 	if done, err := vfs.Exists(s.fs, path.Join(dir, SetFile)); err != nil {
 		return nil, s.fault("put", name, err)
 	} else if done {
-		return nil, &Error{Op: "put", Path: name, Sink: s.name, Err: Permanent(fmt.Errorf("set %s is published already: %w", p.ID(), os.ErrExist)),
-			Hint: "another data directory, or an earlier life of this one, keeps its sets here; use another root"}
+		return nil, &Error{Op: "put", Path: name, Sink: s.name, Err: Permanent(fmt.Errorf("set %s is published already: %w", p.ID(), os.ErrExist))}
 	}
 	if err := vfs.MkdirAllSync(s.fs, dir, dirPerm); err != nil {
 		return nil, s.fault("put", name, err)
@@ -216,7 +191,7 @@ func (s *FSSink) syncDir(dir string) error {
 
 // Open implements Sink.
 func (s *FSSink) Open(ctx context.Context, p Part, _ Receipt) (io.ReadCloser, error) {
-	if err := CheckName(p.Name); err != nil {
+	if err := CheckPart(p); err != nil {
 		return nil, s.fault("open", p.Name, err)
 	}
 	name := path.Join(s.Dir(p.ID()), p.Name)
@@ -252,7 +227,7 @@ func (s *FSSink) List(ctx context.Context) ([]Set, error) {
 		case errors.Is(err, os.ErrNotExist): // staged, or removed meanwhile
 		case err != nil:
 			errs = append(errs, s.fault("list", name, err))
-		case set.ID.Generation != id.Generation || (set.ID.Kind == KindSegment) != (id.Kind == KindSegment):
+		case !set.ID.SharesDir(id):
 			errs = append(errs, s.fault("list", name, fmt.Errorf("%w: it describes %s", ErrCorrupt, set.ID)))
 		default:
 			sets = append(sets, set)
@@ -288,6 +263,9 @@ func (s *FSSink) readSet(name string) (Set, error) {
 // Remove implements Sink.
 func (s *FSSink) Remove(ctx context.Context, id SetID) error {
 	dir := s.Dir(id)
+	if err := CheckToken(id.Token); err != nil {
+		return s.fault("remove", dir, err)
+	}
 	if ctx.Err() != nil {
 		return s.fault("remove", dir, context.Cause(ctx))
 	}

@@ -47,7 +47,7 @@ func fsPipeline(fs vfs.FS) (*sink.Pipeline, *sink.FSSink) {
 func writeSet(p *sink.Pipeline, gen uint64) (sink.Set, error) {
 	set := sink.Set{ID: sink.SetID{Generation: gen, Kind: sink.KindSnapshot}, CreatedAt: time.Unix(int64(gen), 0).UTC(), Stages: p.StageRecords()}
 	for i := range 2 {
-		sp, err := p.Write(bg, p.Part(1, sink.KindSnapshot, gen, i, 2), payload(3000), nil)
+		sp, err := p.Write(bg, p.Part(1, sink.SetID{Generation: gen, Kind: sink.KindSnapshot}, i, 2), payload(3000), nil)
 		if err != nil {
 			return set, err
 		}
@@ -70,7 +70,7 @@ func TestFSSinkLayout(t *testing.T) {
 	if d := s.Dir(sink.SetID{Generation: 7, Kind: sink.KindSegment}); d != "checkpoints/segment-00000007" {
 		t.Errorf("a segment's directory is %s", d)
 	}
-	if _, err := s.Put(bg, p.Part(1, sink.KindSnapshot, 42, 0, 2), strings.NewReader("x")); !errors.Is(err, os.ErrExist) || !sink.IsPermanent(err) {
+	if _, err := s.Put(bg, p.Part(1, sink.SetID{Generation: 42, Kind: sink.KindSnapshot}, 0, 2), strings.NewReader("x")); !errors.Is(err, os.ErrExist) || !sink.IsPermanent(err) {
 		t.Errorf("put into a published set: %v", err)
 	}
 	if err := s.Remove(bg, sink.SetID{Generation: 42, Kind: sink.KindRewrite}); err == nil {
@@ -229,7 +229,7 @@ func TestFSSinkSweep(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, id := range []sink.SetID{{Generation: 1, Kind: sink.KindSnapshot}, {Generation: 3, Kind: sink.KindRewrite}, {Generation: 1, Kind: sink.KindSegment}} {
-		if _, err := s.Put(bg, p.Part(1, id.Kind, id.Generation, 0, 1), strings.NewReader("x")); err != nil {
+		if _, err := s.Put(bg, p.Part(1, sink.SetID{Generation: id.Generation, Kind: id.Kind}, 0, 1), strings.NewReader("x")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -244,17 +244,20 @@ func TestFSSinkSweep(t *testing.T) {
 	// Prune leaves what is being written, and what a target is owed.
 	target := sink.NewFSSink("far", fs, "far")
 	tp := sink.NewPipeline("test", nil, plugintest.NewMemSink("l"), []sink.Target{{Name: "far", Sink: target, Keep: sink.Retention{Last: 1}}}, quick())
-	if _, err := target.Put(bg, tp.Part(1, sink.KindSnapshot, 5, 0, 1), strings.NewReader("x")); err != nil {
+	crashed, others, running := sink.NewSetID(5, sink.KindSnapshot, lifeA), sink.NewSetID(5, sink.KindSnapshot, lifeB), sink.NewSetID(6, sink.KindRewrite, lifeA)
+	for _, id := range []sink.SetID{crashed, others} {
+		if _, err := target.Put(bg, tp.Part(1, id, 0, 1), strings.NewReader("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := tp.Write(bg, tp.Part(1, running, 0, 1), payload(10), nil); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := tp.Write(bg, tp.Part(1, sink.KindRewrite, 6, 0, 1), payload(10), nil); err != nil {
-		t.Fatal(err)
-	}
-	if err := tp.Prune(bg); err != nil {
+	if err := tp.Prune(bg, lifeA); err != nil {
 		t.Error(err)
 	}
 	left, _ := vfs.ReadDir(fs, "far")
-	if len(left) != 1 || left[0].Name() != "00000006" {
+	if len(left) != 2 || left[0].Name() != sink.DirName(others) || left[1].Name() != sink.DirName(running) {
 		t.Errorf("%v left", left)
 	}
 }

@@ -137,16 +137,16 @@ func (p *Pipeline) Suffix() string {
 	return b.String()
 }
 
-// Part returns the part of a shard, named for its kind and the stages:
-// "shard-0003.rdb.zst", "shard-0000.aof", "segment-0000.aof.zst".
-func (p *Pipeline) Part(job uint64, kind Kind, generation uint64, shard, shards int) Part {
+// Part returns the part of a shard in the set id, named for its kind and the
+// stages: "shard-0003.rdb.zst", "shard-0000.aof", "segment-0000.aof.zst".
+func (p *Pipeline) Part(job uint64, id SetID, shard, shards int) Part {
 	what := "shard"
-	if kind == KindSegment {
+	if id.Kind == KindSegment {
 		what = "segment"
 	}
 	return Part{
-		Job: job, Kind: kind, Generation: generation, Shard: shard, Shards: shards,
-		Name: fmt.Sprintf("%s-%04d%s%s", what, shard, kind.ext(), p.Suffix()),
+		Job: job, Kind: id.Kind, Generation: id.Generation, Token: id.Token, Shard: shard, Shards: shards,
+		Name: fmt.Sprintf("%s-%04d%s%s", what, shard, id.Kind.ext(), p.Suffix()),
 	}
 }
 
@@ -160,6 +160,15 @@ func CheckName(name string) error {
 		return Permanent(fmt.Errorf("%q cannot be the name of a part", name))
 	}
 	return nil
+}
+
+// CheckPart returns an error unless the part's name and its set's token can
+// become a path.
+func CheckPart(p Part) error {
+	if err := CheckName(p.Name); err != nil {
+		return err
+	}
+	return CheckToken(p.Token)
 }
 
 // Stats returns what each member has done so far: the encoder, the stages in
@@ -184,9 +193,12 @@ func (p *Pipeline) Stats() []StageStats {
 	return out
 }
 
-// Abort removes everything of a set, staged or published, from the local sink
-// and every target, and forgets what Retry owed of it. It does what it can and
-// returns what could not be done; what is left is invisible, and swept later.
+// Abort removes everything of a set that a job of the caller's made, staged or
+// published, from the local sink and every target, and forgets what Retry owed
+// of it. The set's token, which that job drew, is what makes it the caller's: a
+// set of the same number that somebody else has put on a sink is another one. It
+// does what it can and returns what could not be done; what is left is
+// invisible, and swept later.
 func (p *Pipeline) Abort(ctx context.Context, id SetID) error {
 	p.forget(id)
 	members := p.sinks()
@@ -224,7 +236,7 @@ func (p *Pipeline) Publish(ctx context.Context, set Set) error {
 
 func (p *Pipeline) publish(ctx context.Context, set Set) error {
 	for i := range set.Parts {
-		if err := CheckName(set.Parts[i].Part.Name); err != nil {
+		if err := CheckPart(set.Parts[i].Part); err != nil {
 			return &Error{Op: "publish", Path: set.ID.String(), Err: err}
 		}
 		if set.Parts[i].Part.ID() != set.ID {

@@ -43,7 +43,9 @@ func payload(n int) func(io.Writer) (int64, error) {
 	}
 }
 
-func snap(p *sink.Pipeline) sink.Part { return p.Part(1, sink.KindSnapshot, 1, 0, 1) }
+func snap(p *sink.Pipeline) sink.Part {
+	return p.Part(1, sink.SetID{Generation: 1, Kind: sink.KindSnapshot}, 0, 1)
+}
 
 func setWith(p *sink.Pipeline, parts ...sink.SetPart) sink.Set {
 	return sink.Set{ID: parts[0].Part.ID(), CreatedAt: time.Unix(1_700_000_000, 0).UTC(), Stages: p.StageRecords(), Parts: parts}
@@ -402,7 +404,7 @@ func TestPartNames(t *testing.T) {
 	for kind, want := range map[sink.Kind]string{
 		sink.KindSnapshot: "shard-0003.rdb.x.y", sink.KindRewrite: "shard-0003.aof.x.y", sink.KindSegment: "segment-0003.aof.x.y",
 	} {
-		if got := p.Part(1, kind, 2, 3, 4).Name; got != want {
+		if got := p.Part(1, sink.SetID{Generation: 2, Kind: kind}, 3, 4).Name; got != want {
 			t.Errorf("%s: %s, want %s", kind, got, want)
 		}
 	}

@@ -106,7 +106,7 @@ func (r *run) end(err error, tasks ...*task[struct{}]) error {
 
 // stagesOf finds the stages a part went through.
 func (p *Pipeline) stagesOf(sp SetPart) ([]Stage, error) {
-	if err := CheckName(sp.Part.Name); err != nil {
+	if err := CheckPart(sp.Part); err != nil {
 		return nil, err
 	}
 	if len(sp.StageReceipts) != len(sp.Stages) {

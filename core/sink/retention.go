@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -13,6 +14,9 @@ const (
 	// MetaLineage names the data directory's life. Log segments continue a
 	// checkpoint only within one.
 	MetaLineage = "lineage"
+	// MetaFollows names, of a checkpoint, the lineages that its own goes on
+	// from, in the form of Follows.
+	MetaFollows = "follows"
 	// MetaSegment is, of a checkpoint, the ID of the log segment that begins
 	// at its cut; absent when there is no log.
 	MetaSegment = "segment"
@@ -31,8 +35,8 @@ const (
 	MetaLastTime  = "last_time"
 )
 
-// Retention says which checkpoints stay on a sink: those that any of its rules
-// keeps, and always the newest. The zero value keeps all.
+// Retention says which checkpoints of a lineage stay on a sink: those that any
+// of its rules keeps, and always the newest. The zero value keeps all.
 type Retention struct {
 	// Last keeps the newest so many.
 	Last int `json:"last,omitempty"`
@@ -63,33 +67,44 @@ func (r Retention) String() string {
 	return strings.Join(out, ", ")
 }
 
-// Kept says which of the sets of a sink stay. It looks at nothing else, not
-// even at the clock, so that a sink that gets no new sets loses none.
+// Lineage is the life of a data directory that made the set, "" when the set
+// does not say.
+func (s *Set) Lineage() string { return s.Meta[MetaLineage] }
+
+// Kept says which of the sets of a sink stay: of each lineage the checkpoints
+// that one of the rules keeps, and always the newest, so that no life of a data
+// directory can cost another one its backups. It looks at nothing else, not even
+// at the clock, so that a sink that gets no new sets loses none.
 //
-// Of the log segments those stay that a kept checkpoint needs to be continued:
-// from the segment at the cut of the oldest kept one of their lineage on. Where
-// no checkpoint of a lineage says so, its segments stay as long as the newest
-// set is of that lineage too. Newest means created last: a sink may hold sets
-// of an earlier life of the data directory, with higher generations.
+// Of a lineage's log segments those stay that a kept checkpoint needs to be
+// continued: from the segment at the cut of the oldest kept one on. Where no
+// checkpoint says so, all stay. Newest means of the highest generation: clocks
+// are set back, and differ from machine to machine.
 func (r Retention) Kept(sets []Set) map[SetID]bool {
 	kept := make(map[SetID]bool, len(sets))
-	if r.All() {
-		for i := range sets {
-			kept[sets[i].ID] = true
+	lives := make(map[string][]*Set)
+	for i := range sets {
+		s := &sets[i]
+		if r.All() {
+			kept[s.ID] = true
 		}
+		lives[s.Lineage()] = append(lives[s.Lineage()], s)
+	}
+	if r.All() {
 		return kept
 	}
-	ordered := make([]*Set, 0, len(sets))
-	for i := range sets {
-		ordered = append(ordered, &sets[i])
+	for _, life := range lives {
+		r.keepOf(life, kept)
 	}
-	slices.SortStableFunc(ordered, func(a, b *Set) int {
-		if c := b.CreatedAt.Compare(a.CreatedAt); c != 0 {
-			return c
-		}
-		return int(min(max(int64(b.ID.Generation)-int64(a.ID.Generation), -1), 1))
+	return kept
+}
+
+// keepOf is Kept for the sets of one lineage.
+func (r Retention) keepOf(life []*Set, kept map[SetID]bool) {
+	checkpoints := slices.DeleteFunc(slices.Clone(life), func(s *Set) bool { return s.ID.Kind == KindSegment })
+	slices.SortStableFunc(checkpoints, func(a, b *Set) int {
+		return cmp.Or(cmp.Compare(b.ID.Generation, a.ID.Generation), b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(a.ID.Token, b.ID.Token))
 	})
-	checkpoints := slices.DeleteFunc(slices.Clone(ordered), func(s *Set) bool { return s.ID.Kind == KindSegment })
 	for _, rule := range r.rules() {
 		bucket := ""
 		for i, left := 0, rule.n; i < len(checkpoints) && left > 0; i++ {
@@ -104,28 +119,18 @@ func (r Retention) Kept(sets []Set) map[SetID]bool {
 	if len(checkpoints) > 0 {
 		kept[checkpoints[0].ID] = true
 	}
-	first := make(map[string]uint64) // by lineage: the first segment that is needed
+	first, known := uint64(0), false // the first segment that is needed
 	for _, s := range checkpoints {
 		n, err := strconv.ParseUint(s.Meta[MetaSegment], 10, 64)
-		if err != nil || !kept[s.ID] {
-			continue
-		}
-		lineage := s.Meta[MetaLineage]
-		if old, ok := first[lineage]; !ok || n < old {
-			first[lineage] = n
+		if err == nil && kept[s.ID] && (!known || n < first) {
+			first, known = n, true
 		}
 	}
-	for _, s := range ordered {
-		if s.ID.Kind != KindSegment {
-			continue
-		}
-		lineage := s.Meta[MetaLineage]
-		n, ok := first[lineage]
-		if ok && s.ID.Generation >= n || !ok && lineage == ordered[0].Meta[MetaLineage] {
+	for _, s := range life {
+		if s.ID.Kind == KindSegment && (!known || s.ID.Generation >= first) {
 			kept[s.ID] = true
 		}
 	}
-	return kept
 }
 
 // rule keeps the newest set of each of n buckets.

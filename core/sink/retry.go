@@ -235,10 +235,7 @@ func (p *Pipeline) has(ctx context.Context, m *member, id SetID) (bool, error) {
 }
 
 func (p *Pipeline) removeFrom(ctx context.Context, m *member, id SetID) {
-	_, err := call(ctx, p, m, p.retryBound(m), func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, m.sink.Remove(ctx, id)
-	})
-	if err != nil {
+	if err := p.remove(ctx, m, id); err != nil {
 		p.log.Warn("removing a set from a best-effort sink failed", "sink", m.name, "set", id.String(), "error", err)
 	}
 }
@@ -258,99 +255,92 @@ func (p *Pipeline) background(ctx context.Context) (context.Context, context.Can
 	return ctx, func() { unhook(); cancel(nil) }
 }
 
-// Prune removes from each target what its Keep does not keep, and sweeps what
-// crashed jobs left staged there. Sets that are being written or are owed stay
-// whatever Keep says. The local sink is the manifest's business.
-func (p *Pipeline) Prune(ctx context.Context) error {
-	ctx, cancel := p.background(ctx)
-	defer cancel()
-	var errs []error
-	for _, m := range p.target {
-		if err := p.pruneTarget(ctx, m); err != nil {
-			errs = append(errs, &Error{Op: "prune", Sink: m.name, Err: err})
-		}
-	}
-	return errors.Join(errs...)
+// Prune removes from each target those checkpoints and log segments of a lineage
+// that the target's Keep does not keep, and sweeps what crashed jobs of that
+// lineage left staged there. What is of another lineage, or does not say of
+// which it is, is not the caller's to remove. Sets that are being written or are
+// owed stay whatever Keep says. The local sink is the manifest's business.
+func (p *Pipeline) Prune(ctx context.Context, lineage string) error {
+	return p.eachTarget(ctx, func(ctx context.Context, m *member) error {
+		// A segment is not removed where a checkpoint that cannot be read may need it.
+		errs := []error{p.pruneTarget(ctx, m, nil, func(s *Set, unreadable bool) bool {
+			return s.Lineage() == lineage && !(unreadable && s.ID.Kind == KindSegment)
+		})}
+		// Segments are another pipeline's: see PruneSegments.
+		return errors.Join(append(errs, p.sweepTarget(ctx, m, func(id SetID) bool { return id.Of(lineage) && id.Kind != KindSegment }))...)
+	})
 }
 
-func (p *Pipeline) pruneTarget(ctx context.Context, m *member) error {
-	var errs []error
-	if !m.keep.All() {
-		sets, err := call(ctx, p, m, p.retryBound(m), m.sink.List)
-		if err != nil {
-			errs = append(errs, err) // the sets that can be read are still pruned
-		}
-		kept := m.keep.Kept(sets)
-		for _, s := range sets {
-			// A checkpoint that cannot be read may need any segment.
-			if kept[s.ID] || p.inUse(m, s.ID) || err != nil && s.ID.Kind == KindSegment {
-				continue
-			}
-			_, err := call(ctx, p, m, p.retryBound(m), func(ctx context.Context) (struct{}, error) {
-				return struct{}{}, m.sink.Remove(ctx, s.ID)
-			})
-			if err != nil {
-				errs = append(errs, fmt.Errorf("remove %s: %w", s.ID, err))
-			}
-		}
-	}
-	if sw, ok := m.sink.(Sweeper); ok {
-		_, err := call(ctx, p, m, p.retryBound(m), func(ctx context.Context) ([]string, error) {
-			// Segments are another pipeline's: see PruneSegments.
-			return sw.Sweep(ctx, func(id SetID) bool { return id.Kind == KindSegment || p.inUse(m, id) })
+// PruneSegments is Prune for the log segments alone, given the checkpoints that
+// there are elsewhere: the checkpoints on the targets are another pipeline's.
+func (p *Pipeline) PruneSegments(ctx context.Context, lineage string, checkpoints []Set) error {
+	return p.eachTarget(ctx, func(ctx context.Context, m *member) error {
+		err := p.pruneTarget(ctx, m, checkpoints, func(s *Set, unreadable bool) bool {
+			return s.Lineage() == lineage && s.ID.Kind == KindSegment && !unreadable
 		})
-		if err != nil {
-			errs = append(errs, fmt.Errorf("sweep: %w", err))
-		}
-	}
-	return errors.Join(errs...)
+		return errors.Join(err, p.sweepTarget(ctx, m, func(id SetID) bool { return id.Of(lineage) && id.Kind == KindSegment }))
+	})
 }
 
-// PruneSegments removes from each target the log segments that its Keep does
-// not keep, given the checkpoints that there are elsewhere, and sweeps what was
-// staged of others. It touches no checkpoint: those are another pipeline's.
-func (p *Pipeline) PruneSegments(ctx context.Context, checkpoints []Set) error {
+// eachTarget calls f for every target and joins what goes wrong.
+func (p *Pipeline) eachTarget(ctx context.Context, f func(ctx context.Context, m *member) error) error {
 	ctx, cancel := p.background(ctx)
 	defer cancel()
 	var errs []error
 	for _, m := range p.target {
-		if err := p.pruneSegments(ctx, m, checkpoints); err != nil {
+		if err := f(ctx, m); err != nil {
 			errs = append(errs, &Error{Op: "prune", Sink: m.name, Err: err})
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (p *Pipeline) pruneSegments(ctx context.Context, m *member, checkpoints []Set) error {
+// pruneTarget removes what m's Keep does not keep, given further sets that are
+// elsewhere. own says which sets may go at all; unreadable tells it that m holds
+// sets that cannot be read.
+func (p *Pipeline) pruneTarget(ctx context.Context, m *member, elsewhere []Set, own func(s *Set, unreadable bool) bool) error {
 	if m.keep.All() {
 		return nil
 	}
+	var errs []error
 	sets, err := call(ctx, p, m, p.retryBound(m), m.sink.List)
 	if err != nil {
-		return err // a checkpoint that cannot be read may need any of them
+		errs = append(errs, err) // the sets that can be read are still pruned
 	}
-	kept := m.keep.Kept(slices.Concat(sets, checkpoints))
-	var errs []error
-	for _, s := range sets {
-		if s.ID.Kind != KindSegment || kept[s.ID] || p.inUse(m, s.ID) {
+	kept := m.keep.Kept(slices.Concat(sets, elsewhere))
+	for i := range sets {
+		id := sets[i].ID
+		if kept[id] || p.inUse(m, id) || !own(&sets[i], err != nil) {
 			continue
 		}
-		_, err := call(ctx, p, m, p.retryBound(m), func(ctx context.Context) (struct{}, error) {
-			return struct{}{}, m.sink.Remove(ctx, s.ID)
-		})
-		if err != nil {
-			errs = append(errs, fmt.Errorf("remove %s: %w", s.ID, err))
-		}
-	}
-	if sw, ok := m.sink.(Sweeper); ok {
-		_, err := call(ctx, p, m, p.retryBound(m), func(ctx context.Context) ([]string, error) {
-			return sw.Sweep(ctx, func(id SetID) bool { return id.Kind != KindSegment || p.inUse(m, id) })
-		})
-		if err != nil {
-			errs = append(errs, fmt.Errorf("sweep: %w", err))
+		if err := p.remove(ctx, m, id); err != nil {
+			errs = append(errs, fmt.Errorf("remove %s: %w", id, err))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// sweepTarget removes the staged sets that own says are the caller's and that no
+// job is at.
+func (p *Pipeline) sweepTarget(ctx context.Context, m *member, own func(SetID) bool) error {
+	sw, ok := m.sink.(Sweeper)
+	if !ok {
+		return nil
+	}
+	_, err := call(ctx, p, m, p.retryBound(m), func(ctx context.Context) ([]string, error) {
+		return sw.Sweep(ctx, func(id SetID) bool { return !own(id) || p.inUse(m, id) })
+	})
+	if err != nil {
+		return fmt.Errorf("sweep: %w", err)
+	}
+	return nil
+}
+
+func (p *Pipeline) remove(ctx context.Context, m *member, id SetID) error {
+	_, err := call(ctx, p, m, p.retryBound(m), func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, m.sink.Remove(ctx, id)
+	})
+	return err
 }
 
 // Checkpoints lists what the local sink and every target hold, log segments
@@ -380,19 +370,16 @@ func (p *Pipeline) list(ctx context.Context, which func(Set) bool) ([]Set, error
 	return slices.DeleteFunc(all, func(s Set) bool { return !which(s) }), errors.Join(errs...)
 }
 
-// inUse tells whether a staged set on m may still be published. A segment's
-// directory name does not say more than its number, and a checkpoint's not
-// whether it is a snapshot or a rewrite: ids are compared by that much.
+// inUse tells whether a staged set on m may still be published. What is only
+// staged does not say whether it is a snapshot or a rewrite: IDs are compared by
+// their directories.
 func (p *Pipeline) inUse(m *member, id SetID) bool {
-	same := func(o SetID) bool {
-		return o.Generation == id.Generation && (o.Kind == KindSegment) == (id.Kind == KindSegment)
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for o := range p.active {
-		if same(o) {
+		if o.SharesDir(id) {
 			return true
 		}
 	}
-	return slices.ContainsFunc(p.pending[m], func(f *feed) bool { return same(f.set.ID) })
+	return slices.ContainsFunc(p.pending[m], func(f *feed) bool { return f.set.ID.SharesDir(id) })
 }

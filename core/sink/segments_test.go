@@ -17,7 +17,7 @@ import (
 func TestWithoutLocal(t *testing.T) {
 	far := plugintest.NewMemSink("far")
 	p := sink.NewPipeline("archive", []sink.Stage{plugintest.XOR("x", 7)}, nil, []sink.Target{{Name: "far", Sink: far, Required: true}}, quick())
-	sp, err := p.Write(bg, p.Part(0, sink.KindSegment, 7, 0, 1), payload(100_000), nil)
+	sp, err := p.Write(bg, p.Part(0, sink.SetID{Generation: 7, Kind: sink.KindSegment}, 0, 1), payload(100_000), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func TestPruneSegments(t *testing.T) {
 	p := sink.NewPipeline("archive", nil, nil, []sink.Target{{Name: "far", Sink: s, Required: true, Keep: sink.Retention{Last: 2}}}, quick())
 	at := func(n uint64) time.Time { return time.Date(2026, 3, 1, 0, int(n), 0, 0, time.UTC) }
 	for id := uint64(1); id <= 6; id++ {
-		sp, err := p.Write(bg, p.Part(0, sink.KindSegment, id, 0, 1), payload(5), nil)
+		sp, err := p.Write(bg, p.Part(0, sink.SetID{Generation: id, Kind: sink.KindSegment}, 0, 1), payload(5), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -65,8 +65,9 @@ func TestPruneSegments(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, staged := range []sink.Part{p.Part(0, sink.KindSnapshot, 9, 0, 1), p.Part(0, sink.KindSegment, 9, 0, 1)} {
-		if _, err := s.Put(bg, staged, strings.NewReader("x")); err != nil {
+	mine, other, segment := sink.NewSetID(9, sink.KindSnapshot, "a"), sink.NewSetID(9, sink.KindSegment, "b"), sink.NewSetID(9, sink.KindSegment, "a")
+	for _, staged := range []sink.SetID{mine, other, segment} {
+		if _, err := s.Put(bg, p.Part(0, staged, 0, 1), strings.NewReader("x")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -77,7 +78,7 @@ func TestPruneSegments(t *testing.T) {
 			Meta: map[string]string{sink.MetaLineage: "a", sink.MetaSegment: strconv.FormatUint(2*gen, 10)},
 		})
 	}
-	if err := p.PruneSegments(bg, checkpoints); err != nil {
+	if err := p.PruneSegments(bg, "a", checkpoints); err != nil {
 		t.Fatal(err)
 	}
 	var left []string
@@ -90,7 +91,7 @@ func TestPruneSegments(t *testing.T) {
 		t.Fatal(err)
 	}
 	left = append(left, names...)
-	want := map[string]bool{"segment-00000004": true, "segment-00000005": true, "segment-00000006": true, "00000009": true}
+	want := map[string]bool{"segment-00000004": true, "segment-00000005": true, "segment-00000006": true, sink.DirName(mine): true, sink.DirName(other): true}
 	for _, name := range left {
 		if !want[name] {
 			t.Errorf("%s is still there", name)

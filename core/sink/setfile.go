@@ -77,12 +77,15 @@ func DecodeSet(b []byte) (Set, error) {
 	}
 	for i := range s.Parts {
 		p := &s.Parts[i]
-		if err := CheckName(p.Part.Name); err != nil {
+		if err := CheckPart(p.Part); err != nil {
 			return Set{}, fmt.Errorf("set document: part %d: %w: %w", i, ErrCorrupt, err)
 		}
 		if p.Bytes < 0 || p.RawBytes < 0 || p.Part.ID() != s.ID {
 			return Set{}, fmt.Errorf("set document: part %d (%s) contradicts the set: %w", i, p.Part.Name, ErrCorrupt)
 		}
+	}
+	if err := CheckToken(s.ID.Token); err != nil {
+		return Set{}, fmt.Errorf("set document: %w: %w", ErrCorrupt, err)
 	}
 	if !s.ID.Kind.Valid() {
 		return Set{}, fmt.Errorf("set document: kind %.40q: %w", string(s.ID.Kind), ErrCorrupt)

@@ -3,8 +3,10 @@ package sink_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -102,7 +104,7 @@ func published(t *testing.T, p *sink.Pipeline, gen uint64) sink.Set {
 	t.Helper()
 	var parts []sink.SetPart
 	for i := range 2 {
-		sp, err := p.Write(bg, p.Part(1, sink.KindSnapshot, gen, i, 2), payload(20_000+i), nil)
+		sp, err := p.Write(bg, p.Part(1, sink.SetID{Generation: gen, Kind: sink.KindSnapshot}, i, 2), payload(20_000+i), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -283,37 +285,29 @@ func TestCloseEndsRetry(t *testing.T) {
 func TestPrune(t *testing.T) {
 	local, a, b := plugintest.NewMemSink("l"), plugintest.NewMemSink("a"), plugintest.NewMemSink("b")
 	p := sink.NewPipeline("test", nil, local, []sink.Target{{Name: "a", Sink: a, Keep: sink.Retention{Last: 2}}, {Name: "b", Sink: b, Required: true}}, quick())
-	// Sets of an earlier life of the data directory: higher numbers, older.
-	sp, err := p.Write(bg, p.Part(1, sink.KindSnapshot, 900, 0, 1), payload(5), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.Publish(bg, setWith(p, sp)); err != nil {
-		t.Fatal(err)
+	// Another life of the data directory, with the same numbers and others.
+	for _, gen := range []uint64{1, 2, 3, 900} {
+		publish(t, p, lifeA, gen, sink.KindSnapshot)
 	}
 	for gen := uint64(1); gen <= 4; gen++ {
-		published(t, p, gen)
+		publish(t, p, lifeB, gen, sink.KindSnapshot)
 	}
-	seg, err := p.Write(bg, p.Part(1, sink.KindSegment, 1, 0, 1), payload(5), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.Publish(bg, setWith(p, seg)); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.Prune(bg); err != nil {
+	publish(t, p, lifeB, 1, sink.KindSegment)
+	publish(t, p, "", 5, sink.KindSnapshot) // of a version that did not say
+	if err := p.Prune(bg, lifeB); err != nil {
 		t.Error(err)
 	}
 	var got []string
 	sets, _ := a.List(bg)
 	for _, s := range sets {
-		got = append(got, s.ID.String())
+		got = append(got, fmt.Sprintf("%s %d of %.1s", s.ID.Kind, s.ID.Generation, s.Lineage()))
 	}
-	if s := strings.Join(got, ", "); s != "segment 00000001, snapshot 00000003, snapshot 00000004" {
+	slices.Sort(got)
+	if s := strings.Join(got, ", "); s != "segment 1 of b, snapshot 1 of a, snapshot 2 of a, snapshot 3 of a, snapshot 3 of b, snapshot 4 of b, snapshot 5 of , snapshot 900 of a" {
 		t.Errorf("left: %s", s)
 	}
 	for _, s := range []*plugintest.MemSink{local, b} {
-		if sets, _ := s.List(bg); len(sets) != 6 {
+		if sets, _ := s.List(bg); len(sets) != 10 {
 			t.Errorf("%s was pruned to %d sets", s.Info().Name, len(sets))
 		}
 	}

@@ -44,6 +44,8 @@ type Part struct {
 	Kind Kind `json:"kind"`
 	// Generation is the number of the set the part belongs to.
 	Generation uint64 `json:"generation"`
+	// Token is what tells that set from others of its number; see SetID.
+	Token string `json:"token,omitempty"`
 	// Shard is the part's index among Shards.
 	Shard int `json:"shard"`
 	// Shards is how many parts the whole set has.
@@ -54,7 +56,7 @@ type Part struct {
 }
 
 // ID is the set the part belongs to.
-func (p Part) ID() SetID { return SetID{Generation: p.Generation, Kind: p.Kind} }
+func (p Part) ID() SetID { return SetID{Generation: p.Generation, Kind: p.Kind, Token: p.Token} }
 
 // Info describes a stage or a sink.
 type Info struct {
@@ -93,13 +95,20 @@ type Stage interface {
 // A Sink keeps parts. Put makes a part durable yet invisible; Publish makes a
 // complete set visible, last and atomically. A sink is used for several parts
 // at once.
+//
+// Several engines may use one place: lives of a data directory, one after the
+// other, and daemons that do not know of each other. Every call is about the
+// set of exactly that SetID, token included; another set of the same number is
+// somebody else's, and nothing that happens to the one may touch the other.
 type Sink interface {
 	// Info describes the sink. It never changes during its life.
 	Info() Info
 	// Put stores the bytes of src durably, without making them visible.
 	// Returning nil after reading src to io.EOF is the only success: any
 	// other end of src means that what was stored is worth nothing. Putting
-	// a part again before its set is published replaces it.
+	// a part again before its set is published replaces it; when the set is
+	// published already, that is an error that wraps os.ErrExist, and the set
+	// stays as it is.
 	Put(ctx context.Context, p Part, src io.Reader) (Receipt, error)
 	// Publish makes the set visible to List, atomically and durably. Every
 	// part was put before; each SetPart carries this sink's receipt.
@@ -123,15 +132,6 @@ type Sweeper interface {
 	// their names. Published sets are never touched.
 	Sweep(ctx context.Context, keep func(SetID) bool) (removed []string, err error)
 }
-
-// SetID names a set.
-type SetID struct {
-	Generation uint64 `json:"generation"`
-	Kind       Kind   `json:"kind"`
-}
-
-// String is "snapshot 00000042".
-func (id SetID) String() string { return fmt.Sprintf("%s %08d", id.Kind, id.Generation) }
 
 // StageRecord names a stage that bytes went through.
 type StageRecord struct {

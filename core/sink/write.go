@@ -102,7 +102,7 @@ func (r *run) stop() {
 // targets never fail the part: the ones that do not have it are the ones not
 // named in TargetReceipts.
 func (p *Pipeline) Write(ctx context.Context, part Part, encode func(w io.Writer) (keys int64, err error), prog *Progress) (SetPart, error) {
-	if err := CheckName(part.Name); err != nil {
+	if err := CheckPart(part); err != nil {
 		return SetPart{}, &Error{Op: "write", Path: part.Name, Err: err}
 	}
 	if err := ctx.Err(); err != nil {

@@ -38,9 +38,6 @@ func syncDir(dir string) error {
 }
 
 func open(dir, name string) (io.ReadCloser, error) {
-	if err := sink.CheckName(name); err != nil {
-		return nil, err
-	}
 	return os.Open(filepath.Join(dir, name))
 }
 

@@ -25,8 +25,11 @@ type Folder struct{ Path string }
 func (f Folder) Info() sink.Info { return sink.Info{Name: "folder", Version: "1"} }
 
 func (f Folder) Put(_ context.Context, p sink.Part, src io.Reader) (sink.Receipt, error) {
-	if err := sink.CheckName(p.Name); err != nil {
+	if err := sink.CheckPart(p); err != nil {
 		return nil, err
+	}
+	if _, err := os.Stat(f.in(p.ID(), sink.SetFile)); err == nil {
+		return nil, fmt.Errorf("%s is published: %w", p.ID(), os.ErrExist)
 	}
 	return nil, store(f.in(p.ID(), ""), p.Name, src)
 }
@@ -41,19 +44,28 @@ func (f Folder) Publish(ctx context.Context, s sink.Set) error {
 	if err != nil {
 		return err
 	}
+	if old, err := os.ReadFile(f.in(s.ID, sink.SetFile)); err == nil && !bytes.Equal(old, doc) {
+		return fmt.Errorf("another %s is published: %w", s.ID, os.ErrExist)
+	}
 	return store(f.in(s.ID, ""), sink.SetFile, bytes.NewReader(doc))
 }
 
 func (f Folder) Open(_ context.Context, p sink.Part, _ sink.Receipt) (io.ReadCloser, error) {
+	if err := sink.CheckPart(p); err != nil {
+		return nil, err
+	}
 	return open(f.in(p.ID(), ""), p.Name)
 }
 
 func (f Folder) List(context.Context) ([]sink.Set, error) { return list(f.Path) }
 
 func (f Folder) Remove(_ context.Context, id sink.SetID) error {
+	if err := sink.CheckToken(id.Token); err != nil {
+		return err
+	}
 	return errors.Join(os.RemoveAll(f.in(id, sink.SetFile)), os.RemoveAll(f.in(id, "")))
 }
 
 func (f Folder) in(id sink.SetID, name string) string {
-	return filepath.Join(f.Path, fmt.Sprintf("%08d-%s", id.Generation, id.Kind), name)
+	return filepath.Join(f.Path, sink.DirName(id), name)
 }

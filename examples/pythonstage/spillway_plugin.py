@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 import plugin_pb2 as pb
 
-VERSION = 1  # of plugin.proto and of the stream
+VERSION = 2  # of plugin.proto
 MAX_FRAME = 1 << 20
 DATA, SEAL, ABORT = 0, 1, 2
 

@@ -111,7 +111,7 @@ func TestNoLockIn(t *testing.T) {
 	local := plugintest.NewMemSink("local")
 	p := sink.NewPipeline("test", []sink.Stage{z, mk(t, age.Options{Recipients: []string{pub}, Identities: []string{sec}})}, local, nil, sink.PipelineOptions{VerifyDecode: true})
 	data := plugintest.Payload(700_000)
-	sp, err := p.Write(context.Background(), p.Part(1, sink.KindSnapshot, 1, 0, 1), func(w io.Writer) (int64, error) {
+	sp, err := p.Write(context.Background(), p.Part(1, sink.SetID{Generation: 1, Kind: sink.KindSnapshot}, 0, 1), func(w io.Writer) (int64, error) {
 		_, err := w.Write(data)
 		return 1, err
 	}, nil)

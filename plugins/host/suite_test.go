@@ -123,7 +123,7 @@ func (r *rig) write(s sink.Stage, targets ...sink.Target) error {
 	var sp sink.SetPart
 	var err error
 	plugintest.Within(r.t, "the job", func() {
-		sp, err = p.Write(context.Background(), p.Part(1, sink.KindSnapshot, 1, 0, 1), func(w io.Writer) (int64, error) {
+		sp, err = p.Write(context.Background(), p.Part(1, sink.SetID{Generation: 1, Kind: sink.KindSnapshot}, 0, 1), func(w io.Writer) (int64, error) {
 			n, err := w.Write(data)
 			return int64(n), err
 		}, nil)

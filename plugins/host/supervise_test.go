@@ -430,7 +430,7 @@ func TestLifeline(t *testing.T) {
 	}
 	defer os.RemoveAll(dir)
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), "SPILLWAY_PLUGIN=b6a4e1c0f7d24d5c9a3f", "PLUGIN_PROTOCOL_VERSIONS=1", "PLUGIN_UNIX_SOCKET_DIR="+dir)
+	cmd.Env = append(os.Environ(), "SPILLWAY_PLUGIN=b6a4e1c0f7d24d5c9a3f", "PLUGIN_PROTOCOL_VERSIONS=2", "PLUGIN_UNIX_SOCKET_DIR="+dir)
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -163,7 +163,7 @@ func (s *MemSink) Info() sink.Info { return sink.Info{Name: s.name, Version: "te
 
 // Put implements sink.Sink.
 func (s *MemSink) Put(ctx context.Context, p sink.Part, src io.Reader) (sink.Receipt, error) {
-	if err := sink.CheckName(p.Name); err != nil {
+	if err := sink.CheckPart(p); err != nil {
 		return nil, err
 	}
 	data, err := io.ReadAll(src)

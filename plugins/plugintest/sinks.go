@@ -27,6 +27,8 @@ func TestSink(t *testing.T, mk func(t testing.TB) sink.Sink) {
 		{"put, open", sinkPutOpen},
 		{"visible by publish only", sinkVisible},
 		{"put again", sinkPutAgain},
+		{"a published set stays", sinkPublishedStays},
+		{"one number, two sets", sinkSameNumber},
 		{"reader fails", sinkReaderFails},
 		{"cancelled", sinkCancelled},
 		{"publish without a part", sinkPublishIncomplete},
@@ -160,6 +162,80 @@ func sinkPutAgain(t *testing.T, s sink.Sink) {
 	WantPart(t, s, sp, Payload(1000))
 }
 
+// sinkPublishedStays: neither a Put nor another Publish changes what is published.
+func sinkPublishedStays(t *testing.T, s sink.Sink) {
+	sp := put(t, s, part(1, 0), Payload(50_000))
+	set := setOf(sp.Part.ID(), sp)
+	if err := s.Publish(ctx, set); err != nil {
+		t.Errorf("Publish: %v", err)
+	}
+	for _, p := range []sink.Part{part(1, 0), part(1, 1)} {
+		if _, err := s.Put(ctx, p, &source{data: Payload(10)}); !errors.Is(err, os.ErrExist) {
+			t.Errorf("Put of %s into a published set: error %v, want one that wraps os.ErrExist", p.Name, err)
+		}
+	}
+	other := setOf(set.ID, sp)
+	other.Meta = map[string]string{"another": "set"}
+	if err := s.Publish(ctx, other); !errors.Is(err, os.ErrExist) {
+		t.Errorf("Publish of another set of that ID: error %v, want one that wraps os.ErrExist", err)
+	}
+	wantSets(t, s, set)
+	WantPart(t, s, sp, Payload(50_000))
+}
+
+// sinkSameNumber: two engines that know nothing of each other draw one number.
+// What becomes of the set of the one leaves that of the other alone.
+func sinkSameNumber(t *testing.T, s sink.Sink) {
+	for _, kind := range []sink.Kind{sink.KindSnapshot, sink.KindSegment} {
+		id := func(token string) sink.Part {
+			p := part(7, 0)
+			p.Kind, p.Token = kind, token
+			return p
+		}
+		a, b, staged, old := id("aaaaaaaa-00000001"), id("bbbbbbbb-00000001"), id("bbbbbbbb-00000002"), id("")
+		first := put(t, s, a, Payload(3000))
+		if err := s.Publish(ctx, setOf(a.ID(), first)); err != nil {
+			t.Errorf("Publish of the first: %v", err)
+		}
+		second := put(t, s, b, Payload(20))
+		if err := s.Publish(ctx, setOf(b.ID(), second)); err != nil {
+			t.Errorf("Publish of a second of this number: %v", err)
+		}
+		put(t, s, staged, Payload(5))
+		third := put(t, s, old, Payload(40)) // as an early version names it
+		if err := s.Publish(ctx, setOf(old.ID(), third)); err != nil {
+			t.Errorf("Publish of one without a token: %v", err)
+		}
+		for _, p := range []sink.Part{staged, b} {
+			if err := s.Remove(ctx, p.ID()); err != nil {
+				t.Errorf("Remove of %s: %v", p.ID(), err)
+			}
+		}
+		if sw, ok := s.(sink.Sweeper); ok {
+			put(t, s, id("aaaaaaaa-00000003"), Payload(5))
+			put(t, s, id("bbbbbbbb-00000003"), Payload(5))
+			removed, err := sw.Sweep(ctx, func(id sink.SetID) bool { return id.Token[:1] == "a" })
+			if err != nil || len(removed) != 1 {
+				t.Errorf("Sweep of what is b's removed %v, %v", removed, err)
+			}
+		}
+		found := 0
+		for _, set := range list(t, s) {
+			if set.ID.Kind != kind {
+				continue
+			}
+			if found++; set.ID != a.ID() && set.ID != old.ID() {
+				t.Errorf("%s is listed", set.ID)
+			}
+		}
+		if found != 2 {
+			t.Errorf("%d of the two sets of kind %s are left", found, kind)
+		}
+		WantPart(t, s, first, Payload(3000))
+		WantPart(t, s, third, Payload(40))
+	}
+}
+
 func sinkReaderFails(t *testing.T, s sink.Sink) {
 	for _, n := range []int{0, 1, 2 << 20} {
 		if _, err := s.Put(ctx, part(1, 0), &source{data: Payload(n), fail: errInjected}); !errors.Is(err, errInjected) {
@@ -267,7 +343,7 @@ func sinkConcurrent(t *testing.T, s sink.Sink) {
 func sinkInPipeline(t *testing.T, s sink.Sink) {
 	p := sink.NewPipeline("plugintest", []sink.Stage{XOR("xor", 0x55)}, s, nil, sink.PipelineOptions{VerifyDecode: true})
 	data := Payload(1 << 20)
-	sp, err := p.Write(ctx, p.Part(1, sink.KindRewrite, 3, 0, 1), func(w io.Writer) (int64, error) {
+	sp, err := p.Write(ctx, p.Part(1, sink.SetID{Generation: 3, Kind: sink.KindRewrite}, 0, 1), func(w io.Writer) (int64, error) {
 		_, err := w.Write(data)
 		return 1, err
 	}, nil)

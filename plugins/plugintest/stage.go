@@ -194,7 +194,7 @@ func stageConcurrent(t *testing.T, s sink.Stage) {
 func stageInPipeline(t *testing.T, s sink.Stage) {
 	p := sink.NewPipeline("plugintest", []sink.Stage{s}, NewMemSink("local"), nil, sink.PipelineOptions{VerifyDecode: true})
 	data := Payload(3 << 20)
-	sp, err := p.Write(context.Background(), p.Part(1, sink.KindSnapshot, 1, 0, 1), func(w io.Writer) (int64, error) {
+	sp, err := p.Write(context.Background(), p.Part(1, sink.SetID{Generation: 1, Kind: sink.KindSnapshot}, 0, 1), func(w io.Writer) (int64, error) {
 		n, err := w.Write(data)
 		return int64(n), err
 	}, nil)

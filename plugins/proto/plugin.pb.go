@@ -1,4 +1,4 @@
-// The control plane between Spillway and a plugin, version 1.
+// The control plane between Spillway and a plugin, version 2.
 //
 // A plugin is a program that offers stages, sinks or both. Spillway (the host)
 // starts it and talks to it over gRPC, as hashicorp/go-plugin arranges: the
@@ -739,13 +739,15 @@ func (x *Totals) GetCrc32() uint32 {
 
 // Part names the piece of work; see core/sink.Part.
 type Part struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Job           uint64                 `protobuf:"varint,1,opt,name=job,proto3" json:"job,omitempty"`
-	Kind          string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
-	Generation    uint64                 `protobuf:"varint,3,opt,name=generation,proto3" json:"generation,omitempty"`
-	Shard         int32                  `protobuf:"varint,4,opt,name=shard,proto3" json:"shard,omitempty"`
-	Shards        int32                  `protobuf:"varint,5,opt,name=shards,proto3" json:"shards,omitempty"`
-	Name          string                 `protobuf:"bytes,6,opt,name=name,proto3" json:"name,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Job        uint64                 `protobuf:"varint,1,opt,name=job,proto3" json:"job,omitempty"`
+	Kind       string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	Generation uint64                 `protobuf:"varint,3,opt,name=generation,proto3" json:"generation,omitempty"`
+	Shard      int32                  `protobuf:"varint,4,opt,name=shard,proto3" json:"shard,omitempty"`
+	Shards     int32                  `protobuf:"varint,5,opt,name=shards,proto3" json:"shards,omitempty"`
+	Name       string                 `protobuf:"bytes,6,opt,name=name,proto3" json:"name,omitempty"`
+	// token is the set's; see SetId.
+	Token         string `protobuf:"bytes,7,opt,name=token,proto3" json:"token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -822,10 +824,21 @@ func (x *Part) GetName() string {
 	return ""
 }
 
+func (x *Part) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
 type SetId struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Generation    uint64                 `protobuf:"varint,1,opt,name=generation,proto3" json:"generation,omitempty"`
-	Kind          string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Generation uint64                 `protobuf:"varint,1,opt,name=generation,proto3" json:"generation,omitempty"`
+	Kind       string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	// token tells sets of one number apart: see core/sink.SetID. Version 2 of the
+	// protocol is version 1 with tokens; a sink that did not know them would let
+	// one engine's sets replace another's.
+	Token         string `protobuf:"bytes,3,opt,name=token,proto3" json:"token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -870,6 +883,13 @@ func (x *SetId) GetGeneration() uint64 {
 func (x *SetId) GetKind() string {
 	if x != nil {
 		return x.Kind
+	}
+	return ""
+}
+
+func (x *SetId) GetToken() string {
+	if x != nil {
+		return x.Token
 	}
 	return ""
 }
@@ -1814,7 +1834,7 @@ const file_plugin_proto_rawDesc = "" +
 	"\x05token\x18\x02 \x01(\fR\x05token\"4\n" +
 	"\x06Totals\x12\x14\n" +
 	"\x05bytes\x18\x01 \x01(\x04R\x05bytes\x12\x14\n" +
-	"\x05crc32\x18\x02 \x01(\rR\x05crc32\"\x8e\x01\n" +
+	"\x05crc32\x18\x02 \x01(\rR\x05crc32\"\xa4\x01\n" +
 	"\x04Part\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\x04R\x03job\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x1e\n" +
@@ -1823,12 +1843,14 @@ const file_plugin_proto_rawDesc = "" +
 	"generation\x12\x14\n" +
 	"\x05shard\x18\x04 \x01(\x05R\x05shard\x12\x16\n" +
 	"\x06shards\x18\x05 \x01(\x05R\x06shards\x12\x12\n" +
-	"\x04name\x18\x06 \x01(\tR\x04name\";\n" +
+	"\x04name\x18\x06 \x01(\tR\x04name\x12\x14\n" +
+	"\x05token\x18\a \x01(\tR\x05token\"Q\n" +
 	"\x05SetId\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x01 \x01(\x04R\n" +
 	"generation\x12\x12\n" +
-	"\x04kind\x18\x02 \x01(\tR\x04kind\"\x9f\x01\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x14\n" +
+	"\x05token\x18\x03 \x01(\tR\x05token\"\x9f\x01\n" +
 	"\rEncodeRequest\x12,\n" +
 	"\x04call\x18\x01 \x01(\v2\x18.spillway.plugin.v1.CallR\x04call\x12,\n" +
 	"\x04part\x18\x02 \x01(\v2\x18.spillway.plugin.v1.PartR\x04part\x122\n" +

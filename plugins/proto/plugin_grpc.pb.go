@@ -1,4 +1,4 @@
-// The control plane between Spillway and a plugin, version 1.
+// The control plane between Spillway and a plugin, version 2.
 //
 // A plugin is a program that offers stages, sinks or both. Spillway (the host)
 // starts it and talks to it over gRPC, as hashicorp/go-plugin arranges: the

@@ -2,9 +2,9 @@
 // layout of the sets, the order in which a set becomes visible and invisible,
 // what is tried again, and how long anything may take.
 //
-//	checkpoints/00000042/shard-0000.rdb.zst   a part
-//	                    /SET.json             written last: the set is there
-//	checkpoints/segment-00000007/…            an archived log segment
+//	checkpoints/00000042-3f9a1c2e-77b0d415/shard-0000.rdb.zst   a part
+//	                                      /SET.json             written last: the set is there
+//	checkpoints/segment-00000007-3f9a1c2e-0c55e1f2/…            an archived log segment
 //
 // That is what sink.FSSink lays out below the root "checkpoints": a directory
 // copied into a bucket is a valid backup, and the other way round.

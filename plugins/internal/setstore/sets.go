@@ -37,7 +37,7 @@ func (s *Sink) List(ctx context.Context) ([]sink.Set, error) {
 		g.Go(func() error {
 			name := path.Join(Root, d.Name, sink.SetFile)
 			set, err := s.cached(ctx, name, d.Version)
-			if err == nil && (set.ID.Generation != id.Generation || (set.ID.Kind == sink.KindSegment) != (id.Kind == sink.KindSegment)) {
+			if err == nil && !set.ID.SharesDir(id) {
 				err = fmt.Errorf("%w: it describes %s", sink.ErrCorrupt, set.ID)
 			}
 			mu.Lock()
@@ -117,6 +117,9 @@ func (s *Sink) readAll(ctx context.Context, name string) ([]byte, error) {
 // Remove implements sink.Sink.
 func (s *Sink) Remove(ctx context.Context, id sink.SetID) error {
 	dir := dirOf(id)
+	if err := sink.CheckToken(id.Token); err != nil {
+		return s.fault(ctx, "remove", dir, err)
+	}
 	file := path.Join(dir, sink.SetFile)
 	switch set, err := s.readSet(ctx, file); {
 	case err == nil && set.ID != id:

@@ -99,7 +99,7 @@ func (s *Sink) fault(ctx context.Context, op, name string, err error) error {
 
 // Put implements sink.Sink.
 func (s *Sink) Put(ctx context.Context, p sink.Part, src io.Reader) (sink.Receipt, error) {
-	if err := sink.CheckName(p.Name); err != nil {
+	if err := sink.CheckPart(p); err != nil {
 		return nil, s.fault(ctx, "put", p.Name, err)
 	}
 	dir := dirOf(p.ID())
@@ -107,8 +107,7 @@ func (s *Sink) Put(ctx context.Context, p sink.Part, src io.Reader) (sink.Receip
 	switch _, err := s.stat(ctx, path.Join(dir, sink.SetFile)); {
 	case err == nil:
 		return nil, &sink.Error{Op: "put", Path: s.store.Location() + "/" + name, Sink: s.opts.Name,
-			Err:  sink.Permanent(fmt.Errorf("set %s is published already: %w", p.ID(), os.ErrExist)),
-			Hint: "another data directory, or an earlier life of this one, keeps its sets here; use another place"}
+			Err: sink.Permanent(fmt.Errorf("set %s is published already: %w", p.ID(), os.ErrExist))}
 	case !errors.Is(err, os.ErrNotExist):
 		return nil, s.fault(ctx, "put", name, err)
 	}
@@ -231,7 +230,7 @@ func (s *Sink) checkParts(ctx context.Context, dir string, parts []sink.SetPart)
 
 // Open implements sink.Sink.
 func (s *Sink) Open(ctx context.Context, p sink.Part, _ sink.Receipt) (io.ReadCloser, error) {
-	if err := sink.CheckName(p.Name); err != nil {
+	if err := sink.CheckPart(p); err != nil {
 		return nil, s.fault(ctx, "open", p.Name, err)
 	}
 	name := path.Join(dirOf(p.ID()), p.Name)

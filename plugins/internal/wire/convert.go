@@ -12,7 +12,7 @@ import (
 // Part is p as a message.
 func Part(p sink.Part) *pluginpb.Part {
 	return &pluginpb.Part{
-		Job: p.Job, Kind: string(p.Kind), Generation: p.Generation,
+		Job: p.Job, Kind: string(p.Kind), Generation: p.Generation, Token: p.Token,
 		Shard: int32(p.Shard), Shards: int32(p.Shards), Name: p.Name,
 	}
 }
@@ -20,19 +20,19 @@ func Part(p sink.Part) *pluginpb.Part {
 // PartFrom is the part a message names.
 func PartFrom(m *pluginpb.Part) sink.Part {
 	return sink.Part{
-		Job: m.GetJob(), Kind: sink.Kind(m.GetKind()), Generation: m.GetGeneration(),
+		Job: m.GetJob(), Kind: sink.Kind(m.GetKind()), Generation: m.GetGeneration(), Token: m.GetToken(),
 		Shard: int(m.GetShard()), Shards: int(m.GetShards()), Name: m.GetName(),
 	}
 }
 
 // SetID is id as a message.
 func SetID(id sink.SetID) *pluginpb.SetId {
-	return &pluginpb.SetId{Generation: id.Generation, Kind: string(id.Kind)}
+	return &pluginpb.SetId{Generation: id.Generation, Kind: string(id.Kind), Token: id.Token}
 }
 
 // SetIDFrom is the set a message names.
 func SetIDFrom(m *pluginpb.SetId) sink.SetID {
-	return sink.SetID{Generation: m.GetGeneration(), Kind: sink.Kind(m.GetKind())}
+	return sink.SetID{Generation: m.GetGeneration(), Kind: sink.Kind(m.GetKind()), Token: m.GetToken()}
 }
 
 // Totals is t as a message.

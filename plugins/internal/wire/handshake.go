@@ -9,7 +9,7 @@ import (
 
 // ProtocolVersion is the version of plugin.proto and of the stream. A host and
 // a plugin that share none refuse each other at the handshake.
-const ProtocolVersion = 1
+const ProtocolVersion = 2
 
 // Handshake tells a plugin that a host has started it. It is no secret.
 var Handshake = goplugin.HandshakeConfig{

@@ -1,0 +1,129 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spillwaydb/spillway/core/manifest"
+	"github.com/spillwaydb/spillway/core/sink"
+)
+
+// surveyWait is how long a start waits for a target to say what it holds.
+const surveyWait = 15 * time.Second
+
+// surveyGrace is how long the engine's end waits for a target that was told to
+// stop answering.
+const surveyGrace = time.Second
+
+// holding is what a target was found to hold at a start.
+type holding struct {
+	guard *guard
+	sets  []sink.Set
+	err   error // it could not be asked
+}
+
+// survey asks every target what it holds, in the background, while the data are
+// loaded. held waits for the answers. A target that gives none in time is left
+// behind: it is asked again before anything is put there.
+func (c *checkpointer) survey(ctx context.Context) (held func() []holding) {
+	ctx, cancel := context.WithTimeoutCause(ctx, surveyWait, fmt.Errorf("no answer within %s", surveyWait))
+	answers := make(chan holding, len(c.guards))
+	for _, g := range c.guards {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			sets, err := g.List(ctx)
+			if len(sets) > 0 || errors.Is(err, sink.ErrCorrupt) {
+				err = nil // what cannot be read hides nothing else
+			}
+			answers <- holding{g, sets, err}
+		}()
+		c.bg.Go(func() { // Close waits for those that end when they are told to
+			select {
+			case <-done:
+				return
+			case <-ctx.Done():
+			}
+			grace := time.NewTimer(surveyGrace)
+			defer grace.Stop()
+			select {
+			case <-done:
+			case <-grace.C:
+			}
+		})
+	}
+	return func() (all []holding) {
+		defer cancel() // the end of recovery does it otherwise
+		missing := slices.Clone(c.guards)
+		for len(missing) > 0 {
+			select {
+			case h := <-answers:
+				all = append(all, h)
+				missing = slices.DeleteFunc(missing, func(g *guard) bool { return g == h.guard })
+			case <-ctx.Done():
+				for _, g := range missing {
+					all = append(all, holding{guard: g, err: context.Cause(ctx)})
+				}
+				return all
+			}
+		}
+		return all
+	}
+}
+
+// settleOn compares what this directory is, m, with what its targets hold, and
+// returns the manifest to go on with; one that differs from m is committed later
+// (see Recover). The error is a *SinkStateError, or several: this start is one
+// that a person has to decide about.
+func (c *checkpointer) settleOn(m *manifest.Manifest, held []holding) (*manifest.Manifest, error) {
+	next := m.Clone()
+	if next.Lineage == "" {
+		next.Lineage = manifest.NewLineage()
+	}
+	c.install(next)
+	c.own.begin(next, c.db.lastSeq)
+	empty := c.db.recovered.Keys == 0 && c.db.recovered.Commands == 0
+	var refusals []error
+	var verdicts []*verdict
+	for _, h := range held {
+		if h.err != nil {
+			if empty && !c.own.adopt {
+				refusals = append(refusals, &SinkStateError{Sink: h.guard.name, State: SinkUnknown, Empty: true, Err: h.err})
+				continue
+			}
+			c.log.Warn("a sink could not be asked what it holds; it is asked again before anything is put there", "sink", h.guard.name, "error", h.err)
+			continue
+		}
+		v := c.own.judge(h.guard.name, h.sets, false)
+		var state *SinkStateError
+		if err := v.err(); errors.As(err, &state) {
+			state.Empty = empty
+			refusals = append(refusals, err)
+			continue
+		}
+		verdicts = append(verdicts, v)
+		h.guard.note(v)
+	}
+	if len(refusals) > 0 {
+		return nil, errors.Join(refusals...)
+	}
+	next.Lineage, next.Follows = c.own.goOn(verdicts)
+	c.install(next)
+	return next, nil
+}
+
+// persist commits what settleOn has decided, so that nothing reaches a sink in
+// the name of a lineage that a crash could take back. The lineage of a directory
+// that has none yet comes with its first manifest.
+func (c *checkpointer) persist(onDisk *manifest.Manifest) error {
+	next := c.current()
+	if (onDisk.Lineage == next.Lineage || onDisk.Lineage == "") && slices.Equal(onDisk.Follows, next.Follows) {
+		return nil
+	}
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	return c.commitManifest(next.Clone())
+}
