@@ -89,11 +89,6 @@ func (db *DB) infoPersistence(w *command.InfoWriter) {
 	}
 	w.Field("spillway_checkpoint_generation", gen)
 	w.Field("spillway_lineage", c.current().Lineage)
-	for _, g := range c.guards {
-		if n := g.strangers(); n > 0 {
-			w.Field("sink_"+g.name+"_other_lineages", n)
-		}
-	}
 	w.Field("spillway_last_freeze_usec", freeze.Microseconds())
 	if f := db.failed.Load(); f != nil {
 		w.Field("spillway_log_error", f.err)
@@ -112,13 +107,17 @@ func (db *DB) infoPersistence(w *command.InfoWriter) {
 	if load != nil {
 		load.info(w, now)
 	}
+	others := make(map[string]int)
+	for _, g := range c.guards[:len(db.opts.Targets)] {
+		others[g.name] = g.strangers()
+	}
 	for _, s := range c.pipe.Stats() {
 		if s.Role == sink.RoleRequired || s.Role == sink.RoleBestEffort {
 			lag := int64(0)
 			if s.Pending > 0 {
 				lag = max(0, int64(now.Sub(s.Behind).Seconds()))
 			}
-			w.Field("sink_"+s.Name, fmt.Sprintf("role=%s,pending=%d,lag_sec=%d", s.Role, s.Pending, lag))
+			w.Field("sink_"+s.Name, fmt.Sprintf("role=%s,pending=%d,lag_sec=%d,other_lineages=%d", s.Role, s.Pending, lag, others[s.Name]))
 		}
 	}
 	c.archive.info(w)

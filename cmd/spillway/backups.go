@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -56,10 +57,12 @@ func backupsPruneCommand() *cobra.Command {
 	var s sourceFlags
 	var keep sink.Retention
 	var dryRun bool
+	var lineage string
 	cmd := &cobra.Command{
 		Use: "prune", Short: "Remove the checkpoints that no rule keeps, and the log segments that only they need", Args: noArgs,
-		Long: "prune keeps every checkpoint that one of the rules keeps, always the newest, and the log segments from\n" +
-			"the oldest kept checkpoint on. Without a rule it takes the sink's `keep` in the configuration.",
+		Long: "prune keeps, of every lineage (the life of one data directory), each checkpoint that one of the rules\n" +
+			"keeps, always the newest, and the log segments from the oldest kept checkpoint on. Without a rule it\n" +
+			"takes the sink's `keep` in the configuration. With --lineage it touches nothing of the others.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			defer interruptible(cmd)()
 			for _, n := range []int{keep.Last, keep.Hourly, keep.Daily, keep.Weekly} {
@@ -81,7 +84,7 @@ func backupsPruneCommand() *cobra.Command {
 			if keep.All() {
 				return usageError{errors.New("say what to keep: --keep-last, --keep-hourly, --keep-daily or --keep-weekly")}
 			}
-			return s.prune(cmd, src, keep, dryRun)
+			return s.prune(cmd, src, keep, strings.ToLower(lineage), dryRun)
 		},
 	}
 	s.register(cmd, "default: the configuration's only sink beside the data directory")
@@ -90,11 +93,12 @@ func backupsPruneCommand() *cobra.Command {
 	f.IntVar(&keep.Hourly, "keep-hourly", 0, "keep the newest of each of the last so many hours that have one")
 	f.IntVar(&keep.Daily, "keep-daily", 0, "and of so many days")
 	f.IntVar(&keep.Weekly, "keep-weekly", 0, "and of so many weeks")
+	f.StringVar(&lineage, "lineage", "", "prune this lineage only: its name or the first digits of it")
 	f.BoolVar(&dryRun, "dry-run", false, "say what would be removed, and remove nothing")
 	return cmd
 }
 
-func (s *sourceFlags) prune(cmd *cobra.Command, src *source, keep sink.Retention, dryRun bool) error {
+func (s *sourceFlags) prune(cmd *cobra.Command, src *source, keep sink.Retention, lineage string, dryRun bool) error {
 	ctx := cmd.Context()
 	c, err := backup.List(ctx, src)
 	if err != nil {
@@ -106,7 +110,7 @@ func (s *sourceFlags) prune(cmd *cobra.Command, src *source, keep sink.Retention
 	now := time.Now()
 	var errs []error
 	for i := range sets {
-		if kept[sets[i].ID] {
+		if kept[sets[i].ID] || !strings.HasPrefix(sets[i].Lineage(), lineage) {
 			out.Kept = append(out.Kept, shown(&sets[i], now))
 			continue
 		}
@@ -132,7 +136,7 @@ func (s *sourceFlags) prune(cmd *cobra.Command, src *source, keep sink.Retention
 	}
 	for i := range out.Removed {
 		r := &out.Removed[i]
-		fmt.Fprintf(w, "%s %s %d of %s, %s\n", verb, r.Kind, r.Generation, r.CreatedAt.Local().Format(time.DateTime), size(r.Bytes))
+		fmt.Fprintf(w, "%s %s %d of lineage %.8s, %s, %s\n", verb, r.Kind, r.Generation, r.Lineage, r.CreatedAt.Local().Format(time.DateTime), size(r.Bytes))
 	}
 	_, err = fmt.Fprintf(w, "%s %s, %s; %d kept (%s)\n", verb, count(len(out.Removed), "set"), size(out.Bytes), len(out.Kept), out.Keep)
 	return errors.Join(append(errs, err)...)

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -99,6 +100,17 @@ func flip(at float64) func([]byte) []byte {
 	}
 }
 
+var setNumber = regexp.MustCompile(`\b(\d{8})-[0-9a-f]{8}-[0-9a-f]{8}\b`)
+
+// withoutTokens is a text with every set named by its number alone.
+func withoutTokens(text string) string { return setNumber.ReplaceAllString(text, "$1") }
+
+// inSet is the path of a file of the only set of that number below dir.
+func inSet(t *testing.T, dir, number, file string) string {
+	t.Helper()
+	return filepath.Join(newest(t, filepath.Join(dir, "checkpoints", number+"*")), file)
+}
+
 func newest(t *testing.T, pattern string) string {
 	t.Helper()
 	found, err := filepath.Glob(pattern)
@@ -148,10 +160,14 @@ func TestDamage(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			dir, config := damagedDir(t, c.hcl)
-			c.damage(t, filepath.Join(dir, c.file))
+			path := filepath.Join(dir, c.file)
+			if part, ok := strings.CutPrefix(c.file, "checkpoints/00000002/"); ok {
+				path = inSet(t, dir, "00000002", part)
+			}
+			c.damage(t, path)
 			before := treeHash(t, dir)
 			out, code := spillway(t, append([]string{"serve", "--port", freePort(t)}, damageFlags(config)...)...)
-			if code != 1 {
+			if out = withoutTokens(out); code != 1 {
 				t.Fatalf("exit status %d, want 1:\n%s", code, out)
 			}
 			for _, want := range append(c.says, c.file, "spillway repair --dir "+dir, "nothing was changed") {
@@ -164,7 +180,7 @@ func TestDamage(t *testing.T) {
 			}
 			for _, args := range [][]string{{"repair", "--dir", dir}, append([]string{"repair", "-config", config}, c.repair...)} {
 				out, code = spillway(t, args...)
-				if code != 1 || !strings.Contains(out, c.file) || !strings.Contains(out, "DAMAGED") || !strings.Contains(out, "--fix") {
+				if out = withoutTokens(out); code != 1 || !strings.Contains(out, c.file) || !strings.Contains(out, "DAMAGED") || !strings.Contains(out, "--fix") {
 					t.Errorf("%v: exit status %d:\n%s", args, code, out)
 				}
 			}
@@ -240,7 +256,7 @@ func TestRepairRefuses(t *testing.T) {
 	if out, code = spillway(t, "repair", "--dir", dir, "--fix"); code != 0 || !strings.Contains(out, "nothing to repair") {
 		t.Errorf("a whole directory: exit status %d:\n%s", code, out)
 	}
-	edit(t, filepath.Join(dir, "checkpoints/00000001/shard-0000.rdb"), flip(0.5))
+	edit(t, inSet(t, dir, "00000001", "shard-0000.rdb"), flip(0.5))
 	before := treeHash(t, dir)
 	for _, generation := range []string{"1", "7"} {
 		if out, code = spillway(t, "repair", "--dir", dir, "--generation", generation, "--fix"); code != 1 {
@@ -251,7 +267,7 @@ func TestRepairRefuses(t *testing.T) {
 		t.Error("the directory has changed")
 	}
 	// With no whole checkpoint left it says where one could come from.
-	edit(t, filepath.Join(dir, "checkpoints/00000002/shard-0000.rdb"), flip(0.5))
+	edit(t, inSet(t, dir, "00000002", "shard-0000.rdb"), flip(0.5))
 	if out, code = spillway(t, "repair", "--dir", dir); code != 1 || !strings.Contains(out, "another sink") {
 		t.Errorf("no whole checkpoint: exit status %d:\n%s", code, out)
 	}

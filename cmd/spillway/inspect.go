@@ -19,13 +19,16 @@ type inventory struct {
 	From        string          `json:"from"`
 	Checkpoints []shownSet      `json:"checkpoints"`
 	Segments    []shownSet      `json:"segments"`
-	Windows     []backup.Window `json:"windows"` // stretches of which every moment can be had back
+	Lineages    []backup.Life   `json:"lineages"` // the data directories whose sets these are
+	Windows     []backup.Window `json:"windows"`  // stretches of which every moment can be had back
 	Unreadable  string          `json:"unreadable,omitempty"`
 }
 
 type shownSet struct {
 	Generation uint64            `json:"generation"`
+	Token      string            `json:"token,omitempty"` // with the generation, the set's name
 	Kind       sink.Kind         `json:"kind"`
+	Lineage    string            `json:"lineage,omitempty"`
 	CreatedAt  time.Time         `json:"created_at"`
 	AgeSeconds int64             `json:"age_seconds"`
 	Keys       int64             `json:"keys"`
@@ -90,7 +93,7 @@ func (s *sourceFlags) inventory(cmd *cobra.Command, dataDir bool) (*inventory, f
 }
 
 func inventoryOf(where string, c *backup.Catalog, now time.Time) *inventory {
-	inv := &inventory{From: where, Checkpoints: []shownSet{}, Segments: []shownSet{}, Windows: c.Windows()}
+	inv := &inventory{From: where, Checkpoints: []shownSet{}, Segments: []shownSet{}, Lineages: c.Lives(), Windows: c.Windows()}
 	if c.Unreadable != nil {
 		inv.Unreadable = c.Unreadable.Error()
 	}
@@ -105,7 +108,7 @@ func inventoryOf(where string, c *backup.Catalog, now time.Time) *inventory {
 
 func shown(s *sink.Set, now time.Time) shownSet {
 	out := shownSet{
-		Generation: s.ID.Generation, Kind: s.ID.Kind, CreatedAt: s.CreatedAt, AgeSeconds: int64(now.Sub(s.CreatedAt).Seconds()),
+		Generation: s.ID.Generation, Token: s.ID.Token, Kind: s.ID.Kind, Lineage: s.Lineage(), CreatedAt: s.CreatedAt, AgeSeconds: int64(now.Sub(s.CreatedAt).Seconds()),
 		Keys: s.Keys(), Bytes: s.Bytes(), RawBytes: s.RawBytes(), Stages: stageNames(s.Stages), CreatedBy: s.CreatedBy, Meta: s.Meta, Parts: []shownPart{},
 	}
 	if out.Bytes > 0 {
@@ -139,14 +142,32 @@ func (s *shownSet) row(w io.Writer, what string) {
 	if !s.CreatedAt.IsZero() {
 		taken, age = s.CreatedAt.Local().Format("2006-01-02 15:04:05"), strings.TrimSuffix(humanize.RelTime(s.CreatedAt, s.CreatedAt.Add(time.Duration(s.AgeSeconds)*time.Second), "", ""), " ")
 	}
-	fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%d\t%d\t%s\t%s\t%.1f\t%s\n", s.Generation, what, taken, age, s.Keys, len(s.Parts), size(s.Bytes), size(s.RawBytes), s.Ratio, stages)
+	lineage := s.Lineage[:min(len(s.Lineage), 8)]
+	if lineage == "" {
+		lineage = "-"
+	}
+	fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\t%.1f\t%s\n", s.Generation, what, lineage, taken, age, s.Keys, len(s.Parts), size(s.Bytes), size(s.RawBytes), s.Ratio, stages)
+}
+
+// printLineages says whose sets these are where there are several.
+func (inv *inventory) printLineages(out io.Writer) {
+	for _, l := range inv.Lineages {
+		name, follows := l.Lineage, ""
+		if name == "" {
+			name = "without a name"
+		}
+		if len(l.Follows) > 0 {
+			follows = ", goes on from " + l.Follows[0].Lineage
+		}
+		fmt.Fprintf(out, "lineage %s: %s, %s%s\n", name, count(l.Checkpoints, "checkpoint"), count(l.Segments, "log segment"), follows)
+	}
 }
 
 func (inv *inventory) print(out io.Writer, parts bool) error {
 	fmt.Fprintf(out, "backup %s\n", inv.From)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	if len(inv.Checkpoints) > 0 {
-		fmt.Fprintln(w, "GENERATION\tKIND\tTAKEN\tAGE\tKEYS\tPARTS\tSTORED\tRAW\tRATIO\tSTAGES")
+		fmt.Fprintln(w, "GENERATION\tKIND\tLINEAGE\tTAKEN\tAGE\tKEYS\tPARTS\tSTORED\tRAW\tRATIO\tSTAGES")
 	}
 	for i := range inv.Checkpoints {
 		s := &inv.Checkpoints[i]
@@ -155,7 +176,7 @@ func (inv *inventory) print(out io.Writer, parts bool) error {
 			continue
 		}
 		for _, p := range s.Parts {
-			fmt.Fprintf(w, "\t%s\t\t\t%d\t\t%s\t%s\t\t\n", p.Name, p.Keys, size(p.Bytes), size(p.RawBytes))
+			fmt.Fprintf(w, "\t%s\t\t\t\t%d\t\t%s\t%s\t\t\n", p.Name, p.Keys, size(p.Bytes), size(p.RawBytes))
 		}
 	}
 	if err := w.Flush(); err != nil {
@@ -170,7 +191,7 @@ func (inv *inventory) print(out io.Writer, parts bool) error {
 		fmt.Fprintf(out, "%s, %d to %d: %s stored, %s raw\n", count(n, "log segment"), inv.Segments[0].Generation, inv.Segments[n-1].Generation, size(stored), size(raw))
 		if parts {
 			w = tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "SEGMENT\tKIND\tTAKEN\tAGE\tKEYS\tPARTS\tSTORED\tRAW\tRATIO\tSTAGES")
+			fmt.Fprintln(w, "SEGMENT\tKIND\tLINEAGE\tTAKEN\tAGE\tKEYS\tPARTS\tSTORED\tRAW\tRATIO\tSTAGES")
 			for i := range inv.Segments {
 				inv.Segments[i].row(w, "segment")
 			}
@@ -178,6 +199,9 @@ func (inv *inventory) print(out io.Writer, parts bool) error {
 				return err
 			}
 		}
+	}
+	if len(inv.Lineages) > 1 {
+		inv.printLineages(out)
 	}
 	for _, win := range inv.Windows {
 		const layout = "2006-01-02 15:04:05.000"

@@ -131,8 +131,9 @@ var families = []struct {
 		"errors":    counter("pipeline_errors_total", "Parts and publications that failed.", "name", "role"),
 	}},
 	{regexp.MustCompile(`^sink_(?P<sink>.+)$`), map[string]metric{
-		"pending": gauge("sink_pending_sets", "Checkpoints that a best-effort sink is owed.", "sink"),
-		"lag_sec": gauge("sink_lag_seconds", "Age of the oldest checkpoint that a best-effort sink is owed.", "sink"),
+		"pending":        gauge("sink_pending_sets", "Checkpoints that a best-effort sink is owed.", "sink"),
+		"lag_sec":        gauge("sink_lag_seconds", "Age of the oldest checkpoint that a best-effort sink is owed.", "sink"),
+		"other_lineages": gauge("sink_other_lineages", "Data directories other than this one whose checkpoints are on a sink, found since the start.", "sink"),
 	}},
 	{regexp.MustCompile(`^archive_sink_(?P<sink>.+)$`), map[string]metric{
 		"pending": gauge("archive_sink_pending_segments", "Sealed log segments that an archive lacks.", "sink"),

@@ -74,7 +74,7 @@ pipeline "checkpoint" {
 // offsite are the generations of the sets in the sink of piped.
 func offsite(t *testing.T, dir string) (out []string) {
 	t.Helper()
-	for _, doc := range mustGlob(t, filepath.Join(dir, "offsite", "*-snapshot", "SET.json")) {
+	for _, doc := range mustGlob(t, filepath.Join(dir, "offsite", "*", "SET.json")) {
 		gen, _, _ := strings.Cut(filepath.Base(filepath.Dir(doc)), "-")
 		out = append(out, gen)
 	}
@@ -120,13 +120,13 @@ func TestPluginsInThePipeline(t *testing.T) {
 	if got := offsite(t, dir); fmt.Sprint(got) != "[00000001]" {
 		t.Fatalf("sets in the sink: %v", got)
 	}
-	for _, f := range mustGlob(t, filepath.Join(dir, "data", "checkpoints", "00000001", "shard-*")) {
+	for _, f := range mustGlob(t, filepath.Join(dir, "data", "checkpoints", "00000001-*", "shard-*")) {
 		out, err := exec.Command("zstd", "-t", f).CombinedOutput()
 		if err != nil || !strings.HasSuffix(f, ".rdb.zst") {
 			t.Errorf("%s: %v\n%s", f, err, out)
 		}
 	}
-	if tmp := mustGlob(t, filepath.Join(dir, "data", "checkpoints", "00000001", "shard-*.zst")); len(tmp) != 2 {
+	if tmp := mustGlob(t, filepath.Join(dir, "data", "checkpoints", "00000001-*", "shard-*.zst")); len(tmp) != 2 {
 		t.Errorf("parts: %v", tmp)
 	}
 	d.fill(12)

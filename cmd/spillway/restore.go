@@ -145,6 +145,15 @@ func (r *restored) print(cmd *cobra.Command) error {
 	return err
 }
 
+// lineageHint says what to do when a sink holds the backups of several data
+// directories, which a daemon does not choose among.
+func lineageHint(err error) error {
+	if errors.Is(err, backup.ErrLineages) {
+		return fmt.Errorf("%w\nChoose one with `spillway restore --lineage …`, and start on what it restores", err)
+	}
+	return err
+}
+
 // restoreIfEmpty fills an empty data directory from a sink of the configuration
 // before the engine looks at it. An empty sink is a first start.
 func restoreIfEmpty(ctx context.Context, cfg *config.Config, plugged *plugged, data vfs.FS, opts core.Options, from string, log hclog.Logger) error {
@@ -187,7 +196,7 @@ func restoreIfEmpty(ctx context.Context, cfg *config.Config, plugged *plugged, d
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("restoring the empty data directory from %s: %w", src.Info().Name, err)
+		return fmt.Errorf("restoring the empty data directory from %s: %w", src.Info().Name, lineageHint(err))
 	}
 	stages, err := decoders(cfg, plugged, "")
 	if err != nil {

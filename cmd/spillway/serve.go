@@ -37,6 +37,7 @@ func serveCommand() *cobra.Command {
 	var o overrides
 	var f faults
 	var refill refill
+	var adopt bool
 	cmd := &cobra.Command{
 		Use: "serve", Short: "Run the server that plugins.hcl describes", Args: noArgs,
 		Long: "serve reads plugins.hcl (or -config FILE), recovers the data directory and serves RESP.\n" +
@@ -49,12 +50,13 @@ func serveCommand() *cobra.Command {
 			if refill.from != "" && !refill.ifEmpty {
 				return usageError{errors.New("--restore-from goes with --restore-if-empty")}
 			}
-			return serve(cfg, &f, refill, newLogger(cfg.Log))
+			return serve(cfg, &f, refill, adopt, newLogger(cfg.Log))
 		},
 	}
 	o.register(cmd)
 	cmd.Flags().BoolVar(&refill.ifEmpty, "restore-if-empty", false, "restore the latest backup first if the data directory is empty")
 	cmd.Flags().StringVar(&refill.from, "restore-from", "", "sink to restore from (default: the only one beside the data directory)")
+	cmd.Flags().BoolVar(&adopt, "adopt", false, "start although a sink holds another data directory's sets, or a later state of this one: they stay, and this one goes on beside them")
 	f.register(cmd)
 	return cmd
 }
@@ -77,7 +79,7 @@ func newLogger(l config.Log) hclog.InterceptLogger {
 
 // serve runs until SIGTERM, SIGINT or a client's SHUTDOWN. The data directory is
 // locked before anything listens, and clients are answered while it is loaded.
-func serve(cfg *config.Config, f *faults, refill refill, log hclog.InterceptLogger) (err error) {
+func serve(cfg *config.Config, f *faults, refill refill, adopt bool, log hclog.InterceptLogger) (err error) {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
@@ -114,6 +116,7 @@ func serve(cfg *config.Config, f *faults, refill refill, log hclog.InterceptLogg
 	}
 	stop := make(chan struct{}, 1)
 	opts.FS = fs
+	opts.Adopt = adopt
 	opts.OnPlugins = plugged.answer
 	opts.OnShutdown = func() { stop <- struct{}{} }
 	db, err := core.Prepare(opts)
@@ -170,6 +173,10 @@ func serve(cfg *config.Config, f *faults, refill refill, log hclog.InterceptLogg
 	if errors.As(err, &damage) {
 		err = fmt.Errorf("%w\n%s", err, repairHint(cfg.Data.Root))
 	}
+	var state *core.SinkStateError
+	if errors.As(err, &state) {
+		err = fmt.Errorf("%w\n%s", err, sinkStateHint(state, cfg.Data.Root))
+	}
 	giveUp()
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
@@ -187,6 +194,27 @@ func serve(cfg *config.Config, f *faults, refill refill, log hclog.InterceptLogg
 		log.Info("bye")
 	}
 	return err
+}
+
+// sinkStateHint says what can be done about a sink that holds what the data
+// directory must not be taken for.
+func sinkStateHint(e *core.SinkStateError, dir string) string {
+	const aside = "  - to begin anew, or to go on as it is: give the sink another prefix, or start once with --adopt, which leaves\n" +
+		"    what is there untouched and goes on beside it"
+	switch {
+	case e.State == core.SinkUnknown:
+		return "Nothing was changed. An empty directory does not begin anew beside backups that it could not see: start again when\n" +
+			"the sink answers, or with --adopt to begin without asking."
+	case e.State == core.SinkGoneOn:
+		return "Nothing was changed. Two daemons of one history would not know of each other's writes:\n" +
+			"  - to look into a backup, start with --read-only\n" +
+			"  - to take over, stop the other one, and restore again to have what it has written since\n" + aside
+	case e.State == core.SinkForeign && e.Empty:
+		return "Nothing was changed. If the disk was lost, this is what it held:\n" +
+			"  - to have it back: start with --restore-if-empty, or `spillway restore --from " + e.Sink + " --to " + dir + "`\n" + aside
+	}
+	return "Nothing was changed.\n" +
+		"  - to have back what the sink holds: `spillway restore --from " + e.Sink + " --to` a new directory, and start on that\n" + aside
 }
 
 // events are what a running daemon waits for.

@@ -31,6 +31,7 @@ type sourceFlags struct {
 	o        overrides
 	from     []string
 	at       string
+	lineage  string
 	identity string
 	parallel int
 	json     bool
@@ -50,6 +51,7 @@ func (s *sourceFlags) register(cmd *cobra.Command, from string) {
 }
 
 func (s *sourceFlags) registerAt(cmd *cobra.Command, def, help string) {
+	cmd.Flags().StringVar(&s.lineage, "lineage", "", "of the data directories whose backups are there, the one that is meant: its lineage or the first digits of it")
 	cmd.Flags().StringVar(&s.at, "at", def, help+`: latest, the generation of a checkpoint, or a time ("2006-01-02T15:04:05Z", "2006-01-02 15:04:05", Unix seconds)`)
 }
 
@@ -59,6 +61,7 @@ func (s *sourceFlags) moment() (backup.At, error) {
 	if err != nil {
 		return at, usageError{fmt.Errorf("--at: %w", err)}
 	}
+	at.Lineage = strings.ToLower(s.lineage)
 	return at, nil
 }
 
@@ -271,6 +274,9 @@ func (s *source) openDir(dir string) error {
 func noBackup(err error) error {
 	if errors.Is(err, backup.ErrNoCheckpoint) {
 		return fmt.Errorf("%w (`spillway inspect --from …` shows what there is)", err)
+	}
+	if errors.Is(err, backup.ErrLineages) {
+		return fmt.Errorf("%w (with --lineage)", err)
 	}
 	return err
 }
