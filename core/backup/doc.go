@@ -16,10 +16,10 @@
 //
 //	RESTORE.json                the mark: no engine starts here, and only the
 //	                            same restore goes on here
-//	checkpoints/00000042/…      the parts, several at a time, as they are stored
+//	checkpoints/00000042-…/…    the parts, several at a time, as they are stored
 //	log/00000010.aof …          the segments, decoded, the last one cut, numbered above
 //	                            all of the source
-//	checkpoints/00000042/SET.json
+//	checkpoints/00000042-…/SET.json
 //	log/00000013.aof            a fresh segment
 //	MANIFEST                    the one commit
 //	RESTORE.json                goes

@@ -178,7 +178,7 @@ func TestHostileStage(t *testing.T) {
 		"never completes the handshake": {want: []string{"did not complete the handshake", "longer than 1s"}, edit: short},
 		"prints garbage":                {want: []string{"is not a Spillway plugin", "Usage: not-a-plugin"}},
 		"exits at once":                 {want: []string{"exited with status 7 before the handshake", "cannot open /etc/shadow"}},
-		"speaks another version":        {want: []string{"did not complete the handshake", "99", "[1]"}},
+		"speaks another version":        {want: []string{"did not complete the handshake", "99", "[2]"}},
 		"offers nothing":                {want: []string{"offers 0 components"}},
 		"offers a bad name":             {want: []string{"offers a component with the name", "a?[2Jb"}},
 		"constructor hangs":             {want: []string{"did not make stage", "killed"}, edit: func(s *host.Spec) { s.Timeout = 10 * quick }},

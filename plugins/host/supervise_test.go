@@ -442,7 +442,7 @@ func TestLifeline(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if line, err := bufio.NewReader(stdout).ReadString('\n'); err != nil || !strings.HasPrefix(line, "1|1|unix|") {
+	if line, err := bufio.NewReader(stdout).ReadString('\n'); err != nil || !strings.HasPrefix(line, "1|2|unix|") {
 		t.Errorf("the handshake is %q, %v", line, err)
 	}
 	_ = stdin.Close()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"reflect"
 	"slices"
 	"sync"
 
@@ -199,6 +200,9 @@ func (s *MemSink) Publish(ctx context.Context, set sink.Set) error {
 		if !ok || int64(len(got.data)) != sp.Bytes || got.receipt != string(sp.SinkReceipt) {
 			return fmt.Errorf("publish %s: part %s: %w", set.ID, sp.Part.Name, os.ErrNotExist)
 		}
+	}
+	if old, done := s.published[set.ID]; done && !reflect.DeepEqual(old, *set.Clone()) {
+		return sink.Permanent(fmt.Errorf("publish %s: another set of this ID is published: %w", set.ID, os.ErrExist))
 	}
 	s.published[set.ID] = *set.Clone()
 	return nil
