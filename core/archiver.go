@@ -325,7 +325,7 @@ func (a *archiver) prune() {
 	}
 	if err == nil {
 		for _, l := range a.lines {
-			err = errors.Join(err, l.pipe.PruneSegments(a.ctx, lineage, checkpoints))
+			err = errors.Join(err, l.pipe.PruneSegments(a.ctx, lineage, a.c.own.firstSegment, checkpoints))
 		}
 	}
 	if err != nil && a.ctx.Err() == nil {

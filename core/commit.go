@@ -110,7 +110,7 @@ func (c *checkpointer) retire(now *manifest.Manifest, gone leftovers) {
 	go func() {
 		defer c.bg.Done()
 		c.discard(now, gone)
-		if err := c.pipe.Prune(context.Background(), now.Lineage); err != nil {
+		if err := c.pipe.Prune(context.Background(), now.Lineage, c.own.firstGeneration); err != nil {
 			c.log.Warn("pruning old checkpoints on a sink failed", "error", err)
 		}
 		c.archive.prune()

@@ -40,6 +40,8 @@ type ancestry struct {
 	// segment its log ID. The oldest are forgotten, see remember.
 	tokens, logIDs           map[uint64]string
 	sinceGeneration, sinceID uint64 // what is not in the maps from here on is not ours
+	// The first numbers that this process may draw; set by begin.
+	firstGeneration, firstSegment uint64
 	// Beyond these is whatever a sink was seen to hold.
 	generations, segments uint64
 	twin                  *sink.Follow // the lineage is shared: what others have made of it
@@ -58,6 +60,7 @@ func (a *ancestry) begin(m *manifest.Manifest, lastSeq uint64) {
 	defer a.mu.Unlock()
 	a.tokens, a.logIDs = make(map[uint64]string), make(map[uint64]string)
 	a.sinceGeneration, a.sinceID = m.NextGeneration, m.NextSegment
+	a.firstGeneration, a.firstSegment = m.NextGeneration, m.NextSegment
 	if n := len(m.Segments); n > 0 {
 		a.tail, a.lastSeq = m.Segments[n-1].LogID, lastSeq
 	}
@@ -156,7 +159,7 @@ func (a *ancestry) judge(target string, sets []sink.Set, passed bool) *verdict {
 			}
 		case followed >= 0:
 			v.ours = true
-			if f := a.follows[followed]; f.Looked() && beyond(&s, f) {
+			if f := a.follows[followed]; f.Looked() && !f.Parted && beyond(&s, f) {
 				v.goneOn = append(v.goneOn, s)
 			}
 		}
@@ -238,7 +241,7 @@ func (a *ancestry) learn(v *verdict) {
 		a.generations, a.segments = max(a.generations, f.Generation+1), max(a.segments, f.Segment+1)
 		for i := range a.follows {
 			if o := &a.follows[i]; o.Lineage == l && !o.Looked() {
-				*o = f
+				o.Generation, o.Segment = f.Generation, f.Segment
 			}
 		}
 	}
@@ -248,7 +251,7 @@ func (a *ancestry) learn(v *verdict) {
 	if a.twin == nil {
 		a.log.Error("a sink holds sets of this lineage that this data directory has not made: a copy of it goes on elsewhere, or it was rolled back; it goes on under a lineage of its own",
 			"sink", v.target, "lineage", a.lineage, "found", v.later[0].ID.String())
-		a.twin = &sink.Follow{Lineage: a.lineage}
+		a.twin = &sink.Follow{Lineage: a.lineage, Parted: true}
 	}
 	f := v.highest[a.lineage]
 	a.twin.Generation, a.twin.Segment = max(a.twin.Generation, f.Generation), max(a.twin.Segment, f.Segment)
@@ -263,11 +266,11 @@ func (a *ancestry) goOn(verdicts []*verdict) (lineage string, follows []sink.Fol
 	lineage, follows = a.lineage, a.follows
 	for _, v := range verdicts {
 		for _, s := range v.goneOn {
-			follows = sink.AddFollow(follows, v.highest[s.Lineage()])
+			follows = sink.AddFollow(follows, parted(v.highest[s.Lineage()]))
 		}
 		for _, f := range v.strangers {
 			if !v.ours {
-				follows = sink.AddFollow(follows, f)
+				follows = sink.AddFollow(follows, parted(f))
 			}
 		}
 	}
@@ -275,6 +278,11 @@ func (a *ancestry) goOn(verdicts []*verdict) (lineage string, follows []sink.Fol
 		lineage, follows = manifest.NewLineage(), sink.AddFollow(follows, *a.twin)
 	}
 	return lineage, follows
+}
+
+func parted(f sink.Follow) sink.Follow {
+	f.Parted = true
+	return f
 }
 
 // The states of a sink that an engine does not start with.

@@ -425,3 +425,23 @@ func loadCrashed(t *testing.T, mem *memfs.FS, seed int64, at string) uint64 {
 	}
 	return m.Generation
 }
+
+// TestGoldenV3 reads the manifest of an engine that began anew beside the sets of
+// another lineage. It is never regenerated.
+func TestGoldenV3(t *testing.T) {
+	data := golden(t, "v3-engine.manifest")
+	m, err := manifest.Decode("v3-engine.manifest", data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(m.Follows) != 1 || m.Follows[0].Generation != 5 || !m.Base.ID.Of(m.Lineage) || m.Base.Parts[0].Part.ID() != m.Base.ID || len(m.Base.Follows()) != 1 {
+		t.Errorf("decoded %+v", m)
+	}
+	again, err := manifest.Encode(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(again) != string(data) {
+		t.Fatalf("encoded again:\n%s\nwant:\n%s", again, data)
+	}
+}

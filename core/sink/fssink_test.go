@@ -253,7 +253,7 @@ func TestFSSinkSweep(t *testing.T) {
 	if _, err := tp.Write(bg, tp.Part(1, running, 0, 1), payload(10), nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := tp.Prune(bg, lifeA); err != nil {
+	if err := tp.Prune(bg, lifeA, 6); err != nil {
 		t.Error(err)
 	}
 	left, _ := vfs.ReadDir(fs, "far")

@@ -17,6 +17,10 @@ type Follow struct {
 	// looked yet.
 	Generation uint64 `json:"generation"`
 	Segment    uint64 `json:"segment"`
+	// Parted: both may go on, since a person said so or since the two were
+	// found to share a lineage. Otherwise the other one is taken for gone, and
+	// higher numbers of it mean that it is not.
+	Parted bool `json:"parted,omitempty"`
 }
 
 // Looked tells whether the numbers are known.
@@ -39,7 +43,7 @@ func AddFollow(follows []Follow, f Follow) []Follow {
 }
 
 // FormatFollows is the form of MetaFollows: "lineage:generation:segment", with
-// commas between them.
+// commas between them. Whether they have parted is nothing to a restore.
 func FormatFollows(follows []Follow) string {
 	var out []string
 	for _, f := range follows {
@@ -59,7 +63,7 @@ func (s *Set) Follows() (follows []Follow) {
 		gen, err1 := strconv.ParseUint(f[1], 10, 64)
 		seg, err2 := strconv.ParseUint(f[2], 10, 64)
 		if err1 == nil && err2 == nil && len(follows) < MaxFollows {
-			follows = append(follows, Follow{f[0], gen, seg})
+			follows = append(follows, Follow{Lineage: f[0], Generation: gen, Segment: seg})
 		}
 	}
 	return follows

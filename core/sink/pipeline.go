@@ -51,6 +51,7 @@ type Pipeline struct {
 
 	mu      sync.Mutex
 	active  map[SetID]bool      // sets being written: from the first Write to the end of Publish or Abort
+	left    map[SetID]bool      // sets that an Abort could not remove everywhere
 	pending map[*member][]*feed // what Retry owes each best-effort target, oldest first
 	retry   sync.Mutex          // one Retry at a time
 
@@ -83,6 +84,7 @@ func NewPipeline(name string, stages []Stage, local Sink, targets []Target, opts
 		opts:    opts,
 		log:     opts.Logger.Named("pipeline").With("pipeline", name),
 		active:  make(map[SetID]bool),
+		left:    make(map[SetID]bool),
 		pending: make(map[*member][]*feed),
 		enc:     &member{name: "encoder", role: RoleEncoder},
 	}
@@ -216,8 +218,18 @@ func (p *Pipeline) Abort(ctx context.Context, id SetID) error {
 	}
 	wg.Wait()
 	p.untrack(id)
-	return errors.Join(errs...)
+	err := errors.Join(errs...)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if delete(p.left, id); err != nil && len(p.left) < maxLeft {
+		p.left[id] = true
+	}
+	return err
 }
+
+// maxLeft bounds how many sets are remembered that could not be removed; the
+// next process finds the others.
+const maxLeft = 4096
 
 // Publish makes a set visible: on the required targets, then on the local sink.
 // An error there means the set must be aborted. Best-effort targets come last

@@ -256,29 +256,33 @@ func (p *Pipeline) background(ctx context.Context) (context.Context, context.Can
 }
 
 // Prune removes from each target those checkpoints and log segments of a lineage
-// that the target's Keep does not keep, and sweeps what crashed jobs of that
-// lineage left staged there. What is of another lineage, or does not say of
-// which it is, is not the caller's to remove. Sets that are being written or are
-// owed stay whatever Keep says. The local sink is the manifest's business.
-func (p *Pipeline) Prune(ctx context.Context, lineage string) error {
+// that the target's Keep does not keep. What is of another lineage, or does not
+// say of which it is, is not the caller's to remove. Sets that are being written
+// or are owed stay whatever Keep says. The local sink is the manifest's business.
+//
+// It sweeps what was left staged there: by jobs of this pipeline that could not
+// remove it, and by earlier processes of that lineage, which are those that drew
+// numbers below first. What has such a number or a higher one may belong to a job
+// that is running right now, of an engine on a copy of the data directory.
+func (p *Pipeline) Prune(ctx context.Context, lineage string, first uint64) error {
 	return p.eachTarget(ctx, func(ctx context.Context, m *member) error {
 		// A segment is not removed where a checkpoint that cannot be read may need it.
 		errs := []error{p.pruneTarget(ctx, m, nil, func(s *Set, unreadable bool) bool {
 			return s.Lineage() == lineage && !(unreadable && s.ID.Kind == KindSegment)
 		})}
 		// Segments are another pipeline's: see PruneSegments.
-		return errors.Join(append(errs, p.sweepTarget(ctx, m, func(id SetID) bool { return id.Of(lineage) && id.Kind != KindSegment }))...)
+		return errors.Join(append(errs, p.sweepTarget(ctx, m, lineage, first, func(id SetID) bool { return id.Kind != KindSegment }))...)
 	})
 }
 
 // PruneSegments is Prune for the log segments alone, given the checkpoints that
 // there are elsewhere: the checkpoints on the targets are another pipeline's.
-func (p *Pipeline) PruneSegments(ctx context.Context, lineage string, checkpoints []Set) error {
+func (p *Pipeline) PruneSegments(ctx context.Context, lineage string, first uint64, checkpoints []Set) error {
 	return p.eachTarget(ctx, func(ctx context.Context, m *member) error {
 		err := p.pruneTarget(ctx, m, checkpoints, func(s *Set, unreadable bool) bool {
 			return s.Lineage() == lineage && s.ID.Kind == KindSegment && !unreadable
 		})
-		return errors.Join(err, p.sweepTarget(ctx, m, func(id SetID) bool { return id.Of(lineage) && id.Kind == KindSegment }))
+		return errors.Join(err, p.sweepTarget(ctx, m, lineage, first, func(id SetID) bool { return id.Kind == KindSegment }))
 	})
 }
 
@@ -320,15 +324,17 @@ func (p *Pipeline) pruneTarget(ctx context.Context, m *member, elsewhere []Set, 
 	return errors.Join(errs...)
 }
 
-// sweepTarget removes the staged sets that own says are the caller's and that no
-// job is at.
-func (p *Pipeline) sweepTarget(ctx context.Context, m *member, own func(SetID) bool) error {
+// sweepTarget removes the staged sets of a kind that nobody can be at any more.
+func (p *Pipeline) sweepTarget(ctx context.Context, m *member, lineage string, first uint64, kind func(SetID) bool) error {
 	sw, ok := m.sink.(Sweeper)
 	if !ok {
 		return nil
 	}
 	_, err := call(ctx, p, m, p.retryBound(m), func(ctx context.Context) ([]string, error) {
-		return sw.Sweep(ctx, func(id SetID) bool { return !own(id) || p.inUse(m, id) })
+		return sw.Sweep(ctx, func(id SetID) bool {
+			old := id.Of(lineage) && id.Generation < first
+			return !kind(id) || !old && !p.isLeft(id) || p.inUse(m, id)
+		})
 	})
 	if err != nil {
 		return fmt.Errorf("sweep: %w", err)
@@ -368,6 +374,18 @@ func (p *Pipeline) list(ctx context.Context, which func(Set) bool) ([]Set, error
 		all = append(all, sets...)
 	}
 	return slices.DeleteFunc(all, func(s Set) bool { return !which(s) }), errors.Join(errs...)
+}
+
+// isLeft tells whether an Abort of this pipeline's could not remove the set.
+func (p *Pipeline) isLeft(id SetID) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for o := range p.left {
+		if o.SharesDir(id) {
+			return true
+		}
+	}
+	return false
 }
 
 // inUse tells whether a staged set on m may still be published. What is only

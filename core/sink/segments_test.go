@@ -65,8 +65,9 @@ func TestPruneSegments(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	mine, other, segment := sink.NewSetID(9, sink.KindSnapshot, "a"), sink.NewSetID(9, sink.KindSegment, "b"), sink.NewSetID(9, sink.KindSegment, "a")
-	for _, staged := range []sink.SetID{mine, other, segment} {
+	mine, other := sink.NewSetID(8, sink.KindSnapshot, "a"), sink.NewSetID(8, sink.KindSegment, "b")
+	crashed, running := sink.NewSetID(8, sink.KindSegment, "a"), sink.NewSetID(9, sink.KindSegment, "a")
+	for _, staged := range []sink.SetID{mine, other, crashed, running} {
 		if _, err := s.Put(bg, p.Part(0, staged, 0, 1), strings.NewReader("x")); err != nil {
 			t.Fatal(err)
 		}
@@ -78,7 +79,7 @@ func TestPruneSegments(t *testing.T) {
 			Meta: map[string]string{sink.MetaLineage: "a", sink.MetaSegment: strconv.FormatUint(2*gen, 10)},
 		})
 	}
-	if err := p.PruneSegments(bg, "a", checkpoints); err != nil {
+	if err := p.PruneSegments(bg, "a", 9, checkpoints); err != nil {
 		t.Fatal(err)
 	}
 	var left []string
@@ -91,7 +92,7 @@ func TestPruneSegments(t *testing.T) {
 		t.Fatal(err)
 	}
 	left = append(left, names...)
-	want := map[string]bool{"segment-00000004": true, "segment-00000005": true, "segment-00000006": true, sink.DirName(mine): true, sink.DirName(other): true}
+	want := map[string]bool{"segment-00000004": true, "segment-00000005": true, "segment-00000006": true, sink.DirName(mine): true, sink.DirName(other): true, sink.DirName(running): true}
 	for _, name := range left {
 		if !want[name] {
 			t.Errorf("%s is still there", name)

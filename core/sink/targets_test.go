@@ -294,7 +294,7 @@ func TestPrune(t *testing.T) {
 	}
 	publish(t, p, lifeB, 1, sink.KindSegment)
 	publish(t, p, "", 5, sink.KindSnapshot) // of a version that did not say
-	if err := p.Prune(bg, lifeB); err != nil {
+	if err := p.Prune(bg, lifeB, 1); err != nil {
 		t.Error(err)
 	}
 	var got []string
