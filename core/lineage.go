@@ -321,7 +321,7 @@ func (e *SinkStateError) Error() string {
 	case SinkLater:
 		return fmt.Sprintf("sink %q holds a later state of this data directory (%s): the directory was rolled back, or a copy of it goes on elsewhere", e.Sink, describe(e.Found))
 	case SinkGoneOn:
-		return fmt.Sprintf("on sink %q the data directory that this one was restored from has gone on (%s): it is not gone", e.Sink, describe(e.Found))
+		return fmt.Sprintf("sink %q holds more of the data directory that this one was restored from than the restore had (%s): that one goes on, or not everything was restored", e.Sink, describe(e.Found))
 	}
 	return fmt.Sprintf("sink %q cannot be asked whether it holds backups, and %s: %v", e.Sink, this, e.Err)
 }

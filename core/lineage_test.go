@@ -217,7 +217,7 @@ func TestLives(t *testing.T) {
 		save(t, a.Harness, "alive")
 		before := contentOf(t, p.fs, ".")
 		fill(b.Harness, "b")
-		if err := b.DB.Save(); err == nil || !strings.Contains(err.Error(), "has gone on") {
+		if err := b.DB.Save(); err == nil || !strings.Contains(err.Error(), "that one goes on") {
 			t.Errorf("the restored one may go on beside the original: %v", err)
 		}
 		_ = b.DB.Close()

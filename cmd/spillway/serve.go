@@ -208,7 +208,8 @@ func sinkStateHint(e *core.SinkStateError, dir string) string {
 	case e.State == core.SinkGoneOn:
 		return "Nothing was changed. Two daemons of one history would not know of each other's writes:\n" +
 			"  - to look into a backup, start with --read-only\n" +
-			"  - to take over, stop the other one, and restore again to have what it has written since\n" + aside
+			"  - to take over, stop the other one and restore again, with --from for every place that has a part of it\n" +
+			"    (the checkpoints, the archived log): what was written meanwhile is there\n" + aside
 	case e.State == core.SinkForeign && e.Empty:
 		return "Nothing was changed. If the disk was lost, this is what it held:\n" +
 			"  - to have it back: start with --restore-if-empty, or `spillway restore --from " + e.Sink + " --to " + dir + "`\n" + aside
