@@ -84,6 +84,10 @@ func (i *Imported) add(o Imported) {
 	i.CutAt = o.CutAt
 }
 
+// ErrForeign is wrapped by Import for what is neither an RDB nor an append-only
+// file.
+var ErrForeign = errors.New("it is no file of Redis's")
+
 // Import loads what Redis wrote into the keyspace: an RDB file, an append-only
 // file, or one that begins with an RDB. name is what errors call it. Nothing is
 // logged: a checkpoint makes it durable. It is for a tool that has the engine,
@@ -93,6 +97,9 @@ func (db *DB) Import(ctx context.Context, r io.Reader, name string, o ImportOpti
 	in := bufio.NewReaderSize(&endsWith{ctx, r}, 256<<10)
 	if magic, _ := in.Peek(5); string(magic) == "REDIS" {
 		return db.importRDB(in, name, o)
+	}
+	if first, _ := in.Peek(1); len(first) > 0 && first[0] != '*' && first[0] != '#' {
+		return Imported{CutAt: -1}, fmt.Errorf("%s: %w: it begins with neither \"REDIS\" nor a command", name, ErrForeign)
 	}
 	return db.importCommands(in, name, o)
 }

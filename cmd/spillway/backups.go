@@ -33,10 +33,7 @@ func backupsListCommand() *cobra.Command {
 				return err
 			}
 			defer done()
-			if s.json {
-				return writeJSON(cmd.OutOrStdout(), inv)
-			}
-			return inv.print(cmd.OutOrStdout(), false)
+			return inv.show(cmd, s.json, false)
 		},
 	}
 	s.register(cmd, "default: the configuration's only sink beside the data directory")

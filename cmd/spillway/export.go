@@ -51,6 +51,7 @@ func exportCommand() *cobra.Command {
 	f.StringVar(&e.s.o.dir, "dir", "", "data directory")
 	f.StringVar(&e.format, "format", "rdb", "rdb or aof")
 	f.StringVar(&e.to, "to", "", `file to write, "-" for the standard output`)
+	f.BoolVar(&e.force, "force", false, "replace the file if it is there")
 	f.StringVar(&e.tmp, "tmp", "", "directory for what an engine has to read (default: where the file goes, or the system's)")
 	return cmd
 }
@@ -58,6 +59,7 @@ func exportCommand() *cobra.Command {
 type exporter struct {
 	s               sourceFlags
 	format, to, tmp string
+	force           bool
 }
 
 func (e *exporter) run(cmd *cobra.Command) error {
@@ -66,6 +68,9 @@ func (e *exporter) run(cmd *cobra.Command) error {
 	}
 	if e.to == "" {
 		return usageError{errors.New(`--to: say which file to write, or "-" for the standard output`)}
+	}
+	if _, err := os.Lstat(e.to); e.to != "-" && !e.force && err == nil {
+		return usageError{fmt.Errorf("%s is there already: --force replaces it", e.to)}
 	}
 	at, err := e.s.moment()
 	if err != nil {
@@ -79,6 +84,9 @@ func (e *exporter) run(cmd *cobra.Command) error {
 	p, err := backup.Plan(cmd.Context(), src, at)
 	if err != nil {
 		return noBackup(err)
+	}
+	if err := e.s.reached(cmd, p); err != nil {
+		return err
 	}
 	out := &exported{From: src.where, To: e.to, Format: e.format, Point: p.String(), Ends: p.End, Why: p.Why, Reach: p.Reach}
 	if e.to == "-" {
@@ -119,9 +127,6 @@ func (e *exporter) report(cmd *cobra.Command, out *exported) error {
 	w := cmd.OutOrStdout()
 	if e.to == "-" {
 		w = cmd.ErrOrStderr()
-	}
-	if out.Ends == backup.EndGap {
-		fmt.Fprintf(cmd.ErrOrStderr(), "spillway: WARNING: it ends at a gap: %s. What was written behind it is not in it.\n", out.Why)
 	}
 	if e.s.json {
 		return writeJSON(w, out)

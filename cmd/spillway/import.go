@@ -270,6 +270,12 @@ func (m *importer) load(ctx context.Context, opts core.Options, inputs []func() 
 			return err
 		}
 	}
+	if m.progress.Done.Load() == 0 {
+		return fmt.Errorf("%s is empty: %w", redactURL(m.from), core.ErrForeign)
+	}
+	if m.out.CutAt != nil && *m.out.CutAt == 0 && len(inputs) == 1 {
+		return fmt.Errorf("%s holds no whole command: %w", m.from, core.ErrForeign)
+	}
 	if err := db.Save(); err != nil {
 		return fmt.Errorf("taking the checkpoint: %w", err)
 	}

@@ -66,10 +66,7 @@ func inspectCommand() *cobra.Command {
 				return err
 			}
 			defer done()
-			if s.json {
-				return writeJSON(cmd.OutOrStdout(), inv)
-			}
-			return inv.print(cmd.OutOrStdout(), parts)
+			return inv.show(cmd, s.json, parts)
 		},
 	}
 	s.register(cmd, "default: the data directory")
@@ -149,6 +146,20 @@ func (s *shownSet) row(w io.Writer, what string) {
 	fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\t%.1f\t%s\n", s.Generation, what, lineage, taken, age, s.Keys, len(s.Parts), size(s.Bytes), size(s.RawBytes), s.Ratio, stages)
 }
 
+// show prints the inventory; what cannot be read in it is a failure.
+func (inv *inventory) show(cmd *cobra.Command, asJSON, parts bool) error {
+	var err error
+	if asJSON {
+		err = writeJSON(cmd.OutOrStdout(), inv)
+	} else {
+		err = inv.print(cmd.OutOrStdout(), parts)
+	}
+	if err == nil && inv.Unreadable != "" {
+		err = errReported
+	}
+	return err
+}
+
 // printLineages says whose sets these are where there are several.
 func (inv *inventory) printLineages(out io.Writer) {
 	for _, l := range inv.Lineages {
@@ -205,7 +216,11 @@ func (inv *inventory) print(out io.Writer, parts bool) error {
 	}
 	for _, win := range inv.Windows {
 		const layout = "2006-01-02 15:04:05.000"
-		if win.From.Equal(win.To) {
+		if win.To.IsZero() { // a data directory's log, and nothing in it yet
+			fmt.Fprintln(out, "restorable: an empty directory, nothing was written yet")
+		} else if win.From.IsZero() {
+			fmt.Fprintf(out, "restorable: every moment up to %s\n", win.To.Local().Format(layout))
+		} else if win.From.Equal(win.To) {
 			fmt.Fprintf(out, "restorable: %s (checkpoint %d)\n", win.From.Local().Format(layout), win.Checkpoints[0].Generation)
 		} else {
 			fmt.Fprintf(out, "restorable: every moment from %s to %s\n", win.From.Local().Format(layout), win.To.Local().Format(layout))
@@ -218,7 +233,7 @@ func (inv *inventory) print(out io.Writer, parts bool) error {
 		fmt.Fprintln(out, "restorable: nothing, no checkpoint is there")
 	}
 	if inv.Unreadable != "" {
-		fmt.Fprintf(out, "DAMAGED: %s\n", inv.Unreadable)
+		fmt.Fprintf(out, "DAMAGED: %s\n", strings.ReplaceAll(inv.Unreadable, "\n", "\n         "))
 	}
 	return nil
 }

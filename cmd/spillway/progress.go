@@ -57,11 +57,21 @@ func watch(what string, p *backup.Progress, quiet bool) (stop func()) {
 }
 
 func bar(what string, p *backup.Progress) (tell, end func()) {
-	b := progressbar.NewOptions64(max(p.Total.Load(), 1), progressbar.OptionSetWriter(os.Stderr), progressbar.OptionSetDescription(what),
+	total := func() int64 {
+		if n := p.Total.Load(); n > 0 {
+			return n
+		}
+		return -1 // a spinner: nobody knows
+	}
+	b := progressbar.NewOptions64(total(), progressbar.OptionSetWriter(os.Stderr), progressbar.OptionSetDescription(what),
 		progressbar.OptionShowBytes(true), progressbar.OptionUseIECUnits(true), progressbar.OptionShowTotalBytes(true), progressbar.OptionSetWidth(30), progressbar.OptionClearOnFinish())
 	tell = func() {
-		b.ChangeMax64(max(p.Total.Load(), 1))
-		_ = b.Set64(min(p.Done.Load(), p.Total.Load()))
+		done, n := p.Done.Load(), total()
+		if n > 0 {
+			done = min(done, n)
+		}
+		b.ChangeMax64(n)
+		_ = b.Set64(done)
 	}
 	return tell, func() { _ = b.Finish() }
 }
@@ -71,11 +81,15 @@ func sentences(what string, p *backup.Progress) func() {
 	began := time.Now()
 	return func() {
 		done, total := p.Done.Load(), p.Total.Load()
+		if total <= 0 { // nobody knows
+			fmt.Fprintf(os.Stderr, "%s: %s\n", what, size(done))
+			return
+		}
 		left := "?"
 		if done > 0 {
 			left = (time.Since(began) * time.Duration(max(total-done, 0)) / time.Duration(done)).Round(time.Second).String()
 		}
-		fmt.Fprintf(os.Stderr, "%s: %s of %s (%d%%), %s left\n", what, size(done), size(total), 100*done/max(total, 1), left)
+		fmt.Fprintf(os.Stderr, "%s: %s of %s (%d%%), %s left\n", what, size(done), size(total), min(100*done/total, 100), left)
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/spillwaydb/spillway/core/sink"
 	"github.com/spillwaydb/spillway/core/vfs"
 	"github.com/spillwaydb/spillway/fsbackends"
+	"github.com/spillwaydb/spillway/plugins/age"
 )
 
 // restored is what `restore --json` prints.
@@ -30,8 +31,10 @@ type restored struct {
 	Ends      backup.End `json:"ends"`
 	Why       string     `json:"why,omitempty"`
 	TookMS    int64      `json:"took_ms"`
-	Unreached bool       `json:"unreached"` // the moment asked for is behind a gap
+	Unreached bool       `json:"unreached"` // it is older than what was asked for, which --allow-older allows
 	*backup.Result
+
+	start string // how to start on it
 }
 
 func restoreCommand() *cobra.Command {
@@ -66,6 +69,9 @@ func restoreCommand() *cobra.Command {
 			if err != nil {
 				return noBackup(err)
 			}
+			if err := s.reached(cmd, p); err != nil {
+				return err
+			}
 			fs, err := fsbackends.Open(to)
 			if err != nil {
 				return err
@@ -83,7 +89,7 @@ func restoreCommand() *cobra.Command {
 			}
 			out := restored{
 				From: src.where, To: to, At: at.String(), Taken: p.Set.CreatedAt, Reach: p.Reach, Ends: p.End, Why: p.Why,
-				TookMS: time.Since(began).Milliseconds(), Unreached: p.End == backup.EndGap, Result: res,
+				TookMS: time.Since(began).Milliseconds(), start: startHint(src, p, to, plain), Unreached: p.Short != nil, Result: res,
 			}
 			if s.json {
 				return writeJSON(cmd.OutOrStdout(), out)
@@ -98,6 +104,22 @@ func restoreCommand() *cobra.Command {
 	f.BoolVar(&plain, "plain", false, "decode the parts, so that an engine without any stage can start")
 	f.BoolVar(&restart, "restart", false, "give up a restore of another moment that did not come to its end there")
 	return cmd
+}
+
+// startHint is how to start on what was restored: with stages that have to be
+// undone, a configuration that can is needed.
+func startHint(src *source, p *backup.Point, to string, plain bool) string {
+	start := "start it with: spillway serve --dir " + to
+	if plain {
+		return start
+	}
+	for _, rec := range p.Set.Stages {
+		if _, err := src.stages.Stage(rec.Name); err != nil || rec.Name == age.Name {
+			return fmt.Sprintf("its parts are as they were stored, %s. Start it with a configuration whose pipeline can undo that:\n"+
+				"  spillway serve --config plugins.hcl --dir %s\nor restore with --plain, which needs no configuration at the start", strings.Join(stageNames(p.Set.Stages), " → "), to)
+		}
+	}
+	return start
 }
 
 // again is the command line, as a shell takes it.
@@ -138,10 +160,7 @@ func (r *restored) print(cmd *cobra.Command) error {
 	}
 	fmt.Fprintf(w, "  %s fetched, %s were there already, %s\n", size(r.Bytes), size(r.Reused), (time.Duration(r.TookMS) * time.Millisecond).Round(time.Millisecond))
 	fmt.Fprintf(w, "  the last write in it is of %s\n", r.LastWrite.Local().Format("2006-01-02 15:04:05.000 -07:00"))
-	if r.Unreached {
-		fmt.Fprintf(cmd.ErrOrStderr(), "spillway: WARNING: it ends at a gap: %s. What was written behind it is not in it.\n", r.Why)
-	}
-	_, err := fmt.Fprintf(w, "start it with: spillway serve --dir %s\n", r.To)
+	_, err := fmt.Fprintln(w, r.start)
 	return err
 }
 
@@ -156,7 +175,7 @@ func lineageHint(err error) error {
 
 // restoreIfEmpty fills an empty data directory from a sink of the configuration
 // before the engine looks at it. An empty sink is a first start.
-func restoreIfEmpty(ctx context.Context, cfg *config.Config, plugged *plugged, data vfs.FS, opts core.Options, from string, log hclog.Logger) error {
+func restoreIfEmpty(ctx context.Context, cfg *config.Config, plugged *plugged, data vfs.FS, opts core.Options, from string, older bool, log hclog.Logger) error {
 	mark, err := manifest.Marked(data)
 	if err != nil {
 		return err
@@ -198,6 +217,12 @@ func restoreIfEmpty(ctx context.Context, cfg *config.Config, plugged *plugged, d
 	if err != nil {
 		return fmt.Errorf("restoring the empty data directory from %s: %w", src.Info().Name, lineageHint(err))
 	}
+	if err := p.Reached(); err != nil {
+		if !older {
+			return fmt.Errorf("restoring the empty data directory from %s: %w\nWith --restore-allow-older that is taken", src.Info().Name, err)
+		}
+		log.Warn("the restore is allowed to be older", "why", err)
+	}
 	stages, err := decoders(cfg, plugged, "")
 	if err != nil {
 		return err
@@ -227,8 +252,5 @@ func restoreIfEmpty(ctx context.Context, cfg *config.Config, plugged *plugged, d
 		return err
 	}
 	log.Info("restored", "generation", res.Set.Generation, "keys", res.Keys, "segments", res.Segments, "commands", res.Commands, "last_write", res.LastWrite)
-	if p.End == backup.EndGap {
-		log.Warn("the restore ends at a gap", "why", p.Why)
-	}
 	return nil
 }

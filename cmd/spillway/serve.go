@@ -56,6 +56,7 @@ func serveCommand() *cobra.Command {
 	o.register(cmd)
 	cmd.Flags().BoolVar(&refill.ifEmpty, "restore-if-empty", false, "restore the latest backup first if the data directory is empty")
 	cmd.Flags().StringVar(&refill.from, "restore-from", "", "sink to restore from (default: the only one beside the data directory)")
+	cmd.Flags().BoolVar(&refill.older, "restore-allow-older", false, "restore what there is when the latest backup cannot be read")
 	cmd.Flags().BoolVar(&adopt, "adopt", false, "start although a sink holds another data directory's sets, or a later state of this one: they stay, and this one goes on beside them")
 	f.register(cmd)
 	return cmd
@@ -65,6 +66,7 @@ func serveCommand() *cobra.Command {
 type refill struct {
 	ifEmpty bool
 	from    string
+	older   bool // also something older than the latest that is there
 }
 
 func newLogger(l config.Log) hclog.InterceptLogger {
@@ -108,7 +110,7 @@ func serve(cfg *config.Config, f *faults, refill refill, adopt bool, log hclog.I
 	}
 	if refill.ifEmpty {
 		ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-		err := restoreIfEmpty(ctx, cfg, plugged, fs, opts, refill.from, log)
+		err := restoreIfEmpty(ctx, cfg, plugged, fs, opts, refill.from, refill.older, log)
 		cancel()
 		if err != nil {
 			return err

@@ -32,6 +32,7 @@ type sourceFlags struct {
 	from     []string
 	at       string
 	lineage  string
+	older    bool
 	identity string
 	parallel int
 	json     bool
@@ -52,6 +53,7 @@ func (s *sourceFlags) register(cmd *cobra.Command, from string) {
 
 func (s *sourceFlags) registerAt(cmd *cobra.Command, def, help string) {
 	cmd.Flags().StringVar(&s.lineage, "lineage", "", "of the data directories whose backups are there, the one that is meant: its lineage or the first digits of it")
+	cmd.Flags().BoolVar(&s.older, "allow-older", false, "take what there is when a set that cannot be read, or a missing log segment, keeps it from what was asked for")
 	cmd.Flags().StringVar(&s.at, "at", def, help+`: latest, the generation of a checkpoint, or a time ("2006-01-02T15:04:05Z", "2006-01-02 15:04:05", Unix seconds)`)
 }
 
@@ -63,6 +65,20 @@ func (s *sourceFlags) moment() (backup.At, error) {
 	}
 	at.Lineage = strings.ToLower(s.lineage)
 	return at, nil
+}
+
+// reached refuses a point that is not what was asked for, unless the user takes
+// what there is, and is told.
+func (s *sourceFlags) reached(cmd *cobra.Command, p *backup.Point) error {
+	err := p.Reached()
+	if err == nil {
+		return nil
+	}
+	if !s.older {
+		return fmt.Errorf("%w\nWith --allow-older that is taken", err)
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "spillway: WARNING: %v\n", err)
+	return nil
 }
 
 // source is a place that backups are in, and the stages to undo what they went
@@ -119,7 +135,7 @@ func (s *sourceFlags) open(cmd *cobra.Command, dataDir bool) (*source, error) {
 func decoders(cfg *config.Config, plugged *plugged, identity string) (*sink.Registry, error) {
 	known := sink.NewRegistry(decodeStages()...)
 	known.Register(age.Name, func() (sink.Stage, error) {
-		return nil, sink.Permanent(errors.New("it is encrypted: --identity FILE, or a configuration with the identity, is needed to read it"))
+		return nil, sink.Permanent(fmt.Errorf("%w: it is encrypted: --identity FILE, or a configuration with the identity, is needed to read it", sink.ErrNoKey))
 	})
 	for _, pl := range []*config.Pipeline{&cfg.Archive.Pipeline, &cfg.Check} { // of one name the checkpoint's counts
 		for _, c := range pl.Stages {

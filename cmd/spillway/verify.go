@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -25,6 +26,7 @@ type verdict struct {
 	Restorable bool               `json:"restorable"`           // a checkpoint is there, or this is a data directory
 	Unreadable string             `json:"unreadable,omitempty"` // what the source says of sets it cannot describe
 	Gaps       []string           `json:"gaps"`                 // not damage: what is there cannot be used together
+	Short      string             `json:"short,omitempty"`      // why --at is not reached
 }
 
 func verifyCommand() *cobra.Command {
@@ -51,8 +53,12 @@ func verifyCommand() *cobra.Command {
 			} else {
 				err = v.print(cmd.OutOrStdout())
 			}
-			if err == nil && (!v.Whole || !v.Restorable) {
+			switch {
+			case err != nil:
+			case !v.Whole || !v.Restorable || v.Short != "":
 				err = errReported
+			case v.unread():
+				err = usageError{errors.New("what is encrypted was compared with its digest only: --identity FILE, or a configuration with the identity, is needed to read it")}
 			}
 			return err
 		},
@@ -105,6 +111,10 @@ func (v *verdict) damaged() bool {
 	return slices.ContainsFunc(v.Parts, func(p backup.PartState) bool { return p.Damage != "" })
 }
 
+func (v *verdict) unread() bool {
+	return slices.ContainsFunc(v.Parts, func(p backup.PartState) bool { return p.Unread != "" })
+}
+
 // toVerify is every set, or the ones of a point.
 func (s *sourceFlags) toVerify(ctx context.Context, src *source, v *verdict) ([]sink.Set, error) {
 	c, err := backup.List(ctx, src)
@@ -127,6 +137,9 @@ func (s *sourceFlags) toVerify(ctx context.Context, src *source, v *verdict) ([]
 		if p.Why != "" {
 			v.Gaps = append(v.Gaps, p.Why)
 		}
+		if err := p.Reached(); err != nil {
+			v.Short = err.Error()
+		}
 		return p.Sets(), nil
 	}
 	for _, w := range c.Windows() {
@@ -144,6 +157,10 @@ func (v *verdict) print(w io.Writer) error {
 			fmt.Fprintf(w, "  DAMAGED  %s %s: %s\n", p.Set, p.Part, p.Damage)
 			continue
 		}
+		if p.Unread != "" {
+			fmt.Fprintf(w, "  unread   %s %s: %s as they were stored; %s\n", p.Set, p.Part, size(p.Bytes), p.Unread)
+			continue
+		}
 		fmt.Fprintf(w, "  ok       %s %s: %s%s\n", p.Set, p.Part, size(p.Bytes), contents(p))
 	}
 	if v.Unreadable != "" {
@@ -156,6 +173,10 @@ func (v *verdict) print(w io.Writer) error {
 	switch {
 	case !v.Whole:
 		end = "There is damage. Another sink may have the same set whole."
+	case v.Short != "":
+		end = "It is older than what was asked for: " + v.Short
+	case v.unread():
+		end = "The stored bytes are whole; what is encrypted in them could not be looked at without its key."
 	case !v.Restorable:
 		end = "No checkpoint is there: nothing can be restored from this alone."
 	}

@@ -18,8 +18,8 @@ type Catalog struct {
 	Checkpoints []sink.Set
 	// Segments are in the order of their numbers.
 	Segments []sink.Set
-	// Unreadable is what the source says of sets that it cannot describe; the
-	// others are here. nil: there are none.
+	// Unreadable is what is to be said of sets that the source cannot describe,
+	// or that lack parts; the others are here. nil: there are none.
 	Unreadable error
 }
 
@@ -35,6 +35,10 @@ func List(ctx context.Context, src sink.Sink) (*Catalog, error) {
 	}
 	c := &Catalog{Unreadable: err}
 	for _, s := range sets {
+		if err := whole(&s); err != nil {
+			c.Unreadable = errors.Join(c.Unreadable, err)
+			continue
+		}
 		if s.ID.Kind == sink.KindSegment {
 			c.Segments = append(c.Segments, s)
 		} else {

@@ -31,6 +31,10 @@ type Point struct {
 	Until time.Time
 	End   End
 	Why   string // of the end, in words, where it is a gap
+	// Short is why the point is not what At asks for, but something older: the
+	// segments end at a gap, or a set that it may need cannot be read. nil: it
+	// is what was asked for. See Reached.
+	Short error
 	// Reach is the last moment that the point may hold a write of.
 	Reach time.Time
 	// NextGeneration and NextSegment are above all numbers the source lists.
@@ -80,6 +84,7 @@ func (c *Catalog) Plan(at At) (*Point, error) {
 	}
 	p.Set = *found.Clone()
 	p.Follows = all.seen(&p.Set)
+	defer func() { p.Short = c.short(p) }()
 	p.End, p.Reach = EndCut, p.Set.CreatedAt
 	if at.Generation != 0 {
 		return p, nil
@@ -105,6 +110,17 @@ func (c *Catalog) Plan(at At) (*Point, error) {
 		p.Reach = at.Time
 	}
 	return p, nil
+}
+
+// short is why p is older than what was asked for.
+func (c *Catalog) short(p *Point) error {
+	if err := c.misses(p); err != nil {
+		return fmt.Errorf("of some sets it cannot be told what they are: %w", err)
+	}
+	if p.End == EndGap {
+		return fmt.Errorf("it ends at a gap: %s", p.Why)
+	}
+	return nil
 }
 
 // find is the newest checkpoint that would do. Of one life the highest number is

@@ -47,6 +47,9 @@ type PartState struct {
 	// or the decoded bytes as Damage says, -1 if that is not known.
 	Damage string `json:"damage,omitempty"`
 	Offset int64  `json:"offset,omitempty"`
+	// Unread is why it could not be decoded although the stored bytes are the
+	// ones that were written: the key or the stage is not there.
+	Unread string `json:"unread,omitempty"`
 }
 
 // Verify reads every part of the sets to its last byte: digest, stages, digest
@@ -83,7 +86,12 @@ func Verify(ctx context.Context, src sink.Sink, sets []sink.Set, o VerifyOptions
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			if err := v.part(ctx, p, meta[p.Part.ID()], &states[i]); err != nil {
+			err := v.part(ctx, p, meta[p.Part.ID()], &states[i])
+			if errors.Is(err, sink.ErrNoKey) || errors.Is(err, sink.ErrUnknownStage) {
+				states[i].Unread = err.Error()
+				err = v.compare(ctx, p)
+			}
+			if err != nil {
 				states[i].Damage, states[i].Offset = err.Error(), offsetOf(err)
 			}
 			return context.Cause(ctx)
@@ -101,13 +109,7 @@ type verifier struct {
 
 func (v *verifier) part(ctx context.Context, p *sink.SetPart, meta map[string]string, s *PartState) error {
 	if v.stored {
-		src, err := v.src.Open(ctx, p.Part, p.SinkReceipt)
-		if err != nil {
-			return err
-		}
-		defer src.Close()
-		_, err = io.CopyBuffer(io.Discard, struct{ io.Reader }{newChecked(contextReader{ctx, src}, p, func(int) {})}, make([]byte, 256<<10))
-		return err
+		return v.compare(ctx, p)
 	}
 	err := v.pipe.ReadFrom(ctx, v.src, *p, func(in io.Reader) error {
 		s.Keys, s.Blocks, s.Commands = nil, 0, 0
@@ -136,6 +138,17 @@ func (v *verifier) part(ctx context.Context, p *sink.SetPart, meta map[string]st
 		return fmt.Errorf("%w: it holds %d keys, %d are recorded", sink.ErrCorrupt, n, p.Keys)
 	}
 	return nil
+}
+
+// compare reads the stored bytes of a part against their digest.
+func (v *verifier) compare(ctx context.Context, p *sink.SetPart) error {
+	src, err := v.src.Open(ctx, p.Part, p.SinkReceipt)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	_, err = io.CopyBuffer(io.Discard, struct{ io.Reader }{newChecked(contextReader{ctx, src}, p, func(int) {})}, make([]byte, 256<<10))
+	return err
 }
 
 // builds maps the commands of a rewrite to the type that they build.

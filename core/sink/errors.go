@@ -22,6 +22,9 @@ var (
 	// ErrStuck is wrapped when a stage or a sink did not return although it
 	// was cancelled, and its call was left behind.
 	ErrStuck = errors.New("did not return when cancelled")
+	// ErrNoKey is wrapped by a stage's Decode that lacks the key: the bytes may
+	// well be whole.
+	ErrNoKey = errors.New("the key to read it is not configured")
 	// ErrUnknownStage is wrapped when bytes went through a stage that this
 	// process does not have.
 	ErrUnknownStage = errors.New("unknown stage")

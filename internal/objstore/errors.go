@@ -124,6 +124,7 @@ func (f fault) Unwrap() []error { return f.is }
 
 var (
 	secretParam = regexp.MustCompile(`(?i)([?&](?:[a-z0-9-]*(?:sig|signature|credential|token|key|secret|password))=)[^&\s"']+`)
+	hostID      = regexp.MustCompile(`,? *(?:HostID|Host ID|x-amz-id-2):? *[^\s,]*,?`) // hundreds of characters that only Amazon can read
 	rule        = regexp.MustCompile(`-{20,}`)
 	userInfo    = regexp.MustCompile(`://[^/@\s"']+@`)
 )
@@ -141,6 +142,7 @@ func Scrub(err error) error {
 	}
 	text, _, _ := strings.Cut(err.Error(), "<?xml") // Azure's errors are pages
 	text = strings.Join(strings.Fields(rule.ReplaceAllString(text, " ")), " ")
+	text = hostID.ReplaceAllString(text, ",")
 	text = secretParam.ReplaceAllString(text, "${1}[redacted]")
 	text = userInfo.ReplaceAllString(text, "://[redacted]@")
 	for _, name := range secretVars {

@@ -93,12 +93,12 @@ func (s *stage) Encode(ctx context.Context, _ sink.Part, dst io.Writer, src io.R
 // Decode implements sink.Stage.
 func (s *stage) Decode(_ context.Context, _ sink.Part, _ sink.Receipt, dst io.Writer, src io.Reader) error {
 	if len(s.identities) == 0 {
-		return sink.Permanent(fmt.Errorf("age: %w; configure identities", ErrNoIdentities))
+		return sink.Permanent(fmt.Errorf("age: %w: %w; configure identities", sink.ErrNoKey, ErrNoIdentities))
 	}
 	r, err := age.Decrypt(src, s.identities...)
 	var none *age.NoIdentityMatchError
 	if errors.As(err, &none) {
-		return sink.Permanent(fmt.Errorf("age: %w; configure the identity of a recipient it was encrypted to", err))
+		return sink.Permanent(fmt.Errorf("age: %w: %w; configure the identity of a recipient it was encrypted to", sink.ErrNoKey, err))
 	}
 	if err != nil {
 		return fmt.Errorf("age: read the header: %w", err)
