@@ -290,8 +290,8 @@ func TestVerifyAndInspect(t *testing.T) {
 		t.Errorf("%d keys, want %d:\n%s", n, len(l.want), out)
 	}
 	verify(0, "--deep=false") // without the key
-	if _, out := verify(1); !strings.Contains(out, "--identity FILE") {
-		t.Errorf("without the key:\n%s", out)
+	if out, code := spillway(t, "verify", "--from", l.mirror, "--json", "--quiet"); code != 2 || !strings.Contains(out, "--identity FILE") || !strings.Contains(out, `"unread"`) {
+		t.Errorf("without the key: exit %d\n%s", code, out)
 	}
 
 	var inv struct {

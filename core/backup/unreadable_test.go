@@ -76,7 +76,7 @@ type shaped struct {
 	sets []sink.Set
 }
 
-func (s shaped) Info() sink.Info                           { return sink.Info{Name: "shaped"} }
+func (s shaped) Info() sink.Info                          { return sink.Info{Name: "shaped"} }
 func (s shaped) List(context.Context) ([]sink.Set, error) { return s.sets, nil }
 
 // TestShape: a set without the parts it says it has is none.

@@ -52,6 +52,16 @@ func TestScrub(t *testing.T) {
 	}
 }
 
+// TestScrubHostID: what only the store's owner can read does not push what helps
+// out of sight.
+func TestScrubHostID(t *testing.T) {
+	id := strings.Repeat("Ab3/", 120) + "="
+	err := fmt.Errorf("operation error S3: PutObject, https response error StatusCode: 403, RequestID: 17A, HostID: %s, api error AccessDenied: Access Denied: %w", id, errInner)
+	if got := Scrub(err).Error(); got != "operation error S3: PutObject, https response error StatusCode: 403, RequestID: 17A, api error AccessDenied: Access Denied: inner" {
+		t.Error(got)
+	}
+}
+
 var errInner = errors.New("inner")
 
 // TestClassify: what gocloud.dev calls "not found" is not always that.
