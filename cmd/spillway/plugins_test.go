@@ -301,7 +301,7 @@ func TestBestEffortPlugin(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "offsite"), nil, 0o600); err != nil { // New cannot make it a directory
 		t.Fatal(err)
 	}
-	d := startConfig(t, piped(t, dir, 1, false), "--save", "")
+	d := startConfig(t, piped(t, dir, 1, false), "--save", "", "--adopt") // an empty directory does not begin beside what it cannot see
 	d.waitLog("not there yet")
 	d.do("SET", "a", 1)
 	if got := d.bgsave(); got != "ok" {
