@@ -59,12 +59,9 @@ func checkCommand() *cobra.Command {
 
 func planOf(c *config.Config) plan {
 	p := plan{
-		Config: c.Path, Data: c.Data.URL(), Shards: c.Server.Shards, Databases: c.Server.Databases,
+		Config: configName(c), Data: c.Data.URL(), Shards: c.Server.Shards, Databases: c.Server.Databases,
 		AppendOnly: c.Server.AppendOnly, Fsync: c.Server.Fsync.String(), MaxMemory: c.Server.MaxMemory,
 		Password: c.Server.RequirePass != "", Metrics: c.Metrics, Listeners: []string{}, Save: []string{}, Stages: []string{}, Archive: []string{}, Plugins: []string{},
-	}
-	if p.Config == "" {
-		p.Config = "(built-in defaults)"
 	}
 	if p.Shards == 0 {
 		p.Shards = keyspace.DefaultShards()
@@ -101,6 +98,14 @@ func planOf(c *config.Config) plan {
 		p.Plugins = append(p.Plugins, fmt.Sprintf("%s: %s (%s, start %s)", c.Name, strings.Join(c.Command, " "), pin, c.StartsAt()))
 	}
 	return p
+}
+
+// configName says where a configuration is from.
+func configName(c *config.Config) string {
+	if c.Path == "" {
+		return "(built-in defaults)"
+	}
+	return c.Path
 }
 
 // whereOf says where a sink beside the data directory keeps its sets.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -85,6 +86,7 @@ func serve(cfg *config.Config, f *faults, refill refill, adopt bool, log hclog.I
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT) // to the end: one that comes late must not make a saved end a death
 	ignoreHangups(log)
+	sayWhat(cfg, log)
 
 	fs, err := fsbackends.Open(cfg.Data.URL())
 	if err != nil {
@@ -225,6 +227,16 @@ type events struct {
 	loaded <-chan error    // Recover has returned
 	failed <-chan error    // a listener broke
 	stop   <-chan struct{} // a client's SHUTDOWN was carried out
+}
+
+// sayWhat begins the log with what runs, and on what.
+func sayWhat(cfg *config.Config, log hclog.Logger) {
+	b := buildInfo()
+	dir := cfg.Data.URL()
+	if abs, err := filepath.Abs(dir); err == nil && cfg.Data.Kind == "os" {
+		dir = abs
+	}
+	log.Info("starting", "version", b.Version, "commit", b.commit(), "go", b.GoVersion, "pid", os.Getpid(), "config", configName(cfg), "dir", dir)
 }
 
 // ignoreHangups has a terminal that goes away change nothing, as with Redis.
