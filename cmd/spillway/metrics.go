@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/spillwaydb/spillway/cmd/spillway/config"
 	"github.com/spillwaydb/spillway/core/command"
 )
 
@@ -38,7 +39,7 @@ func startMetrics(address string, db observed, log hclog.Logger) (stop func(), e
 		}
 		fmt.Fprintln(w, "ok")
 	})
-	l, err := net.Listen("tcp", address)
+	l, err := net.Listen(config.ListenNetwork("tcp", address), address)
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}

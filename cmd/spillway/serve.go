@@ -35,7 +35,7 @@ const (
 )
 
 func serveCommand() *cobra.Command {
-	var o overrides
+	o := overrides{listens: true}
 	var f faults
 	var refill refill
 	var adopt bool
@@ -316,7 +316,7 @@ func exit(sig os.Signal, log hclog.Logger) {
 func listen(ls []config.Listener) ([]net.Listener, error) {
 	var out []net.Listener
 	for _, l := range ls {
-		nl, err := server.Listen(l.Network, l.Address)
+		nl, err := server.Listen(config.ListenNetwork(l.Network, l.Address), l.Address)
 		if err != nil {
 			closeAll(out)
 			return nil, fmt.Errorf("listener %q: %w", l.Name, err)
