@@ -32,7 +32,7 @@ func TestAddressesThatCannotBe(t *testing.T) {
 		"no address":            {hcl: tcp("127.0.0.256:1"), want: `"127.0.0.256" is not an IPv4 address`},
 		"another machine's":     {hcl: tcp("192.0.2.1:6380"), want: "this machine does not have the address"},
 		"another machine's, v6": {hcl: tcp("[2001:db8::1]:6380"), want: ":1:32\n"},
-		"a name of nobody":      {hcl: tcp("no-such-host.invalid:6380"), want: `the host "no-such-host.invalid" has no address`},
+		"a name of nobody":      {hcl: tcp("no such host:6380"), want: `the host "no such host" has no address`},
 		"no directory":          {hcl: unix(filepath.Join(dir, "none", "s")), want: "none is not there"},
 		"a file there":          {hcl: unix(file), want: "is not a socket"},
 		"a path too long":       {hcl: unix("/tmp/" + strings.Repeat("x", 200)), want: "has at most"},
