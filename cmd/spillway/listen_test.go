@@ -107,8 +107,7 @@ func TestBindFamilies(t *testing.T) {
 	}
 	d.stop()
 	if v6 == nil {
-		t.Log("this machine has no IPv6: --bind 0.0.0.0 :: is not tried")
-		return
+		t.Skip("this machine has no IPv6: --bind 0.0.0.0 :: is not tried")
 	}
 	d = startDaemon(t, t.TempDir(), "--bind", "0.0.0.0 ::")
 	if !reaches("127.0.0.1", d) || !reaches("::1", d) {

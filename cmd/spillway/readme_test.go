@@ -37,8 +37,8 @@ func TestReadmeTour(t *testing.T) {
 	script := paste.String()
 	for old, instead := range map[string]string{
 		"go build -o bin/spillway ./cmd/spillway": "mkdir bin && ln -s " + binary + " bin/spillway",
-		"spillway serve":                          "spillway serve --port " + port,
-		"-p 6380":                                 "-p " + port,
+		"spillway serve": "spillway serve --port " + port,
+		"-p 6380":        "-p " + port,
 	} {
 		if !strings.Contains(script, old) {
 			t.Errorf("the tour has no %q", old)
