@@ -56,7 +56,7 @@ func TestSIGHUP(t *testing.T) {
 		d.signal(syscall.SIGHUP)
 		d.do("SET", fmt.Sprint("k", i), i)
 	}
-	if n := strings.Count(d.log.String(), "SIGHUP"); n != 1 {
+	if n := strings.Count(d.log.String(), "SIGHUP is ignored"); n != 1 {
 		t.Errorf("the log says %d times that SIGHUP is ignored", n)
 	}
 	d.stop()

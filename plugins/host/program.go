@@ -216,7 +216,8 @@ func own(path string, st fs.FileInfo, sticky bool) error {
 	case sticky:
 	case perm&0o002 != 0:
 		return fmt.Errorf("everybody may write to %s (mode %s); chmod o-w it", path, perm)
-	case perm&0o020 != 0 && !(ok && privateGroup(sys.Uid, sys.Gid)):
+	case ok && privateGroup(sys.Uid, sys.Gid):
+	case perm&0o020 != 0:
 		return fmt.Errorf("a group may write to %s (mode %s); chmod g-w it", path, perm)
 	}
 	return nil

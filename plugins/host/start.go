@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strconv"
 	"time"
 
@@ -108,7 +109,7 @@ func (pr *process) prepare(prog *program, env []string, base *exec.Cmd) error {
 	if err != nil {
 		return err
 	}
-	cmd.Env = append(env, base.Env...)
+	cmd.Env = slices.Concat(env, base.Env)
 	r := newRunner(cmd, pr.out)
 	pr.mu.Lock()
 	defer pr.mu.Unlock()
