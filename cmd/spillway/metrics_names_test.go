@@ -22,12 +22,17 @@ func (everyField) InfoFields() (out []command.InfoField) {
 	for name := range metrics {
 		out = append(out, command.InfoField{Name: name, Value: 2_500_000})
 	}
-	for name, items := range map[string]string{
-		"db0": "keys=1,expires=1", "spillway_pipeline0": "name=a,role=b,bytes_in=1,bytes_out=1,errors=1",
-		"sink_a": "pending=1,lag_sec=1", "archive_sink_a": "pending=1,lag_sec=1,bytes=1,errors=1",
-		"plugin_stage_a": "plugin=p,calls=1,errors=1,running=1,bytes_in=1,bytes_out=1", "plugin_p": "pid=1,starts=1,failures=1",
-	} {
-		out = append(out, command.InfoField{Name: name, Value: items})
+	for _, name := range []string{"db0", "spillway_pipeline0", "sink_a", "archive_sink_a", "plugin_stage_a", "plugin_p"} {
+		for _, family := range families {
+			if family.name.MatchString(name) {
+				list := "name=a,role=b,plugin=p"
+				for item := range family.items {
+					list += "," + item + "=1"
+				}
+				out = append(out, command.InfoField{Name: name, Value: list})
+				break
+			}
+		}
 	}
 	return out
 }
