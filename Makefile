@@ -4,26 +4,48 @@ SHELL := /bin/bash
 GO ?= go
 RACE_TAGS := spillway_goheap
 FUZZTIME ?= 1m
+# Programs that make deps has unpacked, and those that only root has in its PATH.
+export PATH := $(PATH):/usr/sbin:/sbin:$(CURDIR)/bin
+# go test, which keeps what happened for make skips. HIDE=skipped leaves that to it.
+RESULTS := bin/results
+TEST = mkdir -p $(RESULTS); bin/gotestsum --format pkgname --format-hide-empty-pkg $(if $(HIDE),--hide-summary=$(HIDE)) --jsonfile $(RESULTS)/$@.json --
 
-.PHONY: all build test check deps fmt vet lint unit race offheap integration lab planted lab-disk lab-long bench fuzz clean
+.PHONY: all build test check skips system-deps deps fmt vet lint unit race offheap integration lab planted lab-disk lab-long bench fuzz clean
 
 all: build
 
 build: ## the daemon, as bin/spillway, and the official plugins beside it
 	$(GO) build -o bin/ ./cmd/spillway ./cmd/spillway-plugin-{blob,exec,gzip,lz4,sftp,zstd}
 
-# Under the race detector memory is the heap's; offheap runs, as they are used,
-# the packages that have memory of their own.
-test: deps fmt vet lint race offheap integration lab ## everything
+# What make test goes through. Under the race detector memory is the heap's;
+# offheap runs, as they are used, the packages that have memory of their own.
+PHASES := deps fmt vet lint race offheap integration lab
+
+test: ## everything
+	@echo "make test takes about 20 minutes on two idle cores, and up to 50 on busy ones. What it does: $(PHASES)."
+	@echo "make deps, its first part, says what it installs. make check is the quick half."
+	@rm -rf $(RESULTS); began=$$SECONDS; for phase in $(PHASES); do \
+	  echo "== $$phase"; at=$$SECONDS; \
+	  $(MAKE) --no-print-directory $$phase HIDE=skipped || failed=$$phase; \
+	  printf '== %s: %d min %02d s\n' $$phase $$(((SECONDS-at)/60)) $$(((SECONDS-at)%60)); \
+	  test -z "$$failed" || break; \
+	done; \
+	$(MAKE) --no-print-directory skips; \
+	printf '== %s: %d min %02d s\n' "$${failed:-all}" $$(((SECONDS-began)/60)) $$(((SECONDS-began)%60)) ; \
+	test -z "$$failed" || { echo "make test FAILED in $$failed"; exit 1; }
+
+skips: bin/gotestsum ## what the last make test has not run, and why
+	@echo "== not run"
+	@cat $(RESULTS)/*.json 2>/dev/null | bin/gotestsum --raw-command --format none --hide-summary failed,errors -- cat || true
+	@cat $(RESULTS)/not-run 2>/dev/null || true
 
 check: fmt vet lint unit ## format, vet, lint, import law, and every test once
 
-deps: bin/versitygw bin/fake-gcs-server bin/azurite ## the real servers and tools that tests compare with
-	@PATH=$$PATH:/usr/sbin:/sbin; command -v redis-server >/dev/null && command -v redis-check-rdb >/dev/null && command -v redis-benchmark >/dev/null && command -v zstd >/dev/null && command -v lz4 >/dev/null && command -v age >/dev/null && command -v mkfs.ext4 >/dev/null && command -v mkfs.xfs >/dev/null && command -v sshd >/dev/null && command -v protoc >/dev/null && command -v xz >/dev/null && /usr/bin/python3 -c 'import grpc, google.protobuf, cryptography' 2>/dev/null || { \
-	  sudo=$$(test $$(id -u) = 0 || echo sudo); \
-	  $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq redis-server redis-tools zstd lz4 age e2fsprogs xfsprogs openssh-server \
-	    protobuf-compiler xz-utils python3-grpcio python3-protobuf python3-cryptography; }
+deps: system-deps bin/versitygw bin/fake-gcs-server bin/azurite bin/gotestsum ## the real servers and tools that tests compare with
 	$(GO) mod download
+
+system-deps: ## what of the system they need: only what is missing, and no service
+	@internal/deps.sh
 
 bin/versitygw: ## an S3 server
 	GOBIN=$(CURDIR)/bin $(GO) install github.com/versity/versitygw/cmd/versitygw@v1.8.0
@@ -31,10 +53,11 @@ bin/versitygw: ## an S3 server
 bin/fake-gcs-server: ## a server that speaks as Google Cloud Storage does
 	GOBIN=$(CURDIR)/bin $(GO) install github.com/fsouza/fake-gcs-server@v1.56.1
 
-bin/azurite: ## a server that speaks as Azure Blob Storage does; it runs in Node.js
-	@command -v npm >/dev/null || { sudo=$$(test $$(id -u) = 0 || echo sudo); \
-	  $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq nodejs npm; }
+bin/azurite: | system-deps ## a server that speaks as Azure Blob Storage does; it runs in Node.js
 	npm install --silent --no-fund --no-audit --prefix $@ azurite@3.35.0 || { rm -rf $@; exit 1; }
+
+bin/gotestsum: ## go test, with what was skipped and why
+	GOBIN=$(CURDIR)/bin $(GO) install gotest.tools/gotestsum@v1.13.0
 
 fmt:
 	@test -z "$$(gofmt -l cmd core examples fsbackends internal plugins)" || { echo "gofmt these:"; gofmt -l cmd core examples fsbackends internal plugins; exit 1; }
@@ -50,28 +73,29 @@ lint: bin/golangci-lint ## .golangci.yml; the first time it builds the linter
 bin/golangci-lint:
 	GOBIN=$(CURDIR)/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-unit:
-	$(GO) test -timeout 10m ./...
+unit: bin/gotestsum
+	$(TEST) -timeout 10m ./...
 
-race: ## the packages under the race detector, with all memory where it can see it
-	$(GO) test -race -tags $(RACE_TAGS) -timeout 20m ./core/... ./plugins/... ./fsbackends/... ./internal/... ./examples/...
+# core alone takes 18 minutes of these on two busy cores.
+race: bin/gotestsum ## the packages under the race detector, with all memory where it can see it
+	$(TEST) -race -tags $(RACE_TAGS) -timeout 40m ./core/... ./plugins/... ./fsbackends/... ./internal/... ./examples/...
 
-offheap: ## the packages that use memory outside of Go's heap, without the race detector
-	$(GO) test -timeout 10m ./core/keyspace/... ./core/rdb/... ./core/command ./core/server ./core ./examples/...
+offheap: bin/gotestsum ## the packages that use memory outside of Go's heap, without the race detector
+	$(TEST) -timeout 10m ./core/keyspace/... ./core/rdb/... ./core/command ./core/server ./core ./examples/...
 
-integration: build ## the built binary over TCP: kills, restarts, shard counts
-	SPILLWAY_ROUNDS=50 $(GO) test -count=1 -timeout 20m ./cmd/spillway/...
+integration: build bin/gotestsum ## the built binary over TCP: kills, restarts, shard counts
+	export SPILLWAY_ROUNDS=50; $(TEST) -count=1 -timeout 20m ./cmd/spillway/...
 
 lab: planted lab-disk ## the crash laboratory, its short version; see docs/testing.md
 
-planted: ## known bugs, each of which must fail a test
-	$(GO) test -tags lab -count=1 -timeout 20m ./core/coretest/planted
+planted: bin/gotestsum ## known bugs, each of which must fail a test
+	$(TEST) -tags lab -count=1 -timeout 20m ./core/coretest/planted
 
 # Mounts filesystems of its own, so it needs root and loop devices.
-lab-disk: ## real filesystems that lose power, fill up and become read-only
+lab-disk: bin/gotestsum ## real filesystems that lose power, fill up and become read-only
 	@d=$$(mktemp -d); if mount -t tmpfs none $$d 2>/dev/null && umount $$d && losetup -f >/dev/null 2>&1; then rmdir $$d; \
-	  $(GO) test -tags disk -count=1 -timeout 20m -run TestDisk ./cmd/spillway; \
-	else rmdir $$d; echo "NOT RUN: lab-disk may not mount filesystems here (needs root and loop devices); memfs stands in for real disks"; fi
+	  $(TEST) -tags disk -count=1 -timeout 20m -run TestDisk ./cmd/spillway; \
+	else rmdir $$d; mkdir -p $(RESULTS); echo "NOT RUN: lab-disk may not mount filesystems here (needs root and loop devices); memfs stands in for real disks" | tee -a $(RESULTS)/not-run; fi
 
 lab-long: build ## hours: every part of the laboratory at length
 	SPILLWAY_LAB=long $(GO) test -count=1 -timeout 12h -run 'TestHistory$$|TestInterleavings|EveryOperation|TestSmall' ./core ./core/coretest

@@ -4,7 +4,9 @@
 #
 # Values are HCL 2 expressions. Functions: cpus(), min(a, b, …), max(a, b, …),
 # env("NAME", "default"), file("path"). Sizes are written as in redis.conf
-# ("64mb", "4gb"), durations as "250ms", "30s", "10m".
+# ("64mb", "4gb"), durations as "250ms", "30s", "10m". What the file reads, by
+# file(), key_file, known_hosts or as a plugin's program, is looked for beside it;
+# roots and sockets, which spillway makes, where it is started.
 
 server {
   shards    = cpus() # locks the keyspace is divided into; may differ at every start

@@ -1,8 +1,6 @@
 package plugins
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"log"
@@ -119,8 +117,11 @@ func introduce(w io.Writer, c catalog) {
 	path, sum := "PATH", "sha256:…"
 	if exe, err := os.Executable(); err == nil {
 		path = exe
-		if s, err := checksum(exe); err == nil {
-			sum = s
+		if f, err := os.Open(filepath.Clean(exe)); err == nil {
+			if s, err := wire.Checksum(f); err == nil {
+				sum = s
+			}
+			_ = f.Close()
 		}
 	}
 	fmt.Fprintf(w, "This is a plugin for Spillway (protocol %d); Spillway starts it. It offers\n\n", wire.ProtocolVersion)
@@ -130,18 +131,4 @@ func introduce(w io.Writer, c catalog) {
 	fmt.Fprintf(w, "\nIn plugins.hcl:\n\n  plugin %q {\n    command  = [%q]\n    checksum = %q\n  }\n", filepath.Base(path), path, sum)
 	f := c.sorted()[0]
 	fmt.Fprintf(w, "\nand in the pipeline:\n\n  %s \"plugin\" %q { uses = plugin.%s }\n", kindName(f.kind), f.name, filepath.Base(path))
-}
-
-// checksum is a file's digest as plugins.hcl writes it.
-func checksum(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
-	}
-	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil
 }

@@ -17,6 +17,7 @@ import (
 type plan struct {
 	Config     string   `json:"config"`
 	Listeners  []string `json:"listeners"`
+	Busy       []string `json:"in_use"` // addresses that another process listens on now
 	Data       string   `json:"data"`
 	Shards     int      `json:"shards"`
 	Databases  int      `json:"databases"`
@@ -33,17 +34,20 @@ type plan struct {
 }
 
 func checkCommand() *cobra.Command {
-	var o overrides
+	o := overrides{listens: true}
 	cmd := &cobra.Command{
 		Use: "check", Short: "Validate a configuration and print what it would run", Args: noArgs,
 		Long: "check reads the configuration as serve would, with the same flags, starts nothing and\n" +
-			"touches no data. It exits with 2 if serve would refuse the configuration.",
+			"touches no data. Names are resolved and addresses tried, without ever listening; one that\n" +
+			"another process listens on now is no mistake, and said. It exits with 2 if serve would\n" +
+			"refuse the configuration.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := o.load(cmd)
 			if err != nil {
 				return err
 			}
 			p := planOf(cfg)
+			p.Busy = append(p.Busy, o.busy...)
 			if o.jsonErrors {
 				enc := json.NewEncoder(cmd.OutOrStdout())
 				enc.SetIndent("", "  ")
@@ -59,12 +63,9 @@ func checkCommand() *cobra.Command {
 
 func planOf(c *config.Config) plan {
 	p := plan{
-		Config: c.Path, Data: c.Data.URL(), Shards: c.Server.Shards, Databases: c.Server.Databases,
+		Config: configName(c), Data: c.Data.URL(), Shards: c.Server.Shards, Databases: c.Server.Databases,
 		AppendOnly: c.Server.AppendOnly, Fsync: c.Server.Fsync.String(), MaxMemory: c.Server.MaxMemory,
-		Password: c.Server.RequirePass != "", Metrics: c.Metrics, Listeners: []string{}, Save: []string{}, Stages: []string{}, Archive: []string{}, Plugins: []string{},
-	}
-	if p.Config == "" {
-		p.Config = "(built-in defaults)"
+		Password: c.Server.RequirePass != "", Metrics: c.Metrics, Listeners: []string{}, Busy: []string{}, Save: []string{}, Stages: []string{}, Archive: []string{}, Plugins: []string{},
 	}
 	if p.Shards == 0 {
 		p.Shards = keyspace.DefaultShards()
@@ -103,9 +104,20 @@ func planOf(c *config.Config) plan {
 	return p
 }
 
+// configName says where a configuration is from.
+func configName(c *config.Config) string {
+	if c.Path == "" {
+		return "(built-in defaults)"
+	}
+	return c.Path
+}
+
 // whereOf says where a sink beside the data directory keeps its sets.
 func whereOf(m config.Mirror) string {
 	if m.Kind == "" && m.Plugin == nil {
+		if m.FS.Remote() {
+			return redactURL(m.FS.URL())
+		}
 		return m.FS.URL()
 	}
 	return strings.TrimSpace(m.Kind + ofPlugin(m.Plugin))
@@ -125,6 +137,9 @@ func (p plan) print(w io.Writer) error {
 	row("configuration", p.Config+" is valid")
 	for _, l := range p.Listeners {
 		row("listener", l)
+	}
+	for _, b := range p.Busy {
+		row("in use", b+": another process listens there now, and serve would have to wait for its end")
 	}
 	row("data directory", p.Data)
 	row("shards", p.Shards)

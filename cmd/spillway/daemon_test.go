@@ -364,12 +364,22 @@ func redisServer(t *testing.T, dir string, flags ...string) (socket string, c *r
 	return socket, c
 }
 
+// ports are those that freePort has given out.
+var ports sync.Map
+
+// freePort is a port that nobody listens on, and no other daemon of these tests
+// is told: until one has it, the system would give it out again.
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+		_ = l.Close()
+		if _, given := ports.LoadOrStore(port, true); !given {
+			return port
+		}
 	}
-	defer l.Close()
-	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 }

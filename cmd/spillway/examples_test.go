@@ -44,8 +44,8 @@ func TestExampleConfigs(t *testing.T) {
 		"gcs.hcl":       {[]string{"STORAGE_EMULATOR_HOST=127.0.0.1:1"}, []string{"offsite: blob (required, timeout 5m0s, keep last 30)"}}, // no credentials
 		"encrypted.hcl": {[]string{"SPILLWAY_AGE_RECIPIENT=" + key.Recipient().String(), "SPILLWAY_AGE_KEY=" + keyFile}, []string{"zstd", "age", "mirror: /mnt/backup/spillway (required, timeout 10m0s, keep last 14)"}},
 		"air-gapped.hcl": {
-			[]string{"SPILLWAY_PLUGIN_EXEC=" + execName, "SPILLWAY_PLUGIN_EXEC_CHECKSUM=" + execSum},
-			[]string{"unix:///run/spillway/spillway.sock", "gpg (plugin exec)", "disk: /media/backup/spillway (best effort", execSum + ", verified"},
+			[]string{"SPILLWAY_PLUGIN_EXEC=" + execName, "SPILLWAY_PLUGIN_EXEC_CHECKSUM=" + execSum, "SPILLWAY_SOCKET=" + filepath.Join(dir, "s.sock")},
+			[]string{"unix://" + filepath.Join(dir, "s.sock"), "gpg (plugin exec)", "disk: /media/backup/spillway (best effort", execSum + ", verified"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

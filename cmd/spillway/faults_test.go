@@ -265,7 +265,7 @@ func TestHungDisk(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { _, err := d.set("c", 1); done <- err }()
 	d.has("b", 100)
-	// SIGTERM wants to save first, and cannot; the second one insists.
+	// SIGTERM wants to save first, and cannot; the second SIGINT insists.
 	d.signal(syscall.SIGTERM)
 	d.waitLog("shutting down")
 	select {
@@ -273,7 +273,9 @@ func TestHungDisk(t *testing.T) {
 		t.Fatalf("the daemon has ended without its save:\n%s", d.log.String())
 	case <-time.After(100 * time.Millisecond):
 	}
-	d.signal(syscall.SIGTERM)
+	d.signal(syscall.SIGINT)
+	d.waitLog("already shutting down")
+	d.signal(syscall.SIGINT)
 	d.wantExit(1)
 	if err := <-done; err == nil {
 		t.Error("a write was acknowledged while the disk hung")

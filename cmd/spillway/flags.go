@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -41,7 +40,10 @@ type overrides struct {
 	logFormat   string
 
 	plugins    bool // their programs are to be there, and the pinned ones
+	listens    bool // the addresses are to be such as can be listened on
 	jsonErrors bool // what is wrong with the file goes to stdout, as JSON
+
+	busy []string // addresses that somebody listens on already
 }
 
 func (o *overrides) register(cmd *cobra.Command) {
@@ -62,10 +64,10 @@ func (o *overrides) register(cmd *cobra.Command) {
 	f.StringVar(&o.logFormat, "log-format", "", "text or json")
 }
 
-// load reads the configuration and applies the flags that were given. What is
-// wrong is reported on stderr.
+// load reads the configuration, applies the flags that were given, and looks at
+// what it names on this machine. What is wrong is reported on stderr.
 func (o *overrides) load(cmd *cobra.Command) (*config.Config, error) {
-	cfg, err := o.read(cmd)
+	cfg, file, err := o.parse(cmd)
 	if err != nil {
 		return nil, err
 	}
@@ -75,43 +77,68 @@ func (o *overrides) load(cmd *cobra.Command) (*config.Config, error) {
 	if len(cfg.Listen) == 0 {
 		return nil, usageError{errors.New("no listener: nothing could reach the server")}
 	}
-	return cfg, nil
+	if o.plugins {
+		file.Verify(cfg)
+	}
+	if o.listens {
+		o.busy, _ = file.VerifyListeners(cfg)
+	}
+	return cfg, o.report(cmd, cfg.Path, file)
 }
 
+// read is load without the flags.
 func (o *overrides) read(cmd *cobra.Command) (*config.Config, error) {
+	cfg, file, err := o.parse(cmd)
+	if err != nil {
+		return nil, err
+	}
+	if o.plugins {
+		file.Verify(cfg)
+	}
+	return cfg, o.report(cmd, cfg.Path, file)
+}
+
+// parse reads the file, and reports when that gives no configuration.
+func (o *overrides) parse(cmd *cobra.Command) (*config.Config, *config.File, error) {
 	path := o.config
 	if path == "" {
 		path = defaultConfig
 	}
 	src, err := os.ReadFile(filepath.Clean(path))
 	if errors.Is(err, fs.ErrNotExist) && o.config == "" {
-		return config.Default(), nil
+		path, src, err = "", nil, nil // an empty file is all defaults
 	}
 	if err != nil {
-		return nil, usageError{fmt.Errorf("reading the configuration: %w", err)}
+		return nil, nil, usageError{fmt.Errorf("reading the configuration: %w", err)}
 	}
 	cfg, file := config.Parse(path, src)
-	if cfg != nil && o.plugins && !file.Verify(cfg) {
-		cfg = nil
+	if cfg == nil {
+		return nil, nil, o.report(cmd, path, file)
 	}
-	if o.jsonErrors && cfg == nil {
-		enc := json.NewEncoder(cmd.OutOrStdout())
-		enc.SetIndent("", "  ")
-		if err := enc.Encode(map[string]any{"config": path, "diagnostics": file.Diagnostics()}); err != nil {
-			return nil, err
+	return cfg, file, nil
+}
+
+// report shows what is known against a configuration; errors are a mistake.
+func (o *overrides) report(cmd *cobra.Command, path string, file *config.File) error {
+	if o.jsonErrors && file.Failed() {
+		if err := encode(cmd.OutOrStdout(), map[string]any{"config": path, "diagnostics": file.Diagnostics()}); err != nil {
+			return err
 		}
-		return nil, usageError{errReported}
+		return usageError{errReported}
 	}
 	w := cmd.ErrOrStderr()
 	errs, err := file.Report(w, 100, isatty.IsTerminal(os.Stderr.Fd()))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if cfg == nil {
+	if errs > 0 {
+		if path == "" {
+			path = "the command line" // the defaults have no errors
+		}
 		fmt.Fprintf(w, "%s: %d error(s); nothing was started.\n", path, errs)
-		return nil, usageError{errReported}
+		return usageError{errReported}
 	}
-	return cfg, nil
+	return nil
 }
 
 func (o *overrides) apply(cmd *cobra.Command, c *config.Config) error {

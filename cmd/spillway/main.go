@@ -28,9 +28,6 @@ import (
 	"github.com/spillwaydb/spillway/cmd/spillway/config"
 )
 
-// version is set by the linker in releases.
-var version = "0.1.0-dev"
-
 // usageError is a mistake in the command line or the configuration: exit 2.
 type usageError struct{ err error }
 
@@ -60,13 +57,9 @@ func run(args []string) int {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(serveCommand(), checkCommand(), repairCommand(), restoreCommand(), verifyCommand(), inspectCommand(), backupsCommand(), exportCommand(), importCommand(), pluginsCommand(), &cobra.Command{
-		Use: "version", Short: "Print the version", Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), "spillway", version)
-			return err
-		},
-	})
+	root.AddCommand(serveCommand(), checkCommand(), repairCommand(), restoreCommand(), verifyCommand(), inspectCommand(), backupsCommand(), exportCommand(), importCommand(), pluginsCommand(), versionCommand())
+	root.Version = buildInfo().String()
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetArgs(longFlags(args))
 	err := root.Execute()
 	var usage usageError

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/spillwaydb/spillway/cmd/spillway/config"
 	"github.com/spillwaydb/spillway/core/command"
 )
 
@@ -38,7 +39,7 @@ func startMetrics(address string, db observed, log hclog.Logger) (stop func(), e
 		}
 		fmt.Fprintln(w, "ok")
 	})
-	l, err := net.Listen("tcp", address)
+	l, err := net.Listen(config.ListenNetwork("tcp", address), address)
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
@@ -60,14 +61,22 @@ type metric struct {
 	// labels are the items of the list, and groups of the name, that tell one
 	// field from the next.
 	labels []string
+	// scale is what a value is multiplied with to be in Prometheus's base unit.
+	scale float64
 }
 
 func counter(name, help string, labels ...string) metric {
-	return metric{prometheus.CounterValue, prometheus.NewDesc("spillway_"+name, help, labels, nil), labels}
+	return metric{prometheus.CounterValue, prometheus.NewDesc("spillway_"+name, help, labels, nil), labels, 1}
 }
 
 func gauge(name, help string, labels ...string) metric {
-	return metric{prometheus.GaugeValue, prometheus.NewDesc("spillway_"+name, help, labels, nil), labels}
+	return metric{prometheus.GaugeValue, prometheus.NewDesc("spillway_"+name, help, labels, nil), labels, 1}
+}
+
+// microseconds is a metric of a field that holds those, in seconds.
+func microseconds(m metric) metric {
+	m.scale = 1e-6
+	return m
 }
 
 // metrics are the fields that hold one value.
@@ -100,7 +109,7 @@ var metrics = map[string]metric{
 	"aof_last_bgrewrite_status":      gauge("last_rewrite_ok", "1 unless the last rewrite failed."),
 	"aof_last_write_status":          gauge("log_ok", "1 unless the log has failed and writes are refused."),
 	"aof_current_size":               gauge("log_size_bytes", "Size of the log."),
-	"aof_base_size":                  gauge("log_base_size_bytes", "Size that the growth of the log is measured from."),
+	"aof_base_size":                  gauge("log_base_size_bytes", "Size of the log from which its growth is measured."),
 	"aof_buffer_length":              gauge("log_pending_bytes", "Bytes on their way to the log."),
 	"aof_delayed_fsync":              counter("log_delayed_fsyncs_total", "Flushes of the log that were late."),
 	"spillway_log_blocks":            counter("log_blocks_total", "Blocks written to the log."),
@@ -108,10 +117,10 @@ var metrics = map[string]metric{
 	"spillway_checkpoint_generation": gauge("checkpoint_generation", "Generation of the checkpoint that a start loads."),
 	"archive_last_segment":           gauge("archive_last_segment", "The newest log segment that every archive has."),
 	"archive_waiting":                gauge("archive_waiting_segments", "Sealed log segments that an archive lacks."),
-	"archive_lag_bytes":              gauge("archive_lag_bytes", "Their size."),
+	"archive_lag_bytes":              gauge("archive_lag_bytes", "Size of the sealed log segments that an archive lacks."),
 	"archive_lag_sec":                gauge("archive_lag_seconds", "Age of the oldest write that an archive lacks: what a loss of the machine costs now."),
 	"archive_gap":                    gauge("archive_gap_segment", "The newest log segment that was given up; nothing is restored across it."),
-	"spillway_last_freeze_usec":      gauge("last_freeze_microseconds", "How long the last cut held writers up."),
+	"spillway_last_freeze_usec":      microseconds(gauge("last_freeze_seconds", "How long the last cut of a checkpoint held writers up.")),
 }
 
 // families are the fields that hold a list, and the metrics that its items
@@ -128,7 +137,7 @@ var families = []struct {
 	{regexp.MustCompile(`^spillway_pipeline\d+$`), map[string]metric{
 		"bytes_in":  counter("pipeline_bytes_in_total", "Bytes that a stage or sink has read.", "name", "role"),
 		"bytes_out": counter("pipeline_bytes_out_total", "Bytes that a stage has written.", "name", "role"),
-		"errors":    counter("pipeline_errors_total", "Parts and publications that failed.", "name", "role"),
+		"errors":    counter("pipeline_errors_total", "Parts and publications of checkpoints that failed at a stage or sink.", "name", "role"),
 	}},
 	{regexp.MustCompile(`^sink_(?P<sink>.+)$`), map[string]metric{
 		"pending":        gauge("sink_pending_sets", "Checkpoints that a best-effort sink is owed.", "sink"),
@@ -136,22 +145,22 @@ var families = []struct {
 		"other_lineages": gauge("sink_other_lineages", "Data directories other than this one whose checkpoints are on a sink, found since the start.", "sink"),
 	}},
 	{regexp.MustCompile(`^archive_sink_(?P<sink>.+)$`), map[string]metric{
-		"pending": gauge("archive_sink_pending_segments", "Sealed log segments that an archive lacks.", "sink"),
-		"lag_sec": gauge("archive_sink_lag_seconds", "Age of the oldest write in them.", "sink"),
+		"pending": gauge("archive_sink_pending_segments", "Sealed log segments that the archive lacks.", "sink"),
+		"lag_sec": gauge("archive_sink_lag_seconds", "Age of the oldest write in the sealed log segments that the archive lacks.", "sink"),
 		"bytes":   counter("archive_sink_bytes_total", "Bytes that were sent to an archive.", "sink"),
-		"errors":  counter("archive_sink_errors_total", "Segments that failed to be stored.", "sink"),
+		"errors":  counter("archive_sink_errors_total", "Attempts to store a log segment in an archive that failed.", "sink"),
 	}},
 	{regexp.MustCompile(`^plugin_(?P<kind>stage|sink)_(?P<name>.+)$`), map[string]metric{
 		"calls":     counter("plugin_calls_total", "Calls of a stage or sink in a process of its own.", "plugin", "kind", "name"),
-		"errors":    counter("plugin_call_errors_total", "Calls that failed.", "plugin", "kind", "name"),
-		"running":   gauge("plugin_calls_running", "Calls that run.", "plugin", "kind", "name"),
-		"bytes_in":  counter("plugin_bytes_in_total", "Bytes that went to the plugin.", "plugin", "kind", "name"),
-		"bytes_out": counter("plugin_bytes_out_total", "Bytes that came from the plugin.", "plugin", "kind", "name"),
+		"errors":    counter("plugin_call_errors_total", "Calls of a stage or sink in a process of its own that failed.", "plugin", "kind", "name"),
+		"running":   gauge("plugin_calls_running", "Calls of a stage or sink in a process of its own that are under way.", "plugin", "kind", "name"),
+		"bytes_in":  counter("plugin_bytes_in_total", "Bytes that went to a stage or sink in a process of its own.", "plugin", "kind", "name"),
+		"bytes_out": counter("plugin_bytes_out_total", "Bytes that came from a stage or sink in a process of its own.", "plugin", "kind", "name"),
 	}},
 	{regexp.MustCompile(`^plugin_(?P<plugin>.+)$`), map[string]metric{
 		"pid":      gauge("plugin_pid", "Process of the plugin; 0: it does not run.", "plugin"),
 		"starts":   counter("plugin_starts_total", "Starts of the plugin's process.", "plugin"),
-		"failures": gauge("plugin_failures", "Failures in a row.", "plugin"),
+		"failures": gauge("plugin_failures", "Failures of the plugin in a row, without a success between.", "plugin"),
 	}},
 }
 
@@ -172,7 +181,7 @@ func (c infoCollector) Collect(ch chan<- prometheus.Metric) {
 	for _, f := range c.db.InfoFields() {
 		if m, ok := metrics[f.Name]; ok {
 			if v, ok := number(f.Value); ok {
-				ch <- prometheus.MustNewConstMetric(m.desc, m.kind, v)
+				ch <- prometheus.MustNewConstMetric(m.desc, m.kind, v*m.scale)
 			}
 			continue
 		}
@@ -207,7 +216,7 @@ func collectList(ch chan<- prometheus.Metric, items map[string]metric, list map[
 		for i, l := range m.labels {
 			labels[i] = list[l]
 		}
-		ch <- prometheus.MustNewConstMetric(m.desc, m.kind, v, labels...)
+		ch <- prometheus.MustNewConstMetric(m.desc, m.kind, v*m.scale, labels...)
 	}
 }
 

@@ -131,7 +131,7 @@ func TestMetricsAddressTaken(t *testing.T) {
 	defer l.Close()
 	d := launch(t, "--dir", t.TempDir(), "-config", writeConfig(t, `metrics { address = "`+l.Addr().String()+`" }`))
 	d.wantExit(1)
-	if !strings.Contains(d.log.String(), "metrics: listen tcp "+l.Addr().String()) {
+	if !strings.Contains(d.log.String(), "metrics: listen tcp4 "+l.Addr().String()) {
 		t.Errorf("the log does not say why:\n%s", d.log.String())
 	}
 }

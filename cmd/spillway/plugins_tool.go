@@ -72,11 +72,16 @@ func (o *pluginTool) register(cmd *cobra.Command, daemon bool) *cobra.Command {
 	return cmd
 }
 
+// config returns the configuration.
+func (o *pluginTool) config(cmd *cobra.Command) (*config.Config, error) {
+	from := overrides{config: o.file}
+	return from.read(cmd)
+}
+
 // read returns the configuration, which has plugins, and the names that were
 // given, which are some of them; no name means all.
 func (o *pluginTool) read(cmd *cobra.Command, names []string) (*config.Config, []string, error) {
-	from := overrides{config: o.file}
-	cfg, err := from.read(cmd)
+	cfg, err := o.config(cmd)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -124,8 +129,12 @@ func pluginsListCommand() *cobra.Command {
 			"checksum, and asks the daemon, if one runs, what state it is in. It starts nothing. It exits\n" +
 			"with 1 if a program is not there or not the pinned one.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, _, err := o.read(cmd, nil)
+			cfg, err := o.config(cmd)
 			if err != nil {
+				return err
+			}
+			if len(cfg.Plugins) == 0 && !o.json {
+				_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s has no plugin\n", configName(cfg))
 				return err
 			}
 			out, bad, err := o.list(cmd.Context(), cfg)
@@ -146,6 +155,10 @@ func pluginsListCommand() *cobra.Command {
 }
 
 func (o *pluginTool) list(ctx context.Context, cfg *config.Config) (out []listed, bad int, err error) {
+	out = []listed{}
+	if len(cfg.Plugins) == 0 {
+		return out, 0, nil
+	}
 	states := make(map[string]*state)
 	items, err := askDaemon(ctx, cfg, o.addr, "LIST")
 	if err != nil && (o.addr != "" || !unreachable(err)) {

@@ -39,7 +39,10 @@ func TestPluginsTool(t *testing.T) {
 	wants(tool(1, "checksum", dir+"/none"), "no such file")
 	wants(tool(2, "checksum"), "FILE")
 	wants(tool(2, "ping", "-config", config, "foldr"), `Did you mean "folder"?`)
-	wants(tool(2, "list"), "has no plugin")
+	wants(tool(0, "list"), "(built-in defaults) has no plugin")
+	if out := tool(0, "list", "--json"); strings.TrimSpace(out) != "[]" {
+		t.Errorf("list --json of no plugin: %s", out)
+	}
 	wants(tool(1, "logs", "-config", config, "--addr", "127.0.0.1:"+freePort(t)), "asking the daemon at", "refused")
 
 	wants(tool(0, "ping", "-config", config), "tools: started in", "offers stage zstd", "  stage zstd: ok\n", "  sink offsite: ok\n")

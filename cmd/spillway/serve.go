@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -34,7 +35,7 @@ const (
 )
 
 func serveCommand() *cobra.Command {
-	var o overrides
+	o := overrides{listens: true}
 	var f faults
 	var refill refill
 	var adopt bool
@@ -82,9 +83,10 @@ func newLogger(l config.Log) hclog.InterceptLogger {
 // serve runs until SIGTERM, SIGINT or a client's SHUTDOWN. The data directory is
 // locked before anything listens, and clients are answered while it is loaded.
 func serve(cfg *config.Config, f *faults, refill refill, adopt bool, log hclog.InterceptLogger) (err error) {
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
-	defer signal.Stop(signals)
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT) // to the end: one that comes late must not make a saved end a death
+	ignoreHangups(log)
+	sayWhat(cfg, log)
 
 	fs, err := fsbackends.Open(cfg.Data.URL())
 	if err != nil {
@@ -227,11 +229,34 @@ type events struct {
 	stop   <-chan struct{} // a client's SHUTDOWN was carried out
 }
 
+// sayWhat begins the log with what runs, and on what.
+func sayWhat(cfg *config.Config, log hclog.Logger) {
+	b := buildInfo()
+	dir := cfg.Data.URL()
+	if abs, err := filepath.Abs(dir); err == nil && cfg.Data.Kind == "os" {
+		dir = abs
+	}
+	log.Info("starting", "version", b.Version, "commit", b.commit(), "go", b.GoVersion, "pid", os.Getpid(), "config", configName(cfg), "dir", dir)
+}
+
+// ignoreHangups has a terminal that goes away change nothing, as with Redis.
+func ignoreHangups(log hclog.Logger) {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	go func() {
+		<-hangups
+		log.Info("SIGHUP is ignored: it ends nothing and reloads nothing")
+		for range hangups { // said once
+		}
+	}()
+}
+
 // await returns when the daemon is to end: nil for a shutdown. A signal begins
-// one; any further signal ends the process at once, saved or not.
+// one; further ones do nothing meanwhile, since supervisors deliver some of them
+// twice. Only the second SIGINT ends the process at once, saved or not.
 func await(db *core.DB, log hclog.Logger, signals <-chan os.Signal, ev events, ready func()) error {
 	saved := make(chan error, 1)
-	signalled := false
+	saving, interrupts := false, 0
 	for {
 		select {
 		case err := <-ev.loaded:
@@ -244,31 +269,42 @@ func await(db *core.DB, log hclog.Logger, signals <-chan os.Signal, ev events, r
 			return err
 		case <-ev.stop:
 			log.Info("shutting down", "why", "SHUTDOWN")
-			go exitOn(signals, log, signalled)
+			go exitOn(signals, log, interrupts)
 			return nil
 		case sig := <-signals:
-			if signalled {
-				exit(sig, log)
+			if sig == syscall.SIGINT {
+				if interrupts++; interrupts > 1 {
+					exit(sig, log)
+				}
 			}
-			signalled = true
+			if saving {
+				log.Info("already shutting down", "why", sig.String())
+				continue
+			}
+			saving = true
 			log.Info("shutting down", "why", sig.String())
 			go func() { saved <- db.PrepareShutdown(command.ShutdownDefault, false) }()
 		case err := <-saved:
 			if err == nil {
-				go exitOn(signals, log, true)
+				go exitOn(signals, log, interrupts)
 				return nil
 			}
-			log.Error("not shutting down; SHUTDOWN NOSAVE, or another signal, ends without saving", "error", err)
+			saving = false
+			log.Error("not shutting down; SIGTERM tries again, SHUTDOWN NOSAVE or a second SIGINT ends without saving", "error", err)
 		}
 	}
 }
 
-// exitOn waits for the signal beyond the first in place of await.
-func exitOn(signals <-chan os.Signal, log hclog.Logger, signalled bool) {
-	if !signalled {
-		<-signals
+// exitOn waits, in place of await, for the second SIGINT.
+func exitOn(signals <-chan os.Signal, log hclog.Logger, interrupts int) {
+	for sig := range signals {
+		if sig != syscall.SIGINT {
+			continue
+		}
+		if interrupts++; interrupts > 1 {
+			exit(sig, log)
+		}
 	}
-	exit(<-signals, log)
 }
 
 // exit ends the process at once: what a start finds is what a crash leaves.
@@ -280,7 +316,7 @@ func exit(sig os.Signal, log hclog.Logger) {
 func listen(ls []config.Listener) ([]net.Listener, error) {
 	var out []net.Listener
 	for _, l := range ls {
-		nl, err := server.Listen(l.Network, l.Address)
+		nl, err := server.Listen(config.ListenNetwork(l.Network, l.Address), l.Address)
 		if err != nil {
 			closeAll(out)
 			return nil, fmt.Errorf("listener %q: %w", l.Name, err)

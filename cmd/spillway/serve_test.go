@@ -93,8 +93,9 @@ func TestConfigErrors(t *testing.T) {
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	config := writeConfig(t, mirrored("d", "m", `stage "zstd" {}`, false)+"\nserver { save = [] }\n")
-	out, code := spillway(t, "check", "-config", config, "--shards", "5", "--appendfsync", "always", "--unixsocket", "/run/s.sock", "--requirepass", "hush")
-	for _, want := range []string{"is valid", "5", "on, fsync always", "unix:///run/s.sock", "tcp://127.0.0.1:6380", "zstd", "mirror: m (best effort, timeout 30s, keep last 2)", "d (data directory, keep 3)"} {
+	socket := filepath.Join(t.TempDir(), "s.sock")
+	out, code := spillway(t, "check", "-config", config, "--shards", "5", "--appendfsync", "always", "--unixsocket", socket, "--requirepass", "hush")
+	for _, want := range []string{"is valid", "5", "on, fsync always", "unix://" + socket, "tcp://127.0.0.1:6380", "zstd", "mirror: m (best effort, timeout 30s, keep last 2)", "d (data directory, keep 3)"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("check lacks %q:\n%s", want, out)
 		}

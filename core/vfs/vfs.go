@@ -87,6 +87,7 @@ type Locker interface {
 // LockedError says that somebody else holds the lock.
 type LockedError struct {
 	Path string // the lock file
+	Dir  string // where the filesystem's root is, when it is a place of this machine
 	PID  int    // its holder, 0 when unknown
 }
 
@@ -96,7 +97,7 @@ func (e *LockedError) Error() string {
 	if e.PID > 0 {
 		holder = fmt.Sprintf("process %d", e.PID)
 	}
-	return fmt.Sprintf("lock %s: held by %s; stop it or use another directory", e.Path, holder)
+	return fmt.Sprintf("lock %s: held by %s; stop it or use another directory", path.Join(e.Dir, e.Path), holder)
 }
 
 // ErrEscape is wrapped by the error for a path that leaves its filesystem.

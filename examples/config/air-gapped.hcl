@@ -11,7 +11,7 @@ plugin "exec" {
   env      = { GNUPGHOME = "/etc/spillway/gnupg" }
 }
 
-listener "unix" "local" { path = "/run/spillway/spillway.sock" }
+listener "unix" "local" { path = env("SPILLWAY_SOCKET", "/run/spillway/spillway.sock") }
 
 filesystem "os" "data" { root = env("SPILLWAY_DIR", "/var/lib/spillway") }
 filesystem "os" "disk" { root = env("SPILLWAY_DISK", "/media/backup/spillway") }

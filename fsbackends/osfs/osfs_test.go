@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/spillwaydb/spillway/core/vfs"
@@ -87,5 +88,32 @@ func TestNewRefusesAFile(t *testing.T) {
 		if _, err := osfs.New(root); err == nil {
 			t.Errorf("New(%q) succeeded", root)
 		}
+	}
+}
+
+// TestLockErrorsNameTheDirectory: a lock that cannot be had says of which of an
+// operator's directories.
+func TestLockErrorsNameTheDirectory(t *testing.T) {
+	dir := t.TempDir()
+	fs, err := osfs.New(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	locker := fs.(vfs.Locker)
+	held, err := locker.Lock("LOCK")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	want := "lock " + filepath.Join(dir, "LOCK") + ": "
+	if _, err := locker.Lock("LOCK"); err == nil || !strings.HasPrefix(err.Error(), want+"held by process ") {
+		t.Errorf("a lock that is held: %v, want %q", err, want)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "OTHER"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	want = "lock " + filepath.Join(dir, "OTHER") + ": is a directory"
+	if _, err := locker.Lock("OTHER"); err == nil || err.Error() != want {
+		t.Errorf("a lock that cannot be made: %v, want %q", err, want)
 	}
 }

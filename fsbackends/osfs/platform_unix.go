@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -34,18 +35,24 @@ func (fs *FS) Lock(name string) (io.Closer, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Who reads an error about the lock has more than one directory.
+	whole := filepath.Join(fs.dir, p)
 	f, err := fs.root.OpenFile(p, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("lock %s: %w", name, err)
+		var at *os.PathError
+		if errors.As(err, &at) {
+			err = at.Err
+		}
+		return nil, fmt.Errorf("lock %s: %w", whole, err)
 	}
 	l := &lock{f: f}
 	if err := l.take(); err != nil {
 		pid := readPID(f)
 		f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, &vfs.LockedError{Path: name, PID: pid}
+			return nil, &vfs.LockedError{Path: name, Dir: fs.dir, PID: pid}
 		}
-		return nil, fmt.Errorf("lock %s: %w", name, err)
+		return nil, fmt.Errorf("lock %s: %w", whole, err)
 	}
 	return l, nil
 }

@@ -13,7 +13,11 @@
 // # What it holds to
 //
 //   - A plugin's program is started only if its SHA-256 is the pinned one,
-//     which is checked at every start, or if the operator said insecure.
+//     which is checked at every start, or if the operator said insecure. What is
+//     run is the open file that was read, or a copy of it in a private directory
+//     where the system cannot run an open file; never the path once more.
+//   - A program, and a directory on the way to it, that other users can write to
+//     or own is refused.
 //   - A plugin sees the environment it was given, and none of the host's.
 //   - A call ends when the plugin says so, when its context does, or when the
 //     process does; never because of an early end of the bytes. What the plugin

@@ -21,14 +21,6 @@ import (
 // what it left in the pipes, or a child that holds them open.
 const leftOpen = 500 * time.Millisecond
 
-// runnerSpec is what a process is started from.
-type runnerSpec struct {
-	path string
-	args []string
-	env  []string // all of it but what go-plugin adds
-	out  *output
-}
-
 // osRunner is one process, for go-plugin. It is started once.
 //
 // The process leads a process group of its own; a pipe on its stdin ends with
@@ -54,13 +46,10 @@ type osRunner struct {
 
 var _ runner.Runner = (*osRunner)(nil)
 
-// newRunner prepares a process; base holds what go-plugin wants in its
-// environment.
-func newRunner(spec runnerSpec, base *exec.Cmd) *osRunner {
-	cmd := exec.Command(spec.path, spec.args...)
-	cmd.Env = append(append([]string{}, spec.env...), base.Env...)
+// newRunner prepares a process.
+func newRunner(cmd *exec.Cmd, out *output) *osRunner {
 	cmd.SysProcAttr = processAttributes()
-	r := &osRunner{cmd: cmd, out: spec.out, gone: make(chan struct{})}
+	r := &osRunner{cmd: cmd, out: out, gone: make(chan struct{})}
 	r.alive, r.ended = context.WithCancel(context.Background())
 	return r
 }
@@ -222,7 +211,7 @@ func (r *osRunner) Stdout() io.ReadCloser { return r.stdout }
 func (r *osRunner) Stderr() io.ReadCloser { return r.stderr }
 
 // Name implements runner.Runner.
-func (r *osRunner) Name() string { return r.cmd.Path }
+func (r *osRunner) Name() string { return r.cmd.Args[0] }
 
 // Diagnose implements runner.Runner.
 func (r *osRunner) Diagnose(context.Context) string { return "" }

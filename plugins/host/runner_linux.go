@@ -7,6 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// descriptors is the directory that the open files of a process can be run from.
+var descriptors = "/proc/self/fd"
+
 // processAttributes puts the plugin into a process group of its own and makes
 // the kernel kill it when the host dies.
 func processAttributes() *syscall.SysProcAttr {

@@ -1,21 +1,9 @@
 package host
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
-	"fmt"
-	"io"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
-	"strings"
 	"time"
-
-	goplugin "github.com/hashicorp/go-plugin"
-
-	"github.com/spillwaydb/spillway/core/sink"
 )
 
 // Spec says how a plugin is run: a block plugin of plugins.hcl.
@@ -78,113 +66,7 @@ func (s Spec) withDefaults() Spec {
 	return s
 }
 
-// ErrChecksum is wrapped when a program is not the pinned one.
-var ErrChecksum = errors.New("the program is not the one that checksum pins")
-
 var validName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
-
-// checksumPrefix names the only digest there is.
-const checksumPrefix = "sha256:"
-
-// Verify checks the spec and the program: that it is there, executable, not
-// writable by everybody, and has the pinned checksum. It starts nothing. Errors
-// are permanent and say what to write.
-func (s Spec) Verify() error {
-	_, err := s.program()
-	return err
-}
-
-// program is the verified path of the plugin's program.
-func (s Spec) program() (string, error) {
-	fault := func(format string, args ...any) (string, error) {
-		return "", sink.Permanent(fmt.Errorf("plugin %q: "+format, append([]any{s.Name}, args...)...))
-	}
-	if !validName.MatchString(s.Name) {
-		return "", sink.Permanent(fmt.Errorf("%q cannot be the name of a plugin: want letters, digits, - and _", s.Name))
-	}
-	if len(s.Command) == 0 || s.Command[0] == "" {
-		return fault("there is no command")
-	}
-	path, err := lookPath(s.Command[0])
-	if err != nil {
-		return fault("%w", err)
-	}
-	st, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return fault("%w", err)
-	case st.Mode().Perm()&0o002 != 0:
-		return fault("everybody may write to %s (mode %s); chmod o-w it", path, st.Mode().Perm())
-	case s.Checksum == "" && !s.Insecure:
-		sum, err := Checksum(path)
-		if err != nil {
-			return fault("%w", err)
-		}
-		return fault("%s is not pinned; write checksum = %q if that is the program you trust, or insecure = true", path, sum)
-	case s.Checksum == "":
-		return path, nil
-	case s.Insecure:
-		return fault("there is a checksum and insecure = true; write one of them")
-	}
-	want, err := parseChecksum(s.Checksum)
-	if err != nil {
-		return fault("%w", err)
-	}
-	// A fresh one each time: its hash is not reset by Check.
-	secure := goplugin.SecureConfig{Checksum: want, Hash: sha256.New()}
-	ok, err := secure.Check(path)
-	if err != nil {
-		return fault("reading %s: %w", path, err)
-	}
-	if !ok {
-		has, err := Checksum(path)
-		if err != nil {
-			return fault("%w", err)
-		}
-		return fault("%w: %s has %s, the configuration says %s", ErrChecksum, path, has, s.Checksum)
-	}
-	return path, nil
-}
-
-// lookPath finds the program of a command.
-func lookPath(name string) (string, error) {
-	if !strings.ContainsRune(name, filepath.Separator) {
-		if self, err := os.Executable(); err == nil {
-			beside := filepath.Join(filepath.Dir(self), name)
-			if st, err := os.Stat(beside); err == nil && st.Mode().IsRegular() && st.Mode().Perm()&0o111 != 0 {
-				return beside, nil
-			}
-		}
-	}
-	path, err := exec.LookPath(name)
-	if err != nil {
-		return "", err
-	}
-	return filepath.Abs(path)
-}
-
-func parseChecksum(s string) ([]byte, error) {
-	digits, ok := strings.CutPrefix(s, checksumPrefix)
-	sum, err := hex.DecodeString(digits)
-	if !ok || err != nil || len(sum) != sha256.Size {
-		return nil, fmt.Errorf("checksum %q is not \"sha256:\" and 64 hex digits; `spillway plugins checksum FILE` prints it", s)
-	}
-	return sum, nil
-}
-
-// Checksum is the digest of a file as plugins.hcl writes it.
-func Checksum(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", fmt.Errorf("read %s: %w", path, err)
-	}
-	return checksumPrefix + hex.EncodeToString(h.Sum(nil)), nil
-}
 
 // environment is what the plugin's process gets, besides what the handshake
 // needs.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strconv"
 	"time"
 
@@ -22,10 +23,11 @@ import (
 // where it takes calls. It returns when that is so, when ctx ends, or when the
 // plugin turns out not to be one; nothing of a failed start is left.
 func startProcess(ctx context.Context, p *Plugin) (*process, error) {
-	path, err := p.spec.program()
+	prog, err := p.spec.program()
 	if err != nil {
 		return nil, err
 	}
+	defer prog.close() // the process has its own descriptor
 	dir, err := p.host.dir.sub(strconv.FormatUint(p.host.lives.Add(1), 36))
 	if err != nil {
 		return nil, sink.Transient(p.errorf("%w", err))
@@ -52,7 +54,7 @@ func startProcess(ctx context.Context, p *Plugin) (*process, error) {
 		},
 		RunnerFunc: func(_ hclog.Logger, base *exec.Cmd, _ string) (runner.Runner, error) {
 			env := append(p.spec.environment(), wire.LogLevelEnv+"="+p.log.GetLevel().String())
-			return pr.run, pr.prepare(path, env, base)
+			return pr.run, pr.prepare(prog, env, base)
 		},
 	})
 	type result struct {
@@ -101,9 +103,14 @@ func ownStreamDeadlines(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.Cli
 	return streamer(noDeadline{ctx}, desc, cc, method, opts...)
 }
 
-// prepare makes the runner.
-func (pr *process) prepare(path string, env []string, base *exec.Cmd) error {
-	r := newRunner(runnerSpec{path: path, args: pr.plugin.spec.Command[1:], env: env, out: pr.out}, base)
+// prepare makes the runner; base holds what go-plugin wants in the environment.
+func (pr *process) prepare(prog *program, env []string, base *exec.Cmd) error {
+	cmd, err := prog.command(pr.dir, pr.plugin.spec.Command[1:])
+	if err != nil {
+		return err
+	}
+	cmd.Env = slices.Concat(env, base.Env)
+	r := newRunner(cmd, pr.out)
 	pr.mu.Lock()
 	defer pr.mu.Unlock()
 	if pr.reason != nil {

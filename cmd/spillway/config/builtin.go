@@ -130,6 +130,9 @@ func options[T any](d *decoder, k kind[T], body hcl.Body, common ...string) (mk 
 		if !ok {
 			continue
 		}
+		if filePaths[name] && v.Type() == cty.String {
+			v = cty.StringVal(beside(d.dir, v.AsString()))
+		}
 		raw, err := ctyjson.Marshal(v, v.Type())
 		if err == nil {
 			err = set(name, raw)
@@ -140,6 +143,10 @@ func options[T any](d *decoder, k kind[T], body hcl.Body, common ...string) (mk 
 	}
 	return mk, len(d.f.diags) == before
 }
+
+// filePaths are the attributes of built-in stages and sinks that name a file to
+// be read.
+var filePaths = map[string]bool{"key_file": true, "known_hosts": true}
 
 // inWords is an error of package json as the operator may read it.
 func inWords(err error) string {

@@ -10,6 +10,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -35,6 +36,8 @@ type Config struct {
 	Metrics string
 
 	Plugins []Plugin
+
+	metricsAt hcl.Range
 }
 
 // Server is the block server.
@@ -59,6 +62,8 @@ type Server struct {
 // Listener is a block listener: Network is "tcp" or "unix".
 type Listener struct {
 	Name, Network, Address string
+
+	at hcl.Range // of the address; zero for one that is not of a file
 }
 
 // Filesystem is a block filesystem: Kind is "os", "mem", or that of a remote one.
@@ -213,8 +218,8 @@ type File struct {
 	diags  hcl.Diagnostics
 }
 
-// Parse reads a configuration from src; name is what diagnostics call it. On
-// any error the Config is nil and File.Report says what is wrong.
+// Parse reads a configuration from src; name is what diagnostics call it, and
+// the files that it reads are looked for beside that. On any error the Config is nil and File.Report says what is wrong.
 func Parse(name string, src []byte) (*Config, *File) {
 	f := &File{parser: hclparse.NewParser()}
 	doc, diags := f.parser.ParseHCL(src, name)
@@ -224,11 +229,11 @@ func Parse(name string, src []byte) (*Config, *File) {
 	}
 	joinStageLabels(doc.Body)
 	var raw file
-	f.diags = append(f.diags, gohcl.DecodeBody(doc.Body, baseContext(), &raw)...)
+	f.diags = append(f.diags, gohcl.DecodeBody(doc.Body, baseContext(filepath.Dir(name)), &raw)...)
 	if f.diags.HasErrors() {
 		return nil, f
 	}
-	d := newDecoder(f, raw.Filesystems)
+	d := newDecoder(f, filepath.Dir(name), raw.Filesystems)
 	cfg := d.decode(&raw)
 	if f.diags.HasErrors() {
 		return nil, f
@@ -246,14 +251,15 @@ func (f *File) Failed() bool { return f.diags.HasErrors() }
 
 // Report writes the diagnostics in the order of their places, each with file,
 // line and column and its snippet, and returns how many errors there are in all.
+// Secrets are not shown.
 func (f *File) Report(w io.Writer, width uint, color bool) (errs int, err error) {
-	all := f.sorted()
+	all, files := f.masked()
 	for _, d := range all {
 		if d.Severity == hcl.DiagError {
 			errs++
 		}
 	}
-	text := hcl.NewDiagnosticTextWriter(w, f.parser.Files(), width, color)
+	text := hcl.NewDiagnosticTextWriter(w, files, width, color)
 	for _, d := range all[:min(len(all), maxShown)] {
 		if at := d.Subject; at != nil {
 			if _, err := fmt.Fprintf(w, "%s:%d:%d\n", at.Filename, at.Start.Line, at.Start.Column); err != nil {
@@ -283,7 +289,7 @@ type Diagnostic struct {
 
 // Diagnostics returns what Report would show, in the same order.
 func (f *File) Diagnostics() []Diagnostic {
-	all := f.sorted()
+	all, _ := f.masked()
 	out := make([]Diagnostic, 0, min(len(all), maxShown))
 	for _, d := range all[:min(len(all), maxShown)] {
 		severity := "error"

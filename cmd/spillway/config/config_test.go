@@ -77,7 +77,7 @@ func describe(c *Config) []string {
 		fmt.Sprintf("pipeline %q keep %d verify %v", c.Check.Name, c.Check.Keep, c.Check.Verify),
 	}
 	for _, l := range c.Listen {
-		out = append(out, fmt.Sprintf("listener %+v", l))
+		out = append(out, fmt.Sprintf("listener {Name:%s Network:%s Address:%s}", l.Name, l.Network, l.Address))
 	}
 	for _, st := range c.Check.Stages {
 		out = append(out, "stage "+st.Name+st.Plugin.describe())

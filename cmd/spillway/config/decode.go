@@ -20,6 +20,7 @@ import (
 // decoder turns the document into a Config, collecting diagnostics.
 type decoder struct {
 	f   *File
+	dir string // of the document
 	ctx *hcl.EvalContext
 	fss map[string]Filesystem // by "kind.name"
 
@@ -45,8 +46,8 @@ func Default() *Config {
 
 // newDecoder evaluates the filesystems first, since sinks refer to them as
 // filesystem.KIND.NAME.
-func newDecoder(f *File, blocks []filesystemBlock) *decoder {
-	d := &decoder{f: f, ctx: baseContext(), fss: make(map[string]Filesystem), known: make(map[string]bool)}
+func newDecoder(f *File, dir string, blocks []filesystemBlock) *decoder {
+	d := &decoder{f: f, dir: dir, ctx: baseContext(dir), fss: make(map[string]Filesystem), known: make(map[string]bool)}
 	kinds := make(map[string]map[string]cty.Value)
 	for i := range blocks {
 		b := &blocks[i]
@@ -127,6 +128,7 @@ func (d *decoder) decode(raw *file) *Config {
 		if c.Metrics = d.str(m.Address, ""); c.Metrics == "" && !d.f.diags.HasErrors() {
 			d.errorAt(&m.Range, "Missing address", "The block metrics wants address, as in address = \"127.0.0.1:9121\".")
 		}
+		d.address(m.Address, "tcp", c.Metrics, &c.metricsAt)
 	}
 	if len(raw.Listeners) > 0 {
 		c.Listen = nil
@@ -193,11 +195,13 @@ func (d *decoder) listener(b *listenerBlock) Listener {
 	switch b.Network {
 	case "tcp":
 		l.Address = d.str(b.Address, "")
+		d.address(b.Address, b.Network, l.Address, &l.at)
 		if b.Path != nil {
 			d.errorf(b.Path, "No path here", "A listener \"tcp\" has an address, as in \"127.0.0.1:6380\".")
 		}
 	case "unix":
 		l.Address = d.str(b.Path, "")
+		d.address(b.Path, b.Network, l.Address, &l.at)
 		if b.Address != nil {
 			d.errorf(b.Address, "No address here", "A listener \"unix\" has a path, as in \"/run/spillway.sock\".")
 		}
@@ -209,6 +213,17 @@ func (d *decoder) listener(b *listenerBlock) Listener {
 		d.errorAt(&b.Range, "Incomplete listener", "A listener %q wants %s.", b.Network, map[string]string{"tcp": "address", "unix": "path"}[b.Network])
 	}
 	return l
+}
+
+// address requires one that something could listen on, and notes its place.
+func (d *decoder) address(a *hcl.Attribute, network, address string, at *hcl.Range) {
+	if a == nil || address == "" {
+		return
+	}
+	*at = a.Expr.Range()
+	if err := CheckAddress(network, address); err != nil {
+		d.errorf(a, "Not an address", "%s.", err)
+	}
 }
 
 // pipeline decodes the checkpoint pipeline. Its sink on the data directory's

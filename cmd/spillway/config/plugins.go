@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"path/filepath"
 	"slices"
 	"sort"
 	"strings"
@@ -113,6 +115,9 @@ func (d *decoder) plugin(b *pluginBlock) Plugin {
 	}
 	p.Name = b.Name
 	p.Command = d.strings(b.Command)
+	if len(p.Command) > 0 && strings.ContainsRune(p.Command[0], filepath.Separator) {
+		p.Command[0] = beside(d.dir, p.Command[0])
+	}
 	if b.Command == nil {
 		d.errorAt(&b.Range, "Missing command", "A plugin wants command, the program and its arguments, as in command = [\"spillway-plugin-zstd\"].")
 	}
@@ -167,7 +172,7 @@ func (d *decoder) use(kind string, uses *hcl.Attribute, at *hcl.Range, rest hcl.
 	}
 	u := &Use{Plugin: v.AsString()}
 	if !d.known[u.Plugin] {
-		d.errorf(uses, "Unknown plugin", "%q is no plugin of this file; write plugin.NAME.", u.Plugin)
+		d.errorf(uses, "Unknown plugin", "%q is no plugin of this file; write plugin.NAME.%s", u.Plugin, DidYouMean(u.Plugin, slices.Sorted(maps.Keys(d.known))))
 	}
 	if a := attrs[kind]; a != nil {
 		u.Component = d.str(a, "")

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,8 +22,8 @@ import (
 )
 
 // baseContext has the functions a file may call: cpus(), min(), max(),
-// env(name, default) and file(path).
-func baseContext() *hcl.EvalContext {
+// env(name, default) and file(path), which starts at dir.
+func baseContext(dir string) *hcl.EvalContext {
 	return &hcl.EvalContext{
 		Variables: map[string]cty.Value{},
 		Functions: map[string]function.Function{
@@ -36,7 +37,9 @@ func baseContext() *hcl.EvalContext {
 			}),
 			"file": function.New(&function.Spec{
 				Params: []function.Parameter{{Name: "path", Type: cty.String}},
-				Type:   function.StaticReturnType(cty.String), Impl: readFile,
+				Type:   function.StaticReturnType(cty.String), Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+					return readFile(beside(dir, args[0].AsString()))
+				},
 			}),
 		},
 	}
@@ -60,8 +63,17 @@ func env(args []cty.Value, _ cty.Type) (cty.Value, error) {
 // maxIncluded bounds what file() reads.
 const maxIncluded = 1 << 20
 
-func readFile(args []cty.Value, _ cty.Type) (cty.Value, error) {
-	path := filepath.Clean(args[0].AsString())
+// beside is a path that the configuration in dir names: where the daemon is
+// started from does not change what it reads.
+func beside(dir, path string) string {
+	if path == "" || dir == "." || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(dir, path)
+}
+
+func readFile(path string) (cty.Value, error) {
+	path = filepath.Clean(path)
 	f, err := os.Open(path)
 	if err != nil {
 		return cty.NilVal, function.NewArgErrorf(0, "%s", err)
@@ -86,6 +98,9 @@ func (d *decoder) value(a *hcl.Attribute, want cty.Type) (cty.Value, bool) {
 	if a == nil {
 		return cty.NilVal, false
 	}
+	if d.unknownReference(a) {
+		return cty.NilVal, false
+	}
 	v, diags := a.Expr.Value(d.ctx)
 	d.f.diags = append(d.f.diags, diags...)
 	if diags.HasErrors() {
@@ -97,6 +112,52 @@ func (d *decoder) value(a *hcl.Attribute, want cty.Type) (cty.Value, bool) {
 		return cty.NilVal, false
 	}
 	return v, true
+}
+
+// unknownReference reports plugin.NAME and filesystem.KIND.NAME of what the file
+// does not have, with what was meant.
+func (d *decoder) unknownReference(a *hcl.Attribute) bool {
+	path, diags := hcl.AbsTraversalForExpr(a.Expr)
+	if diags.HasErrors() || len(path) < 2 {
+		return false
+	}
+	names := make([]string, len(path))
+	for i, step := range path {
+		switch step := step.(type) {
+		case hcl.TraverseRoot:
+			names[i] = step.Name
+		case hcl.TraverseAttr:
+			names[i] = step.Name
+		default:
+			return false
+		}
+	}
+	v, known := d.ctx.Variables[names[0]]
+	if !known {
+		return false
+	}
+	for i, name := range names[1:] {
+		if !v.Type().IsObjectType() {
+			return false
+		}
+		if v.Type().HasAttribute(name) {
+			v = v.GetAttr(name)
+			continue
+		}
+		var there []string
+		for other := range v.Type().AttributeTypes() {
+			there = append(there, other)
+		}
+		slices.Sort(there)
+		so := strings.Join(names[:i+1], ".")
+		detail := fmt.Sprintf("The file has no %s.%s.%s", so, name, DidYouMean(name, there))
+		if len(there) == 0 {
+			detail = fmt.Sprintf("The file has no %s at all.", so)
+		}
+		d.errorf(a, "Unknown "+names[0], "%s", detail)
+		return true
+	}
+	return false
 }
 
 // kindNames say what a value has to be.

@@ -39,7 +39,7 @@ func StartSSH(t testing.TB) *SSH {
 		"known_hosts":     knownhosts.Line([]string{addr}, host.PublicKey()) + "\n",
 		"sshd_config": fmt.Sprintf("ListenAddress 127.0.0.1\nPort %s\nHostKey %s\nAuthorizedKeysFile %s\n", port, in("host_key"), in("authorized_keys")) +
 			"PidFile none\nUsePAM no\nStrictModes no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\n" +
-			"MaxStartups 100\nUseDNS no\nSubsystem sftp internal-sftp\n",
+			"MaxStartups 100\nUseDNS no\nSubsystem sftp internal-sftp\n" + helpers(t),
 	} {
 		if err := os.WriteFile(in(name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -52,6 +52,19 @@ func StartSSH(t testing.TB) *SSH {
 	}
 	p := start(t, "sshd", addr, nil, installed(t, "sshd", "/usr/sbin/sshd"), "-D", "-e", "-f", in("sshd_config"))
 	return &SSH{Process: p, User: me.Username, KeyFile: in("client_key"), KnownHosts: in("known_hosts")}
+}
+
+// helpers names the programs of an sshd in the repository's bin that it would
+// look for where its package is installed. Before OpenSSH 9.8 there are none.
+func helpers(t testing.TB) (lines string) {
+	t.Helper()
+	for option, name := range map[string]string{"SshdSessionPath": "sshd-session", "SshdAuthPath": "sshd-auth"} {
+		path := filepath.Join(root(t), "bin", name)
+		if _, err := os.Stat(path); err == nil {
+			lines += option + " " + path + "\n"
+		}
+	}
+	return lines
 }
 
 // URL is the sink's URL of a directory.

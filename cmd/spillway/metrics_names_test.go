@@ -1,0 +1,82 @@
+package main
+
+import (
+	"bytes"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	"github.com/prometheus/common/expfmt"
+
+	"github.com/spillwaydb/spillway/core/command"
+)
+
+// everyField is an engine that has every field which a metric reads.
+type everyField struct{}
+
+func (everyField) Healthy() error { return nil }
+
+func (everyField) InfoFields() (out []command.InfoField) {
+	for name := range metrics {
+		out = append(out, command.InfoField{Name: name, Value: 2_500_000})
+	}
+	for _, name := range []string{"db0", "spillway_pipeline0", "sink_a", "archive_sink_a", "plugin_stage_a", "plugin_p"} {
+		for _, family := range families {
+			if family.name.MatchString(name) {
+				list := "name=a,role=b,plugin=p"
+				for item := range family.items {
+					list += "," + item + "=1"
+				}
+				out = append(out, command.InfoField{Name: name, Value: list})
+				break
+			}
+		}
+	}
+	return out
+}
+
+// TestMetricNames: every metric is as Prometheus's conventions want it (base
+// units, counters that end in _total), and its help says of what it is without
+// the line before it: nobody sees them in order.
+func TestMetricNames(t *testing.T) {
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(infoCollector{everyField{}})
+	gathered, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := len(metrics)
+	for _, f := range families {
+		want += len(f.items)
+	}
+	if len(gathered) != want {
+		t.Errorf("%d metrics are gathered of %d", len(gathered), want)
+	}
+	var text bytes.Buffer
+	help := make(map[string]string)
+	neighbour := regexp.MustCompile(`(?i)^(their|these|those|they|it)\b|\b(in|of) (them|it|these)\b`)
+	for _, f := range gathered {
+		if _, err := expfmt.MetricFamilyToText(&text, f); err != nil {
+			t.Fatal(err)
+		}
+		if other := help[f.GetHelp()]; other != "" {
+			t.Errorf("%s and %s have one help", other, f.GetName())
+		}
+		help[f.GetHelp()] = f.GetName()
+		if neighbour.MatchString(f.GetHelp()) || len(strings.Fields(f.GetHelp())) < 3 {
+			t.Errorf("%s does not say of what it is: %s", f.GetName(), f.GetHelp())
+		}
+		if f.GetName() == "spillway_last_freeze_seconds" && f.Metric[0].GetGauge().GetValue() != 2.5 {
+			t.Errorf("2,500,000 µs are told as %v s", f.Metric[0].GetGauge().GetValue())
+		}
+	}
+	problems, err := promlint.New(&text).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
