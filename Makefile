@@ -101,6 +101,7 @@ lab-long: build ## hours: every part of the laboratory at length
 	SPILLWAY_LAB=long $(GO) test -count=1 -timeout 12h -run 'TestHistory$$|TestInterleavings|EveryOperation|TestSmall' ./core ./core/coretest
 	SPILLWAY_ROUNDS=200 $(MAKE) planted lab-disk
 	SPILLWAY_SOAK=1h $(GO) test -count=1 -timeout 90m -v -run TestSoak ./cmd/spillway
+	SPILLWAY_LAB=long $(GO) test -count=1 -timeout 1h -v -run TestAbuse ./cmd/spillway
 	$(MAKE) fuzz
 
 fuzz: ## every fuzz target, FUZZTIME each

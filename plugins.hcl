@@ -36,6 +36,9 @@ server {
   max_clients    = 10000
   timeout        = "0s"   # close a client that is idle for so long; "0s" is never
 
+  # Close those that hold most when all clients together hold more, in requests and
+  # replies: a size, or a percentage of max_memory as in "5%"; "0" is no bound.
+  max_memory_clients         = "0"
   client_output_buffer_limit = "0"   # close a client that is owed so much; "0": let it wait instead
   client_query_buffer_limit  = "1gb" # close a client whose unfinished request, or MULTI, is so large
 }

@@ -108,6 +108,9 @@ func (c *Client) SetReplyMode(m command.ReplyMode) { c.reply = m }
 // SetNoEvict implements command.Session.
 func (c *Client) SetNoEvict(on bool) { c.noEvict.Store(on) }
 
+// NoEvict tells whether CLIENT NO-EVICT has spared the client. Any goroutine.
+func (c *Client) NoEvict() bool { return c.noEvict.Load() }
+
 // Reset implements command.Session.
 func (c *Client) Reset() {
 	c.db.Store(0)

@@ -68,6 +68,7 @@ type DB struct {
 	closeOne sync.Once
 	closeErr error
 	nextID   atomic.Int64 // of embedded sessions
+	usedPeak int64        // the most memory that keys took since reclaim; the loop's own
 }
 
 var _ command.Engine = (*DB)(nil)

@@ -27,7 +27,7 @@ var law = map[string][]string{
 	"core/command":          {"core/keyspace", "core/rdb", "core/resp", "core/sink", "core/vfs"},
 	"core/backup":           {"core/manifest", "core/rdb", "core/resp", "core/sink", "core/vfs", "core/wal"},
 	"core":                  {"core/command", "core/keyspace", "core/manifest", "core/rdb", "core/resp", "core/sink", "core/vfs", "core/wal"},
-	"core/server":           {"core", "core/command", "core/keyspace", "core/resp"},
+	"core/server":           {"core", "core/command", "core/keyspace", "core/keyspace/arena", "core/resp"},
 	"core/coretest/model":   {"core/resp"},
 	"core/coretest":         {"core", "core/command", "core/coretest/model", "core/resp", "core/vfs", "core/wal", "fsbackends/faultfs", "fsbackends/memfs"},
 	"core/coretest/planted": {},

@@ -7,6 +7,9 @@ import (
 	"github.com/spillwaydb/spillway/core/keyspace"
 )
 
+// MaxMemory is maxmemory, 0 for none.
+func (db *DB) MaxMemory() int64 { return db.settings.Load().maxMemory }
+
 // makeRoom evicts keys until the keyspace is within limit, as the policy says,
 // and tells whether it is. It gives up every lock the session holds.
 func (s *Session) makeRoom(limit int64) bool {

@@ -48,6 +48,8 @@ type Session struct {
 	ahead       [][]byte // scratch of Prefetch: keys of one shard
 	aheadShards []int    // and the shard of each command's key
 
+	consume bool // see Consume
+
 	tx transaction
 }
 
@@ -77,19 +79,23 @@ func (s *Session) Client() command.Session { return s.client }
 // Silent tells whether the client gets no replies now (CLIENT REPLY).
 func (s *Session) Silent() bool { return s.state.reply != command.ReplyOn }
 
+// Consume tells whether the commands that follow may give up the memory of
+// large arguments, which is an arena.Buffer's: they then hold anything.
+func (s *Session) Consume(on bool) { s.consume = on }
+
 // Run executes one command and appends its reply to out. args are not kept.
 func (s *Session) Run(args [][]byte, out *resp.Writer) {
 	mode := s.state.reply
 	if mode == command.ReplySkipNext {
 		s.state.reply = command.ReplyOn
 	}
-	start := len(out.Buf)
+	start := out.Len()
 	s.replyStart = start
 	out.Proto = s.state.Proto()
 	s.commands++
 	s.dispatch(args, out)
 	if mode == command.ReplySkipNext || s.state.reply != command.ReplyOn {
-		out.Buf = out.Buf[:start]
+		out.Truncate(start)
 		return
 	}
 	if s.wrote {
@@ -160,7 +166,9 @@ func (s *Session) execute(cmd *command.Command, args [][]byte, out *resp.Writer)
 		s.reject(out, "ERR "+err.Error())
 		return
 	}
+	s.ctx.Consume = s.consume
 	s.call(cmd, args, out, shard)
+	s.ctx.Consume = false
 	s.logEffects(shard, args)
 	if shard < 0 && len(s.shards) > 0 {
 		s.unlockShards()
@@ -409,7 +417,7 @@ func (s *Session) Finish(out *resp.Writer) {
 	default:
 		return
 	}
-	out.Buf = out.Buf[:s.unsafe]
+	out.Truncate(s.unsafe)
 	for range s.replies {
 		out.Error("MISCONF " + logFailure(err))
 	}

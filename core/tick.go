@@ -30,7 +30,7 @@ func (db *DB) loop() {
 	defer close(db.loopDone)
 	ticks, stop := db.clock.NewTicker(tickInterval)
 	defer stop()
-	for {
+	for n := 0; ; {
 		select {
 		case <-db.closing:
 			return
@@ -40,6 +40,9 @@ func (db *DB) loop() {
 			db.ckpt.pump.Unlock()
 		case <-ticks:
 			db.Tick()
+			if n++; n%reclaimTicks == 0 {
+				db.reclaim()
+			}
 		}
 	}
 }

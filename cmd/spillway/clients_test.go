@@ -20,14 +20,20 @@ func (d *daemon) peakKB() int {
 // procStatus is a number in the daemon's /proc status.
 func (d *daemon) procStatus(field string) int {
 	d.t.Helper()
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.cmd.Process.Pid))
+	return procStatus(d.t, d.cmd.Process.Pid, field)
+}
+
+// procStatus is a number in a process's /proc status.
+func procStatus(t *testing.T, pid int, field string) int {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
-		d.t.Fatal(err)
+		t.Fatal(err)
 	}
 	_, rest, _ := strings.Cut(string(b), field+":")
 	n, err := strconv.Atoi(strings.Fields(rest)[0])
 	if err != nil {
-		d.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return n
 }

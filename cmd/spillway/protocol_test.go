@@ -19,6 +19,13 @@ func TestProtocolLikeRedis(t *testing.T) {
 	own := filepath.Join(t.TempDir(), "s.sock")
 	d := startDaemon(t, t.TempDir(), "--unixsocket", own)
 	long := func(s string, n int) string { return s + strings.Repeat("1", n) }
+	floats := ""
+	for _, f := range []string{
+		"0x10", "0x1p3", "0X.8", "0x1.8", "-0x10", "+0xAp-1", "0x", "0xg", "0x1p", "0x1pp", "0b1", "0o7", "1e400", "-1e400", "1e4931", "1e4932", "1.19e4932",
+		"1e4933", "1e5000", "1e99999999", "1e-4950", "1e-5000", "0x1p16383", "0x1p16384", "inf", "-infinity", "nan", "1_0", "0x1_0", "' 1'", "1e", "1e+5", "+5", ".5", "5.", "''",
+	} {
+		floats += "SET f 0.5\r\nINCRBYFLOAT f " + f + "\r\nINCRBYFLOAT f 1\r\nHSET h f 1\r\nHINCRBYFLOAT h f " + f + "\r\nSET f " + f + "\r\nINCRBYFLOAT f -1.5\r\nDEL h\r\n"
+	}
 	inputs := []string{
 		// Requests that are none.
 		"*-10\r\nPING\r\n", "*0\r\nPING\r\n", "*01\r\nPING\r\n", "*+1\r\n$4\r\nPING\r\n", "*-0\r\n", "*\r\n", "*abc", "*abc\r\n",
@@ -32,6 +39,15 @@ func TestProtocolLikeRedis(t *testing.T) {
 		"PING\nPING\n", "\r\n\r\nPING\r\n", "   \r\nPING\r\n", "  PING  \t hello \r\n", "$5\r\n", "+PING\r\n", "GET\r\nNOSUCH a b\r\nPING\r\n",
 		"SET k \"a\\x41\\n\\\"b\"\r\nGET k\r\n", "SET k 'it\\'s'\r\nGET k\r\n", "SET k \"\"\r\nGET k\r\n", "PING\r\nset a \"b\r\n",
 		"set \"foo\r\n", "set ''foo''\r\n", "set 'a'b c\r\n", strings.Repeat("x", 70000), strings.Repeat("x", 65536) + "\r\n",
+		// NUL is where a line ends, or not at all.
+		"PING\r\nPI\x00NG\r\nPING\r\n", "PING \x00\r\n", "PING\x00" + strings.Repeat("x", 70000) + "\r\n", "SET k \"a\\x00b\"\r\nGET k\r\n",
+		// HTTP.
+		"POST / HTTP/1.1\r\nPING\r\n", "PING\r\nGET / HTTP/1.1\r\nHost: x\r\nPING\r\n", "*1\r\n$5\r\nhost:\r\nPING\r\n", "POST\r\n", "postx\r\nHOST\r\n",
+		// Numbers, and what is not there.
+		"SELECT abc\r\nSELECT 99\r\nSELECT -1\r\nSELECT 99999999999999999999\r\nSELECT 4294967296\r\nSELECT ''\r\n",
+		"SELECT 9\r\nSCAN -1\r\nSCAN -0\r\nSCAN 18446744073709551616\r\nSCAN +0\r\nSCAN +\r\nSCAN -\r\nSCAN ' 1'\r\nSCAN 1a\r\nSCAN ''\r\nSCAN 0x1\r\nHSCAN none -1\r\nSCAN --1\r\nSCAN -1a\r\n",
+		"COMMAND INFO nosuch\r\nCOMMAND INFO config|nosuch nosuch|x\r\nHELLO 3\r\nCOMMAND INFO nosuch\r\n",
+		floats,
 		// Leaving, and what comes behind it.
 		"QUIT\r\nPING\r\n", "*1\r\n$4\r\nQUIT\r\n*1\r\nfoo\r\n", "RESET\r\n", "SELECT 1\r\nSET only1 x\r\nRESET\r\nGET only1\r\n", "MULTI\r\nRESET\r\nEXEC\r\n",
 		// HELLO and AUTH without a password.

@@ -138,7 +138,7 @@ func serve(cfg *config.Config, f *faults, refill refill, adopt bool, log hclog.I
 	}
 	srv := server.New(db, server.Options{
 		MaxClients: cfg.Server.MaxClients, Timeout: cfg.Server.Timeout, AllowRemote: !cfg.Server.ProtectedMode,
-		OutputLimit: cfg.Server.OutputLimit, QueryLimit: int(cfg.Server.QueryLimit),
+		OutputLimit: cfg.Server.OutputLimit, MaxMemoryClients: cfg.Server.MaxMemoryClients, QueryLimit: int(cfg.Server.QueryLimit),
 		Logger: log.Named("server"), ConfigFile: cfg.Path,
 	})
 	if cfg.Metrics != "" {

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"math"
 	"strings"
 	"time"
 )
@@ -28,11 +29,11 @@ var adminCommands = []*Command{
 		Group: groupConnection, Since: "1.0.0", Complexity: "O(1)", Summary: "Change the selected database for the current connection",
 	},
 	{
-		Name: "auth", Arity: -2, Flags: NoScript | Loading | Stale | Fast | NoAuth | AllowBusy | SkipSlowlog, ACLCats: "connection", Handler: auth,
+		Name: "auth", Arity: -2, Flags: NoScript | Loading | Stale | Fast | NoAuth | AllowBusy, ACLCats: "connection", Handler: auth,
 		Group: groupConnection, Since: "1.0.0", Complexity: "O(N) where N is the number of passwords defined for the user", Summary: "Authenticate to the server",
 	},
 	{
-		Name: "hello", Arity: -1, Flags: NoScript | Loading | Stale | Fast | NoAuth | AllowBusy | SkipSlowlog, ACLCats: "connection", Handler: hello,
+		Name: "hello", Arity: -1, Flags: NoScript | Loading | Stale | Fast | NoAuth | AllowBusy, ACLCats: "connection", Handler: hello,
 		Group: groupConnection, Since: "6.0.0", Complexity: "O(1)", Summary: "Handshake with Redis",
 	},
 	{
@@ -97,7 +98,9 @@ func selectDB(c *Ctx) {
 	n, ok := parseInt(c.Args[1])
 	switch {
 	case !ok:
-		c.Out.Error("ERR invalid DB index")
+		c.Out.Error(errNotInt)
+	case n < math.MinInt32 || n > math.MaxInt32:
+		c.Out.Error("ERR value is out of range, value must between -2147483648 and 2147483647") // Redis's wording
 	case n < 0 || n >= int64(c.KS.NumDatabases()):
 		c.Out.Error(errDBIndex)
 	default:

@@ -196,8 +196,11 @@ func (c *Ctx) repeat(start int, n int64, one func()) {
 	for i := int64(0); i < n; i++ {
 		one()
 		// What the first reply takes tells early what all would.
-		if size := int64(len(c.Out.Buf) - start); size > maxReply || i == 0 && n > maxReply/size {
-			c.Out.Buf = c.Out.Buf[:start]
+		if c.Out.Over {
+			return
+		}
+		if size := int64(c.Out.Len() - start); size > maxReply || i == 0 && n > maxReply/size {
+			c.Out.Truncate(start)
 			c.Out.Error(errTooBig)
 			return
 		}

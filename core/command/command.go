@@ -225,9 +225,9 @@ func Call(c *Ctx, cmd *Command) {
 		c.Out.OK() // UNWATCH, queued: EXEC has forgotten the watched keys already
 		return
 	}
-	start := len(c.Out.Buf)
+	start := c.Out.Len()
 	cmd.Handler(c)
-	if c.Stats != nil && len(c.Out.Buf) > start && c.Out.Buf[start] == '-' {
+	if c.Stats != nil && c.Out.ErrorAt(start) {
 		c.Stats.Errors.Add(1)
 	}
 }

@@ -31,6 +31,9 @@ type Ctx struct {
 	Session Session
 	// Replaying is set while the log is applied.
 	Replaying bool
+	// Consume says that the memory of large arguments is an arena.Buffer's and
+	// may be given up for what is stored of them; Args is made to name that.
+	Consume bool
 	// Watches may be nil.
 	Watches *Watches
 

@@ -367,7 +367,7 @@ func hrandfieldCommand(c *Ctx) {
 		}
 		return true
 	}
-	start := len(c.Out.Buf)
+	start := c.Out.Len()
 	switch n := int64(h.Len()); {
 	case count < 0:
 		c.openPairs(-count, withValues)

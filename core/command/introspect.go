@@ -51,7 +51,7 @@ func commandInfo(c *Ctx, names [][]byte) {
 		if cmd := named(n); cmd != nil {
 			replyCommand(c, cmd)
 		} else {
-			c.Out.NullArray()
+			c.Out.Null()
 		}
 	}
 }

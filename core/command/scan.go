@@ -43,12 +43,22 @@ type scanOptions struct {
 // scanCount bounds how many elements one call looks at, whatever COUNT asks.
 const scanCount = 1 << 20
 
-// parseCursor parses a cursor, or replies with what is wrong with it.
+// parseCursor parses a cursor, or replies with what is wrong with it. It takes
+// what C's strtoul takes, as Redis does: nothing is 0, and a negative number is
+// what it would be without its sign, modulo 2 to the power of 64.
 func (c *Ctx) parseCursor(arg []byte) (uint64, bool) {
-	n, err := strconv.ParseUint(string(arg), 10, 64)
-	if err != nil {
+	digits, negative := arg, false
+	if len(arg) > 1 && (arg[0] == '-' || arg[0] == '+') {
+		digits, negative = arg[1:], arg[0] == '-'
+	}
+	n, err := strconv.ParseUint(string(digits), 10, 64)
+	switch {
+	case len(arg) == 0:
+	case err != nil:
 		c.Out.Error("ERR invalid cursor")
 		return 0, false
+	case negative:
+		n = -n
 	}
 	return n, true
 }
@@ -134,7 +144,7 @@ func (c *Ctx) replyScan(next uint64, n int, elements []byte) {
 	var tmp [20]byte
 	c.Out.Bulk(strconv.AppendUint(tmp[:0], next, 10))
 	c.Out.Array(n)
-	c.Out.Buf = append(c.Out.Buf, elements...)
+	c.Out.Raw(elements)
 }
 
 // eachKey visits every key of the database, past its deadline or not. All
@@ -165,7 +175,7 @@ func keysCommand(c *Ctx) {
 	})
 	c.scratch = body.Buf
 	c.Out.Array(n)
-	c.Out.Buf = append(c.Out.Buf, body.Buf...)
+	c.Out.Raw(body.Buf)
 }
 
 func dbsizeCommand(c *Ctx) { c.Out.Int(int64(c.dbSize())) }

@@ -108,7 +108,7 @@ func (c *Ctx) setOperation(op algebra) {
 	})
 	c.scratch = body.Buf
 	c.Out.Set(n)
-	c.Out.Buf = append(c.Out.Buf, body.Buf...)
+	c.Out.Raw(body.Buf)
 }
 
 func sinterstoreCommand(c *Ctx) { c.setOperationStore(intersection) }

@@ -287,7 +287,7 @@ func srandmemberCommand(c *Ctx) {
 		return
 	}
 	random := func() { c.Out.Bulk(s.At(c.Rand.IntN(s.Len()))) }
-	start := len(c.Out.Buf)
+	start := c.Out.Len()
 	switch {
 	case !found && single:
 		c.Out.Null()

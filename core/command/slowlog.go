@@ -59,18 +59,23 @@ func (l *SlowLog) SetMaxLen(n int64) {
 	l.mu.Unlock()
 }
 
-// Note records a command if it was slow. The arguments are copied and
-// shortened as Redis shortens them.
+// Note records a command if it was slow. The arguments are copied,
+// shortened as Redis shortens them, and without the secrets among them.
 func (l *SlowLog) Note(args [][]byte, took time.Duration, at time.Time, addr, name string) {
 	t := l.Threshold()
 	if t < 0 || took < t {
 		return
 	}
 	e := SlowEntry{Time: at.Unix(), Duration: took, Addr: addr, Name: name}
+	secret := secrets(args)
 	for i, a := range args {
 		if i == slowlogMaxArgs-1 && len(args) > slowlogMaxArgs {
 			e.Args = append(e.Args, fmt.Sprintf("... (%d more arguments)", len(args)-slowlogMaxArgs+1))
 			break
+		}
+		if secret(i) {
+			e.Args = append(e.Args, redacted)
+			continue
 		}
 		if len(a) > slowlogMaxString {
 			e.Args = append(e.Args, fmt.Sprintf("%s... (%d more bytes)", a[:slowlogMaxString], len(a)-slowlogMaxString))

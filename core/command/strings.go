@@ -9,6 +9,10 @@ import (
 // maxString is the longest string a key may hold, Redis's proto-max-bulk-len.
 const maxString = 512 << 20
 
+// consumeFrom is from what size on a value's pages are given up while it is
+// stored: below, that costs more than it is worth.
+const consumeFrom = 16 << 20
+
 const (
 	stringGroup = "string"
 	o1          = "O(1)"
@@ -216,7 +220,12 @@ func (c *Ctx) deadline(arg []byte, seconds, relative bool, command string) (int6
 func setCommand(c *Ctx) {
 	key, val := c.Args[1], c.Args[2]
 	if len(c.Args) == 3 {
-		c.setString(key, val, 0)
+		if c.Consume && len(val) >= consumeFrom {
+			c.Args[2] = c.db(key).MoveString(key, val)
+			c.Changed(key)
+		} else {
+			c.setString(key, val, 0)
+		}
 		c.Out.OK()
 		return
 	}

@@ -116,13 +116,17 @@ func addDecimals(a, b []byte) (sum []byte, msg string) {
 // parseLongDouble reads what strtold reads and Redis accepts: all of b, no
 // blanks, no NaN, nothing out of range.
 func parseLongDouble(b []byte) (f *big.Float, inf, ok bool) {
-	if len(b) == 0 || len(b) >= 256 {
+	if len(b) == 0 || len(b) >= 5<<10 {
 		return nil, false, false
 	}
 	s := strings.ToLower(string(b))
 	switch strings.TrimLeft(s, "+-") {
 	case "inf", "infinity":
 		return nil, true, len(s)-len(strings.TrimLeft(s, "+-")) <= 1
+	}
+	if h := strings.TrimLeft(s, "+-"); strings.HasPrefix(h, "0x") {
+		f, ok = parseHexFloat(s, h[2:])
+		return f, false, ok
 	}
 	for i, ch := range s {
 		switch {
@@ -139,8 +143,30 @@ func parseLongDouble(b []byte) (f *big.Float, inf, ok bool) {
 		}
 	}
 	f, _, err := big.ParseFloat(s, 10, longDouble, big.ToNearestEven)
-	if err != nil || f.MantExp(nil) > 16384 || f.Sign() != 0 && f.MantExp(nil) < -16444 {
-		return nil, false, false
+	return f, false, err == nil && inLongDouble(f)
+}
+
+// parseHexFloat reads a hexadecimal number, which is s, and digits what comes
+// behind its 0x.
+func parseHexFloat(s, digits string) (*big.Float, bool) {
+	for i, ch := range digits {
+		switch {
+		case '0' <= ch && ch <= '9' || 'a' <= ch && ch <= 'f' || ch == '.':
+			continue
+		case ch != 'p':
+			return nil, false
+		}
+		if n, err := strconv.Atoi(digits[i+1:]); err != nil || n > 40000 || n < -40000 {
+			return nil, false
+		}
+		break
 	}
-	return f, false, true
+	f, _, err := big.ParseFloat(s, 0, longDouble, big.ToNearestEven)
+	return f, err == nil && inLongDouble(f)
+}
+
+// inLongDouble tells whether a C long double can hold f.
+func inLongDouble(f *big.Float) bool {
+	exp := f.MantExp(nil)
+	return exp <= 16384 && (f.Sign() == 0 || exp >= -16444)
 }

@@ -298,7 +298,7 @@ func zrandmemberCommand(c *Ctx) {
 		})
 	}
 	random := func() { at(c.Rand.IntN(z.Len())) }
-	start := len(c.Out.Buf)
+	start := c.Out.Len()
 	switch {
 	case !found && single:
 		c.Out.Null()

@@ -26,6 +26,7 @@ type store struct {
 	retired       refList
 	draining      refList // retired for views that are gone
 	dead          bool    // flushed: what it retired goes with it
+	consume       bool    // the payload being stored is given up, see DB.MoveString
 }
 
 func newStore(s *Shard) *store { return &store{shard: s} }
@@ -113,8 +114,21 @@ func (st *store) newBlob(key []byte, t Type, e enc, payload []byte, n, slack int
 	b.setClock(clock)
 	at := b.keyAt()
 	copy(b[at:], key)
-	copy(b[at+len(key):], payload)
+	st.fill(b[at+len(key):], payload)
 	return r
+}
+
+// consumeStep is how much of a payload is there twice while it is stored.
+const consumeStep = 4 << 20
+
+// fill copies a payload to its place.
+func (st *store) fill(dst, payload []byte) {
+	for st.consume && len(payload) > consumeStep {
+		copy(dst, payload[:consumeStep])
+		arena.Discard(payload[:consumeStep])
+		dst, payload = dst[consumeStep:], payload[consumeStep:]
+	}
+	copy(dst, payload)
 }
 
 // put makes key hold a value, whatever it held before, and returns where. Key
@@ -138,7 +152,7 @@ func (st *store) put(h uint64, key []byte, t Type, e enc, payload []byte, deadli
 	size := blobSize(len(key), len(payload), deadline)
 	if !st.visible(b.epoch()) && b.hasDeadline() == (deadline != 0) && fits(st.arena.BlockSize(r), size) {
 		b = st.arena.Bytes(r, size)
-		copy(b[b.keyAt()+len(key):], payload)
+		st.fill(b[b.keyAt()+len(key):], payload)
 		b.setHeader(st.shard.epoch, len(key), len(payload), blobFlags(t, e, deadline), deadline)
 		b.setClock(st.shard.overwriteClock(b.clock()))
 		if deadline != 0 && deadline < pageMinTTL(pl.p) {

@@ -6,6 +6,18 @@ func (d *DB) SetString(key, val []byte, deadline int64) {
 	d.st.put(d.ks.hash(key), key, String, encRaw, val, deadline)
 }
 
+// MoveString is SetString without a deadline for a value whose memory, an
+// arena.Buffer's, is given up piece by piece while it is stored: both together
+// take little more than one. It returns the value as stored, valid until the
+// next mutation.
+func (d *DB) MoveString(key, val []byte) []byte {
+	d.st.consume = true
+	d.SetString(key, val, 0)
+	d.st.consume = false
+	b, _ := d.lookup(key)
+	return b.payload()
+}
+
 // Append adds to the end of a string, which is created when the key is
 // missing, and returns its new length. The deadline stays. The key must not
 // hold another type.

@@ -224,7 +224,7 @@ func (p *Parser) inline(buf []byte, args [][]byte) ([][]byte, int, error) {
 		limit = DefaultMaxInline
 	}
 	i := bytes.IndexByte(buf[p.pos:], '\n')
-	if i < 0 {
+	if i < 0 || bytes.IndexByte(buf[:p.pos+i], 0) >= 0 { // in Redis no line end is found behind a NUL
 		if len(buf) > limit {
 			p.Reset()
 			return args, 0, &ProtocolError{"Protocol error: too big inline request"}

@@ -3,28 +3,95 @@ package resp
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 )
 
-// Writer appends replies to Buf. The zero value speaks RESP2. Its methods
-// allocate nothing beyond Buf's own growth, Errorf excepted. What RESP2 cannot
-// say it gets in the form Redis gives it there.
+// Writer appends replies to Buf, and to Spill where that would become long. The
+// zero value speaks RESP2. Its methods allocate nothing beyond Buf's own growth,
+// Errorf excepted. What RESP2 cannot say it gets in the form Redis gives it there.
 type Writer struct {
 	Buf   []byte
 	Proto int // 2 or 3; anything below 3 is 2
 
-	// Max is how many bytes of Buf the client may be owed, 0 for any number.
-	// Over says that Shed had to drop replies to keep to it: the stream is of
-	// no more use.
+	// Max is how many bytes the client may be owed, 0 for any number. Over says
+	// that replies had to be dropped to keep to it, or since Spill took no more:
+	// the stream is of no more use.
 	Max  int
 	Over bool
+
+	// Spill, unless nil, takes what Buf would have to grow for.
+	Spill   Spill
+	spilled int // bytes in Spill, which come before those in Buf
 }
 
-// Shed drops what was appended from start on when Buf has become longer than
-// Max. Whoever builds a reply of many parts calls it between them.
+// Spill holds the beginning of replies that are too long for one buffer.
+type Spill interface {
+	// Append copies b behind what is there. False means that it may hold no
+	// more, and that the client is lost.
+	Append(b []byte) bool
+	// Truncate drops everything but the first n bytes.
+	Truncate(n int)
+}
+
+// spillFrom is how long Buf may become before it is spilled.
+const spillFrom = 256 << 10
+
+// Len is how many bytes of replies there are. It is a place to come back to
+// with Truncate.
+func (w *Writer) Len() int { return w.spilled + len(w.Buf) }
+
+// Truncate drops what was appended since Len returned n.
+func (w *Writer) Truncate(n int) {
+	switch {
+	case w.Over && n >= w.Len(): // it was dropped already
+	case n >= w.spilled:
+		w.Buf = w.Buf[:n-w.spilled]
+	default:
+		w.Spill.Truncate(n)
+		w.spilled, w.Buf = n, w.Buf[:0]
+	}
+}
+
+// Taken says that the replies were taken out of Spill and Buf, which are empty.
+func (w *Writer) Taken() { w.spilled, w.Buf = 0, w.Buf[:0] }
+
+// ErrorAt tells whether what was appended since Len returned n is an error.
+func (w *Writer) ErrorAt(n int) bool {
+	n -= w.spilled // a reply that was spilled is longer than any error
+	return n >= 0 && n < len(w.Buf) && w.Buf[n] == '-'
+}
+
+// Raw appends what is encoded already.
+func (w *Writer) Raw(b []byte) {
+	if len(w.Buf)+len(b) > spillFrom && w.Spill != nil {
+		w.spill(b)
+		return
+	}
+	w.Buf = append(w.Buf, b...)
+}
+
+// spill moves Buf, and b behind it, to Spill.
+func (w *Writer) spill(b []byte) {
+	n := len(w.Buf) + len(b)
+	switch {
+	case w.Over:
+	case w.Max > 0 && w.spilled+n > w.Max, !w.Spill.Append(w.Buf), !w.Spill.Append(b):
+		w.Over = true
+		w.Spill.Truncate(0)
+		w.spilled = 0
+	default:
+		w.spilled += n
+	}
+	w.Buf = w.Buf[:0]
+}
+
+// Shed drops what was appended from start on when it has become more than Max.
+// Whoever builds a reply of many parts calls it between them.
 func (w *Writer) Shed(start int) {
-	if w.Max > 0 && len(w.Buf) > w.Max {
-		w.Buf, w.Over = w.Buf[:start], true
+	if w.Max > 0 && w.Len() > w.Max {
+		w.Truncate(start)
+		w.Over = true
 	}
 }
 
@@ -47,7 +114,7 @@ func (w *Writer) Int(n int64) { w.number(':', n) }
 // Bulk appends a string of any bytes; nil is the empty string, see Null.
 func (w *Writer) Bulk(b []byte) {
 	w.number('$', int64(len(b)))
-	w.Buf = append(w.Buf, b...)
+	w.Raw(b)
 	w.Buf = append(w.Buf, '\r', '\n')
 }
 
@@ -201,6 +268,9 @@ func FormatDouble(f float64) string {
 func AppendCommand(dst []byte, args ...[]byte) []byte {
 	dst = appendNumber(dst, '*', int64(len(args)))
 	for _, a := range args {
+		if len(a) > spillFrom {
+			dst = slices.Grow(dst, len(a)+64) // once, and by no more than it takes
+		}
 		dst = appendNumber(dst, '$', int64(len(a)))
 		dst = append(dst, a...)
 		dst = append(dst, '\r', '\n')

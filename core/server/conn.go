@@ -10,6 +10,7 @@ import (
 
 	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/command"
+	"github.com/spillwaydb/spillway/core/keyspace/arena"
 	"github.com/spillwaydb/spillway/core/resp"
 )
 
@@ -28,13 +29,16 @@ type conn struct {
 	nc   net.Conn
 	sess *core.Session
 
-	in       []byte // in[r:w] is received and not yet executed
+	in       []byte       // in[r:w] is received and not yet executed
+	large    arena.Buffer // what in lies in when it is large
 	r, w     int
+	spoke    bool // its first bytes were looked at
 	parser   resp.Parser
 	args     [][]byte   // of the commands in cmds, one after the other
 	cmds     [][][]byte // parsed and not yet executed
 	out      resp.Writer
-	closing  bool // close once the replies are out
+	long     chunks // the beginning of replies that are too long for out.Buf
+	closing  bool   // close once the replies are out
 	box      outbox
 	draining atomic.Bool // the server shuts down: stop after this batch
 
@@ -42,6 +46,10 @@ type conn struct {
 	writeArmed bool         // and on writes; whoever writes owns it
 	inLen      atomic.Int64 // for CLIENT LIST
 	outLen     atomic.Int64
+
+	mem     atomic.Int64 // bytes that it holds; see memory.go
+	own     int64        // what of them account has counted
+	evicted atomic.Bool  // it is closed for what it holds
 }
 
 var _ command.Session = (*conn)(nil)
@@ -49,6 +57,8 @@ var _ command.Session = (*conn)(nil)
 func newConn(s *Server, nc net.Conn) *conn {
 	c := &conn{Client: s.db.NewClient(), srv: s, nc: nc, in: make([]byte, readBuffer)}
 	c.out.Proto = 2
+	c.long.held, c.box.next.held = c.hold, c.hold
+	c.out.Spill = &c.long
 	c.out.Max = int(s.outputs.Load()[classNormal].hard)
 	c.sess = s.db.NewSession(c, c.Client)
 	return c
@@ -56,14 +66,12 @@ func newConn(s *Server, nc net.Conn) *conn {
 
 // serve is the connection's goroutine.
 func (c *conn) serve() {
+	defer c.forget()
 	defer c.settle()
 	defer c.nc.Close()
 	defer c.sess.Close()
 	for !c.closing && !c.draining.Load() {
-		if !c.read() {
-			return
-		}
-		if !c.batch() {
+		if !c.read() || !c.greeted() || !c.batch() {
 			return
 		}
 	}
@@ -77,6 +85,7 @@ func (c *conn) read() bool {
 	case c.r == c.w:
 		c.r, c.w = 0, 0
 		if len(c.in) > keepBuffer {
+			c.large.Free()
 			c.in = make([]byte, readBuffer)
 			c.args, c.cmds = nil, nil
 		}
@@ -90,9 +99,25 @@ func (c *conn) read() bool {
 		return false
 	}
 	if c.w == len(c.in) {
-		c.in = append(c.in, make([]byte, min(len(c.in), limit-len(c.in)))...)
+		c.grow(min(2*len(c.in), limit))
 	}
-	return c.receive()
+	return c.account() && c.receive()
+}
+
+// grow makes the read buffer size bytes long. A large one lies outside the Go
+// heap, where it grows without being copied and is given back at once.
+func (c *conn) grow(size int) {
+	if c.large.Bytes() == nil {
+		small := c.in
+		if size <= keepBuffer {
+			c.in = make([]byte, size)
+		} else {
+			c.in = c.large.Grow(size)
+		}
+		copy(c.in, small)
+		return
+	}
+	c.in = c.large.Grow(size)
 }
 
 // batch executes every complete command that was received, makes the batch
@@ -101,12 +126,16 @@ func (c *conn) batch() bool {
 	for c.r < c.w && !c.closing {
 		err := c.parse()
 		c.sess.Prefetch(c.cmds)
+		c.sess.Consume(c.large.Bytes() != nil)
 		for _, args := range c.cmds {
+			if crossProtocol(args[0]) {
+				return c.attacked()
+			}
 			c.sess.Run(args, &c.out)
 			if c.closing {
 				break
 			}
-			if len(c.out.Buf) >= flushReply && !c.flush() {
+			if c.out.Len() >= flushReply && !c.flush() {
 				return false
 			}
 		}
@@ -163,7 +192,7 @@ func (c *conn) flush() bool {
 	c.sess.Release()
 	runtime.Gosched()
 	c.sess.Finish(&c.out)
-	if len(c.out.Buf) == 0 && !c.out.Over {
+	if c.out.Len() == 0 && !c.out.Over {
 		return true
 	}
 	if !c.send() {
@@ -172,7 +201,7 @@ func (c *conn) flush() bool {
 	if cap(c.out.Buf) > 2*keepBuffer {
 		c.out.Buf = nil
 	}
-	c.out.Buf = c.out.Buf[:0]
+	c.out.Taken()
 	return true
 }
 
@@ -203,7 +232,7 @@ func (c *conn) Info() command.ClientInfo {
 	i.Addr, i.LAddr = c.addr(), c.laddr()
 	i.QueryBuf = int(c.inLen.Load())
 	i.OutputBuf = int(c.outLen.Load())
-	i.TotMem = readBuffer + i.QueryBuf + i.OutputBuf
+	i.TotMem = int(c.mem.Load())
 	if _, ok := c.nc.(*net.UnixConn); ok {
 		i.Flags = "U" + i.Flags
 		i.Addr = i.LAddr

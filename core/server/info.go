@@ -51,6 +51,7 @@ func (s *Server) infoClients(w *command.InfoWriter) {
 	w.Field("connected_clients", s.Clients())
 	w.Field("maxclients", s.maxClients.Load())
 	w.Field("blocked_clients", 0)
+	w.Field("mem_clients_normal", s.memHeld.Load())
 }
 
 func (s *Server) infoStats(w *command.InfoWriter) {
@@ -58,6 +59,7 @@ func (s *Server) infoStats(w *command.InfoWriter) {
 	w.Field("rejected_connections", s.rejected.Load())
 	w.Field("total_net_input_bytes", s.bytesIn.Load())
 	w.Field("total_net_output_bytes", s.bytesOut.Load())
+	w.Field("evicted_clients", s.memEvicted.Load())
 }
 
 func infoReplication(w *command.InfoWriter) {
@@ -89,6 +91,17 @@ func (s *Server) registerConfig() {
 				}
 				if err == nil {
 					s.queryLimit.Store(n)
+				}
+				return err
+			},
+		},
+		command.Param{
+			Name: "maxmemory-clients", Get: func() string { return formatMemoryClients(s.memLimit.Load()) },
+			Set: func(v string) error {
+				n, err := ParseMemoryClients(v)
+				if err == nil {
+					s.memLimit.Store(n)
+					s.evict()
 				}
 				return err
 			},

@@ -11,7 +11,8 @@ const (
 	// writePatience is how long a reply is waited for, where output is
 	// limited, before it goes to the outbox.
 	writePatience = 2 * time.Millisecond
-	writeChunk    = 64 << 20
+	// fewBytes is up to how much waits in memory of its own size.
+	fewBytes = 64 << 10
 )
 
 // outbox holds the replies of a client that does not read them. Without an
@@ -22,7 +23,8 @@ type outbox struct {
 	used bool // the connection's own: a goroutine was started and not yet seen to have ended
 
 	mu      sync.Mutex
-	next    []byte        // behind what the goroutine is writing
+	next    chunks        // behind what the goroutine is writing
+	few     []byte        // in place of next as long as it is not much
 	pending int64         // bytes in next and in what is being written
 	soft    time.Time     // since when pending is over the soft limit; zero: it is not
 	done    chan struct{} // closed when the goroutine ends; nil without one
@@ -34,7 +36,7 @@ type outbox struct {
 func (c *conn) send() bool {
 	limit := c.srv.outputs.Load()[classNormal]
 	c.out.Max = int(limit.hard)
-	n := int64(len(c.out.Buf))
+	n := int64(c.out.Len())
 	if c.out.Over || limit.hard > 0 && n > limit.hard {
 		return c.tooMuch(n)
 	}
@@ -46,17 +48,28 @@ func (c *conn) send() bool {
 		return c.put(limit)
 	case !limit.set():
 		c.outLen.Store(n)
-		return c.write(c.out.Buf)
+		return c.writeChunks(&c.long) && c.write(c.out.Buf)
 	}
 	_ = c.nc.SetWriteDeadline(c.now().Add(writePatience))
 	c.writeArmed = true
+	err := c.try()
+	return err == nil || errors.Is(err, os.ErrDeadlineExceeded) && c.put(limit)
+}
+
+// try writes the replies as far as the write deadline lets it, and leaves the rest.
+func (c *conn) try() error {
+	for b := c.long.front(); len(b) > 0; b = c.long.front() {
+		m, err := c.nc.Write(b)
+		c.srv.bytesOut.Add(int64(m))
+		c.long.left(m)
+		if err != nil {
+			return err
+		}
+	}
 	m, err := c.nc.Write(c.out.Buf)
 	c.srv.bytesOut.Add(int64(m))
-	if err == nil {
-		return true
-	}
 	c.out.Buf = c.out.Buf[m:]
-	return errors.Is(err, os.ErrDeadlineExceeded) && c.put(limit)
+	return err
 }
 
 // behind tells whether replies are waiting in the outbox, or will for ever.
@@ -66,7 +79,7 @@ func (c *conn) behind() bool {
 	return c.box.done != nil || c.box.broken
 }
 
-// put hands c.out to the outbox.
+// put hands the replies to the outbox.
 func (c *conn) put(limit outputLimit) bool {
 	b := &c.box
 	b.mu.Lock()
@@ -74,9 +87,16 @@ func (c *conn) put(limit outputLimit) bool {
 	if b.broken {
 		return false
 	}
-	b.next = append(b.next, c.out.Buf...)
-	b.pending += int64(len(c.out.Buf))
+	b.pending += int64(c.long.n + len(c.out.Buf))
 	c.outLen.Store(b.pending)
+	switch {
+	case b.next.n == 0 && c.long.n == 0 && len(b.few)+len(c.out.Buf) <= fewBytes:
+		b.few = append(b.few, c.out.Buf...)
+	case !b.next.Append(b.few) || !b.next.move(&c.long) || !b.next.Append(c.out.Buf):
+		return c.tooMuch(b.pending)
+	default:
+		b.few = nil
+	}
 	now := c.now()
 	if limit.exceeded(b.pending, b.soft, now) {
 		return c.tooMuch(b.pending)
@@ -97,20 +117,25 @@ func (c *conn) empty() {
 	b := &c.box
 	for ok := true; ; {
 		b.mu.Lock()
-		out := b.next
-		b.next = nil
+		var out chunks
+		out.held = c.hold
+		out.move(&b.next) // never fails: out is empty
+		few := b.few
+		b.few = nil
 		if !ok {
 			b.broken = true
 			_ = c.nc.Close() // the connection's goroutine is to notice
 		}
-		if !ok || len(out) == 0 {
+		if !ok || out.n+len(few) == 0 {
+			out.Truncate(0)
 			close(b.done)
 			b.done = nil
 			b.mu.Unlock()
 			return
 		}
 		b.mu.Unlock()
-		ok = c.write(out)
+		ok = c.writeChunks(&out) && c.write(few)
+		out.Truncate(0)
 	}
 }
 
@@ -124,6 +149,17 @@ func (c *conn) settle() {
 	}
 }
 
+// writeChunks writes what is in q, and gives back what was written.
+func (c *conn) writeChunks(q *chunks) bool {
+	for b := q.front(); len(b) > 0; b = q.front() {
+		if !c.write(b) {
+			return false
+		}
+		q.left(len(b))
+	}
+	return true
+}
+
 // write writes b, as long as the client takes something before the idle
 // timeout and is not over the soft limit for too long.
 func (c *conn) write(b []byte) bool {
@@ -134,7 +170,7 @@ func (c *conn) write(b []byte) bool {
 			_ = c.nc.SetWriteDeadline(deadline)
 			c.writeArmed = !deadline.IsZero()
 		}
-		m, err := c.nc.Write(b[:min(len(b), writeChunk)])
+		m, err := c.nc.Write(b)
 		b = b[m:]
 		c.wrote(m)
 		if m > 0 {
@@ -195,6 +231,9 @@ func (c *conn) wrote(n int) {
 
 // tooMuch reports a client that is closed because of its pending replies.
 func (c *conn) tooMuch(pending int64) bool {
+	if c.evicted.Load() {
+		return false // which was reported
+	}
 	c.srv.log.Warn("client closed: its pending replies exceed client-output-buffer-limit", "client", c.ID(), "addr", c.addr(), "bytes", pending)
 	return false
 }

@@ -32,6 +32,10 @@ type Options struct {
 	// QueryLimit closes a client whose unfinished request exceeds so many
 	// bytes; 0 means 1 GiB, Redis's client-query-buffer-limit.
 	QueryLimit int
+	// MaxMemoryClients closes the clients that hold most when all together hold
+	// more, in requests and replies; negative is a percentage of maxmemory, 0 no
+	// limit.
+	MaxMemoryClients int64
 	// AllowRemote lets clients from other machines in without a password
 	// (Redis's protected-mode no).
 	AllowRemote bool
@@ -56,6 +60,12 @@ type Server struct {
 	rejected   atomic.Int64
 	bytesIn    atomic.Int64
 	bytesOut   atomic.Int64
+	memLimit   atomic.Int64 // maxmemory-clients; negative: so many percent of maxmemory
+	memHeld    atomic.Int64 // by all clients
+	memEvicted atomic.Int64 // clients closed for it
+	evictMu    sync.Mutex   // one eviction at a time
+	attacks    alarm
+	strangers  alarm
 
 	mu        sync.Mutex
 	listeners map[net.Listener]struct{}
@@ -89,6 +99,7 @@ func New(db *core.DB, opt Options) *Server {
 	limits[classNormal].hard = opt.OutputLimit
 	s.outputs.Store(limits)
 	s.queryLimit.Store(int64(opt.QueryLimit))
+	s.memLimit.Store(opt.MaxMemoryClients)
 	s.protected.Store(!opt.AllowRemote)
 	s.registerConfig()
 	s.registerInfo()
@@ -177,7 +188,12 @@ func (s *Server) accept(nc net.Conn) {
 		return
 	}
 	s.mu.Lock()
-	if s.closed || int64(len(s.conns)) >= s.maxClients.Load() {
+	if s.closed {
+		s.mu.Unlock()
+		s.dismiss(nc, "-ERR Spillway is shutting down\r\n")
+		return
+	}
+	if int64(len(s.conns)) >= s.maxClients.Load() {
 		s.mu.Unlock()
 		s.refuse(nc, "-ERR max number of clients reached\r\n")
 		return
@@ -198,6 +214,10 @@ func (s *Server) accept(nc net.Conn) {
 
 func (s *Server) refuse(nc net.Conn, reply string) {
 	s.rejected.Add(1)
+	s.dismiss(nc, reply)
+}
+
+func (s *Server) dismiss(nc net.Conn, reply string) {
 	_ = nc.SetWriteDeadline(s.db.Clock().Now().Add(time.Second))
 	_, _ = nc.Write([]byte(reply)) // the client may be gone already
 	_ = nc.Close()

@@ -54,6 +54,7 @@ type Server struct {
 	RequirePass         string
 	MaxClients          int
 	Timeout             time.Duration
+	MaxMemoryClients    int64 // of all clients' requests and replies, 0: none, negative: percent of MaxMemory
 	OutputLimit         int64 // of a client's pending replies, 0: none
 	QueryLimit          int64 // of a client's unfinished request
 	ProtectedMode       bool
@@ -153,6 +154,7 @@ type serverBlock struct {
 	Password        *hcl.Attribute `hcl:"password"`
 	MaxClients      *hcl.Attribute `hcl:"max_clients"`
 	Timeout         *hcl.Attribute `hcl:"timeout"`
+	MemoryClients   *hcl.Attribute `hcl:"max_memory_clients"`
 	OutputLimit     *hcl.Attribute `hcl:"client_output_buffer_limit"`
 	QueryLimit      *hcl.Attribute `hcl:"client_query_buffer_limit"`
 	ProtectedMode   *hcl.Attribute `hcl:"protected_mode"`

@@ -10,6 +10,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/spillwaydb/spillway/core"
+	"github.com/spillwaydb/spillway/core/server"
 	"github.com/spillwaydb/spillway/core/sink"
 	"github.com/spillwaydb/spillway/core/wal"
 	"github.com/spillwaydb/spillway/fsbackends"
@@ -183,6 +184,13 @@ func (d *decoder) server(b *serverBlock, s *Server) {
 	s.RequirePass = d.str(b.Password, "")
 	s.MaxClients = int(d.integer(b.MaxClients, int64(s.MaxClients), 1, math.MaxInt32))
 	s.Timeout = d.duration(b.Timeout, 0)
+	if b.MemoryClients != nil {
+		n, err := server.ParseMemoryClients(d.str(b.MemoryClients, "0"))
+		if err != nil {
+			d.errorf(b.MemoryClients, "Not a size", "%q wants a size, as \"256mb\", or a percentage of max_memory, as \"5%%\": %s.", b.MemoryClients.Name, err)
+		}
+		s.MaxMemoryClients = n
+	}
 	s.OutputLimit = d.size(b.OutputLimit, 0)
 	if s.QueryLimit = d.size(b.QueryLimit, s.QueryLimit); s.QueryLimit < 1<<20 {
 		d.errorf(b.QueryLimit, "Out of range", "%q wants at least \"1mb\".", b.QueryLimit.Name)

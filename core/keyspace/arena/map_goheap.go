@@ -24,3 +24,23 @@ func mapLarge(size int) mapping {
 
 // release leaves the memory to the garbage collector.
 func (m mapping) release() {}
+
+// bytes is the memory as a slice.
+func (m mapping) bytes() []byte { return unsafe.Slice((*byte)(m.base), m.size) }
+
+// grow makes a mapping, or none, larger.
+func (m mapping) grow(size int) mapping {
+	if m.size >= size {
+		return m
+	}
+	larger := mapLarge(size)
+	if m.base != nil {
+		copy(larger.bytes(), m.bytes())
+	}
+	return larger
+}
+
+// Discard says that what is in b, which is part of a Buffer, is not needed any
+// more. The Go heap has no use for that; what would read it afterwards reads
+// the same as with memory that was given back.
+func Discard(b []byte) { clear(b) }

@@ -91,6 +91,39 @@ func (m mapping) release() {
 	}
 }
 
+// bytes is the memory as a slice.
+func (m mapping) bytes() []byte { return unsafe.Slice((*byte)(m.base), m.size) }
+
+// grow makes a mapping of mapLarge, or none, larger. Its pages are moved, not
+// copied.
+func (m mapping) grow(size int) mapping {
+	switch {
+	case m.base == nil:
+		return mapLarge(size)
+	case m.size >= size:
+		return m
+	case !m.heap:
+		if mem, err := unix.Mremap(m.own, size, unix.MREMAP_MAYMOVE); err == nil {
+			return mapping{base: unsafe.Pointer(&mem[0]), size: size, own: mem}
+		}
+	}
+	larger := mapLarge(size)
+	copy(larger.bytes(), m.bytes())
+	m.release()
+	return larger
+}
+
+// Discard gives the whole pages within b, which is part of a Buffer, back to
+// the system: b holds anything from then on.
+func Discard(b []byte) {
+	if len(b) < 2*PageSize {
+		return
+	}
+	skip := -int(uintptr(unsafe.Pointer(&b[0]))) & (PageSize - 1) // up to the next page
+	whole := b[skip : skip+(len(b)-skip)&^(PageSize-1)]
+	_ = unix.Madvise(whole, unix.MADV_DONTNEED) // an error leaves it resident, no worse
+}
+
 func unmap(mem []byte) {
 	if unix.Munmap(mem) != nil {
 		// The kernel is out of mappings to split one: at least give back the pages.

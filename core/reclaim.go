@@ -1,0 +1,71 @@
+package core
+
+import (
+	"runtime/debug"
+	"runtime/metrics"
+	"sync"
+	"time"
+)
+
+// What is large and short-lived lies outside the Go heap and is given back to
+// the system at once. The rest, such as collections that were deleted, commands
+// queued in a transaction, or what the log has buffered, the Go runtime keeps for
+// minutes when nothing else happens. reclaim asks it not to.
+
+const (
+	reclaimTicks = 5               // between looks
+	reclaimFrom  = 16 << 20        // what is worth a collection of the heap
+	reclaimEvery = 2 * time.Second // at most
+	reclaimShare = 100             // and for no more than a hundredth of the time
+)
+
+// heap is the process's Go heap, which all engines in it share.
+var heap struct {
+	sync.Mutex
+	running bool
+	base    int64 // its size after the last time
+	last    int64 // its size when it was last looked at
+	next    time.Time
+}
+
+// reclaim gives memory back to the system when the Go heap has grown since the
+// last time and grows no more, or when the keyspace has become smaller. The
+// engine's goroutine calls it once in a while.
+func (db *DB) reclaim() {
+	now := db.clock.Now()
+	used := db.UsedMemory()
+	db.usedPeak = max(db.usedPeak, used)
+	heap.Lock()
+	defer heap.Unlock()
+	size := heapSize()
+	grows := size > heap.last+reclaimFrom/4
+	heap.last = size
+	grown := !grows && size-heap.base > max(reclaimFrom, heap.base/4)
+	shrunk := db.usedPeak-used > max(reclaimFrom, used/4) && size > reclaimFrom
+	if heap.running || now.Before(heap.next) || !grown && !shrunk {
+		return
+	}
+	db.usedPeak = used
+	heap.running = true
+	go func() {
+		debug.FreeOSMemory()
+		took := db.clock.Now().Sub(now)
+		heap.Lock()
+		defer heap.Unlock()
+		heap.running = false
+		heap.base = heapSize()
+		heap.last = heap.base
+		heap.next = now.Add(max(reclaimEvery, reclaimShare*took))
+	}()
+}
+
+// heapSize is how much memory the Go heap has from the system.
+func heapSize() int64 {
+	s := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/unused:bytes"}, {Name: "/memory/classes/heap/free:bytes"}}
+	metrics.Read(s)
+	n := uint64(0)
+	for _, x := range s {
+		n += x.Value.Uint64()
+	}
+	return int64(n)
+}

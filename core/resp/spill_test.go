@@ -1,0 +1,72 @@
+package resp
+
+import (
+	"bytes"
+	"testing"
+)
+
+// held is a Spill that takes up to most bytes; 0: any number.
+type held struct {
+	b    []byte
+	most int
+}
+
+func (h *held) Append(b []byte) bool {
+	if h.most > 0 && len(h.b)+len(b) > h.most {
+		return false
+	}
+	h.b = append(h.b, b...)
+	return true
+}
+
+func (h *held) Truncate(n int) { h.b = h.b[:n] }
+
+// TestSpill: with a Spill the same is said, Buf stays short, and one may go back
+// to any place.
+func TestSpill(t *testing.T) {
+	t.Parallel()
+	long := bytes.Repeat([]byte("v"), spillFrom/3)
+	var plain Writer
+	h := new(held)
+	w := Writer{Spill: h}
+	for i := range 50 {
+		at, ref := w.Len(), plain.Len()
+		for _, o := range []*Writer{&w, &plain} {
+			o.Array(3)
+			o.Bulk(long[:len(long)*(i%5)/4])
+			o.Int(int64(i))
+			o.Raw(long)
+		}
+		if i%7 == 3 {
+			w.Truncate(at)
+			plain.Truncate(ref)
+			w.Error("ERR no")
+			plain.Error("ERR no")
+			if !w.ErrorAt(at) {
+				t.Fatal("an error is not seen")
+			}
+		} else if w.ErrorAt(at) {
+			t.Fatal("an error is seen where none is")
+		}
+		if w.Len() != plain.Len() || len(w.Buf) > 2*spillFrom || !bytes.Equal(append(bytes.Clone(h.b), w.Buf...), plain.Buf) {
+			t.Fatalf("after %d replies: %d bytes, want %d; %d in Buf", i, w.Len(), plain.Len(), len(w.Buf))
+		}
+	}
+	w.Truncate(7)
+	if got := append(bytes.Clone(h.b), w.Buf...); !bytes.Equal(got, plain.Buf[:7]) {
+		t.Errorf("%q is left", got)
+	}
+
+	// Beyond a limit nothing is kept, and that is said.
+	for name, w := range map[string]*Writer{"Max": {Spill: new(held), Max: spillFrom}, "Spill": {Spill: &held{most: spillFrom}}} {
+		start := w.Len()
+		for range 20 {
+			w.Bulk(long)
+		}
+		if !w.Over || w.Len() > 2*spillFrom {
+			t.Errorf("%s: over %v, %d bytes", name, w.Over, w.Len())
+		}
+		w.Shed(start)
+		w.Truncate(1 << 30)
+	}
+}
