@@ -390,7 +390,7 @@ var archiveJobs = []struct {
 		h.DB.Tick()
 		fill(h, "b")
 		o.broken.Store(true)
-		if got := h.Do("SET", "str", "lost"); !strings.Contains(got, "MISCONF") {
+		if got := h.Do("SET", "str", "lost"); !strings.Contains(got, "NOTDURABLE") {
 			t.Fatalf("a write on a dead disk: %s", got)
 		}
 		h.DB.Tick()

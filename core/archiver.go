@@ -219,7 +219,7 @@ func (a *archiver) seal() {
 	defer a.mu.Unlock()
 	a.sealing = false
 	if err != nil {
-		a.notBefore = now.Add(saveRetry)
+		a.notBefore = now.Add(saveRetry.first)
 		a.log.Warn("sealing the active segment failed; the log goes on in it", "error", err, "next_attempt_in", saveRetry)
 	}
 }
@@ -241,7 +241,7 @@ func (a *archiver) settle(now time.Time) {
 		defer a.mu.Unlock()
 		a.releasing = false
 		if err != nil {
-			a.release = a.db.clock.Now().Add(saveRetry)
+			a.release = a.db.clock.Now().Add(saveRetry.first)
 			a.log.Warn("archived segments could not be taken off the manifest yet", "error", err)
 		}
 	})

@@ -64,8 +64,8 @@ type checkpointer struct {
 	snapshot  outcome
 	rewrite   outcome
 	lastSave  time.Time
-	failures  int           // in a row, automatic or asked for
-	notBefore time.Time     // automatic triggers wait until then after a failure
+	attempts  attempts      // that failed, automatic or asked for
+	logStarts attempts      // at switching the log on that failed
 	freeze    time.Duration // of the last cut
 	saves     atomic.Int64  // checkpoints committed since Open
 }
@@ -93,10 +93,13 @@ type job struct {
 	set     sink.SetID // drawn when the log is rotated; zero before that: nothing is staged
 	began   time.Time
 	cutAt   time.Time
+	parent  context.Context // whoever wanted it ends this when it is not wanted any more
 	ctx     context.Context
 	cancel  context.CancelFunc
 	waiters []chan error
 
+	given    bool // up, by cancel; guarded by mu
+	again    bool // it repeats one that failed: what is as it was is not said again
 	startLog bool // the log is to be switched on at this job's cut
 	rotated  bool // appends go to next since the cut
 	next     manifest.Segment
@@ -158,6 +161,11 @@ func newCheckpointer(db *DB) *checkpointer {
 // channel that gets its outcome. The end of parent cancels that job and no
 // other. why is for the log.
 func (c *checkpointer) start(parent context.Context, kind sink.Kind, why string, startLog bool) (<-chan error, error) {
+	return c.try(parent, kind, why, startLog, false)
+}
+
+// try is start; again says that it repeats one that failed.
+func (c *checkpointer) try(parent context.Context, kind sink.Kind, why string, startLog, again bool) (<-chan error, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
@@ -179,7 +187,7 @@ func (c *checkpointer) start(parent context.Context, kind sink.Kind, why string,
 	ctx, cancel := context.WithCancel(parent)
 	j := &job{
 		id: c.nextJob, kind: kind, gen: c.nextGeneration, began: c.db.clock.Now(),
-		ctx: ctx, cancel: cancel, startLog: startLog,
+		parent: parent, ctx: ctx, cancel: cancel, startLog: startLog, again: again,
 		parts: make([]sink.SetPart, len(c.workers)), left: len(c.workers),
 	}
 	j.enter("rotate")
@@ -187,7 +195,7 @@ func (c *checkpointer) start(parent context.Context, kind sink.Kind, why string,
 	c.job = j
 	out := make(chan error, 1)
 	j.waiters = append(j.waiters, out)
-	c.log.Info("checkpoint started", "job", j.id, "kind", kind, "generation", j.gen, "why", why)
+	c.log.Log(j.level(hclog.Info), "checkpoint started", "job", j.id, "kind", kind, "generation", j.gen, "why", why)
 	c.bg.Add(1)
 	go func() {
 		defer c.bg.Done()
@@ -242,17 +250,16 @@ func (c *checkpointer) divide(j *job) ([]*keyspace.View, error) {
 	return views, nil
 }
 
-// retireLog takes the log out of service unless a job is in flight, which may
-// have divided it; one that begins meanwhile finds no log. It tells whether it
-// did.
+// retireLog takes the log out of service unless it is wanted again, or a job is
+// in flight, which may have divided it; one that begins meanwhile finds no log.
+// It tells whether it did.
 func (c *checkpointer) retireLog() bool {
 	c.turn.Lock()
 	defer c.turn.Unlock()
 	if c.inFlight() != nil {
 		return false
 	}
-	c.db.stopLog()
-	return true
+	return c.db.stopLog(true)
 }
 
 // fail reports an error from before the workers had anything to do.
@@ -382,6 +389,12 @@ func (c *checkpointer) publish(j *job) (err error) {
 	}()
 	switch log := c.db.log.Load(); {
 	case log == nil:
+	case j.startLog:
+		// What the policy promises is promised from the commit on, of
+		// everything that the base does not hold.
+		if err := log.Sync(); err != nil {
+			return fmt.Errorf("making the log durable that is to follow the checkpoint: %w", err)
+		}
 	case j.rotated:
 		if err := log.WaitCut(); err != nil {
 			return fmt.Errorf("switching the log to %s: %w", j.next.Path, err)
@@ -426,20 +439,11 @@ func (c *checkpointer) finish(j *job, err error) {
 	}
 	c.mu.Lock()
 	o := outcome{err: err, took: took, keys: j.progress.Keys.Load(), ran: true}
-	if j.kind == sink.KindSnapshot {
-		c.snapshot = o
-		c.db.saveFailed.Store(err != nil)
-	} else {
-		c.rewrite = o
-	}
+	held := c.db.savesHoldWrites()
+	known := c.note(j, o, now)
 	if err == nil {
 		c.lastSave = j.cutAt
 		c.saves.Add(1)
-		c.failures = 0
-		c.notBefore = time.Time{}
-	} else {
-		c.failures++
-		c.notBefore = now.Add(min(saveRetry<<min(c.failures-1, 10), time.Hour))
 	}
 	c.job = nil
 	waiters, scheduled := j.waiters, c.scheduled
@@ -447,11 +451,16 @@ func (c *checkpointer) finish(j *job, err error) {
 	c.mu.Unlock()
 
 	if err != nil {
-		c.log.Error("checkpoint failed; the previous one and the log are untouched", "job", j.id, "kind", j.kind, "generation", j.gen, "error", err)
+		level := hclog.Error
+		if known {
+			level = j.level(level)
+		}
+		c.log.Log(level, "checkpoint failed; the previous one and the log are untouched", "job", j.id, "kind", j.kind, "generation", j.gen, "error", err)
 	} else {
 		c.log.Info("checkpoint committed", "job", j.id, "kind", j.kind, "generation", j.gen,
 			"keys", o.keys, "bytes", j.progress.StoredBytes.Load(), "raw_bytes", j.progress.RawBytes.Load(), "took", took.Round(time.Millisecond))
 	}
+	c.db.noteHeld(held)
 	for _, w := range waiters {
 		w <- err
 	}
@@ -461,10 +470,6 @@ func (c *checkpointer) finish(j *job, err error) {
 		}
 	}
 }
-
-// saveRetry is how long automatic triggers wait after a first failure; it
-// doubles with every further one, up to an hour.
-const saveRetry = 5 * time.Second
 
 // wait blocks until the job behind out has ended, applying completions itself
 // so that it needs no tick.

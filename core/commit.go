@@ -3,7 +3,10 @@ package core
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+
+	"github.com/hashicorp/go-hclog"
 
 	"github.com/spillwaydb/spillway/core/manifest"
 	"github.com/spillwaydb/spillway/core/sink"
@@ -20,13 +23,18 @@ func (c *checkpointer) commit(j *job) error {
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	log := db.log.Load()
+	if j.startLog && !log.Healthy() {
+		return fmt.Errorf("the log has failed before its base was committed: %w", log.Err())
+	}
 	m, gone := c.succeed(c.current(), j, log)
 	if err := c.commitManifest(m); err != nil {
 		if j.unsure = errors.Is(err, manifest.ErrUnknownOutcome); !j.unsure {
 			return err
 		}
 		on, loadErr := c.store.Load()
-		if loadErr != nil || on.Generation != m.Generation {
+		if loadErr != nil || on.Generation != m.Generation || j.startLog || j.apart {
+			// A segment that only this manifest names is no place for what
+			// is to be durable, before it is certain that it stays.
 			c.later.staged = append(c.later.staged, j.set)
 			return errors.Join(err, loadErr)
 		}
@@ -40,6 +48,9 @@ func (c *checkpointer) commit(j *job) error {
 		c.archive.committed(m)
 		gone.add(c.later)
 		c.later = leftovers{}
+	}
+	if j.startLog {
+		db.based.Store(log)
 	}
 	db.changesSaved(j.dirty)
 	if log == nil || j.rotated && log.Healthy() {
@@ -110,7 +121,7 @@ func (c *checkpointer) retire(now *manifest.Manifest, gone leftovers) {
 	go func() {
 		defer c.bg.Done()
 		c.discard(now, gone)
-		if err := c.pipe.Prune(context.Background(), now.Lineage, c.own.firstGeneration); err != nil {
+		if err := c.pipe.Prune(context.Background(), now.Lineage, c.own.firstGeneration); err != nil && !errors.Is(err, sink.ErrClosed) {
 			c.log.Warn("pruning old checkpoints on a sink failed", "error", err)
 		}
 		c.archive.prune()
@@ -131,15 +142,15 @@ func (c *checkpointer) discard(now *manifest.Manifest, gone leftovers) {
 	}
 	for _, id := range gone.staged {
 		if !slices.Contains(now.Sets(), id) {
-			c.abort(id)
+			c.abort(id, hclog.Warn)
 		}
 	}
 }
 
 // abort removes a set that is not to be, wherever parts of it are.
-func (c *checkpointer) abort(id sink.SetID) {
+func (c *checkpointer) abort(id sink.SetID, level hclog.Level) {
 	if err := c.pipe.Abort(context.Background(), id); err != nil {
-		c.log.Warn("removing staged files failed; the next start sweeps them", "generation", id.Generation, "error", err)
+		c.log.Log(level, "removing staged files failed; the next start sweeps them", "generation", id.Generation, "error", err)
 	}
 }
 
@@ -149,7 +160,7 @@ func (c *checkpointer) rollback(j *job, cause error) {
 	switch log := c.db.log.Load(); {
 	case !j.rotated:
 	case j.startLog:
-		c.db.stopLog()
+		c.db.stopLog(false)
 	case j.apart && log != nil:
 		log.Abandon(cause) // it goes on in a segment that nothing names
 	}
@@ -161,7 +172,7 @@ func (c *checkpointer) rollback(j *job, cause error) {
 		return
 	}
 	if j.set != (sink.SetID{}) {
-		c.abort(j.set)
+		c.abort(j.set, j.level(hclog.Warn))
 	}
 	if (j.startLog || j.apart) && j.next.Path != "" {
 		_ = c.db.fs.Remove(j.next.Path) // unreferenced: swept at the next start otherwise

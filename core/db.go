@@ -29,6 +29,7 @@ type DB struct {
 
 	ks      *keyspace.Keyspace
 	log     atomic.Pointer[wal.Log] // nil: no log is kept
+	based   atomic.Pointer[wal.Log] // the last log whose base was committed; see logOn
 	lastSeq uint64                  // of the last block replayed
 	ckpt    *checkpointer
 
@@ -191,6 +192,7 @@ func (db *DB) startLogAfter(m *manifest.Manifest) error {
 		return err
 	}
 	db.log.Store(l)
+	db.based.Store(l)
 	l.SetPolicy(db.settings.Load().fsync) // CONFIG SET may have come in between
 	db.ckpt.sealed(m.Segments[len(m.Segments)-1].ID)
 	return nil
@@ -207,16 +209,25 @@ func (db *DB) openLog(path string, seq uint64) (*wal.Log, error) {
 	return l, nil
 }
 
-// stopLog takes the log out of service without touching the manifest.
-func (db *DB) stopLog() {
+// stopLog takes the log out of service without touching the manifest, unless
+// CONFIG SET wants it meanwhile and wanted says that this counts. It tells
+// whether it did.
+func (db *DB) stopLog(wanted bool) bool {
 	db.lockAll()
-	l := db.log.Swap(nil)
+	db.setMu.Lock()
+	var l *wal.Log
+	stop := !wanted || !db.settings.Load().appendOnly
+	if stop {
+		l = db.log.Swap(nil)
+	}
+	db.setMu.Unlock()
 	db.unlockAll()
 	if l != nil {
 		if err := l.Close(); err != nil {
 			db.logger.Warn("closing the log", "error", err)
 		}
 	}
+	return stop
 }
 
 // Close stops the engine: the job in flight is cancelled and rolled back, the
@@ -325,14 +336,26 @@ func (db *DB) InfoFields() []command.InfoField {
 	return db.info.Fields()
 }
 
-// Healthy tells why the engine does not do its work: it is still loading, or
-// refuses writes because persistence has failed. nil means that it does.
+// Healthy tells why the engine does not do its work: it is still loading or
+// about to end, refuses writes because persistence has failed, or cannot switch
+// the log on as it was told. nil means that it does.
 func (db *DB) Healthy() error {
 	if db.Loading() {
 		return errors.New("loading the data")
 	}
 	if f := db.failed.Load(); f != nil {
 		return fmt.Errorf("writes are refused: %w", f.err)
+	}
+	db.ckpt.mu.Lock()
+	save, log := db.ckpt.snapshot.err, db.ckpt.logStarts.err
+	db.ckpt.mu.Unlock()
+	switch {
+	case db.savesHoldWrites():
+		return fmt.Errorf("writes are refused: the last save failed: %w", save)
+	case db.stopping.Load() != nil:
+		return errors.New("shutting down: writes wait")
+	case log != nil && db.logState() == logStarting:
+		return fmt.Errorf("the log cannot be switched on: %w", log)
 	}
 	return nil
 }

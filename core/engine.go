@@ -100,14 +100,14 @@ func (db *DB) Reload() error {
 			return err
 		}
 		db.gate.Lock()
-		if db.log.Load() != nil || db.dirty.Load() == db.dirtySaved.Load() {
+		if db.logOn() || db.dirty.Load() == db.dirtySaved.Load() {
 			break // what came after the cut is in the log, or there is nothing
 		}
 		db.gate.Unlock()
 	}
 	defer db.gate.Unlock()
-	if log := db.log.Load(); log != nil {
-		if err := log.Sync(); err != nil {
+	if db.logOn() {
+		if err := db.log.Load().Sync(); err != nil {
 			return fmt.Errorf("ERR %w", err)
 		}
 	}

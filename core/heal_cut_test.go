@@ -137,7 +137,7 @@ func TestExpiryWhileHealing(t *testing.T) {
 		h := newHealing(t, wal.Always)
 		h.want("OK", "SET", "k", "old", "PX", "500")
 		h.breakLog()
-		h.want("MISCONF", "SET", "a", "1")
+		h.want("NOTDURABLE", "SET", "a", "1")
 		h.cut()
 		time.Sleep(time.Second)
 		h.want("(nil)", "GET", "k")
@@ -157,7 +157,7 @@ func TestFailedHealingThenPowerLoss(t *testing.T) {
 		h.want("OK", "SET", "a", "1")
 		h.want("OK", "SET", "gone", "1", "PX", "500")
 		h.breakLog()
-		h.want("MISCONF", "SET", "b", strings.Repeat("b", 2000))
+		h.want("NOTDURABLE", "SET", "b", strings.Repeat("b", 2000))
 		h.cut()
 		time.Sleep(time.Second)
 		h.want("(nil)", "GET", "gone") // goes to the segment behind the cut

@@ -29,7 +29,7 @@ func TestFailedHealing(t *testing.T) {
 		t.Fatal(err)
 	}
 	disk.SetInject(script.Inject)
-	if got := h.Do("SET", "str", "lost"); !strings.Contains(got, "MISCONF") {
+	if got := h.Do("SET", "str", "lost"); !strings.Contains(got, "NOTDURABLE") {
 		t.Fatalf("a write was acknowledged: %s", got)
 	}
 	healed := untilHealed(h)
@@ -74,7 +74,7 @@ func TestLogOffAfterFailure(t *testing.T) {
 		}
 		return nil
 	})
-	if got := h.Do("SET", "str", "lost"); !strings.Contains(got, "MISCONF") {
+	if got := h.Do("SET", "str", "lost"); !strings.Contains(got, "NOTDURABLE") {
 		t.Fatalf("a write was acknowledged: %s", got)
 	}
 	if err := h.DB.Config().Set([2]string{"appendonly", "no"}); err != nil {

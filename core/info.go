@@ -38,6 +38,7 @@ func (db *DB) infoPersistence(w *command.InfoWriter) {
 	now := db.clock.Now()
 	c.mu.Lock()
 	j, snap, rw, last, freeze, gen := c.job, c.snapshot, c.rewrite, c.lastSave, c.freeze, uint64(0)
+	logStart := c.logStarts.err
 	scheduledRewrite := c.scheduled == sink.KindRewrite
 	if c.manifest.Base != nil {
 		gen = c.manifest.Base.ID.Generation
@@ -66,7 +67,8 @@ func (db *DB) infoPersistence(w *command.InfoWriter) {
 	if load == nil {
 		w.Field("rdb_last_load_keys_loaded", db.recovered.Keys)
 	}
-	w.Field("aof_enabled", bit(log != nil))
+	w.Field("aof_enabled", bit(db.logOn()))
+	w.Field("aof_state", db.logState())
 	w.Field("aof_rewrite_in_progress", bit(rewriting))
 	w.Field("aof_rewrite_scheduled", bit(scheduledRewrite))
 	w.Field("aof_last_rewrite_time_sec", rw.seconds())
@@ -92,6 +94,9 @@ func (db *DB) infoPersistence(w *command.InfoWriter) {
 	w.Field("spillway_last_freeze_usec", freeze.Microseconds())
 	if f := db.failed.Load(); f != nil {
 		w.Field("spillway_log_error", f.err)
+	}
+	if logStart != nil && db.logState() == logStarting {
+		w.Field("spillway_log_start_error", logStart)
 	}
 	if snap.err != nil {
 		w.Field("spillway_last_bgsave_error", snap.err)

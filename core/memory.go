@@ -89,12 +89,19 @@ func (db *DB) refusesWrites() string {
 	if f := db.failed.Load(); f != nil {
 		return "MISCONF " + f.text
 	}
-	if db.saveFailed.Load() {
-		if s := db.settings.Load(); s.stopOnSaveError && len(s.save) > 0 {
-			return "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. " +
-				"Commands that may modify the data set are disabled, because this instance is configured to report errors during writes " +
-				"if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error."
-		}
+	if db.savesHoldWrites() {
+		return "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. " +
+			"Commands that may modify the data set are disabled, because this instance is configured to report errors during writes " +
+			"if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error."
 	}
 	return ""
+}
+
+// savesHoldWrites tells whether writes are refused because the last save failed.
+func (db *DB) savesHoldWrites() bool {
+	if !db.saveFailed.Load() {
+		return false
+	}
+	s := db.settings.Load()
+	return s.stopOnSaveError && len(s.save) > 0
 }

@@ -36,10 +36,10 @@ type Session struct {
 	mark uint64   // that log up to there
 
 	// For a batch whose writes turn out not to be durable.
-	wrote      bool
-	replyStart int // where in the output the running command's reply begins
-	unsafe     int // where the first reply that depends on them begins
-	replies    int // and how many depend on them
+	wrote      bool    // it has written
+	writes     bool    // the running command has
+	replyStart int     // where in the output the running command's reply begins
+	written    []reply // of the commands that have written, in their order
 
 	effect    [][]byte  // scratch
 	effects   []wal.Cmd // scratch
@@ -52,6 +52,9 @@ type Session struct {
 
 	tx transaction
 }
+
+// reply is where in the output a reply begins and ends.
+type reply struct{ start, end int }
 
 // heldMax bounds how many pipelined commands run under one lock hold.
 const heldMax = 128
@@ -93,13 +96,14 @@ func (s *Session) Run(args [][]byte, out *resp.Writer) {
 	s.replyStart = start
 	out.Proto = s.state.Proto()
 	s.commands++
+	s.writes = false
 	s.dispatch(args, out)
 	if mode == command.ReplySkipNext || s.state.reply != command.ReplyOn {
 		out.Truncate(start)
 		return
 	}
-	if s.wrote {
-		s.replies++
+	if s.writes {
+		s.written = append(s.written, reply{start, out.Len()})
 	}
 }
 
@@ -358,15 +362,10 @@ func (s *Session) logEffects(shard int, args [][]byte) {
 	}
 }
 
-// noteWrite marks that the reply about to be counted, and those after it,
-// depend on the log.
+// noteWrite marks that the reply of the running command depends on the log.
 func (s *Session) noteWrite(log *wal.Log) {
 	s.waitFor(log, log.Mark())
-	if !s.wrote {
-		s.wrote = true
-		s.unsafe = s.replyStart
-		s.replies = 0
-	}
+	s.wrote, s.writes = true, true
 }
 
 // noteSeen marks, before the locks of shards are given up, that the replies of the
@@ -391,20 +390,22 @@ func (s *Session) waitFor(log *wal.Log, mark uint64) {
 }
 
 // Finish ends a batch: it unlocks and waits for the durability that the
-// policy promises. When that fails, the replies of the batch from the first
-// write on are replaced by errors: nothing that is not durable is acknowledged.
-// What was only read stands: it is what the checkpoint will hold that ends the
-// failure.
+// policy promises. When that fails, the replies of the commands that have written
+// are replaced by errors that say so: nothing that is not durable is
+// acknowledged, and nothing that was executed is called refused. What was only
+// read stands: it is what the checkpoint will hold that ends the failure. Of a log
+// that is only being switched on nothing is promised yet.
 func (s *Session) Finish(out *resp.Writer) {
 	s.Release()
-	log, wrote := s.log, s.wrote
+	log, wrote, written := s.log, s.wrote, s.written
+	s.written = s.written[:0]
 	if log == nil {
 		return
 	}
 	s.log, s.wrote = nil, false
 	db := s.db
 	err := log.CommitTo(s.mark)
-	if !wrote {
+	if !wrote || err != nil && db.based.Load() != log {
 		return
 	}
 	switch f := db.failed.Load(); {
@@ -417,10 +418,39 @@ func (s *Session) Finish(out *resp.Writer) {
 	default:
 		return
 	}
-	out.Truncate(s.unsafe)
-	for range s.replies {
-		out.Error("MISCONF " + logFailure(err))
+	replace(out, written, notDurable(err))
+	db.stats.Errors.Add(int64(len(written)))
+}
+
+// notDurable is the reply of a command that was executed and whose writes are not
+// durable. MISCONF is for commands that were refused: clients may repeat those.
+func notDurable(err error) string {
+	return "NOTDURABLE The command was executed, but what it wrote is not durable: " + logFailure(err) +
+		". Do not just repeat it: its effect can be seen, and becomes durable with the next checkpoint."
+}
+
+// replace puts an error in the place of each of the replies. Where one of them is
+// a long one that has left the buffer already, the replies end with the first
+// error, and the connection with them: none of the later ones can be told from
+// another any more.
+func replace(out *resp.Writer, replies []reply, msg string) {
+	if len(replies) == 0 {
+		return
 	}
+	first := replies[0].start
+	rest, ok := out.Cut(first)
+	if !ok {
+		out.Error(msg)
+		out.Over = true
+		return
+	}
+	done := 0 // of rest
+	for _, r := range replies {
+		out.Raw(rest[done : r.start-first])
+		out.Error(msg)
+		done = r.end - first
+	}
+	out.Raw(rest[done:])
 }
 
 // Close gives up the session: watched keys are forgotten.

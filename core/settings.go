@@ -1,7 +1,6 @@
 package core
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -11,14 +10,13 @@ import (
 	"time"
 
 	"github.com/spillwaydb/spillway/core/command"
-	"github.com/spillwaydb/spillway/core/sink"
 	"github.com/spillwaydb/spillway/core/wal"
 )
 
 // settings are the parameters that CONFIG SET may change, as one immutable
 // value: the serving path reads them with a single atomic load.
 type settings struct {
-	appendOnly       bool
+	appendOnly       bool // the log is to be on; whether it is, see logOn
 	fsync            wal.Policy
 	save             []SavePoint
 	rewritePct       int
@@ -98,7 +96,7 @@ func (db *DB) registerConfig() {
 			}
 			return nil
 		}),
-		db.param("appendonly", func(s *settings) string { return yesNo(s.appendOnly) }, func(s *settings, v string) (err error) {
+		db.param("appendonly", func(s *settings) string { return yesNo(s.appendOnly && (db.Loading() || db.logOn())) }, func(s *settings, v string) (err error) {
 			s.appendOnly, err = parseYesNo(v)
 			return err
 		}),
@@ -179,38 +177,6 @@ func (db *DB) registerConfig() {
 		fixed("dbfilename", "MANIFEST"),
 	)
 	db.config.Register(db.limitParams()...)
-}
-
-// reconcileLog makes the log follow CONFIG SET appendonly: switching it on takes
-// a checkpoint that it follows, as a rewrite does in Redis; switching it off
-// leaves what is logged for the next start, gives up a rewrite in flight and waits
-// for a snapshot. The tick calls it, so that the command itself, which may be part
-// of a transaction, needs no lock.
-func (db *DB) reconcileLog() {
-	want, log := db.settings.Load().appendOnly, db.log.Load()
-	switch {
-	case want && log == nil:
-		c := db.ckpt
-		c.mu.Lock()
-		wait := c.job != nil || db.clock.Now().Before(c.notBefore)
-		c.mu.Unlock()
-		if wait {
-			return
-		}
-		if _, err := c.start(context.Background(), sink.KindSnapshot, "appendonly yes", true); err != nil {
-			db.logger.Warn("the log is not switched on yet", "error", err)
-		}
-	case !want && log != nil:
-		if j := db.ckpt.inFlight(); j != nil && j.kind == sink.KindSnapshot {
-			return // it is what somebody asked for, and counts on the log
-		}
-		db.ckpt.cancel("appendonly no")
-		if !db.ckpt.retireLog() {
-			return
-		}
-		db.healed() // of a log that failed nothing is promised any more
-		db.logger.Info("the log is off: the next checkpoint replaces it")
-	}
 }
 
 // ParseMemory reads a size as redis.conf spells it: 1024, 64mb, 1gb, 1g (k, m

@@ -184,6 +184,7 @@ func (c *checkpointer) cancel(why string) {
 	}
 	out := make(chan error, 1)
 	j.waiters = append(j.waiters, out)
+	j.given = true
 	j.cancel()
 	c.mu.Unlock()
 	c.log.Info("checkpoint cancelled", "job", j.id, "why", why)

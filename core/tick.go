@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/spillwaydb/spillway/core/sink"
@@ -102,7 +103,7 @@ var verbDel = []byte("DEL")
 // triggers starts the checkpoint that a save point or the log's growth asks
 // for. While one is in flight it is skipped, never queued.
 func (db *DB) triggers() {
-	kind, why := db.dueTrigger()
+	kind, why, again := db.dueTrigger()
 	if kind == "" {
 		db.skipped = ""
 		return
@@ -116,57 +117,66 @@ func (db *DB) triggers() {
 		return
 	}
 	db.skipped = ""
-	if _, err := db.ckpt.start(context.Background(), kind, why, false); err != nil {
+	if _, err := db.ckpt.try(context.Background(), kind, why, false, again); err != nil {
 		db.logger.Warn("automatic checkpoint not started", "kind", kind, "why", why, "error", err)
 	}
 }
 
-// dueTrigger says which checkpoint is due now and why; "" means none.
-func (db *DB) dueTrigger() (sink.Kind, string) {
+// dueTrigger says which checkpoint is due now and why; "" means none. again says
+// that it repeats one that failed.
+func (db *DB) dueTrigger() (kind sink.Kind, why string, again bool) {
 	now := db.clock.Now()
 	c := db.ckpt
 	c.mu.Lock()
-	last, notBefore := c.lastSave, c.notBefore
+	last, failed := c.lastSave, c.attempts
 	base, segments := c.manifest.GrowthBase, len(c.manifest.Segments)
 	inFlight := c.job
 	c.mu.Unlock()
-	if db.failed.Load() != nil {
+	if f := db.failed.Load(); f != nil {
 		// Persistence is broken: only a fresh checkpoint heals it.
 		if inFlight == nil && now.Sub(db.healTried) >= healInterval {
+			again = !db.healTried.Before(f.at)
 			db.healTried = now
-			return sink.KindSnapshot, "re-establishing persistence after a log failure"
+			return sink.KindSnapshot, "re-establishing persistence after a log failure", again
 		}
-		return "", ""
+		return "", "", false
 	}
-	if now.Before(notBefore) {
-		return "", ""
+	if db.savesHoldWrites() {
+		// Nobody can write, so no save point may ever fire.
+		if inFlight == nil && failed.due(now, heldRetry) {
+			return sink.KindSnapshot, "writes are refused until a save succeeds", true
+		}
+		return "", "", false
+	}
+	if !failed.due(now, saveRetry) {
+		return "", "", false
 	}
 	s := db.settings.Load()
 	changes := db.dirty.Load() - db.dirtySaved.Load()
 	for _, p := range s.save {
 		if changes > 0 && changes >= p.Changes && now.Sub(last) >= time.Duration(p.Seconds)*time.Second {
 			if inFlight != nil && inFlight.kind == sink.KindSnapshot {
-				return "", "" // that very save is what is running
+				return "", "", false // that very save is what is running
 			}
-			return sink.KindSnapshot, p.String()
+			return sink.KindSnapshot, p.String(), false
 		}
 	}
 	if why := c.archive.wantsBase(); why != "" && inFlight == nil {
-		return sink.KindSnapshot, why
+		return sink.KindSnapshot, why, false
 	}
 	if log := db.log.Load(); log != nil && s.rewritePct > 0 {
 		size := db.LogSize()
 		if size >= s.rewriteMin && (size-max(base, 1))*100 >= max(base, 1)*int64(s.rewritePct) {
 			if inFlight != nil && inFlight.kind == sink.KindRewrite {
-				return "", ""
+				return "", "", false
 			}
-			return sink.KindRewrite, "log growth"
+			return sink.KindRewrite, "log growth", false
 		}
 	}
 	if segments > maxSegments && inFlight == nil {
-		return sink.KindRewrite, "the log has many segments"
+		return sink.KindRewrite, "the log has many segments", false
 	}
-	return "", ""
+	return "", "", false
 }
 
 // retryTargets feeds, in the background and one attempt at a time, the
@@ -188,7 +198,11 @@ func (db *DB) feedTargets(complaint string, feed func(context.Context) error) {
 	go func() {
 		defer db.ckpt.bg.Done()
 		defer db.retrying.Store(false)
-		if err := feed(context.Background()); err != nil {
+		err := feed(context.Background())
+		if errors.Is(err, sink.ErrClosed) {
+			return // the next start tries again
+		}
+		if err != nil {
 			wait := min(2*time.Duration(db.retryAfter.Load()), retryLast)
 			db.retryAfter.Store(int64(wait))
 			db.logger.Warn(complaint, "error", err, "next_attempt_in", wait)
@@ -201,8 +215,8 @@ func (db *DB) feedTargets(complaint string, feed func(context.Context) error) {
 // noteLogFailure turns a failure of the log that no client has met yet into
 // the refusal of writes.
 func (db *DB) noteLogFailure() {
-	if log := db.log.Load(); log != nil {
-		if err := log.Err(); err != nil {
+	if db.logOn() {
+		if err := db.log.Load().Err(); err != nil {
 			db.fail(err)
 		}
 	}

@@ -67,6 +67,10 @@ func (s *Session) queue(cmd *command.Command, args [][]byte, out *resp.Writer) {
 		s.reject(out, "ERR Command not allowed inside a transaction")
 		return
 	}
+	if command.SwitchesLogOn(args) {
+		s.reject(out, "ERR CONFIG SET appendonly yes is not allowed inside a transaction: it waits until the log is on")
+		return
+	}
 	s.tx.queue = append(s.tx.queue, queued{cmd, cloneArgs(args)})
 	for _, a := range args {
 		s.tx.bytes += len(a)

@@ -63,19 +63,28 @@ type metric struct {
 	labels []string
 	// scale is what a value is multiplied with to be in Prometheus's base unit.
 	scale float64
+	// states are what the field can say, if it is a word: each is exported,
+	// with the label state, and the one it says is 1.
+	states []string
 }
 
 func counter(name, help string, labels ...string) metric {
-	return metric{prometheus.CounterValue, prometheus.NewDesc("spillway_"+name, help, labels, nil), labels, 1}
+	return metric{prometheus.CounterValue, prometheus.NewDesc("spillway_"+name, help, labels, nil), labels, 1, nil}
 }
 
 func gauge(name, help string, labels ...string) metric {
-	return metric{prometheus.GaugeValue, prometheus.NewDesc("spillway_"+name, help, labels, nil), labels, 1}
+	return metric{prometheus.GaugeValue, prometheus.NewDesc("spillway_"+name, help, labels, nil), labels, 1, nil}
 }
 
 // microseconds is a metric of a field that holds those, in seconds.
 func microseconds(m metric) metric {
 	m.scale = 1e-6
+	return m
+}
+
+func stateSet(name, help string, states ...string) metric {
+	m := gauge(name, help, "state")
+	m.states = states
 	return m
 }
 
@@ -104,7 +113,8 @@ var metrics = map[string]metric{
 	"rdb_saves":                      counter("checkpoints_committed_total", "Checkpoints committed since the start."),
 	"current_save_keys_processed":    gauge("current_save_keys_processed", "Keys that the snapshot in progress has written."),
 	"current_save_keys_total":        gauge("current_save_keys", "Keys that the snapshot in progress has to write."),
-	"aof_enabled":                    gauge("log_enabled", "1 with appendonly yes."),
+	"aof_enabled":                    gauge("log_enabled", "1 while the log is on: what the policy promises is in it."),
+	"aof_state":                      stateSet("log_state", "1 for what the log is: off, starting (its base is not committed yet), on, stopping.", "off", "starting", "on", "stopping"),
 	"aof_rewrite_in_progress":        gauge("rewrite_in_progress", "1 while a rewrite is written."),
 	"aof_last_bgrewrite_status":      gauge("last_rewrite_ok", "1 unless the last rewrite failed."),
 	"aof_last_write_status":          gauge("log_ok", "1 unless the log has failed and writes are refused."),
@@ -180,7 +190,14 @@ func (infoCollector) Describe(ch chan<- *prometheus.Desc) {
 func (c infoCollector) Collect(ch chan<- prometheus.Metric) {
 	for _, f := range c.db.InfoFields() {
 		if m, ok := metrics[f.Name]; ok {
-			if v, ok := number(f.Value); ok {
+			for _, s := range m.states {
+				v := 0.0
+				if s == fmt.Sprint(f.Value) {
+					v = 1
+				}
+				ch <- prometheus.MustNewConstMetric(m.desc, m.kind, v, s)
+			}
+			if v, ok := number(f.Value); ok && m.states == nil {
 				ch <- prometheus.MustNewConstMetric(m.desc, m.kind, v*m.scale)
 			}
 			continue

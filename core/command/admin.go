@@ -357,11 +357,40 @@ func configSet(c *Ctx) {
 	for i := 2; i < len(c.Args); i += 2 {
 		pairs = append(pairs, [2]string{string(c.Args[i]), string(c.Args[i+1])})
 	}
-	if err := c.Engine.Config().Set(pairs...); err != nil {
+	var before [][2]string // of the other parameters
+	for _, kv := range pairs {
+		if !strings.EqualFold(kv[0], appendOnly) {
+			before = append(before, c.Engine.Config().Get(kv[0])...)
+		}
+	}
+	err := c.Engine.Config().Set(pairs...)
+	if err == nil && SwitchesLogOn(c.Args) {
+		if err = c.Engine.LogOn(); err != nil {
+			_ = c.Engine.Config().Set(before...) // what was in force is valid
+			err = failed(appendOnly, err)
+		}
+	}
+	if err != nil {
 		c.Out.Error("ERR " + err.Error())
 		return
 	}
 	c.Out.OK()
+}
+
+const appendOnly = "appendonly"
+
+// SwitchesLogOn tells whether a command is a CONFIG SET appendonly yes, which
+// waits until the log is on and so must not be run while locks are held.
+func SwitchesLogOn(args [][]byte) bool {
+	if len(args) < 4 || !strings.EqualFold(string(args[0]), "config") || !strings.EqualFold(string(args[1]), "set") {
+		return false
+	}
+	for i := 2; i+1 < len(args); i += 2 {
+		if strings.EqualFold(string(args[i]), appendOnly) && strings.EqualFold(string(args[i+1]), "yes") {
+			return true
+		}
+	}
+	return false
 }
 
 // helpFor makes the handler of a container's HELP.

@@ -39,6 +39,10 @@ type Engine interface {
 	Plugins(args []string) ([]string, error)
 	// SetActiveExpire turns the active expiry cycle on or off (DEBUG SET-ACTIVE-EXPIRE).
 	SetActiveExpire(on bool)
+	// LogOn waits until the log is on that CONFIG SET appendonly yes has asked
+	// for. An error says why it cannot be, and that it is off and stays so. The
+	// caller holds no locks.
+	LogOn() error
 	// Config is the run-time configuration behind CONFIG GET and SET.
 	Config() *Config
 	// Info is the registry of INFO's sections.

@@ -49,8 +49,8 @@ func faultKinds() []faultKind {
 // EROFS, EMFILE, a short write, an error although it was done, and a disk that
 // fails from there on until the scenario is over.
 //
-// From the fault on a write may be refused (MISCONF) and a checkpoint may fail;
-// whatever is acknowledged must be true all the same. When the scenario is over
+// From the fault on a write may be refused (MISCONF), or be executed and not made
+// durable (NOTDURABLE), and a checkpoint may fail; whatever is acknowledged must be true all the same. When the scenario is over
 // the memory must be the model's, a power loss must leave what EveryCrashPoint
 // asks for, and the engine, on a disk that is good again, must take writes
 // again by itself within minutes of its clock, and go on working.

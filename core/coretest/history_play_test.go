@@ -224,7 +224,7 @@ func (p *player) after(running []model.Outcome) error {
 	}
 	p.w.shaken = p.w.shaken || p.faultCount() > 0
 	p.noteDurable()
-	return p.noteLog()
+	return nil
 }
 
 // noteDurable takes in what time and a checkpoint in the background have done.
@@ -253,30 +253,6 @@ func (p *player) synced(policy string) {
 	if policy == "no" {
 		p.syncSince = time.Time{}
 	}
-}
-
-// noteLog finds out whether a log that was switched on is in service.
-func (p *player) noteLog() error {
-	if p.w.logging || p.m.db == nil {
-		return nil
-	}
-	v, err := p.m.db.NewSession(nil, nil).Do("INFO", "persistence")
-	if err != nil {
-		return err
-	}
-	inFlight, _ := p.m.db.Checkpoints()
-	if p.wantsLog() && strings.Contains(v.Text(), "aof_enabled:1") && !inFlight {
-		p.w.logging = true
-		if !p.syncSince.IsZero() {
-			p.syncSince = time.Now()
-		}
-	}
-	return nil
-}
-
-func (p *player) wantsLog() bool {
-	v, err := p.m.db.NewSession(nil, nil).Do("CONFIG", "GET", "appendonly")
-	return err == nil && strings.Contains(v.String(), "yes")
 }
 
 func (p *player) command(args []string) error {
@@ -331,8 +307,11 @@ func (p *player) noteCommand(args []string, got resp.Value) {
 		p.mark = p.w.history.Mark()
 	case args[0] == "CONFIG":
 		for i, a := range args {
-			if a == "appendfsync" {
+			switch {
+			case a == "appendfsync":
 				p.synced(args[i+1])
+			case a == "appendonly" && !p.syncSince.IsZero():
+				p.syncSince = time.Now()
 			}
 		}
 	}
@@ -430,11 +409,6 @@ func (p *player) healed() error {
 				d.with(func() { p.faults += d.struck; d.struck = 0 })
 			}
 			return nil
-		}
-		if strings.Contains(got.String(), "RDB") { // a failed snapshot is up to the operator
-			if err := p.command([]string{"SAVE"}); err != nil {
-				return err
-			}
 		}
 	}
 	return errors.New("the disk is good again and yet writes are refused for good")

@@ -40,6 +40,29 @@ func TestSmall(t *testing.T) {
 	}
 }
 
+// toggled switches the log off and on. What is written while it is on must be
+// durable from its OK on, wherever a fault or a power loss falls.
+func toggled(r *coretest.Run) {
+	r.MustDo("RPUSH", "list", "a", "b")
+	r.Do("CONFIG", "SET", "appendonly", "no")
+	r.Tick()
+	r.MustDo("INCR", "n")
+	r.Do("CONFIG", "SET", "appendonly", "yes")
+	r.MustDo("INCR", "n")
+	r.Do("MULTI")
+	r.Do("LPOP", "list")
+	r.Do("INCR", "n")
+	r.Do("EXEC")
+}
+
+func TestLogToggled(t *testing.T) {
+	crashes := coretest.EveryCrashPoint(t, toggled)
+	faults := coretest.EveryFault(t, toggled)
+	if crashes.Struck < 40 || crashes.Recoveries < 4*crashes.Struck || faults.Struck < 200 || faults.Recoveries < 2*faults.Struck {
+		t.Errorf("only %+v and %+v", crashes, faults)
+	}
+}
+
 // judge is a testing.TB that remembers what it was told.
 type judge struct {
 	testing.TB

@@ -52,9 +52,9 @@ func (w *witness) predict(now int64, args []string) ([]model.Outcome, error) {
 	return nil, nil
 }
 
-// told takes in the reply to a command. read looks into the engine's memory;
-// it is needed after a refusal, which leaves open whether the command was
-// executed. It says what time it is then, too.
+// told takes in the reply to a command. read looks into the engine's memory, and
+// says what time it is then; it is needed after an error of persistence, of which
+// NOTDURABLE says that the command was executed, and any other that it was not.
 func (w *witness) told(now int64, args []string, outcomes []model.Outcome, got resp.Value, read func() (*model.State, int64, error)) error {
 	if outcomes == nil {
 		w.steered(args, got)
@@ -75,10 +75,11 @@ func (w *witness) told(now int64, args []string, outcomes []model.Outcome, got r
 	if !w.shaken || !isRefusal(got) {
 		return fmt.Errorf("%q: %w", args, err)
 	}
-	switch exec := strings.EqualFold(args[0], "exec"); {
-	case exec && strings.HasPrefix(string(got.Str), "MISCONF"):
-		w.client = outcomes[0].Client // it was executed, only not made durable
-	case exec:
+	executed := strings.HasPrefix(string(got.Str), "NOTDURABLE")
+	switch {
+	case executed:
+		w.client = outcomes[0].Client
+	case strings.EqualFold(args[0], "exec"):
 		w.client = model.Client{DB: w.client.DB}
 	default:
 		w.client = w.client.Refused()
@@ -88,8 +89,11 @@ func (w *witness) told(now int64, args []string, outcomes []model.Outcome, got r
 		return fmt.Errorf("after %q was refused: %w", args, err)
 	}
 	text := there.Text(now)
-	if text == w.history.Now().Text(now) {
-		return nil
+	if !executed {
+		if text == w.history.Now().Text(now) {
+			return nil
+		}
+		return fmt.Errorf("%q was refused (%s) and yet did something:\n%s", args, got, model.Diff(there, w.history.Now(), now))
 	}
 	for _, o := range outcomes {
 		if o.State.Text(now) == text {
@@ -97,13 +101,13 @@ func (w *witness) told(now int64, args []string, outcomes []model.Outcome, got r
 			return nil
 		}
 	}
-	return fmt.Errorf("%q was refused (%s) and yet did something else:\n%s", args, got, model.Diff(there, w.history.Now(), now))
+	return fmt.Errorf("%q is said to be executed (%s) and did something else:\n%s", args, got, model.Diff(there, outcomes[0].State, now))
 }
 
 // isRefusal tells a reply that says that persistence is broken.
 func isRefusal(v resp.Value) bool {
 	msg := string(v.Str)
-	return v.Kind == resp.KindError && (strings.HasPrefix(msg, "MISCONF") || strings.HasPrefix(msg, "EXECABORT") && strings.Contains(msg, "MISCONF"))
+	return v.Kind == resp.KindError && (strings.HasPrefix(msg, "MISCONF") || strings.HasPrefix(msg, "NOTDURABLE") || strings.HasPrefix(msg, "EXECABORT") && strings.Contains(msg, "MISCONF"))
 }
 
 // steered takes in the commands that change what is durable when.
@@ -123,8 +127,11 @@ func (w *witness) steered(args []string, got resp.Value) {
 			case "appendfsync":
 				w.always = strings.EqualFold(args[i+1], "always")
 			case "appendonly":
-				if strings.EqualFold(args[i+1], "no") {
-					w.logging = false // yes: once a checkpoint with a log behind it is committed
+				// It is on when it is said to be, and its base holds what was
+				// written while it was off.
+				w.logging = strings.EqualFold(args[i+1], "yes")
+				if w.logging && w.always {
+					w.history.Durable()
 				}
 			}
 		}

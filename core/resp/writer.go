@@ -53,6 +53,16 @@ func (w *Writer) Truncate(n int) {
 	}
 }
 
+// Cut is Truncate that returns a copy of what it drops; ok is false when some of
+// that is in Spill, where it cannot be had back.
+func (w *Writer) Cut(n int) (dropped []byte, ok bool) {
+	if ok = n >= w.spilled && n <= w.Len(); ok {
+		dropped = slices.Clone(w.Buf[n-w.spilled:])
+	}
+	w.Truncate(n)
+	return dropped, ok
+}
+
 // Taken says that the replies were taken out of Spill and Buf, which are empty.
 func (w *Writer) Taken() { w.spilled, w.Buf = 0, w.Buf[:0] }
 

@@ -248,10 +248,13 @@ func (p *Pipeline) retryBound(m *member) time.Duration {
 	return retryTimeout
 }
 
+// ErrClosed says that Close has ended what was done in the background.
+var ErrClosed = errors.New("the pipeline is closed")
+
 // background is ctx, ended by Close too.
 func (p *Pipeline) background(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	unhook := context.AfterFunc(p.life, func() { cancel(errors.New("the pipeline is closed")) })
+	unhook := context.AfterFunc(p.life, func() { cancel(ErrClosed) })
 	return ctx, func() { unhook(); cancel(nil) }
 }
 
