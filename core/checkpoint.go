@@ -163,6 +163,9 @@ func (c *checkpointer) start(parent context.Context, kind sink.Kind, why string,
 	if c.closed {
 		return nil, errShuttingDown
 	}
+	if c.db.opts.ReadOnly {
+		return nil, ErrReadOnly
+	}
 	if c.job != nil {
 		err := errOtherInFlight
 		switch {
