@@ -171,6 +171,9 @@ func (c *checkpointer) try(parent context.Context, kind sink.Kind, why string, s
 	if c.closed {
 		return nil, errShuttingDown
 	}
+	if c.db.opts.ReadOnly {
+		return nil, ErrReadOnly
+	}
 	if c.job != nil {
 		err := errOtherInFlight
 		switch {

@@ -99,14 +99,15 @@ func Open(opts Options) (*DB, error) {
 // Prepare locks the data directory and returns an engine that has not read it
 // yet: sessions of it serve the commands that are allowed while loading (AUTH,
 // HELLO, INFO, CONFIG …) and refuse the others with LOADING. A directory that is
-// marked as half restored is a *manifest.UnfinishedError. The caller must
+// marked as half restored is a *manifest.UnfinishedError. With Options.ReadOnly
+// nothing is locked. The caller must
 // call [DB.Recover], once, and Close, after Recover has returned.
 func Prepare(opts Options) (*DB, error) {
 	opts = opts.withDefaults()
 	if opts.FS == nil {
 		return nil, errors.New("core.Open: Options.FS is nil: give it a data directory")
 	}
-	if err := vfs.RequireData(opts.FS); err != nil {
+	if err := vfs.RequireData(opts.FS); err != nil && !opts.ReadOnly {
 		return nil, fmt.Errorf("opening the data directory: %w", err)
 	}
 	db := &DB{
@@ -150,6 +151,14 @@ func Prepare(opts Options) (*DB, error) {
 // on every command is served. When ctx ends before that, it gives up. After an
 // error, which Close must follow, nothing on disk has changed.
 func (db *DB) Recover(ctx context.Context) error {
+	if db.opts.ReadOnly {
+		m, err := db.recoverReadOnly(ctx)
+		if err == nil {
+			db.ckpt.install(m)
+			db.run()
+		}
+		return err
+	}
 	m, err := db.recover(ctx)
 	if err != nil {
 		return err
@@ -164,12 +173,17 @@ func (db *DB) Recover(ctx context.Context) error {
 	}
 	db.catchUp()
 	db.anchor(m)
+	db.run()
+	return nil
+}
+
+// run begins to serve.
+func (db *DB) run() {
 	if !db.opts.ManualTick {
 		db.loopDone = make(chan struct{})
 		go db.loop()
 	}
 	db.loading.Store(nil)
-	return nil
 }
 
 // LockFile is the file in the data directory that its owner holds locked.

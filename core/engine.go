@@ -27,7 +27,7 @@ func (db *DB) BGSave(schedule bool) (string, error) {
 // BGRewriteAOF implements command.Engine. Without a log it does nothing and
 // says so; while a snapshot is in flight it is scheduled, as in Redis.
 func (db *DB) BGRewriteAOF() (string, error) {
-	if db.log.Load() == nil {
+	if db.log.Load() == nil && !db.opts.ReadOnly {
 		db.logger.Info("BGREWRITEAOF: appendonly is off, there is no log to rewrite")
 		return "Append only file is disabled: nothing to rewrite", nil
 	}
@@ -76,7 +76,7 @@ func (c *checkpointer) schedule(kind sink.Kind) {
 
 // replyError gives an error the code a client expects.
 func replyError(err error) error {
-	if errors.Is(err, errShuttingDown) {
+	if errors.Is(err, errShuttingDown) || errors.Is(err, ErrReadOnly) {
 		return fmt.Errorf("ERR %w", err)
 	}
 	return err
@@ -111,14 +111,7 @@ func (db *DB) Reload() error {
 			return fmt.Errorf("ERR %w", err)
 		}
 	}
-	for i := range db.ks.NumShards() {
-		s := db.ks.Shard(i)
-		s.Lock()
-		for n := range db.opts.Databases {
-			s.DB(n).Flush()
-		}
-		s.Unlock()
-	}
+	db.empty()
 	if _, err := db.load(context.Background(), db.ckpt.current()); err != nil {
 		return fmt.Errorf("ERR Error trying to load the checkpoint: %w", err)
 	}

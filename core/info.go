@@ -51,6 +51,7 @@ func (db *DB) infoPersistence(w *command.InfoWriter) {
 	load := db.loading.Load()
 	w.Field("loading", bit(load != nil))
 	w.Field("async_loading", 0)
+	w.Field("spillway_read_only", bit(db.opts.ReadOnly))
 	processed, total := int64(0), int64(0)
 	if j != nil {
 		processed, total = j.progress.Keys.Load(), j.total.Load()

@@ -84,8 +84,12 @@ func evictionScore(policy string, e keyspace.Entry, now int64, s *Session) int64
 	return s.ctx.Rand.Int64()
 }
 
-// refusesWrites is the reply to a write while persistence is broken, or "".
+// refusesWrites is the reply to a write that is not to be carried out, because
+// persistence is broken or this is only a look, or "".
 func (db *DB) refusesWrites() string {
+	if db.opts.ReadOnly {
+		return errReadOnlyWrite
+	}
 	if f := db.failed.Load(); f != nil {
 		return "MISCONF " + f.text
 	}

@@ -51,13 +51,24 @@ func formatSavePoints(points []SavePoint) string {
 // see [Options.withDefaults] for what it means.
 type Options struct {
 	// FS is the data directory. It must offer what durability needs, see
-	// [vfs.RequireData].
+	// [vfs.RequireData], unless it is only read.
 	FS vfs.FS
 	// Shards is how many locks the keyspace is divided into; 0 means one per
 	// CPU. It may differ from start to start: keys are routed anew on load.
 	Shards int
 	// Databases is the number of logical databases; 0 means 16.
 	Databases int
+
+	// ReadOnly only looks: the directory is read as it is when Recover runs, and
+	// nothing in it is created, changed, locked or synced, so that it may be on a
+	// medium that cannot be written, or belong to an engine that is running, whose
+	// further writes are not followed. A log that ends in a torn block is read up
+	// to there. A directory without a manifest is refused.
+	//
+	// Writes get a READONLY error; keys expire in memory. What would save fails with
+	// ErrReadOnly, and a shutdown saves nothing. AppendOnly, Save, Targets and
+	// Archive are ignored; Stages are used to read.
+	ReadOnly bool
 
 	// AppendOnly keeps a log of every write.
 	AppendOnly bool
@@ -123,6 +134,9 @@ type Options struct {
 }
 
 func (o Options) withDefaults() Options {
+	if o.ReadOnly {
+		o = o.readOnly()
+	}
 	if o.Shards <= 0 {
 		o.Shards = keyspace.DefaultShards()
 	}

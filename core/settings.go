@@ -83,6 +83,9 @@ func (db *DB) registerConfig() {
 			if err != nil {
 				return errors.New("Invalid save parameters") // Redis's wording
 			}
+			if len(s.save) > 0 && db.opts.ReadOnly {
+				return ErrReadOnly
+			}
 			return nil
 		}),
 		db.param("appendfsync", func(s *settings) string { return s.fsync.String() }, func(s *settings, v string) error {
@@ -98,6 +101,9 @@ func (db *DB) registerConfig() {
 		}),
 		db.param("appendonly", func(s *settings) string { return yesNo(s.appendOnly && (db.Loading() || db.logOn())) }, func(s *settings, v string) (err error) {
 			s.appendOnly, err = parseYesNo(v)
+			if s.appendOnly && db.opts.ReadOnly {
+				return ErrReadOnly
+			}
 			return err
 		}),
 		db.param("auto-aof-rewrite-percentage", func(s *settings) string { return strconv.Itoa(s.rewritePct) }, func(s *settings, v string) error {

@@ -120,7 +120,7 @@ func (db *DB) AbortShutdown() error {
 // finalSave takes the snapshot that the mode asks for, in place of the job in
 // flight.
 func (db *DB) finalSave(p *stopping, mode command.ShutdownMode) error {
-	if mode == command.ShutdownNoSave || mode == command.ShutdownDefault && len(db.settings.Load().save) == 0 {
+	if db.opts.ReadOnly || mode == command.ShutdownNoSave || mode == command.ShutdownDefault && len(db.settings.Load().save) == 0 {
 		return nil
 	}
 	for try := 0; ; try++ {

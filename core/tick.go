@@ -20,6 +20,9 @@ func (db *DB) Tick() {
 	if db.activeExpire.Load() {
 		db.expireCycle()
 	}
+	if db.opts.ReadOnly {
+		return
+	}
 	db.reconcileLog()
 	db.triggers()
 	db.retryTargets()
@@ -92,6 +95,9 @@ func (db *DB) expireSome(shard, n int, now int64) (more bool) {
 // logRemoval logs a key that the engine itself is about to remove. The caller
 // holds the shard's lock.
 func (db *DB) logRemoval(shard, n int, key []byte) {
+	if db.opts.ReadOnly {
+		return // it stays on disk
+	}
 	if log := db.log.Load(); log != nil {
 		log.Append(shard, n, [][]byte{verbDel, key})
 	}

@@ -10,22 +10,9 @@ import (
 
 	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/keyspace"
-	"github.com/spillwaydb/spillway/core/manifest"
 	"github.com/spillwaydb/spillway/core/rdb"
 	"github.com/spillwaydb/spillway/core/resp"
 )
-
-// LoadReadOnly reads the data directory back, as Recover does, and changes
-// nothing there. It takes Recover's place for tools that only want the keys:
-// no command runs on such an engine, but [DB.WriteRDB] works. Close follows.
-func (db *DB) LoadReadOnly(ctx context.Context) error {
-	m, err := manifest.Read(db.fs)
-	if err != nil {
-		return damaged(err, nil)
-	}
-	_, err = db.load(ctx, m)
-	return damaged(err, m)
-}
 
 // WriteRDB writes all keys, as they are at this moment, as one RDB file and
 // returns how many there are. Writes go on meanwhile. What was written is worth
@@ -94,6 +81,9 @@ var ErrForeign = errors.New("it is no file of Redis's")
 // which has recovered, for itself; after an error the keyspace holds a part of
 // the input.
 func (db *DB) Import(ctx context.Context, r io.Reader, name string, o ImportOptions) (Imported, error) {
+	if db.opts.ReadOnly {
+		return Imported{}, ErrReadOnly
+	}
 	in := bufio.NewReaderSize(&endsWith{ctx, r}, 256<<10)
 	if magic, _ := in.Peek(5); string(magic) == "REDIS" {
 		return db.importRDB(in, name, o)

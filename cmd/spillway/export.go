@@ -206,12 +206,12 @@ func (e *exporter) byEngine(ctx context.Context, src *source, p *backup.Point, w
 // loadAndWrite has an engine load a directory and writes its keys.
 func loadAndWrite(ctx context.Context, src *source, data vfs.FS, w io.Writer) (keys int64, err error) {
 	s := src.cfg.Server
-	db, err := core.Prepare(core.Options{FS: data, Shards: s.Shards, Databases: max(s.Databases, 1024), ManualTick: true, Logger: src.log, Version: version})
+	db, err := core.Prepare(core.Options{FS: data, Shards: s.Shards, Databases: max(s.Databases, 1024), ReadOnly: true, ManualTick: true, Logger: src.log, Version: version})
 	if err != nil {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	if err := db.LoadReadOnly(ctx); err != nil {
+	if err := db.Recover(ctx); err != nil {
 		return 0, err
 	}
 	return db.WriteRDB(w)

@@ -160,7 +160,7 @@ func (r *restored) print(cmd *cobra.Command) error {
 	}
 	fmt.Fprintf(w, "  %s fetched, %s were there already, %s\n", size(r.Bytes), size(r.Reused), (time.Duration(r.TookMS) * time.Millisecond).Round(time.Millisecond))
 	fmt.Fprintf(w, "  the last write in it is of %s\n", r.LastWrite.Local().Format("2006-01-02 15:04:05.000 -07:00"))
-	_, err := fmt.Fprintln(w, r.start)
+	_, err := fmt.Fprintf(w, "%s\n(with --read-only to look into it: that writes nothing and uses no sink)\n", r.start)
 	return err
 }
 

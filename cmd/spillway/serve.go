@@ -20,7 +20,6 @@ import (
 	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/server"
 	"github.com/spillwaydb/spillway/core/sink"
-	"github.com/spillwaydb/spillway/fsbackends"
 	"github.com/spillwaydb/spillway/plugins/gzip"
 	"github.com/spillwaydb/spillway/plugins/lz4"
 	"github.com/spillwaydb/spillway/plugins/zstd"
@@ -39,14 +38,22 @@ func serveCommand() *cobra.Command {
 	var f faults
 	var refill refill
 	var adopt bool
+	var readOnly bool
 	cmd := &cobra.Command{
 		Use: "serve", Short: "Run the server that plugins.hcl describes", Args: noArgs,
 		Long: "serve reads plugins.hcl (or -config FILE), recovers the data directory and serves RESP.\n" +
 			"Flags carry the names of Redis's own parameters and win over the file.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := o.load(cmd)
+			load := o.load
+			if readOnly {
+				load = o.loadReadOnly
+			}
+			cfg, err := load(cmd)
 			if err != nil {
 				return err
+			}
+			if readOnly && refill.ifEmpty {
+				return usageError{errors.New("--restore-if-empty does not go with --read-only, which writes nothing")}
 			}
 			if refill.from != "" && !refill.ifEmpty {
 				return usageError{errors.New("--restore-from goes with --restore-if-empty")}
@@ -59,6 +66,7 @@ func serveCommand() *cobra.Command {
 	cmd.Flags().StringVar(&refill.from, "restore-from", "", "sink to restore from (default: the only one beside the data directory)")
 	cmd.Flags().BoolVar(&refill.older, "restore-allow-older", false, "restore what there is when the latest backup cannot be read")
 	cmd.Flags().BoolVar(&adopt, "adopt", false, "start although a sink holds another data directory's sets, or a later state of this one: they stay, and this one goes on beside them")
+	cmd.Flags().BoolVar(&readOnly, "read-only", false, "look into a data directory: nothing is written, no sink and no listener of the configuration is used (default port: 6390)")
 	f.register(cmd)
 	return cmd
 }
@@ -88,7 +96,7 @@ func serve(cfg *config.Config, f *faults, refill refill, adopt bool, log hclog.I
 	ignoreHangups(log)
 	sayWhat(cfg, log)
 
-	fs, err := fsbackends.Open(cfg.Data.URL())
+	fs, err := openData(cfg, log)
 	if err != nil {
 		return fmt.Errorf("opening the data directory: %w", err)
 	}
@@ -131,7 +139,7 @@ func serve(cfg *config.Config, f *faults, refill refill, adopt bool, log hclog.I
 		db.Info().Register(command.InfoSection{Name: "Plugins", Default: true, Fill: plugged.info})
 	}
 	closeDB := func() { err = errors.Join(err, db.Close()) }
-	listeners, err := listen(cfg.Listen)
+	listeners, err := listenOrElse(cfg.Listen)
 	if err != nil {
 		closeDB()
 		return err
@@ -162,9 +170,11 @@ func serve(cfg *config.Config, f *faults, refill refill, adopt bool, log hclog.I
 	loaded, over := make(chan error, 1), make(chan struct{})
 	go func() {
 		defer close(over)
-		if err := plugged.boot(loading, log); err != nil {
-			loaded <- err
-			return
+		if !cfg.ReadOnly { // a stage that is needed starts when it is
+			if err := plugged.boot(loading, log); err != nil {
+				loaded <- err
+				return
+			}
 		}
 		loaded <- db.Recover(loading)
 	}()
@@ -341,7 +351,7 @@ func engineOptions(cfg *config.Config, log hclog.Logger) core.Options {
 		RewritePercentage: s.RewritePercentage, RewriteMinSize: s.RewriteMinSize, ContinueOnSaveError: s.ContinueOnSaveError,
 		MaxMemory: s.MaxMemory, MaxMemoryPolicy: s.MaxMemoryPolicy, RequirePass: s.RequirePass,
 		Keep: cfg.Check.Keep, DecodeStages: decodeStages(), VerifyDecode: cfg.Check.Verify,
-		Logger: log, Version: version,
+		ReadOnly: cfg.ReadOnly, Logger: log, Version: version,
 	}
 }
 

@@ -38,6 +38,9 @@ type Config struct {
 	Plugins []Plugin
 
 	metricsAt hcl.Range
+	// ReadOnly has the data directory looked at only. A flag sets it: a file
+	// describes a daemon that writes.
+	ReadOnly bool
 }
 
 // Server is the block server.
