@@ -49,7 +49,7 @@ func damaged(err error, m *manifest.Manifest) error {
 	var inLog *wal.CorruptError
 	var inManifest *manifest.CorruptError
 	if err == nil || !errors.As(err, &inLog) && !errors.As(err, &inManifest) &&
-		!errors.Is(err, sink.ErrCorrupt) && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errNoManifest) {
+		!errors.Is(err, sink.ErrCorrupt) && !errors.Is(err, fs.ErrNotExist) && !vfs.IsNotRegular(err) && !errors.Is(err, errNoManifest) {
 		return err
 	}
 	d := &DamagedError{Err: err}

@@ -7,7 +7,38 @@ import (
 	"io"
 	"os"
 	"path"
+	"syscall"
 )
+
+// ErrNotRegular is wrapped by the error for what is to be a file and is something
+// else: a directory, a named pipe, a device, a socket. To open or read those may
+// take for ever.
+var ErrNotRegular = errors.New("not a regular file")
+
+// CheckRegular is an error that wraps ErrNotRegular and says what there is
+// instead, or nil for a regular file.
+func CheckRegular(mode os.FileMode) error {
+	what := "something"
+	switch {
+	case mode.IsRegular():
+		return nil
+	case mode.IsDir():
+		what = "a directory"
+	case mode&os.ModeNamedPipe != 0:
+		what = "a named pipe (FIFO)"
+	case mode&os.ModeSocket != 0:
+		what = "a socket"
+	case mode&os.ModeDevice != 0:
+		what = "a device"
+	}
+	return fmt.Errorf("it is %s, %w", what, ErrNotRegular)
+}
+
+// IsNotRegular tells whether err says that something else than a regular file
+// was there: it was refused by the open, or by the first read or write.
+func IsNotRegular(err error) bool {
+	return errors.Is(err, ErrNotRegular) || errors.Is(err, syscall.EISDIR)
+}
 
 // ReadFile returns the whole content of name. Memory is reserved as bytes
 // arrive, not by the size the backend claims.
@@ -21,8 +52,8 @@ func ReadFile(fs FS, name string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
-	if st.IsDir() {
-		return nil, fmt.Errorf("read %s: is a directory", name)
+	if err := CheckRegular(st.Mode()); err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
 	var b bytes.Buffer
 	if n := st.Size(); n > 0 {

@@ -20,6 +20,7 @@ var _ vfs.Locker = (*FS)(nil)
 const (
 	canSyncDir = true
 	canLock    = true
+	openAtOnce = syscall.O_NONBLOCK // regular files and directories know no difference
 )
 
 var errNotDir = syscall.ENOTDIR
@@ -34,7 +35,7 @@ func (fs *FS) Lock(name string) (io.Closer, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := fs.root.OpenFile(p, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := fs.open(p, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", name, err)
 	}
