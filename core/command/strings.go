@@ -4,10 +4,11 @@ import (
 	"math"
 
 	"github.com/spillwaydb/spillway/core/keyspace"
+	"github.com/spillwaydb/spillway/core/rdb"
 )
 
 // maxString is the longest string a key may hold, Redis's proto-max-bulk-len.
-const maxString = 512 << 20
+const maxString = rdb.MaxString
 
 const (
 	stringGroup = "string"
