@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path"
 	"syscall"
@@ -42,7 +43,15 @@ func IsNotRegular(err error) bool {
 
 // ReadFile returns the whole content of name. Memory is reserved as bytes
 // arrive, not by the size the backend claims.
-func ReadFile(fs FS, name string) ([]byte, error) {
+func ReadFile(fs FS, name string) ([]byte, error) { return ReadSmall(fs, name, math.MaxInt64) }
+
+// ErrTooLarge is wrapped by the error for a file that has more in it than any
+// of its kind.
+var ErrTooLarge = errors.New("the file is too large")
+
+// ReadSmall is ReadFile for a file of at most so many bytes; a longer one is not
+// read, and an error that wraps ErrTooLarge.
+func ReadSmall(fs FS, name string, most int64) ([]byte, error) {
 	f, err := fs.Open(name)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
@@ -54,6 +63,9 @@ func ReadFile(fs FS, name string) ([]byte, error) {
 	}
 	if err := CheckRegular(st.Mode()); err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	if st.Size() > most {
+		return nil, fmt.Errorf("read %s: %w: %d bytes, at most %d are read", name, ErrTooLarge, st.Size(), most)
 	}
 	var b bytes.Buffer
 	if n := st.Size(); n > 0 {
