@@ -74,7 +74,8 @@ lab-disk: ## real filesystems that lose power, fill up and become read-only
 	else rmdir $$d; echo "NOT RUN: lab-disk may not mount filesystems here (needs root and loop devices); memfs stands in for real disks"; fi
 
 lab-long: build ## hours: every part of the laboratory at length
-	SPILLWAY_LAB=long $(GO) test -count=1 -timeout 12h -run 'TestHistory$$|TestInterleavings|EveryOperation|TestSmall' ./core ./core/coretest
+	SPILLWAY_LAB=long $(GO) test -count=1 -timeout 12h -run 'TestHistory$$|TestInterleavings|EveryOperation|TestSmall|TestLinear|TestDamagedDirectory' ./core ./core/coretest
+	SPILLWAY_LAB=long $(GO) test -count=1 -timeout 2h -run TestLinearizable ./cmd/spillway
 	SPILLWAY_ROUNDS=200 $(MAKE) planted lab-disk
 	SPILLWAY_SOAK=1h $(GO) test -count=1 -timeout 90m -v -run TestSoak ./cmd/spillway
 	$(MAKE) fuzz
