@@ -98,7 +98,8 @@ lab-disk: bin/gotestsum ## real filesystems that lose power, fill up and become 
 	else rmdir $$d; mkdir -p $(RESULTS); echo "NOT RUN: lab-disk may not mount filesystems here (needs root and loop devices); memfs stands in for real disks" | tee -a $(RESULTS)/not-run; fi
 
 lab-long: build ## hours: every part of the laboratory at length
-	SPILLWAY_LAB=long $(GO) test -count=1 -timeout 12h -run 'TestHistory$$|TestInterleavings|EveryOperation|TestSmall' ./core ./core/coretest
+	SPILLWAY_LAB=long $(GO) test -count=1 -timeout 12h -run 'TestHistory$$|TestInterleavings|EveryOperation|TestSmall|TestLinear|TestDamagedDirectory' ./core ./core/coretest
+	SPILLWAY_LAB=long $(GO) test -count=1 -timeout 2h -run TestLinearizable ./cmd/spillway
 	SPILLWAY_ROUNDS=200 $(MAKE) planted lab-disk
 	SPILLWAY_SOAK=1h $(GO) test -count=1 -timeout 90m -v -run TestSoak ./cmd/spillway
 	SPILLWAY_LAB=long $(GO) test -count=1 -timeout 1h -v -run TestAbuse ./cmd/spillway

@@ -104,8 +104,8 @@ func Open(opts Options) (*DB, error) {
 // call [DB.Recover], once, and Close, after Recover has returned.
 func Prepare(opts Options) (*DB, error) {
 	opts = opts.withDefaults()
-	if opts.FS == nil {
-		return nil, errors.New("core.Open: Options.FS is nil: give it a data directory")
+	if err := opts.check(); err != nil {
+		return nil, err
 	}
 	if err := vfs.RequireData(opts.FS); err != nil && !opts.ReadOnly {
 		return nil, fmt.Errorf("opening the data directory: %w", err)

@@ -49,7 +49,7 @@ func damaged(err error, m *manifest.Manifest) error {
 	var inLog *wal.CorruptError
 	var inManifest *manifest.CorruptError
 	if err == nil || !errors.As(err, &inLog) && !errors.As(err, &inManifest) &&
-		!errors.Is(err, sink.ErrCorrupt) && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errNoManifest) {
+		!errors.Is(err, sink.ErrCorrupt) && !errors.Is(err, fs.ErrNotExist) && !vfs.IsNotRegular(err) && !errors.Is(err, errNoManifest) {
 		return err
 	}
 	d := &DamagedError{Err: err}
@@ -65,6 +65,10 @@ type Examination struct {
 	Base     *SetState
 	Segments []SegmentState
 	Kept     []SetState // further complete checkpoints, newest first
+
+	// Unreadable is what is wrong with the descriptions of checkpoints, SET.json
+	// in their directories. No start needs those. nil: nothing.
+	Unreadable error
 }
 
 // SetState is one checkpoint in the data directory.
@@ -122,9 +126,10 @@ func Examine(ctx context.Context, data vfs.FS) (*Examination, error) {
 		m = new(manifest.Manifest)
 	}
 	sets, err := sink.NewFSSink("local", data, setsDir).List(ctx)
-	if err != nil && !errors.Is(err, sink.ErrCorrupt) {
+	if err != nil && ctx.Err() != nil {
 		return nil, err
 	}
+	x.Unreadable = errors.Join(err, manifest.CheckSets(data, m, sets))
 	if m.Base != nil {
 		s, err := examineSet(ctx, data, m.Base)
 		if err != nil {
@@ -176,13 +181,18 @@ func examinePart(ctx context.Context, data vfs.FS, id sink.SetID, p *sink.SetPar
 	if errors.Is(err, fs.ErrNotExist) {
 		return name + " is missing", nil
 	}
+	if vfs.IsNotRegular(err) {
+		return err.Error(), nil
+	}
 	if err != nil {
 		return "", err
 	}
 	defer f.Close()
 	h := sha256.New()
-	n, err := io.Copy(h, &contextReader{ctx, f})
+	n, err := io.Copy(h, io.LimitReader(&contextReader{ctx, f}, p.Bytes+1)) // one more is enough to know
 	switch {
+	case vfs.IsNotRegular(err):
+		return name + " is a directory", nil
 	case err != nil:
 		return "", fmt.Errorf("reading %s: %w", name, err)
 	case n < p.Bytes:
@@ -213,7 +223,7 @@ func examineLog(data vfs.FS, m *manifest.Manifest) ([]SegmentState, error) {
 	nothing := func(wal.Block) error { return nil }
 	last, err := lastWithBlocks(data, m)
 	var bad *wal.CorruptError
-	if err != nil && !errors.As(err, &bad) && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil && !errors.As(err, &bad) && !errors.Is(err, fs.ErrNotExist) && !vfs.IsNotRegular(err) {
 		return nil, err
 	}
 	var out []SegmentState
@@ -226,6 +236,8 @@ func examineLog(data vfs.FS, m *manifest.Manifest) ([]SegmentState, error) {
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			s.Damage = "it is missing"
+		case vfs.IsNotRegular(err):
+			s.Damage = err.Error()
 		case errors.As(err, &bad):
 			s.Damage, s.Offset = bad.Reason, bad.Offset
 		case err != nil:
@@ -238,7 +250,7 @@ func examineLog(data vfs.FS, m *manifest.Manifest) ([]SegmentState, error) {
 		if s.Damage != "" {
 			broken = true
 			s.LostBlocks, s.LostCommands, err = wal.Survey(data, seg.Path, seg.LogID, s.Offset)
-			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			if err != nil && !errors.Is(err, fs.ErrNotExist) && !vfs.IsNotRegular(err) {
 				return nil, err
 			}
 			s.Header = s.Offset == 0 && bad != nil && bad.Path == seg.Path && s.LostBlocks > 0

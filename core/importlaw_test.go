@@ -31,6 +31,7 @@ var law = map[string][]string{
 	"core/coretest/model":   {"core/resp"},
 	"core/coretest":         {"core", "core/command", "core/coretest/model", "core/resp", "core/vfs", "core/wal", "fsbackends/faultfs", "fsbackends/memfs"},
 	"core/coretest/planted": {},
+	"core/coretest/linear":  {"core/resp"},
 }
 
 // TestImportLaw keeps the data going one way, see ARCHITECTURE.md.

@@ -76,6 +76,17 @@ func saved(t *testing.T) *memfs.FS {
 	return h.FS
 }
 
+// TestTooManyShards: the bound is the engine's, not only the daemon's.
+func TestTooManyShards(t *testing.T) {
+	disk := memfs.New()
+	if _, err := core.Prepare(core.Options{FS: disk, Shards: core.MaxShards + 1, ManualTick: true}); err == nil || !strings.Contains(err.Error(), "at most 4096") {
+		t.Errorf("%d shards: %v", core.MaxShards+1, err)
+	}
+	if infos, err := vfs.ReadDir(disk, "."); err != nil || len(infos) > 0 {
+		t.Errorf("the refusal left %d files, %v", len(infos), err)
+	}
+}
+
 // TestPrepareAndRecover: between the two an engine serves what needs no data.
 func TestPrepareAndRecover(t *testing.T) {
 	disk, reached, release := blockedDisk(saved(t))

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -53,8 +54,9 @@ type Options struct {
 	// FS is the data directory. It must offer what durability needs, see
 	// [vfs.RequireData], unless it is only read.
 	FS vfs.FS
-	// Shards is how many locks the keyspace is divided into; 0 means one per
-	// CPU. It may differ from start to start: keys are routed anew on load.
+	// Shards is how many locks the keyspace is divided into, MaxShards at most;
+	// 0 means one per CPU. It may differ from start to start: keys are routed
+	// anew on load.
 	Shards int
 	// Databases is the number of logical databases; 0 means 16.
 	Databases int
@@ -131,6 +133,21 @@ type Options struct {
 	OnPlugins func(args []string) ([]string, error)
 	// Version is what INFO and manifests name as the creator.
 	Version string
+}
+
+// MaxShards is how many shards an engine may have. Each is a part, with a file
+// of its own, of every checkpoint, and a goroutine that writes it.
+const MaxShards = 4096
+
+// check refuses what no engine can be made of.
+func (o Options) check() error {
+	if o.FS == nil {
+		return errors.New("core.Open: Options.FS is nil: give it a data directory")
+	}
+	if o.Shards > MaxShards {
+		return fmt.Errorf("core.Open: Options.Shards is %d: want at most %d, a few for each CPU", o.Shards, MaxShards)
+	}
+	return nil
 }
 
 func (o Options) withDefaults() Options {

@@ -1,7 +1,6 @@
 package core
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -48,18 +47,15 @@ func (db *DB) loadCommands(r io.Reader, part string) error {
 	defer a.close()
 	var (
 		parser resp.Parser
-		in     = bufio.NewReaderSize(r, 64<<10)
 		buf    []byte
-		args   [][]byte
 		n      = 0
 		at     int64
 	)
 	for {
-		got, used, err := parser.Next(buf, args[:0])
+		args, used, err := parser.Next(buf, nil)
 		if err == nil {
 			buf = buf[used:]
 			at += int64(used)
-			args = got
 			if len(args) == 0 {
 				continue
 			}
@@ -69,7 +65,7 @@ func (db *DB) loadCommands(r io.Reader, part string) error {
 				}
 				continue
 			}
-			if err := a.apply(n, cloneArgs(args)); err != nil {
+			if err := a.apply(n, args); err != nil {
 				return err
 			}
 			continue
@@ -77,21 +73,18 @@ func (db *DB) loadCommands(r io.Reader, part string) error {
 		if !errors.Is(err, resp.ErrIncomplete) {
 			return fmt.Errorf("offset %d: %w", at, err)
 		}
-		chunk, readErr := in.Peek(min(max(parser.Need(), 1), in.Size()))
-		if len(chunk) == 0 {
-			if errors.Is(readErr, io.EOF) && len(buf) == 0 {
-				return a.wait()
-			}
-			if errors.Is(readErr, io.EOF) {
-				readErr = io.ErrUnexpectedEOF
-			}
+		next, readErr := parser.Fill(r, buf)
+		switch {
+		case len(next) > len(buf):
+		case errors.Is(readErr, io.EOF) && len(buf) == 0:
+			return a.wait()
+		case errors.Is(readErr, io.EOF):
+			return fmt.Errorf("offset %d: %w", at, io.ErrUnexpectedEOF)
+		case readErr != nil:
 			return fmt.Errorf("offset %d: %w", at, readErr)
 		}
-		chunk, _ = in.Peek(in.Buffered())
+		buf = next
 		a.at = origin{path: part, offset: at}
-		rest := make([]byte, 0, len(buf)+len(chunk))
-		buf = append(append(rest, buf...), chunk...)
-		_, _ = in.Discard(len(chunk))
 		parser.Reset()
 	}
 }

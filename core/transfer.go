@@ -176,10 +176,8 @@ func (db *DB) importCommands(in *bufio.Reader, name string, o ImportOptions) (ou
 			return m.out, fmt.Errorf("%s, offset %d: %w", name, at, err)
 		}
 		// The bytes of commands that are queued stay where they are.
-		next := make([]byte, len(buf), len(buf)+max(parser.Need(), 256<<10))
-		copy(next, buf)
-		got, err := io.ReadAtLeast(in, next[len(buf):cap(next)], parser.Need())
-		next = next[:len(buf)+got]
+		next, err := parser.Fill(in, buf)
+		got := len(next) - len(buf)
 		whole := len(buf) == 0 && !m.inTx
 		switch {
 		case err == nil:

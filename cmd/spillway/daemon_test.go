@@ -316,9 +316,16 @@ func talk(t *testing.T, network, addr, in string) string {
 // spillway runs a command of the binary to its end.
 func spillway(t *testing.T, args ...string) (output string, code int) {
 	t.Helper()
+	output, cmd := spillwayCommand(t, args...)
+	return output, cmd.ProcessState.ExitCode()
+}
+
+// spillwayCommand is spillway that returns the process, which has ended.
+func spillwayCommand(t *testing.T, args ...string) (output string, cmd *exec.Cmd) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd = exec.CommandContext(ctx, binary, args...)
 	cmd.Dir = t.TempDir()
 	out, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {
@@ -328,7 +335,7 @@ func spillway(t *testing.T, args ...string) (output string, code int) {
 	if err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
 	}
-	return string(out), cmd.ProcessState.ExitCode()
+	return string(out), cmd
 }
 
 // redisServer starts a real redis-server on a Unix socket and returns its path

@@ -54,7 +54,7 @@ func (o *overrides) register(cmd *cobra.Command) {
 	f.IntVar(&o.port, "port", 0, "TCP port; 0 listens on no TCP port")
 	f.StringVar(&o.unixSocket, "unixsocket", "", "path of a Unix socket to listen on")
 	f.StringVar(&o.dir, "dir", "", "data directory")
-	f.IntVar(&o.shards, "shards", 0, "number of shards")
+	f.IntVar(&o.shards, "shards", 0, fmt.Sprintf("number of shards, 1 to %d; each is a file of every checkpoint", core.MaxShards))
 	f.StringVar(&o.appendOnly, "appendonly", "", "keep a log: yes or no")
 	f.StringVar(&o.appendFsync, "appendfsync", "", "always, everysec or no")
 	f.StringVar(&o.save, "save", "", `save points, as in "3600 1 300 100"; "" for none`)
@@ -159,8 +159,8 @@ func (o *overrides) apply(cmd *cobra.Command, c *config.Config) error {
 		c.Data = config.Filesystem{Kind: "os", Name: "data", Root: o.dir}
 	}
 	if given("shards") {
-		if o.shards < 1 {
-			return fmt.Errorf("--shards %d: want at least 1", o.shards)
+		if o.shards < 1 || o.shards > core.MaxShards {
+			return fmt.Errorf("--shards %d: want 1 to %d", o.shards, core.MaxShards)
 		}
 		c.Server.Shards = o.shards
 	}

@@ -122,6 +122,9 @@ func (r *repairer) show(x *core.Examination) {
 	for i := range x.Kept {
 		r.showSet("older", &x.Kept[i])
 	}
+	if x.Unreadable != nil {
+		r.printf("  DAMAGED  %s", strings.ReplaceAll(x.Unreadable.Error(), "\n", "\n  DAMAGED  "))
+	}
 }
 
 func (r *repairer) showSet(what string, s *core.SetState) {

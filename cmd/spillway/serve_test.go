@@ -51,6 +51,7 @@ func TestConfigErrors(t *testing.T) {
 	t.Parallel()
 	const typo = "server {\n  fsync = \"evrysec\"\n}\n"
 	bad := writeConfig(t, typo)
+	many := writeConfig(t, "server {\n  shards = 100000\n}\n")
 	for name, c := range map[string]struct {
 		args []string
 		want []string
@@ -62,6 +63,9 @@ func TestConfigErrors(t *testing.T) {
 		"flag":               {[]string{"serve", "--apendonly", "yes"}, []string{`Did you mean "--appendonly"?`}},
 		"flag's value":       {[]string{"serve", "--appendfsync", "sometimes"}, []string{"always, everysec or no"}},
 		"flag's number":      {[]string{"serve", "--port", "70000"}, []string{"--port 70000"}},
+		"shards":             {[]string{"serve", "--shards", "100000"}, []string{"--shards 100000", "1 to 4096"}},
+		"no shards":          {[]string{"check", "--shards", "-1"}, []string{"--shards -1", "1 to 4096"}},
+		"file's shards":      {[]string{"check", "-config", many}, []string{many + ":2:", "shards", "1 to 4096"}},
 		"command":            {[]string{"sevre"}, []string{`Did you mean "serve"?`}},
 		"argument":           {[]string{"serve", "now"}, []string{`"now"`}},
 		"nothing to hear on": {[]string{"serve", "--port", "0"}, []string{"no listener"}},

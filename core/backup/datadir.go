@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"slices"
 	"strconv"
 	"time"
@@ -26,8 +27,16 @@ func DataDir(name string, data vfs.FS) sink.Sink {
 	return &dataDir{name: name, fs: data, sets: sink.NewFSSink(name, data, setsDir)}
 }
 
-// IsDataDir tells whether a filesystem's root is a data directory.
-func IsDataDir(fs vfs.FS) (bool, error) { return vfs.Exists(fs, manifest.FileName) }
+// IsDataDir tells whether a filesystem's root is a data directory. One that has
+// lost its MANIFEST is one as well, and not a sink that happens to have the
+// same checkpoints: to take them without the log would be to go back.
+func IsDataDir(fs vfs.FS) (bool, error) {
+	if is, err := vfs.Exists(fs, manifest.FileName); is || err != nil {
+		return is, err
+	}
+	infos, err := vfs.ReadDir(fs, path.Dir(manifest.SegmentPath(1)))
+	return slices.ContainsFunc(infos, func(st os.FileInfo) bool { return path.Ext(st.Name()) == ".aof" }), err
+}
 
 type dataDir struct {
 	name string
@@ -84,6 +93,12 @@ func (d *dataDir) List(ctx context.Context) ([]sink.Set, error) {
 	var errs []error
 	if listErr != nil {
 		errs = append(errs, listErr)
+	}
+	if bad := manifest.CheckSets(d.fs, m, published); bad != nil {
+		// An engine may have gone on meanwhile.
+		if now, err := manifest.Read(d.fs); err == nil && now.Generation == m.Generation {
+			errs = append(errs, bad)
+		}
 	}
 	kept := make(map[sink.SetID]bool)
 	for _, id := range m.History {

@@ -394,7 +394,7 @@ func TestDamagedSource(t *testing.T) {
 				if !errors.Is(err, sink.ErrCorrupt) || !strings.Contains(err.Error(), part.Part.Name) && !strings.Contains(err.Error(), "aof") {
 					t.Errorf("%s %s: %v", what, name, err)
 				}
-				if there, _ := backup.IsDataDir(fs); there {
+				if there, _ := vfs.Exists(fs, manifest.FileName); there {
 					t.Errorf("%s %s became a data directory", what, name)
 				}
 				states, verr := backup.Verify(context.Background(), w.src, p.Sets(), backup.VerifyOptions{Stages: w.options().Stages})

@@ -203,15 +203,14 @@ func eachCommand(in io.Reader, fn func(args [][]byte, at int64) error) error {
 		case !errors.Is(err, resp.ErrIncomplete):
 			return fmt.Errorf("%w at offset %d of the decoded bytes: %w", sink.ErrCorrupt, at, err)
 		}
-		buf = append(buf[:0], buf[used:]...)
+		had := len(buf) - used
+		buf, err = parser.Fill(r, buf[used:])
 		used = 0
-		had := len(buf)
-		buf = append(buf, make([]byte, max(parser.Need(), 64<<10))...)
-		got, err := io.ReadAtLeast(r, buf[had:], min(parser.Need(), len(buf)-had))
-		buf = buf[:had+got]
 		switch {
 		case errors.Is(err, io.EOF) && had == 0:
 			return nil
+		case len(buf) > had && (err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)):
+			// Perhaps it completes a shorter command than was expected.
 		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 			return fmt.Errorf("%w at offset %d of the decoded bytes: a command is cut short there", sink.ErrCorrupt, at)
 		case err != nil:

@@ -4,10 +4,11 @@ import (
 	"math"
 
 	"github.com/spillwaydb/spillway/core/keyspace"
+	"github.com/spillwaydb/spillway/core/rdb"
 )
 
 // maxString is the longest string a key may hold, Redis's proto-max-bulk-len.
-const maxString = 512 << 20
+const maxString = rdb.MaxString
 
 // consumeFrom is from what size on a value's pages are given up while it is
 // stored: below, that costs more than it is worth.

@@ -61,7 +61,7 @@ func Unmark(fs vfs.FS) error {
 // Marked returns what the mark says, nil without one. A mark that cannot be
 // understood is one.
 func Marked(fs vfs.FS) (*Restoring, error) {
-	b, err := vfs.ReadFile(fs, RestoringFile)
+	b, err := vfs.ReadSmall(fs, RestoringFile, maxFile)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}

@@ -28,11 +28,17 @@ type Store struct {
 // dates the commits.
 func NewStore(fs vfs.FS, now func() time.Time) *Store { return &Store{fs: fs, now: now} }
 
+// maxFile is far more than any manifest has.
+const maxFile = 64 << 20
+
 // Read returns the manifest of the data directory that is the root of fs and
 // changes nothing, not even what is durable; it is for tools that look. Its
 // errors are those of Load.
 func Read(fs vfs.FS) (*Manifest, error) {
-	data, err := vfs.ReadFile(fs, FileName)
+	data, err := vfs.ReadSmall(fs, FileName, maxFile)
+	if errors.Is(err, vfs.ErrTooLarge) {
+		err = &CorruptError{Path: FileName, Reason: err.Error()}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("load manifest: %w", err)
 	}

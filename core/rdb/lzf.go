@@ -1,7 +1,34 @@
 package rdb
 
-// lzfMaxRatio bounds what LZF can do: three bytes expand to at most 264.
-const lzfMaxRatio = 88
+// lzfLen is how many bytes src expands to, -1 if it ends in the middle of
+// something. It follows the lengths alone: whether the distances lead into what
+// is there, lzfExpand finds out.
+func lzfLen(src []byte) int {
+	in, out := 0, 0
+	for in < len(src) {
+		ctrl := int(src[in])
+		in++
+		if ctrl < 32 {
+			in += ctrl + 1
+			out += ctrl + 1
+			continue
+		}
+		n := ctrl >> 5
+		if n == 7 {
+			if in == len(src) {
+				return -1
+			}
+			n += int(src[in])
+			in++
+		}
+		in++ // the distance
+		out += n + 2
+	}
+	if in > len(src) {
+		return -1
+	}
+	return out
+}
 
 // lzfExpand decompresses src into all of dst. It reports false if src is
 // malformed or does not give exactly len(dst) bytes.

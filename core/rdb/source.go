@@ -122,7 +122,8 @@ func (s *source) truncated() error {
 	return &CorruptError{Offset: s.base + int64(s.end), Reason: "the input ends here, in the middle of a record", Err: io.ErrUnexpectedEOF}
 }
 
-// large takes n bytes into memory of their own, which grows as they arrive.
+// large takes n bytes into memory of their own, which grows as they arrive: in
+// few steps, since what is outgrown is garbage beside what it was copied to.
 func (s *source) large(n uint64) ([]byte, error) {
 	dst := make([]byte, 0, min(n, growStep))
 	for {
@@ -143,7 +144,7 @@ func (s *source) large(n uint64) ([]byte, error) {
 			return dst, nil
 		}
 		if len(dst) == cap(dst) {
-			bigger := make([]byte, len(dst), min(n, 2*uint64(cap(dst))))
+			bigger := make([]byte, len(dst), min(n, 4*uint64(cap(dst))))
 			copy(bigger, dst)
 			dst = bigger
 		}

@@ -78,8 +78,24 @@ func (d *decoder) length() (uint64, error) {
 	return n, err
 }
 
+// MaxString is the longest string that is read, Redis's proto-max-bulk-len: no
+// command could have written a longer one. A few bytes of a file, or of what a
+// stage decompresses, can claim any length.
+const MaxString = 512 << 20
+
+// withinLimit refuses a string of n bytes if that is too long.
+func (d *decoder) withinLimit(n uint64) error {
+	if n > MaxString {
+		return d.corrupt("a string of %d bytes; the longest is %d (proto-max-bulk-len)", n, MaxString)
+	}
+	return nil
+}
+
 // bytes takes n bytes that stay valid until the next object.
 func (d *decoder) bytes(n uint64) ([]byte, error) {
+	if err := d.withinLimit(n); err != nil {
+		return nil, err
+	}
 	switch {
 	case n <= uint64(d.end-d.pos) && d.r == nil:
 		p := d.buf[d.pos : d.pos+int(n) : d.pos+int(n)]
@@ -87,8 +103,6 @@ func (d *decoder) bytes(n uint64) ([]byte, error) {
 		return p, nil
 	case d.r == nil:
 		return nil, d.truncated()
-	case n > math.MaxInt64/2:
-		return nil, d.corrupt("a string of %d bytes", n)
 	case n > readBuffer:
 		return d.large(n)
 	}
@@ -150,12 +164,15 @@ func (d *decoder) lzf() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := d.withinLimit(n); err != nil {
+		return nil, err
+	}
 	src, err := d.bytes(packedLen)
 	if err != nil {
 		return nil, err
 	}
-	if n > uint64(len(src))*lzfMaxRatio {
-		return nil, d.corrupt("an LZF block of %d bytes claims to hold %d", len(src), n)
+	if holds := lzfLen(src); holds != int(n) {
+		return nil, d.corrupt("an LZF block of %d bytes claims to hold %d and does not", len(src), n)
 	}
 	dst := d.alloc(int(n))
 	if !lzfExpand(dst, src) {

@@ -5,13 +5,53 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path"
+	"syscall"
 )
+
+// ErrNotRegular is wrapped by the error for what is to be a file and is something
+// else: a directory, a named pipe, a device, a socket. To open or read those may
+// take for ever.
+var ErrNotRegular = errors.New("not a regular file")
+
+// CheckRegular is an error that wraps ErrNotRegular and says what there is
+// instead, or nil for a regular file.
+func CheckRegular(mode os.FileMode) error {
+	what := "something"
+	switch {
+	case mode.IsRegular():
+		return nil
+	case mode.IsDir():
+		what = "a directory"
+	case mode&os.ModeNamedPipe != 0:
+		what = "a named pipe (FIFO)"
+	case mode&os.ModeSocket != 0:
+		what = "a socket"
+	case mode&os.ModeDevice != 0:
+		what = "a device"
+	}
+	return fmt.Errorf("it is %s, %w", what, ErrNotRegular)
+}
+
+// IsNotRegular tells whether err says that something else than a regular file
+// was there: it was refused by the open, or by the first read or write.
+func IsNotRegular(err error) bool {
+	return errors.Is(err, ErrNotRegular) || errors.Is(err, syscall.EISDIR)
+}
 
 // ReadFile returns the whole content of name. Memory is reserved as bytes
 // arrive, not by the size the backend claims.
-func ReadFile(fs FS, name string) ([]byte, error) {
+func ReadFile(fs FS, name string) ([]byte, error) { return ReadSmall(fs, name, math.MaxInt64) }
+
+// ErrTooLarge is wrapped by the error for a file that has more in it than any
+// of its kind.
+var ErrTooLarge = errors.New("the file is too large")
+
+// ReadSmall is ReadFile for a file of at most so many bytes; a longer one is not
+// read, and an error that wraps ErrTooLarge.
+func ReadSmall(fs FS, name string, most int64) ([]byte, error) {
 	f, err := fs.Open(name)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
@@ -21,8 +61,11 @@ func ReadFile(fs FS, name string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
-	if st.IsDir() {
-		return nil, fmt.Errorf("read %s: is a directory", name)
+	if err := CheckRegular(st.Mode()); err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	if st.Size() > most {
+		return nil, fmt.Errorf("read %s: %w: %d bytes, at most %d are read", name, ErrTooLarge, st.Size(), most)
 	}
 	var b bytes.Buffer
 	if n := st.Size(); n > 0 {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"hash/crc32"
+	"io"
 	"strconv"
 
 	"github.com/spillwaydb/spillway/core/resp"
@@ -161,6 +162,22 @@ func cutUint(b []byte, then string) (v uint64, rest []byte, ok bool) {
 func (a *annotation) valid(idSum uint32, payload []byte) bool {
 	sum := crc32.Update(idSum, castagnoli, a.summed)
 	return crc32.Update(sum, castagnoli, payload) == a.crc
+}
+
+// validAt is valid for a block's bytes that are in f at an offset.
+func (a *annotation) validAt(f io.ReaderAt, at int64, idSum uint32) (bool, error) {
+	sum := crc32.Update(idSum, castagnoli, a.summed)
+	buf := make([]byte, 64<<10)
+	for left := a.len; left > 0; {
+		b := buf[:min(left, int64(len(buf)))]
+		if n, err := f.ReadAt(b, at); n < len(b) {
+			return false, err
+		}
+		sum = crc32.Update(sum, castagnoli, b)
+		at += int64(len(b))
+		left -= int64(len(b))
+	}
+	return sum == a.crc, nil
 }
 
 func appendSelect(dst []byte, db int) []byte {

@@ -244,8 +244,8 @@ func (p *replayer) next() (reason string, err error) {
 	// The line is in the reader's buffer, which the next read may reuse.
 	var keep [maxAnnotation]byte
 	a.summed = keep[:copy(keep[:], a.summed)]
-	payload := p.room(int(a.len))
-	if _, err := io.ReadFull(p.r, payload); err != nil {
+	payload, err := p.payload(a.len)
+	if err != nil {
 		return "", fmt.Errorf("read log segment %s at %d: %w", p.path, p.res.GoodOffset, err)
 	}
 	if !a.valid(p.idSum, payload) {
@@ -266,6 +266,26 @@ func (p *replayer) next() (reason string, err error) {
 	p.safe(a.dur)
 	p.unsafe = append(p.unsafe, blockEnd{a.seq, p.res.GoodOffset})
 	return "", nil
+}
+
+// payload reads a block's n bytes. Memory for a long one grows as they arrive:
+// how large the file is may be somebody's word as well, and a sparse one claims
+// much and has nothing.
+func (p *replayer) payload(n int64) ([]byte, error) {
+	if n <= readBuffer {
+		b := p.room(int(n))
+		_, err := io.ReadFull(p.r, b)
+		return b, err
+	}
+	var b []byte
+	for had := int64(0); had < n; had = int64(len(b)) {
+		b = append(make([]byte, 0, min(n, max(readBuffer, 4*had))), b...)
+		b = b[:cap(b)]
+		if _, err := io.ReadFull(p.r, b[had:]); err != nil {
+			return nil, err
+		}
+	}
+	return b, nil
 }
 
 // room cuts n bytes, known to be in the file, from the slab.

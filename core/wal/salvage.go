@@ -80,8 +80,8 @@ func countCommands(payload []byte) (n int64) {
 }
 
 // Empty sets all blocks of a segment aside, as RepairTail does, and leaves the
-// segment of that id without blocks; one that is missing, or whose header is
-// damaged, is made anew. It returns where it set them aside, "" if there was
+// segment of that id without blocks; one that is missing, is no file, or whose
+// header is damaged, is made anew. It returns where it set them aside, "" if there was
 // nothing.
 func Empty(fs vfs.FS, name, id string, now time.Time) (asideName string, err error) {
 	own, header, err := readID(fs, name)
@@ -95,6 +95,10 @@ func Empty(fs vfs.FS, name, id string, now time.Time) (asideName string, err err
 		}
 		if err := fs.Remove(name); err != nil {
 			return asideName, fmt.Errorf("repair log segment %s: %w", name, err)
+		}
+	case vfs.IsNotRegular(err): // it is of no use, and somebody's
+		if asideName, err = SetAside(fs, name, now); err != nil {
+			return "", err
 		}
 	case !errors.Is(err, os.ErrNotExist):
 		return "", err

@@ -68,6 +68,15 @@ func eachBlock(f io.ReaderAt, from, size int64, idSum uint32, want func(*annotat
 			if budget -= a.len; budget < 0 {
 				return true, nil
 			}
+			if a.len > readBuffer { // one that is none costs no memory
+				whole, err := a.validAt(f, start+int64(a.lineLen), idSum)
+				if err != nil {
+					return false, fmt.Errorf("read at %d: %w", start, err)
+				}
+				if !whole {
+					continue
+				}
+			}
 			payload := make([]byte, a.len)
 			if n, err := f.ReadAt(payload, start+int64(a.lineLen)); int64(n) < a.len {
 				return false, fmt.Errorf("read at %d: %w", start, err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/spillwaydb/spillway/core/vfs"
 	"github.com/spillwaydb/spillway/fsbackends/faultfs"
 	"github.com/spillwaydb/spillway/fsbackends/memfs"
+	"github.com/spillwaydb/spillway/fsbackends/osfs"
 )
 
 // threeBlocks is a segment of three blocks, and where each block ends. With
@@ -282,11 +284,45 @@ func TestReplayRefuses(t *testing.T) {
 	if _, res, err := contents(t, fileWith(t, body), true, seg1); err != nil || !res.Torn {
 		t.Fatal(res, err)
 	}
+	// Nor does one that the file's size bears out: of a sparse file, of which
+	// there is next to nothing, or of a stream whose size was claimed too.
+	claim := fmt.Appendf(segmentHeader(7, 1), "#B seq=1 ts=1 dur=0 len=%d crc=00000000\r\n", int64(1)<<40)
+	for range 6 { // and as many again behind it
+		claim = fmt.Appendf(claim, "#B seq=2 ts=1 dur=1 len=%d crc=00000000\r\n", 40<<20)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := ReplayStream(bytes.NewReader(claim), "stream", 1<<41, ReplayOptions{}, func(Block) error { return nil })
+	if err == nil {
+		t.Fatal("a stream that is shorter than it claims")
+	}
+	disk, err := osfs.New(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := disk.Create("sparse")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.Write(claim); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Truncate(60 << 20); err != nil {
+		t.Fatal(err)
+	}
+	if n, _, err := Survey(disk, "sparse", "", 0); n != 0 || err != nil {
+		t.Fatal(n, err)
+	}
+	runtime.ReadMemStats(&after)
+	if used := after.TotalAlloc - before.TotalAlloc; used > 32<<20 {
+		t.Errorf("claimed lengths made %d bytes be allocated", used)
+	}
 	// An error of apply is passed on. A block says where it is.
 	data, ends := threeBlocks(t, true)
 	noRoom := errors.New("no room")
 	at := int64(0)
-	_, err := Replay(fileWith(t, data), seg1, ReplayOptions{}, func(b Block) error {
+	_, err = Replay(fileWith(t, data), seg1, ReplayOptions{}, func(b Block) error {
 		if at = b.Offset; b.Seq == 2 {
 			return noRoom
 		}

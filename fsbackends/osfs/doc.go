@@ -10,6 +10,9 @@
 //	LOCK    flock(2), exclusive, not waiting; holds the pid in decimal and a
 //	        newline while held, and is empty otherwise. It is never removed.
 //
+// It opens regular files and directories only, and waits for none: a named pipe
+// or a socket in place of a file is an error that says so.
+//
 // It refuses to promise what the platform lacks: where directories cannot be
 // synced, Caps says so and vfs.RequireData turns the directory away.
 package osfs

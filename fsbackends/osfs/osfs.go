@@ -107,15 +107,41 @@ func (fs *FS) Create(name string) (afero.File, error) {
 // Open implements afero.Fs: read-only.
 func (fs *FS) Open(name string) (afero.File, error) { return fs.OpenFile(name, os.O_RDONLY, 0) }
 
-// OpenFile implements afero.Fs.
+// OpenFile implements afero.Fs. What is neither a regular file nor a directory
+// is refused, at once and with an error that wraps vfs.ErrNotRegular: the open of
+// a named pipe waits for somebody at its other end.
 func (fs *FS) OpenFile(name string, flag int, perm os.FileMode) (afero.File, error) {
 	p, err := clean("open", name)
 	if err != nil {
 		return nil, err
 	}
-	f, err := fs.root.OpenFile(p, flag, perm&permMask)
+	f, err := fs.open(p, flag, perm&permMask)
 	if err != nil {
 		return nil, err // not f: a nil *os.File in an interface is not nil
+	}
+	return f, nil
+}
+
+// open is OpenFile with a path that is checked.
+func (fs *FS) open(p string, flag int, perm os.FileMode) (*os.File, error) {
+	refuse := func(mode os.FileMode) error {
+		return &os.PathError{Op: "open", Path: p, Err: vfs.CheckRegular(mode)}
+	}
+	f, err := fs.root.OpenFile(p, flag|openAtOnce, perm)
+	if err != nil {
+		// Sockets, and pipes that nobody reads, refuse by themselves.
+		if st, serr := fs.root.Stat(p); serr == nil && !st.Mode().IsRegular() && !st.IsDir() {
+			return nil, refuse(st.Mode())
+		}
+		return nil, err
+	}
+	st, err := f.Stat()
+	if err == nil && !st.Mode().IsRegular() && !st.IsDir() {
+		err = refuse(st.Mode())
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, err
 	}
 	return f, nil
 }
@@ -187,7 +213,7 @@ func (fs *FS) SyncDir(dir string) error {
 	if err != nil {
 		return err
 	}
-	f, err := fs.root.Open(p)
+	f, err := fs.open(p, os.O_RDONLY, 0)
 	if err != nil {
 		return err
 	}

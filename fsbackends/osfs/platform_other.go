@@ -12,6 +12,7 @@ import (
 const (
 	canSyncDir = false
 	canLock    = false
+	openAtOnce = 0
 )
 
 var errNotDir = errors.New("not a directory")

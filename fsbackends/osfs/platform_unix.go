@@ -21,6 +21,7 @@ var _ vfs.Locker = (*FS)(nil)
 const (
 	canSyncDir = true
 	canLock    = true
+	openAtOnce = syscall.O_NONBLOCK // regular files and directories know no difference
 )
 
 var errNotDir = syscall.ENOTDIR
@@ -37,7 +38,7 @@ func (fs *FS) Lock(name string) (io.Closer, error) {
 	}
 	// Who reads an error about the lock has more than one directory.
 	whole := filepath.Join(fs.dir, p)
-	f, err := fs.root.OpenFile(p, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := fs.open(p, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		var at *os.PathError
 		if errors.As(err, &at) {

@@ -163,7 +163,7 @@ func (d *decoder) decode(raw *file) *Config {
 }
 
 func (d *decoder) server(b *serverBlock, s *Server) {
-	s.Shards = int(d.integer(b.Shards, 0, 1, 4096))
+	s.Shards = int(d.integer(b.Shards, 0, 1, core.MaxShards))
 	s.Databases = int(d.integer(b.Databases, int64(s.Databases), 1, 1024))
 	s.AppendOnly = d.boolean(b.AppendOnly, s.AppendOnly)
 	if p, err := wal.ParsePolicy(d.oneOf(b.Fsync, s.Fsync.String(), "always", "everysec", "no")); err == nil {
