@@ -5,7 +5,7 @@ GO ?= go
 RACE_TAGS := spillway_goheap
 FUZZTIME ?= 1m
 
-.PHONY: all build test check deps fmt vet lint unit race offheap integration lab planted lab-disk lab-long bench fuzz clean
+.PHONY: all build test check deps fmt vet lint unit race offheap integration lab planted lab-disk lab-syscalls lab-long bench fuzz clean
 
 all: build
 
@@ -43,6 +43,7 @@ vet:
 	$(GO) vet ./...
 	$(GO) vet -tags $(RACE_TAGS) ./core/...
 	$(GO) vet -tags spillway_faults ./cmd/...
+	$(GO) vet -tags syscalls ./cmd/...
 
 lint: bin/golangci-lint ## .golangci.yml; the first time it builds the linter
 	bin/golangci-lint run ./...
@@ -62,7 +63,7 @@ offheap: ## the packages that use memory outside of Go's heap, without the race 
 integration: build ## the built binary over TCP: kills, restarts, shard counts
 	SPILLWAY_ROUNDS=50 $(GO) test -count=1 -timeout 20m ./cmd/spillway/...
 
-lab: planted lab-disk ## the crash laboratory, its short version; see docs/testing.md
+lab: planted lab-disk lab-syscalls ## the crash laboratory, its short version; see docs/testing.md
 
 planted: ## known bugs, each of which must fail a test
 	$(GO) test -tags lab -count=1 -timeout 20m ./core/coretest/planted
@@ -73,9 +74,17 @@ lab-disk: ## real filesystems that lose power, fill up and become read-only
 	  $(GO) test -tags disk -count=1 -timeout 20m -run TestDisk ./cmd/spillway; \
 	else rmdir $$d; echo "NOT RUN: lab-disk may not mount filesystems here (needs root and loop devices); memfs stands in for real disks"; fi
 
+# Needs no privileges, but a kernel and a container that let a process watch its
+# child's system calls.
+lab-syscalls: ## file-changing system calls of the daemon and of restore that fail, or are the last
+	@if $(GO) test -tags syscalls -count=1 -run TestAvailable ./cmd/spillway/internal/sysfault >/dev/null; then \
+	  $(GO) test -tags syscalls -count=1 -timeout 20m -run TestSyscalls ./cmd/spillway; \
+	else echo "NOT RUN: lab-syscalls may not watch system calls here (needs Linux 5.19 or newer, and seccomp(2))"; fi
+
 lab-long: build ## hours: every part of the laboratory at length
 	SPILLWAY_LAB=long $(GO) test -count=1 -timeout 12h -run 'TestHistory$$|TestInterleavings|EveryOperation|TestSmall' ./core ./core/coretest
 	SPILLWAY_ROUNDS=200 $(MAKE) planted lab-disk
+	SPILLWAY_LAB=long $(GO) test -tags syscalls -count=1 -timeout 8h -run TestSyscalls ./cmd/spillway
 	SPILLWAY_SOAK=1h $(GO) test -count=1 -timeout 90m -v -run TestSoak ./cmd/spillway
 	$(MAKE) fuzz
 
