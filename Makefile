@@ -10,7 +10,7 @@ export PATH := $(PATH):/usr/sbin:/sbin:$(CURDIR)/bin
 RESULTS := bin/results
 TEST = mkdir -p $(RESULTS); bin/gotestsum --format pkgname --format-hide-empty-pkg $(if $(HIDE),--hide-summary=$(HIDE)) --jsonfile $(RESULTS)/$@.json --
 
-.PHONY: all build test check skips system-deps deps fmt vet lint unit race offheap integration lab planted lab-disk lab-long bench fuzz clean
+.PHONY: all build test check skips system-deps deps fmt vet lint unit race offheap integration lab planted lab-disk lab-syscalls lab-long bench fuzz clean
 
 all: build
 
@@ -66,6 +66,7 @@ vet:
 	$(GO) vet ./...
 	$(GO) vet -tags $(RACE_TAGS) ./core/...
 	$(GO) vet -tags spillway_faults ./cmd/...
+	$(GO) vet -tags syscalls ./cmd/...
 
 lint: bin/golangci-lint ## .golangci.yml; the first time it builds the linter
 	bin/golangci-lint run ./...
@@ -86,7 +87,7 @@ offheap: bin/gotestsum ## the packages that use memory outside of Go's heap, wit
 integration: build bin/gotestsum ## the built binary over TCP: kills, restarts, shard counts
 	export SPILLWAY_ROUNDS=50; $(TEST) -count=1 -timeout 20m ./cmd/spillway/...
 
-lab: planted lab-disk ## the crash laboratory, its short version; see docs/testing.md
+lab: planted lab-disk lab-syscalls ## the crash laboratory, its short version; see docs/testing.md
 
 planted: bin/gotestsum ## known bugs, each of which must fail a test
 	$(TEST) -tags lab -count=1 -timeout 20m ./core/coretest/planted
@@ -97,10 +98,18 @@ lab-disk: bin/gotestsum ## real filesystems that lose power, fill up and become 
 	  $(TEST) -tags disk -count=1 -timeout 20m -run TestDisk ./cmd/spillway; \
 	else rmdir $$d; mkdir -p $(RESULTS); echo "NOT RUN: lab-disk may not mount filesystems here (needs root and loop devices); memfs stands in for real disks" | tee -a $(RESULTS)/not-run; fi
 
+# Needs no privileges, but a kernel and a container that let a process watch its
+# child's system calls.
+lab-syscalls: build bin/gotestsum ## file-changing system calls of the daemon and of restore that fail, or are the last
+	@if $(GO) test -tags syscalls -count=1 -run TestAvailable ./cmd/spillway/internal/sysfault >/dev/null; then \
+	  $(TEST) -tags syscalls -count=1 -timeout 20m -run TestSyscalls ./cmd/spillway; \
+	else mkdir -p $(RESULTS); echo "NOT RUN: lab-syscalls may not watch system calls here (needs Linux 5.19 or newer, and seccomp(2))" | tee -a $(RESULTS)/not-run; fi
+
 lab-long: build ## hours: every part of the laboratory at length
 	SPILLWAY_LAB=long $(GO) test -count=1 -timeout 12h -run 'TestHistory$$|TestInterleavings|EveryOperation|TestSmall|TestLinear|TestDamagedDirectory' ./core ./core/coretest
 	SPILLWAY_LAB=long $(GO) test -count=1 -timeout 2h -run TestLinearizable ./cmd/spillway
 	SPILLWAY_ROUNDS=200 $(MAKE) planted lab-disk
+	SPILLWAY_LAB=long $(GO) test -tags syscalls -count=1 -timeout 8h -run TestSyscalls ./cmd/spillway
 	SPILLWAY_SOAK=1h $(GO) test -count=1 -timeout 90m -v -run TestSoak ./cmd/spillway
 	SPILLWAY_LAB=long $(GO) test -count=1 -timeout 1h -v -run TestAbuse ./cmd/spillway
 	$(MAKE) fuzz

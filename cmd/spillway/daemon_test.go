@@ -120,14 +120,19 @@ func launchBinary(t *testing.T, binary string, flags ...string) *daemon {
 // launchAs is launchBinary with attributes of the process.
 func launchAs(t *testing.T, attr *syscall.SysProcAttr, binary string, flags ...string) *daemon {
 	t.Helper()
+	return launchBy(t, func(cmd *exec.Cmd) error { cmd.SysProcAttr = attr; return cmd.Start() }, binary, flags...)
+}
+
+// launchBy is launchBinary with the process started by start.
+func launchBy(t *testing.T, start func(*exec.Cmd) error, binary string, flags ...string) *daemon {
+	t.Helper()
 	for try := 0; ; try++ {
 		port := freePort(t)
 		d := &daemon{t: t, addr: net.JoinHostPort("127.0.0.1", port), done: make(chan struct{})}
 		d.cmd = exec.Command(binary, append([]string{"serve", "--port", port}, flags...)...)
 		d.cmd.Dir = t.TempDir() // no plugins.hcl there
-		d.cmd.SysProcAttr = attr
 		d.cmd.Stderr, d.cmd.Stdout = &d.log, &d.log
-		if err := d.cmd.Start(); err != nil {
+		if err := start(d.cmd); err != nil {
 			t.Fatal(err)
 		}
 		go func() { _ = d.cmd.Wait(); close(d.done) }()
