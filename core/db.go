@@ -159,11 +159,10 @@ func (db *DB) Recover(ctx context.Context) error {
 		}
 		return err
 	}
-	m, err := db.recover(ctx)
-	if err != nil {
+	if err := db.recover(ctx); err != nil {
 		return err
 	}
-	m = db.ckpt.current()
+	m := db.ckpt.current()
 	if err := db.startLogAfter(m); err != nil {
 		return err
 	}

@@ -242,7 +242,7 @@ func digest(ctx context.Context, disk vfs.FS, name string) (string, error) {
 	h := sha256.New()
 	for ctx.Err() == nil {
 		switch _, err := io.CopyN(h, f, 1<<20); {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return hex.EncodeToString(h.Sum(nil)), nil
 		case err != nil:
 			return "", err

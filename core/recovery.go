@@ -33,7 +33,7 @@ type Recovery struct {
 // changes before all of it is loaded, and the sinks hold nothing that speaks
 // against it; then a torn tail is set aside and cut, and what no manifest names
 // is swept.
-func (db *DB) recover(ctx context.Context) (*manifest.Manifest, error) {
+func (db *DB) recover(ctx context.Context) error {
 	start := db.clock.Now()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -41,32 +41,32 @@ func (db *DB) recover(ctx context.Context) (*manifest.Manifest, error) {
 	m, err := db.ckpt.store.Load()
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := db.refuseOrphans(); err != nil {
-			return nil, damaged(err, nil)
+			return damaged(err, nil)
 		}
 		m = &manifest.Manifest{NextGeneration: 1, NextSegment: 1}
 	} else if err != nil {
-		return nil, damaged(err, nil)
+		return damaged(err, nil)
 	}
 	tails, err := db.load(ctx, m)
 	if err != nil {
-		return nil, damaged(err, m)
+		return damaged(err, m)
 	}
 	onDisk := m
 	if m, err = db.ckpt.settleOn(m, held()); err != nil {
-		return nil, err
+		return err
 	}
 	r := &db.recovered
 	for _, t := range tails {
 		if err := db.secureTail(t); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	swept, err := db.ckpt.store.Sweep(onDisk, nil)
 	if err != nil {
-		return nil, fmt.Errorf("sweeping leftovers: %w", err)
+		return fmt.Errorf("sweeping leftovers: %w", err)
 	}
 	if err := db.ckpt.persist(onDisk); err != nil {
-		return nil, err
+		return err
 	}
 	r.Swept = swept
 	r.Took = db.clock.Now().Sub(start)
@@ -79,7 +79,7 @@ func (db *DB) recover(ctx context.Context) (*manifest.Manifest, error) {
 		db.logger.Info("recovered", "generation", r.Generation, "keys", r.Keys, "segments", r.Segments,
 			"blocks", r.Blocks, "commands", r.Commands, "swept", len(swept), "took", r.Took.Round(time.Millisecond))
 	}
-	return m, nil
+	return nil
 }
 
 // refuseOrphans stops a start in a directory that has data but no manifest:

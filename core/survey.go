@@ -47,11 +47,11 @@ func (c *checkpointer) survey(ctx context.Context) (held func() []holding) {
 				return
 			case <-ctx.Done():
 			}
-			grace := time.NewTimer(surveyGrace)
-			defer grace.Stop()
+			grace, over := context.WithTimeout(context.Background(), surveyGrace)
+			defer over()
 			select {
 			case <-done:
-			case <-grace.C:
+			case <-grace.Done():
 			}
 		})
 	}

@@ -216,13 +216,14 @@ func (inv *inventory) print(out io.Writer, parts bool) error {
 	}
 	for _, win := range inv.Windows {
 		const layout = "2006-01-02 15:04:05.000"
-		if win.To.IsZero() { // a data directory's log, and nothing in it yet
+		switch {
+		case win.To.IsZero(): // a data directory's log, and nothing in it yet
 			fmt.Fprintln(out, "restorable: an empty directory, nothing was written yet")
-		} else if win.From.IsZero() {
+		case win.From.IsZero():
 			fmt.Fprintf(out, "restorable: every moment up to %s\n", win.To.Local().Format(layout))
-		} else if win.From.Equal(win.To) {
+		case win.From.Equal(win.To):
 			fmt.Fprintf(out, "restorable: %s (checkpoint %d)\n", win.From.Local().Format(layout), win.Checkpoints[0].Generation)
-		} else {
+		default:
 			fmt.Fprintf(out, "restorable: every moment from %s to %s\n", win.From.Local().Format(layout), win.To.Local().Format(layout))
 		}
 		if win.Gap != "" {

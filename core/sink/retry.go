@@ -271,7 +271,7 @@ func (p *Pipeline) Prune(ctx context.Context, lineage string, first uint64) erro
 	return p.eachTarget(ctx, func(ctx context.Context, m *member) error {
 		// A segment is not removed where a checkpoint that cannot be read may need it.
 		errs := []error{p.pruneTarget(ctx, m, nil, func(s *Set, unreadable bool) bool {
-			return s.Lineage() == lineage && !(unreadable && s.ID.Kind == KindSegment)
+			return s.Lineage() == lineage && (!unreadable || s.ID.Kind != KindSegment)
 		})}
 		// Segments are another pipeline's: see PruneSegments.
 		return errors.Join(append(errs, p.sweepTarget(ctx, m, lineage, first, func(id SetID) bool { return id.Kind != KindSegment }))...)
