@@ -108,6 +108,7 @@ lab-syscalls: build bin/gotestsum ## file-changing system calls of the daemon an
 lab-long: build ## hours: every part of the laboratory at length
 	SPILLWAY_LAB=long $(GO) test -count=1 -timeout 12h -run 'TestHistory$$|TestInterleavings|EveryOperation|TestSmall|TestLinear|TestDamagedDirectory' ./core ./core/coretest
 	SPILLWAY_LAB=long $(GO) test -count=1 -timeout 2h -run TestLinearizable ./cmd/spillway
+	SPILLWAY_LAB=long $(GO) test -count=1 -timeout 12h -run 'TestHistories|TestLives' ./core/coretest/lives ./plugins/blob ./plugins/sftp
 	SPILLWAY_ROUNDS=200 $(MAKE) planted lab-disk
 	SPILLWAY_LAB=long $(GO) test -tags syscalls -count=1 -timeout 8h -run TestSyscalls ./cmd/spillway
 	SPILLWAY_SOAK=1h $(GO) test -count=1 -timeout 90m -v -run TestSoak ./cmd/spillway

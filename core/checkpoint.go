@@ -139,7 +139,7 @@ func newCheckpointer(db *DB) *checkpointer {
 		db: db, log: db.logger.Named("checkpoint"), store: manifest.NewStore(o.FS, db.clock.Now), local: local,
 		own: own, guards: guards,
 		pipe: sink.NewPipeline("checkpoint", o.Stages, local, targets, sink.PipelineOptions{
-			Logger: db.logger, Now: db.clock.Now, VerifyDecode: o.VerifyDecode, Registry: known,
+			Logger: db.logger, Now: db.clock.Now, VerifyDecode: o.VerifyDecode, Registry: known, Known: own.knows,
 		}),
 		manifest: &manifest.Manifest{}, nextGeneration: 1, nextSegment: 1, // until Recover has read them
 		lastSave: db.started, sizes: make(map[uint64]int64),

@@ -57,6 +57,7 @@ func (c *checkpointer) commit(j *job) error {
 		db.healed() // all that is in memory is safe now, or will be with the log
 	}
 	c.retire(m, gone)
+	c.part()
 	return nil
 }
 

@@ -30,6 +30,7 @@ var law = map[string][]string{
 	"core/server":           {"core", "core/command", "core/keyspace", "core/keyspace/arena", "core/resp"},
 	"core/coretest/model":   {"core/resp"},
 	"core/coretest":         {"core", "core/command", "core/coretest/model", "core/resp", "core/vfs", "core/wal", "fsbackends/faultfs", "fsbackends/memfs"},
+	"core/coretest/lives":   {"core", "core/backup", "core/manifest", "core/resp", "core/sink", "fsbackends/faultfs", "fsbackends/memfs"},
 	"core/coretest/planted": {},
 	"core/coretest/linear":  {"core/resp"},
 }

@@ -43,7 +43,7 @@ func newLine(a *archiver, t sink.Target) *line {
 	}
 	t.Required = true
 	return &line{a: a, name: t.Name, pipe: sink.NewPipeline("archive", a.opts.Stages, nil, []sink.Target{t}, sink.PipelineOptions{
-		Logger: a.db.logger, Now: a.db.clock.Now,
+		Logger: a.db.logger, Now: a.db.clock.Now, Known: a.c.own.knows,
 	})}
 }
 

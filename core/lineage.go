@@ -59,6 +59,9 @@ func (a *ancestry) begin(m *manifest.Manifest, lastSeq uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.tokens, a.logIDs = make(map[uint64]string), make(map[uint64]string)
+	for _, id := range m.Sets() {
+		a.tokens[id.Generation] = id.Token
+	}
 	a.sinceGeneration, a.sinceID = m.NextGeneration, m.NextSegment
 	a.firstGeneration, a.firstSegment = m.NextGeneration, m.NextSegment
 	if n := len(m.Segments); n > 0 {
@@ -185,7 +188,8 @@ func beyond(s *sink.Set, f sink.Follow) bool {
 func (a *ancestry) unknown(s *sink.Set, nextGeneration, nextSegment uint64) bool {
 	n := s.ID.Generation
 	if s.ID.Kind != sink.KindSegment {
-		return n >= nextGeneration || n >= a.sinceGeneration && a.tokens[n] != s.ID.Token
+		token, drawn := a.tokens[n]
+		return n >= nextGeneration || drawn && token != s.ID.Token || !drawn && n >= a.sinceGeneration
 	}
 	if n >= nextSegment || n >= a.sinceID && a.logIDs[n] != s.Meta[sink.MetaLogID] {
 		return true
@@ -193,6 +197,15 @@ func (a *ancestry) unknown(s *sink.Set, nextGeneration, nextSegment uint64) bool
 	// Archived when it had more blocks than this directory has of it.
 	last, err := strconv.ParseUint(s.Meta[sink.MetaLastSeq], 10, 64)
 	return err == nil && a.tail != "" && s.Meta[sink.MetaLogID] == a.tail && n < a.sinceID && a.sinceID == nextSegment && last > a.lastSeq
+}
+
+// knows tells whether a set is of our lineage, and not one that somebody else has
+// made in its name.
+func (a *ancestry) knows(s *sink.Set) bool {
+	nextGeneration, nextSegment := a.numbers()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return s.Lineage() == a.lineage && !a.unknown(s, nextGeneration, nextSegment)
 }
 
 // add counts one set of a lineage.

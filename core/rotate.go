@@ -52,6 +52,21 @@ func (c *checkpointer) rotate(segment, named bool) (next manifest.Segment, err e
 	return next, nil
 }
 
+// part gives the data directory a lineage of its own when the one it has is found
+// to be shared. A checkpoint that has found that out ends with it: a process that
+// dies before its next rotation would not know any more. The caller holds writing.
+func (c *checkpointer) part() {
+	f, shared := c.own.fork()
+	if !shared {
+		return
+	}
+	m := c.current().Clone()
+	m.Follows, m.Lineage = sink.AddFollow(m.Ancestry(), f), manifest.NewLineage()
+	if err := c.commitManifest(m); err != nil {
+		c.log.Warn("taking a lineage of its own failed; the next checkpoint tries again", "error", err)
+	}
+}
+
 // reserve draws the number of the next segment and makes its file.
 func (c *checkpointer) reserve() (next manifest.Segment, err error) {
 	c.mu.Lock()

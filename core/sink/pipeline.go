@@ -35,6 +35,11 @@ type PipelineOptions struct {
 	// Registry finds stages that older sets went through and that are not
 	// among the pipeline's own; nil knows none.
 	Registry *Registry
+	// Known says whether a set is one that the caller has made, or goes on
+	// from. Where a target holds one of the caller's lineage that is not,
+	// somebody else goes on under that lineage too, and nothing is pruned: what
+	// is newest there is not for the caller to say. nil knows all.
+	Known func(s *Set) bool
 }
 
 // Pipeline carries parts from an encoder through its stages into the local sink

@@ -270,7 +270,7 @@ func (p *Pipeline) background(ctx context.Context) (context.Context, context.Can
 func (p *Pipeline) Prune(ctx context.Context, lineage string, first uint64) error {
 	return p.eachTarget(ctx, func(ctx context.Context, m *member) error {
 		// A segment is not removed where a checkpoint that cannot be read may need it.
-		errs := []error{p.pruneTarget(ctx, m, nil, func(s *Set, unreadable bool) bool {
+		errs := []error{p.pruneTarget(ctx, m, lineage, nil, func(s *Set, unreadable bool) bool {
 			return s.Lineage() == lineage && (!unreadable || s.ID.Kind != KindSegment)
 		})}
 		// Segments are another pipeline's: see PruneSegments.
@@ -282,7 +282,7 @@ func (p *Pipeline) Prune(ctx context.Context, lineage string, first uint64) erro
 // there are elsewhere: the checkpoints on the targets are another pipeline's.
 func (p *Pipeline) PruneSegments(ctx context.Context, lineage string, first uint64, checkpoints []Set) error {
 	return p.eachTarget(ctx, func(ctx context.Context, m *member) error {
-		err := p.pruneTarget(ctx, m, checkpoints, func(s *Set, unreadable bool) bool {
+		err := p.pruneTarget(ctx, m, lineage, checkpoints, func(s *Set, unreadable bool) bool {
 			return s.Lineage() == lineage && s.ID.Kind == KindSegment && !unreadable
 		})
 		return errors.Join(err, p.sweepTarget(ctx, m, lineage, first, func(id SetID) bool { return id.Kind == KindSegment }))
@@ -305,7 +305,7 @@ func (p *Pipeline) eachTarget(ctx context.Context, f func(ctx context.Context, m
 // pruneTarget removes what m's Keep does not keep, given further sets that are
 // elsewhere. own says which sets may go at all; unreadable tells it that m holds
 // sets that cannot be read.
-func (p *Pipeline) pruneTarget(ctx context.Context, m *member, elsewhere []Set, own func(s *Set, unreadable bool) bool) error {
+func (p *Pipeline) pruneTarget(ctx context.Context, m *member, lineage string, elsewhere []Set, own func(s *Set, unreadable bool) bool) error {
 	if m.keep.All() {
 		return nil
 	}
@@ -314,7 +314,15 @@ func (p *Pipeline) pruneTarget(ctx context.Context, m *member, elsewhere []Set, 
 	if err != nil {
 		errs = append(errs, err) // the sets that can be read are still pruned
 	}
-	kept := m.keep.Kept(slices.Concat(sets, elsewhere))
+	all := slices.Concat(sets, elsewhere)
+	for i := range all {
+		if p.opts.Known != nil && all[i].Lineage() == lineage {
+			if !p.opts.Known(&all[i]) {
+				return errors.Join(append(errs, fmt.Errorf("%s is of this lineage, and not of this data directory: nothing is removed there", all[i].ID))...)
+			}
+		}
+	}
+	kept := m.keep.Kept(all)
 	for i := range sets {
 		id := sets[i].ID
 		if kept[id] || p.inUse(m, id) || !own(&sets[i], err != nil) {

@@ -2,8 +2,10 @@ package blob_test
 
 import (
 	"maps"
+	"os"
 	"testing"
 
+	"github.com/spillwaydb/spillway/core/coretest/lives"
 	"github.com/spillwaydb/spillway/core/sink"
 	"github.com/spillwaydb/spillway/plugins/blob"
 	"github.com/spillwaydb/spillway/plugins/plugintest"
@@ -52,5 +54,29 @@ func TestConformanceOverWire(t *testing.T) {
 	w := plugintest.LoopbackEnv(t, maps.Clone(srv.Env))
 	plugintest.TestSink(t, func(t testing.TB) sink.Sink {
 		return w.Sink(t, blob.Name, blob.Options{URL: srv.URL(srv.Bucket(t), "over/wire")})
+	})
+}
+
+// TestLives: several lives and daemons in one bucket.
+func TestLives(t *testing.T) {
+	at := func(url func(t testing.TB) string) lives.Make {
+		return func(t testing.TB) lives.Store {
+			u := url(t)
+			return lives.Store{Open: func() sink.Sink { return mk(t, blob.Options{URL: u}) }}
+		}
+	}
+	suite := func(r remote) lives.Make {
+		return at(func(t testing.TB) string { return r.URL(r.Bucket(t), "/a place") })
+	}
+	t.Run("s3", func(t *testing.T) { lives.TestBrief(t, suite(servers.StartS3(t))) })
+	t.Run("gcs", func(t *testing.T) { lives.TestBrief(t, suite(servers.StartGCS(t))) })
+	t.Run("azure", func(t *testing.T) { lives.TestBrief(t, suite(servers.StartAzure(t))) })
+	t.Run("file", func(t *testing.T) {
+		lives.Test(t, func(t testing.TB) lives.Store {
+			dir := t.TempDir()
+			s := at(func(testing.TB) string { return "file://" + dir })(t)
+			s.Files = os.DirFS(dir)
+			return s
+		})
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/spillwaydb/spillway/core/coretest/lives"
 	"github.com/spillwaydb/spillway/core/sink"
 	"github.com/spillwaydb/spillway/fsbackends/osfs"
 	"github.com/spillwaydb/spillway/plugins"
@@ -63,6 +64,15 @@ func TestSinkConformance(t *testing.T) {
 			// A process of its own: the memory is to be empty.
 			return plugintest.Loopback(t).Sink(t, "memory", nil)
 		})
+	})
+}
+
+// TestLives: several lives and daemons whose sink is a plugin.
+func TestLives(t *testing.T) {
+	w := plugintest.Loopback(t)
+	lives.Test(t, func(t testing.TB) lives.Store {
+		dir := t.TempDir()
+		return lives.Store{Open: func() sink.Sink { return w.Sink(t, "dir", dirConfig{dir}) }, Files: os.DirFS(dir)}
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spillwaydb/spillway/core/coretest/lives"
 	"github.com/spillwaydb/spillway/core/sink"
 	"github.com/spillwaydb/spillway/plugins/plugintest"
 	"github.com/spillwaydb/spillway/plugins/plugintest/servers"
@@ -37,6 +38,15 @@ func TestConformanceOverWire(t *testing.T) {
 	srv := servers.StartSSH(t)
 	w := plugintest.Loopback(t)
 	plugintest.TestSink(t, func(t testing.TB) sink.Sink { return w.Sink(t, sftp.Name, options(srv, t.TempDir())) })
+}
+
+// TestLives: several lives and daemons in one directory of the server.
+func TestLives(t *testing.T) {
+	srv := servers.StartSSH(t)
+	lives.TestBrief(t, func(t testing.TB) lives.Store {
+		dir := t.TempDir()
+		return lives.Store{Open: func() sink.Sink { return mk(t, options(srv, dir)) }, Files: os.DirFS(dir)}
+	})
 }
 
 // files are the files below dir, without it.
