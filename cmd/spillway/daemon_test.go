@@ -28,6 +28,9 @@ var binary string
 // TestMain builds the daemon once: these tests drive the real binary over real
 // sockets.
 func TestMain(m *testing.M) {
+	if report := os.Getenv(measureEnv); report != "" {
+		os.Exit(measureChild(report))
+	}
 	dir, err := os.MkdirTemp("", "spillway-test")
 	if err != nil {
 		panic(err)
@@ -328,19 +331,28 @@ func spillway(t *testing.T, args ...string) (output string, code int) {
 // spillwayCommand is spillway that returns the process, which has ended.
 func spillwayCommand(t *testing.T, args ...string) (output string, cmd *exec.Cmd) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	cmd = exec.CommandContext(ctx, binary, args...)
-	cmd.Dir = t.TempDir()
-	out, err := cmd.CombinedOutput()
-	if ctx.Err() != nil {
-		t.Fatalf("spillway %v does not end:\n%s", args, out)
+	return runCommand(t, exec.Command(binary, args...))
+}
+
+// runCommand runs a command to its end, with further variables in its environment.
+func runCommand(t *testing.T, cmd *exec.Cmd, env ...string) (output string, ended *exec.Cmd) {
+	t.Helper()
+	cmd.Dir, cmd.Env = t.TempDir(), append(os.Environ(), env...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	late := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
+	err := cmd.Wait()
+	if !late.Stop() {
+		t.Fatalf("%v does not end:\n%s", cmd.Args, out.String())
 	}
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
 	}
-	return string(out), cmd
+	return out.String(), cmd
 }
 
 // redisServer starts a real redis-server on a Unix socket and returns its path

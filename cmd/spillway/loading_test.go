@@ -7,44 +7,18 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
-// slowPart makes the only part of a data directory's checkpoint a named pipe,
-// so that a start hangs in the middle of loading until the returned function
-// has fed it.
-func slowPart(t *testing.T, dir string) (feed func()) {
+// launchLoading starts a daemon on a disk that does not hand out the checkpoint's
+// parts, so that it hangs in the middle of loading until its faults are lifted.
+func launchLoading(t *testing.T, dir string, flags ...string) *faultyDaemon {
 	t.Helper()
-	parts, err := filepath.Glob(filepath.Join(dir, "checkpoints", "*", "shard-*.rdb"))
-	if err != nil || len(parts) != 1 {
-		t.Fatal(parts, err)
-	}
-	data, err := os.ReadFile(parts[0])
-	if err != nil {
+	script := filepath.Join(t.TempDir(), "faults")
+	if err := os.WriteFile(script, []byte(`on read path "checkpoints/**" hang`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Remove(parts[0]); err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Mkfifo(parts[0], 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return func() {
-		var pipe *os.File
-		// Without blocking, an open fails until the daemon has opened its end.
-		for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-			if pipe, err = os.OpenFile(parts[0], os.O_WRONLY|syscall.O_NONBLOCK, 0); err == nil {
-				break
-			}
-			if time.Now().After(deadline) {
-				t.Fatalf("nobody reads %s: %v", parts[0], err)
-			}
-		}
-		if _, err := pipe.Write(data); err != nil {
-			t.Error(err)
-		}
-		_ = pipe.Close()
-	}
+	d := launchBinary(t, faultyBinary(t), append([]string{"--dir", dir, "--fault-script", script}, flags...)...)
+	return &faultyDaemon{daemon: d, script: script}
 }
 
 // savedDir is a data directory with one snapshot of one part and keys on top of it.
@@ -66,8 +40,7 @@ func savedDir(t *testing.T, flags ...string) string {
 func TestLoading(t *testing.T) {
 	t.Parallel()
 	dir := savedDir(t)
-	feed := slowPart(t, dir)
-	d := launch(t, "--dir", dir, "--shards", "2", "--requirepass", "pw")
+	d := launchLoading(t, dir, "--shards", "2", "--requirepass", "pw")
 	w := d.dial()
 	const loading = "(error) LOADING Redis is loading the dataset in memory"
 	for _, c := range [][2]string{
@@ -96,7 +69,7 @@ func TestLoading(t *testing.T) {
 	if strings.Contains(d.log.String(), "Ready to accept connections") {
 		t.Error("it says that it is ready")
 	}
-	feed()
+	d.faults("")
 	d.waitReady()
 	if !strings.Contains(d.log.String(), "Ready to accept connections: listener="+d.addr) {
 		t.Errorf("the address is not in the log:\n%s", d.log.String())
@@ -133,14 +106,8 @@ func TestEndWhileLoading(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := savedDir(t)
-			parts, _ := filepath.Glob(filepath.Join(dir, "checkpoints", "*", "shard-*.rdb"))
-			part, err := os.ReadFile(parts[0])
-			if err != nil {
-				t.Fatal(err)
-			}
-			slowPart(t, dir)
 			before := treeHash(t, dir)
-			d := launch(t, "--dir", dir)
+			d := launchLoading(t, dir).daemon
 			if got := d.dial().ask("PING"); !strings.Contains(got, "LOADING") {
 				t.Fatalf("PING: %s", got)
 			}
@@ -148,12 +115,6 @@ func TestEndWhileLoading(t *testing.T) {
 			d.wantExit(0)
 			if after := treeHash(t, dir); after != before {
 				t.Errorf("the directory changed:\n%s\n%s", before, after)
-			}
-			if err := os.Remove(parts[0]); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(parts[0], part, 0o600); err != nil {
-				t.Fatal(err)
 			}
 			if got := startDaemon(t, dir).do("DBSIZE"); got != int64(101) {
 				t.Errorf("%v keys at the next start", got)

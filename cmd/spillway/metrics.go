@@ -113,7 +113,7 @@ var metrics = map[string]metric{
 	"rdb_saves":                      counter("checkpoints_committed_total", "Checkpoints committed since the start."),
 	"current_save_keys_processed":    gauge("current_save_keys_processed", "Keys that the snapshot in progress has written."),
 	"current_save_keys_total":        gauge("current_save_keys", "Keys that the snapshot in progress has to write."),
-	"aof_enabled":                    gauge("log_enabled", "1 while the log is on: what the policy promises is in it."),
+	"aof_enabled":                    gauge("log_enabled", "1 while the log is on, and keeps what the policy promises."),
 	"aof_state":                      stateSet("log_state", "1 for what the log is: off, starting (its base is not committed yet), on, stopping.", "off", "starting", "on", "stopping"),
 	"aof_rewrite_in_progress":        gauge("rewrite_in_progress", "1 while a rewrite is written."),
 	"aof_last_bgrewrite_status":      gauge("last_rewrite_ok", "1 unless the last rewrite failed."),
