@@ -70,63 +70,6 @@ type checkpointer struct {
 	saves     atomic.Int64  // checkpoints committed since Open
 }
 
-// outcome is how the last job of a kind ended, for INFO.
-type outcome struct {
-	err  error
-	took time.Duration
-	keys int64
-	ran  bool
-}
-
-func (o outcome) status() string {
-	if o.err != nil {
-		return "err"
-	}
-	return "ok"
-}
-
-// job is one checkpoint in flight.
-type job struct {
-	id      uint64
-	kind    sink.Kind
-	gen     uint64
-	set     sink.SetID // drawn when the log is rotated; zero before that: nothing is staged
-	began   time.Time
-	cutAt   time.Time
-	parent  context.Context // whoever wanted it ends this when it is not wanted any more
-	ctx     context.Context
-	cancel  context.CancelFunc
-	waiters []chan error
-
-	given    bool // up, by cancel; guarded by mu
-	again    bool // it repeats one that failed: what is as it was is not said again
-	startLog bool // the log is to be switched on at this job's cut
-	rotated  bool // appends go to next since the cut
-	next     manifest.Segment
-	dirty    int64 // changes that the cut covers
-	apart    bool  // next joins the manifest only together with the base
-
-	unsure bool // a manifest of this job may be on disk, or not
-
-	total    atomic.Int64 // keys frozen
-	progress sink.Progress
-	parts    []sink.SetPart
-	left     int   // parts not reported yet
-	err      error // the first failure
-	phase    atomic.Pointer[string]
-}
-
-func (j *job) enter(phase string) { j.phase.Store(&phase) }
-
-var errShuttingDown = errors.New("the engine is shutting down")
-
-// The replies to a request that has to wait, as Redis words them.
-var (
-	errSaveInFlight    = errors.New("ERR Background save already in progress")
-	errRewriteInFlight = errors.New("ERR Background append only file rewriting already in progress")
-	errOtherInFlight   = errors.New("ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to schedule a BGSAVE whenever possible.")
-)
-
 // newCheckpointer builds the pipeline of the data directory and its targets.
 func newCheckpointer(db *DB) *checkpointer {
 	o := db.opts

@@ -137,13 +137,6 @@ func (db *DB) growthBase() int64 {
 	return db.ckpt.current().GrowthBase
 }
 
-func (o outcome) seconds() int64 {
-	if !o.ran {
-		return -1
-	}
-	return int64(o.took.Seconds())
-}
-
 func (db *DB) infoStats(w *command.InfoWriter) {
 	s := db.stats
 	w.Field("total_commands_processed", s.Commands.Load())
