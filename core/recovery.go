@@ -52,7 +52,7 @@ func (db *DB) recover(ctx context.Context) error {
 		return damaged(err, m)
 	}
 	onDisk := m
-	if m, err = db.ckpt.settleOn(m, held()); err != nil {
+	if m, err = db.ckpt.settleOn(m, held); err != nil {
 		return err
 	}
 	r := &db.recovered

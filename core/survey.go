@@ -25,11 +25,13 @@ type holding struct {
 	err   error // it could not be asked
 }
 
-// survey asks every target what it holds, in the background, while the data are
-// loaded. held waits for the answers. A target that gives none in time is left
-// behind: it is asked again before anything is put there.
-func (c *checkpointer) survey(ctx context.Context) (held func() []holding) {
+// survey asks every target what it holds, all at once. A target that gives no
+// answer in time is left behind: it is asked again before anything is put there.
+// It comes before the data are loaded, and not beside that, so that a history of
+// the laboratory meets the same operations in the same order when it is replayed.
+func (c *checkpointer) survey(ctx context.Context) (all []holding) {
 	ctx, cancel := context.WithTimeoutCause(ctx, surveyWait, fmt.Errorf("no answer within %s", surveyWait))
+	defer cancel()
 	answers := make(chan holding, len(c.guards))
 	for _, g := range c.guards {
 		done := make(chan struct{})
@@ -55,23 +57,20 @@ func (c *checkpointer) survey(ctx context.Context) (held func() []holding) {
 			}
 		})
 	}
-	return func() (all []holding) {
-		defer cancel() // the end of recovery does it otherwise
-		missing := slices.Clone(c.guards)
-		for len(missing) > 0 {
-			select {
-			case h := <-answers:
-				all = append(all, h)
-				missing = slices.DeleteFunc(missing, func(g *guard) bool { return g == h.guard })
-			case <-ctx.Done():
-				for _, g := range missing {
-					all = append(all, holding{guard: g, err: context.Cause(ctx)})
-				}
-				return all
+	missing := slices.Clone(c.guards)
+	for len(missing) > 0 {
+		select {
+		case h := <-answers:
+			all = append(all, h)
+			missing = slices.DeleteFunc(missing, func(g *guard) bool { return g == h.guard })
+		case <-ctx.Done():
+			for _, g := range missing {
+				all = append(all, holding{guard: g, err: context.Cause(ctx)})
 			}
+			return all
 		}
-		return all
 	}
+	return all
 }
 
 // settleOn compares what this directory is, m, with what its targets hold, and

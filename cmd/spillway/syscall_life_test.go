@@ -114,7 +114,7 @@ func (l *life) stop() {
 	if l.ended() || calledOff() {
 		return
 	}
-	l.d.signal(syscall.SIGTERM)
+	_ = l.d.cmd.Process.Signal(syscall.SIGTERM) // a fault may have ended it just now
 	l.d.waitFor("the end of the daemon", func() bool { return l.d.ended() || l.fault.struck.Load() && calledOff() })
 	if !l.d.ended() {
 		return

@@ -225,7 +225,9 @@ func (c *client) Publish(cx context.Context, set sink.Set) error {
 	} else if old == nil || !old.sure || old.gone {
 		p.w.seq++
 		r.seq = p.w.seq
-		r.state = p.w.cut(c.pr.d, set.ID)
+		if set.ID.Kind != sink.KindSegment { // those come by themselves, while d goes on
+			r.state = p.w.cut(c.pr.d, set.ID)
+		}
 		p.sets[set.ID] = r
 	}
 	r = p.sets[set.ID]
