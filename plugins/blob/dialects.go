@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/md5" //nolint:gosec // what Azure computes; nothing is kept secret by it
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"hash"
 	"hash/crc32"
 	"os"
@@ -15,6 +17,10 @@ import (
 	azblobblob "github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	gcblob "gocloud.dev/blob"
+
+	"github.com/spillwaydb/spillway/core/sink"
+	"github.com/spillwaydb/spillway/core/vfs"
+	"github.com/spillwaydb/spillway/plugins/internal/setstore"
 )
 
 // The names of checksums in receipts and errors.
@@ -67,6 +73,8 @@ func (plain) unfinished(context.Context, string, func(string, func(context.Conte
 }
 
 func (plain) emptied(string) {}
+
+func (plain) readable(string) error { return nil }
 
 // gcsDialect is Google Cloud Storage.
 type gcsDialect struct{ plain }
@@ -154,6 +162,51 @@ func (d fileDialect) prepare(key string, o *gcblob.WriterOptions) (_ map[string]
 		}
 	}
 	return nil, before, after
+}
+
+// dirs reads the directories themselves: a listing of gocloud.dev/blob passes
+// over what it cannot read, and a set that is hidden would be one that is not
+// there.
+func (d fileDialect) dirs(prefix string) ([]setstore.Dir, error) {
+	root := filepath.Join(d.dir, prefix)
+	entries, err := os.ReadDir(root)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, sink.Permanent(err)
+	}
+	var dirs []setstore.Dir
+	for _, e := range entries {
+		if !e.IsDir() {
+			continue
+		}
+		found := setstore.Dir{Name: e.Name()}
+		switch st, err := os.Stat(filepath.Join(root, e.Name(), sink.SetFile)); {
+		case err == nil:
+			found.Version = fmt.Sprintf("%d-%d-%o", st.Size(), st.ModTime().UnixNano(), st.Mode())
+		case !errors.Is(err, os.ErrNotExist):
+			found.Version = "unreadable" // reading it says why
+		}
+		dirs = append(dirs, found)
+	}
+	return dirs, nil
+}
+
+// readable refuses what is no file: to open a named pipe may take for ever, and
+// gocloud.dev/blob says of a directory that it is not there.
+func (d fileDialect) readable(key string) error {
+	st, err := os.Stat(filepath.Join(d.dir, key))
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil // which opening it says as well
+	case err == nil:
+		err = vfs.CheckRegular(st.Mode())
+	}
+	if err != nil {
+		return sink.Permanent(err)
+	}
+	return nil
 }
 
 // emptied removes the directories that are left.

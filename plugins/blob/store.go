@@ -46,6 +46,8 @@ type dialect interface {
 	unfinished(ctx context.Context, prefix string, f func(key string, discard func(context.Context) error) error) error
 	// emptied says that everything below prefix is gone.
 	emptied(prefix string)
+	// readable is why an object cannot be read although it may be there.
+	readable(key string) error
 }
 
 // stat is what a store says of an object.
@@ -199,6 +201,9 @@ func (s *store) Stat(ctx context.Context, name string) (setstore.Object, error) 
 
 // Open implements setstore.Store.
 func (s *store) Open(ctx context.Context, name string) (io.ReadCloser, int64, error) {
+	if err := s.readable(s.Prefix + name); err != nil {
+		return nil, 0, objstore.Classify(err)
+	}
 	r, err := s.blobs.NewReader(ctx, s.Prefix+name, nil)
 	if err != nil {
 		return nil, 0, objstore.Classify(err)
@@ -247,6 +252,10 @@ func (s *store) list(ctx context.Context, prefix string, f func(*gcblob.ListObje
 // the directories and a question for each.
 func (s *store) Dirs(ctx context.Context, dir string) ([]setstore.Dir, error) {
 	prefix := s.Prefix + dir + "/"
+	if d, ok := s.dialect.(fileDialect); ok {
+		dirs, err := d.dirs(prefix)
+		return dirs, objstore.Classify(err)
+	}
 	versions := make(map[string]string)
 	err := s.list(ctx, prefix, func(o *gcblob.ListObject) {
 		name, file, below := strings.Cut(strings.TrimPrefix(o.Key, prefix), "/")
