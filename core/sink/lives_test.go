@@ -113,3 +113,29 @@ func TestSetIDNames(t *testing.T) {
 		t.Error(s)
 	}
 }
+
+// TestPruneShared: while a copy of the data directory goes on under our lineage
+// what is newest on the sink is not for us to say, and nothing is removed there.
+func TestPruneShared(t *testing.T) {
+	far := plugintest.NewMemSink("far")
+	var ours map[sink.SetID]bool
+	opts := quick()
+	opts.Known = func(s *sink.Set) bool { return ours[s.ID] }
+	p := sink.NewPipeline("test", nil, plugintest.NewMemSink("l"), []sink.Target{{Name: "far", Sink: far, Required: true, Keep: sink.Retention{Last: 1}}}, opts)
+	first, second := publish(t, p, lifeA, 1, sink.KindSnapshot), publish(t, p, lifeA, 2, sink.KindSnapshot)
+	ours = map[sink.SetID]bool{first.ID: true, second.ID: true}
+	theirs := publish(t, p, lifeA, 2, sink.KindSnapshot)
+	if err := p.Prune(bg, lifeA, 1); err == nil || !strings.Contains(err.Error(), theirs.ID.String()) {
+		t.Errorf("pruning beside a copy of the directory says %v", err)
+	}
+	if sets, err := far.List(bg); err != nil || len(sets) != 3 {
+		t.Errorf("left: %v, %v", sets, err)
+	}
+	ours[theirs.ID] = true // of a lineage that is not shared
+	if err := p.Prune(bg, lifeA, 1); err != nil {
+		t.Error(err)
+	}
+	if sets, err := far.List(bg); err != nil || len(sets) != 1 {
+		t.Errorf("left: %v, %v", sets, err)
+	}
+}
