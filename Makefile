@@ -90,7 +90,7 @@ integration: build bin/gotestsum ## the built binary over TCP: kills, restarts, 
 lab: planted lab-disk lab-syscalls ## the crash laboratory, its short version; see docs/testing.md
 
 planted: bin/gotestsum ## known bugs, each of which must fail a test
-	$(TEST) -tags lab -count=1 -timeout 20m ./core/coretest/planted
+	$(TEST) -tags lab -count=1 -timeout 40m ./core/coretest/planted
 
 # Mounts filesystems of its own, so it needs root and loop devices.
 lab-disk: bin/gotestsum ## real filesystems that lose power, fill up and become read-only
