@@ -240,15 +240,10 @@ func digest(ctx context.Context, disk vfs.FS, name string) (string, error) {
 	}
 	defer f.Close()
 	h := sha256.New()
-	for ctx.Err() == nil {
-		switch _, err := io.CopyN(h, f, 1<<20); {
-		case errors.Is(err, io.EOF):
-			return hex.EncodeToString(h.Sum(nil)), nil
-		case err != nil:
-			return "", err
-		}
+	if _, err := io.Copy(h, &endsWith{ctx, f}); err != nil {
+		return "", err
 	}
-	return "", context.Cause(ctx)
+	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // segmentMeta is what a restore has to know of a segment.

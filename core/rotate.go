@@ -28,10 +28,7 @@ func (c *checkpointer) rotate(segment, named bool) (next manifest.Segment, err e
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	m := c.current().Clone()
-	if f, shared := c.own.fork(); shared {
-		m.Follows = sink.AddFollow(m.Ancestry(), f)
-		m.Lineage = manifest.NewLineage()
-	}
+	c.fork(m)
 	if segment {
 		if next, err = c.reserve(); err != nil {
 			return manifest.Segment{}, err
@@ -56,15 +53,23 @@ func (c *checkpointer) rotate(segment, named bool) (next manifest.Segment, err e
 // to be shared. A checkpoint that has found that out ends with it: a process that
 // dies before its next rotation would not know any more. The caller holds writing.
 func (c *checkpointer) part() {
-	f, shared := c.own.fork()
-	if !shared {
+	m := c.current().Clone()
+	if !c.fork(m) {
 		return
 	}
-	m := c.current().Clone()
-	m.Follows, m.Lineage = sink.AddFollow(m.Ancestry(), f), manifest.NewLineage()
 	if err := c.commitManifest(m); err != nil {
 		c.log.Warn("taking a lineage of its own failed; the next checkpoint tries again", "error", err)
 	}
+}
+
+// fork gives m a lineage of its own if the one it has is found to be shared, and
+// tells whether it did.
+func (c *checkpointer) fork(m *manifest.Manifest) bool {
+	f, shared := c.own.fork()
+	if shared {
+		m.Follows, m.Lineage = sink.AddFollow(m.Ancestry(), f), manifest.NewLineage()
+	}
+	return shared
 }
 
 // reserve draws the number of the next segment and makes its file.
