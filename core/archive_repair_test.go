@@ -10,6 +10,7 @@ import (
 	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/coretest"
 	"github.com/spillwaydb/spillway/core/manifest"
+	"github.com/spillwaydb/spillway/core/repair"
 )
 
 // TestArchiveOfRepairedLog: a disk damages a segment of the log that is archived
@@ -56,14 +57,14 @@ func TestArchiveOfRepairedLog(t *testing.T) {
 				t.Fatal(err)
 			}
 			damage(t, h.FS, path, st.Size()*2/3)
-			x, err := core.Examine(context.Background(), h.FS)
+			x, err := repair.Examine(context.Background(), h.FS)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if i := x.BadSegment(); i < 0 || x.Segments[i].Path != path {
 				t.Fatalf("segment %d is damaged, not %s: %+v", i, path, x.Segments)
 			}
-			if _, err := core.CutLog(h.FS, x, time.Now()); err != nil {
+			if _, err := repair.CutLog(h.FS, x, time.Now()); err != nil {
 				t.Fatal(err)
 			}
 

@@ -73,7 +73,7 @@ type checkpointer struct {
 // newCheckpointer builds the pipeline of the data directory and its targets.
 func newCheckpointer(db *DB) *checkpointer {
 	o := db.opts
-	local := sink.NewFSSink("local", o.FS, setsDir)
+	local := sink.NewFSSink("local", o.FS, sink.SetsDir)
 	known := sink.NewRegistry(append(slices.Clone(o.DecodeStages), o.Stages...)...)
 	own := &ancestry{log: db.logger.Named("checkpoint"), now: db.clock.Now, adopt: o.Adopt}
 	targets, guards := guarded(own, o.Targets)

@@ -25,6 +25,7 @@ import (
 	"github.com/spillwaydb/spillway/core/backup"
 	"github.com/spillwaydb/spillway/core/coretest"
 	"github.com/spillwaydb/spillway/core/manifest"
+	"github.com/spillwaydb/spillway/core/repair"
 	"github.com/spillwaydb/spillway/core/sink"
 	"github.com/spillwaydb/spillway/core/vfs"
 	"github.com/spillwaydb/spillway/core/wal"
@@ -325,7 +326,7 @@ func startsOn(t *testing.T, l *life, h hurt) error {
 func examines(t *testing.T, l *life, h hurt) error {
 	seen, disk := h.on(t, l)
 	before := filesOf(t, disk)
-	x, err := core.Examine(context.Background(), seen)
+	x, err := repair.Examine(context.Background(), seen)
 	if after := filesOf(t, disk); !maps.Equal(before, after) {
 		return errors.New("it has changed the directory")
 	}
@@ -350,7 +351,7 @@ func examines(t *testing.T, l *life, h hurt) error {
 }
 
 // told is what an examination has to say of damage.
-func told(x *core.Examination) string {
+func told(x *repair.Examination) string {
 	var b strings.Builder
 	if x.Manifest != nil {
 		fmt.Fprintln(&b, x.Manifest)
@@ -369,11 +370,11 @@ func told(x *core.Examination) string {
 	return b.String()
 }
 
-func base(x *core.Examination) []core.SetState {
+func base(x *repair.Examination) []repair.SetState {
 	if x.Base == nil {
 		return nil
 	}
-	return []core.SetState{*x.Base}
+	return []repair.SetState{*x.Base}
 }
 
 // verifies does what inspect and verify do.

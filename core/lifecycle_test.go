@@ -13,6 +13,7 @@ import (
 	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/coretest"
+	"github.com/spillwaydb/spillway/core/repair"
 	"github.com/spillwaydb/spillway/core/vfs"
 	"github.com/spillwaydb/spillway/fsbackends/faultfs"
 	"github.com/spillwaydb/spillway/fsbackends/memfs"
@@ -157,7 +158,7 @@ func TestRecoverGivesUp(t *testing.T) {
 	<-reached
 	cancel()
 	release()
-	var damaged *core.DamagedError
+	var damaged *repair.DamagedError
 	if err := <-recovered; !errors.Is(err, context.Canceled) || errors.As(err, &damaged) {
 		t.Errorf("Recover: %v", err)
 	}

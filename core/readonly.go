@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/spillwaydb/spillway/core/manifest"
+	"github.com/spillwaydb/spillway/core/repair"
 	"github.com/spillwaydb/spillway/core/vfs"
 )
 
@@ -66,11 +67,11 @@ var errMovedOn = errors.New("an engine has gone on in another segment of the log
 func (db *DB) loadReadOnly(ctx context.Context) (*manifest.Manifest, error) {
 	m, err := manifest.Read(db.fs)
 	if err != nil {
-		return nil, damaged(err, nil)
+		return nil, repair.Damaged(err, nil)
 	}
 	tails, err := db.load(ctx, m)
 	if err != nil {
-		return nil, damaged(err, m)
+		return nil, repair.Damaged(err, m)
 	}
 	for i, t := range tails {
 		if i > 0 && t.res.Blocks > 0 {

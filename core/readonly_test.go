@@ -20,6 +20,7 @@ import (
 	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/coretest"
 	"github.com/spillwaydb/spillway/core/manifest"
+	"github.com/spillwaydb/spillway/core/repair"
 	"github.com/spillwaydb/spillway/core/sink"
 	"github.com/spillwaydb/spillway/core/vfs"
 	"github.com/spillwaydb/spillway/core/wal"
@@ -256,7 +257,7 @@ func TestReadOnlyWithoutData(t *testing.T) {
 	if err := h.FS.Remove(manifest.SetDir(m.Base.ID) + "/" + m.Base.Parts[0].Part.Name); err != nil {
 		t.Fatal(err)
 	}
-	var damage *core.DamagedError
+	var damage *repair.DamagedError
 	if _, err := lookAt(t, h.FS); !errors.As(err, &damage) {
 		t.Errorf("a part is missing: %v", err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/afero"
 
 	"github.com/spillwaydb/spillway/core/manifest"
+	"github.com/spillwaydb/spillway/core/repair"
 	"github.com/spillwaydb/spillway/core/sink"
 	"github.com/spillwaydb/spillway/core/wal"
 )
@@ -41,15 +42,15 @@ func (db *DB) recover(ctx context.Context) error {
 	m, err := db.ckpt.store.Load()
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := db.refuseOrphans(); err != nil {
-			return damaged(err, nil)
+			return repair.Damaged(err, nil)
 		}
 		m = &manifest.Manifest{NextGeneration: 1, NextSegment: 1}
 	} else if err != nil {
-		return damaged(err, nil)
+		return repair.Damaged(err, nil)
 	}
 	tails, err := db.load(ctx, m)
 	if err != nil {
-		return damaged(err, m)
+		return repair.Damaged(err, m)
 	}
 	onDisk := m
 	if m, err = db.ckpt.settleOn(m, held); err != nil {
@@ -87,14 +88,14 @@ func (db *DB) recover(ctx context.Context) error {
 // before its first commit leaves an empty segment at most.
 func (db *DB) refuseOrphans() error {
 	orphan := ""
-	for _, dir := range []string{logDir, setsDir} {
+	for _, dir := range []string{manifest.LogDir, sink.SetsDir} {
 		err := afero.Walk(db.fs, dir, func(path string, info fs.FileInfo, err error) error {
 			if err != nil {
 				return err
 			}
 			switch {
 			case info.IsDir():
-			case dir == logDir && strings.HasSuffix(path, ".aof"):
+			case dir == manifest.LogDir && strings.HasSuffix(path, ".aof"):
 				if wal.MayHoldBlocks(db.fs, path) {
 					orphan = path
 				}
@@ -108,12 +109,10 @@ func (db *DB) refuseOrphans() error {
 		}
 	}
 	if orphan != "" {
-		return fmt.Errorf("%w, but %s holds data; put it back or start in an empty directory", errNoManifest, orphan)
+		return fmt.Errorf("%w, but %s holds data; put it back or start in an empty directory", repair.ErrNoManifest, orphan)
 	}
 	return nil
 }
-
-var errNoManifest = errors.New(manifest.FileName + " is missing")
 
 // logTail is a segment that the log may end in, and how it was found.
 type logTail struct {

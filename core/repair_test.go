@@ -15,6 +15,7 @@ import (
 	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/coretest"
 	"github.com/spillwaydb/spillway/core/manifest"
+	"github.com/spillwaydb/spillway/core/repair"
 	"github.com/spillwaydb/spillway/core/vfs"
 	"github.com/spillwaydb/spillway/fsbackends/faultfs"
 	"github.com/spillwaydb/spillway/fsbackends/memfs"
@@ -106,11 +107,11 @@ func TestCutLog(t *testing.T) {
 	for _, bad := range []int{0, 2} {
 		t.Run(fmt.Sprint("segment ", bad), func(t *testing.T) {
 			disk := damagedLog(t, bad)
-			var damaged *core.DamagedError
+			var damaged *repair.DamagedError
 			if _, err := open(disk.CrashClone(memfs.KeepAll)); !errors.As(err, &damaged) || !strings.Contains(err.Error(), "offset") {
 				t.Fatalf("the start says %v", err)
 			}
-			x, err := core.Examine(context.Background(), disk)
+			x, err := repair.Examine(context.Background(), disk)
 			if err != nil || x.Whole() || x.BadSegment() != bad {
 				t.Fatalf("%+v, %v", x, err)
 			}
@@ -137,11 +138,11 @@ func TestCutLog(t *testing.T) {
 // mend repairs a log as the command does.
 func mend(fs vfs.FS) error {
 	for {
-		x, err := core.Examine(context.Background(), fs)
+		x, err := repair.Examine(context.Background(), fs)
 		if err != nil || x.Whole() {
 			return err
 		}
-		if _, err := core.CutLog(fs, x, time.UnixMilli(7)); err != nil {
+		if _, err := repair.CutLog(fs, x, time.UnixMilli(7)); err != nil {
 			return err
 		}
 	}
@@ -190,11 +191,11 @@ func TestGoBack(t *testing.T) {
 				file = inSet(t, h.FS, 2, "shard-0000.rdb")
 			}
 			damage(t, h.FS, file, 60)
-			if _, err := core.GoBack(context.Background(), h.FS.CrashClone(memfs.KeepAll), 3, "test", time.UnixMilli(7)); !errors.Is(err, core.ErrNoSuchSet) {
+			if _, err := repair.GoBack(context.Background(), h.FS.CrashClone(memfs.KeepAll), 3, "test", time.UnixMilli(7)); !errors.Is(err, repair.ErrNoSuchSet) {
 				t.Errorf("a checkpoint that is not there: %v", err)
 			}
 			tried := everyOperation(t, h.FS, func(fs vfs.FS) error {
-				_, err := core.GoBack(context.Background(), fs, 1, "test", time.UnixMilli(7))
+				_, err := repair.GoBack(context.Background(), fs, 1, "test", time.UnixMilli(7))
 				return err
 			}, func(fs vfs.FS) {
 				if got := items(t, fs); got != 1 {
@@ -249,16 +250,16 @@ func everyOperation(t *testing.T, disk *memfs.FS, repair func(vfs.FS) error, che
 func TestExamineGivesUp(t *testing.T) {
 	disk := damagedLog(t, 1)
 	sick := faultfs.New(disk, faultfs.FailKind(syscall.EIO, faultfs.OpRead))
-	var damaged *core.DamagedError
+	var damaged *repair.DamagedError
 	if _, err := open(sick); err == nil || errors.As(err, &damaged) {
 		t.Errorf("a start: %v", err)
 	}
-	if _, err := core.Examine(context.Background(), sick); !errors.Is(err, syscall.EIO) {
+	if _, err := repair.Examine(context.Background(), sick); !errors.Is(err, syscall.EIO) {
 		t.Errorf("Examine: %v", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := core.Examine(ctx, disk); !errors.Is(err, context.Canceled) && !errors.Is(err, io.EOF) {
+	if _, err := repair.Examine(ctx, disk); !errors.Is(err, context.Canceled) && !errors.Is(err, io.EOF) {
 		t.Errorf("Examine that is cancelled: %v", err)
 	}
 }

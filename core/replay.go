@@ -14,9 +14,9 @@ import (
 	"github.com/spillwaydb/spillway/core/keyspace"
 	"github.com/spillwaydb/spillway/core/manifest"
 	"github.com/spillwaydb/spillway/core/rdb"
+	"github.com/spillwaydb/spillway/core/repair"
 	"github.com/spillwaydb/spillway/core/resp"
 	"github.com/spillwaydb/spillway/core/sink"
-	"github.com/spillwaydb/spillway/core/vfs"
 	"github.com/spillwaydb/spillway/core/wal"
 )
 
@@ -95,7 +95,7 @@ var selectCommand = command.Lookup([]byte("select"))
 // blocks may end in a torn tail: one is left behind by a crash between the
 // rotation and the first append to the new segment as well.
 func (db *DB) replayLog(ctx context.Context, m *manifest.Manifest, progress *loading) ([]logTail, error) {
-	last, err := lastWithBlocks(db.fs, m)
+	last, err := repair.LastWithBlocks(db.fs, m)
 	if err != nil {
 		return nil, fmt.Errorf("replaying the log: %w", err)
 	}
@@ -134,14 +134,6 @@ func (db *DB) replayLog(ctx context.Context, m *manifest.Manifest, progress *loa
 	}
 	db.lastSeq = seq
 	return tails, nil
-}
-
-// lastWithBlocks is the index of the last segment that has blocks, 0 if none
-// has.
-func lastWithBlocks(data vfs.FS, m *manifest.Manifest) (int, error) {
-	return wal.LastWithBlocks(data, len(m.Segments), func(i int) (path, id string) {
-		return m.Segments[i].Path, m.Segments[i].LogID
-	})
 }
 
 // applier replays commands on all shards at once: one goroutine a shard, fed

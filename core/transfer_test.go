@@ -12,6 +12,7 @@ import (
 	"github.com/spillwaydb/spillway/core/coretest"
 	"github.com/spillwaydb/spillway/core/manifest"
 	"github.com/spillwaydb/spillway/core/rdb"
+	"github.com/spillwaydb/spillway/core/repair"
 	"github.com/spillwaydb/spillway/core/resp"
 	"github.com/spillwaydb/spillway/fsbackends/memfs"
 )
@@ -132,7 +133,7 @@ func TestMarkedDirectory(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := core.Examine(context.Background(), h.FS); !errors.As(err, &unfinished) {
+	if _, err := repair.Examine(context.Background(), h.FS); !errors.As(err, &unfinished) {
 		t.Errorf("Examine: %v", err)
 	}
 	if err := manifest.Unmark(h.FS.CrashClone(memfs.LoseAll)); err != nil {

@@ -37,7 +37,7 @@ func (m *mirror) open() (*sink.FSSink, error) {
 		if err != nil {
 			return nil, fmt.Errorf("sink %q: %w", m.name, err)
 		}
-		m.sink = sink.NewFSSink(m.name, fs, "checkpoints")
+		m.sink = sink.NewFSSink(m.name, fs, sink.SetsDir)
 		if m.fs.Remote() {
 			m.conns, _ = fs.(io.Closer)
 		}

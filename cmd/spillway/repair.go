@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/spillwaydb/spillway/core"
+	"github.com/spillwaydb/spillway/core/repair"
 	"github.com/spillwaydb/spillway/core/vfs"
 	"github.com/spillwaydb/spillway/fsbackends"
 )
@@ -73,7 +74,7 @@ func (r *repairer) run(ctx context.Context) (err error) {
 		}
 		defer func() { err = errors.Join(err, lock.Close()) }()
 	}
-	x, err := core.Examine(ctx, data)
+	x, err := repair.Examine(ctx, data)
 	if err != nil {
 		return err
 	}
@@ -96,7 +97,7 @@ func (r *repairer) run(ctx context.Context) (err error) {
 func (r *repairer) printf(format string, args ...any) { fmt.Fprintf(r.out, format+"\n", args...) }
 
 // show tells what is there and what is wrong with it.
-func (r *repairer) show(x *core.Examination) {
+func (r *repairer) show(x *repair.Examination) {
 	if x.Manifest != nil {
 		r.printf("  DAMAGED  %v", x.Manifest)
 	}
@@ -127,7 +128,7 @@ func (r *repairer) show(x *core.Examination) {
 	}
 }
 
-func (r *repairer) showSet(what string, s *core.SetState) {
+func (r *repairer) showSet(what string, s *repair.SetState) {
 	state := "ok     "
 	if len(s.Damage) > 0 {
 		state = "DAMAGED"
@@ -143,7 +144,7 @@ func blocks(n, commands int64) string {
 }
 
 // cut mends the log, or says what that would do.
-func (r *repairer) cut(ctx context.Context, data vfs.FS, x *core.Examination) error {
+func (r *repairer) cut(ctx context.Context, data vfs.FS, x *repair.Examination) error {
 	if !r.fix {
 		what := "end the log before the damage"
 		if x.Segments[x.BadSegment()].Header {
@@ -154,10 +155,10 @@ func (r *repairer) cut(ctx context.Context, data vfs.FS, x *core.Examination) er
 		return errReported
 	}
 	for range 1 + 2*len(x.Segments) { // each segment may have a header to mend, and one is cut
-		aside, err := core.CutLog(data, x, time.Now())
+		aside, err := repair.CutLog(data, x, time.Now())
 		r.kept(aside)
 		if err == nil {
-			x, err = core.Examine(ctx, data)
+			x, err = repair.Examine(ctx, data)
 		}
 		if err != nil {
 			return err
@@ -172,7 +173,7 @@ func (r *repairer) cut(ctx context.Context, data vfs.FS, x *core.Examination) er
 }
 
 // offerKept says what there is when the base or the manifest is damaged.
-func (r *repairer) offerKept(x *core.Examination) {
+func (r *repairer) offerKept(x *repair.Examination) {
 	r.printf("Nothing was changed. A copy of the damaged file, put back in its place, would lose nothing.")
 	for _, s := range x.Kept {
 		if len(s.Damage) > 0 {
@@ -191,7 +192,7 @@ func (r *repairer) goBack(ctx context.Context, data vfs.FS) error {
 		r.printf("Nothing was changed. Going back to checkpoint %d would set aside the log and what is later; add --fix to do it.", r.generation)
 		return errReported
 	}
-	aside, err := core.GoBack(ctx, data, r.generation, "spillway "+version, time.Now())
+	aside, err := repair.GoBack(ctx, data, r.generation, "spillway "+version, time.Now())
 	r.kept(aside)
 	if err != nil {
 		return err

@@ -18,6 +18,7 @@ import (
 	"github.com/spillwaydb/spillway/cmd/spillway/config"
 	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/command"
+	"github.com/spillwaydb/spillway/core/repair"
 	"github.com/spillwaydb/spillway/core/server"
 	"github.com/spillwaydb/spillway/core/sink"
 	"github.com/spillwaydb/spillway/plugins/gzip"
@@ -183,7 +184,7 @@ func serve(cfg *config.Config, f *faults, refill refill, adopt bool, log hclog.I
 			log.Info("Ready to accept connections", "listener", l.Addr().String(), "network", l.Addr().Network())
 		}
 	})
-	var damage *core.DamagedError
+	var damage *repair.DamagedError
 	if errors.As(err, &damage) {
 		err = fmt.Errorf("%w\n%s", err, repairHint(cfg.Data.Root))
 	}

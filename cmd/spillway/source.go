@@ -275,14 +275,14 @@ func (s *source) openDir(dir string) error {
 		s.Sink, s.data = backup.DataDir(dir, fs), fs
 		return nil
 	}
-	there, err := vfs.Exists(fs, "checkpoints")
+	there, err := vfs.Exists(fs, sink.SetsDir)
 	if err != nil {
 		return err
 	}
 	if !there {
 		return usageError{fmt.Errorf("%s holds no backup: it has neither a MANIFEST nor a directory checkpoints", dir)}
 	}
-	s.Sink = sink.NewFSSink(dir, fs, "checkpoints")
+	s.Sink = sink.NewFSSink(dir, fs, sink.SetsDir)
 	return nil
 }
 

@@ -24,7 +24,7 @@ import (
 // It changes nothing. An engine may be running on the directory, but what it
 // retires meanwhile goes away under the reader.
 func DataDir(name string, data vfs.FS) sink.Sink {
-	return &dataDir{name: name, fs: data, sets: sink.NewFSSink(name, data, setsDir)}
+	return &dataDir{name: name, fs: data, sets: sink.NewFSSink(name, data, sink.SetsDir)}
 }
 
 // IsDataDir tells whether a filesystem's root is a data directory. One that has
@@ -34,7 +34,7 @@ func IsDataDir(fs vfs.FS) (bool, error) {
 	if is, err := vfs.Exists(fs, manifest.FileName); is || err != nil {
 		return is, err
 	}
-	infos, err := vfs.ReadDir(fs, path.Dir(manifest.SegmentPath(1)))
+	infos, err := vfs.ReadDir(fs, manifest.LogDir)
 	return slices.ContainsFunc(infos, func(st os.FileInfo) bool { return path.Ext(st.Name()) == ".aof" }), err
 }
 

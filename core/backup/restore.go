@@ -106,7 +106,7 @@ func Restore(ctx context.Context, target vfs.FS, src sink.Sink, p *Point, o Opti
 	if o.Progress == nil {
 		o.Progress = new(Progress)
 	}
-	local := sink.NewFSSink("data directory", target, setsDir)
+	local := sink.NewFSSink("data directory", target, sink.SetsDir)
 	r := &restorer{
 		Options: o, target: target, src: src, point: p, local: local,
 		pipe: sink.NewPipeline("restore", nil, local, nil, sink.PipelineOptions{Logger: o.Logger, Now: o.Now, Registry: o.Stages}),
@@ -122,8 +122,6 @@ func Restore(ctx context.Context, target vfs.FS, src sink.Sink, p *Point, o Opti
 	}
 	return r.res, r.commit(ctx)
 }
-
-const setsDir = "checkpoints"
 
 // restorer is one restore under way.
 type restorer struct {
@@ -217,7 +215,7 @@ func Wipe(data vfs.FS) error {
 	if err := vfs.RemoveIfExists(data, manifest.FileName); err != nil {
 		return err
 	}
-	for _, dir := range []string{setsDir, path.Dir(manifest.SegmentPath(1))} {
+	for _, dir := range []string{sink.SetsDir, manifest.LogDir} {
 		if err := data.RemoveAll(dir); err != nil {
 			return fmt.Errorf("remove %s: %w", dir, err)
 		}
@@ -238,7 +236,7 @@ func (r *restorer) fetch(ctx context.Context) error {
 		return err
 	}
 	if len(r.point.Segments) > 0 {
-		if err := vfs.MkdirAllSync(r.target, path.Dir(manifest.SegmentPath(1)), 0o700); err != nil {
+		if err := vfs.MkdirAllSync(r.target, manifest.LogDir, 0o700); err != nil {
 			return err
 		}
 	}

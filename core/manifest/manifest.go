@@ -20,11 +20,8 @@ const FileName = "MANIFEST"
 // and the tokens of sets.
 const Version = 3
 
-// The directories below the root that Sweep looks after.
-const (
-	logDir = "log"
-	setDir = "checkpoints"
-)
+// LogDir is the directory of the log's segments, below the root.
+const LogDir = "log"
 
 // Manifest is what a data directory consists of.
 type Manifest struct {
@@ -83,10 +80,10 @@ type Segment struct {
 }
 
 // SegmentPath is the path of the log segment with this ID.
-func SegmentPath(id uint64) string { return fmt.Sprintf("%s/%08d.aof", logDir, id) }
+func SegmentPath(id uint64) string { return fmt.Sprintf("%s/%08d.aof", LogDir, id) }
 
 // SetDir is the directory of a local checkpoint.
-func SetDir(id sink.SetID) string { return path.Join(setDir, sink.DirName(id)) }
+func SetDir(id sink.SetID) string { return path.Join(sink.SetsDir, sink.DirName(id)) }
 
 // Clone returns a deep copy.
 func (m *Manifest) Clone() *Manifest {
@@ -213,8 +210,8 @@ func checkPath(p string) error {
 	if err != nil {
 		return err
 	}
-	if clean != p || path.Dir(p) != logDir || strings.HasSuffix(p, vfs.TempSuffix) {
-		return fmt.Errorf("path %q is not a file of %s/", p, logDir)
+	if clean != p || path.Dir(p) != LogDir || strings.HasSuffix(p, vfs.TempSuffix) {
+		return fmt.Errorf("path %q is not a file of %s/", p, LogDir)
 	}
 	return nil
 }

@@ -47,10 +47,10 @@ func (s *Store) Sweep(m *Manifest, pinned func(path string) bool) (removed []str
 	}
 
 	w.dir(".", func(p string, isDir bool) bool { return !isDir && isTemp(p) })
-	w.dir(logDir, func(p string, isDir bool) bool {
+	w.dir(LogDir, func(p string, isDir bool) bool {
 		return !isDir && (isTemp(p) || isNumber(path.Base(p), ".aof") && !segments[p])
 	})
-	w.dir(setDir, func(p string, isDir bool) bool {
+	w.dir(sink.SetsDir, func(p string, isDir bool) bool {
 		if isDir && sets[p] {
 			w.dir(p, func(p string, isDir bool) bool { return !isDir && isTemp(p) })
 			return false

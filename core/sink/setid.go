@@ -70,6 +70,9 @@ func isToken(s string) bool {
 
 const segmentPrefix = "segment-"
 
+// SetsDir is the directory of all sets, in every sink that has directories.
+const SetsDir = "checkpoints"
+
 // DirName is the name of a set's directory, in every sink that has some:
 // "00000042-3f9a1c2e-77b0d415", or "segment-00000007-…".
 func DirName(id SetID) string {

@@ -52,7 +52,7 @@ func (d *documents) put(name, version string, doc []byte) {
 func (d *documents) forget(dirs []Dir) {
 	there := make(map[string]bool, len(dirs))
 	for _, dir := range dirs {
-		there[path.Join(Root, dir.Name, sink.SetFile)] = dir.Version != ""
+		there[path.Join(sink.SetsDir, dir.Name, sink.SetFile)] = dir.Version != ""
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -20,7 +20,7 @@ import (
 func (s *Sink) List(ctx context.Context) ([]sink.Set, error) {
 	dirs, err := s.dirs(ctx)
 	if err != nil {
-		return nil, s.fault(ctx, "list", Root, err)
+		return nil, s.fault(ctx, "list", sink.SetsDir, err)
 	}
 	var (
 		mu   sync.Mutex
@@ -35,7 +35,7 @@ func (s *Sink) List(ctx context.Context) ([]sink.Set, error) {
 			continue
 		}
 		g.Go(func() error {
-			name := path.Join(Root, d.Name, sink.SetFile)
+			name := path.Join(sink.SetsDir, d.Name, sink.SetFile)
 			set, err := s.cached(ctx, name, d.Version)
 			if err == nil && !set.ID.SharesDir(id) {
 				err = fmt.Errorf("%w: it describes %s", sink.ErrCorrupt, set.ID)
@@ -54,7 +54,7 @@ func (s *Sink) List(ctx context.Context) ([]sink.Set, error) {
 	_ = g.Wait()
 	s.known.forget(dirs)
 	if ctx.Err() != nil {
-		return nil, s.fault(ctx, "list", Root, context.Cause(ctx))
+		return nil, s.fault(ctx, "list", sink.SetsDir, context.Cause(ctx))
 	}
 	slices.SortFunc(sets, func(a, b sink.Set) int {
 		if a.ID.Generation != b.ID.Generation {
@@ -142,15 +142,15 @@ func (s *Sink) Remove(ctx context.Context, id sink.SetID) error {
 func (s *Sink) Sweep(ctx context.Context, keep func(sink.SetID) bool) (removed []string, err error) {
 	dirs, err := s.dirs(ctx)
 	if err != nil {
-		return nil, s.fault(ctx, "sweep", Root, err)
+		return nil, s.fault(ctx, "sweep", sink.SetsDir, err)
 	}
 	var errs []error
 	left, hasLeft := s.store.(Leftovers)
 	unfinished := make(map[string]bool)
 	if hasLeft {
-		names, err := try(ctx, s, "sweep", Root, func(ctx context.Context) ([]string, error) { return left.Unfinished(ctx, Root) })
+		names, err := try(ctx, s, "sweep", sink.SetsDir, func(ctx context.Context) ([]string, error) { return left.Unfinished(ctx, sink.SetsDir) })
 		if err != nil {
-			errs = append(errs, s.fault(ctx, "sweep", Root, fmt.Errorf("look for unfinished uploads: %w", err)))
+			errs = append(errs, s.fault(ctx, "sweep", sink.SetsDir, fmt.Errorf("look for unfinished uploads: %w", err)))
 		}
 		for _, d := range names {
 			unfinished[d] = true
@@ -166,9 +166,9 @@ func (s *Sink) Sweep(ctx context.Context, keep func(sink.SetID) bool) (removed [
 			continue
 		}
 		if ctx.Err() != nil {
-			return removed, s.fault(ctx, "sweep", Root, context.Cause(ctx))
+			return removed, s.fault(ctx, "sweep", sink.SetsDir, context.Cause(ctx))
 		}
-		dir := path.Join(Root, d.Name)
+		dir := path.Join(sink.SetsDir, d.Name)
 		// Asked again: it may have been published since it was listed.
 		_, err := s.stat(ctx, path.Join(dir, sink.SetFile))
 		published := err == nil
@@ -193,7 +193,7 @@ func (s *Sink) Sweep(ctx context.Context, keep func(sink.SetID) bool) (removed [
 }
 
 func (s *Sink) dirs(ctx context.Context) ([]Dir, error) {
-	return try(ctx, s, "list", Root, func(ctx context.Context) ([]Dir, error) { return s.store.Dirs(ctx, Root) })
+	return try(ctx, s, "list", sink.SetsDir, func(ctx context.Context) ([]Dir, error) { return s.store.Dirs(ctx, sink.SetsDir) })
 }
 
 func (s *Sink) stat(ctx context.Context, name string) (Object, error) {

@@ -231,7 +231,7 @@ func TestRetry(t *testing.T) {
 		if sets, err := s.List(bg); err != nil || len(sets) != 1 {
 			return fmt.Errorf("%d sets, %w", len(sets), err)
 		}
-		m.files[path.Join(Root, "00000002", "x")] = nil
+		m.files[path.Join(sink.SetsDir, "00000002", "x")] = nil
 		if _, err := s.Sweep(bg, func(sink.SetID) bool { return false }); err != nil {
 			return err
 		}
@@ -290,7 +290,7 @@ func TestPublishChecks(t *testing.T) {
 	m := newMemory()
 	s := mk(m, Options{})
 	set := put(t, s, 1)
-	name := path.Join(Root, "00000001", part(1).Name)
+	name := path.Join(sink.SetsDir, "00000001", part(1).Name)
 	for what, b := range map[string][]byte{"another": []byte("world"), "shorter": []byte("hell")} {
 		m.files[name] = b
 		if err := s.Publish(bg, set); !errors.Is(err, sink.ErrCorrupt) {

@@ -17,9 +17,6 @@ import (
 	"github.com/spillwaydb/spillway/core/sink"
 )
 
-// Root is the directory of all sets.
-const Root = "checkpoints"
-
 // width is how many small operations one call has under way at once.
 const width = 8
 
@@ -80,7 +77,7 @@ func (s *Sink) Info() sink.Info { return sink.Info{Name: s.opts.Name, Version: s
 // Close implements io.Closer.
 func (s *Sink) Close() error { return s.store.Close() }
 
-func dirOf(id sink.SetID) string { return path.Join(Root, sink.DirName(id)) }
+func dirOf(id sink.SetID) string { return path.Join(sink.SetsDir, sink.DirName(id)) }
 
 // fault wraps an error of this sink. When ctx has ended, that is the cause.
 func (s *Sink) fault(ctx context.Context, op, name string, err error) error {

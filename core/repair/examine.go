@@ -1,4 +1,4 @@
-package core
+package repair
 
 import (
 	"context"
@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"path"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spillwaydb/spillway/core/manifest"
@@ -18,46 +17,6 @@ import (
 	"github.com/spillwaydb/spillway/core/vfs"
 	"github.com/spillwaydb/spillway/core/wal"
 )
-
-// DamagedError is why Recover refuses a data directory: something that was
-// promised to be durable is missing or not what was written. Nothing on disk
-// was changed. [Examine] says more; [CutLog] and [GoBack] repair what can be.
-type DamagedError struct {
-	Err  error
-	Kept []sink.SetID // older checkpoints that the manifest names, newest first; nil without a manifest
-}
-
-// Error implements error.
-func (e *DamagedError) Error() string {
-	kept := ""
-	if len(e.Kept) > 0 {
-		var names []string
-		for _, id := range e.Kept {
-			names = append(names, manifest.SetDir(id))
-		}
-		kept = "; older checkpoints are kept in " + strings.Join(names, ", ")
-	}
-	return e.Err.Error() + " (nothing was changed on disk" + kept + ")"
-}
-
-// Unwrap is what is damaged.
-func (e *DamagedError) Unwrap() error { return e.Err }
-
-// damaged makes err a DamagedError if damage is what it tells of, and not a
-// disk that does not work or a stage that is not configured.
-func damaged(err error, m *manifest.Manifest) error {
-	var inLog *wal.CorruptError
-	var inManifest *manifest.CorruptError
-	if err == nil || !errors.As(err, &inLog) && !errors.As(err, &inManifest) &&
-		!errors.Is(err, sink.ErrCorrupt) && !errors.Is(err, fs.ErrNotExist) && !vfs.IsNotRegular(err) && !errors.Is(err, errNoManifest) {
-		return err
-	}
-	d := &DamagedError{Err: err}
-	if m != nil {
-		d.Kept = slices.Clone(m.History)
-	}
-	return d
-}
 
 // Examination is what Examine found in a data directory.
 type Examination struct {
@@ -119,13 +78,13 @@ func Examine(ctx context.Context, data vfs.FS) (*Examination, error) {
 	x := new(Examination)
 	m, err := manifest.Read(data)
 	if err != nil {
-		if damaged(err, nil) == err { //nolint:errorlint // whether it is the same one
+		if Damaged(err, nil) == err { //nolint:errorlint // whether it is the same one
 			return nil, err
 		}
 		x.Manifest = err
 		m = new(manifest.Manifest)
 	}
-	sets, err := sink.NewFSSink("local", data, setsDir).List(ctx)
+	sets, err := sink.NewFSSink("local", data, sink.SetsDir).List(ctx)
 	if err != nil && ctx.Err() != nil {
 		return nil, err
 	}
@@ -153,12 +112,6 @@ func Examine(ctx context.Context, data vfs.FS) (*Examination, error) {
 	x.Segments, err = examineLog(data, m)
 	return x, err
 }
-
-// setsDir is where checkpoints are, and logDir where segments are.
-const (
-	setsDir = "checkpoints"
-	logDir  = "log"
-)
 
 func examineSet(ctx context.Context, data vfs.FS, set *sink.Set) (*SetState, error) {
 	s := &SetState{ID: set.ID, CreatedAt: set.CreatedAt, Keys: set.Keys(), Bytes: set.Bytes()}
@@ -221,7 +174,7 @@ func (r *contextReader) Read(b []byte) (int, error) {
 // segments are only counted.
 func examineLog(data vfs.FS, m *manifest.Manifest) ([]SegmentState, error) {
 	nothing := func(wal.Block) error { return nil }
-	last, err := lastWithBlocks(data, m)
+	last, err := LastWithBlocks(data, m)
 	var bad *wal.CorruptError
 	if err != nil && !errors.As(err, &bad) && !errors.Is(err, fs.ErrNotExist) && !vfs.IsNotRegular(err) {
 		return nil, err

@@ -1,4 +1,4 @@
-package core
+package repair
 
 import (
 	"context"
@@ -79,7 +79,7 @@ var ErrNoSuchSet = errors.New("no complete checkpoint of this generation is in t
 // the data directory's lock. A crash in the middle leaves a directory that no
 // start accepts and that GoBack can be called on again.
 func GoBack(ctx context.Context, data vfs.FS, generation uint64, by string, now time.Time) (aside []string, err error) {
-	sets, err := sink.NewFSSink("local", data, setsDir).List(ctx)
+	sets, err := sink.NewFSSink("local", data, sink.SetsDir).List(ctx)
 	if err != nil && !errors.Is(err, sink.ErrCorrupt) {
 		return nil, err
 	}
@@ -160,13 +160,13 @@ func laterThan(data vfs.FS, generation uint64, m *manifest.Manifest) (names []st
 		n, err := strconv.ParseUint(digits, 10, 63)
 		return n, ok && err == nil
 	}
-	if err := list(logDir, segment, &m.NextSegment, func(uint64) bool { return true }); err != nil {
+	if err := list(manifest.LogDir, segment, &m.NextSegment, func(uint64) bool { return true }); err != nil {
 		return nil, err
 	}
 	set := func(name string) (uint64, bool) {
 		id, ok := sink.ParseDirName(name)
 		return id.Generation, ok
 	}
-	err = list(setsDir, set, &m.NextGeneration, func(n uint64) bool { return n > generation })
+	err = list(sink.SetsDir, set, &m.NextGeneration, func(n uint64) bool { return n > generation })
 	return names, err
 }
