@@ -37,6 +37,7 @@ type DB struct {
 	// for writing by what replaces it whole (DEBUG RELOAD).
 	gate sync.RWMutex
 
+	events  *command.KeyEvents
 	watches *command.Watches
 	stats   *command.Stats
 	config  *command.Config
@@ -112,12 +113,13 @@ func Prepare(opts Options) (*DB, error) {
 	}
 	db := &DB{
 		opts: opts, fs: opts.FS, clock: opts.Clock, logger: opts.Logger,
-		watches: command.NewWatches(opts.Shards),
-		stats:   new(command.Stats),
+		stats:  new(command.Stats),
 		config:  command.NewConfig(), info: new(command.InfoRegistry),
 		slowlog: command.NewSlowLog(), latency: command.NewLatencyMonitor(),
 		tickMu: vfs.NewIOLock(), closing: make(chan struct{}), loopDone: make(chan struct{}),
 	}
+	db.events = command.NewKeyEvents(db.stats)
+	db.watches = command.NewWatches(opts.Shards, db.events)
 	db.started = db.clock.Now()
 	db.runID = fmt.Sprintf("%016x%016x%08x", rand.Uint64(), rand.Uint64(), rand.Uint32()) // an identifier
 	db.targetsTried = db.started

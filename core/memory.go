@@ -4,6 +4,7 @@ import (
 	"math"
 	"strings"
 
+	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/keyspace"
 )
 
@@ -65,9 +66,7 @@ func (s *Session) evictOne(set *settings) bool {
 		return false
 	}
 	shard.DB(bestDB).Delete(victim)
-	db.logRemoval(n, bestDB, victim)
-	db.watches.Touch(n, bestDB, victim)
-	db.stats.EvictedKeys.Add(1)
+	db.removed(command.EventEvicted, n, bestDB, victim)
 	return true
 }
 

@@ -70,7 +70,7 @@ func (db *DB) NewSession(client command.Session, state *Client) *Session {
 	}
 	s := &Session{db: db, client: client, state: state, held: -1}
 	s.ctx = command.Ctx{
-		KS: db.ks, Stats: db.stats, Engine: db, Session: client, Watches: db.watches,
+		KS: db.ks, Stats: db.stats, Engine: db, Session: client, Events: db.events,
 		Rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), // not for secrets
 	}
 	return s

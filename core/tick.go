@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/sink"
 )
 
@@ -86,17 +87,17 @@ func (db *DB) expireSome(shard, n int, now int64) (more bool) {
 		return false
 	}
 	return d.ExpireCycle(now, expireKeysPerLock, func(key []byte) {
-		db.logRemoval(shard, n, key)
-		db.watches.Expired(shard, n, key)
-		db.stats.ExpiredKeys.Add(1)
+		db.removed(command.EventExpired, shard, n, key)
 	})
 }
 
-// logRemoval logs a key that the engine itself is about to remove. The caller
-// holds the shard's lock.
-func (db *DB) logRemoval(shard, n int, key []byte) {
+// removed takes in that the engine itself removes a key: it logs that, unless
+// the key stays on disk, and tells those who listen. The caller holds the
+// shard's lock.
+func (db *DB) removed(ev command.Event, shard, n int, key []byte) {
+	db.events.Removed(ev, shard, n, key)
 	if db.opts.ReadOnly {
-		return // it stays on disk
+		return
 	}
 	if log := db.log.Load(); log != nil {
 		log.Append(shard, n, [][]byte{verbDel, key})

@@ -11,6 +11,7 @@ func BenchmarkCommand(b *testing.B) {
 	for _, line := range []string{"GET key:%", "SET key:% 0123456789012345678901234567890123456789012345678901234567890123", "INCR n:%"} {
 		b.Run(line[:4], func(b *testing.B) {
 			x := newTester(b, 2)
+			x.ctx.Events.Want(-1) // the tester itself
 			var cmds [][][]byte
 			for i := range 10000 {
 				var args [][]byte

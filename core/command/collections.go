@@ -207,13 +207,22 @@ func (c *Ctx) repeat(start int, n int64, one func()) {
 	}
 }
 
-// replace removes whatever dst holds to make room for the result of a STORE
-// command of n elements, and accounts for it. The caller adds the elements.
-func (c *Ctx) replace(dst []byte, n int) {
-	if _, found := c.lookupWrite(dst); found {
+// makeRoom removes whatever dst holds, for the result of a STORE command, and
+// tells whether it held anything. stored follows.
+func (c *Ctx) makeRoom(dst []byte) (found bool) {
+	if _, found = c.lookupWrite(dst); found {
 		c.db(dst).Delete(dst)
-		c.Changed(dst)
-	} else if n > 0 {
-		c.Changed(dst)
+	}
+	return found
+}
+
+// stored accounts for the n elements that a STORE command has put into dst, and
+// for what was there before.
+func (c *Ctx) stored(dst []byte, replaced bool, n int, ev Event) {
+	switch {
+	case n > 0:
+		c.Changed(dst, ev)
+	case replaced:
+		c.Changed(dst, eventDel)
 	}
 }

@@ -61,6 +61,7 @@ func sprint(idx []int) string {
 // TestHotPathDoesNotAllocate guards GET, SET and INCR, as an executor runs them.
 func TestHotPathDoesNotAllocate(t *testing.T) {
 	x := newTester(t, 2)
+	x.ctx.Events.Want(-1) // the tester itself
 	for _, line := range []string{"SET key value", "GET key", "INCR n", "GET missing", "DEL missing", "EXISTS key", "SET key value EX 100", "EXPIRE key 100", "STRLEN key", "MGET key key"} {
 		args, _ := resp.SplitArgs([]byte(line), nil)
 		cmd := Lookup(args[0])

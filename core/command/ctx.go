@@ -34,8 +34,8 @@ type Ctx struct {
 	// Consume says that the memory of large arguments is an arena.Buffer's and
 	// may be given up for what is stored of them; Args is made to name that.
 	Consume bool
-	// Watches may be nil.
-	Watches *Watches
+	// Events is told what happens to keys; it may be nil.
+	Events *KeyEvents
 
 	dirty    int64
 	explicit bool     // LogAs or LogNothing was called: Args are not logged
@@ -100,10 +100,7 @@ func (c *Ctx) find(d *keyspace.DB, n int, key []byte) (keyspace.Entry, bool) {
 func (c *Ctx) expire(d *keyspace.DB, n int, key []byte) {
 	c.appendEffect(n, verbDel, key)
 	d.Delete(key)
-	c.Watches.Expired(c.shardOf(key), n, key)
-	if c.Stats != nil {
-		c.Stats.ExpiredKeys.Add(1)
-	}
+	c.Events.Removed(EventExpired, c.shardOf(key), n, key)
 }
 
 // lookup finds a live key for reading: it counts a hit or a miss and advances
@@ -144,22 +141,30 @@ func (c *Ctx) lookupWrite(key []byte) (keyspace.Entry, bool) {
 }
 
 // Changed tells that the value or the deadline of a key was changed: it is
-// counted, logged, and WATCHes of it fail.
-func (c *Ctx) Changed(key []byte) { c.ChangedIn(c.DB, key, 1) }
+// counted, logged, and told to those who listen (see [KeyEvents]). A handler
+// calls it once for each key and event, after the change.
+func (c *Ctx) Changed(key []byte, ev Event) { c.ChangedIn(c.DB, key, ev, 1) }
 
 // ChangedN is Changed for n changes to one key, as Redis counts them for save
-// points: an element of a collection is one.
-func (c *Ctx) ChangedN(key []byte, n int) { c.ChangedIn(c.DB, key, n) }
-
-// Touched fails the WATCHes of a key without counting a change: that of
-// another key stands for both (RENAME, LMOVE).
-func (c *Ctx) Touched(key []byte) { c.ChangedIn(c.DB, key, 0) }
+// points: an element of a collection is one. With n = 0 another call stands for
+// this change too: that of another key (RENAME, LMOVE), or of the same one with
+// another event (SET with a deadline).
+func (c *Ctx) ChangedN(key []byte, ev Event, n int) { c.ChangedIn(c.DB, key, ev, n) }
 
 // ChangedIn is ChangedN for a key of another database.
-func (c *Ctx) ChangedIn(db int, key []byte, n int) {
+func (c *Ctx) ChangedIn(db int, key []byte, ev Event, n int) {
 	c.dirty += int64(n)
-	if w := c.Watches; w != nil && w.active.Load() > 0 {
-		w.Touch(c.shardOf(key), db, key)
+	if c.Events.wanted() {
+		c.Events.Happened(ev, c.shardOf(key), db, key)
+	}
+}
+
+// Shrunk is ChangedN for n elements taken out of a collection. With the last one
+// its key goes, which is an event of its own.
+func (c *Ctx) Shrunk(key []byte, ev Event, n int) {
+	c.ChangedN(key, ev, n)
+	if c.Events.wanted() && !c.exists(c.shardOf(key), c.DB, key) {
+		c.ChangedN(key, eventDel, 0)
 	}
 }
 

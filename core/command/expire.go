@@ -63,7 +63,7 @@ func (c *Ctx) setDeadline(key []byte, deadline int64) {
 	}
 	deadline = max(deadline, 1) // 0 would be none; only a replayed log can say so
 	c.db(key).SetDeadline(key, deadline)
-	c.Changed(key)
+	c.Changed(key, eventExpire)
 	var tmp [20]byte
 	c.LogAs(verbPExpireAt, key, appendInt(tmp[:0], deadline))
 }
@@ -71,7 +71,7 @@ func (c *Ctx) setDeadline(key []byte, deadline int64) {
 // persist takes a live key's deadline away.
 func (c *Ctx) persist(key []byte) {
 	c.db(key).SetDeadline(key, 0)
-	c.Changed(key)
+	c.Changed(key, eventPersist)
 	c.LogAs(verbPersist, key)
 }
 

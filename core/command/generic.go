@@ -92,7 +92,7 @@ var genericCommands = []*Command{
 // remove deletes a live key and counts the change.
 func (c *Ctx) remove(key []byte) {
 	c.db(key).Delete(key)
-	c.Changed(key)
+	c.Changed(key, eventDel)
 }
 
 func delCommand(c *Ctx) {
@@ -160,8 +160,8 @@ func (c *Ctx) rename(nx bool) (moved, ok bool) {
 		return false, true
 	}
 	c.db(src).Move(src, dst, c.db(dst))
-	c.Changed(src)
-	c.Touched(dst)
+	c.Changed(src, eventRenameFrom)
+	c.ChangedN(dst, eventRenameTo, 0)
 	return true, true
 }
 
@@ -214,7 +214,7 @@ func copyCommand(c *Ctx) {
 		return
 	}
 	c.db(src).Copy(src, dst, d)
-	c.ChangedIn(to, dst, 1)
+	c.ChangedIn(to, dst, eventCopyTo, 1)
 	c.Out.Int(1)
 }
 
@@ -238,8 +238,8 @@ func moveCommand(c *Ctx) {
 		return
 	}
 	c.db(key).Move(key, key, d)
-	c.Changed(key)
-	c.ChangedIn(to, key, 0)
+	c.Changed(key, eventMoveFrom)
+	c.ChangedIn(to, key, eventMoveTo, 0)
 	c.Out.Int(1)
 }
 
@@ -271,7 +271,7 @@ func flushallCommand(c *Ctx) {
 
 // flush empties a database. All shards are locked.
 func (c *Ctx) flush(n int) {
-	c.Watches.touchDB(n, func(shard int, key []byte) bool { return c.exists(shard, n, key) })
+	c.Events.databaseChanges(n, func(shard int, key []byte) bool { return c.exists(shard, n, key) })
 	for i := range c.KS.NumShards() {
 		d := c.KS.Shard(i).DB(n)
 		if keys := d.Len(); keys > 0 {
@@ -309,7 +309,7 @@ func swapdbCommand(c *Ctx) {
 		return
 	}
 	for _, v := range n {
-		c.Watches.touchDB(v, func(shard int, key []byte) bool {
+		c.Events.databaseChanges(v, func(shard int, key []byte) bool {
 			return c.exists(shard, n[0], key) || c.exists(shard, n[1], key)
 		})
 	}

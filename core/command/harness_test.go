@@ -24,8 +24,10 @@ type tester struct {
 	ks      *keyspace.Keyspace
 	ctx     Ctx
 	out     resp.Writer
+	watches *Watches
 	db      int
 	now     int64
+	events  []string // of the last command
 	effects []Effect // of every command so far
 	last    []Effect // of the last command
 }
@@ -35,9 +37,24 @@ func newTester(t testing.TB, shards int) *tester {
 	ks := keyspace.New(keyspace.Config{Shards: shards, Databases: 16})
 	t.Cleanup(ks.Close)
 	x := &tester{t: t, ks: ks, now: testEpoch}
-	x.ctx = Ctx{KS: ks, Stats: new(Stats), Watches: NewWatches(shards), Rand: rand.New(rand.NewPCG(1, 2))}
+	stats := new(Stats)
+	x.ctx = Ctx{KS: ks, Stats: stats, Events: NewKeyEvents(stats), Rand: rand.New(rand.NewPCG(1, 2))}
+	x.watches = NewWatches(shards, x.ctx.Events)
+	x.ctx.Events.Listen(x)
+	x.ctx.Events.Want(1)
 	return x
 }
+
+// KeyEvent implements KeyListener: it keeps what happened as Redis would tell it.
+func (x *tester) KeyEvent(ev Event, shard, db int, key []byte) {
+	if want := x.ks.ShardOf(key); shard != want {
+		x.t.Errorf("%s of %q in shard %d: it lives in %d", ev.Name, key, shard, want)
+	}
+	x.events = append(x.events, fmt.Sprintf("%s %q db%d", ev.Name, key, db))
+}
+
+// DatabaseEvent implements KeyListener; Redis tells nobody.
+func (x *tester) DatabaseEvent(int, func(int, []byte) bool) {}
 
 // run executes one command given as words.
 func (x *tester) run(words ...string) resp.Value {
@@ -61,7 +78,7 @@ func (x *tester) do(line string) string {
 
 func (x *tester) exec(args [][]byte) resp.Value {
 	x.t.Helper()
-	x.last = nil
+	x.last, x.events = nil, nil
 	x.out.Buf = x.out.Buf[:0]
 	x.call(args)
 	v, err := resp.ReadReply(bufio.NewReader(bytes.NewReader(x.out.Buf)))

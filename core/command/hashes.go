@@ -123,7 +123,7 @@ func (c *Ctx) hashSetAll() (created int64, ok bool) {
 			created++
 		}
 	}
-	c.ChangedN(c.Args[1], (len(c.Args)-2)/2)
+	c.ChangedN(c.Args[1], eventHSet, (len(c.Args)-2)/2)
 	return created, true
 }
 
@@ -151,7 +151,7 @@ func hsetnxCommand(c *Ctx) {
 		}
 	}
 	h.Set(c.Args[2], c.Args[3])
-	c.Changed(c.Args[1])
+	c.Changed(c.Args[1], eventHSet)
 	c.Out.Int(1)
 }
 
@@ -196,7 +196,7 @@ func hdelCommand(c *Ctx) {
 		}
 	}
 	if n > 0 {
-		c.ChangedN(c.Args[1], n)
+		c.Shrunk(c.Args[1], eventHDel, n)
 	}
 	c.Out.Int(int64(n))
 }
@@ -292,7 +292,7 @@ func hincrbyCommand(c *Ctx) {
 	}
 	var tmp [20]byte
 	h.Set(c.Args[2], appendInt(tmp[:0], sum))
-	c.Changed(c.Args[1])
+	c.Changed(c.Args[1], eventHIncrBy)
 	c.Out.Int(sum)
 }
 
@@ -326,7 +326,7 @@ func hincrbyfloatCommand(c *Ctx) {
 		return
 	}
 	h.Set(c.Args[2], sum)
-	c.Changed(c.Args[1])
+	c.Changed(c.Args[1], eventHIncrByFloat)
 	// The sum is logged, for it depends on how numbers are printed.
 	c.LogAs(verbHSet, c.Args[1], c.Args[2], sum)
 	c.Out.Bulk(sum)

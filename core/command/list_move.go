@@ -47,7 +47,8 @@ func (c *Ctx) moveElement(fromFront, toFront bool) {
 	from := c.db(src).List(src)
 	if bytes.Equal(src, dst) && from.Len() == 1 {
 		// Nothing moves, and the key must not vanish meanwhile, for its deadline would be lost.
-		c.Changed(src)
+		c.Changed(dst, pushEvent(toFront))
+		c.ChangedN(src, popEvent(fromFront), 0)
 		c.Out.Bulk(from.At(0))
 		return
 	}
@@ -58,8 +59,8 @@ func (c *Ctx) moveElement(fromFront, toFront bool) {
 	} else {
 		to.PushBack(c.scratch)
 	}
-	c.Changed(src)
-	c.ChangedN(dst, 0) // one change, of two keys
+	c.Changed(dst, pushEvent(toFront))
+	c.Shrunk(src, popEvent(fromFront), 0) // one change, of two keys
 	c.Out.Bulk(c.scratch)
 }
 

@@ -133,7 +133,7 @@ func (c *Ctx) push(front, onlyExisting bool) {
 			l.PushBack(v)
 		}
 	}
-	c.ChangedN(c.Args[1], len(c.Args)-2)
+	c.ChangedN(c.Args[1], pushEvent(front), len(c.Args)-2)
 	c.Out.Int(int64(l.Len()))
 }
 
@@ -168,7 +168,7 @@ func (c *Ctx) pop(front bool) {
 // popOne pops an element and replies with it.
 func (c *Ctx) popOne(l keyspace.ListRef, key []byte, front bool) {
 	c.Out.Bulk(takeEnd(l, front))
-	c.Changed(key)
+	c.Shrunk(key, popEvent(front), 1)
 }
 
 // popMany pops at most count elements and replies with an array of them.
@@ -178,7 +178,21 @@ func (c *Ctx) popMany(l keyspace.ListRef, key []byte, front bool, count int64) {
 	for range n {
 		c.Out.Bulk(takeEnd(l, front))
 	}
-	c.ChangedN(key, n)
+	c.Shrunk(key, popEvent(front), n)
+}
+
+func pushEvent(front bool) Event {
+	if front {
+		return eventLPush
+	}
+	return eventRPush
+}
+
+func popEvent(front bool) Event {
+	if front {
+		return eventLPop
+	}
+	return eventRPop
 }
 
 // takeEnd pops from a list that is not empty.
@@ -280,7 +294,7 @@ func lsetCommand(c *Ctx) {
 		return
 	}
 	l.SetAt(i, c.Args[3])
-	c.Changed(c.Args[1])
+	c.Changed(c.Args[1], eventLSet)
 	c.Out.OK()
 }
 
@@ -315,7 +329,7 @@ func linsertCommand(c *Ctx) {
 		return
 	}
 	l.InsertAt(pivot+after, c.Args[4])
-	c.Changed(c.Args[1])
+	c.Changed(c.Args[1], eventLInsert)
 	c.Out.Int(int64(l.Len()))
 }
 
@@ -334,7 +348,7 @@ func lremCommand(c *Ctx) {
 	}
 	n := l.Remove(c.Args[3], int(count))
 	if n > 0 {
-		c.ChangedN(c.Args[1], n)
+		c.Shrunk(c.Args[1], eventLRem, n)
 	}
 	c.Out.Int(int64(n))
 }
@@ -361,9 +375,7 @@ func ltrimCommand(c *Ctx) {
 		case to-from < n:
 			l.Trim(from, to-1)
 		}
-		if gone := n - (to - from); gone > 0 {
-			c.ChangedN(c.Args[1], gone)
-		}
+		c.Shrunk(c.Args[1], eventLTrim, n-(to-from))
 	}
 	c.Out.OK()
 }

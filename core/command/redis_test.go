@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -19,7 +20,10 @@ import (
 )
 
 // redisServer starts a real redis-server and returns a connection to it.
-func redisServer(t *testing.T) net.Conn {
+func redisServer(t *testing.T) net.Conn { return redisDialer(t)() }
+
+// redisDialer starts a real redis-server and returns what connects to it.
+func redisDialer(t *testing.T) (dial func() net.Conn) {
 	t.Helper()
 	bin, err := exec.LookPath("redis-server")
 	if err != nil {
@@ -44,21 +48,78 @@ func redisServer(t *testing.T) net.Conn {
 	for deadline := time.Now().Add(10 * time.Second); ; {
 		conn, err := net.Dial("unix", socket)
 		if err == nil {
-			t.Cleanup(func() { _ = conn.Close() })
-			return conn
+			_ = conn.Close()
+			break
 		}
 		if time.Now().After(deadline) {
 			t.Fatalf("redis-server does not answer: %v\n%s", err, log.String())
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
+	return func() net.Conn {
+		conn, err := net.Dial("unix", socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		return conn
+	}
+}
+
+// redisEvents tells what a redis-server notifies of what happens to its keys.
+type redisEvents struct {
+	t    *testing.T
+	conn net.Conn
+	in   *bufio.Reader
+}
+
+// eventsMark ends the events of a command.
+const eventsMark = "spillway:mark"
+
+func listenToRedis(t *testing.T, conn net.Conn) *redisEvents {
+	e := &redisEvents{t: t, conn: conn, in: bufio.NewReader(conn)}
+	for _, line := range []string{"CONFIG SET notify-keyspace-events KEA", "PSUBSCRIBE __keyevent@*__:* " + eventsMark} {
+		args, _ := resp.SplitArgs([]byte(line), nil)
+		if _, err := conn.Write(resp.AppendCommand(nil, args...)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 { // OK, and a line for each pattern
+		e.next()
+	}
+	return e
+}
+
+func (e *redisEvents) next() resp.Value {
+	e.t.Helper()
+	v, err := resp.ReadReply(e.in)
+	if err != nil || v.Err() != nil {
+		e.t.Fatal(v.Err(), err)
+	}
+	return v
+}
+
+// since returns what was notified up to a mark that has been published.
+func (e *redisEvents) since() (out []string) {
+	e.t.Helper()
+	for {
+		v := e.next() // pmessage, pattern, channel, message
+		channel := string(v.Elems[2].Str)
+		if channel == eventsMark {
+			return out
+		}
+		db, event, _ := strings.Cut(strings.TrimPrefix(channel, "__keyevent@"), "__:")
+		out = append(out, fmt.Sprintf("%s %q db%s", event, v.Elems[3].Str, db))
+	}
 }
 
 // TestAgainstRedis runs the files of testdata in a real redis-server as well:
-// every reply must be the same, to the letter. What depends on the clock or on
+// every reply must be the same, to the letter, and so must what is notified of what
+// happens to keys. What depends on the clock or on
 // how keys are laid out is marked "ours" there, or stands behind a "time".
 func TestAgainstRedis(t *testing.T) {
-	conn := redisServer(t)
+	dial := redisDialer(t)
+	conn, events := dial(), listenToRedis(t, dial())
 	r := bufio.NewReader(conn)
 	ask := func(t *testing.T, args ...[]byte) resp.Value {
 		t.Helper()
@@ -109,6 +170,10 @@ func TestAgainstRedis(t *testing.T) {
 					continue
 				}
 				theirs := ask(t, args...)
+				ask(t, []byte("PUBLISH"), []byte(eventsMark), nil)
+				if told := events.since(); !slices.Equal(x.events, told) {
+					t.Errorf("%s: %s\n  our events    %q\n  redis's events %q", d.Pos, line, x.events, told)
+				}
 				if d.HasArg("sort") {
 					ours, theirs = sortedReply(args, ours), sortedReply(args, theirs)
 				}

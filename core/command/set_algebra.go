@@ -111,11 +111,11 @@ func (c *Ctx) setOperation(op algebra) {
 	c.Out.Raw(body.Buf)
 }
 
-func sinterstoreCommand(c *Ctx) { c.setOperationStore(intersection) }
-func sunionstoreCommand(c *Ctx) { c.setOperationStore(union) }
-func sdiffstoreCommand(c *Ctx)  { c.setOperationStore(difference) }
+func sinterstoreCommand(c *Ctx) { c.setOperationStore(intersection, eventSInterStore) }
+func sunionstoreCommand(c *Ctx) { c.setOperationStore(union, eventSUnionStore) }
+func sdiffstoreCommand(c *Ctx)  { c.setOperationStore(difference, eventSDiffStore) }
 
-func (c *Ctx) setOperationStore(op algebra) {
+func (c *Ctx) setOperationStore(op algebra, ev Event) {
 	dst := c.Args[1]
 	ops, ok := c.operands(c.Args[2:])
 	if !ok {
@@ -126,11 +126,12 @@ func (c *Ctx) setOperationStore(op algebra) {
 		result.add(m)
 		return true
 	})
-	c.replace(dst, result.len())
+	replaced := c.makeRoom(dst)
 	s := c.db(dst).Set(dst)
 	for i := range result.len() {
 		s.Add(result.at(i))
 	}
+	c.stored(dst, replaced, result.len(), ev)
 	c.Out.Int(int64(result.len()))
 }
 

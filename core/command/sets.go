@@ -125,7 +125,7 @@ func saddCommand(c *Ctx) {
 		}
 	}
 	if n > 0 {
-		c.ChangedN(c.Args[1], n)
+		c.ChangedN(c.Args[1], eventSAdd, n)
 	}
 	c.Out.Int(int64(n))
 }
@@ -144,7 +144,7 @@ func sremCommand(c *Ctx) {
 		}
 	}
 	if n > 0 {
-		c.ChangedN(c.Args[1], n)
+		c.Shrunk(c.Args[1], eventSRem, n)
 	}
 	c.Out.Int(int64(n))
 }
@@ -217,9 +217,9 @@ func smoveCommand(c *Ctx) {
 	case !from.Remove(m):
 		c.Out.Int(0)
 	default:
-		c.Changed(src)
+		c.Shrunk(src, eventSRem, 1)
 		if to.Add(m) {
-			c.Changed(dst)
+			c.Changed(dst, eventSAdd)
 		}
 		c.Out.Int(1)
 	}
@@ -248,13 +248,13 @@ func spopCommand(c *Ctx) {
 		c.LogAs(verbSRem, key, m)
 		c.scratch = append(c.scratch[:0], m...)
 		s.Remove(c.scratch)
-		c.Changed(key)
+		c.Shrunk(key, eventSPop, 1)
 	case count >= int64(s.Len()):
 		n := s.Len()
 		c.replyMembers(s)
 		c.LogAs(verbDel, key)
 		c.db(key).Delete(key)
-		c.ChangedN(key, n)
+		c.Shrunk(key, eventSPop, n)
 	default:
 		var popped members
 		for _, i := range distinct(c.Rand, s.Len(), int(count)) {
@@ -266,7 +266,7 @@ func spopCommand(c *Ctx) {
 			s.Remove(popped.at(i))
 		}
 		c.logMembers(verbSRem, key, &popped)
-		c.ChangedN(key, popped.len())
+		c.Shrunk(key, eventSPop, popped.len())
 	}
 }
 

@@ -223,9 +223,9 @@ func setCommand(c *Ctx) {
 	if len(c.Args) == 3 {
 		if c.Consume && len(val) >= consumeFrom {
 			c.Args[2] = c.db(key).MoveString(key, val)
-			c.Changed(key)
+			c.Changed(key, eventSet)
 		} else {
-			c.setString(key, val, 0)
+			c.setString(key, val, 0, eventSet)
 		}
 		c.Out.OK()
 		return
@@ -258,7 +258,10 @@ func setCommand(c *Ctx) {
 			deadline = e.Deadline()
 		}
 	}
-	c.setString(key, val, deadline)
+	c.setString(key, val, deadline, eventSet)
+	if o.expire != nil {
+		c.ChangedN(key, eventExpire, 0)
+	}
 	switch {
 	case o.keepTTL:
 		c.LogAs(verbSet, key, val, wordKeepTTL)
@@ -271,9 +274,9 @@ func setCommand(c *Ctx) {
 }
 
 // setString makes key a string, whatever it was.
-func (c *Ctx) setString(key, val []byte, deadline int64) {
+func (c *Ctx) setString(key, val []byte, deadline int64, ev Event) {
 	c.db(key).SetString(key, val, deadline)
-	c.Changed(key)
+	c.Changed(key, ev)
 }
 
 // logSet logs a SET with an absolute deadline, 0 for none.
@@ -291,7 +294,7 @@ func setnxCommand(c *Ctx) {
 		c.Out.Int(0)
 		return
 	}
-	c.setString(c.Args[1], c.Args[2], 0)
+	c.setString(c.Args[1], c.Args[2], 0, eventSet)
 	c.Out.Int(1)
 }
 
@@ -305,7 +308,8 @@ func setexCommand(c *Ctx) {
 	if !ok {
 		return
 	}
-	c.setString(c.Args[1], c.Args[3], deadline)
+	c.setString(c.Args[1], c.Args[3], deadline, eventSet)
+	c.ChangedN(c.Args[1], eventExpire, 0)
 	c.logSet(c.Args[1], c.Args[3], deadline)
 	c.Out.OK()
 }
@@ -314,7 +318,7 @@ func getsetCommand(c *Ctx) {
 	if _, ok := c.replyString(c.Args[1]); !ok {
 		return
 	}
-	c.setString(c.Args[1], c.Args[2], 0)
+	c.setString(c.Args[1], c.Args[2], 0, eventSet)
 	c.logSet(c.Args[1], c.Args[2], 0)
 }
 
@@ -394,7 +398,7 @@ func msetnxCommand(c *Ctx) {
 
 func (c *Ctx) setAll() {
 	for i := 1; i < len(c.Args); i += 2 {
-		c.setString(c.Args[i], c.Args[i+1], 0)
+		c.setString(c.Args[i], c.Args[i+1], 0, eventSet)
 	}
 }
 
@@ -473,7 +477,7 @@ func setrangeCommand(c *Ctx) {
 		return
 	}
 	n := c.db(key).SetRange(key, int(offset), val)
-	c.Changed(key)
+	c.Changed(key, eventSetRange)
 	c.Out.Int(int64(n))
 }
 
@@ -484,7 +488,7 @@ func appendCommand(c *Ctx) {
 		return
 	}
 	if !found {
-		c.setString(key, suffix, 0)
+		c.setString(key, suffix, 0, eventAppend)
 		c.Out.Int(int64(len(suffix)))
 		return
 	}
@@ -494,6 +498,6 @@ func appendCommand(c *Ctx) {
 		return
 	}
 	c.db(key).Append(key, suffix)
-	c.Changed(key)
+	c.Changed(key, eventAppend)
 	c.Out.Int(int64(n))
 }

@@ -52,7 +52,7 @@ func (c *Ctx) incr(by int64) {
 	}
 	n += by
 	c.scratch = appendInt(c.scratch[:0], n)
-	c.setString(key, c.scratch, deadline)
+	c.setString(key, c.scratch, deadline, eventIncrBy)
 	c.Out.Int(n)
 }
 
@@ -72,7 +72,7 @@ func incrbyfloatCommand(c *Ctx) {
 		c.Out.Error(msg)
 		return
 	}
-	c.setString(key, sum, deadline)
+	c.setString(key, sum, deadline, eventIncrByFloat)
 	c.LogAs(verbSet, key, sum, wordKeepTTL)
 	c.Out.Bulk(sum)
 }

@@ -7,13 +7,16 @@ import (
 	"github.com/spillwaydb/spillway/core/keyspace"
 )
 
-// Watches knows who watches which key. What it keeps for a shard is guarded
-// by that shard's lock: every method's caller holds the lock of the shard it
-// names, except where it says otherwise.
+// Watches knows who watches which key, and hears from [KeyEvents] what happens
+// to them. What it keeps for a shard is guarded by that shard's lock: every
+// method's caller holds the lock of the shard it names, except where it says
+// otherwise.
 type Watches struct {
-	active atomic.Int64 // watched keys in all, so that writers seldom look further
+	events *KeyEvents
 	shards []watchedShard
 }
+
+var _ KeyListener = (*Watches)(nil)
 
 type watchedShard struct {
 	keys map[watchedKey][]*watch
@@ -37,13 +40,17 @@ type watch struct {
 
 // Watcher is what one client watches. It belongs to the client's goroutine.
 type Watcher struct {
-	dirty   atomic.Bool // set by whoever changes a watched key
+	dirty   atomic.Bool // a watched key was changed
 	watches []*watch
 	shards  []int // ascending
 }
 
-// NewWatches returns an empty registry for so many shards.
-func NewWatches(shards int) *Watches { return &Watches{shards: make([]watchedShard, shards)} }
+// NewWatches returns an empty registry for so many shards, which listens to events.
+func NewWatches(shards int, events *KeyEvents) *Watches {
+	ws := &Watches{events: events, shards: make([]watchedShard, shards)}
+	events.Listen(ws)
+	return ws
+}
 
 // Watch makes w watch a key of database db, which is d in the given shard. The
 // deadline of the key is judged at now (Unix milliseconds).
@@ -60,7 +67,7 @@ func (ws *Watches) Watch(w *Watcher, shard, db int, key []byte, d *keyspace.DB, 
 		s.keys = make(map[watchedKey][]*watch)
 	}
 	s.keys[e.watchedKey] = append(s.keys[e.watchedKey], e)
-	ws.active.Add(1)
+	ws.events.Want(1)
 	w.watches = append(w.watches, e)
 	if i, found := slices.BinarySearch(w.shards, shard); !found {
 		w.shards = slices.Insert(w.shards, i, shard)
@@ -80,42 +87,25 @@ func (ws *Watches) Unwatch(w *Watcher, shard int) {
 		} else {
 			s.keys[e.watchedKey] = rest
 		}
-		ws.active.Add(-1)
+		ws.events.Want(-1)
 		return true
 	})
 }
 
-// Touch tells that a key was changed.
-func (ws *Watches) Touch(shard, db int, key []byte) {
-	if ws == nil || ws.active.Load() == 0 {
-		return
-	}
+// KeyEvent implements KeyListener. A key that was past its deadline already
+// when it was watched may be removed without that being a change.
+func (ws *Watches) KeyEvent(ev Event, shard, db int, key []byte) {
 	for _, e := range ws.shards[shard].keys[watchedKey{db, string(key)}] {
+		if e.expired && ev.Class == ClassExpired {
+			e.expired = false
+			continue
+		}
 		e.owner.dirty.Store(true)
 	}
 }
 
-// Expired tells that a key past its deadline was removed: no change to those
-// who have watched it since after the deadline.
-func (ws *Watches) Expired(shard, db int, key []byte) {
-	if ws == nil || ws.active.Load() == 0 {
-		return
-	}
-	for _, e := range ws.shards[shard].keys[watchedKey{db, string(key)}] {
-		if e.expired {
-			e.expired = false
-		} else {
-			e.owner.dirty.Store(true)
-		}
-	}
-}
-
-// touchDB tells that every key of a database for which changed is true was
-// changed. The locks of all shards are held.
-func (ws *Watches) touchDB(db int, changed func(shard int, key []byte) bool) {
-	if ws == nil || ws.active.Load() == 0 {
-		return
-	}
+// DatabaseEvent implements KeyListener.
+func (ws *Watches) DatabaseEvent(db int, changed func(shard int, key []byte) bool) {
 	for i := range ws.shards {
 		for k, list := range ws.shards[i].keys {
 			if k.db != db || !changed(i, []byte(k.key)) {

@@ -12,7 +12,7 @@ func (x *tester) watching(keys ...string) (touched func() bool, w *Watcher) {
 	for _, k := range keys {
 		n := x.ks.ShardOf([]byte(k))
 		x.ks.Shard(n).Lock()
-		x.ctx.Watches.Watch(w, n, 0, []byte(k), x.ks.Shard(n).DB(0), x.now)
+		x.watches.Watch(w, n, 0, []byte(k), x.ks.Shard(n).DB(0), x.now)
 		x.ks.Shard(n).Unlock()
 	}
 	return func() bool {
@@ -70,9 +70,9 @@ func TestWatch(t *testing.T) {
 			t.Errorf("%s: touched is %v", c.name, got)
 		}
 		for _, n := range w.Shards() {
-			x.ctx.Watches.Unwatch(w, n)
+			x.watches.Unwatch(w, n)
 		}
-		if n := x.ctx.Watches.active.Load(); n != 0 {
+		if n := x.ctx.Events.interest.Load(); n != 1 {
 			t.Errorf("%s: %d watched keys are left", c.name, n)
 		}
 	}

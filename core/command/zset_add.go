@@ -97,7 +97,11 @@ func (c *Ctx) zadd(o zaddOptions) {
 		}
 	}
 	if added+updated > 0 {
-		c.ChangedN(key, added+updated)
+		ev := eventZAdd
+		if o.incr {
+			ev = eventZIncr
+		}
+		c.ChangedN(key, ev, added+updated)
 	}
 	switch {
 	case o.incr && processed:

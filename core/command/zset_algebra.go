@@ -282,16 +282,16 @@ func (c *Ctx) zoperate(op zalgebraOp) {
 	}
 }
 
-func zunionstoreCommand(c *Ctx) { c.zoperateStore(opUnion) }
-func zinterstoreCommand(c *Ctx) { c.zoperateStore(opInter) }
-func zdiffstoreCommand(c *Ctx)  { c.zoperateStore(opDiff) }
+func zunionstoreCommand(c *Ctx) { c.zoperateStore(opUnion, eventZUnionStore) }
+func zinterstoreCommand(c *Ctx) { c.zoperateStore(opInter, eventZInterStore) }
+func zdiffstoreCommand(c *Ctx)  { c.zoperateStore(opDiff, eventZDiffStore) }
 
-func (c *Ctx) zoperateStore(op zalgebraOp) {
+func (c *Ctx) zoperateStore(op zalgebraOp, ev Event) {
 	o, ok := c.parseOperation(op, c.Args[2:], true, false)
 	if !ok {
 		return
 	}
-	c.storeScored(c.Args[1], o.result())
+	c.storeScored(c.Args[1], o.result(), ev)
 }
 
 func zintercardCommand(c *Ctx) {

@@ -26,7 +26,11 @@ func (c *Ctx) popScored(z keyspace.ZSetRef, key []byte, fromMax bool, count int6
 		lo, hi = n-k, n
 	}
 	popped := takeRanks(z, lo, hi, fromMax)
-	c.ChangedN(key, k)
+	ev := eventZPopMin
+	if fromMax {
+		ev = eventZPopMax
+	}
+	c.Shrunk(key, ev, k)
 	return popped
 }
 

@@ -119,17 +119,18 @@ func zrangestoreCommand(c *Ctx) {
 			})
 		}
 	}
-	c.storeScored(dst, &result)
+	c.storeScored(dst, &result, eventZRangeStore)
 }
 
 // storeScored makes dst a sorted set of the result, or removes it when there
 // is none, and replies with how many there are.
-func (c *Ctx) storeScored(dst []byte, result *members) {
-	c.replace(dst, result.len())
+func (c *Ctx) storeScored(dst []byte, result *members, ev Event) {
+	replaced := c.makeRoom(dst)
 	z := c.db(dst).ZSet(dst)
 	for i := range result.len() {
 		z.Add(result.at(i), result.scores[i])
 	}
+	c.stored(dst, replaced, result.len(), ev)
 	c.Out.Int(int64(result.len()))
 }
 
@@ -152,11 +153,11 @@ func (c *Ctx) countRange(kind rangeKind) {
 	c.Out.Int(int64(hi - lo))
 }
 
-func zremrangebyrankCommand(c *Ctx)  { c.removeRange(byRank) }
-func zremrangebyscoreCommand(c *Ctx) { c.removeRange(byScore) }
-func zremrangebylexCommand(c *Ctx)   { c.removeRange(byLex) }
+func zremrangebyrankCommand(c *Ctx)  { c.removeRange(byRank, eventZRemRangeByRank) }
+func zremrangebyscoreCommand(c *Ctx) { c.removeRange(byScore, eventZRemRangeByScore) }
+func zremrangebylexCommand(c *Ctx)   { c.removeRange(byLex, eventZRemRangeByLex) }
 
-func (c *Ctx) removeRange(kind rangeKind) {
+func (c *Ctx) removeRange(kind rangeKind, ev Event) {
 	r, ok := c.parseRange(kind, c.Args[2], c.Args[3])
 	if !ok {
 		return
@@ -174,10 +175,10 @@ func (c *Ctx) removeRange(kind rangeKind) {
 	case lo == hi:
 	case hi-lo == z.Len():
 		c.db(key).Delete(key)
-		c.ChangedN(key, hi-lo)
+		c.Shrunk(key, ev, hi-lo)
 	default:
 		gone := takeRanks(z, lo, hi, false)
-		c.ChangedN(key, gone.len())
+		c.Shrunk(key, ev, gone.len())
 	}
 	c.Out.Int(int64(hi - lo))
 }

@@ -200,7 +200,7 @@ func zremCommand(c *Ctx) {
 		}
 	}
 	if n > 0 {
-		c.ChangedN(c.Args[1], n)
+		c.Shrunk(c.Args[1], eventZRem, n)
 	}
 	c.Out.Int(int64(n))
 }

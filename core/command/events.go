@@ -1,0 +1,165 @@
+package command
+
+import "sync/atomic"
+
+// Event is what happened to a key, by the name and in the class that Redis's
+// keyspace notifications give it
+// (https://redis.io/docs/latest/develop/use/keyspace-notifications/).
+type Event struct {
+	Name  string
+	Class EventClass
+}
+
+// EventClass is a set of classes of events, a bit for each letter that the
+// parameter notify-keyspace-events has for one.
+type EventClass uint16
+
+// The classes.
+const (
+	ClassGeneric EventClass = 1 << iota // g: commands of no one type
+	ClassString                         // $
+	ClassList                           // l
+	ClassSet                            // s
+	ClassHash                           // h
+	ClassZSet                           // z
+	ClassExpired                        // x
+	ClassEvicted                        // e
+)
+
+// The two events that no command is the cause of.
+var (
+	EventExpired = Event{"expired", ClassExpired} // the key was past its deadline
+	EventEvicted = Event{"evicted", ClassEvicted} // the key had to make room
+)
+
+// The events of the handlers.
+var (
+	eventDel        = Event{"del", ClassGeneric}
+	eventExpire     = Event{"expire", ClassGeneric}
+	eventPersist    = Event{"persist", ClassGeneric}
+	eventRenameFrom = Event{"rename_from", ClassGeneric}
+	eventRenameTo   = Event{"rename_to", ClassGeneric}
+	eventMoveFrom   = Event{"move_from", ClassGeneric}
+	eventMoveTo     = Event{"move_to", ClassGeneric}
+	eventCopyTo     = Event{"copy_to", ClassGeneric}
+	eventRestore    = Event{"restore", ClassGeneric}
+
+	eventSet         = Event{"set", ClassString}
+	eventSetRange    = Event{"setrange", ClassString}
+	eventAppend      = Event{"append", ClassString}
+	eventIncrBy      = Event{"incrby", ClassString}
+	eventIncrByFloat = Event{"incrbyfloat", ClassString}
+
+	eventLPush   = Event{"lpush", ClassList}
+	eventRPush   = Event{"rpush", ClassList}
+	eventLPop    = Event{"lpop", ClassList}
+	eventRPop    = Event{"rpop", ClassList}
+	eventLInsert = Event{"linsert", ClassList}
+	eventLSet    = Event{"lset", ClassList}
+	eventLTrim   = Event{"ltrim", ClassList}
+	eventLRem    = Event{"lrem", ClassList}
+
+	eventSAdd        = Event{"sadd", ClassSet}
+	eventSRem        = Event{"srem", ClassSet}
+	eventSPop        = Event{"spop", ClassSet}
+	eventSInterStore = Event{"sinterstore", ClassSet}
+	eventSUnionStore = Event{"sunionstore", ClassSet}
+	eventSDiffStore  = Event{"sdiffstore", ClassSet}
+
+	eventHSet         = Event{"hset", ClassHash}
+	eventHIncrBy      = Event{"hincrby", ClassHash}
+	eventHIncrByFloat = Event{"hincrbyfloat", ClassHash}
+	eventHDel         = Event{"hdel", ClassHash}
+
+	eventZAdd             = Event{"zadd", ClassZSet}
+	eventZIncr            = Event{"zincr", ClassZSet}
+	eventZRem             = Event{"zrem", ClassZSet}
+	eventZRemRangeByScore = Event{"zremrangebyscore", ClassZSet}
+	eventZRemRangeByRank  = Event{"zremrangebyrank", ClassZSet}
+	eventZRemRangeByLex   = Event{"zremrangebylex", ClassZSet}
+	eventZPopMin          = Event{"zpopmin", ClassZSet}
+	eventZPopMax          = Event{"zpopmax", ClassZSet}
+	eventZInterStore      = Event{"zinterstore", ClassZSet}
+	eventZUnionStore      = Event{"zunionstore", ClassZSet}
+	eventZDiffStore       = Event{"zdiffstore", ClassZSet}
+	eventZRangeStore      = Event{"zrangestore", ClassZSet}
+)
+
+// KeyListener is told what happens to keys. Its methods are called where it
+// happens, in the order in which it happens, by whoever makes it happen and
+// under the locks that this needs. They must be quick, must not lock a shard,
+// and must not keep key.
+type KeyListener interface {
+	// KeyEvent tells what happened to a key of database db. The lock of its
+	// shard is held. Where the event is a removal, the key is gone or is about
+	// to be.
+	KeyEvent(ev Event, shard, db int, key []byte)
+	// DatabaseEvent tells that a database is about to be emptied or exchanged
+	// with another. changed tells whether this concerns a key. The locks of all
+	// shards are held.
+	DatabaseEvent(db int, changed func(shard int, key []byte) bool)
+}
+
+// KeyEvents is the one door through which everything passes that happens to a
+// key: what handlers change and remove (see [Ctx.Changed]), and the keys that go
+// because they are past their deadline or have to make room ([KeyEvents.Removed]).
+// WATCH stands behind it (see [Watches]).
+//
+// A nil KeyEvents has no listeners.
+type KeyEvents struct {
+	interest  atomic.Int64
+	listeners []KeyListener
+	stats     *Stats
+}
+
+// NewKeyEvents returns a door without listeners. It counts in stats, which may
+// be nil, what expires and what is evicted.
+func NewKeyEvents(stats *Stats) *KeyEvents { return &KeyEvents{stats: stats} }
+
+// Listen adds a listener, before the first event.
+func (k *KeyEvents) Listen(l KeyListener) { k.listeners = append(k.listeners, l) }
+
+// Want says that a listener has n more clients that want to be told, fewer if n
+// is negative. While nobody wants anything the listeners are not called, so that
+// a write costs one look at a counter. Any goroutine.
+func (k *KeyEvents) Want(n int64) { k.interest.Add(n) }
+
+// wanted tells whether anybody listens.
+func (k *KeyEvents) wanted() bool { return k != nil && k.interest.Load() > 0 }
+
+// Happened tells the listeners of an event. The lock of the key's shard is held.
+func (k *KeyEvents) Happened(ev Event, shard, db int, key []byte) {
+	if !k.wanted() {
+		return
+	}
+	for _, l := range k.listeners {
+		l.KeyEvent(ev, shard, db, key)
+	}
+}
+
+// Removed is Happened for a key that no command removes: ev is EventExpired or
+// EventEvicted. It is counted. Logging the removal is the caller's part.
+func (k *KeyEvents) Removed(ev Event, shard, db int, key []byte) {
+	if k == nil {
+		return
+	}
+	if k.stats != nil {
+		if ev.Class == ClassEvicted {
+			k.stats.EvictedKeys.Add(1)
+		} else {
+			k.stats.ExpiredKeys.Add(1)
+		}
+	}
+	k.Happened(ev, shard, db, key)
+}
+
+// databaseChanges tells the listeners of a database that is about to be emptied
+// or exchanged, see [KeyListener].
+func (k *KeyEvents) databaseChanges(db int, changed func(shard int, key []byte) bool) {
+	if !k.wanted() {
+		return
+	}
+	for _, l := range k.listeners {
+		l.DatabaseEvent(db, changed)
+	}
+}
