@@ -26,6 +26,7 @@ type DB struct {
 	clock  Clock
 	logger hclog.Logger
 	lock   io.Closer // on the data directory
+	root   io.Closer // the data directory itself where OpenDir has opened it
 
 	ks      *keyspace.Keyspace
 	log     atomic.Pointer[wal.Log] // nil: no log is kept
@@ -114,7 +115,7 @@ func Prepare(opts Options) (*DB, error) {
 	db := &DB{
 		opts: opts, fs: opts.FS, clock: opts.Clock, logger: opts.Logger,
 		stats:  new(command.Stats),
-		config:  command.NewConfig(), info: new(command.InfoRegistry),
+		config: command.NewConfig(), info: new(command.InfoRegistry),
 		slowlog: command.NewSlowLog(), latency: command.NewLatencyMonitor(),
 		tickMu: vfs.NewIOLock(), closing: make(chan struct{}), loopDone: make(chan struct{}),
 	}
@@ -263,6 +264,9 @@ func (db *DB) Close() error {
 		db.ks.Close()
 		if err := db.unlock(); err != nil {
 			errs = append(errs, err)
+		}
+		if db.root != nil {
+			errs = append(errs, db.root.Close())
 		}
 		db.closeErr = errors.Join(errs...)
 	})

@@ -27,7 +27,7 @@ var law = map[string][]string{
 	"core/command":          {"core/keyspace", "core/rdb", "core/resp", "core/sink", "core/vfs"},
 	"core/backup":           {"core/manifest", "core/rdb", "core/resp", "core/sink", "core/vfs", "core/wal"},
 	"core/repair":           {"core/manifest", "core/sink", "core/vfs", "core/wal"},
-	"core":                  {"core/command", "core/keyspace", "core/manifest", "core/rdb", "core/repair", "core/resp", "core/sink", "core/vfs", "core/wal"},
+	"core":                  {"fsbackends/osfs", "core/command", "core/keyspace", "core/manifest", "core/rdb", "core/repair", "core/resp", "core/sink", "core/vfs", "core/wal"},
 	"core/server":           {"core", "core/command", "core/keyspace", "core/keyspace/arena", "core/resp"},
 	"core/coretest/model":   {"core/resp"},
 	"core/coretest":         {"core", "core/command", "core/coretest/model", "core/resp", "core/vfs", "core/wal", "fsbackends/faultfs", "fsbackends/memfs"},
@@ -74,5 +74,30 @@ func TestImportLaw(t *testing.T) {
 				t.Errorf("%s must not import %s", name, own)
 			}
 		}
+	}
+}
+
+// TestEmbeddingIsSmall: a program that embeds the engine over a directory links a
+// logger and a filesystem, and neither a cloud nor the daemon's libraries.
+func TestEmbeddingIsSmall(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{.Path}} {{end}}{{.ImportPath}}", module+"examples/embedded").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for line := range strings.Lines(string(out)) {
+		mod, pkg, foreign := strings.Cut(strings.TrimSpace(line), " ")
+		if !foreign || strings.HasPrefix(pkg, module) {
+			continue
+		}
+		n++
+		for _, word := range []string{"aws", "azure", "google", "grpc", "hashicorp/hcl", "go-plugin"} {
+			if strings.Contains(strings.ToLower(mod), word) {
+				t.Errorf("it links %s", pkg)
+			}
+		}
+	}
+	if n == 0 || n >= 25 {
+		t.Errorf("it links %d packages of other modules", n)
 	}
 }

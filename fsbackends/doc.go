@@ -1,7 +1,8 @@
-// Package fsbackends opens the filesystems Spillway can keep files on.
+// Package fsbackends is the home of the filesystems Spillway can keep files on.
 //
-// It owns the mapping from a URL to a backend; each backend is a package of its
-// own under this one and passes the suite in fstest:
+// Each is a package of its own under this one and passes the suite in fstest. A
+// program imports the one it uses, so that it links no other; only the daemon has
+// them all, by these locations:
 //
 //	file:///path, /path, path   osfs     a directory of the operating system
 //	mem:                        memfs    memory, strict about POSIX, can crash

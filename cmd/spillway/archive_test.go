@@ -10,9 +10,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spillwaydb/spillway/cmd/spillway/config"
 	"github.com/spillwaydb/spillway/core/sink"
 	"github.com/spillwaydb/spillway/core/wal"
-	"github.com/spillwaydb/spillway/fsbackends"
 )
 
 // TestArchive: what was acknowledged and had its time is in the archive, whatever
@@ -83,7 +83,7 @@ pipeline "archive" {
 // checkpoint. Anything else fails the test.
 func archivedPushes(t *testing.T, root string) (n int) {
 	t.Helper()
-	fs, err := fsbackends.Open(root)
+	fs, err := config.OpenFS(root)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +117,7 @@ func archivedPushes(t *testing.T, root string) (n int) {
 		if err := os.WriteFile(copied, raw, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		dir, err := fsbackends.Open(filepath.Dir(filepath.Dir(copied)))
+		dir, err := config.OpenFS(filepath.Dir(filepath.Dir(copied)))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,10 +12,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/spillwaydb/spillway/cmd/spillway/config"
 	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/backup"
 	"github.com/spillwaydb/spillway/core/vfs"
-	"github.com/spillwaydb/spillway/fsbackends"
 )
 
 // exported is what `export --json` prints.
@@ -190,7 +190,7 @@ func (e *exporter) byEngine(ctx context.Context, src *source, p *backup.Point, w
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	data, err := fsbackends.Open(dir)
+	data, err := config.OpenFS(dir)
 	if err != nil {
 		return 0, err
 	}

@@ -17,7 +17,6 @@ import (
 	"github.com/spillwaydb/spillway/cmd/spillway/config"
 	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/wal"
-	"github.com/spillwaydb/spillway/fsbackends"
 )
 
 // defaultConfig is read when no -config is given and it is there.
@@ -258,7 +257,7 @@ func (o *overrides) applyListeners(given func(string) bool, c *config.Config) er
 // wantDataDir refuses the place that a flag names when it is one that cannot hold
 // a data directory.
 func wantDataDir(flag, dir string) error {
-	if err := fsbackends.RequireData(dir); err != nil {
+	if err := config.RequireDataFS(dir); err != nil {
 		return usageError{fmt.Errorf("%s %s: %w", flag, redactURL(dir), err)}
 	}
 	return nil

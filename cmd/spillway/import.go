@@ -13,12 +13,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/spillwaydb/spillway/cmd/spillway/config"
 	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/backup"
 	"github.com/spillwaydb/spillway/core/manifest"
 	"github.com/spillwaydb/spillway/core/resp"
 	"github.com/spillwaydb/spillway/core/vfs"
-	"github.com/spillwaydb/spillway/fsbackends"
 )
 
 // imported is what `import --json` prints.
@@ -112,7 +112,7 @@ func (m *importer) run(cmd *cobra.Command) error {
 	if opts.Stages, _, err = plugged.pipeline(&cfg.Check, log); err != nil {
 		return err
 	}
-	if opts.FS, err = fsbackends.Open(m.to); err != nil {
+	if opts.FS, err = config.OpenFS(m.to); err != nil {
 		return err
 	}
 	if err := m.clear(opts.FS); err != nil {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/spillwaydb/spillway/cmd/spillway/config"
 	"github.com/spillwaydb/spillway/core/sink"
-	"github.com/spillwaydb/spillway/fsbackends"
 )
 
 // mirror is a sink on a filesystem that may come and go, as mounts do: after a
@@ -33,7 +32,7 @@ func (m *mirror) open() (*sink.FSSink, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.sink == nil {
-		fs, err := fsbackends.Open(m.fs.URL())
+		fs, err := config.OpenFS(m.fs.URL())
 		if err != nil {
 			return nil, fmt.Errorf("sink %q: %w", m.name, err)
 		}

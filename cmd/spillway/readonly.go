@@ -16,7 +16,6 @@ import (
 	"github.com/spillwaydb/spillway/core/backup"
 	"github.com/spillwaydb/spillway/core/manifest"
 	"github.com/spillwaydb/spillway/core/vfs"
-	"github.com/spillwaydb/spillway/fsbackends"
 )
 
 // lookListener is where serve --read-only listens unless a flag says otherwise.
@@ -56,13 +55,13 @@ func (o *overrides) loadReadOnly(cmd *cobra.Command) (*config.Config, error) {
 // openData opens the data directory. One that is only looked at has to be there.
 func openData(cfg *config.Config, log hclog.Logger) (vfs.FS, error) {
 	if !cfg.ReadOnly {
-		return fsbackends.Open(cfg.Data.URL())
+		return config.OpenFS(cfg.Data.URL())
 	}
 	dir := cfg.Data.Root
 	if st, err := os.Stat(dir); cfg.Data.Kind != "os" || err != nil || !st.IsDir() {
 		return nil, usageError{fmt.Errorf("%s is not a directory: there is nothing to look at", cmp.Or(dir, cfg.Data.Kind))}
 	}
-	fs, err := fsbackends.Open(cfg.Data.URL())
+	fs, err := config.OpenFS(cfg.Data.URL())
 	if err != nil {
 		return nil, err
 	}

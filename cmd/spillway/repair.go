@@ -11,10 +11,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/spillwaydb/spillway/cmd/spillway/config"
 	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/repair"
 	"github.com/spillwaydb/spillway/core/vfs"
-	"github.com/spillwaydb/spillway/fsbackends"
 )
 
 // repairHint is what a start that finds damage says after naming it.
@@ -63,7 +63,7 @@ func (r *repairer) run(ctx context.Context) (err error) {
 	if st, err := os.Stat(r.dir); err != nil || !st.IsDir() {
 		return usageError{fmt.Errorf("%s is not a directory: nothing to repair", r.dir)} // and none is to be made
 	}
-	data, err := fsbackends.Open(r.dir)
+	data, err := config.OpenFS(r.dir)
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,6 @@ import (
 	"github.com/spillwaydb/spillway/core/manifest"
 	"github.com/spillwaydb/spillway/core/sink"
 	"github.com/spillwaydb/spillway/core/vfs"
-	"github.com/spillwaydb/spillway/fsbackends"
 	"github.com/spillwaydb/spillway/plugins/age"
 )
 
@@ -72,7 +71,7 @@ func restoreCommand() *cobra.Command {
 			if err := s.reached(cmd, p); err != nil {
 				return err
 			}
-			fs, err := fsbackends.Open(to)
+			fs, err := config.OpenFS(to)
 			if err != nil {
 				return err
 			}

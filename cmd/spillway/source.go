@@ -20,7 +20,6 @@ import (
 	"github.com/spillwaydb/spillway/core/manifest"
 	"github.com/spillwaydb/spillway/core/sink"
 	"github.com/spillwaydb/spillway/core/vfs"
-	"github.com/spillwaydb/spillway/fsbackends"
 	"github.com/spillwaydb/spillway/plugins/age"
 	"github.com/spillwaydb/spillway/plugins/blob"
 	"github.com/spillwaydb/spillway/plugins/sftp"
@@ -259,7 +258,7 @@ func (s *source) openDir(dir string) error {
 	if st, err := os.Stat(dir); err != nil || !st.IsDir() {
 		return usageError{fmt.Errorf("%s is not a directory: there is no backup", dir)} // and none is to be made
 	}
-	fs, err := fsbackends.Open(dir)
+	fs, err := config.OpenFS(dir)
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,6 @@ import (
 	"os"
 
 	"github.com/spillwaydb/spillway/core"
-	"github.com/spillwaydb/spillway/fsbackends"
 )
 
 func main() {
@@ -25,11 +24,7 @@ func main() {
 }
 
 func run(dir string) (err error) {
-	fs, err := fsbackends.Open(dir)
-	if err != nil {
-		return err
-	}
-	db, err := core.Open(core.DefaultOptions(fs))
+	db, err := core.OpenDir(dir)
 	if err != nil {
 		return err
 	}

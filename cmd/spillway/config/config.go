@@ -79,7 +79,7 @@ type Filesystem struct {
 // Remote tells whether it is on another machine.
 func (f Filesystem) Remote() bool { return fsSchemes[f.Kind] != "" }
 
-// URL is what fsbackends.Open takes.
+// URL is what OpenFS takes.
 func (f Filesystem) URL() string {
 	if f.Kind == "mem" {
 		return "mem:"

@@ -13,7 +13,6 @@ import (
 	"github.com/spillwaydb/spillway/core/server"
 	"github.com/spillwaydb/spillway/core/sink"
 	"github.com/spillwaydb/spillway/core/wal"
-	"github.com/spillwaydb/spillway/fsbackends"
 	"github.com/spillwaydb/spillway/plugins/age"
 	"github.com/spillwaydb/spillway/plugins/exec"
 )
@@ -64,7 +63,7 @@ func newDecoder(f *File, dir string, blocks []filesystemBlock) *decoder {
 			if fs.Root == "" && !f.diags.HasErrors() {
 				d.errorAt(&b.Range, "Missing root", "A filesystem \"os\" wants root, the directory it keeps its files in.")
 			}
-			if err := fsbackends.RequireData(fs.Root); err != nil {
+			if err := RequireDataFS(fs.Root); err != nil {
 				d.errorf(b.Root, "No directory", "A filesystem \"os\" is a directory of this machine; this is a URL. There are the filesystems %s for those.", quoted(remoteKinds))
 			}
 		case "mem":
@@ -274,7 +273,7 @@ func (d *decoder) pipeline(b *pipelineBlock, c *Config) {
 		if !local {
 			local = true
 			c.Data = fs
-			if err := fsbackends.RequireData(fs.URL()); err != nil {
+			if err := RequireDataFS(fs.URL()); err != nil {
 				d.errorf(s.Uses, "Not for data", "The first sink is the data directory, and a %s.", err)
 			}
 			p.Keep = int(d.integer(s.Keep, int64(p.Keep), 1, 1<<20))

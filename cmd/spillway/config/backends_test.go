@@ -1,4 +1,4 @@
-package fsbackends_test
+package config_test
 
 import (
 	"errors"
@@ -6,15 +6,15 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spillwaydb/spillway/cmd/spillway/config"
 	"github.com/spillwaydb/spillway/core/vfs"
-	"github.com/spillwaydb/spillway/fsbackends"
 )
 
-func TestOpen(t *testing.T) {
+func TestOpenFS(t *testing.T) {
 	dir := t.TempDir()
 	for _, location := range []string{dir, filepath.Join(dir, "new", "dir"), "file://" + dir, "file:" + dir,
 		"file://localhost" + dir + "/with%20space", "mem:", "mem://"} {
-		fs, err := fsbackends.Open(location)
+		fs, err := config.OpenFS(location)
 		if err != nil {
 			t.Errorf("Open(%q): %v", location, err)
 			continue
@@ -39,7 +39,7 @@ func TestOpen(t *testing.T) {
 		"file:///%zz":       "escape",
 		"weird:thing/there": "no backend",
 	} {
-		_, err := fsbackends.Open(location)
+		_, err := config.OpenFS(location)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("Open(%q): %v, want an error with %q", location, err, want)
 		}
@@ -48,12 +48,12 @@ func TestOpen(t *testing.T) {
 
 // TestRequireData: what is remote is refused without a connection, or even
 // credentials; what is not is not.
-func TestRequireData(t *testing.T) {
+func TestRequireDataFS(t *testing.T) {
 	for location, lacks := range map[string]string{
 		"s3://b/x": "atomic replace, append", "gs://b": "append", "azblob://c/x": "append", "sftp://h/x": "lock",
 		"": "", "data": "", "./s3:x": "", "/s3:/x": "", "mem:": "", "file:///x": "",
 	} {
-		err := fsbackends.RequireData(location)
+		err := config.RequireDataFS(location)
 		if lacks == "" && err == nil {
 			continue
 		}
@@ -61,7 +61,7 @@ func TestRequireData(t *testing.T) {
 			t.Errorf("%q: %v, want %q", location, err, lacks)
 		}
 	}
-	fs, err := fsbackends.Open("sftp://nobody@host.invalid/x") // not connected yet
+	fs, err := config.OpenFS("sftp://nobody@host.invalid/x") // not connected yet
 	if err != nil || !errors.Is(vfs.RequireData(fs), vfs.ErrCaps) {
 		t.Errorf("%v, %v", fs, err)
 	}
@@ -69,7 +69,7 @@ func TestRequireData(t *testing.T) {
 
 func mustOpen(t *testing.T, location string) vfs.FS {
 	t.Helper()
-	fs, err := fsbackends.Open(location)
+	fs, err := config.OpenFS(location)
 	if err != nil {
 		t.Fatal(err)
 	}

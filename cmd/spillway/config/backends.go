@@ -1,4 +1,4 @@
-package fsbackends
+package config
 
 import (
 	"fmt"
@@ -13,11 +13,13 @@ import (
 	"github.com/spillwaydb/spillway/fsbackends/sftpfs"
 )
 
-// Open returns the filesystem at location: a plain path or file:///path for a
+// OpenFS returns the filesystem at location, of the one table of backends that the
+// daemon and its tools have (a program that embeds the engine imports the backend
+// that it uses): a plain path or file:///path for a
 // directory of the operating system, created with mode 0700 when missing; mem:
 // for an empty filesystem in memory, a new one with every call; or the URL of a
 // remote one, which is an io.Closer and may be reached only at its first use.
-func Open(location string) (vfs.FS, error) {
+func OpenFS(location string) (vfs.FS, error) {
 	scheme, rest := scheme(location)
 	switch {
 	case location == "":
@@ -73,10 +75,10 @@ func scheme(location string) (scheme, rest string) {
 	return scheme, rest
 }
 
-// RequireData returns an error that names what the filesystem at location lacks
-// for a data directory, or nil when it may hold one. It opens nothing: who runs
-// it needs no credentials, and the answer does not depend on the weather.
-func RequireData(location string) error {
+// RequireDataFS returns an error that names what the filesystem at location lacks
+// for a data directory, or nil when it may hold one. It opens nothing, so it needs
+// no credentials and no network.
+func RequireDataFS(location string) error {
 	scheme, _ := scheme(location)
 	switch {
 	case slices.Contains(blobfs.Schemes, scheme):
