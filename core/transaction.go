@@ -24,7 +24,7 @@ type queued struct {
 	args [][]byte
 }
 
-// transact runs the commands that steer a transaction.
+// transact runs the commands that a session executes itself.
 func (s *Session) transact(cmd *command.Command, args [][]byte, out *resp.Writer) {
 	switch cmd.Name {
 	case "multi":
@@ -56,6 +56,11 @@ func (s *Session) transact(cmd *command.Command, args [][]byte, out *resp.Writer
 	case "unwatch":
 		s.unwatch()
 		out.OK()
+	case "reset":
+		s.endMulti()
+		s.client.Reset()
+		out.Proto = s.client.Proto()
+		out.SimpleString("RESET")
 	default:
 		s.reject(out, fmt.Sprintf("ERR command '%s' has no handler", cmd.Name))
 	}
@@ -89,9 +94,6 @@ func (s *Session) endMulti() {
 // QueuedBytes is what the commands queued since MULTI take: a server counts it
 // to the client's request, which is not complete before EXEC.
 func (s *Session) QueuedBytes() int { return s.tx.bytes }
-
-// ResetTransaction drops an open MULTI and every WATCH (RESET).
-func (s *Session) ResetTransaction() { s.endMulti() }
 
 // watch registers keys; their shards are locked one after another.
 func (s *Session) watch(keys [][]byte) {

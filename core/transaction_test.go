@@ -22,3 +22,30 @@ func TestNestedMulti(t *testing.T) {
 		}
 	}
 }
+
+// TestResetEndsTransaction: RESET drops the transaction and what is watched,
+// whoever the client is.
+func TestResetEndsTransaction(t *testing.T) {
+	h := coretest.New(t)
+	h.Do("MULTI")
+	h.Do("SET", "k", "queued")
+	if got := h.Do("RESET"); got != `"RESET"` {
+		t.Error(got)
+	}
+	if got := h.Do("GET", "k"); got != "(nil)" {
+		t.Errorf("GET after RESET: %s", got)
+	}
+	if got := h.Do("EXEC"); !strings.Contains(got, "EXEC without MULTI") {
+		t.Errorf("EXEC after RESET: %s", got)
+	}
+	h.Do("WATCH", "k")
+	h.Do("RESET")
+	if _, err := h.DB.NewSession(nil, nil).Do("SET", "k", "changed"); err != nil {
+		t.Fatal(err)
+	}
+	h.Do("MULTI")
+	h.Do("GET", "k")
+	if got := h.Do("EXEC"); got != `["changed"]` {
+		t.Errorf("EXEC after WATCH, RESET: %s", got)
+	}
+}

@@ -41,7 +41,7 @@ var adminCommands = []*Command{
 		Group: groupConnection, Since: "1.0.0", Complexity: "O(1)", Summary: "Close the connection",
 	},
 	{
-		Name: "reset", Arity: 1, Flags: NoScript | Loading | Stale | Fast | NoAuth | AllowBusy | InsideMulti, ACLCats: "connection", Handler: reset,
+		Name: "reset", Arity: 1, Flags: NoScript | Loading | Stale | Fast | NoAuth | AllowBusy | InsideMulti, ACLCats: "connection",
 		Group: groupConnection, Since: "6.2.0", Complexity: "O(1)", Summary: "Reset the connection",
 	},
 	{
@@ -195,12 +195,6 @@ func hello(c *Ctx) {
 func quit(c *Ctx) {
 	c.Session.CloseAfterReply()
 	c.Out.OK()
-}
-
-func reset(c *Ctx) {
-	c.Session.Reset()
-	c.Out.Proto = 2
-	c.Out.SimpleString("RESET")
 }
 
 func unixTime(c *Ctx) {

@@ -220,12 +220,6 @@ func addrString(a net.Addr) string {
 // CloseAfterReply implements command.Session.
 func (c *conn) CloseAfterReply() { c.closing = true }
 
-// Reset implements command.Session.
-func (c *conn) Reset() {
-	c.Client.Reset()
-	c.sess.ResetTransaction()
-}
-
 // Info implements command.Session. Any goroutine.
 func (c *conn) Info() command.ClientInfo {
 	i := c.Client.Info()
