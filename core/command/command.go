@@ -150,20 +150,27 @@ func (cmd *Command) AppendKeyIndexes(dst []int, args [][]byte) ([]int, error) {
 	if cmd.Keys != nil {
 		return append(dst, cmd.Keys(args)...), nil
 	}
-	if cmd.First == 0 {
-		return dst, nil
+	first, last, err := cmd.span(args)
+	for i := first; i <= last; i += max(cmd.Step, 1) {
+		dst = append(dst, i)
 	}
-	last := cmd.Last
+	return dst, err
+}
+
+// span is where the first and the last key are that First and Last place; last
+// is before first where there is none.
+func (cmd *Command) span(args [][]byte) (first, last int, err error) {
+	if cmd.First == 0 {
+		return 0, -1, nil
+	}
+	last = cmd.Last
 	if last < 0 {
 		last += len(args)
 	}
 	if cmd.First >= len(args) || last >= len(args) {
-		return dst, errNoKeys
+		return 0, -1, errNoKeys
 	}
-	for i := cmd.First; i <= last; i += max(cmd.Step, 1) {
-		dst = append(dst, i)
-	}
-	return dst, nil
+	return cmd.First, last, nil
 }
 
 // CheckArity returns the error reply for a wrong number of arguments or an

@@ -1,0 +1,43 @@
+package command
+
+import (
+	"slices"
+
+	"github.com/spillwaydb/spillway/core/keyspace"
+)
+
+// Shards adds to dst the shards that a command with these arguments may touch,
+// and returns it. dst is ascending and without duplicates, and stays so: the
+// shards of several commands can be gathered in it, and be locked in its order.
+// A command without keys adds nothing. CheckArity has accepted the arguments.
+func Shards(cmd *Command, args [][]byte, ks *keyspace.Keyspace, dst []int) ([]int, error) {
+	if cmd = cmd.Resolve(args); cmd.Flags&AllShards != 0 {
+		dst = dst[:0]
+		for n := range ks.NumShards() {
+			dst = append(dst, n)
+		}
+		return dst, nil
+	}
+	if cmd.Keys != nil {
+		for _, i := range cmd.Keys(args) {
+			dst = addShard(dst, ks.ShardOf(args[i]))
+		}
+		return dst, nil
+	}
+	first, last, err := cmd.span(args)
+	for i := first; i <= last; i += max(cmd.Step, 1) {
+		dst = addShard(dst, ks.ShardOf(args[i]))
+	}
+	return dst, err
+}
+
+// addShard inserts a shard into an ascending list.
+func addShard(dst []int, n int) []int {
+	if k := len(dst); k == 0 || dst[k-1] < n {
+		return append(dst, n)
+	}
+	if i, found := slices.BinarySearch(dst, n); !found {
+		dst = slices.Insert(dst, i, n)
+	}
+	return dst
+}
