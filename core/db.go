@@ -15,6 +15,7 @@ import (
 	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/keyspace"
 	"github.com/spillwaydb/spillway/core/manifest"
+	"github.com/spillwaydb/spillway/core/session"
 	"github.com/spillwaydb/spillway/core/vfs"
 	"github.com/spillwaydb/spillway/core/wal"
 )
@@ -45,6 +46,7 @@ type DB struct {
 	info    *command.InfoRegistry
 	slowlog *command.SlowLog
 	latency *command.LatencyMonitor
+	runtime session.Runtime
 
 	settings     atomic.Pointer[settings]
 	setMu        sync.Mutex // serialises changes of settings
@@ -70,8 +72,7 @@ type DB struct {
 	loopDone chan struct{}
 	closeOne sync.Once
 	closeErr error
-	nextID   atomic.Int64 // of embedded sessions
-	usedPeak int64        // the most memory that keys took since reclaim; the loop's own
+	usedPeak int64 // the most memory that keys took since reclaim; the loop's own
 }
 
 var _ command.Engine = (*DB)(nil)
@@ -147,6 +148,7 @@ func Prepare(opts Options) (*DB, error) {
 	}
 	db.registerConfig()
 	db.registerInfo()
+	db.initSessions()
 	return db, nil
 }
 
@@ -386,13 +388,7 @@ func (db *DB) SlowLog() *command.SlowLog { return db.slowlog }
 func (db *DB) Latency() *command.LatencyMonitor { return db.latency }
 
 // UsedMemory implements command.Engine: bytes held by keys, values and their index.
-func (db *DB) UsedMemory() int64 {
-	var n int64
-	for i := range db.ks.NumShards() {
-		n += db.ks.Shard(i).UsedBytes()
-	}
-	return n
-}
+func (db *DB) UsedMemory() int64 { return db.ks.UsedBytes() }
 
 // Recovered tells what Recover found and did. It is zero until then.
 func (db *DB) Recovered() Recovery { return db.recovered }

@@ -5,21 +5,15 @@
 // commands against it. The package joins the parts below it and owns what
 // belongs to none of them:
 //
-//	session.go     one client: key locking, MULTI/EXEC, durability before the reply
 //	checkpoint.go  the checkpoint: one cut, a job per shard, one commit
 //	worker.go      the goroutine per shard that encodes a frozen view into the pipeline
 //	recovery.go    the way back: manifest, base, log, torn tail
 //	tick.go        what happens by itself: expiry, save points, log growth, retries
 //
-// It refuses to know about sockets (core/server), configuration files (cmd),
-// plugin processes (plugins) and concrete filesystems (fsbackends): all of them
-// reach it through [Options].
-//
-// # One SET, from call to disk
-//
-//	Session.Run → shard lock → command handler → keyspace
-//	                        └→ wal.Append (a copy into the shard's buffer)
-//	Session.Finish → unlock → wal.Commit (write, fsync as the policy says) → reply may leave
+// What executes a client's commands is core/session, to which [DB] tells what it
+// needs (sessions.go). Core refuses to know about sockets (core/server),
+// configuration files (cmd), plugin processes (plugins) and concrete filesystems
+// (fsbackends): all of them reach it through [Options].
 //
 // # One BGSAVE, from request to rename
 //

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/spillwaydb/spillway/core/session"
 	"github.com/spillwaydb/spillway/core/sink"
 )
 
@@ -93,7 +94,7 @@ func (db *DB) LastSave() int64 {
 // empties the keyspace and recovers it from disk while no command runs.
 func (db *DB) Reload() error {
 	if db.Loading() {
-		return errors.New(errLoading)
+		return errors.New(session.ErrLoading)
 	}
 	for {
 		if err := db.runJob(sink.KindSnapshot, "DEBUG RELOAD", false); err != nil {

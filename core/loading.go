@@ -16,9 +16,6 @@ type loading struct {
 	done  atomic.Int64
 }
 
-// errLoading is Redis's reply to what has to wait for the data.
-const errLoading = "LOADING Redis is loading the dataset in memory"
-
 // Loading tells whether Recover has yet to return.
 func (db *DB) Loading() bool { return db.loading.Load() != nil }
 

@@ -6,7 +6,7 @@ import (
 	"sync"
 
 	"github.com/spillwaydb/spillway/core/command"
-	"github.com/spillwaydb/spillway/core/resp"
+	"github.com/spillwaydb/spillway/core/session"
 	"github.com/spillwaydb/spillway/core/sink"
 )
 
@@ -14,20 +14,16 @@ import (
 var (
 	errShutdownFailed = errors.New("ERR Errors trying to SHUTDOWN. Check logs.")
 	errNoShutdown     = errors.New("ERR No shutdown in progress.")
-	errShutdownNow    = errors.New("ERR the server has shut down: this write was not carried out")
 )
 
-// stopping is a shutdown under way. From its start on no write is let in: one
-// that was acknowledged behind the last snapshot would be lost where there is
-// no log. Clients that write wait for how it ends.
+// stopping is a shutdown under way. From its start on no write is let in.
 type stopping struct {
+	session.Stopping
 	ctx   context.Context // ended by SHUTDOWN ABORT
 	abort context.CancelFunc
 
 	mu      sync.Mutex
 	decided bool
-	down    bool          // decided, and the process is about to end
-	done    chan struct{} // closed when decided
 }
 
 // Shutdown implements command.Engine: it saves when the mode asks for it, makes
@@ -57,7 +53,7 @@ func (db *DB) PrepareShutdown(mode command.ShutdownMode, force bool) error {
 	if db.Loading() {
 		return nil
 	}
-	p := &stopping{done: make(chan struct{})}
+	p := &stopping{Stopping: session.Stopping{Done: make(chan struct{})}}
 	p.ctx, p.abort = context.WithCancel(context.Background())
 	defer p.abort()
 	for !db.stopping.CompareAndSwap(nil, p) {
@@ -68,8 +64,8 @@ func (db *DB) PrepareShutdown(mode command.ShutdownMode, force bool) error {
 		if mode == command.ShutdownNoSave {
 			_ = db.AbortShutdown() // it may be over just now
 		}
-		<-first.done
-		if first.down {
+		<-first.Done
+		if first.Down {
 			return nil
 		}
 	}
@@ -92,12 +88,12 @@ func (db *DB) PrepareShutdown(mode command.ShutdownMode, force bool) error {
 	if p.ctx.Err() != nil {
 		err = errShutdownFailed
 	}
-	p.decided, p.down = true, err == nil
+	p.decided, p.Down = true, err == nil
 	if err != nil {
 		db.logger.Warn("the shutdown is called off")
 		db.stopping.Store(nil)
 	}
-	close(p.done)
+	close(p.Done)
 	return err
 }
 
@@ -152,25 +148,6 @@ func (db *DB) finalSync(mode command.ShutdownMode) error {
 		}
 	}
 	return nil
-}
-
-// admit passes the gate for a write. While a shutdown is under way it waits,
-// without any lock, for how that ends; once the process is about to end it
-// refuses.
-func (s *Session) admit(out *resp.Writer) bool {
-	for {
-		s.enter()
-		p := s.db.stopping.Load()
-		if p == nil {
-			return true
-		}
-		s.release()
-		<-p.done
-		if p.down {
-			s.reject(out, errShutdownNow.Error())
-			return false
-		}
-	}
 }
 
 // cancel ends the job in flight, if any, and waits until it is rolled back.

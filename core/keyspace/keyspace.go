@@ -50,6 +50,15 @@ func (k *Keyspace) NumShards() int { return len(k.shards) }
 // Shard returns shard i.
 func (k *Keyspace) Shard(i int) *Shard { return k.shards[i] }
 
+// UsedBytes is what keys, values and their index take in all.
+func (k *Keyspace) UsedBytes() int64 {
+	var n int64
+	for _, s := range k.shards {
+		n += s.UsedBytes()
+	}
+	return n
+}
+
 // ShardOf returns the number of the shard that key lives in: keys of one Slot
 // share a shard.
 func (k *Keyspace) ShardOf(key []byte) int {

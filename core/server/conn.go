@@ -12,6 +12,7 @@ import (
 	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/keyspace/arena"
 	"github.com/spillwaydb/spillway/core/resp"
+	"github.com/spillwaydb/spillway/core/session"
 )
 
 const (
@@ -24,7 +25,7 @@ const (
 // conn is one client. Its goroutine runs serve; the other methods that are
 // called from elsewhere say so.
 type conn struct {
-	*core.Client
+	*session.Client
 	srv  *Server
 	nc   net.Conn
 	sess *core.Session

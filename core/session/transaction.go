@@ -1,4 +1,4 @@
-package core
+package session
 
 import (
 	"fmt"
@@ -102,12 +102,12 @@ func (s *Session) watch(keys [][]byte) {
 	if s.tx.watch == nil {
 		s.tx.watch = new(command.Watcher)
 	}
-	now := s.db.clock.Now().UnixMilli()
+	now := s.rt.Clock.Now().UnixMilli()
 	for _, k := range keys {
-		n := s.db.ks.ShardOf(k)
-		shard := s.db.ks.Shard(n)
+		n := s.rt.Keyspace.ShardOf(k)
+		shard := s.rt.Keyspace.Shard(n)
 		shard.Lock()
-		s.db.watches.Watch(s.tx.watch, n, s.client.DB(), k, shard.DB(s.client.DB()), now)
+		s.rt.Watches.Watch(s.tx.watch, n, s.client.DB(), k, shard.DB(s.client.DB()), now)
 		shard.Unlock()
 	}
 	s.release()
@@ -122,9 +122,9 @@ func (s *Session) unwatch() {
 	s.release()
 	s.enter()
 	for _, n := range w.Shards() {
-		shard := s.db.ks.Shard(n)
+		shard := s.rt.Keyspace.Shard(n)
 		shard.Lock()
-		s.db.watches.Unwatch(w, n)
+		s.rt.Watches.Unwatch(w, n)
 		shard.Unlock()
 	}
 	s.release()
@@ -140,7 +140,7 @@ func (s *Session) exec(out *resp.Writer) {
 	}
 	defer s.endMulti()
 	if s.tx.spoiled {
-		s.db.stats.Errors.Add(1)
+		s.rt.Stats.Errors.Add(1)
 		out.Error("EXECABORT Transaction discarded because of previous errors.")
 		return
 	}
@@ -156,17 +156,17 @@ func (s *Session) exec(out *resp.Writer) {
 	}
 	defer s.release()
 	defer s.unlockShards()
-	if w := s.tx.watch; w != nil && w.Touched(s.db.clock.Now().UnixMilli(), s.watchedDB) {
+	if w := s.tx.watch; w != nil && w.Touched(s.rt.Clock.Now().UnixMilli(), s.watchedDB) {
 		out.NullArray()
 		return
 	}
 	if writes {
-		if msg := s.db.refusesWrites(); msg != "" {
+		if msg := s.rt.RefusesWrites(); msg != "" {
 			out.Error("EXECABORT Transaction discarded because of: " + msg)
 			return
 		}
 	}
-	log := s.db.log.Load()
+	log := s.rt.Log()
 	out.Array(len(s.tx.queue))
 	var effects []wal.Cmd
 	wrote := false
@@ -198,7 +198,7 @@ func (s *Session) lockTransaction() error {
 	s.shards = s.shards[:0]
 	for _, q := range s.tx.queue {
 		if q.cmd.Flags&command.AllShards != 0 {
-			for i := range s.db.ks.NumShards() {
+			for i := range s.rt.Keyspace.NumShards() {
 				s.addShard(i)
 			}
 			continue
@@ -208,7 +208,7 @@ func (s *Session) lockTransaction() error {
 			return err
 		}
 		for _, i := range idx {
-			s.addShard(s.db.ks.ShardOf(q.args[i]))
+			s.addShard(s.rt.Keyspace.ShardOf(q.args[i]))
 		}
 	}
 	if s.tx.watch != nil {
@@ -236,4 +236,4 @@ func cloneArgs(args [][]byte) [][]byte {
 }
 
 // watchedDB finds the database of a watched key.
-func (s *Session) watchedDB(shard, n int) *keyspace.DB { return s.db.ks.Shard(shard).DB(n) }
+func (s *Session) watchedDB(shard, n int) *keyspace.DB { return s.rt.Keyspace.Shard(shard).DB(n) }

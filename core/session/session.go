@@ -1,4 +1,4 @@
-package core
+package session
 
 import (
 	"math/rand/v2"
@@ -17,12 +17,12 @@ import (
 // batch's writes as durable as the policy promises, and only after it may the
 // replies leave.
 type Session struct {
-	db     *DB
+	rt     *Runtime
 	client command.Session
 	state  *Client
 	ctx    command.Ctx
 
-	gated    bool      // db.gate is held for reading
+	gated    bool      // Runtime.Gate is held for reading
 	held     int       // the shard whose lock is held, -1: none
 	heldFor  int       // commands run under it
 	shards   []int     // scratch: a command's shards, ascending
@@ -59,18 +59,18 @@ type reply struct{ start, end int }
 // heldMax bounds how many pipelined commands run under one lock hold.
 const heldMax = 128
 
-// NewSession returns a session for client; nil makes an embedded client.
-// state is the engine's part of it, which client usually embeds.
-func (db *DB) NewSession(client command.Session, state *Client) *Session {
+// New returns a session for client; nil makes an embedded client. state is the
+// session's part of it, which client usually embeds.
+func (rt *Runtime) New(client command.Session, state *Client) *Session {
 	if state == nil {
-		state = db.NewClient()
+		state = rt.NewClient()
 	}
 	if client == nil {
 		client = state
 	}
-	s := &Session{db: db, client: client, state: state, held: -1}
+	s := &Session{rt: rt, client: client, state: state, held: -1}
 	s.ctx = command.Ctx{
-		KS: db.ks, Stats: db.stats, Engine: db, Session: client, Events: db.events,
+		KS: rt.Keyspace, Stats: rt.Stats, Engine: rt.Engine, Session: client, Events: rt.Events,
 		Rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), // not for secrets
 	}
 	return s
@@ -126,17 +126,17 @@ func (s *Session) dispatch(args [][]byte, out *resp.Writer) {
 		s.reject(out, "NOAUTH Authentication required.")
 		return
 	}
-	if s.db.loading.Load() != nil && cmd.Flags&command.Loading == 0 {
-		s.reject(out, errLoading)
+	if cmd.Flags&command.Loading == 0 && s.rt.Loading() {
+		s.reject(out, ErrLoading)
 		return
 	}
 	if cmd.Flags&command.Write != 0 {
-		if msg := s.db.refusesWrites(); msg != "" {
+		if msg := s.rt.RefusesWrites(); msg != "" {
 			s.reject(out, msg)
 			return
 		}
 		if cmd.Flags&command.DenyOOM != 0 {
-			if limit := s.db.settings.Load().maxMemory; limit > 0 && !s.makeRoom(limit) {
+			if limit := s.rt.MaxMemory(); limit > 0 && !s.makeRoom(limit) {
 				s.reject(out, "OOM command not allowed when used memory > 'maxmemory'.")
 				return
 			}
@@ -159,7 +159,7 @@ func (s *Session) dispatch(args [][]byte, out *resp.Writer) {
 // reject replies with an error and spoils an open transaction.
 func (s *Session) reject(out *resp.Writer, msg string) {
 	s.tx.spoiled = true
-	s.db.stats.Errors.Add(1)
+	s.rt.Stats.Errors.Add(1)
 	out.Error(msg)
 }
 
@@ -185,20 +185,20 @@ func (s *Session) execute(cmd *command.Command, args [][]byte, out *resp.Writer)
 func (s *Session) call(cmd *command.Command, args [][]byte, out *resp.Writer, shard int) {
 	began := s.now
 	if began.IsZero() {
-		began = s.db.clock.Now()
+		began = s.rt.Clock.Now()
 	}
 	c := &s.ctx
 	c.Reset(args, out, s.client.DB(), shard, began.UnixMilli())
 	command.Call(c, cmd)
 	s.dirty += c.Dirty()
-	s.now = s.db.clock.Now()
+	s.now = s.rt.Clock.Now()
 	took := s.now.Sub(began)
-	if t := s.db.slowlog.Threshold(); t >= 0 && took >= t && cmd.Flags&command.SkipSlowlog == 0 {
+	if t := s.rt.SlowLog.Threshold(); t >= 0 && took >= t && cmd.Flags&command.SkipSlowlog == 0 {
 		info := s.client.Info()
-		s.db.slowlog.Note(args, took, began, info.Addr, info.Name)
+		s.rt.SlowLog.Note(args, took, began, info.Addr, info.Name)
 	}
-	if t := s.db.latency.Threshold(); t > 0 && took >= t {
-		s.db.latency.Note("command", took, began)
+	if t := s.rt.Latency.Threshold(); t > 0 && took >= t {
+		s.rt.Latency.Note("command", took, began)
 	}
 }
 
@@ -211,14 +211,14 @@ func (s *Session) lockFor(cmd *command.Command, args [][]byte) (int, error) {
 	switch {
 	case cmd.Flags&command.AllShards != 0:
 		s.unhold()
-		for i := range s.db.ks.NumShards() {
+		for i := range s.rt.Keyspace.NumShards() {
 			s.shards = append(s.shards, i)
 		}
 	case cmd.First == 0 && cmd.Keys == nil && cmd.Sub == nil:
 		s.release()
 		return -1, nil
 	case cmd.Keys == nil && cmd.Sub == nil && cmd.First == cmd.Last:
-		s.hold(s.db.ks.ShardOf(args[cmd.First]))
+		s.hold(s.rt.Keyspace.ShardOf(args[cmd.First]))
 		return s.held, nil
 	default:
 		var err error
@@ -231,7 +231,7 @@ func (s *Session) lockFor(cmd *command.Command, args [][]byte) (int, error) {
 			return -1, nil
 		}
 		for _, i := range s.indexes {
-			s.addShard(s.db.ks.ShardOf(args[i]))
+			s.addShard(s.rt.Keyspace.ShardOf(args[i]))
 		}
 		if len(s.shards) == 1 {
 			s.hold(s.shards[0])
@@ -266,7 +266,7 @@ func (s *Session) hold(n int) {
 	}
 	s.unhold()
 	s.enter()
-	s.db.ks.Shard(n).Lock()
+	s.rt.Keyspace.Shard(n).Lock()
 	s.held, s.heldFor = n, 1
 	s.now = time.Time{} // the lock may have been long in coming
 }
@@ -274,15 +274,34 @@ func (s *Session) hold(n int) {
 func (s *Session) unhold() {
 	if s.held >= 0 {
 		s.noteSeen(s.held)
-		s.db.ks.Shard(s.held).Unlock()
+		s.rt.Keyspace.Shard(s.held).Unlock()
 		s.held = -1
 	}
 }
 
 func (s *Session) enter() {
 	if !s.gated {
-		s.db.gate.RLock()
+		s.rt.Gate.RLock()
 		s.gated = true
+	}
+}
+
+// admit passes the gate for a write. While a shutdown is under way it waits,
+// without any lock, for how that ends; once the process is about to end it
+// refuses.
+func (s *Session) admit(out *resp.Writer) bool {
+	for {
+		s.enter()
+		p := s.rt.Stopping()
+		if p == nil {
+			return true
+		}
+		s.release()
+		<-p.Done
+		if p.Down {
+			s.reject(out, errDown)
+			return false
+		}
 	}
 }
 
@@ -293,12 +312,12 @@ func (s *Session) enter() {
 func (s *Session) Release() {
 	s.release()
 	if s.commands > 0 {
-		s.db.stats.Commands.Add(s.commands)
+		s.rt.Stats.Commands.Add(s.commands)
 		s.commands = 0
-		s.state.active.Store(s.db.clock.Now().UnixMilli())
+		s.state.active.Store(s.rt.Clock.Now().UnixMilli())
 	}
 	if s.dirty > 0 {
-		s.db.dirty.Add(s.dirty)
+		s.rt.Dirty.Add(s.dirty)
 		s.dirty = 0
 	}
 }
@@ -309,7 +328,7 @@ func (s *Session) release() {
 	s.now = time.Time{}
 	s.ctx.Account()
 	if s.gated {
-		s.db.gate.RUnlock()
+		s.rt.Gate.RUnlock()
 		s.gated = false
 	}
 }
@@ -317,7 +336,7 @@ func (s *Session) release() {
 func (s *Session) lockShards() {
 	s.enter()
 	for _, i := range s.shards {
-		s.db.ks.Shard(i).Lock()
+		s.rt.Keyspace.Shard(i).Lock()
 	}
 	s.now = time.Time{} // the locks may have been long in coming
 }
@@ -325,7 +344,7 @@ func (s *Session) lockShards() {
 func (s *Session) unlockShards() {
 	s.noteSeen(s.shards...)
 	for _, i := range s.shards {
-		s.db.ks.Shard(i).Unlock()
+		s.rt.Keyspace.Shard(i).Unlock()
 	}
 	s.shards = s.shards[:0]
 }
@@ -337,7 +356,7 @@ func (s *Session) logEffects(shard int, args [][]byte) {
 	if !c.HasEffects() {
 		return
 	}
-	log := s.db.log.Load()
+	log := s.rt.Log()
 	if log == nil {
 		return
 	}
@@ -372,7 +391,7 @@ func (s *Session) noteWrite(log *wal.Log) {
 // batch tell of what is in them. Under always they wait until that is durable,
 // whoever wrote it: no client sees what a crash then takes back.
 func (s *Session) noteSeen(shards ...int) {
-	log := s.db.log.Load()
+	log := s.rt.Log()
 	if log == nil || log.Policy() != wal.Always || s.wrote && s.log != log {
 		return
 	}
@@ -403,29 +422,21 @@ func (s *Session) Finish(out *resp.Writer) {
 		return
 	}
 	s.log, s.wrote = nil, false
-	db := s.db
 	err := log.CommitTo(s.mark)
-	if !wrote || err != nil && db.based.Load() != log {
+	if !wrote {
 		return
 	}
-	switch f := db.failed.Load(); {
-	case err != nil:
-		db.fail(err)
-	case f != nil:
-		// What is written behind a failure is worth nothing before the
-		// checkpoint that ends it is committed.
-		err = f.err
-	default:
+	if err = s.rt.Committed(log, err); err == nil {
 		return
 	}
 	replace(out, written, notDurable(err))
-	db.stats.Errors.Add(int64(len(written)))
+	s.rt.Stats.Errors.Add(int64(len(written)))
 }
 
 // notDurable is the reply of a command that was executed and whose writes are not
 // durable. MISCONF is for commands that were refused: clients may repeat those.
 func notDurable(err error) string {
-	return "NOTDURABLE The command was executed, but what it wrote is not durable: " + logFailure(err) +
+	return "NOTDURABLE The command was executed, but what it wrote is not durable: " + err.Error() +
 		". Do not just repeat it: its effect can be seen, and becomes durable with the next checkpoint."
 }
 

@@ -1,4 +1,4 @@
-package core
+package session
 
 import (
 	"crypto/sha256"
@@ -13,10 +13,10 @@ import (
 
 // Client is the state of one client that commands see: its name, database,
 // protocol and whether it has authenticated. Embedded programs use it through
-// [DB.NewSession]; the server's connections embed it and add their socket.
+// [Runtime.New]; the server's connections embed it and add their socket.
 // Its owner's goroutine changes it; Info may be called by any.
 type Client struct {
-	engine  *DB
+	rt      *Runtime
 	id      int64
 	created time.Time
 
@@ -39,8 +39,8 @@ var _ command.Session = (*Client)(nil)
 
 // NewClient returns the state of a new client: database 0, RESP2, and
 // authenticated exactly when no password is set.
-func (db *DB) NewClient() *Client {
-	c := &Client{engine: db, id: db.nextID.Add(1), created: db.clock.Now()}
+func (rt *Runtime) NewClient() *Client {
+	c := &Client{rt: rt, id: rt.nextID.Add(1), created: rt.Clock.Now()}
 	c.active.Store(c.created.UnixMilli())
 	c.Reset()
 	return c
@@ -89,11 +89,11 @@ func (c *Client) SetProto(v int) { c.proto.Store(int32(v)) }
 
 // Authenticated implements command.Session. A client that came when no password
 // was set stays in when one is set later, as in Redis.
-func (c *Client) Authenticated() bool { return c.authed || c.engine.settings.Load().requirePass == "" }
+func (c *Client) Authenticated() bool { return c.authed || c.rt.Password() == "" }
 
 // Authenticate implements command.Session. Passwords are compared in constant time.
 func (c *Client) Authenticate(user, pass string) error {
-	want := c.engine.settings.Load().requirePass
+	want := c.rt.Password()
 	a, b := sha256.Sum256([]byte(pass)), sha256.Sum256([]byte(want))
 	if user != "default" || want != "" && subtle.ConstantTimeCompare(a[:], b[:]) != 1 {
 		return errors.New("WRONGPASS invalid username-password pair or user is disabled.")
@@ -117,7 +117,7 @@ func (c *Client) Reset() {
 	c.proto.Store(2)
 	c.multi.Store(-1)
 	c.noEvict.Store(false)
-	c.authed = c.engine.settings.Load().requirePass == ""
+	c.authed = c.rt.Password() == ""
 	c.reply = command.ReplyOn
 	c.SetName("")
 }
@@ -127,7 +127,7 @@ func (c *Client) CloseAfterReply() {}
 
 // Info implements command.Session with what the engine knows of a client.
 func (c *Client) Info() command.ClientInfo {
-	now := c.engine.clock.Now()
+	now := c.rt.Clock.Now()
 	name := "NULL"
 	if cmd := c.cmd.Load(); cmd != nil {
 		name = cmd.Name

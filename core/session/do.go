@@ -1,4 +1,4 @@
-package core
+package session
 
 import (
 	"bufio"
@@ -13,7 +13,7 @@ import (
 // for commands that cannot be run at all. It is the call of embedded programs.
 func (s *Session) Do(args ...string) (resp.Value, error) {
 	if len(args) == 0 {
-		return resp.Value{}, errors.New("core: a command needs a name")
+		return resp.Value{}, errors.New("session: a command needs a name")
 	}
 	words := make([][]byte, len(args))
 	for i, a := range args {

@@ -1,4 +1,4 @@
-package core
+package session
 
 // prefetchMin is from how many commands on a batch is worth looking ahead in.
 const prefetchMin = 4
@@ -16,7 +16,7 @@ func (s *Session) Prefetch(cmds [][][]byte) {
 	for _, args := range cmds {
 		shard := -1
 		if len(args) > 1 {
-			shard = s.db.ks.ShardOf(args[1])
+			shard = s.rt.Keyspace.ShardOf(args[1])
 		}
 		s.aheadShards = append(s.aheadShards, shard)
 	}
@@ -32,6 +32,6 @@ func (s *Session) Prefetch(cmds [][][]byte) {
 			}
 		}
 		s.hold(shard)
-		s.db.ks.Shard(shard).DB(s.client.DB()).Prefetch(s.ahead)
+		s.rt.Keyspace.Shard(shard).DB(s.client.DB()).Prefetch(s.ahead)
 	}
 }

@@ -1,0 +1,81 @@
+package session
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/spillwaydb/spillway/core/command"
+	"github.com/spillwaydb/spillway/core/keyspace"
+	"github.com/spillwaydb/spillway/core/wal"
+)
+
+// Runtime is what the sessions of an engine have in common, and all that they
+// know of it. The engine fills it in, once, before the first session; the
+// functions are called by any goroutine, and by some under the lock of a shard:
+// none may take one.
+type Runtime struct {
+	Keyspace *keyspace.Keyspace
+	Events   *command.KeyEvents
+	Watches  *command.Watches
+	Stats    *command.Stats
+	SlowLog  *command.SlowLog
+	Latency  *command.LatencyMonitor
+	Engine   command.Engine // behind the administrative commands
+	Clock    Clock
+	Gate     *sync.RWMutex // held for reading by whoever is at the keyspace
+	Dirty    *atomic.Int64 // changes since the start
+
+	// Log is the log in service, nil for none. It changes only while every
+	// shard is locked.
+	Log func() *wal.Log
+	// Committed takes in how a commit has ended that a session has written
+	// for, and returns why what it wrote is not durable, in the words that a
+	// client is told.
+	Committed func(log *wal.Log, err error) error
+	// Removed takes in a key that a session removes of its own accord: the
+	// removal is logged, counted and told to those who listen. The lock of the
+	// shard is held.
+	Removed func(ev command.Event, shard, db int, key []byte)
+
+	// Loading tells whether the data are still being loaded.
+	Loading func() bool
+	// RefusesWrites is the error reply to a write that must not be carried
+	// out, "" while writes are.
+	RefusesWrites func() string
+	// Stopping is the shutdown under way, nil for none.
+	Stopping func() *Stopping
+
+	// MaxMemory is how many bytes the keyspace may take, 0 for any number.
+	MaxMemory func() int64
+	// Eviction is how room is made when it takes more.
+	Eviction func() Eviction
+	// Password is what clients must give; "" lets everybody in.
+	Password func() string
+
+	nextID atomic.Int64 // of clients
+}
+
+// Clock is where sessions take the time from.
+type Clock interface {
+	Now() time.Time
+}
+
+// Eviction says which keys go when there is too little memory.
+type Eviction struct {
+	Policy  string // maxmemory-policy
+	Samples int    // keys that are compared to find one
+}
+
+// Stopping is a shutdown under way. Writes wait for how it ends: one that was
+// acknowledged behind the last snapshot would be lost where there is no log.
+type Stopping struct {
+	Done chan struct{} // closed once it is decided
+	Down bool          // decided, and the process is about to end
+}
+
+// The replies to commands that an engine cannot serve now; ErrLoading is Redis's.
+const (
+	ErrLoading = "LOADING Redis is loading the dataset in memory"
+	errDown    = "ERR the server has shut down: this write was not carried out"
+)
