@@ -118,7 +118,7 @@ func TestLogBegins(t *testing.T) {
 			const askers = 2
 			replies := make(chan string, askers)
 			ask := func() {
-				v, err := h.DB.NewSession(nil, nil).Do("CONFIG", "SET", "appendonly", "yes")
+				v, err := h.DB.Session().Do("CONFIG", "SET", "appendonly", "yes")
 				if err != nil {
 					t.Error(err)
 				}
@@ -167,7 +167,7 @@ func TestLogFailsWhileBeginning(t *testing.T) {
 	h.Do("SET", "a", "1")
 	reply := make(chan string, 1)
 	go func() {
-		v, err := h.DB.NewSession(nil, nil).Do("CONFIG", "SET", "appendonly", "yes")
+		v, err := h.DB.Session().Do("CONFIG", "SET", "appendonly", "yes")
 		if err != nil {
 			t.Error(err)
 		}

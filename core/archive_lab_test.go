@@ -63,7 +63,7 @@ func (v *vaults) check(do func(args ...string) string) error {
 		return fmt.Errorf("the archive, with %d segments, cannot be opened: %w", segments, err)
 	}
 	defer db.Close()
-	sess := db.NewSession(nil, nil)
+	sess := db.Session()
 	there := func(args ...string) string {
 		reply, err := sess.Do(args...)
 		if err != nil {

@@ -114,7 +114,7 @@ func live(t *testing.T, mark string, rewrite bool) *life {
 
 // stateOf is every key with its value.
 func stateOf(db *core.DB) string {
-	s := db.NewSession(nil, nil)
+	s := db.Session()
 	do := func(args ...string) string {
 		v, err := s.Do(args...)
 		if err != nil {

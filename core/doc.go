@@ -1,7 +1,7 @@
 // Package core is the Spillway engine: a Redis-compatible, sharded, in-memory
 // store whose persistence is a pipeline.
 //
-// [Open] recovers a data directory and returns a [DB]; [DB.NewSession] runs
+// [Open] recovers a data directory and returns a [DB]; [DB.Session] runs
 // commands against it. The package joins the parts below it and owns what
 // belongs to none of them:
 //

@@ -44,7 +44,7 @@ func (h *healing) open(policy wal.Policy) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	h.db, h.sess = db, db.NewSession(nil, nil)
+	h.db, h.sess = db, db.Session()
 }
 
 func (h *healing) do(args ...string) string {

@@ -110,7 +110,7 @@ func TestHealthy(t *testing.T) {
 	}
 	want("")
 	disk.SetInject(on(faultfs.OpSync, "log/", syscall.EIO))
-	if _, err := db.NewSession(nil, nil).Do("SET", "a", "1"); err != nil {
+	if _, err := db.Session().Do("SET", "a", "1"); err != nil {
 		t.Fatal(err)
 	}
 	want("fsync failed")

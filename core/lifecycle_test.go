@@ -102,7 +102,7 @@ func TestPrepareAndRecover(t *testing.T) {
 		_ = second.Close()
 		t.Fatal("a second engine has the directory")
 	}
-	s := db.NewSession(nil, nil)
+	s := db.Session()
 	do := func(line string) string {
 		t.Helper()
 		v, err := s.Do(strings.Fields(line)...)
@@ -193,7 +193,7 @@ func TestShutdownHoldsWritesBack(t *testing.T) {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			s := h.DB.NewSession(nil, nil)
+			s := h.DB.Session()
 			defer s.Close()
 			for {
 				for _, args := range [][]string{{"MULTI"}, {"INCR", fmt.Sprint("n", i)}, {"MSET", "a", "1", "b", "2", "c", "3"}} {

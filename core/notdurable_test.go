@@ -50,7 +50,7 @@ func notDurable(t *testing.T, policy wal.Policy, send, met, after string) {
 		return db
 	}
 	db := open(disk)
-	s := db.NewSession(nil, nil)
+	s := db.Session()
 	batch := func(lines string) string {
 		var out resp.Writer
 		for line := range strings.SplitSeq(lines, ";") {
@@ -89,7 +89,7 @@ func notDurable(t *testing.T, policy wal.Policy, send, met, after string) {
 		time.Sleep(3 * time.Second)
 	}
 	want(send, met)
-	other := db.NewSession(nil, nil)
+	other := db.Session()
 	if v, err := other.Do("GET", "n"); err != nil || v.String() != `"2"` {
 		t.Errorf("another client reads %s: %v", v, err)
 	}
@@ -108,7 +108,7 @@ func notDurable(t *testing.T, policy wal.Policy, send, met, after string) {
 	left := fs.CrashClone(memfs.LoseAll)
 	_ = db.Close()
 	db = open(faultfs.New(left, nil))
-	s = db.NewSession(nil, nil)
+	s = db.Session()
 	want("GET n", "3")
 	_ = db.Close()
 }

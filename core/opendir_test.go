@@ -16,7 +16,7 @@ func TestOpenDir(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := db.NewSession(nil, nil)
+	s := db.Session()
 	if v, err := s.Do("SET", "k", "v"); err != nil || v.Err() != nil {
 		t.Fatal(v, err)
 	}
@@ -36,7 +36,7 @@ func TestOpenDir(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := db.NewSession(nil, nil)
+		s := db.Session()
 		if v, err := s.Do("GET", "k"); err != nil || string(v.Str) != "v" {
 			t.Errorf("%s: %v, %v", d, v, err)
 		}

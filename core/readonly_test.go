@@ -74,7 +74,7 @@ func lookAt(t *testing.T, inner vfs.FS, change ...func(*core.Options)) (*look, e
 			t.Errorf("Close: %v", err)
 		}
 	})
-	l.sess = l.NewSession(nil, nil)
+	l.sess = l.Session()
 	return l, nil
 }
 

@@ -34,7 +34,7 @@ func TestEngineRemovesKeys(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			h := coretest.New(t, func(o *core.Options) { o.Shards = 1 })
 			h.Do("SET", "k", "v", "PX", "1000")
-			watcher := h.DB.NewSession(nil, nil)
+			watcher := h.DB.Session()
 			do := func(args ...string) string {
 				v, err := watcher.Do(args...)
 				if err != nil {

@@ -94,7 +94,7 @@ func items(t *testing.T, fs vfs.FS) int64 {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	v, err := db.NewSession(nil, nil).Do("LLEN", "list")
+	v, err := db.Session().Do("LLEN", "list")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,18 +8,16 @@ import (
 	"github.com/spillwaydb/spillway/core/wal"
 )
 
-// Session runs one client's commands, see [DB.NewSession].
+// Session runs one client's commands, see [DB.Session].
 type Session = session.Session
 
-// NewSession returns a session for client; nil makes an embedded client.
-// state is the engine's part of it, which client usually embeds.
-func (db *DB) NewSession(client command.Session, state *session.Client) *Session {
-	return db.runtime.New(client, state)
-}
+// Session returns a client of the engine for the program that embeds it: its Do
+// runs commands. It belongs to one goroutine, and there may be any number of them.
+func (db *DB) Session() *Session { return db.runtime.New(nil) }
 
-// NewClient returns the state of a new client: database 0, RESP2, and
-// authenticated exactly when no password is set.
-func (db *DB) NewClient() *session.Client { return db.runtime.NewClient() }
+// SessionFor is Session for a server: client, which embeds the session, is what
+// commands know the client by.
+func (db *DB) SessionFor(client command.Session) *Session { return db.runtime.New(client) }
 
 // initSessions makes what the sessions know of the engine.
 func (db *DB) initSessions() {

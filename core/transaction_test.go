@@ -40,7 +40,7 @@ func TestResetEndsTransaction(t *testing.T) {
 	}
 	h.Do("WATCH", "k")
 	h.Do("RESET")
-	if _, err := h.DB.NewSession(nil, nil).Do("SET", "k", "changed"); err != nil {
+	if _, err := h.DB.Session().Do("SET", "k", "changed"); err != nil {
 		t.Fatal(err)
 	}
 	h.Do("MULTI")

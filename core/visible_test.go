@@ -77,7 +77,7 @@ func readWaits(t *testing.T, read string, changes bool, policy wal.Policy, fails
 	}
 	defer db.Close()
 	client := func() func(lines string) string {
-		s := db.NewSession(nil, nil)
+		s := db.Session()
 		return func(lines string) (got string) {
 			for line := range strings.SplitSeq(lines, ";") {
 				v, err := s.Do(strings.Fields(line)...)

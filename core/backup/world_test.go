@@ -113,7 +113,7 @@ func (w *world) note() {
 
 // dump is all that an engine holds, in one order.
 func dump(db *core.DB) string {
-	s := db.NewSession(nil, nil)
+	s := db.Session()
 	do := func(args ...string) string {
 		v, err := s.Do(args...)
 		if err != nil {
@@ -290,7 +290,7 @@ func (w *world) wantState(fs *memfs.FS, plain bool, want, what string) {
 	if got := dump(db); got != want {
 		w.t.Fatalf("%s: it holds\n%swant\n%s", what, got, want)
 	}
-	s := db.NewSession(nil, nil)
+	s := db.Session()
 	if v, err := s.Do("SET", "after", what); err != nil || v.String() != `"OK"` {
 		w.t.Fatalf("%s: a write: %v, %v", what, v, err)
 	}
@@ -303,7 +303,7 @@ func (w *world) wantState(fs *memfs.FS, plain bool, want, what string) {
 	if err := db.Save(); err != nil {
 		w.t.Fatalf("%s: a checkpoint: %v", what, err)
 	}
-	s = db.NewSession(nil, nil)
+	s = db.Session()
 	if v, err := s.Do("GETDEL", "after"); err != nil || v.String() != strconv.Quote(what) {
 		w.t.Fatalf("%s: the write after the restore reads %v, %v", what, v, err)
 	}

@@ -53,8 +53,6 @@ type Session interface {
 	SetReplyMode(ReplyMode)
 	SetNoEvict(bool)
 	SetLib(name, version string)
-	// Reset puts the session back into the state of a new connection (RESET).
-	Reset()
 	// CloseAfterReply ends the connection once the replies so far are out (QUIT).
 	CloseAfterReply()
 	// Info is the client's own line of CLIENT LIST.

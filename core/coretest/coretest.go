@@ -92,7 +92,7 @@ func (h *Harness) TryOpen() error {
 	if err != nil {
 		return err
 	}
-	h.DB, h.sess = db, db.NewSession(nil, nil)
+	h.DB, h.sess = db, db.Session()
 	return nil
 }
 

@@ -399,7 +399,7 @@ func (p *player) healed() error {
 		if err := p.wait(); err != nil {
 			return err
 		}
-		got, err := p.m.db.NewSession(nil, nil).Do("DEL", "nothing")
+		got, err := p.m.db.Session().Do("DEL", "nothing")
 		if err != nil {
 			return err
 		}

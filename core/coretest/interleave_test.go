@@ -135,14 +135,14 @@ func (c *crowd) run() error {
 	c.until = time.Now().Add(time.Duration(2+rng.IntN(10)) * time.Second)
 	var wg sync.WaitGroup
 	for i := range crowdWriters {
-		w := &writer{id: i, sess: db.NewSession(nil, nil), rng: rand.New(rand.NewPCG(c.seed, uint64(100+i))), acked: map[int]time.Time{}, moved: map[string]bool{}}
+		w := &writer{id: i, sess: db.Session(), rng: rand.New(rand.NewPCG(c.seed, uint64(100+i))), acked: map[int]time.Time{}, moved: map[string]bool{}}
 		c.writers = append(c.writers, w)
 		wg.Go(func() { c.write(w) })
 	}
 	for i := range 2 {
-		wg.Go(func() { c.save(db.NewSession(nil, nil), rand.New(rand.NewPCG(c.seed, uint64(200+i)))) })
+		wg.Go(func() { c.save(db.Session(), rand.New(rand.NewPCG(c.seed, uint64(200+i)))) })
 	}
-	wg.Go(func() { c.audit(db.NewSession(nil, nil)) })
+	wg.Go(func() { c.audit(db.Session()) })
 	wg.Wait()
 	c.disk.with(func() {
 		if !c.disk.dead {
@@ -164,7 +164,7 @@ func (c *crowd) openAccounts() error {
 	for i := range crowdAccounts {
 		args = append(args, account(i), strconv.Itoa(crowdMoney))
 	}
-	v, err := c.db.NewSession(nil, nil).Do(args...)
+	v, err := c.db.Session().Do(args...)
 	if err == nil {
 		err = v.Err()
 	}
@@ -439,7 +439,7 @@ func (c *crowd) checkSets() error {
 }
 
 func asker(db *core.DB) func(args ...string) resp.Value {
-	sess := db.NewSession(nil, nil)
+	sess := db.Session()
 	return func(args ...string) resp.Value {
 		v, err := sess.Do(args...)
 		if err != nil {

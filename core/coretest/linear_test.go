@@ -55,7 +55,7 @@ func lives(t *testing.T, seed uint64, n, clients int, disk func(*rand.Rand) int6
 		enough := int64(20 + rng.IntN(30*clients))
 		for id := range clients {
 			crng := rand.New(rand.NewPCG(seed, rng.Uint64()))
-			s := h.DB.NewSession(nil, nil)
+			s := h.DB.Session()
 			clientsOver.Add(1)
 			go func() {
 				defer clientsOver.Done()
@@ -80,7 +80,7 @@ func lives(t *testing.T, seed uint64, n, clients int, disk func(*rand.Rand) int6
 		h.FS = left
 		shards = 1 + rng.IntN(5)
 		h.Open()
-		if err := history.Look(h.DB.NewSession(nil, nil)); err != nil {
+		if err := history.Look(h.DB.Session()); err != nil {
 			t.Fatal(err)
 		}
 	}

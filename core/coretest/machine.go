@@ -36,7 +36,7 @@ func (m *machine) open(fs vfs.FS) error {
 	if err != nil {
 		return fmt.Errorf("opening the engine: %w", err)
 	}
-	m.db, m.sess = db, db.NewSession(nil, nil)
+	m.db, m.sess = db, db.Session()
 	return nil
 }
 
@@ -54,7 +54,7 @@ func (m *machine) close() error {
 }
 
 // read returns everything the engine holds, asked for on a connection of its own.
-func (m *machine) read() (*model.State, error) { return model.Read(m.db.NewSession(nil, nil).Do) }
+func (m *machine) read() (*model.State, error) { return model.Read(m.db.Session().Do) }
 
 // look is read, and when that was.
 func (m *machine) look() (*model.State, int64, error) {

@@ -267,7 +267,7 @@ func (r *Run) Always(check func(do func(args ...string) string) error) {
 // hold asks every check.
 func (m *machine) hold(checks []func(do func(args ...string) string) error) error {
 	for _, check := range checks {
-		sess := m.db.NewSession(nil, nil)
+		sess := m.db.Session()
 		err := check(func(args ...string) string {
 			v, err := sess.Do(args...)
 			if err != nil {

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"sync/atomic"
 
-	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/keyspace/arena"
 	"github.com/spillwaydb/spillway/core/resp"
@@ -25,10 +24,9 @@ const (
 // conn is one client. Its goroutine runs serve; the other methods that are
 // called from elsewhere say so.
 type conn struct {
-	*session.Client
-	srv  *Server
-	nc   net.Conn
-	sess *core.Session
+	*session.Session
+	srv *Server
+	nc  net.Conn
 
 	in       []byte       // in[r:w] is received and not yet executed
 	large    arena.Buffer // what in lies in when it is large
@@ -56,12 +54,12 @@ type conn struct {
 var _ command.Session = (*conn)(nil)
 
 func newConn(s *Server, nc net.Conn) *conn {
-	c := &conn{Client: s.db.NewClient(), srv: s, nc: nc, in: make([]byte, readBuffer)}
+	c := &conn{srv: s, nc: nc, in: make([]byte, readBuffer)}
+	c.Session = s.db.SessionFor(c)
 	c.out.Proto = 2
 	c.long.held, c.box.next.held = c.hold, c.hold
 	c.out.Spill = &c.long
 	c.out.Max = int(s.outputs.Load()[classNormal].hard)
-	c.sess = s.db.NewSession(c, c.Client)
 	return c
 }
 
@@ -70,7 +68,7 @@ func (c *conn) serve() {
 	defer c.forget()
 	defer c.settle()
 	defer c.nc.Close()
-	defer c.sess.Close()
+	defer c.Session.Close()
 	for !c.closing && !c.draining.Load() {
 		if !c.read() || !c.greeted() || !c.batch() {
 			return
@@ -95,7 +93,7 @@ func (c *conn) read() bool {
 		c.r = 0
 	}
 	limit := int(c.srv.queryLimit.Load())
-	if held := c.w - c.r + c.sess.QueuedBytes(); held >= limit {
+	if held := c.w - c.r + c.Session.QueuedBytes(); held >= limit {
 		c.srv.log.Warn("client closed: its request exceeds client-query-buffer-limit", "client", c.ID(), "addr", c.addr(), "bytes", held)
 		return false
 	}
@@ -126,13 +124,13 @@ func (c *conn) grow(size int) {
 func (c *conn) batch() bool {
 	for c.r < c.w && !c.closing {
 		err := c.parse()
-		c.sess.Prefetch(c.cmds)
-		c.sess.Consume(c.large.Bytes() != nil)
+		c.Session.Prefetch(c.cmds)
+		c.Session.Consume(c.large.Bytes() != nil)
 		for _, args := range c.cmds {
 			if crossProtocol(args[0]) {
 				return c.attacked()
 			}
-			c.sess.Run(args, &c.out)
+			c.Session.Run(args, &c.out)
 			if c.closing {
 				break
 			}
@@ -178,7 +176,7 @@ func (c *conn) parse() error {
 
 // protocolError replies as Redis words it and ends the connection.
 func (c *conn) protocolError(err error) {
-	if !c.sess.Silent() {
+	if !c.Session.Silent() {
 		c.out.Error("ERR " + err.Error())
 	}
 	c.srv.log.Debug("client closed: protocol error", "client", c.ID(), "addr", c.addr(), "error", err)
@@ -190,9 +188,9 @@ func (c *conn) protocolError(err error) {
 // share one commit, and a client that waits for several of them is woken once
 // instead of once each, which costs more than executing a batch.
 func (c *conn) flush() bool {
-	c.sess.Release()
+	c.Session.Release()
 	runtime.Gosched()
-	c.sess.Finish(&c.out)
+	c.Session.Finish(&c.out)
 	if c.out.Len() == 0 && !c.out.Over {
 		return true
 	}
@@ -223,7 +221,7 @@ func (c *conn) CloseAfterReply() { c.closing = true }
 
 // Info implements command.Session. Any goroutine.
 func (c *conn) Info() command.ClientInfo {
-	i := c.Client.Info()
+	i := c.Session.Info()
 	i.Addr, i.LAddr = c.addr(), c.laddr()
 	i.QueryBuf = int(c.inLen.Load())
 	i.OutputBuf = int(c.outLen.Load())

@@ -32,6 +32,6 @@ func (s *Session) Prefetch(cmds [][][]byte) {
 			}
 		}
 		s.hold(shard)
-		s.rt.Keyspace.Shard(shard).DB(s.client.DB()).Prefetch(s.ahead)
+		s.rt.Keyspace.Shard(shard).DB(s.DB()).Prefetch(s.ahead)
 	}
 }

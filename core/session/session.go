@@ -9,7 +9,8 @@ import (
 	"github.com/spillwaydb/spillway/core/wal"
 )
 
-// Session runs one client's commands. It belongs to one goroutine.
+// Session is one client and what runs its commands. It belongs to one goroutine,
+// apart from the methods that say otherwise.
 //
 // A batch is any number of Run calls and one Finish. Between them the session
 // may keep the lock of the shard that the last command used, so that a
@@ -18,9 +19,9 @@ import (
 // replies leave.
 type Session struct {
 	rt     *Runtime
-	client command.Session
-	state  *Client
+	client command.Session // the session itself, or what embeds it
 	ctx    command.Ctx
+	identity
 
 	gated    bool      // Runtime.Gate is held for reading
 	held     int       // the shard whose lock is held, -1: none
@@ -59,28 +60,27 @@ type reply struct{ start, end int }
 // heldMax bounds how many pipelined commands run under one lock hold.
 const heldMax = 128
 
-// New returns a session for client; nil makes an embedded client. state is the
-// session's part of it, which client usually embeds.
-func (rt *Runtime) New(client command.Session, state *Client) *Session {
-	if state == nil {
-		state = rt.NewClient()
-	}
+// New returns the session of a new client, which is what commands know the client
+// by. A connection embeds its session and adds what only it knows; nil makes an
+// embedded client, which is its session.
+func (rt *Runtime) New(client command.Session) *Session {
+	s := &Session{rt: rt, client: client, held: -1}
 	if client == nil {
-		client = state
+		s.client = s
 	}
-	s := &Session{rt: rt, client: client, state: state, held: -1}
+	s.id, s.created = rt.nextID.Add(1), rt.Clock.Now()
+	s.active.Store(s.created.UnixMilli())
+	s.queued.Store(-1)
+	s.resetClient()
 	s.ctx = command.Ctx{
-		KS: rt.Keyspace, Stats: rt.Stats, Engine: rt.Engine, Session: client, Events: rt.Events,
+		KS: rt.Keyspace, Stats: rt.Stats, Engine: rt.Engine, Session: s.client, Events: rt.Events,
 		Rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), // not for secrets
 	}
 	return s
 }
 
-// Client is the session's client.
-func (s *Session) Client() command.Session { return s.client }
-
 // Silent tells whether the client gets no replies now (CLIENT REPLY).
-func (s *Session) Silent() bool { return s.state.reply != command.ReplyOn }
+func (s *Session) Silent() bool { return s.reply != command.ReplyOn }
 
 // Consume tells whether the commands that follow may give up the memory of
 // large arguments, which is an arena.Buffer's: they then hold anything.
@@ -88,17 +88,17 @@ func (s *Session) Consume(on bool) { s.consume = on }
 
 // Run executes one command and appends its reply to out. args are not kept.
 func (s *Session) Run(args [][]byte, out *resp.Writer) {
-	mode := s.state.reply
+	mode := s.reply
 	if mode == command.ReplySkipNext {
-		s.state.reply = command.ReplyOn
+		s.reply = command.ReplyOn
 	}
 	start := out.Len()
 	s.replyStart = start
-	out.Proto = s.state.Proto()
+	out.Proto = s.Proto()
 	s.commands++
 	s.writes = false
 	s.dispatch(args, out)
-	if mode == command.ReplySkipNext || s.state.reply != command.ReplyOn {
+	if mode == command.ReplySkipNext || s.reply != command.ReplyOn {
 		out.Truncate(start)
 		return
 	}
@@ -121,8 +121,8 @@ func (s *Session) dispatch(args [][]byte, out *resp.Writer) {
 	if cmd.Sub != nil {
 		cmd = cmd.Resolve(args)
 	}
-	s.state.cmd.Store(cmd)
-	if cmd.Flags&command.NoAuth == 0 && !s.client.Authenticated() {
+	s.cmd.Store(cmd)
+	if cmd.Flags&command.NoAuth == 0 && !s.Authenticated() {
 		s.reject(out, "NOAUTH Authentication required.")
 		return
 	}
@@ -188,7 +188,7 @@ func (s *Session) call(cmd *command.Command, args [][]byte, out *resp.Writer, sh
 		began = s.rt.Clock.Now()
 	}
 	c := &s.ctx
-	c.Reset(args, out, s.client.DB(), shard, began.UnixMilli())
+	c.Reset(args, out, s.DB(), shard, began.UnixMilli())
 	command.Call(c, cmd)
 	s.dirty += c.Dirty()
 	s.now = s.rt.Clock.Now()
@@ -314,7 +314,7 @@ func (s *Session) Release() {
 	if s.commands > 0 {
 		s.rt.Stats.Commands.Add(s.commands)
 		s.commands = 0
-		s.state.active.Store(s.rt.Clock.Now().UnixMilli())
+		s.active.Store(s.rt.Clock.Now().UnixMilli())
 	}
 	if s.dirty > 0 {
 		s.rt.Dirty.Add(s.dirty)

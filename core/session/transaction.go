@@ -35,7 +35,7 @@ func (s *Session) transact(cmd *command.Command, args [][]byte, out *resp.Writer
 			return
 		}
 		s.tx.open, s.tx.spoiled = true, false
-		s.state.multi.Store(0)
+		s.queued.Store(0)
 		out.OK()
 	case "exec":
 		s.exec(out)
@@ -58,8 +58,8 @@ func (s *Session) transact(cmd *command.Command, args [][]byte, out *resp.Writer
 		out.OK()
 	case "reset":
 		s.endMulti()
-		s.client.Reset()
-		out.Proto = s.client.Proto()
+		s.resetClient()
+		out.Proto = s.Proto()
 		out.SimpleString("RESET")
 	default:
 		s.reject(out, fmt.Sprintf("ERR command '%s' has no handler", cmd.Name))
@@ -80,14 +80,14 @@ func (s *Session) queue(cmd *command.Command, args [][]byte, out *resp.Writer) {
 	for _, a := range args {
 		s.tx.bytes += len(a)
 	}
-	s.state.multi.Store(int32(len(s.tx.queue)))
+	s.queued.Store(int32(len(s.tx.queue)))
 	out.SimpleString("QUEUED")
 }
 
 // endMulti forgets the transaction and what it watched.
 func (s *Session) endMulti() {
 	s.tx.open, s.tx.spoiled, s.tx.queue, s.tx.bytes = false, false, nil, 0
-	s.state.multi.Store(-1)
+	s.queued.Store(-1)
 	s.unwatch()
 }
 
@@ -107,7 +107,7 @@ func (s *Session) watch(keys [][]byte) {
 		n := s.rt.Keyspace.ShardOf(k)
 		shard := s.rt.Keyspace.Shard(n)
 		shard.Lock()
-		s.rt.Watches.Watch(s.tx.watch, n, s.client.DB(), k, shard.DB(s.client.DB()), now)
+		s.rt.Watches.Watch(s.tx.watch, n, s.DB(), k, shard.DB(s.DB()), now)
 		shard.Unlock()
 	}
 	s.release()
@@ -171,7 +171,7 @@ func (s *Session) exec(out *resp.Writer) {
 	var effects []wal.Cmd
 	wrote := false
 	for _, q := range s.tx.queue {
-		out.Proto = s.state.Proto()
+		out.Proto = s.Proto()
 		s.call(q.cmd, q.args, out, -1)
 		if log != nil && s.ctx.HasEffects() {
 			effects = command.AppendEffects(&s.ctx, effects)

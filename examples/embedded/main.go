@@ -29,7 +29,7 @@ func run(dir string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	s := db.NewSession(nil, nil)
+	s := db.Session()
 	defer s.Close()
 	for _, cmd := range [][]string{
 		{"MULTI"}, {"INCR", "visits"}, {"RPUSH", "log", "hello"}, {"EXEC"}, {"SAVE"}, {"GET", "visits"},

@@ -163,7 +163,7 @@ func (d *daemon) start(adopt bool) error {
 	case err != nil:
 		return fmt.Errorf("daemon %d: %w", d.n, err)
 	}
-	d.db, d.sess, d.faulty, d.swapped, d.saved = db, db.NewSession(nil, nil), armed, false, false
+	d.db, d.sess, d.faulty, d.swapped, d.saved = db, db.Session(), armed, false, false
 	d.pr.known()
 	if expect == refused && !armed {
 		return fmt.Errorf("daemon %d is started, though %s", d.n, why)
@@ -194,7 +194,7 @@ func (d *daemon) recognise() error {
 
 // read finds the state that an engine is in.
 func (w *world) read(db *core.DB) (*state, error) {
-	sess := db.NewSession(nil, nil)
+	sess := db.Session()
 	get := func(key string) (string, error) {
 		v, err := sess.Do("GET", key)
 		return v.Text(), err
@@ -330,7 +330,7 @@ func (d *daemon) quiet() error {
 	if cut := d.w.committed(d, m.Base.ID); cut.from(d.floor) {
 		d.floor = cut
 	}
-	v, err := d.db.NewSession(nil, nil).Do("INFO", "persistence")
+	v, err := d.db.Session().Do("INFO", "persistence")
 	if err != nil {
 		return err
 	}

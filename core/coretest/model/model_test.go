@@ -35,7 +35,7 @@ func TestAgreesWithTheEngine(t *testing.T) {
 			}
 			defer db.Close()
 			rng := rand.New(rand.NewPCG(seed, 1))
-			sess, state, client := db.NewSession(nil, nil), new(model.State), model.Client{}
+			sess, state, client := db.Session(), new(model.State), model.Client{}
 			for range 1500 {
 				args := model.Random(rng)
 				now := at.now.UnixMilli()
@@ -58,7 +58,7 @@ func TestAgreesWithTheEngine(t *testing.T) {
 				if rng.IntN(30) != 0 {
 					continue
 				}
-				there, err := model.Read(db.NewSession(nil, nil).Do)
+				there, err := model.Read(db.Session().Do)
 				if err != nil {
 					t.Fatal(err)
 				}
