@@ -326,8 +326,7 @@ func (a *applier) prefetch(shard *keyspace.Shard, cmds []wal.Cmd, ahead [][]byte
 func (a *applier) run1(ctx *command.Ctx, c wal.Cmd, shard int, out *resp.Writer) error {
 	out.Buf = out.Buf[:0]
 	ctx.Reset(c.Args, out, c.DB, shard, 0)
-	command.Call(ctx, command.Lookup(c.Args[0]))
-	if len(out.Buf) > 0 && out.Buf[0] == '-' {
+	if command.Call(ctx, command.Lookup(c.Args[0])) == command.Failed {
 		return fmt.Errorf("%.100q does not apply to the state before it: %s", c.Args[0], bytes.TrimSpace(out.Buf[1:]))
 	}
 	return nil

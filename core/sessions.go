@@ -13,11 +13,14 @@ type Session = session.Session
 
 // Session returns a client of the engine for the program that embeds it: its Do
 // runs commands. It belongs to one goroutine, and there may be any number of them.
-func (db *DB) Session() *Session { return db.runtime.New(nil) }
+func (db *DB) Session() *Session { return db.runtime.New(nil, nil) }
 
 // SessionFor is Session for a server: client, which embeds the session, is what
-// commands know the client by.
-func (db *DB) SessionFor(client command.Session) *Session { return db.runtime.New(client) }
+// commands know the client by, and wake is called when a blocked command has to be
+// resumed. See [session.Runtime.New].
+func (db *DB) SessionFor(client command.Session, wake func()) *Session {
+	return db.runtime.New(client, wake)
+}
 
 // initSessions makes what the sessions know of the engine.
 func (db *DB) initSessions() {
@@ -39,6 +42,8 @@ func (db *DB) initSessions() {
 		return session.Eviction{Policy: s.maxMemoryPolicy, Samples: s.maxMemorySamples}
 	}
 	rt.Password = func() string { return db.settings.Load().requirePass }
+	rt.Closing = db.closing
+	rt.Init()
 }
 
 // committed takes in how a commit has ended that a session has written for. Of a

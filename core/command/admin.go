@@ -37,7 +37,7 @@ var adminCommands = []*Command{
 		Group: groupConnection, Since: "6.0.0", Complexity: "O(1)", Summary: "Handshake with Redis",
 	},
 	{
-		Name: "quit", Arity: -1, Flags: NoScript | Loading | Stale | Fast | NoAuth | AllowBusy | InsideMulti, ACLCats: "connection", Handler: quit,
+		Name: "quit", Arity: -1, Flags: NoScript | Loading | Stale | Fast | NoAuth | AllowBusy | InsideMulti, ACLCats: "connection",
 		Group: groupConnection, Since: "1.0.0", Complexity: "O(1)", Summary: "Close the connection",
 	},
 	{
@@ -190,11 +190,6 @@ func hello(c *Ctx) {
 	c.Out.BulkString("master")
 	c.Out.BulkString("modules")
 	c.Out.Array(0)
-}
-
-func quit(c *Ctx) {
-	c.Session.CloseAfterReply()
-	c.Out.OK()
 }
 
 func unixTime(c *Ctx) {

@@ -221,20 +221,30 @@ func clip(b []byte, n int) []byte {
 // of being queued.
 func RunsInsideMulti(cmd *Command) bool { return cmd.Flags&InsideMulti != 0 }
 
-// Call runs cmd, or the subcommand that c.Args name, and accounts for it. It
-// checks nothing: CheckArity must have accepted the arguments, and the shards
-// of the command's keys must be locked.
-func Call(c *Ctx, cmd *Command) {
+// Outcome is how a command has ended.
+type Outcome uint8
+
+// The outcomes.
+const (
+	Done    Outcome = iota // it has replied
+	Failed                 // it has replied with an error
+	Blocked                // it has not replied, and waits for a key: see Ctx.Block
+)
+
+// Call runs cmd, or the subcommand that c.Args name. It checks nothing: CheckArity
+// must have accepted the arguments, and the shards of the command's keys must be
+// locked.
+func Call(c *Ctx, cmd *Command) Outcome {
 	if cmd.Sub != nil {
 		cmd = cmd.Resolve(c.Args)
 	}
-	if cmd.Handler == nil {
-		c.Out.OK() // UNWATCH, queued: EXEC has forgotten the watched keys already
-		return
-	}
-	start := c.Out.Len()
+	errors := c.Out.Errors
 	cmd.Handler(c)
-	if c.Stats != nil && c.Out.ErrorAt(start) {
-		c.Stats.Errors.Add(1)
+	switch {
+	case c.block.keys != nil:
+		return Blocked
+	case c.Out.Errors > errors:
+		return Failed
 	}
+	return Done
 }

@@ -37,6 +37,10 @@ type Ctx struct {
 	// Events is told what happens to keys; it may be nil.
 	Events *KeyEvents
 
+	// MayBlock says that the command may wait for a key, see Block.
+	MayBlock bool
+
+	block    block
 	dirty    int64
 	explicit bool     // LogAs or LogNothing was called: Args are not logged
 	effects  []effect // to be logged, before Args where those are
@@ -57,6 +61,9 @@ type effect struct{ db, end int }
 func (c *Ctx) Reset(args [][]byte, out *resp.Writer, db, shard int, now int64) {
 	c.Args, c.Out, c.DB, c.Shard, c.Now = args, out, db, shard, now
 	c.dirty, c.explicit = 0, false
+	if c.block.keys != nil {
+		c.block = block{}
+	}
 	if len(c.effects) > 0 {
 		c.effects, c.ends, c.bytes = c.effects[:0], c.ends[:0], c.bytes[:0]
 		if c.lent || cap(c.bytes) > 1<<20 {

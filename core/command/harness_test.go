@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -104,22 +103,10 @@ func (x *tester) call(args [][]byte) {
 		x.out.Error(msg)
 		return
 	}
-	var shards []int
-	if cmd.Flags&AllShards != 0 {
-		for i := range x.ks.NumShards() {
-			shards = append(shards, i)
-		}
-	} else {
-		idx, err := cmd.KeyIndexes(args)
-		if err != nil {
-			x.out.Error("ERR " + err.Error())
-			return
-		}
-		for _, i := range idx {
-			shards = append(shards, x.ks.ShardOf(args[i]))
-		}
-		slices.Sort(shards)
-		shards = slices.Compact(shards)
+	shards, err := Shards(cmd, args, x.ks, nil)
+	if err != nil {
+		x.out.Error("ERR " + err.Error())
+		return
 	}
 	for _, i := range shards {
 		x.ks.Shard(i).Lock()

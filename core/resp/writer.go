@@ -23,6 +23,10 @@ type Writer struct {
 	// Spill, unless nil, takes what Buf would have to grow for.
 	Spill   Spill
 	spilled int // bytes in Spill, which come before those in Buf
+
+	// Errors counts the errors that were appended. Whoever counts them elsewhere
+	// sets it back to zero.
+	Errors int
 }
 
 // Spill holds the beginning of replies that are too long for one buffer.
@@ -66,12 +70,6 @@ func (w *Writer) Cut(n int) (dropped []byte, ok bool) {
 // Taken says that the replies were taken out of Spill and Buf, which are empty.
 func (w *Writer) Taken() { w.spilled, w.Buf = 0, w.Buf[:0] }
 
-// ErrorAt tells whether what was appended since Len returned n is an error.
-func (w *Writer) ErrorAt(n int) bool {
-	n -= w.spilled // a reply that was spilled is longer than any error
-	return n >= 0 && n < len(w.Buf) && w.Buf[n] == '-'
-}
-
 // Raw appends what is encoded already.
 func (w *Writer) Raw(b []byte) {
 	if len(w.Buf)+len(b) > spillFrom && w.Spill != nil {
@@ -113,7 +111,10 @@ func (w *Writer) SimpleString(s string) { w.line('+', s) }
 
 // Error appends an error; msg begins with its code ("ERR syntax error"), not
 // with the minus. Line ends in it become blanks.
-func (w *Writer) Error(msg string) { w.line('-', msg) }
+func (w *Writer) Error(msg string) {
+	w.Errors++
+	w.line('-', msg)
+}
 
 // Errorf is Error with fmt's formatting.
 func (w *Writer) Errorf(format string, args ...any) { w.Error(fmt.Sprintf(format, args...)) }

@@ -35,6 +35,7 @@ type conn struct {
 	parser   resp.Parser
 	args     [][]byte   // of the commands in cmds, one after the other
 	cmds     [][][]byte // parsed and not yet executed
+	ends     []int      // where each of them ends in in
 	out      resp.Writer
 	long     chunks // the beginning of replies that are too long for out.Buf
 	closing  bool   // close once the replies are out
@@ -55,7 +56,7 @@ var _ command.Session = (*conn)(nil)
 
 func newConn(s *Server, nc net.Conn) *conn {
 	c := &conn{srv: s, nc: nc, in: make([]byte, readBuffer)}
-	c.Session = s.db.SessionFor(c)
+	c.Session = s.db.SessionFor(c, c.wake)
 	c.out.Proto = 2
 	c.long.held, c.box.next.held = c.hold, c.hold
 	c.out.Spill = &c.long
@@ -86,7 +87,7 @@ func (c *conn) read() bool {
 		if len(c.in) > keepBuffer {
 			c.large.Free()
 			c.in = make([]byte, readBuffer)
-			c.args, c.cmds = nil, nil
+			c.args, c.cmds, c.ends = nil, nil, nil
 		}
 	case c.w == len(c.in) && c.r > 0:
 		c.w = copy(c.in, c.in[c.r:c.w])
@@ -120,17 +121,27 @@ func (c *conn) grow(size int) {
 }
 
 // batch executes every complete command that was received, makes the batch
-// durable and writes the replies.
+// durable and writes the replies. It ends at a command that is blocked, and goes on
+// behind it once that has replied.
 func (c *conn) batch() bool {
+	if c.Blocked() && c.Resume(&c.out) == command.Blocked {
+		c.inLen.Store(int64(c.w - c.r))
+		return true
+	}
 	for c.r < c.w && !c.closing {
 		err := c.parse()
 		c.Session.Prefetch(c.cmds)
 		c.Session.Consume(c.large.Bytes() != nil)
-		for _, args := range c.cmds {
+		for i, args := range c.cmds {
 			if crossProtocol(args[0]) {
 				return c.attacked()
 			}
-			c.Session.Run(args, &c.out)
+			if c.Session.Run(args, &c.out) == command.Blocked {
+				c.r = c.ends[i] // what follows is parsed again
+				c.parser.Reset()
+				c.inLen.Store(int64(c.w - c.r))
+				return c.flush()
+			}
 			if c.closing {
 				break
 			}
@@ -153,7 +164,7 @@ func (c *conn) batch() bool {
 // stops earlier at an error, which is to be dealt with after them. Before AUTH
 // it takes one command at a time, since the next may have other limits.
 func (c *conn) parse() error {
-	c.args, c.cmds = c.args[:0], c.cmds[:0]
+	c.args, c.cmds, c.ends = c.args[:0], c.cmds[:0], c.ends[:0]
 	most := batchMax
 	c.parser.Unauthenticated = !c.Authenticated()
 	if c.parser.Unauthenticated {
@@ -169,6 +180,7 @@ func (c *conn) parse() error {
 		c.args = args
 		if len(args) > start {
 			c.cmds = append(c.cmds, args[start:len(args):len(args)])
+			c.ends = append(c.ends, c.r)
 		}
 	}
 	return nil

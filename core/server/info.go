@@ -48,9 +48,15 @@ func (s *Server) infoServer(w *command.InfoWriter) {
 }
 
 func (s *Server) infoClients(w *command.InfoWriter) {
+	blocked := 0
+	for _, c := range s.snapshot() {
+		if c.Blocked() {
+			blocked++
+		}
+	}
 	w.Field("connected_clients", s.Clients())
 	w.Field("maxclients", s.maxClients.Load())
-	w.Field("blocked_clients", 0)
+	w.Field("blocked_clients", blocked)
 	w.Field("mem_clients_normal", s.memHeld.Load())
 }
 

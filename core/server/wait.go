@@ -6,13 +6,16 @@ import (
 	"time"
 )
 
-// receive waits for more bytes and reads them into the buffer, which has room.
-// It tells whether the connection goes on.
+// receive waits for more bytes and reads them into the buffer, which has room, or
+// until a blocked command has to be resumed. It tells whether the connection goes on.
 func (c *conn) receive() bool {
 	var since time.Time // of the wait, as far as a timeout matters
 	for {
 		if !c.armRead(&since) {
 			return false
+		}
+		if c.Ready() {
+			return true
 		}
 		n, err := c.nc.Read(c.in[c.w:])
 		c.w += n
@@ -23,7 +26,7 @@ func (c *conn) receive() bool {
 		if !errors.Is(err, os.ErrDeadlineExceeded) || c.draining.Load() {
 			return false
 		}
-		// Idle for too long, or woken because the timeout has changed.
+		// Idle for too long, or woken.
 		c.readArmed = true
 		if t := time.Duration(c.srv.timeout.Load()); t > 0 && !since.IsZero() && c.now().Sub(since) >= t {
 			c.srv.log.Debug("client closed: idle", "client", c.ID(), "addr", c.addr(), "timeout", t)
@@ -33,13 +36,18 @@ func (c *conn) receive() bool {
 }
 
 // armRead sets the deadline of the next read; false means that the connection
-// is to stop instead. Whoever changes the timeout or drains the connection does
-// so first and sets a deadline in the past then: looking again after the
-// deadline is set misses neither.
+// is to stop instead. Whoever changes the timeout, drains the connection or makes
+// its blocked command Ready does so first and sets a deadline in the past then:
+// looking again after the deadline is set misses nothing. A blocked client is
+// never idle.
 func (c *conn) armRead(since *time.Time) bool {
 	for {
 		t := c.srv.timeout.Load()
 		switch {
+		case c.Blocked():
+			_ = c.nc.SetReadDeadline(c.Deadline())
+			c.readArmed = true
+			*since = time.Time{}
 		case t > 0:
 			if since.IsZero() {
 				*since = c.now()

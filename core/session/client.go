@@ -128,6 +128,9 @@ func (s *Session) Info() command.ClientInfo {
 	if s.noEvict.Load() {
 		flags += "e"
 	}
+	if s.Blocked() {
+		flags += "b"
+	}
 	if flags == "" {
 		flags = "N"
 	}

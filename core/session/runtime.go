@@ -11,7 +11,7 @@ import (
 )
 
 // Runtime is what the sessions of an engine have in common, and all that they
-// know of it. The engine fills it in, once, before the first session; the
+// know of it. The engine fills it in and calls Init, before the first session; the
 // functions are called by any goroutine, and by some under the lock of a shard:
 // none may take one.
 type Runtime struct {
@@ -53,12 +53,22 @@ type Runtime struct {
 	// Password is what clients must give; "" lets everybody in.
 	Password func() string
 
-	nextID atomic.Int64 // of clients
+	// Closing is closed when the engine begins to end.
+	Closing <-chan struct{}
+
+	nextID  atomic.Int64 // of clients
+	waiting *waiting
+}
+
+// Init makes the runtime ready, once it is filled in.
+func (rt *Runtime) Init() {
+	rt.waiting = newWaiting(rt.Keyspace.NumShards(), rt.Events)
 }
 
 // Clock is where sessions take the time from.
 type Clock interface {
 	Now() time.Time
+	NewTicker(d time.Duration) (ticks <-chan time.Time, stop func())
 }
 
 // Eviction says which keys go when there is too little memory.

@@ -1,13 +1,11 @@
 package session
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/keyspace"
 	"github.com/spillwaydb/spillway/core/resp"
-	"github.com/spillwaydb/spillway/core/wal"
 )
 
 // transaction is a session's MULTI: what is queued, and what it watches.
@@ -24,57 +22,49 @@ type queued struct {
 	args [][]byte
 }
 
-// transact runs the commands that a session executes itself.
-func (s *Session) transact(cmd *command.Command, args [][]byte, out *resp.Writer) {
-	switch cmd.Name {
-	case "multi":
-		if s.tx.open {
-			spoiled := s.tx.spoiled
-			s.reject(out, "ERR MULTI calls can not be nested")
-			s.tx.spoiled = spoiled // Redis lets the transaction go on
-			return
-		}
-		s.tx.open, s.tx.spoiled = true, false
-		s.queued.Store(0)
-		out.OK()
-	case "exec":
-		s.exec(out)
-	case "discard":
-		if !s.tx.open {
-			s.reject(out, "ERR DISCARD without MULTI")
-			return
-		}
-		s.endMulti()
-		out.OK()
-	case "watch":
-		if s.tx.open {
-			out.Error("ERR WATCH inside MULTI is not allowed")
-			return
-		}
-		s.watch(args[1:])
-		out.OK()
-	case "unwatch":
-		s.unwatch()
-		out.OK()
-	case "reset":
-		s.endMulti()
-		s.resetClient()
-		out.Proto = s.Proto()
-		out.SimpleString("RESET")
-	default:
-		s.reject(out, fmt.Sprintf("ERR command '%s' has no handler", cmd.Name))
+func (s *Session) multiCommand(_ [][]byte, out *resp.Writer) command.Outcome {
+	if s.tx.open { // which goes on, as in Redis
+		out.Error("ERR MULTI calls can not be nested")
+		return command.Failed
 	}
+	s.tx.open, s.tx.spoiled = true, false
+	s.queued.Store(0)
+	out.OK()
+	return command.Done
+}
+
+func (s *Session) discardCommand(_ [][]byte, out *resp.Writer) command.Outcome {
+	if !s.tx.open {
+		return s.reject(out, "ERR DISCARD without MULTI")
+	}
+	s.endMulti()
+	out.OK()
+	return command.Done
+}
+
+func (s *Session) watchCommand(args [][]byte, out *resp.Writer) command.Outcome {
+	if s.tx.open {
+		out.Error("ERR WATCH inside MULTI is not allowed")
+		return command.Failed
+	}
+	s.watch(args[1:])
+	out.OK()
+	return command.Done
+}
+
+func (s *Session) unwatchCommand(_ [][]byte, out *resp.Writer) command.Outcome {
+	s.unwatch()
+	out.OK()
+	return command.Done
 }
 
 // queue keeps a copy of a command until EXEC.
-func (s *Session) queue(cmd *command.Command, args [][]byte, out *resp.Writer) {
+func (s *Session) queue(cmd *command.Command, args [][]byte, out *resp.Writer) command.Outcome {
 	if cmd.Flags&command.NoMulti != 0 {
-		s.reject(out, "ERR Command not allowed inside a transaction")
-		return
+		return s.reject(out, "ERR Command not allowed inside a transaction")
 	}
 	if command.SwitchesLogOn(args) {
-		s.reject(out, "ERR CONFIG SET appendonly yes is not allowed inside a transaction: it waits until the log is on")
-		return
+		return s.reject(out, "ERR CONFIG SET appendonly yes is not allowed inside a transaction: it waits until the log is on")
 	}
 	s.tx.queue = append(s.tx.queue, queued{cmd, cloneArgs(args)})
 	for _, a := range args {
@@ -82,6 +72,7 @@ func (s *Session) queue(cmd *command.Command, args [][]byte, out *resp.Writer) {
 	}
 	s.queued.Store(int32(len(s.tx.queue)))
 	out.SimpleString("QUEUED")
+	return command.Done
 }
 
 // endMulti forgets the transaction and what it watched.
@@ -131,93 +122,69 @@ func (s *Session) unwatch() {
 	s.tx.watch = nil
 }
 
-// exec runs the queued commands with all their shards locked, and logs what
-// they changed as one unit.
-func (s *Session) exec(out *resp.Writer) {
+// execCommand runs the queued commands as one unit.
+func (s *Session) execCommand(_ [][]byte, out *resp.Writer) command.Outcome {
 	if !s.tx.open {
-		s.reject(out, "ERR EXEC without MULTI")
-		return
+		return s.reject(out, "ERR EXEC without MULTI")
 	}
 	defer s.endMulti()
 	if s.tx.spoiled {
-		s.rt.Stats.Errors.Add(1)
-		out.Error("EXECABORT Transaction discarded because of previous errors.")
-		return
+		return s.reject(out, "EXECABORT Transaction discarded because of previous errors.")
 	}
 	s.release()
 	writes := s.tx.writes()
-	if writes && !s.admit(out) {
-		return
+	if writes {
+		if msg := s.admit(); msg != "" {
+			return s.reject(out, msg)
+		}
 	}
-	err := s.lockTransaction()
-	if err != nil {
-		s.reject(out, "ERR "+err.Error())
-		return
+	if err := s.addTransaction(); err != nil {
+		return s.reject(out, "ERR "+err.Error())
 	}
+	s.lock(false)
 	defer s.release()
-	defer s.unlockShards()
+	defer s.unlock()
 	if w := s.tx.watch; w != nil && w.Touched(s.rt.Clock.Now().UnixMilli(), s.watchedDB) {
 		out.NullArray()
-		return
+		return command.Done
 	}
 	if writes {
 		if msg := s.rt.RefusesWrites(); msg != "" {
-			out.Error("EXECABORT Transaction discarded because of: " + msg)
-			return
+			return s.reject(out, "EXECABORT Transaction discarded because of: "+msg)
 		}
 	}
-	log := s.rt.Log()
+	s.ctx.MayBlock = false
 	out.Array(len(s.tx.queue))
-	var effects []wal.Cmd
-	wrote := false
 	for _, q := range s.tx.queue {
 		out.Proto = s.Proto()
-		s.call(q.cmd, q.args, out, -1)
-		if log != nil && s.ctx.HasEffects() {
-			effects = command.AppendEffects(&s.ctx, effects)
-			wrote = wrote || s.ctx.Writes()
+		if q.cmd.Handler == nil {
+			out.OK() // UNWATCH: EXEC forgets the watched keys anyway
+			continue
 		}
+		s.call(q.cmd, q.args, out)
+		s.collect()
 		out.Shed(s.replyStart)
 	}
-	if len(effects) > 0 {
-		log.AppendTx(s.shards, effects)
+	s.logAll()
+	return command.Done
+}
+
+// addTransaction adds to the unit what the queued commands and the watched keys need.
+func (s *Session) addTransaction() error {
+	for _, q := range s.tx.queue {
+		if err := s.unit.add(s.rt.Keyspace, q.cmd, q.args); err != nil {
+			return err
+		}
 	}
-	if wrote {
-		s.noteWrite(log)
+	if s.tx.watch != nil {
+		s.unit.addShards(s.tx.watch.Shards())
 	}
+	return nil
 }
 
 // writes tells whether a queued command may change the keyspace.
 func (t *transaction) writes() bool {
 	return slices.ContainsFunc(t.queue, func(q queued) bool { return q.cmd.Flags&command.Write != 0 })
-}
-
-// lockTransaction locks every shard that a queued command or a watched key
-// lives on.
-func (s *Session) lockTransaction() error {
-	s.shards = s.shards[:0]
-	for _, q := range s.tx.queue {
-		if q.cmd.Flags&command.AllShards != 0 {
-			for i := range s.rt.Keyspace.NumShards() {
-				s.addShard(i)
-			}
-			continue
-		}
-		idx, err := q.cmd.KeyIndexes(q.args)
-		if err != nil {
-			return err
-		}
-		for _, i := range idx {
-			s.addShard(s.rt.Keyspace.ShardOf(q.args[i]))
-		}
-	}
-	if s.tx.watch != nil {
-		for _, n := range s.tx.watch.Shards() {
-			s.addShard(n)
-		}
-	}
-	s.lockShards()
-	return nil
 }
 
 func cloneArgs(args [][]byte) [][]byte {

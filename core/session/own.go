@@ -1,0 +1,32 @@
+package session
+
+import (
+	"github.com/spillwaydb/spillway/core/command"
+	"github.com/spillwaydb/spillway/core/resp"
+)
+
+// own are the commands that a session executes itself, because they are about its
+// own state. They have no Handler, and lock what they need themselves.
+var own = map[string]func(s *Session, args [][]byte, out *resp.Writer) command.Outcome{
+	"multi":   (*Session).multiCommand,
+	"exec":    (*Session).execCommand,
+	"discard": (*Session).discardCommand,
+	"watch":   (*Session).watchCommand,
+	"unwatch": (*Session).unwatchCommand,
+	"reset":   (*Session).resetCommand,
+	"quit":    (*Session).quitCommand,
+}
+
+func (s *Session) resetCommand(_ [][]byte, out *resp.Writer) command.Outcome {
+	s.endMulti()
+	s.resetClient()
+	out.Proto = s.Proto()
+	out.SimpleString("RESET")
+	return command.Done
+}
+
+func (s *Session) quitCommand(_ [][]byte, out *resp.Writer) command.Outcome {
+	s.client.CloseAfterReply()
+	out.OK()
+	return command.Done
+}

@@ -1,0 +1,25 @@
+package session
+
+import (
+	"testing"
+
+	"github.com/spillwaydb/spillway/core/command"
+)
+
+// TestOwn: a command is executed by its handler, by those of its subcommands, or
+// by the session: by one of them.
+func TestOwn(t *testing.T) {
+	n := 0
+	for _, cmd := range command.All() {
+		_, mine := own[cmd.Name]
+		if mine {
+			n++
+		}
+		if handled := cmd.Handler != nil || cmd.Sub != nil; handled == mine {
+			t.Errorf("%s: has a handler: %v, is the session's: %v", cmd.Name, handled, mine)
+		}
+	}
+	if n != len(own) {
+		t.Errorf("%d of the session's %d commands are in the table", n, len(own))
+	}
+}

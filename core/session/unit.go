@@ -1,0 +1,173 @@
+package session
+
+import (
+	"slices"
+	"time"
+
+	"github.com/spillwaydb/spillway/core/command"
+	"github.com/spillwaydb/spillway/core/keyspace"
+	"github.com/spillwaydb/spillway/core/wal"
+)
+
+// unit is what is executed under one set of locks and is one entry of the log: a
+// command, or all those of a transaction.
+//
+//	add (each command) → Session.lock → Session.call (each) → log → Session.unlock
+//
+// The lock of a unit of one shard may stay held behind it, for the next command of
+// a pipeline.
+type unit struct {
+	shards []int // that it may touch, ascending
+	shard  int   // the only one of them, -1 when there are several or none
+	locked bool  // shards are locked, and will be unlocked behind the unit
+
+	effects []wal.Cmd // to be logged; scratch of a single command
+	wrote   bool      // a command has changed something
+	effect  [][]byte  // scratch
+}
+
+// add makes the unit have room for a command: it will lock the shards of its keys.
+func (u *unit) add(ks *keyspace.Keyspace, cmd *command.Command, args [][]byte) (err error) {
+	u.shards, err = command.Shards(cmd, args, ks, u.shards)
+	if err != nil {
+		u.shards = u.shards[:0]
+	}
+	return err
+}
+
+// addShards adds shards that no command of the unit may need.
+func (u *unit) addShards(shards []int) {
+	u.shards = append(u.shards, shards...)
+	slices.Sort(u.shards)
+	u.shards = slices.Compact(u.shards)
+}
+
+// lock takes the locks of the unit. With keep, that of a single shard stays held
+// until the batch ends or another shard is needed; a unit without keys runs
+// without any lock.
+func (s *Session) lock(keep bool) {
+	u := &s.unit
+	u.shard = -1
+	if len(u.shards) == 1 {
+		u.shard = u.shards[0]
+	}
+	switch {
+	case len(u.shards) == 0:
+		s.release()
+		return
+	case keep && u.shard >= 0:
+		s.hold(u.shard)
+		return
+	}
+	s.unhold()
+	s.enter()
+	for _, n := range u.shards {
+		s.rt.Keyspace.Shard(n).Lock()
+	}
+	u.locked = true
+	s.now = time.Time{} // the locks may have been long in coming
+}
+
+// unlock ends the unit.
+func (s *Session) unlock() {
+	u := &s.unit
+	if u.locked {
+		s.noteSeen(u.shards...)
+		for _, n := range u.shards {
+			s.rt.Keyspace.Shard(n).Unlock()
+		}
+		u.locked = false
+	}
+	u.shards = u.shards[:0]
+}
+
+// logCommand logs what the only command of the unit has changed, while its locks
+// are still held. Several effects, or several shards, are a transaction of the log.
+func (s *Session) logCommand(args [][]byte) {
+	c, u := &s.ctx, &s.unit
+	if !c.HasEffects() {
+		return
+	}
+	log := s.rt.Log()
+	if log == nil {
+		return
+	}
+	switch {
+	case u.shard >= 0 && c.Verbatim():
+		log.Append(u.shard, c.DB, args)
+	case u.shard >= 0 && c.NumEffects() == 1:
+		n, effect := c.Effect(0, u.effect[:0])
+		u.effect = effect
+		log.Append(u.shard, n, effect)
+	default:
+		u.effects = command.AppendEffects(c, u.effects[:0])
+		log.AppendTx(u.shards, u.effects)
+		u.effects = u.effects[:0]
+	}
+	if c.Writes() {
+		s.noteWrite(log)
+	}
+}
+
+// collect keeps what one of the unit's commands has changed, for logAll.
+func (s *Session) collect() {
+	c, u := &s.ctx, &s.unit
+	if c.HasEffects() {
+		u.effects = command.AppendEffects(c, u.effects)
+		u.wrote = u.wrote || c.Writes()
+	}
+}
+
+// logAll logs what the unit's commands have changed, as one transaction.
+func (s *Session) logAll() {
+	u := &s.unit
+	if log := s.rt.Log(); log != nil && len(u.effects) > 0 {
+		log.AppendTx(u.shards, u.effects)
+		if u.wrote {
+			s.noteWrite(log)
+		}
+	}
+	u.effects, u.wrote = nil, false // it may have been much
+}
+
+// heldMax bounds how many pipelined commands run under one lock hold.
+const heldMax = 128
+
+// hold makes shard n the one whose lock is held.
+func (s *Session) hold(n int) {
+	if s.held == n && s.heldFor < heldMax {
+		s.heldFor++
+		return
+	}
+	s.unhold()
+	s.enter()
+	s.rt.Keyspace.Shard(n).Lock()
+	s.held, s.heldFor = n, 1
+	s.now = time.Time{} // the lock may have been long in coming
+}
+
+func (s *Session) unhold() {
+	if s.held >= 0 {
+		s.noteSeen(s.held)
+		s.rt.Keyspace.Shard(s.held).Unlock()
+		s.held = -1
+	}
+}
+
+func (s *Session) enter() {
+	if !s.gated {
+		s.rt.Gate.RLock()
+		s.gated = true
+	}
+}
+
+// release gives up every lock that is kept between commands.
+func (s *Session) release() {
+	s.unhold()
+	s.now = time.Time{}
+	s.ctx.Account()
+	if s.gated {
+		s.rt.Gate.RUnlock()
+		s.gated = false
+	}
+}
