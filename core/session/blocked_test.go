@@ -65,7 +65,9 @@ type client struct {
 	out resp.Writer
 }
 
-func newClient(t *testing.T, h *coretest.Harness) *client { return &client{Session: h.DB.Session(), t: t} }
+func newClient(t *testing.T, h *coretest.Harness) *client {
+	return &client{Session: h.DB.Session(), t: t}
+}
 
 func (c *client) run(line string) command.Outcome {
 	outcome := c.Run(words(line), &c.out)
