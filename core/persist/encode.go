@@ -1,4 +1,4 @@
-package core
+package persist
 
 import (
 	"context"
@@ -6,7 +6,6 @@ import (
 	"io"
 	"runtime/debug"
 	"sync"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -100,10 +99,10 @@ func (w *worker) run(jobs <-chan partJob) {
 // released whatever happens.
 func (w *worker) do(j partJob, c *completion) (died bool) {
 	defer func() {
-		if p := recover(); p != nil {
+		if r := recover(); r != nil {
 			died = true
-			c.err = fmt.Errorf("checkpoint worker of shard %d died: %v", w.shard, p)
-			w.log.Error("checkpoint worker died; it is restarted by the next job", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			c.err = fmt.Errorf("checkpoint worker of shard %d died: %v", w.shard, r)
+			w.log.Error("checkpoint worker died; it is restarted by the next job", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
 		}
 	}()
 	defer j.view.Release()
@@ -119,19 +118,13 @@ func (w *worker) do(j partJob, c *completion) (died bool) {
 func encodeSnapshot(j partJob) func(io.Writer) (int64, error) {
 	return func(out io.Writer) (int64, error) {
 		w := rdb.NewWriter(out)
-		w.Header(append(RDBHeader(j.job.cutAt), [2]string{"spillway-shard", fmt.Sprintf("%d/%d", j.part.Shard, j.part.Shards)}))
+		w.Header(append(rdb.HeaderAt(j.job.cutAt), [2]string{"spillway-shard", fmt.Sprintf("%d/%d", j.part.Shard, j.part.Shards)}))
 		keys, err := j.view.Encode(w, func(n int64) { j.job.progress.Keys.Add(n) })
 		if err != nil {
 			return keys, err
 		}
 		return keys, w.End()
 	}
-}
-
-// RDBHeader are the fields at the top of an RDB file of a state as it was at a
-// moment.
-func RDBHeader(at time.Time) [][2]string {
-	return [][2]string{{"redis-ver", "7.0.15"}, {"redis-bits", "64"}, {"ctime", fmt.Sprint(at.Unix())}}
 }
 
 // encodeRewrite writes the view as the RESP commands that rebuild it.

@@ -1,4 +1,4 @@
-package core
+package persist
 
 import (
 	"context"
@@ -9,28 +9,6 @@ import (
 	"github.com/spillwaydb/spillway/core/manifest"
 	"github.com/spillwaydb/spillway/core/sink"
 )
-
-// outcome is how the last job of a kind ended, for INFO.
-type outcome struct {
-	err  error
-	took time.Duration
-	keys int64
-	ran  bool
-}
-
-func (o outcome) status() string {
-	if o.err != nil {
-		return "err"
-	}
-	return "ok"
-}
-
-func (o outcome) seconds() int64 {
-	if !o.ran {
-		return -1
-	}
-	return int64(o.took.Seconds())
-}
 
 // job is one checkpoint in flight.
 type job struct {
@@ -50,7 +28,7 @@ type job struct {
 	startLog bool // the log is to be switched on at this job's cut
 	rotated  bool // appends go to next since the cut
 	next     manifest.Segment
-	dirty    int64 // changes that the cut covers
+	changes  int64 // changes that the cut covers
 	apart    bool  // next joins the manifest only together with the base
 
 	unsure bool // a manifest of this job may be on disk, or not
@@ -65,11 +43,11 @@ type job struct {
 
 func (j *job) enter(phase string) { j.phase.Store(&phase) }
 
-var errShuttingDown = errors.New("the engine is shutting down")
+var ErrShuttingDown = errors.New("the engine is shutting down")
 
 // The replies to a request that has to wait, as Redis words them.
 var (
 	errSaveInFlight    = errors.New("ERR Background save already in progress")
 	errRewriteInFlight = errors.New("ERR Background append only file rewriting already in progress")
-	errOtherInFlight   = errors.New("ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to schedule a BGSAVE whenever possible.")
+	ErrOtherInFlight   = errors.New("ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to schedule a BGSAVE whenever possible.")
 )

@@ -1,4 +1,4 @@
-package core
+package persist
 
 import (
 	"context"
@@ -43,7 +43,7 @@ func newLine(a *archiver, t sink.Target) *line {
 	}
 	t.Required = true
 	return &line{a: a, name: t.Name, pipe: sink.NewPipeline("archive", a.opts.Stages, nil, []sink.Target{t}, sink.PipelineOptions{
-		Logger: a.db.logger, Now: a.db.clock.Now, Known: a.c.own.knows,
+		Logger: a.p.logger, Now: a.p.clock.Now, Known: a.p.own.knows,
 	})}
 }
 
@@ -101,7 +101,7 @@ func (l *line) run() {
 // took takes in how an attempt ended, and tells whether to go on at once.
 func (l *line) took(e *entry, err error) (goOn bool) {
 	a := l.a
-	now := a.db.clock.Now()
+	now := a.p.clock.Now()
 	var damaged *wal.CorruptError
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -145,7 +145,7 @@ func (l *line) bring(ctx context.Context, e *entry) error {
 	if err := l.ask(ctx); err != nil {
 		return fmt.Errorf("asking %s what it has: %w", l.name, err)
 	}
-	disk := l.a.db.fs
+	disk := l.a.p.fs
 	span, err := wal.Scan(disk, e.seg.Path, e.seg.LogID)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w: %w", errSegmentGone, err)
@@ -153,7 +153,7 @@ func (l *line) bring(ctx context.Context, e *entry) error {
 	if err != nil {
 		return err
 	}
-	m := l.a.c.current()
+	m := l.a.p.current()
 	set := sink.Set{
 		ID: sink.NewSetID(e.seg.ID, sink.KindSegment, m.Lineage), CreatedAt: e.at.UTC(), Stages: l.pipe.StageRecords(),
 		CreatedBy: m.CreatedBy, Meta: segmentMeta(span, e.seg.PrevLogID, m.Lineage),
@@ -219,7 +219,7 @@ func (l *line) has(ctx context.Context, seg manifest.Segment, span wal.Span, lin
 			continue
 		}
 		if own == "" {
-			sum, err := digest(ctx, l.a.db.fs, seg.Path)
+			sum, err := digest(ctx, l.a.p.fs, seg.Path)
 			if err != nil {
 				return false, err
 			}
@@ -240,7 +240,7 @@ func digest(ctx context.Context, disk vfs.FS, name string) (string, error) {
 	}
 	defer f.Close()
 	h := sha256.New()
-	if _, err := io.Copy(h, &endsWith{ctx, f}); err != nil {
+	if _, err := io.Copy(h, &ctxReader{ctx, f}); err != nil {
 		return "", err
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
@@ -256,4 +256,17 @@ func segmentMeta(s wal.Span, prev, lineage string) map[string]string {
 		meta[sink.MetaLastTime] = s.Last.Format(time.RFC3339Nano)
 	}
 	return meta
+}
+
+// ctxReader is a reader that fails when its context has ended.
+type ctxReader struct {
+	ctx context.Context
+	src io.Reader
+}
+
+func (r *ctxReader) Read(b []byte) (int, error) {
+	if r.ctx.Err() != nil {
+		return 0, context.Cause(r.ctx)
+	}
+	return r.src.Read(b)
 }
