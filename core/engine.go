@@ -55,7 +55,7 @@ func (db *DB) runJob(kind sink.Kind, why string) error {
 	if err != nil {
 		return replyError(err)
 	}
-	if err := db.persist.Wait(out); err != nil {
+	if err := <-out; err != nil {
 		return fmt.Errorf("ERR %w", err)
 	}
 	return nil

@@ -1,7 +1,6 @@
 package core
 
 import (
-
 	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/session"
 )

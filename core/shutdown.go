@@ -124,7 +124,7 @@ func (db *DB) finalSave(p *stopping, mode command.ShutdownMode) error {
 		db.persist.Cancel("shutdown")
 		out, err := db.persist.Begin(p.ctx, sink.KindSnapshot, "shutdown")
 		if err == nil {
-			err = db.persist.Wait(out)
+			err = <-out
 		} else if try < 10 && !errors.Is(err, persist.ErrShuttingDown) {
 			continue // a trigger was faster; cancel that one too
 		}

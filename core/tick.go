@@ -4,14 +4,13 @@ import (
 	"github.com/spillwaydb/spillway/core/command"
 )
 
-// Tick does once what the engine does by itself ten times a second: it applies
-// finished checkpoint work, expires keys, pulls the automatic triggers, and
+// Tick does once what the engine does by itself ten times a second: it
+// expires keys, pulls the automatic triggers, and
 // retries what failed. The engine's own goroutine calls it; with
 // Options.ManualTick the caller does. It is safe for concurrent use.
 func (db *DB) Tick() {
 	db.tickMu.Lock()
 	defer db.tickMu.Unlock()
-	db.persist.Apply()
 	db.persist.CheckLog()
 	if db.activeExpire.Load() {
 		db.expireCycle()
@@ -31,8 +30,6 @@ func (db *DB) loop() {
 		select {
 		case <-db.closing:
 			return
-		case d := <-db.persist.Done():
-			db.persist.Complete(d)
 		case <-ticks:
 			db.Tick()
 			if n++; n%reclaimTicks == 0 {

@@ -15,10 +15,6 @@ import (
 
 // commit installs the new base and retires the log before it, by one rename.
 func (p *Persister) commit(j *job) error {
-	if j.err != nil {
-		return j.err
-	}
-	j.enter("commit")
 	p.writing.Lock()
 	defer p.writing.Unlock()
 	log := p.log.Load()

@@ -49,7 +49,6 @@ func (p *Persister) try(parent context.Context, kind sink.Kind, why string, star
 	j := &job{
 		id: p.nextJob, kind: kind, gen: p.nextGeneration, began: p.clock.Now(),
 		parent: parent, ctx: ctx, cancel: cancel, startLog: startLog, again: again,
-		parts: make([]sink.SetPart, len(p.workers)), left: len(p.workers),
 	}
 	j.enter("rotate")
 	p.nextGeneration++
@@ -57,39 +56,36 @@ func (p *Persister) try(parent context.Context, kind sink.Kind, why string, star
 	out := make(chan error, 1)
 	j.waiters = append(j.waiters, out)
 	p.jobLog.Log(j.level(hclog.Info), "checkpoint started", "job", j.id, "kind", kind, "generation", j.gen, "why", why)
-	p.bg.Add(1)
-	go func() {
-		defer p.bg.Done()
-		p.begin(j)
-	}()
+	p.bg.Go(func() { p.finish(j, p.checkpoint(j)) })
 	return out, nil
 }
 
-// begin rotates the log, makes the cut and hands every shard's view to its
-// worker.
-func (p *Persister) begin(j *job) {
-	views, err := p.divide(j)
+// checkpoint is a job from its first step to its last. An error before commit
+// leaves the log and the previous checkpoint as they were; finish removes what the
+// job has staged.
+func (p *Persister) checkpoint(j *job) error {
+	views, err := p.rotateAndCut(j)
 	if err != nil {
-		p.failJob(j, err)
-		return
+		return err
 	}
 	j.enter("encode")
 	j.set = sink.NewSetID(j.gen, j.kind, p.current().Lineage)
 	p.own.drew(j.set)
-	for i, v := range views {
-		p.workers[i].submit(partJob{
-			ctx: j.ctx, job: j, view: v, pipe: p.pipe,
-			part: p.pipe.Part(j.id, j.set, i, len(views)),
-		})
+	parts := p.encode(j, views)
+	p.queueSealed(j) // while the shards are being encoded
+	if j.parts, err = parts(); err != nil {
+		return err
 	}
-	// What the cut has sealed is archived at once. Whether it is, publish asks.
-	if log := p.log.Load(); log != nil && j.rotated && !j.apart && !j.startLog && log.WaitCut() == nil {
-		p.sealed(j.next.ID)
+	j.enter("publish")
+	if err := p.publish(j); err != nil {
+		return err
 	}
+	j.enter("commit")
+	return p.commit(j)
 }
 
-// divide rotates the log and makes the cut, while nobody else does.
-func (p *Persister) divide(j *job) ([]*keyspace.View, error) {
+// rotateAndCut rotates the log and makes the cut, while nobody else does either.
+func (p *Persister) rotateAndCut(j *job) ([]*keyspace.View, error) {
 	p.turn.Lock()
 	defer p.turn.Unlock()
 	log := p.log.Load()
@@ -123,9 +119,12 @@ func (p *Persister) retireLog() bool {
 	return p.stopLog(true)
 }
 
-// failJob reports an error from before the workers had anything to do.
-func (p *Persister) failJob(j *job, err error) {
-	p.done <- completion{job: j, shard: -1, err: err}
+// queueSealed hands the segment that the cut has ended to the archive. A cut that
+// failed is publish's to report.
+func (p *Persister) queueSealed(j *job) {
+	if log := p.log.Load(); log != nil && j.rotated && !j.apart && !j.startLog && log.WaitCut() == nil {
+		p.sealed(j.next.ID)
+	}
 }
 
 // cut is the barrier: with every shard locked, the log is switched and every
@@ -191,51 +190,6 @@ func (p *Persister) cut(j *job) ([]*keyspace.View, error) {
 	p.env.Latency("freeze", took, start)
 	p.jobLog.Debug("cut", "job", j.id, "keys", j.total.Load(), "freeze", took, "segment", j.next.Path)
 	return views, nil
-}
-
-// apply takes in what workers and the publisher have finished. It is called by
-// the tick and by whoever waits for a job; it never blocks on a job.
-func (p *Persister) apply() {
-	p.pump.Lock()
-	defer p.pump.Unlock()
-	for {
-		select {
-		case d := <-p.done:
-			p.complete(d)
-		default:
-			return
-		}
-	}
-}
-
-func (p *Persister) complete(d completion) {
-	j := d.job
-	if d.err != nil && j.err == nil {
-		j.err = d.err
-		j.cancel() // the other parts are not needed any more
-	}
-	switch {
-	case d.published:
-		p.finish(j, p.commit(j))
-		return
-	case d.shard < 0:
-		p.finish(j, j.err)
-		return
-	}
-	j.parts[d.shard] = d.part
-	if j.left--; j.left > 0 {
-		return
-	}
-	if j.err != nil {
-		p.finish(j, j.err)
-		return
-	}
-	j.enter("publish")
-	p.bg.Add(1)
-	go func() {
-		defer p.bg.Done()
-		p.done <- completion{job: j, published: true, err: p.publish(j)}
-	}()
 }
 
 // publish makes the complete set visible in every required sink and waits
@@ -330,21 +284,6 @@ func (p *Persister) finish(j *job, err error) {
 	}
 }
 
-// wait blocks until the job behind out has ended, applying completions itself
-// so that it needs no tick.
-func (p *Persister) wait(out <-chan error) error {
-	for {
-		select {
-		case err := <-out:
-			return err
-		case d := <-p.done:
-			p.pump.Lock()
-			p.complete(d)
-			p.pump.Unlock()
-		}
-	}
-}
-
 // inFlight returns the job in flight, or nil.
 func (p *Persister) inFlight() *job {
 	p.mu.Lock()
@@ -367,25 +306,9 @@ func (p *Persister) close() {
 	}
 	p.mu.Unlock()
 	if out != nil {
-		_ = p.wait(out) // reported by finish
-	}
-	for _, w := range p.workers {
-		w.stop()
+		<-out // reported by finish
 	}
 	p.pipe.Close()
 	p.archive.close()
 	p.bg.Wait()
 }
-
-// Done is where work of a job arrives, for Complete.
-func (p *Persister) Done() <-chan completion { return p.done }
-
-// Complete takes in what has arrived.
-func (p *Persister) Complete(d completion) {
-	p.pump.Lock()
-	p.complete(d)
-	p.pump.Unlock()
-}
-
-// Apply takes in all that has arrived.
-func (p *Persister) Apply() { p.apply() }

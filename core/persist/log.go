@@ -62,7 +62,7 @@ func (p *Persister) SwitchOn() (gaveUp bool, err error) {
 				continue // another job was faster
 			}
 		}
-		if err := p.wait(out); err != nil && (j == nil || j.startLog) {
+		if err := <-out; err != nil && (j == nil || j.startLog) {
 			return true, err
 		}
 	}

@@ -36,8 +36,6 @@ type job struct {
 	total    atomic.Int64 // keys frozen
 	progress sink.Progress
 	parts    []sink.SetPart
-	left     int   // parts not reported yet
-	err      error // the first failure
 	phase    atomic.Pointer[string]
 }
 

@@ -73,19 +73,26 @@ func (p SavePoint) String() string {
 var ErrReadOnly = errors.New("read-only: nothing is written, saved or logged")
 
 // Persister keeps a keyspace on disk: it takes checkpoints, one at a time, owns
-// the log, and brings both to the sinks. A job goes through
+// the log in service and the reasons why writes are refused, and brings
+// checkpoints and log to the sinks.
 //
-//	rotate → cut → encode (a worker per shard) → publish → commit
+// A checkpoint is one function, on a goroutine of its own, that ends when the
+// manifest is committed or the job has failed (see checkpoint in job.go):
 //
-// rotate, cut and publish run on the job's own goroutine, encode on the
-// workers; what they finish is a completion, and completions are applied by
-// the tick, which also commits. Any error ends in abort, which leaves the live
-// log and the previous checkpoint as they were.
+//	rotate → cut → encode (a goroutine per shard) → publish → commit → finish
 //
-// Between its rotate and its cut a job has the turn, which a seal of the archive
-// (see archiver) waits for, and the other way round. Who makes a manifest out of
-// the current one holds writing until it is committed; manifest (the field) is
-// guarded by mu.
+// The tick only begins jobs; nobody but those who asked for a job waits for it.
+//
+//	lock             guards                                   held across
+//	turn             the rotation of the log up to its cut    I/O, a barrier
+//	writing          the manifest read, changed, committed    I/O
+//	barrier          every shard, under the gate              no I/O
+//	archiver.mu      the queue of sealed segments             nothing
+//	mu               the fields below it                      nothing
+//	ancestry.mu      who this directory is on a sink          nothing
+//
+// They are taken in this order. A checkpoint and a seal of the archive take turn;
+// whatever commits a manifest takes writing.
 type Persister struct {
 	env    Env
 	fs     vfs.FS
@@ -113,9 +120,6 @@ type Persister struct {
 	store   *manifest.Store
 	pipe    *sink.Pipeline
 	local   sink.Sink
-	workers []*worker
-	done    chan completion
-	pump    vfs.IOLock // held while completions are applied
 	bg      sync.WaitGroup
 	archive *archiver  // nil: there is none
 	own     *ancestry  // who we are on a sink
@@ -158,7 +162,7 @@ func New(env Env) *Persister {
 	targets, guards := guarded(own, env.Targets)
 	p := &Persister{
 		env: env, fs: env.FS, ks: env.Keyspace, clock: env.Clock, logger: env.Logger, targetsTried: now(),
-		pump: vfs.NewIOLock(), turn: vfs.NewIOLock(), writing: vfs.NewIOLock(),
+		turn: vfs.NewIOLock(), writing: vfs.NewIOLock(),
 		jobLog: jobLog, store: manifest.NewStore(env.FS, now), local: local,
 		own: own, guards: guards,
 		pipe: sink.NewPipeline("checkpoint", env.Stages, local, targets, sink.PipelineOptions{
@@ -166,7 +170,6 @@ func New(env Env) *Persister {
 		}),
 		manifest: &manifest.Manifest{}, nextGeneration: 1, nextSegment: 1, // until a start has read them
 		lastSave: now(), sizes: make(map[uint64]int64),
-		done: make(chan completion, env.Keyspace.NumShards()+2),
 	}
 	p.retryAfter.Store(int64(retryFirst))
 	own.numbers = func() (generation, segment uint64) {
@@ -175,9 +178,6 @@ func New(env Env) *Persister {
 		return p.nextGeneration, p.nextSegment
 	}
 	p.archive = newArchiver(p)
-	for i := range env.Keyspace.NumShards() {
-		p.workers = append(p.workers, newWorker(i, p.jobLog, p.done))
-	}
 	return p
 }
 

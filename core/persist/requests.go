@@ -7,14 +7,10 @@ import (
 )
 
 // Begin starts a checkpoint of the kind, unless one is in flight, and returns a
-// channel that gets its outcome, for Wait. The end of ctx cancels it. why is for
-// the log.
+// channel that gets its outcome. The end of ctx cancels it. why is for the log.
 func (p *Persister) Begin(ctx context.Context, kind sink.Kind, why string) (<-chan error, error) {
 	return p.start(ctx, kind, why, false)
 }
-
-// Wait returns when the job behind out, from Begin, has ended.
-func (p *Persister) Wait(out <-chan error) error { return p.wait(out) }
 
 // InFlight is the kind of the job in flight, "" if there is none.
 func (p *Persister) InFlight() sink.Kind {
@@ -54,5 +50,5 @@ func (p *Persister) Cancel(why string) {
 	j.cancel()
 	p.mu.Unlock()
 	p.jobLog.Info("checkpoint cancelled", "job", j.id, "why", why)
-	_ = p.wait(out) // finish has logged it; it may even have been committed
+	<-out // finish has logged it; it may even have been committed
 }
