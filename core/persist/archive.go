@@ -98,7 +98,7 @@ func (p *Persister) Archive() ArchiveStats {
 	if !oldest.IsZero() {
 		s.Lag = max(0, now.Sub(oldest))
 	}
-	for _, l := range a.lines {
+	for _, l := range a.shippers {
 		if l.err != nil {
 			s.Err = l.err
 		}
@@ -111,7 +111,7 @@ func (a *archiver) sinks() (out []ArchiveSinkStats) {
 	if a == nil {
 		return nil
 	}
-	for _, l := range a.lines {
+	for _, l := range a.shippers {
 		s := ArchiveSinkStats{Name: l.name}
 		s.Pending, s.Lag = a.behind(l)
 		s.Bytes, s.Errors = l.sent()
@@ -121,7 +121,7 @@ func (a *archiver) sinks() (out []ArchiveSinkStats) {
 }
 
 // behind is how many sealed segments a target lacks, and since when.
-func (a *archiver) behind(l *line) (pending int, lag time.Duration) {
+func (a *archiver) behind(l *shipper) (pending int, lag time.Duration) {
 	now := a.p.clock.Now()
 	a.mu.Lock()
 	defer a.mu.Unlock()

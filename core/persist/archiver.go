@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	// patientSeals is how many segments may wait for a target before none is
-	// sealed for its age any more: they would only become many.
+	// patientSeals is how many segments may wait for a target before the age of
+	// the active one is no reason to seal it: while a target is down, more and
+	// smaller segments would help nobody.
 	patientSeals = 64
 	// baseInterval is the time between checkpoints that the archive asks for.
 	baseInterval = time.Minute
@@ -26,17 +27,17 @@ const (
 // archiver seals the log's segments and brings them to the targets. A nil one
 // is an engine without an archive.
 //
-//	active segment ──seal──▶ queue ──line per target──▶ archived
+//	active segment ──seal──▶ queue ──shipper per target──▶ archived
 //	                           │ its checkpoint is committed first:
 //	                           └──▶ manifest.Owed, until archived or given up
 //
 // The tick begins everything; sealing and shipping run in goroutines of the
 // checkpointer, and no command and no checkpoint waits for them.
 type archiver struct {
-	p     *Persister
-	log   hclog.Logger
-	opts  Archive
-	lines []*line
+	p        *Persister
+	log      hclog.Logger
+	opts     Archive
+	shippers []*shipper
 
 	ctx  context.Context // of the shipping
 	stop context.CancelFunc
@@ -60,9 +61,9 @@ type entry struct {
 	at    time.Time // when it was sealed; zero: by an earlier process
 	since time.Time // its first data, roughly
 	bytes int64
-	has   map[*line]bool // the targets that have it
-	want  int            // how many are to have it
-	lost  bool           // it is damaged, or gone: no target will get it
+	has   map[*shipper]bool // the targets that have it
+	want  int               // how many are to have it
+	lost  bool              // it is damaged, or gone: no target will get it
 }
 
 func (e *entry) archived() bool { return len(e.has) == e.want }
@@ -77,7 +78,7 @@ func newArchiver(p *Persister) *archiver {
 	targets, guards := guarded(p.own, opts.Targets)
 	p.guards = append(p.guards, guards...)
 	for _, t := range targets {
-		a.lines = append(a.lines, newLine(a, t))
+		a.shippers = append(a.shippers, newShipper(a, t))
 	}
 	return a
 }
@@ -91,7 +92,7 @@ func (a *archiver) close() {
 	a.closed = true
 	a.mu.Unlock()
 	a.stop()
-	for _, l := range a.lines {
+	for _, l := range a.shippers {
 		l.pipe.Close()
 	}
 }
@@ -138,7 +139,7 @@ func (a *archiver) queueUp(segments []manifest.Segment, now, since time.Time) {
 		size := a.p.sizeOf(s)
 		a.mu.Lock()
 		if a.find(s.ID) == nil {
-			e := &entry{seg: s, at: now, since: since, bytes: size, has: map[*line]bool{}, want: len(a.lines)}
+			e := &entry{seg: s, at: now, since: since, bytes: size, has: map[*shipper]bool{}, want: len(a.shippers)}
 			if e.since.IsZero() {
 				e.since = a.p.clock.Now()
 			}
@@ -172,7 +173,7 @@ func (a *archiver) tick() {
 		a.sealing = a.background(a.seal)
 		a.mu.Unlock()
 	}
-	for _, l := range a.lines {
+	for _, l := range a.shippers {
 		a.ship(l, now)
 	}
 	a.settle(now)
@@ -288,9 +289,11 @@ func (a *archiver) retire(m *manifest.Manifest, retired []manifest.Segment) (owe
 	return owed, gone
 }
 
-// committed takes in that m is the manifest, durably: what it does not name is
-// not archived any more, and what it owes is, even the last segment of a log
-// that has failed or was switched off, as far as that is whole.
+// committed brings the queue in line with m, which is now the manifest and durable.
+// A segment that m does not name leaves the queue; if a target still lacked it, it
+// is given up, and said to be. A segment that m owes joins the queue. That may be
+// the last one of a log that has failed or was switched off: what is whole in it is
+// archived.
 func (a *archiver) committed(m *manifest.Manifest) {
 	if a == nil {
 		return
@@ -325,7 +328,7 @@ func (a *archiver) prune() {
 		checkpoints, err = a.p.pipe.Checkpoints(a.ctx)
 	}
 	if err == nil {
-		for _, l := range a.lines {
+		for _, l := range a.shippers {
 			err = errors.Join(err, l.pipe.PruneSegments(a.ctx, lineage, a.p.own.firstSegment, checkpoints))
 		}
 	}
@@ -334,9 +337,9 @@ func (a *archiver) prune() {
 	}
 }
 
-// farewell seals the active segment and waits, for a while and until ctx ends,
+// drain seals the active segment and waits, for a while and until ctx ends,
 // for the targets to have everything. The next start goes on where it ends.
-func (a *archiver) farewell(ctx context.Context) {
+func (a *archiver) drain(ctx context.Context) {
 	if a == nil {
 		return
 	}
@@ -350,7 +353,7 @@ func (a *archiver) farewell(ctx context.Context) {
 		}
 	}
 	for {
-		for _, l := range a.lines {
+		for _, l := range a.shippers {
 			a.ship(l, a.p.clock.Now())
 		}
 		s := a.p.Archive()

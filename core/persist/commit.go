@@ -21,7 +21,7 @@ func (p *Persister) commit(j *job) error {
 	if j.startLog && !log.Healthy() {
 		return fmt.Errorf("the log has failed before its base was committed: %w", log.Err())
 	}
-	m, gone := p.succeed(p.current(), j, log)
+	m, gone := p.nextManifest(p.current(), j, log)
 	if err := p.commitManifest(m); err != nil {
 		if j.unsure = errors.Is(err, manifest.ErrUnknownOutcome); !j.unsure {
 			return err
@@ -38,11 +38,11 @@ func (p *Persister) commit(j *job) error {
 		p.jobLog.Warn("the commit reported an error but is on disk; nothing is removed before the next one", "job", j.id, "error", err)
 		p.install(m)
 		p.later.add(gone)
-		gone = leftovers{}
+		gone = garbage{}
 	} else {
 		p.archive.committed(m)
 		gone.add(p.later)
-		p.later = leftovers{}
+		p.later = garbage{}
 	}
 	if j.startLog {
 		p.based.Store(log)
@@ -56,12 +56,12 @@ func (p *Persister) commit(j *job) error {
 	return nil
 }
 
-// succeed makes the manifest that follows old when the job is committed, and
+// nextManifest makes the manifest that follows old when the job is committed, and
 // tells what it no longer names.
-func (p *Persister) succeed(old *manifest.Manifest, j *job, log *wal.Log) (*manifest.Manifest, leftovers) {
+func (p *Persister) nextManifest(old *manifest.Manifest, j *job, log *wal.Log) (*manifest.Manifest, garbage) {
 	m := old.Clone()
 	set := p.set(j)
-	var gone leftovers
+	var gone garbage
 	keep := p.env.Keep - 1 // besides the base
 	if j.rotated || log == nil {
 		if old.Base != nil {
@@ -98,21 +98,21 @@ func (p *Persister) succeed(old *manifest.Manifest, j *job, log *wal.Log) (*mani
 	return m, gone
 }
 
-// leftovers are on disk, or on a sink, and of no use to the manifest any more.
-type leftovers struct {
+// garbage is on disk, or on a sink, and of no use to the manifest any more.
+type garbage struct {
 	segments []string
 	sets     []sink.SetID // that were committed: targets keep theirs, see Prune
 	staged   []sink.SetID // that may have been committed, and turned out not to be
 }
 
-func (l *leftovers) add(o leftovers) {
+func (l *garbage) add(o garbage) {
 	l.segments = append(l.segments, o.segments...)
 	l.sets = append(l.sets, o.sets...)
 	l.staged = append(l.staged, o.staged...)
 }
 
 // retire removes, off the serving path, what the manifest does not name.
-func (p *Persister) retire(now *manifest.Manifest, gone leftovers) {
+func (p *Persister) retire(now *manifest.Manifest, gone garbage) {
 	p.bg.Add(1)
 	go func() {
 		defer p.bg.Done()
@@ -125,7 +125,7 @@ func (p *Persister) retire(now *manifest.Manifest, gone leftovers) {
 }
 
 // discard removes what the manifest does not name.
-func (p *Persister) discard(now *manifest.Manifest, gone leftovers) {
+func (p *Persister) discard(now *manifest.Manifest, gone garbage) {
 	for _, path := range gone.segments {
 		if err := p.fs.Remove(path); err != nil {
 			p.jobLog.Warn("removing a retired log segment failed; the next start sweeps it", "path", path, "error", err)
@@ -143,7 +143,8 @@ func (p *Persister) discard(now *manifest.Manifest, gone leftovers) {
 	}
 }
 
-// abort removes a set that is not to be, wherever parts of it are.
+// abort removes the parts of a set that will not be committed, from the data
+// directory and from every sink.
 func (p *Persister) abort(id sink.SetID, level hclog.Level) {
 	if err := p.pipe.Abort(context.Background(), id); err != nil {
 		p.jobLog.Log(level, "removing staged files failed; the next start sweeps them", "generation", id.Generation, "error", err)
@@ -162,7 +163,7 @@ func (p *Persister) rollback(j *job, cause error) {
 	}
 	if j.unsure {
 		p.writing.Lock()
-		p.follow()
+		p.adoptOnDisk()
 		p.writing.Unlock()
 		p.jobLog.Error("the outcome of the commit is unknown: nothing is removed", "job", j.id, "error", cause)
 		return

@@ -127,8 +127,9 @@ func (p *Persister) queueSealed(j *job) {
 	}
 }
 
-// cut is the barrier: with every shard locked, the log is switched and every
-// shard frozen, so that no append can land between them.
+// cut is the moment that the checkpoint is of. With every shard locked, the shards
+// are frozen and the log goes on in its next segment, so that every write is either
+// in the views or behind the cut, and none in both or in neither.
 func (p *Persister) cut(j *job) ([]*keyspace.View, error) {
 	log := p.log.Load()
 	var opened *wal.Log
@@ -162,8 +163,8 @@ func (p *Persister) cut(j *job) ([]*keyspace.View, error) {
 			j.rotated = true
 		case log != nil && j.next.Path != "":
 			if !log.Healthy() {
-				// Whoever has not met the failure yet must not be
-				// acknowledged before the commit.
+				// A client that has not met the failure yet must not be told
+				// that its write is durable before this job has committed.
 				p.fail(log.Err())
 			}
 			log.Cut(j.next.Path)

@@ -72,7 +72,7 @@ func (p *Persister) fork(m *manifest.Manifest) bool {
 	return shared
 }
 
-// reserve draws the number of the next segment and makes its file.
+// reserve draws the number of the next segment and creates its file.
 func (p *Persister) reserve() (next manifest.Segment, err error) {
 	p.mu.Lock()
 	p.own.above(&p.nextGeneration, &p.nextSegment)
@@ -130,10 +130,10 @@ func (p *Persister) install(m *manifest.Manifest) {
 	p.own.become(m)
 }
 
-// follow makes the manifest on disk that in memory, after a commit of unknown
+// adoptOnDisk makes the manifest on disk that in memory, after a commit of unknown
 // outcome. When it cannot be read the old one stays, until a later commit
 // succeeds. The caller holds writing.
-func (p *Persister) follow() {
+func (p *Persister) adoptOnDisk() {
 	if on, err := p.store.Load(); err == nil {
 		p.install(on)
 	}
@@ -154,7 +154,7 @@ func (p *Persister) seal() error {
 	if err != nil {
 		if errors.Is(err, manifest.ErrUnknownOutcome) {
 			p.writing.Lock()
-			p.follow()
+			p.adoptOnDisk()
 			p.writing.Unlock()
 		}
 		return fmt.Errorf("rotating the log: %w", err)
@@ -181,7 +181,7 @@ func (p *Persister) release() error {
 	p.writing.Lock()
 	defer p.writing.Unlock()
 	m := p.current().Clone()
-	var gone leftovers
+	var gone garbage
 	before := len(m.Owed)
 	if m.Owed, gone.segments = p.archive.retire(m, nil); len(m.Owed) == before {
 		return nil
@@ -189,13 +189,13 @@ func (p *Persister) release() error {
 	if err := p.commitManifest(m); err != nil {
 		if errors.Is(err, manifest.ErrUnknownOutcome) {
 			p.later.add(gone)
-			p.follow()
+			p.adoptOnDisk()
 		}
 		return err
 	}
 	p.archive.committed(m)
 	gone.add(p.later)
-	p.later = leftovers{}
+	p.later = garbage{}
 	p.discard(m, gone)
 	return nil
 }

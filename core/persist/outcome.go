@@ -18,13 +18,13 @@ type job struct {
 	set     sink.SetID // drawn when the log is rotated; zero before that: nothing is staged
 	began   time.Time
 	cutAt   time.Time
-	parent  context.Context // whoever wanted it ends this when it is not wanted any more
+	parent  context.Context // of the request: its end means that the job is not wanted any more
 	ctx     context.Context
 	cancel  context.CancelFunc
 	waiters []chan error
 
-	given    bool // up, by cancel; guarded by mu
-	again    bool // it repeats one that failed: what is as it was is not said again
+	given    bool // given up, by Cancel; guarded by Persister.mu
+	again    bool // it repeats one that failed: the log does not repeat what it said of that
 	startLog bool // the log is to be switched on at this job's cut
 	rotated  bool // appends go to next since the cut
 	next     manifest.Segment

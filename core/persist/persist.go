@@ -87,11 +87,12 @@ var ErrReadOnly = errors.New("read-only: nothing is written, saved or logged")
 //	turn             the rotation of the log up to its cut    I/O, a barrier
 //	writing          the manifest read, changed, committed    I/O
 //	barrier          every shard, under the gate              no I/O
+//	guard.asking     what one target was last asked           I/O on the target
 //	archiver.mu      the queue of sealed segments             nothing
 //	mu               the fields below it                      nothing
 //	ancestry.mu      who this directory is on a sink          nothing
 //
-// They are taken in this order. A checkpoint and a seal of the archive take turn;
+// One that stands higher is taken first, where two are held at all. A checkpoint and a seal of the archive take turn;
 // whatever commits a manifest takes writing.
 type Persister struct {
 	env    Env
@@ -126,7 +127,7 @@ type Persister struct {
 	guards  []*guard   // of every target, the archive's too
 	turn    vfs.IOLock // held from a rotation to its cut
 	writing vfs.IOLock // held from reading the manifest to committing its successor
-	later   leftovers  // to be removed once it is certain what is on disk; guarded by writing
+	later   garbage    // to be removed once it is certain what is on disk; guarded by writing
 
 	mu       sync.Mutex
 	manifest *manifest.Manifest // in force; nobody changes it
@@ -208,7 +209,7 @@ func (p *Persister) Tick() {
 // Drain is the end of the archive's work before the engine's end: the active
 // segment is sealed, and the targets get what they lack, for a while and until
 // ctx ends. The next start goes on where it stops.
-func (p *Persister) Drain(ctx context.Context) { p.archive.farewell(ctx) }
+func (p *Persister) Drain(ctx context.Context) { p.archive.drain(ctx) }
 
 // Close refuses further jobs, cancels the one in flight, waits for every
 // goroutine, and closes the log: all that was logged is durable when it returns

@@ -55,16 +55,17 @@ func (p *Persister) Start(logged bool) error {
 		p.logger.Warn("log segments wait for an archive, and none is configured: the next checkpoint removes them", "segments", len(owed))
 	}
 	p.catchUp()
-	p.anchor(found)
+	p.baseAfterRestore(found)
 	return nil
 }
 
-// anchor begins a checkpoint at the first start of a restored directory. Its
-// base is of the life before: on further sinks nothing is there yet that the
-// log of this life continues, and until there is, what is written now could not
-// be restored from them. An archive asks for that checkpoint by itself. m is
-// what the start found.
-func (p *Persister) anchor(m *manifest.Manifest) {
+// baseAfterRestore begins a checkpoint at the first start of a restored directory.
+// Such a directory has a lineage of its own, and its base is of the lineage that it
+// was restored from: the sinks hold no checkpoint yet that the new log continues, so
+// nothing written from now on could be restored from them. With an archive this is
+// not needed: it asks for a checkpoint by itself (see wantsBase). m is what the
+// start found.
+func (p *Persister) baseAfterRestore(m *manifest.Manifest) {
 	restored := m.Base != nil && m.Lineage != "" && m.Base.Lineage() != m.Lineage
 	if !restored || len(p.env.Targets) == 0 || p.archive != nil {
 		return

@@ -53,7 +53,7 @@ func (p *Persister) dueTrigger() (kind sink.Kind, why string, again bool) {
 		return "", "", false
 	}
 	if p.savesHoldWrites() {
-		// Nobody can write, so no save point may ever fire.
+		// While writes are refused nothing changes, and a save point may never fire.
 		if inFlight == nil && failed.due(now, heldRetry) {
 			return sink.KindSnapshot, "writes are refused until a save succeeds", true
 		}
