@@ -15,9 +15,9 @@ import (
 	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/keyspace"
 	"github.com/spillwaydb/spillway/core/manifest"
+	"github.com/spillwaydb/spillway/core/persist"
 	"github.com/spillwaydb/spillway/core/session"
 	"github.com/spillwaydb/spillway/core/vfs"
-	"github.com/spillwaydb/spillway/core/wal"
 )
 
 // DB is an open engine. All its methods are safe for concurrent use.
@@ -30,10 +30,8 @@ type DB struct {
 	root   io.Closer // the data directory itself where OpenDir has opened it
 
 	ks      *keyspace.Keyspace
-	log     atomic.Pointer[wal.Log] // nil: no log is kept
-	based   atomic.Pointer[wal.Log] // the last log whose base was committed; see logOn
-	lastSeq uint64                  // of the last block replayed
-	ckpt    *checkpointer
+	persist *persist.Persister
+	lastSeq uint64 // of the last block replayed
 
 	// gate is held for reading by everything that touches the keyspace, and
 	// for writing by what replaces it whole (DEBUG RELOAD).
@@ -51,22 +49,13 @@ type DB struct {
 	settings     atomic.Pointer[settings]
 	setMu        sync.Mutex // serialises changes of settings
 	activeExpire atomic.Bool
-	dirty        atomic.Int64 // changes since Open
-	dirtySaved   atomic.Int64 // of these, covered by the last committed checkpoint
-	failed       atomic.Pointer[failure]
-	saveFailed   atomic.Bool // the last snapshot failed
 	runID        string
 	started      time.Time
 	recovered    Recovery
 	loading      atomic.Pointer[loading]  // nil once Recover has returned
 	stopping     atomic.Pointer[stopping] // nil unless a shutdown is under way
 
-	tickMu       vfs.IOLock // the fields below belong to the tick
-	skipped      string
-	healTried    time.Time
-	targetsTried time.Time
-	retrying     atomic.Bool
-	retryAfter   atomic.Int64 // nanoseconds until the next attempt
+	tickMu vfs.IOLock // held by the tick
 
 	closing  chan struct{}
 	loopDone chan struct{}
@@ -76,13 +65,6 @@ type DB struct {
 }
 
 var _ command.Engine = (*DB)(nil)
-
-// failure is why writes are refused since the log failed.
-type failure struct {
-	err  error
-	at   time.Time
-	text string // the reply, without its code
-}
 
 // Open is [Prepare] and [DB.Recover]: it returns only when every key is back.
 // It fails, and changes nothing on disk, when anything but the log's torn tail
@@ -124,8 +106,6 @@ func Prepare(opts Options) (*DB, error) {
 	db.watches = command.NewWatches(opts.Shards, db.events)
 	db.started = db.clock.Now()
 	db.runID = fmt.Sprintf("%016x%016x%08x", rand.Uint64(), rand.Uint64(), rand.Uint32()) // an identifier
-	db.targetsTried = db.started
-	db.retryAfter.Store(int64(retryFirst))
 	db.activeExpire.Store(true)
 	db.loading.Store(&loading{began: db.started})
 	close(db.loopDone) // until there is a loop
@@ -141,7 +121,7 @@ func Prepare(opts Options) (*DB, error) {
 		return nil, err
 	}
 	db.ks = keyspace.New(keyspace.Config{Shards: opts.Shards, Databases: opts.Databases, Now: db.started.UnixMilli()})
-	db.ckpt = newCheckpointer(db)
+	db.persist = persist.New(db.persistEnv())
 	if err := db.initSettings(); err != nil {
 		_ = db.Close()
 		return nil, err
@@ -159,7 +139,7 @@ func (db *DB) Recover(ctx context.Context) error {
 	if db.opts.ReadOnly {
 		m, err := db.recoverReadOnly(ctx)
 		if err == nil {
-			db.ckpt.install(m)
+			db.persist.Show(m)
 			db.run()
 		}
 		return err
@@ -167,16 +147,9 @@ func (db *DB) Recover(ctx context.Context) error {
 	if err := db.recover(ctx); err != nil {
 		return err
 	}
-	m := db.ckpt.current()
-	if err := db.startLogAfter(m); err != nil {
+	if err := db.persist.Start(db.opts.AppendOnly); err != nil {
 		return err
 	}
-	owed := db.ckpt.current().Owed
-	if db.ckpt.archive.found(owed); db.ckpt.archive == nil && len(owed) > 0 {
-		db.logger.Warn("log segments wait for an archive, and none is configured: the next checkpoint removes them", "segments", len(owed))
-	}
-	db.catchUp()
-	db.anchor(m)
 	db.run()
 	return nil
 }
@@ -193,61 +166,6 @@ func (db *DB) run() {
 // LockFile is the file in the data directory that its owner holds locked.
 const LockFile = manifest.LockFile
 
-// startLogAfter opens the log behind the recovered state, creating its first
-// segment when there is none.
-func (db *DB) startLogAfter(m *manifest.Manifest) error {
-	if !db.opts.AppendOnly {
-		return nil
-	}
-	if len(m.Segments) == 0 {
-		if _, err := db.ckpt.rotate(true, true); err != nil {
-			return fmt.Errorf("creating the log: %w", err)
-		}
-		m = db.ckpt.current()
-	}
-	l, err := db.openLog(m.Segments[len(m.Segments)-1].Path, db.lastSeq)
-	if err != nil {
-		return err
-	}
-	db.log.Store(l)
-	db.based.Store(l)
-	l.SetPolicy(db.settings.Load().fsync) // CONFIG SET may have come in between
-	db.ckpt.sealed(m.Segments[len(m.Segments)-1].ID)
-	return nil
-}
-
-func (db *DB) openLog(path string, seq uint64) (*wal.Log, error) {
-	l, err := wal.Open(wal.Options{
-		FS: db.fs, Shards: db.ks.NumShards(), Policy: db.settings.Load().fsync,
-		Clock: db.clock, Logger: db.logger.Named("wal"),
-	}, path, seq)
-	if err != nil {
-		return nil, fmt.Errorf("opening the log: %w", err)
-	}
-	return l, nil
-}
-
-// stopLog takes the log out of service without touching the manifest, unless
-// CONFIG SET wants it meanwhile and wanted says that this counts. It tells
-// whether it did.
-func (db *DB) stopLog(wanted bool) bool {
-	db.lockAll()
-	db.setMu.Lock()
-	var l *wal.Log
-	stop := !wanted || !db.settings.Load().appendOnly
-	if stop {
-		l = db.log.Swap(nil)
-	}
-	db.setMu.Unlock()
-	db.unlockAll()
-	if l != nil {
-		if err := l.Close(); err != nil {
-			db.logger.Warn("closing the log", "error", err)
-		}
-	}
-	return stop
-}
-
 // Close stops the engine: the job in flight is cancelled and rolled back, the
 // log is flushed and synced, the data directory unlocked. It takes no
 // checkpoint; see [DB.Shutdown]. Calling it again returns the same error.
@@ -255,12 +173,9 @@ func (db *DB) Close() error {
 	db.closeOne.Do(func() {
 		close(db.closing)
 		<-db.loopDone
-		db.ckpt.close()
 		var errs []error
-		if l := db.log.Load(); l != nil {
-			if err := l.Close(); err != nil {
-				errs = append(errs, fmt.Errorf("closing the log: %w", err))
-			}
+		if err := db.persist.Close(); err != nil {
+			errs = append(errs, err)
 		}
 		db.gate.Lock() // sessions that are still at it finish first
 		db.ks.Close()
@@ -285,53 +200,6 @@ func (db *DB) unlock() error {
 	return nil
 }
 
-// catchUp feeds, in the background, best-effort sinks that had not got the
-// newest checkpoint when the last process ended.
-func (db *DB) catchUp() {
-	base := db.ckpt.current().Base
-	if base == nil || len(db.opts.Targets) == 0 {
-		return
-	}
-	set := *base
-	db.feedTargets("a best-effort sink is behind", func(ctx context.Context) error {
-		return errors.Join(db.ckpt.pipe.CatchUp(ctx, set), db.ckpt.pipe.Retry(ctx))
-	})
-}
-
-// lockAll locks every shard, in ascending order as everybody does.
-func (db *DB) lockAll() {
-	for i := range db.ks.NumShards() {
-		db.ks.Shard(i).Lock()
-	}
-}
-
-func (db *DB) unlockAll() {
-	for i := db.ks.NumShards() - 1; i >= 0; i-- {
-		db.ks.Shard(i).Unlock()
-	}
-}
-
-// fail begins the refusal of writes because the log failed. It is logged once.
-func (db *DB) fail(err error) {
-	f := &failure{err: err, at: db.clock.Now(), text: logFailure(err)}
-	if db.failed.CompareAndSwap(nil, f) {
-		db.logger.Error("the log failed: writes are refused until a fresh checkpoint is committed", "error", err)
-	}
-}
-
-// logFailure is how a client is told, behind the code of the reply.
-func logFailure(err error) string { return "Errors writing to the AOF file: " + err.Error() }
-
-// healed ends the refusal of writes: a checkpoint taken after the failure is
-// committed and the log goes on in a fresh segment.
-func (db *DB) healed() {
-	if f := db.failed.Swap(nil); f != nil {
-		db.logger.Info("persistence is re-established: writes are accepted again", "refused_for", db.clock.Now().Sub(f.at).Round(time.Millisecond))
-	}
-}
-
-func (db *DB) changesSaved(upTo int64) { db.dirtySaved.Store(upTo) }
-
 // Clock is the engine's source of time.
 func (db *DB) Clock() Clock { return db.clock }
 
@@ -352,8 +220,8 @@ func (db *DB) Info() *command.InfoRegistry { return db.info }
 func (db *DB) InfoFields() []command.InfoField {
 	db.gate.RLock()
 	defer db.gate.RUnlock()
-	db.lockAll()
-	defer db.unlockAll()
+	db.ks.LockAll()
+	defer db.ks.UnlockAll()
 	return db.info.Fields()
 }
 
@@ -364,19 +232,14 @@ func (db *DB) Healthy() error {
 	if db.Loading() {
 		return errors.New("loading the data")
 	}
-	if f := db.failed.Load(); f != nil {
-		return fmt.Errorf("writes are refused: %w", f.err)
+	if err := db.persist.Refusing(); err != nil {
+		return err
 	}
-	db.ckpt.mu.Lock()
-	save, log := db.ckpt.snapshot.err, db.ckpt.logStarts.err
-	db.ckpt.mu.Unlock()
-	switch {
-	case db.savesHoldWrites():
-		return fmt.Errorf("writes are refused: the last save failed: %w", save)
-	case db.stopping.Load() != nil:
+	if db.stopping.Load() != nil {
 		return errors.New("shutting down: writes wait")
-	case log != nil && db.logState() == logStarting:
-		return fmt.Errorf("the log cannot be switched on: %w", log)
+	}
+	if err := db.persist.LogStartError(); err != nil {
+		return fmt.Errorf("the log cannot be switched on: %w", err)
 	}
 	return nil
 }

@@ -112,7 +112,7 @@ var failures = []struct {
 	says    string
 	unknown bool
 }{
-	{"worker dies", func() faults { return faults{panicIn: "(*worker).do"} }, "checkpoint worker of shard", false},
+	{"worker dies", func() faults { return faults{panicIn: "(*Persister).encodeShard"} }, "checkpoint worker of shard", false},
 	{"encoder panics", func() faults { return faults{panicIn: "(*Pipeline).runEncoder", encode: idle} }, "encoder: panic: a bug in", false},
 	{"stage fails", func() faults {
 		return faults{encode: func(context.Context, io.Writer, io.Reader) error { return errors.New("out of ink") }}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/keyspace"
+	"github.com/spillwaydb/spillway/core/persist"
 	"github.com/spillwaydb/spillway/core/sink"
 )
 
@@ -34,19 +35,11 @@ func (db *DB) infoMemory(w *command.InfoWriter) {
 }
 
 func (db *DB) infoPersistence(w *command.InfoWriter) {
-	c := db.ckpt
+	st := db.persist.Stats()
 	now := db.clock.Now()
-	c.mu.Lock()
-	j, snap, rw, last, freeze, gen := c.job, c.snapshot, c.rewrite, c.lastSave, c.freeze, uint64(0)
-	logStart := c.logStarts.err
-	scheduledRewrite := c.scheduled == sink.KindRewrite
-	if c.manifest.Base != nil {
-		gen = c.manifest.Base.ID.Generation
-	}
-	c.mu.Unlock()
-	saving := j != nil && j.kind == sink.KindSnapshot
-	rewriting := j != nil && j.kind == sink.KindRewrite
-	log := db.log.Load()
+	j, log := st.Job, db.persist.Log()
+	saving := j != nil && j.Kind == sink.KindSnapshot
+	rewriting := j != nil && j.Kind == sink.KindRewrite
 
 	load := db.loading.Load()
 	w.Field("loading", bit(load != nil))
@@ -54,87 +47,90 @@ func (db *DB) infoPersistence(w *command.InfoWriter) {
 	w.Field("spillway_read_only", bit(db.opts.ReadOnly))
 	processed, total := int64(0), int64(0)
 	if j != nil {
-		processed, total = j.progress.Keys.Load(), j.total.Load()
+		processed, total = j.Keys, j.Total
 	}
 	w.Field("current_save_keys_processed", processed)
 	w.Field("current_save_keys_total", total)
-	w.Field("rdb_changes_since_last_save", db.dirty.Load()-db.dirtySaved.Load())
+	w.Field("rdb_changes_since_last_save", st.Unsaved)
 	w.Field("rdb_bgsave_in_progress", bit(saving))
-	w.Field("rdb_last_save_time", last.Unix())
-	w.Field("rdb_last_bgsave_status", snap.status())
-	w.Field("rdb_last_bgsave_time_sec", snap.seconds())
+	w.Field("rdb_last_save_time", st.LastSave.Unix())
+	w.Field("rdb_last_bgsave_status", status(st.Snapshot.Err))
+	w.Field("rdb_last_bgsave_time_sec", seconds(st.Snapshot))
 	w.Field("rdb_current_bgsave_time_sec", elapsed(j, saving, now))
-	w.Field("rdb_saves", c.saves.Load())
+	w.Field("rdb_saves", st.Saves)
 	if load == nil {
 		w.Field("rdb_last_load_keys_loaded", db.recovered.Keys)
 	}
-	w.Field("aof_enabled", bit(db.logOn()))
-	w.Field("aof_state", db.logState())
+	w.Field("aof_enabled", bit(db.persist.LogOn()))
+	w.Field("aof_state", db.persist.LogState())
 	w.Field("aof_rewrite_in_progress", bit(rewriting))
-	w.Field("aof_rewrite_scheduled", bit(scheduledRewrite))
-	w.Field("aof_last_rewrite_time_sec", rw.seconds())
+	w.Field("aof_rewrite_scheduled", bit(st.RewriteScheduled))
+	w.Field("aof_last_rewrite_time_sec", seconds(st.Rewrite))
 	w.Field("aof_current_rewrite_time_sec", elapsed(j, rewriting, now))
-	w.Field("aof_last_bgrewrite_status", rw.status())
-	status := "ok"
-	if db.failed.Load() != nil {
-		status = "err"
-	}
-	w.Field("aof_last_write_status", status)
+	w.Field("aof_last_bgrewrite_status", status(st.Rewrite.Err))
+	w.Field("aof_last_write_status", status(st.Failure))
 	if log != nil {
-		st := log.Stats()
+		ls := log.Stats()
 		w.Field("aof_current_size", db.LogSize())
-		w.Field("aof_base_size", db.growthBase())
-		w.Field("aof_buffer_length", st.PendingBytes)
+		w.Field("aof_base_size", st.GrowthBase)
+		w.Field("aof_buffer_length", ls.PendingBytes)
 		w.Field("aof_pending_bio_fsync", 0)
-		w.Field("aof_delayed_fsync", st.DelayedFsyncs)
-		w.Field("spillway_log_blocks", st.Blocks)
-		w.Field("spillway_log_fsyncs", st.Fsyncs)
+		w.Field("aof_delayed_fsync", ls.DelayedFsyncs)
+		w.Field("spillway_log_blocks", ls.Blocks)
+		w.Field("spillway_log_fsyncs", ls.Fsyncs)
 	}
-	w.Field("spillway_checkpoint_generation", gen)
-	w.Field("spillway_lineage", c.current().Lineage)
-	w.Field("spillway_last_freeze_usec", freeze.Microseconds())
-	if f := db.failed.Load(); f != nil {
-		w.Field("spillway_log_error", f.err)
+	w.Field("spillway_checkpoint_generation", st.Generation)
+	w.Field("spillway_lineage", st.Lineage)
+	w.Field("spillway_last_freeze_usec", st.Freeze.Microseconds())
+	if st.Failure != nil {
+		w.Field("spillway_log_error", st.Failure)
 	}
-	if logStart != nil && db.logState() == logStarting {
-		w.Field("spillway_log_start_error", logStart)
+	if err := db.persist.LogStartError(); err != nil {
+		w.Field("spillway_log_start_error", err)
 	}
-	if snap.err != nil {
-		w.Field("spillway_last_bgsave_error", snap.err)
+	if err := st.Snapshot.Err; err != nil {
+		w.Field("spillway_last_bgsave_error", err)
 	}
-	if rw.err != nil {
-		w.Field("spillway_last_bgrewrite_error", rw.err)
+	if err := st.Rewrite.Err; err != nil {
+		w.Field("spillway_last_bgrewrite_error", err)
 	}
 	if j != nil {
-		w.Field("spillway_job_phase", *j.phase.Load())
-		w.Field("spillway_job_raw_bytes", j.progress.RawBytes.Load())
-		w.Field("spillway_job_stored_bytes", j.progress.StoredBytes.Load())
+		w.Field("spillway_job_phase", j.Phase)
+		w.Field("spillway_job_raw_bytes", j.Raw)
+		w.Field("spillway_job_stored_bytes", j.Bytes)
 	}
 	if load != nil {
 		load.info(w, now)
 	}
-	others := make(map[string]int)
-	for _, g := range c.guards[:len(db.opts.Targets)] {
-		others[g.name] = g.strangers()
-	}
-	for _, s := range c.pipe.Stats() {
-		if s.Role == sink.RoleRequired || s.Role == sink.RoleBestEffort {
-			lag := int64(0)
-			if s.Pending > 0 {
-				lag = max(0, int64(now.Sub(s.Behind).Seconds()))
-			}
-			w.Field("sink_"+s.Name, fmt.Sprintf("role=%s,pending=%d,lag_sec=%d,other_lineages=%d", s.Role, s.Pending, lag, others[s.Name]))
+	for _, t := range st.Targets {
+		lag := int64(0)
+		if t.Pending > 0 {
+			lag = max(0, int64(now.Sub(t.Behind).Seconds()))
 		}
+		w.Field("sink_"+t.Name, fmt.Sprintf("role=%s,pending=%d,lag_sec=%d,other_lineages=%d", t.Role, t.Pending, lag, t.OtherLineages))
 	}
-	c.archive.info(w)
-	for i, s := range c.pipe.Stats() {
+	if len(db.opts.Archive.Targets) > 0 {
+		infoArchive(w, db.Archive(), st.ArchiveSinks)
+	}
+	for i, s := range st.Pipeline {
 		w.Field(fmt.Sprintf("spillway_pipeline%d", i), fmt.Sprintf("name=%s,role=%s,bytes_in=%d,bytes_out=%d,bytes_per_sec=%d,errors=%d",
 			s.Name, s.Role, s.BytesIn, s.BytesOut, int64(s.Throughput()), s.Errors))
 	}
 }
 
-func (db *DB) growthBase() int64 {
-	return db.ckpt.current().GrowthBase
+// infoArchive adds the archive's fields to INFO persistence.
+func infoArchive(w *command.InfoWriter, s ArchiveStats, sinks []persist.ArchiveSinkStats) {
+	w.Field("archive_last_segment", s.LastSegment)
+	w.Field("archive_waiting", s.Waiting)
+	w.Field("archive_lag_bytes", s.WaitingBytes)
+	w.Field("archive_lag_sec", int64(s.Lag.Seconds()))
+	w.Field("archive_gap", s.Gap)
+	if s.Err != nil {
+		w.Field("archive_last_error", s.Err)
+	}
+	for _, t := range sinks {
+		w.Field("archive_sink_"+t.Name, fmt.Sprintf("pending=%d,lag_sec=%d,bytes=%d,errors=%d", t.Pending, int64(t.Lag.Seconds()), t.Bytes, t.Errors))
+	}
 }
 
 func (db *DB) infoStats(w *command.InfoWriter) {
@@ -192,9 +188,24 @@ func humanBytes(n int64) string {
 }
 
 // elapsed is how long the job has run, in seconds, or -1 when it is not the kind asked for.
-func elapsed(j *job, is bool, now time.Time) int64 {
+func elapsed(j *persist.JobStats, is bool, now time.Time) int64 {
 	if !is {
 		return -1
 	}
-	return int64(now.Sub(j.began).Seconds())
+	return int64(now.Sub(j.Began).Seconds())
+}
+
+func status(err error) string {
+	if err != nil {
+		return "err"
+	}
+	return "ok"
+}
+
+// seconds is how long the last job of a kind took, -1 if there was none.
+func seconds(o persist.Outcome) int64 {
+	if !o.Ran {
+		return -1
+	}
+	return int64(o.Took.Seconds())
 }

@@ -319,7 +319,7 @@ func TestDeadWorker(t *testing.T) {
 	})
 	fill(h, "a")
 	want := state(h)
-	deadly.Store("(*worker).do")
+	deadly.Store("(*Persister).encodeShard")
 	err := h.DB.Save()
 	if err == nil || !strings.Contains(err.Error(), "checkpoint worker of shard") {
 		t.Fatalf("the death of a worker was answered with %v", err)

@@ -15,12 +15,6 @@ import (
 	"github.com/spillwaydb/spillway/core/wal"
 )
 
-// SavePoint asks for a snapshot after Seconds when at least Changes keys changed.
-type SavePoint struct {
-	Seconds int
-	Changes int64
-}
-
 // ParseSavePoints reads Redis's spelling, "3600 1 300 100"; an empty string is
 // no save points.
 func ParseSavePoints(s string) ([]SavePoint, error) {
@@ -35,7 +29,7 @@ func ParseSavePoints(s string) ([]SavePoint, error) {
 		if err1 != nil || err2 != nil || sec < 1 || n < 0 {
 			return nil, fmt.Errorf("save points %q: %q is not seconds ≥ 1 and changes ≥ 0", s, f[i]+" "+f[i+1])
 		}
-		out = append(out, SavePoint{sec, n})
+		out = append(out, SavePoint{Seconds: sec, Changes: n})
 	}
 	return out, nil
 }
@@ -172,7 +166,6 @@ func (o Options) withDefaults() Options {
 	if o.Clock == nil {
 		o.Clock = SystemClock{}
 	}
-	o.Archive = o.Archive.withDefaults()
 	if o.Version == "" {
 		o.Version = "dev"
 	}
@@ -187,7 +180,7 @@ func DefaultOptions(fs vfs.FS) Options {
 		FS:                fs,
 		AppendOnly:        true,
 		Fsync:             wal.EverySec,
-		Save:              []SavePoint{{3600, 1}, {300, 100}, {60, 10000}},
+		Save:              []SavePoint{{Seconds: 3600, Changes: 1}, {Seconds: 300, Changes: 100}, {Seconds: 60, Changes: 10000}},
 		RewritePercentage: 100,
 		RewriteMinSize:    64 << 20,
 		Keep:              3,
@@ -196,15 +189,6 @@ func DefaultOptions(fs vfs.FS) Options {
 
 const (
 	tickInterval      = 100 * time.Millisecond
-	retryFirst        = time.Second      // before a best-effort sink that failed is fed again; doubles …
-	retryLast         = 30 * time.Second // … up to this
-	healInterval      = 5 * time.Second  // between attempts to re-establish failed persistence
-	maxSegments       = 1000             // of the log, before a rewrite makes them one
-	expireBudget      = 25               // percent of a tick that active expiry may take
-	expireKeysPerLock = 64               // keys expired under one lock hold
+	expireBudget      = 25 // percent of a tick that active expiry may take
+	expireKeysPerLock = 64 // keys expired under one lock hold
 )
-
-// String is the save point as a log line shows it: "100 changes in 300 seconds".
-func (p SavePoint) String() string {
-	return fmt.Sprintf("%d changes in %d seconds", p.Changes, p.Seconds)
-}

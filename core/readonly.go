@@ -12,9 +12,6 @@ import (
 	"github.com/spillwaydb/spillway/core/vfs"
 )
 
-// ErrReadOnly is wrapped by what an engine with Options.ReadOnly refuses.
-var ErrReadOnly = errors.New("read-only: nothing is written, saved or logged")
-
 // errReadOnlyWrite is the reply to a write; clients know it by its code.
 const errReadOnlyWrite = "READONLY You can't write against a read only server."
 
@@ -83,11 +80,6 @@ func (db *DB) loadReadOnly(ctx context.Context) (*manifest.Manifest, error) {
 			db.logger.Warn("the log ends in a block that is not whole: what is in it is not shown, and the file is left as it is",
 				"segment", t.path, "offset", t.res.GoodOffset, "bytes", t.res.Size-t.res.GoodOffset, "reason", t.res.TornReason)
 		}
-	}
-	if m.LastSave > 0 {
-		db.ckpt.mu.Lock()
-		db.ckpt.lastSave = time.Unix(m.LastSave, 0)
-		db.ckpt.mu.Unlock()
 	}
 	return m, nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/afero"
 
 	"github.com/spillwaydb/spillway/core/manifest"
+	"github.com/spillwaydb/spillway/core/persist"
 	"github.com/spillwaydb/spillway/core/repair"
 	"github.com/spillwaydb/spillway/core/sink"
 	"github.com/spillwaydb/spillway/core/wal"
@@ -38,8 +39,8 @@ func (db *DB) recover(ctx context.Context) error {
 	start := db.clock.Now()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	held := db.ckpt.survey(ctx)
-	m, err := db.ckpt.store.Load()
+	held := db.persist.Survey(ctx)
+	m, err := db.persist.LoadManifest()
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := db.refuseOrphans(); err != nil {
 			return repair.Damaged(err, nil)
@@ -53,29 +54,22 @@ func (db *DB) recover(ctx context.Context) error {
 		return repair.Damaged(err, m)
 	}
 	onDisk := m
-	if m, err = db.ckpt.settleOn(m, held); err != nil {
+	r := &db.recovered
+	found := persist.Recovered{Empty: r.Keys == 0 && r.Commands == 0, LastSeq: db.lastSeq}
+	if m, err = db.persist.Settle(m, held, found); err != nil {
 		return err
 	}
-	r := &db.recovered
 	for _, t := range tails {
 		if err := db.secureTail(t); err != nil {
 			return err
 		}
 	}
-	swept, err := db.ckpt.store.Sweep(onDisk, nil)
+	swept, err := db.persist.Accept(onDisk)
 	if err != nil {
-		return fmt.Errorf("sweeping leftovers: %w", err)
-	}
-	if err := db.ckpt.persist(onDisk); err != nil {
 		return err
 	}
 	r.Swept = swept
 	r.Took = db.clock.Now().Sub(start)
-	if m.LastSave > 0 {
-		db.ckpt.mu.Lock()
-		db.ckpt.lastSave = time.Unix(m.LastSave, 0)
-		db.ckpt.mu.Unlock()
-	}
 	if m.Base != nil || len(m.Segments) > 0 {
 		db.logger.Info("recovered", "generation", r.Generation, "keys", r.Keys, "segments", r.Segments,
 			"blocks", r.Blocks, "commands", r.Commands, "swept", len(swept), "took", r.Took.Round(time.Millisecond))

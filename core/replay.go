@@ -22,7 +22,7 @@ import (
 
 // loadPart reads one part of the base back through the stages it went through.
 func (db *DB) loadPart(ctx context.Context, set *sink.Set, p sink.SetPart, progress *loading) (keys int64, err error) {
-	err = db.ckpt.pipe.Read(ctx, p, func(r io.Reader) error {
+	err = db.persist.ReadPart(ctx, p, func(r io.Reader) error {
 		r = progress.reader(r)
 		if set.ID.Kind == sink.KindRewrite {
 			return db.loadCommands(r, p.Part.Name)
@@ -246,8 +246,8 @@ func (a *applier) apply(n int, args [][]byte) error {
 	if err := a.wait(); err != nil {
 		return err
 	}
-	a.db.lockAll()
-	defer a.db.unlockAll()
+	a.db.ks.LockAll()
+	defer a.db.ks.UnlockAll()
 	if err := a.run1(a.direct, wal.Cmd{DB: n, Args: args}, -1, new(resp.Writer)); err != nil {
 		return a.at.refuse(err)
 	}

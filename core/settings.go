@@ -16,7 +16,7 @@ import (
 // settings are the parameters that CONFIG SET may change, as one immutable
 // value: the serving path reads them with a single atomic load.
 type settings struct {
-	appendOnly       bool // the log is to be on; whether it is, see logOn
+	appendOnly       bool // the log is to be on; whether it is, see persist.Persister.LogOn
 	fsync            wal.Policy
 	save             []SavePoint
 	rewritePct       int
@@ -94,12 +94,12 @@ func (db *DB) registerConfig() {
 				return errors.New("argument(s) must be one of the following: everysec, always, no")
 			}
 			s.fsync = p
-			if log := db.log.Load(); log != nil {
+			if log := db.persist.Log(); log != nil {
 				log.SetPolicy(p)
 			}
 			return nil
 		}),
-		db.param("appendonly", func(s *settings) string { return yesNo(s.appendOnly && (db.Loading() || db.logOn())) }, func(s *settings, v string) (err error) {
+		db.param("appendonly", func(s *settings) string { return yesNo(s.appendOnly && (db.Loading() || db.persist.LogOn())) }, func(s *settings, v string) (err error) {
 			s.appendOnly, err = parseYesNo(v)
 			if s.appendOnly && db.opts.ReadOnly {
 				return ErrReadOnly

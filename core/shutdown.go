@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/spillwaydb/spillway/core/command"
+	"github.com/spillwaydb/spillway/core/persist"
 	"github.com/spillwaydb/spillway/core/session"
 	"github.com/spillwaydb/spillway/core/sink"
 )
@@ -77,7 +78,7 @@ func (db *DB) PrepareShutdown(mode command.ShutdownMode, force bool) error {
 		err = db.finalSync(mode)
 	}
 	if err == nil && mode != command.ShutdownNoSave {
-		db.ckpt.archive.farewell(p.ctx)
+		db.persist.Drain(p.ctx)
 	}
 	if err != nil && force && p.ctx.Err() == nil {
 		db.logger.Warn("the shutdown goes on all the same: it is forced")
@@ -120,11 +121,11 @@ func (db *DB) finalSave(p *stopping, mode command.ShutdownMode) error {
 		return nil
 	}
 	for try := 0; ; try++ {
-		db.ckpt.cancel("shutdown")
-		out, err := db.ckpt.start(p.ctx, sink.KindSnapshot, "shutdown", false)
+		db.persist.Cancel("shutdown")
+		out, err := db.persist.Begin(p.ctx, sink.KindSnapshot, "shutdown")
 		if err == nil {
-			err = db.ckpt.wait(out)
-		} else if try < 10 && !errors.Is(err, errShuttingDown) {
+			err = <-out
+		} else if try < 10 && !errors.Is(err, persist.ErrShuttingDown) {
 			continue // a trigger was faster; cancel that one too
 		}
 		if err != nil {
@@ -137,7 +138,7 @@ func (db *DB) finalSave(p *stopping, mode command.ShutdownMode) error {
 
 // finalSync makes the log durable.
 func (db *DB) finalSync(mode command.ShutdownMode) error {
-	log := db.log.Load()
+	log := db.persist.Log()
 	if log == nil {
 		return nil
 	}
@@ -148,22 +149,4 @@ func (db *DB) finalSync(mode command.ShutdownMode) error {
 		}
 	}
 	return nil
-}
-
-// cancel ends the job in flight, if any, and waits until it is rolled back.
-func (c *checkpointer) cancel(why string) {
-	c.mu.Lock()
-	j := c.job
-	c.scheduled = ""
-	if j == nil {
-		c.mu.Unlock()
-		return
-	}
-	out := make(chan error, 1)
-	j.waiters = append(j.waiters, out)
-	j.given = true
-	j.cancel()
-	c.mu.Unlock()
-	c.log.Info("checkpoint cancelled", "job", j.id, "why", why)
-	_ = c.wait(out) // finish has logged it; it may even have been committed
 }

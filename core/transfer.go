@@ -26,18 +26,18 @@ func (db *DB) WriteRDB(out io.Writer) (keys int64, err error) {
 			v.Release()
 		}
 	}()
-	db.lockAll()
+	db.ks.LockAll()
 	for i := range db.ks.NumShards() {
 		v, err := db.ks.Shard(i).Freeze()
 		if err != nil {
-			db.unlockAll()
+			db.ks.UnlockAll()
 			return 0, fmt.Errorf("freezing the keyspace: %w", err)
 		}
 		views = append(views, v)
 	}
 	w := rdb.NewWriter(out)
-	w.Header(RDBHeader(db.clock.Now()))
-	db.unlockAll()
+	w.Header(rdb.HeaderAt(db.clock.Now()))
+	db.ks.UnlockAll()
 	for _, v := range views {
 		n, err := v.Encode(w, nil)
 		keys += n

@@ -15,6 +15,7 @@ import (
 	"github.com/spillwaydb/spillway/cmd/spillway/config"
 	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/backup"
+	"github.com/spillwaydb/spillway/core/rdb"
 	"github.com/spillwaydb/spillway/core/vfs"
 )
 
@@ -172,7 +173,7 @@ func (e *exporter) write(ctx context.Context, src *source, p *backup.Point, w io
 	case e.format == "aof":
 		out.Commands, err = backup.WriteAOF(ctx, from, p, src.stages, w)
 	case p.Mergeable():
-		out.Keys, err = backup.WriteRDB(ctx, from, p, src.stages, core.RDBHeader(p.Set.CreatedAt), w)
+		out.Keys, err = backup.WriteRDB(ctx, from, p, src.stages, rdb.HeaderAt(p.Set.CreatedAt), w)
 	default:
 		out.Keys, err = e.byEngine(ctx, src, p, w, progress)
 	}

@@ -59,6 +59,21 @@ func (k *Keyspace) UsedBytes() int64 {
 	return n
 }
 
+// LockAll locks every shard, in ascending order: everybody who locks several
+// does it in this order.
+func (k *Keyspace) LockAll() {
+	for _, s := range k.shards {
+		s.Lock()
+	}
+}
+
+// UnlockAll undoes LockAll.
+func (k *Keyspace) UnlockAll() {
+	for i := len(k.shards) - 1; i >= 0; i-- {
+		k.shards[i].Unlock()
+	}
+}
+
 // ShardOf returns the number of the shard that key lives in: keys of one Slot
 // share a shard.
 func (k *Keyspace) ShardOf(key []byte) int {

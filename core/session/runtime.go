@@ -24,8 +24,9 @@ type Runtime struct {
 	Engine   command.Engine // behind the administrative commands
 	Clock    Clock
 	Gate     *sync.RWMutex // held for reading by whoever is at the keyspace
-	Dirty    *atomic.Int64 // changes since the start
 
+	// Changed counts changes of keys.
+	Changed func(n int64)
 	// Log is the log in service, nil for none. It changes only while every
 	// shard is locked.
 	Log func() *wal.Log

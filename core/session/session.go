@@ -244,7 +244,7 @@ func (s *Session) Release() {
 		s.active.Store(s.rt.Clock.Now().UnixMilli())
 	}
 	if s.dirty > 0 {
-		s.rt.Dirty.Add(s.dirty)
+		s.rt.Changed(s.dirty)
 		s.dirty = 0
 	}
 }

@@ -1,4 +1,4 @@
-package core
+package persist
 
 import (
 	"context"
@@ -10,28 +10,6 @@ import (
 	"github.com/spillwaydb/spillway/core/sink"
 )
 
-// outcome is how the last job of a kind ended, for INFO.
-type outcome struct {
-	err  error
-	took time.Duration
-	keys int64
-	ran  bool
-}
-
-func (o outcome) status() string {
-	if o.err != nil {
-		return "err"
-	}
-	return "ok"
-}
-
-func (o outcome) seconds() int64 {
-	if !o.ran {
-		return -1
-	}
-	return int64(o.took.Seconds())
-}
-
 // job is one checkpoint in flight.
 type job struct {
 	id      uint64
@@ -40,17 +18,17 @@ type job struct {
 	set     sink.SetID // drawn when the log is rotated; zero before that: nothing is staged
 	began   time.Time
 	cutAt   time.Time
-	parent  context.Context // whoever wanted it ends this when it is not wanted any more
+	parent  context.Context // of the request: its end means that the job is not wanted any more
 	ctx     context.Context
 	cancel  context.CancelFunc
 	waiters []chan error
 
-	given    bool // up, by cancel; guarded by mu
-	again    bool // it repeats one that failed: what is as it was is not said again
+	given    bool // given up, by Cancel; guarded by Persister.mu
+	again    bool // it repeats one that failed: the log does not repeat what it said of that
 	startLog bool // the log is to be switched on at this job's cut
 	rotated  bool // appends go to next since the cut
 	next     manifest.Segment
-	dirty    int64 // changes that the cut covers
+	changes  int64 // changes that the cut covers
 	apart    bool  // next joins the manifest only together with the base
 
 	unsure bool // a manifest of this job may be on disk, or not
@@ -58,18 +36,16 @@ type job struct {
 	total    atomic.Int64 // keys frozen
 	progress sink.Progress
 	parts    []sink.SetPart
-	left     int   // parts not reported yet
-	err      error // the first failure
 	phase    atomic.Pointer[string]
 }
 
 func (j *job) enter(phase string) { j.phase.Store(&phase) }
 
-var errShuttingDown = errors.New("the engine is shutting down")
+var ErrShuttingDown = errors.New("the engine is shutting down")
 
 // The replies to a request that has to wait, as Redis words them.
 var (
 	errSaveInFlight    = errors.New("ERR Background save already in progress")
 	errRewriteInFlight = errors.New("ERR Background append only file rewriting already in progress")
-	errOtherInFlight   = errors.New("ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to schedule a BGSAVE whenever possible.")
+	ErrOtherInFlight   = errors.New("ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to schedule a BGSAVE whenever possible.")
 )

@@ -1,4 +1,4 @@
-package core
+package persist
 
 import (
 	"context"
@@ -14,60 +14,55 @@ import (
 )
 
 // commit installs the new base and retires the log before it, by one rename.
-func (c *checkpointer) commit(j *job) error {
-	if j.err != nil {
-		return j.err
-	}
-	j.enter("commit")
-	db := c.db
-	c.writing.Lock()
-	defer c.writing.Unlock()
-	log := db.log.Load()
+func (p *Persister) commit(j *job) error {
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	log := p.log.Load()
 	if j.startLog && !log.Healthy() {
 		return fmt.Errorf("the log has failed before its base was committed: %w", log.Err())
 	}
-	m, gone := c.succeed(c.current(), j, log)
-	if err := c.commitManifest(m); err != nil {
+	m, gone := p.nextManifest(p.current(), j, log)
+	if err := p.commitManifest(m); err != nil {
 		if j.unsure = errors.Is(err, manifest.ErrUnknownOutcome); !j.unsure {
 			return err
 		}
-		on, loadErr := c.store.Load()
+		on, loadErr := p.store.Load()
 		if loadErr != nil || on.Generation != m.Generation || j.startLog || j.apart {
 			// A segment that only this manifest names is no place for what
 			// is to be durable, before it is certain that it stays.
-			c.later.staged = append(c.later.staged, j.set)
+			p.later.staged = append(p.later.staged, j.set)
 			return errors.Join(err, loadErr)
 		}
 		// Visible, but perhaps not durable: what it retired must stay, in
 		// case a power loss brings the old manifest back.
-		c.log.Warn("the commit reported an error but is on disk; nothing is removed before the next one", "job", j.id, "error", err)
-		c.install(m)
-		c.later.add(gone)
-		gone = leftovers{}
+		p.jobLog.Warn("the commit reported an error but is on disk; nothing is removed before the next one", "job", j.id, "error", err)
+		p.install(m)
+		p.later.add(gone)
+		gone = garbage{}
 	} else {
-		c.archive.committed(m)
-		gone.add(c.later)
-		c.later = leftovers{}
+		p.archive.committed(m)
+		gone.add(p.later)
+		p.later = garbage{}
 	}
 	if j.startLog {
-		db.based.Store(log)
+		p.based.Store(log)
 	}
-	db.changesSaved(j.dirty)
+	p.saved.Store(j.changes)
 	if log == nil || j.rotated && log.Healthy() {
-		db.healed() // all that is in memory is safe now, or will be with the log
+		p.healed() // all that is in memory is safe now, or will be with the log
 	}
-	c.retire(m, gone)
-	c.part()
+	p.retire(m, gone)
+	p.part()
 	return nil
 }
 
-// succeed makes the manifest that follows old when the job is committed, and
+// nextManifest makes the manifest that follows old when the job is committed, and
 // tells what it no longer names.
-func (c *checkpointer) succeed(old *manifest.Manifest, j *job, log *wal.Log) (*manifest.Manifest, leftovers) {
+func (p *Persister) nextManifest(old *manifest.Manifest, j *job, log *wal.Log) (*manifest.Manifest, garbage) {
 	m := old.Clone()
-	set := c.set(j)
-	var gone leftovers
-	keep := c.db.keep() - 1 // besides the base
+	set := p.set(j)
+	var gone garbage
+	keep := p.env.Keep - 1 // besides the base
 	if j.rotated || log == nil {
 		if old.Base != nil {
 			m.History = slices.Insert(m.History, 0, old.Base.ID)
@@ -81,7 +76,7 @@ func (c *checkpointer) succeed(old *manifest.Manifest, j *job, log *wal.Log) (*m
 			m.Segments = slices.Insert(m.Segments, 0, j.next)
 			m.NextSegment = max(m.NextSegment, j.next.ID+1)
 		}
-		m.Owed, gone.segments = c.archive.retire(m, slices.DeleteFunc(slices.Clone(old.Segments), func(s manifest.Segment) bool { return !behind(s) }))
+		m.Owed, gone.segments = p.archive.retire(m, slices.DeleteFunc(slices.Clone(old.Segments), func(s manifest.Segment) bool { return !behind(s) }))
 	} else {
 		// The log could not be rotated: it goes on from the old base, and
 		// the snapshot is one to restore from by hand, and stays until the
@@ -103,79 +98,80 @@ func (c *checkpointer) succeed(old *manifest.Manifest, j *job, log *wal.Log) (*m
 	return m, gone
 }
 
-// leftovers are on disk, or on a sink, and of no use to the manifest any more.
-type leftovers struct {
+// garbage is on disk, or on a sink, and of no use to the manifest any more.
+type garbage struct {
 	segments []string
 	sets     []sink.SetID // that were committed: targets keep theirs, see Prune
 	staged   []sink.SetID // that may have been committed, and turned out not to be
 }
 
-func (l *leftovers) add(o leftovers) {
+func (l *garbage) add(o garbage) {
 	l.segments = append(l.segments, o.segments...)
 	l.sets = append(l.sets, o.sets...)
 	l.staged = append(l.staged, o.staged...)
 }
 
 // retire removes, off the serving path, what the manifest does not name.
-func (c *checkpointer) retire(now *manifest.Manifest, gone leftovers) {
-	c.bg.Add(1)
+func (p *Persister) retire(now *manifest.Manifest, gone garbage) {
+	p.bg.Add(1)
 	go func() {
-		defer c.bg.Done()
-		c.discard(now, gone)
-		if err := c.pipe.Prune(context.Background(), now.Lineage, c.own.firstGeneration); err != nil && !errors.Is(err, sink.ErrClosed) {
-			c.log.Warn("pruning old checkpoints on a sink failed", "error", err)
+		defer p.bg.Done()
+		p.discard(now, gone)
+		if err := p.pipe.Prune(context.Background(), now.Lineage, p.own.firstGeneration); err != nil && !errors.Is(err, sink.ErrClosed) {
+			p.jobLog.Warn("pruning old checkpoints on a sink failed", "error", err)
 		}
-		c.archive.prune()
+		p.archive.prune()
 	}()
 }
 
 // discard removes what the manifest does not name.
-func (c *checkpointer) discard(now *manifest.Manifest, gone leftovers) {
-	for _, p := range gone.segments {
-		if err := c.db.fs.Remove(p); err != nil {
-			c.log.Warn("removing a retired log segment failed; the next start sweeps it", "path", p, "error", err)
+func (p *Persister) discard(now *manifest.Manifest, gone garbage) {
+	for _, path := range gone.segments {
+		if err := p.fs.Remove(path); err != nil {
+			p.jobLog.Warn("removing a retired log segment failed; the next start sweeps it", "path", path, "error", err)
 		}
 	}
 	for _, id := range gone.sets {
-		if err := c.local.Remove(context.Background(), id); err != nil {
-			c.log.Warn("removing an old checkpoint failed; the next start sweeps it", "generation", id.Generation, "error", err)
+		if err := p.local.Remove(context.Background(), id); err != nil {
+			p.jobLog.Warn("removing an old checkpoint failed; the next start sweeps it", "generation", id.Generation, "error", err)
 		}
 	}
 	for _, id := range gone.staged {
 		if !slices.Contains(now.Sets(), id) {
-			c.abort(id, hclog.Warn)
+			p.abort(id, hclog.Warn)
 		}
 	}
 }
 
-// abort removes a set that is not to be, wherever parts of it are.
-func (c *checkpointer) abort(id sink.SetID, level hclog.Level) {
-	if err := c.pipe.Abort(context.Background(), id); err != nil {
-		c.log.Log(level, "removing staged files failed; the next start sweeps them", "generation", id.Generation, "error", err)
+// abort removes the parts of a set that will not be committed, from the data
+// directory and from every sink.
+func (p *Persister) abort(id sink.SetID, level hclog.Level) {
+	if err := p.pipe.Abort(context.Background(), id); err != nil {
+		p.jobLog.Log(level, "removing staged files failed; the next start sweeps them", "generation", id.Generation, "error", err)
 	}
 }
 
 // rollback removes what a failed job staged. When it cannot be known whether
 // a manifest of the job is on disk, nothing is removed before the next commit.
-func (c *checkpointer) rollback(j *job, cause error) {
-	switch log := c.db.log.Load(); {
+func (p *Persister) rollback(j *job, cause error) {
+	switch log := p.log.Load(); {
 	case !j.rotated:
 	case j.startLog:
-		c.db.stopLog(false)
+		p.stopLog(false)
 	case j.apart && log != nil:
 		log.Abandon(cause) // it goes on in a segment that nothing names
 	}
 	if j.unsure {
-		c.writing.Lock()
-		c.follow()
-		c.writing.Unlock()
-		c.log.Error("the outcome of the commit is unknown: nothing is removed", "job", j.id, "error", cause)
+		p.writing.Lock()
+		p.adoptOnDisk()
+		p.writing.Unlock()
+		p.jobLog.Error("the outcome of the commit is unknown: nothing is removed", "job", j.id, "error", cause)
 		return
 	}
 	if j.set != (sink.SetID{}) {
-		c.abort(j.set, j.level(hclog.Warn))
+		p.abort(j.set, j.level(hclog.Warn))
 	}
 	if (j.startLog || j.apart) && j.next.Path != "" {
-		_ = c.db.fs.Remove(j.next.Path) // unreferenced: swept at the next start otherwise
+		_ = p.fs.Remove(j.next.Path) // unreferenced: swept at the next start otherwise
 	}
 }

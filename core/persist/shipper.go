@@ -1,4 +1,4 @@
-package core
+package persist
 
 import (
 	"context"
@@ -18,17 +18,17 @@ import (
 	"github.com/spillwaydb/spillway/core/wal"
 )
 
-// lineTimeout bounds a call of a target that has no timeout of its own.
-const lineTimeout = 10 * time.Minute
+// shipTimeout bounds a call of a target that has no timeout of its own.
+const shipTimeout = 10 * time.Minute
 
-// line brings the queue to one target, oldest first. It runs while there is
+// shipper sends the queue to one target, oldest first. It runs while there is
 // something to bring; after a failure the tick waits before it begins again.
-type line struct {
+type shipper struct {
 	a    *archiver
 	name string
 	pipe *sink.Pipeline
 
-	there map[uint64][]sink.Set // what the target has of the queue's numbers; nil: to be asked. For run alone
+	onTarget map[uint64][]sink.Set // what the target has of the queue's numbers; nil: to be asked. For run alone
 
 	// Guarded by archiver.mu.
 	busy      bool
@@ -37,19 +37,19 @@ type line struct {
 	notBefore time.Time
 }
 
-func newLine(a *archiver, t sink.Target) *line {
+func newShipper(a *archiver, t sink.Target) *shipper {
 	if t.Timeout <= 0 {
-		t.Timeout = lineTimeout
+		t.Timeout = shipTimeout
 	}
 	t.Required = true
-	return &line{a: a, name: t.Name, pipe: sink.NewPipeline("archive", a.opts.Stages, nil, []sink.Target{t}, sink.PipelineOptions{
-		Logger: a.db.logger, Now: a.db.clock.Now, Known: a.c.own.knows,
+	return &shipper{a: a, name: t.Name, pipe: sink.NewPipeline("archive", a.opts.Stages, nil, []sink.Target{t}, sink.PipelineOptions{
+		Logger: a.p.logger, Now: a.p.clock.Now, Known: a.p.own.knows,
 	})}
 }
 
 // sent is how much the target was given since the start, and how often that
 // failed.
-func (l *line) sent() (bytes, errs int64) {
+func (l *shipper) sent() (bytes, errs int64) {
 	for _, s := range l.pipe.Stats() {
 		if s.Role == sink.RoleRequired {
 			bytes, errs = s.BytesIn, s.Errors
@@ -60,7 +60,7 @@ func (l *line) sent() (bytes, errs int64) {
 
 // ship begins to bring a target what it lacks, unless that is under way or is
 // to wait.
-func (a *archiver) ship(l *line, now time.Time) {
+func (a *archiver) ship(l *shipper, now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if l.busy || now.Before(l.notBefore) || a.next(l) == nil {
@@ -71,7 +71,7 @@ func (a *archiver) ship(l *line, now time.Time) {
 
 // next is the oldest segment that a target lacks, nil if it has all. The caller
 // holds mu.
-func (a *archiver) next(l *line) *entry {
+func (a *archiver) next(l *shipper) *entry {
 	for _, e := range a.queue {
 		if !e.lost && !e.has[l] {
 			return e
@@ -81,7 +81,7 @@ func (a *archiver) next(l *line) *entry {
 }
 
 // run brings everything there is.
-func (l *line) run() {
+func (l *shipper) run() {
 	a := l.a
 	for {
 		a.mu.Lock()
@@ -92,16 +92,16 @@ func (l *line) run() {
 			return
 		}
 		a.mu.Unlock()
-		if err := l.bring(a.ctx, e); !l.took(e, err) {
+		if err := l.send(a.ctx, e); !l.noteAttempt(e, err) {
 			return
 		}
 	}
 }
 
-// took takes in how an attempt ended, and tells whether to go on at once.
-func (l *line) took(e *entry, err error) (goOn bool) {
+// noteAttempt takes in how an attempt ended, and tells whether to go on at once.
+func (l *shipper) noteAttempt(e *entry, err error) (goOn bool) {
 	a := l.a
-	now := a.db.clock.Now()
+	now := a.p.clock.Now()
 	var damaged *wal.CorruptError
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -140,12 +140,12 @@ func (l *line) took(e *entry, err error) (goOn bool) {
 // errSegmentGone says that the file of a segment is not there.
 var errSegmentGone = errors.New("the segment's file is gone")
 
-// bring has the target hold one segment.
-func (l *line) bring(ctx context.Context, e *entry) error {
-	if err := l.ask(ctx); err != nil {
+// send has the target hold one segment.
+func (l *shipper) send(ctx context.Context, e *entry) error {
+	if err := l.listTarget(ctx); err != nil {
 		return fmt.Errorf("asking %s what it has: %w", l.name, err)
 	}
-	disk := l.a.db.fs
+	disk := l.a.p.fs
 	span, err := wal.Scan(disk, e.seg.Path, e.seg.LogID)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w: %w", errSegmentGone, err)
@@ -153,7 +153,7 @@ func (l *line) bring(ctx context.Context, e *entry) error {
 	if err != nil {
 		return err
 	}
-	m := l.a.c.current()
+	m := l.a.p.current()
 	set := sink.Set{
 		ID: sink.NewSetID(e.seg.ID, sink.KindSegment, m.Lineage), CreatedAt: e.at.UTC(), Stages: l.pipe.StageRecords(),
 		CreatedBy: m.CreatedBy, Meta: segmentMeta(span, e.seg.PrevLogID, m.Lineage),
@@ -182,15 +182,15 @@ func (l *line) bring(ctx context.Context, e *entry) error {
 	}
 	if err != nil {
 		_ = l.pipe.Abort(ctx, set.ID) // what is left is swept later
-		l.there = nil                 // it may have it all the same
+		l.onTarget = nil              // it may have it all the same
 	}
 	return err
 }
 
-// ask finds out which segments of the queue the target has already, from an
+// listTarget finds out which segments of the queue the target has already, from an
 // earlier process or an attempt that seemed to fail.
-func (l *line) ask(ctx context.Context) error {
-	if l.there != nil {
+func (l *shipper) listTarget(ctx context.Context) error {
+	if l.onTarget != nil {
 		return nil
 	}
 	sets, err := l.pipe.Segments(ctx)
@@ -199,10 +199,10 @@ func (l *line) ask(ctx context.Context) error {
 	}
 	l.a.mu.Lock()
 	defer l.a.mu.Unlock()
-	l.there = make(map[uint64][]sink.Set)
+	l.onTarget = make(map[uint64][]sink.Set)
 	for _, s := range sets {
 		if len(l.a.queue) > 0 && s.ID.Generation >= l.a.queue[0].seg.ID {
-			l.there[s.ID.Generation] = append(l.there[s.ID.Generation], s)
+			l.onTarget[s.ID.Generation] = append(l.onTarget[s.ID.Generation], s)
 		}
 	}
 	return nil
@@ -212,14 +212,14 @@ func (l *line) ask(ctx context.Context) error {
 // life's segment of this number does not count, and neither does a shorter copy
 // of this one, from before a power loss took back that it was finished and the
 // log went on in it, or one that a copy of this directory went on with.
-func (l *line) has(ctx context.Context, seg manifest.Segment, span wal.Span, lineage string) (bool, error) {
+func (l *shipper) has(ctx context.Context, seg manifest.Segment, span wal.Span, lineage string) (bool, error) {
 	own := ""
-	for _, old := range l.there[seg.ID] {
+	for _, old := range l.onTarget[seg.ID] {
 		if old.Lineage() != lineage || old.Meta[sink.MetaLogID] != span.ID || len(old.Parts) != 1 || old.RawBytes() != span.Size {
 			continue
 		}
 		if own == "" {
-			sum, err := digest(ctx, l.a.db.fs, seg.Path)
+			sum, err := digest(ctx, l.a.p.fs, seg.Path)
 			if err != nil {
 				return false, err
 			}
@@ -240,7 +240,7 @@ func digest(ctx context.Context, disk vfs.FS, name string) (string, error) {
 	}
 	defer f.Close()
 	h := sha256.New()
-	if _, err := io.Copy(h, &endsWith{ctx, f}); err != nil {
+	if _, err := io.Copy(h, &ctxReader{ctx, f}); err != nil {
 		return "", err
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
@@ -256,4 +256,17 @@ func segmentMeta(s wal.Span, prev, lineage string) map[string]string {
 		meta[sink.MetaLastTime] = s.Last.Format(time.RFC3339Nano)
 	}
 	return meta
+}
+
+// ctxReader is a reader that fails when its context has ended.
+type ctxReader struct {
+	ctx context.Context
+	src io.Reader
+}
+
+func (r *ctxReader) Read(b []byte) (int, error) {
+	if r.ctx.Err() != nil {
+		return 0, context.Cause(r.ctx)
+	}
+	return r.src.Read(b)
 }

@@ -1,4 +1,4 @@
-package core
+package persist
 
 import (
 	"context"
@@ -14,28 +14,30 @@ import (
 )
 
 const (
-	// patientSeals is how many segments may wait for a target before none is
-	// sealed for its age any more: they would only become many.
+	// patientSeals is how many segments may wait for a target before the age of
+	// the active one is no reason to seal it: while a target is down, more and
+	// smaller segments would help nobody.
 	patientSeals = 64
 	// baseInterval is the time between checkpoints that the archive asks for.
 	baseInterval = time.Minute
+	// drainPoll is how often a drain looks whether everything is archived.
+	drainPoll = 10 * time.Millisecond
 )
 
 // archiver seals the log's segments and brings them to the targets. A nil one
 // is an engine without an archive.
 //
-//	active segment ──seal──▶ queue ──line per target──▶ archived
+//	active segment ──seal──▶ queue ──shipper per target──▶ archived
 //	                           │ its checkpoint is committed first:
 //	                           └──▶ manifest.Owed, until archived or given up
 //
 // The tick begins everything; sealing and shipping run in goroutines of the
 // checkpointer, and no command and no checkpoint waits for them.
 type archiver struct {
-	db    *DB
-	c     *checkpointer
-	log   hclog.Logger
-	opts  Archive
-	lines []*line
+	p        *Persister
+	log      hclog.Logger
+	opts     Archive
+	shippers []*shipper
 
 	ctx  context.Context // of the shipping
 	stop context.CancelFunc
@@ -59,24 +61,24 @@ type entry struct {
 	at    time.Time // when it was sealed; zero: by an earlier process
 	since time.Time // its first data, roughly
 	bytes int64
-	has   map[*line]bool // the targets that have it
-	want  int            // how many are to have it
-	lost  bool           // it is damaged, or gone: no target will get it
+	has   map[*shipper]bool // the targets that have it
+	want  int               // how many are to have it
+	lost  bool              // it is damaged, or gone: no target will get it
 }
 
 func (e *entry) archived() bool { return len(e.has) == e.want }
 
-func newArchiver(c *checkpointer) *archiver {
-	opts := c.db.opts.Archive
+func newArchiver(p *Persister) *archiver {
+	opts := p.env.Archive
 	if len(opts.Targets) == 0 {
 		return nil
 	}
-	a := &archiver{db: c.db, c: c, log: c.db.logger.Named("archive"), opts: opts}
+	a := &archiver{p: p, log: p.logger.Named("archive"), opts: opts}
 	a.ctx, a.stop = context.WithCancel(context.Background())
-	targets, guards := guarded(c.own, opts.Targets)
-	c.guards = append(c.guards, guards...)
+	targets, guards := guarded(p.own, opts.Targets)
+	p.guards = append(p.guards, guards...)
 	for _, t := range targets {
-		a.lines = append(a.lines, newLine(a, t))
+		a.shippers = append(a.shippers, newShipper(a, t))
 	}
 	return a
 }
@@ -90,7 +92,7 @@ func (a *archiver) close() {
 	a.closed = true
 	a.mu.Unlock()
 	a.stop()
-	for _, l := range a.lines {
+	for _, l := range a.shippers {
 		l.pipe.Close()
 	}
 }
@@ -101,7 +103,7 @@ func (a *archiver) background(f func()) bool {
 	if a.closed {
 		return false
 	}
-	a.c.bg.Go(f)
+	a.p.bg.Go(f)
 	return true
 }
 
@@ -116,8 +118,8 @@ func (a *archiver) sealed(before uint64) {
 	}
 	since := a.cut
 	a.mu.Unlock()
-	all := slices.Clone(a.c.current().Segments)
-	a.queueUp(slices.DeleteFunc(all, func(s manifest.Segment) bool { return s.ID >= before }), a.db.clock.Now(), since)
+	all := slices.Clone(a.p.current().Segments)
+	a.queueUp(slices.DeleteFunc(all, func(s manifest.Segment) bool { return s.ID >= before }), a.p.clock.Now(), since)
 	a.mu.Lock()
 	a.cut = time.Time{}
 	a.mu.Unlock()
@@ -134,12 +136,12 @@ func (a *archiver) found(owed []manifest.Segment) {
 // zero times are unknown.
 func (a *archiver) queueUp(segments []manifest.Segment, now, since time.Time) {
 	for _, s := range segments {
-		size := a.c.sizeOf(s)
+		size := a.p.sizeOf(s)
 		a.mu.Lock()
 		if a.find(s.ID) == nil {
-			e := &entry{seg: s, at: now, since: since, bytes: size, has: map[*line]bool{}, want: len(a.lines)}
+			e := &entry{seg: s, at: now, since: since, bytes: size, has: map[*shipper]bool{}, want: len(a.shippers)}
 			if e.since.IsZero() {
-				e.since = a.db.clock.Now()
+				e.since = a.p.clock.Now()
 			}
 			i, _ := slices.BinarySearchFunc(a.queue, s.ID, func(e *entry, id uint64) int {
 				return int(min(max(int64(e.seg.ID)-int64(id), -1), 1))
@@ -165,13 +167,13 @@ func (a *archiver) tick() {
 	if a == nil {
 		return
 	}
-	now := a.db.clock.Now()
+	now := a.p.clock.Now()
 	if a.sealDue(now) {
 		a.mu.Lock()
 		a.sealing = a.background(a.seal)
 		a.mu.Unlock()
 	}
-	for _, l := range a.lines {
+	for _, l := range a.shippers {
 		a.ship(l, now)
 	}
 	a.settle(now)
@@ -179,7 +181,7 @@ func (a *archiver) tick() {
 
 // sealDue watches the active segment and says whether it is to be sealed.
 func (a *archiver) sealDue(now time.Time) bool {
-	log := a.db.log.Load()
+	log := a.p.log.Load()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if log == nil || !log.Healthy() {
@@ -213,8 +215,8 @@ func (a *archiver) sealDue(now time.Time) bool {
 
 // seal seals the active segment.
 func (a *archiver) seal() {
-	err := a.c.seal()
-	now := a.db.clock.Now()
+	err := a.p.seal()
+	now := a.p.clock.Now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.sealing = false
@@ -226,7 +228,7 @@ func (a *archiver) seal() {
 
 // settle has what is archived by now, and was kept for that only, removed.
 func (a *archiver) settle(now time.Time) {
-	owed := a.c.current().Owed
+	owed := a.p.current().Owed
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.releasing || now.Before(a.release) || !slices.ContainsFunc(owed, func(s manifest.Segment) bool {
@@ -236,12 +238,12 @@ func (a *archiver) settle(now time.Time) {
 		return
 	}
 	a.releasing = a.background(func() {
-		err := a.c.release()
+		err := a.p.release()
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		a.releasing = false
 		if err != nil {
-			a.release = a.db.clock.Now().Add(saveRetry.first)
+			a.release = a.p.clock.Now().Add(saveRetry.first)
 			a.log.Warn("archived segments could not be taken off the manifest yet", "error", err)
 		}
 	})
@@ -260,7 +262,7 @@ func (a *archiver) retire(m *manifest.Manifest, retired []manifest.Segment) (owe
 	}
 	sizes := make(map[uint64]int64)
 	for _, s := range all {
-		sizes[s.ID] = a.c.sizeOf(s)
+		sizes[s.ID] = a.p.sizeOf(s)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -287,9 +289,11 @@ func (a *archiver) retire(m *manifest.Manifest, retired []manifest.Segment) (owe
 	return owed, gone
 }
 
-// committed takes in that m is the manifest, durably: what it does not name is
-// not archived any more, and what it owes is, even the last segment of a log
-// that has failed or was switched off, as far as that is whole.
+// committed brings the queue in line with m, which is now the manifest and durable.
+// A segment that m does not name leaves the queue; if a target still lacked it, it
+// is given up, and said to be. A segment that m owes joins the queue. That may be
+// the last one of a log that has failed or was switched off: what is whole in it is
+// archived.
 func (a *archiver) committed(m *manifest.Manifest) {
 	if a == nil {
 		return
@@ -317,15 +321,15 @@ func (a *archiver) prune() {
 	if a == nil {
 		return
 	}
-	lineage := a.c.current().Lineage
+	lineage := a.p.current().Lineage
 	var checkpoints []sink.Set
 	var err error
 	if slices.ContainsFunc(a.opts.Targets, func(t sink.Target) bool { return !t.Keep.All() }) {
-		checkpoints, err = a.c.pipe.Checkpoints(a.ctx)
+		checkpoints, err = a.p.pipe.Checkpoints(a.ctx)
 	}
 	if err == nil {
-		for _, l := range a.lines {
-			err = errors.Join(err, l.pipe.PruneSegments(a.ctx, lineage, a.c.own.firstSegment, checkpoints))
+		for _, l := range a.shippers {
+			err = errors.Join(err, l.pipe.PruneSegments(a.ctx, lineage, a.p.own.firstSegment, checkpoints))
 		}
 	}
 	if err != nil && a.ctx.Err() == nil {
@@ -333,26 +337,26 @@ func (a *archiver) prune() {
 	}
 }
 
-// farewell seals the active segment and waits, for a while and until ctx ends,
+// drain seals the active segment and waits, for a while and until ctx ends,
 // for the targets to have everything. The next start goes on where it ends.
-func (a *archiver) farewell(ctx context.Context) {
+func (a *archiver) drain(ctx context.Context) {
 	if a == nil {
 		return
 	}
-	late, stopLate := a.db.clock.NewTicker(a.opts.ShutdownWait)
+	late, stopLate := a.p.clock.NewTicker(a.opts.ShutdownWait)
 	defer stopLate()
-	look, stopLook := a.db.clock.NewTicker(tickInterval / 10)
+	look, stopLook := a.p.clock.NewTicker(drainPoll)
 	defer stopLook()
-	if log := a.db.log.Load(); log != nil && log.Healthy() && log.Stats().LoggedBytes > 0 {
-		if err := a.c.seal(); err != nil {
+	if log := a.p.log.Load(); log != nil && log.Healthy() && log.Stats().LoggedBytes > 0 {
+		if err := a.p.seal(); err != nil {
 			a.log.Warn("the last segment could not be sealed", "error", err)
 		}
 	}
 	for {
-		for _, l := range a.lines {
-			a.ship(l, a.db.clock.Now())
+		for _, l := range a.shippers {
+			a.ship(l, a.p.clock.Now())
 		}
-		s := a.db.Archive()
+		s := a.p.Archive()
 		if s.Waiting == 0 {
 			return
 		}

@@ -1,4 +1,4 @@
-package core
+package persist
 
 import (
 	"errors"
@@ -12,10 +12,10 @@ import (
 )
 
 // current is the manifest in force, which nobody changes.
-func (c *checkpointer) current() *manifest.Manifest {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.manifest
+func (p *Persister) current() *manifest.Manifest {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.manifest
 }
 
 // rotate commits a manifest that reserves the generations drawn so far, so that
@@ -24,13 +24,13 @@ func (c *checkpointer) current() *manifest.Manifest {
 // that. A segment that does not follow on what is on disk, because there was no
 // log or it has failed, is not named: it joins the manifest only together with
 // the base that it follows, and until then a start must not see it.
-func (c *checkpointer) rotate(segment, named bool) (next manifest.Segment, err error) {
-	c.writing.Lock()
-	defer c.writing.Unlock()
-	m := c.current().Clone()
-	c.fork(m)
+func (p *Persister) rotate(segment, named bool) (next manifest.Segment, err error) {
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	m := p.current().Clone()
+	p.fork(m)
 	if segment {
-		if next, err = c.reserve(); err != nil {
+		if next, err = p.reserve(); err != nil {
 			return manifest.Segment{}, err
 		}
 		if named {
@@ -40,9 +40,9 @@ func (c *checkpointer) rotate(segment, named bool) (next manifest.Segment, err e
 			m.Segments = append(m.Segments, next)
 		}
 	}
-	if err := c.commitManifest(m); err != nil {
+	if err := p.commitManifest(m); err != nil {
 		if segment && !errors.Is(err, manifest.ErrUnknownOutcome) {
-			c.unreserve(next)
+			p.unreserve(next)
 		}
 		return manifest.Segment{}, err
 	}
@@ -52,90 +52,90 @@ func (c *checkpointer) rotate(segment, named bool) (next manifest.Segment, err e
 // part gives the data directory a lineage of its own when the one it has is found
 // to be shared. A checkpoint that has found that out ends with it: a process that
 // dies before its next rotation would not know any more. The caller holds writing.
-func (c *checkpointer) part() {
-	m := c.current().Clone()
-	if !c.fork(m) {
+func (p *Persister) part() {
+	m := p.current().Clone()
+	if !p.fork(m) {
 		return
 	}
-	if err := c.commitManifest(m); err != nil {
-		c.log.Warn("taking a lineage of its own failed; the next checkpoint tries again", "error", err)
+	if err := p.commitManifest(m); err != nil {
+		p.jobLog.Warn("taking a lineage of its own failed; the next checkpoint tries again", "error", err)
 	}
 }
 
 // fork gives m a lineage of its own if the one it has is found to be shared, and
 // tells whether it did.
-func (c *checkpointer) fork(m *manifest.Manifest) bool {
-	f, shared := c.own.fork()
+func (p *Persister) fork(m *manifest.Manifest) bool {
+	f, shared := p.own.fork()
 	if shared {
 		m.Follows, m.Lineage = sink.AddFollow(m.Ancestry(), f), manifest.NewLineage()
 	}
 	return shared
 }
 
-// reserve draws the number of the next segment and makes its file.
-func (c *checkpointer) reserve() (next manifest.Segment, err error) {
-	c.mu.Lock()
-	c.own.above(&c.nextGeneration, &c.nextSegment)
-	next.ID = c.nextSegment
-	c.nextSegment++ // a file of this name may stay behind whatever comes
-	c.mu.Unlock()
+// reserve draws the number of the next segment and creates its file.
+func (p *Persister) reserve() (next manifest.Segment, err error) {
+	p.mu.Lock()
+	p.own.above(&p.nextGeneration, &p.nextSegment)
+	next.ID = p.nextSegment
+	p.nextSegment++ // a file of this name may stay behind whatever comes
+	p.mu.Unlock()
 	next.Path = manifest.SegmentPath(next.ID)
-	if next.LogID, err = wal.Create(c.db.fs, next.Path, c.db.clock.Now()); err != nil {
-		c.unreserve(next)
+	if next.LogID, err = wal.Create(p.fs, next.Path, p.clock.Now()); err != nil {
+		p.unreserve(next)
 	}
-	c.own.created(next)
+	p.own.created(next)
 	return next, err
 }
 
 // unreserve takes back a segment that no manifest has named: what is archived is
 // to have numbers without gaps. Where its file cannot be removed the number is
 // gone; the sweep of the next start takes the file.
-func (c *checkpointer) unreserve(next manifest.Segment) {
-	err := c.db.fs.Remove(next.Path)
+func (p *Persister) unreserve(next manifest.Segment) {
+	err := p.fs.Remove(next.Path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.nextSegment == next.ID+1 {
-		c.nextSegment = next.ID
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.nextSegment == next.ID+1 {
+		p.nextSegment = next.ID
 	}
 }
 
 // commitManifest makes m the manifest on disk and in memory. An error that wraps
 // ErrUnknownOutcome leaves open which one is on disk. The caller holds writing.
-func (c *checkpointer) commitManifest(m *manifest.Manifest) error {
-	c.mu.Lock()
-	m.NextGeneration = max(m.NextGeneration, c.nextGeneration)
-	m.NextSegment = max(m.NextSegment, c.nextSegment)
-	c.mu.Unlock()
-	m.CreatedAt = c.db.clock.Now().UTC()
-	m.CreatedBy = "spillway " + c.db.opts.Version
-	err := c.store.Commit(m)
+func (p *Persister) commitManifest(m *manifest.Manifest) error {
+	p.mu.Lock()
+	m.NextGeneration = max(m.NextGeneration, p.nextGeneration)
+	m.NextSegment = max(m.NextSegment, p.nextSegment)
+	p.mu.Unlock()
+	m.CreatedAt = p.clock.Now().UTC()
+	m.CreatedBy = "spillway " + p.env.Version
+	err := p.store.Commit(m)
 	if err != nil {
 		return err
 	}
-	c.install(m)
+	p.install(m)
 	return nil
 }
 
 // install makes m the manifest in memory. Numbers that were drawn meanwhile
 // stay drawn.
-func (c *checkpointer) install(m *manifest.Manifest) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.nextGeneration = max(c.nextGeneration, m.NextGeneration)
-	c.nextSegment = max(c.nextSegment, m.NextSegment)
-	c.manifest = m
-	c.own.become(m)
+func (p *Persister) install(m *manifest.Manifest) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.nextGeneration = max(p.nextGeneration, m.NextGeneration)
+	p.nextSegment = max(p.nextSegment, m.NextSegment)
+	p.manifest = m
+	p.own.become(m)
 }
 
-// follow makes the manifest on disk that in memory, after a commit of unknown
+// adoptOnDisk makes the manifest on disk that in memory, after a commit of unknown
 // outcome. When it cannot be read the old one stays, until a later commit
 // succeeds. The caller holds writing.
-func (c *checkpointer) follow() {
-	if on, err := c.store.Load(); err == nil {
-		c.install(on)
+func (p *Persister) adoptOnDisk() {
+	if on, err := p.store.Load(); err == nil {
+		p.install(on)
 	}
 }
 
@@ -143,102 +143,99 @@ func (c *checkpointer) follow() {
 // next one. The same rotation as a job's makes that, in turn with the jobs. It
 // does nothing when there is no log, or a job is in flight whose segment joins
 // the manifest only with its base.
-func (c *checkpointer) seal() error {
-	c.turn.Lock()
-	defer c.turn.Unlock()
-	db := c.db
-	log := db.log.Load()
-	if j := c.inFlight(); log == nil || !log.Healthy() || j != nil && (j.apart || j.startLog) {
+func (p *Persister) seal() error {
+	p.turn.Lock()
+	defer p.turn.Unlock()
+	log := p.log.Load()
+	if j := p.inFlight(); log == nil || !log.Healthy() || j != nil && (j.apart || j.startLog) {
 		return nil
 	}
-	next, err := c.rotate(true, true)
+	next, err := p.rotate(true, true)
 	if err != nil {
 		if errors.Is(err, manifest.ErrUnknownOutcome) {
-			c.writing.Lock()
-			c.follow()
-			c.writing.Unlock()
+			p.writing.Lock()
+			p.adoptOnDisk()
+			p.writing.Unlock()
 		}
 		return fmt.Errorf("rotating the log: %w", err)
 	}
-	db.gate.RLock()
-	db.lockAll()
-	cut := db.log.Load() == log && log.Healthy()
-	if cut {
-		log.Cut(next.Path)
-	}
-	db.unlockAll()
-	db.gate.RUnlock()
+	cut := false
+	p.env.Barrier(func() {
+		if cut = p.log.Load() == log && log.Healthy(); cut {
+			log.Cut(next.Path)
+		}
+	})
 	if !cut {
 		return nil // next is an empty segment that the log passes over
 	}
 	if err := log.WaitCut(); err != nil {
 		return fmt.Errorf("switching the log to %s: %w", next.Path, err)
 	}
-	c.sealed(next.ID)
+	p.sealed(next.ID)
 	return nil
 }
 
 // release takes what is archived off the manifest's list of what is owed, and
 // removes it.
-func (c *checkpointer) release() error {
-	c.writing.Lock()
-	defer c.writing.Unlock()
-	m := c.current().Clone()
-	var gone leftovers
+func (p *Persister) release() error {
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	m := p.current().Clone()
+	var gone garbage
 	before := len(m.Owed)
-	if m.Owed, gone.segments = c.archive.retire(m, nil); len(m.Owed) == before {
+	if m.Owed, gone.segments = p.archive.retire(m, nil); len(m.Owed) == before {
 		return nil
 	}
-	if err := c.commitManifest(m); err != nil {
+	if err := p.commitManifest(m); err != nil {
 		if errors.Is(err, manifest.ErrUnknownOutcome) {
-			c.later.add(gone)
-			c.follow()
+			p.later.add(gone)
+			p.adoptOnDisk()
 		}
 		return err
 	}
-	c.archive.committed(m)
-	gone.add(c.later)
-	c.later = leftovers{}
-	c.discard(m, gone)
+	p.archive.committed(m)
+	gone.add(p.later)
+	p.later = garbage{}
+	p.discard(m, gone)
 	return nil
 }
 
 // sealed notes that the log goes on in the segment of this ID: those before it
 // that it was written to are whole and durable.
-func (c *checkpointer) sealed(id uint64) {
-	c.mu.Lock()
-	c.whole = max(c.whole, id)
-	c.mu.Unlock()
-	c.archive.sealed(id)
+func (p *Persister) sealed(id uint64) {
+	p.mu.Lock()
+	p.whole = max(p.whole, id)
+	p.mu.Unlock()
+	p.archive.sealed(id)
 }
 
 // sizeOf is the size of a segment that is not written to any more, 0 if it
 // cannot be told. It is asked for at every tick.
-func (c *checkpointer) sizeOf(s manifest.Segment) int64 {
-	c.mu.Lock()
-	size, ok := c.sizes[s.ID]
-	c.mu.Unlock()
+func (p *Persister) sizeOf(s manifest.Segment) int64 {
+	p.mu.Lock()
+	size, ok := p.sizes[s.ID]
+	p.mu.Unlock()
 	if ok {
 		return size
 	}
-	st, err := c.db.fs.Stat(s.Path)
+	st, err := p.fs.Stat(s.Path)
 	if err != nil {
 		return 0
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.whole > s.ID {
-		if len(c.sizes) > 2*len(c.manifest.Segments)+16 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.whole > s.ID {
+		if len(p.sizes) > 2*len(p.manifest.Segments)+16 {
 			named := func(id uint64) bool {
-				return slices.ContainsFunc(c.manifest.Segments, func(s manifest.Segment) bool { return s.ID == id })
+				return slices.ContainsFunc(p.manifest.Segments, func(s manifest.Segment) bool { return s.ID == id })
 			}
-			for id := range c.sizes {
+			for id := range p.sizes {
 				if !named(id) {
-					delete(c.sizes, id)
+					delete(p.sizes, id)
 				}
 			}
 		}
-		c.sizes[s.ID] = st.Size()
+		p.sizes[s.ID] = st.Size()
 	}
 	return st.Size()
 }

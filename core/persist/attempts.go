@@ -1,4 +1,4 @@
-package core
+package persist
 
 import (
 	"regexp"
@@ -37,29 +37,29 @@ func (a attempts) due(now time.Time, b backoff) bool {
 
 // note takes down how a job has ended and tells whether that is known: the one
 // before it has failed in the same way. The caller holds mu.
-func (c *checkpointer) note(j *job, o outcome, now time.Time) (known bool) {
-	if o.err != nil && (j.given || j.parent.Err() != nil) {
+func (p *Persister) note(j *job, o Outcome, now time.Time) (known bool) {
+	if o.Err != nil && (j.given || j.parent.Err() != nil) {
 		return false // nobody wants it any more: nothing has failed, as in Redis
 	}
-	failed := &c.attempts
+	failed := &p.attempts
 	if j.startLog {
-		failed = &c.logStarts
+		failed = &p.logStarts
 	}
 	// Whoever asks for a log and does not get one has lost nothing: that is no
 	// failed save. It is what Redis calls a rewrite.
 	if j.kind == sink.KindRewrite || j.startLog {
-		c.rewrite = o
+		p.rewrite = o
 	}
-	if j.kind == sink.KindSnapshot && (o.err == nil || !j.startLog) {
-		c.snapshot = o
-		c.db.saveFailed.Store(o.err != nil)
+	if j.kind == sink.KindSnapshot && (o.Err == nil || !j.startLog) {
+		p.snapshot = o
+		p.saveFailed.Store(o.Err != nil)
 	}
-	if o.err == nil {
-		c.attempts, c.logStarts = attempts{}, attempts{}
+	if o.Err == nil {
+		p.attempts, p.logStarts = attempts{}, attempts{}
 		return false
 	}
-	known = failed.err != nil && sameFailure(failed.err, o.err)
-	failed.failures, failed.at, failed.err = failed.failures+1, now, o.err
+	known = failed.err != nil && sameFailure(failed.err, o.Err)
+	failed.failures, failed.at, failed.err = failed.failures+1, now, o.Err
 	return known
 }
 
@@ -81,11 +81,11 @@ func sameFailure(a, b error) bool {
 }
 
 // noteHeld logs that a save has made writes be refused, or accepted again.
-func (db *DB) noteHeld(before bool) {
-	switch now := db.savesHoldWrites(); {
+func (p *Persister) noteHeld(before bool) {
+	switch now := p.savesHoldWrites(); {
 	case now && !before:
-		db.logger.Warn("writes are refused until a save succeeds, which is tried again and again", "option", "stop-writes-on-bgsave-error")
+		p.logger.Warn("writes are refused until a save succeeds, which is tried again and again", "option", "stop-writes-on-bgsave-error")
 	case before && !now:
-		db.logger.Info("a save has succeeded: writes are accepted again")
+		p.logger.Info("a save has succeeded: writes are accepted again")
 	}
 }

@@ -1,12 +1,10 @@
-package core
+package persist
 
 import (
 	"cmp"
-	"fmt"
 	"strconv"
 	"time"
 
-	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/sink"
 )
 
@@ -74,13 +72,13 @@ type ArchiveStats struct {
 }
 
 // Archive tells how the archive stands; it is zero where there is none.
-func (db *DB) Archive() ArchiveStats {
-	a := db.ckpt.archive
+func (p *Persister) Archive() ArchiveStats {
+	a := p.archive
 	if a == nil {
 		return ArchiveStats{}
 	}
-	gap := db.ckpt.current().ArchiveGap
-	now := db.clock.Now()
+	gap := p.current().ArchiveGap
+	now := p.clock.Now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s := ArchiveStats{Sealing: a.sealing, LastSegment: a.last, Gap: gap}
@@ -100,7 +98,7 @@ func (db *DB) Archive() ArchiveStats {
 	if !oldest.IsZero() {
 		s.Lag = max(0, now.Sub(oldest))
 	}
-	for _, l := range a.lines {
+	for _, l := range a.shippers {
 		if l.err != nil {
 			s.Err = l.err
 		}
@@ -108,30 +106,23 @@ func (db *DB) Archive() ArchiveStats {
 	return s
 }
 
-// info adds the archive's fields to INFO persistence.
-func (a *archiver) info(w *command.InfoWriter) {
+// sinks tells how every target stands.
+func (a *archiver) sinks() (out []ArchiveSinkStats) {
 	if a == nil {
-		return
+		return nil
 	}
-	s := a.db.Archive()
-	w.Field("archive_last_segment", s.LastSegment)
-	w.Field("archive_waiting", s.Waiting)
-	w.Field("archive_lag_bytes", s.WaitingBytes)
-	w.Field("archive_lag_sec", int64(s.Lag.Seconds()))
-	w.Field("archive_gap", s.Gap)
-	if s.Err != nil {
-		w.Field("archive_last_error", s.Err)
+	for _, l := range a.shippers {
+		s := ArchiveSinkStats{Name: l.name}
+		s.Pending, s.Lag = a.behind(l)
+		s.Bytes, s.Errors = l.sent()
+		out = append(out, s)
 	}
-	for _, l := range a.lines {
-		pending, lag := a.behind(l)
-		bytes, errs := l.sent()
-		w.Field("archive_sink_"+l.name, fmt.Sprintf("pending=%d,lag_sec=%d,bytes=%d,errors=%d", pending, int64(lag.Seconds()), bytes, errs))
-	}
+	return out
 }
 
 // behind is how many sealed segments a target lacks, and since when.
-func (a *archiver) behind(l *line) (pending int, lag time.Duration) {
-	now := a.db.clock.Now()
+func (a *archiver) behind(l *shipper) (pending int, lag time.Duration) {
+	now := a.p.clock.Now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, e := range a.queue {
@@ -151,11 +142,11 @@ func (a *archiver) wantsBase() string {
 	if a == nil {
 		return ""
 	}
-	if log := a.db.log.Load(); log == nil || !log.Healthy() {
+	if log := a.p.log.Load(); log == nil || !log.Healthy() {
 		return ""
 	}
-	m := a.db.ckpt.current()
-	now := a.db.clock.Now()
+	m := a.p.current()
+	now := a.p.clock.Now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if !a.baseAsked.IsZero() && now.Sub(a.baseAsked) < baseInterval {

@@ -1,4 +1,4 @@
-package core
+package persist
 
 import (
 	"context"
@@ -18,22 +18,22 @@ const surveyWait = 15 * time.Second
 // stop answering.
 const surveyGrace = time.Second
 
-// holding is what a target was found to hold at a start.
-type holding struct {
+// Holding is what a target was found to hold at a start.
+type Holding struct {
 	guard *guard
 	sets  []sink.Set
 	err   error // it could not be asked
 }
 
-// survey asks every target what it holds, all at once. A target that gives no
+// Survey asks every target what it holds, all at once. A target that gives no
 // answer in time is left behind: it is asked again before anything is put there.
 // It comes before the data are loaded, and not beside that, so that a history of
 // the laboratory meets the same operations in the same order when it is replayed.
-func (c *checkpointer) survey(ctx context.Context) (all []holding) {
+func (p *Persister) Survey(ctx context.Context) (all []Holding) {
 	ctx, cancel := context.WithTimeoutCause(ctx, surveyWait, fmt.Errorf("no answer within %s", surveyWait))
 	defer cancel()
-	answers := make(chan holding, len(c.guards))
-	for _, g := range c.guards {
+	answers := make(chan Holding, len(p.guards))
+	for _, g := range p.guards {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
@@ -41,9 +41,9 @@ func (c *checkpointer) survey(ctx context.Context) (all []holding) {
 			if len(sets) > 0 || errors.Is(err, sink.ErrCorrupt) {
 				err = nil // what cannot be read hides nothing else
 			}
-			answers <- holding{g, sets, err}
+			answers <- Holding{g, sets, err}
 		}()
-		c.bg.Go(func() { // Close waits for those that end when they are told to
+		p.bg.Go(func() { // Close waits for those that end when they are told to
 			select {
 			case <-done:
 				return
@@ -57,7 +57,7 @@ func (c *checkpointer) survey(ctx context.Context) (all []holding) {
 			}
 		})
 	}
-	missing := slices.Clone(c.guards)
+	missing := slices.Clone(p.guards)
 	for len(missing) > 0 {
 		select {
 		case h := <-answers:
@@ -65,7 +65,7 @@ func (c *checkpointer) survey(ctx context.Context) (all []holding) {
 			missing = slices.DeleteFunc(missing, func(g *guard) bool { return g == h.guard })
 		case <-ctx.Done():
 			for _, g := range missing {
-				all = append(all, holding{guard: g, err: context.Cause(ctx)})
+				all = append(all, Holding{guard: g, err: context.Cause(ctx)})
 			}
 			return all
 		}
@@ -73,30 +73,37 @@ func (c *checkpointer) survey(ctx context.Context) (all []holding) {
 	return all
 }
 
-// settleOn compares what this directory is, m, with what its targets hold, and
-// returns the manifest to go on with; one that differs from m is committed later
-// (see Recover). The error is a *SinkStateError, or several: this start is one
+// Recovered is what a start has read back before it settles on a manifest.
+type Recovered struct {
+	Empty   bool   // no key and no command was found
+	LastSeq uint64 // of the last block of the log, 0 without one
+}
+
+// Settle compares what this directory is, m, with what its targets hold, and
+// returns the manifest to go on with; one that differs from m is committed later,
+// by Accept. The error is a *SinkStateError, or several: this start is one
 // that a person has to decide about.
-func (c *checkpointer) settleOn(m *manifest.Manifest, held []holding) (*manifest.Manifest, error) {
+func (p *Persister) Settle(m *manifest.Manifest, held []Holding, found Recovered) (*manifest.Manifest, error) {
 	next := m.Clone()
 	if next.Lineage == "" {
 		next.Lineage = manifest.NewLineage()
 	}
-	c.install(next)
-	c.own.begin(next, c.db.lastSeq)
-	empty := c.db.recovered.Keys == 0 && c.db.recovered.Commands == 0
+	p.install(next)
+	p.lastSeq = found.LastSeq
+	p.own.begin(next, p.lastSeq)
+	empty := found.Empty
 	var refusals []error
 	var verdicts []*verdict
 	for _, h := range held {
 		if h.err != nil {
-			if empty && !c.own.adopt {
+			if empty && !p.own.adopt {
 				refusals = append(refusals, &SinkStateError{Sink: h.guard.name, State: SinkUnknown, Empty: true, Err: h.err})
 				continue
 			}
-			c.log.Warn("a sink could not be asked what it holds; it is asked again before anything is put there", "sink", h.guard.name, "error", h.err)
+			p.jobLog.Warn("a sink could not be asked what it holds; it is asked again before anything is put there", "sink", h.guard.name, "error", h.err)
 			continue
 		}
-		v := c.own.judge(h.guard.name, h.sets, false)
+		v := p.own.judge(h.guard.name, h.sets, false)
 		var state *SinkStateError
 		if err := v.err(); errors.As(err, &state) {
 			state.Empty = empty
@@ -109,20 +116,20 @@ func (c *checkpointer) settleOn(m *manifest.Manifest, held []holding) (*manifest
 	if len(refusals) > 0 {
 		return nil, errors.Join(refusals...)
 	}
-	next.Lineage, next.Follows = c.own.goOn(verdicts)
-	c.install(next)
+	next.Lineage, next.Follows = p.own.goOn(verdicts)
+	p.install(next)
 	return next, nil
 }
 
-// persist commits what settleOn has decided, so that nothing reaches a sink in
+// commitLineage commits what Settle has decided, so that nothing reaches a sink in
 // the name of a lineage that a crash could take back. The lineage of a directory
 // that has none yet comes with its first manifest.
-func (c *checkpointer) persist(onDisk *manifest.Manifest) error {
-	next := c.current()
+func (p *Persister) commitLineage(onDisk *manifest.Manifest) error {
+	next := p.current()
 	if (onDisk.Lineage == next.Lineage || onDisk.Lineage == "") && slices.Equal(onDisk.Follows, next.Follows) {
 		return nil
 	}
-	c.writing.Lock()
-	defer c.writing.Unlock()
-	return c.commitManifest(next.Clone())
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	return p.commitManifest(next.Clone())
 }

@@ -1,0 +1,76 @@
+package core
+
+import (
+	"github.com/spillwaydb/spillway/core/persist"
+)
+
+// persistEnv is what persistence gets to see of the engine.
+func (db *DB) persistEnv() persist.Env {
+	o := db.opts
+	return persist.Env{
+		FS: db.fs, Keyspace: db.ks, Clock: db.clock, Logger: db.logger, Version: o.Version, ReadOnly: o.ReadOnly,
+		Stages: o.Stages, DecodeStages: o.DecodeStages, Targets: o.Targets, Archive: o.Archive,
+		VerifyDecode: o.VerifyDecode, Adopt: o.Adopt, Keep: o.Keep,
+		Barrier:  db.barrier,
+		Settings: func() persist.Settings { return db.settings.Load().persistence() },
+		Frozen: func(f func(persist.Settings)) {
+			db.setMu.Lock()
+			defer db.setMu.Unlock()
+			f(db.settings.Load().persistence())
+		},
+		Latency: db.latency.Note,
+	}
+}
+
+// barrier calls f with every shard locked, while nobody replaces the keyspace.
+func (db *DB) barrier(f func()) {
+	db.gate.RLock()
+	defer db.gate.RUnlock()
+	db.ks.LockAll()
+	defer db.ks.UnlockAll()
+	f()
+}
+
+// persistence is the part of the settings that persistence looks at.
+func (s *settings) persistence() persist.Settings {
+	return persist.Settings{
+		AppendOnly: s.appendOnly, Fsync: s.fsync, Save: s.save, StopOnSaveError: s.stopOnSaveError,
+		RewritePercentage: s.rewritePct, RewriteMinSize: s.rewriteMin,
+	}
+}
+
+// What belongs to persistence and is a part of the engine's face.
+type (
+	// SavePoint asks for a snapshot after so many seconds when so many keys changed.
+	SavePoint = persist.SavePoint
+	// Archive says where the log goes besides the data directory.
+	Archive = persist.Archive
+	// ArchiveStats is how the archive stands.
+	ArchiveStats = persist.ArchiveStats
+	// SinkStateError says that a sink holds what this data directory must not be
+	// taken for. [Options.Adopt] goes on in spite of it.
+	SinkStateError = persist.SinkStateError
+)
+
+// The states of a sink that an engine does not start with.
+const (
+	SinkForeign = persist.SinkForeign // it holds sets of other data directories only
+	SinkLater   = persist.SinkLater   // it holds a later state of this directory
+	SinkGoneOn  = persist.SinkGoneOn  // a lineage that this directory follows goes on there
+	SinkUnknown = persist.SinkUnknown // it cannot be asked, and this directory is empty
+)
+
+// ErrReadOnly is wrapped by what an engine with Options.ReadOnly refuses.
+var ErrReadOnly = persist.ErrReadOnly
+
+// Archive tells how the archive stands; it is zero where there is none.
+func (db *DB) Archive() ArchiveStats { return db.persist.Archive() }
+
+// LogSize is what a start would have to read: the base and the log behind it,
+// in bytes. The growth trigger compares it with what it was after the last
+// checkpoint.
+func (db *DB) LogSize() int64 { return db.persist.LogSize() }
+
+// Checkpoints tells whether a checkpoint is in flight, and how many have been
+// committed since Open.
+func (db *DB) Checkpoints() (inFlight bool, committed int64) { return db.persist.Checkpoints() }

@@ -1,0 +1,225 @@
+package persist
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/spillwaydb/spillway/core/keyspace"
+	"github.com/spillwaydb/spillway/core/manifest"
+	"github.com/spillwaydb/spillway/core/sink"
+	"github.com/spillwaydb/spillway/core/vfs"
+	"github.com/spillwaydb/spillway/core/wal"
+)
+
+// Env is what persistence needs of the engine around it. Nothing in it changes
+// after New.
+type Env struct {
+	FS       vfs.FS // the data directory
+	Keyspace *keyspace.Keyspace
+	Clock    wal.Clock
+	Logger   hclog.Logger
+	Version  string // of the engine, for manifests
+	ReadOnly bool   // nothing is saved, logged or sent
+
+	Stages       []sink.Stage // every part goes through them, in order
+	DecodeStages []sink.Stage // further ones that older parts may have gone through
+	Targets      []sink.Target
+	Archive      Archive
+	VerifyDecode bool // parts are decoded back before the commit
+	Adopt        bool // what a target holds does not stop a start
+	Keep         int  // committed checkpoints in the data directory, the base included
+
+	// Barrier calls f with every shard locked, while nobody replaces the
+	// keyspace as a whole.
+	Barrier func(f func())
+	// Settings are the parameters that CONFIG SET may change, as they are now.
+	Settings func() Settings
+	// Frozen calls f with the settings; nobody changes them before it returns.
+	Frozen func(f func(Settings))
+	// Latency notes how long an event took, for LATENCY.
+	Latency func(event string, took time.Duration, at time.Time)
+}
+
+// Settings are the parameters of persistence that may change at run time.
+type Settings struct {
+	AppendOnly        bool // the log is wanted; whether it is on, LogOn tells
+	Fsync             wal.Policy
+	Save              []SavePoint
+	RewritePercentage int
+	RewriteMinSize    int64
+	StopOnSaveError   bool // writes are refused after a failed background save
+}
+
+// SavePoint asks for a snapshot after Seconds when at least Changes keys changed.
+type SavePoint struct {
+	Seconds int
+	Changes int64
+}
+
+// String is the save point as a log line shows it: "100 changes in 300 seconds".
+func (p SavePoint) String() string {
+	return fmt.Sprintf("%d changes in %d seconds", p.Changes, p.Seconds)
+}
+
+// ErrReadOnly is wrapped by what an engine refuses that only reads its directory.
+var ErrReadOnly = errors.New("read-only: nothing is written, saved or logged")
+
+// Persister keeps a keyspace on disk: it takes checkpoints, one at a time, owns
+// the log in service and the reasons why writes are refused, and brings
+// checkpoints and log to the sinks.
+//
+// A checkpoint is one function, on a goroutine of its own, that ends when the
+// manifest is committed or the job has failed (see checkpoint in job.go):
+//
+//	rotate → cut → encode (a goroutine per shard) → publish → commit → finish
+//
+// The tick only begins jobs; nobody but those who asked for a job waits for it.
+//
+//	lock             guards                                   held across
+//	turn             the rotation of the log up to its cut    I/O, a barrier
+//	writing          the manifest read, changed, committed    I/O
+//	barrier          every shard, under the gate              no I/O
+//	guard.asking     what one target was last asked           I/O on the target
+//	archiver.mu      the queue of sealed segments             nothing
+//	mu               the fields below it                      nothing
+//	ancestry.mu      who this directory is on a sink          nothing
+//
+// One that stands higher is taken first, where two are held at all. A checkpoint and a seal of the archive take turn;
+// whatever commits a manifest takes writing.
+type Persister struct {
+	env    Env
+	fs     vfs.FS
+	ks     *keyspace.Keyspace
+	clock  wal.Clock
+	logger hclog.Logger
+
+	log     atomic.Pointer[wal.Log] // nil: no log is kept
+	based   atomic.Pointer[wal.Log] // the last log whose base was committed; see LogOn
+	lastSeq uint64                  // of the last block replayed
+
+	changes    atomic.Int64 // of keys since New
+	saved      atomic.Int64 // of these, covered by the last committed checkpoint
+	failed     atomic.Pointer[failure]
+	saveFailed atomic.Bool // the last snapshot failed
+
+	// The next three belong to the tick.
+	skipped      string
+	healTried    time.Time
+	targetsTried time.Time
+	retrying     atomic.Bool
+	retryAfter   atomic.Int64 // nanoseconds until the next attempt
+
+	jobLog  hclog.Logger
+	store   *manifest.Store
+	pipe    *sink.Pipeline
+	local   sink.Sink
+	bg      sync.WaitGroup
+	archive *archiver  // nil: there is none
+	own     *ancestry  // who we are on a sink
+	guards  []*guard   // of every target, the archive's too
+	turn    vfs.IOLock // held from a rotation to its cut
+	writing vfs.IOLock // held from reading the manifest to committing its successor
+	later   garbage    // to be removed once it is certain what is on disk; guarded by writing
+
+	mu       sync.Mutex
+	manifest *manifest.Manifest // in force; nobody changes it
+	// The numbers to draw next: at least the manifest's, and higher where some
+	// were drawn that no manifest on disk has reserved yet.
+	nextGeneration, nextSegment uint64
+
+	whole     uint64           // segments below this ID are sealed
+	sizes     map[uint64]int64 // of these
+	job       *job
+	nextJob   uint64
+	scheduled sink.Kind // asked for with SCHEDULE while a job was in flight
+	closed    bool
+	snapshot  Outcome
+	rewrite   Outcome
+	lastSave  time.Time
+	attempts  attempts      // that failed, automatic or asked for
+	logStarts attempts      // at switching the log on that failed
+	freeze    time.Duration // of the last cut
+	saves     atomic.Int64  // checkpoints committed since New
+}
+
+// New builds the pipelines of the data directory, its targets and its archive.
+// Nothing is read or written before the calls of a start: Survey, LoadManifest,
+// Settle, Accept and Start, in this order. Close must follow.
+func New(env Env) *Persister {
+	env.Archive = env.Archive.withDefaults()
+	now := env.Clock.Now
+	jobLog := env.Logger.Named("checkpoint")
+	local := sink.NewFSSink("local", env.FS, sink.SetsDir)
+	known := sink.NewRegistry(append(slices.Clone(env.DecodeStages), env.Stages...)...)
+	own := &ancestry{log: jobLog, now: now, adopt: env.Adopt}
+	targets, guards := guarded(own, env.Targets)
+	p := &Persister{
+		env: env, fs: env.FS, ks: env.Keyspace, clock: env.Clock, logger: env.Logger, targetsTried: now(),
+		turn: vfs.NewIOLock(), writing: vfs.NewIOLock(),
+		jobLog: jobLog, store: manifest.NewStore(env.FS, now), local: local,
+		own: own, guards: guards,
+		pipe: sink.NewPipeline("checkpoint", env.Stages, local, targets, sink.PipelineOptions{
+			Logger: env.Logger, Now: now, VerifyDecode: env.VerifyDecode, Registry: known, Known: own.knows,
+		}),
+		manifest: &manifest.Manifest{}, nextGeneration: 1, nextSegment: 1, // until a start has read them
+		lastSave: now(), sizes: make(map[uint64]int64),
+	}
+	p.retryAfter.Store(int64(retryFirst))
+	own.numbers = func() (generation, segment uint64) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.nextGeneration, p.nextSegment
+	}
+	p.archive = newArchiver(p)
+	return p
+}
+
+// Manifest is the one in force, which nobody changes.
+func (p *Persister) Manifest() *manifest.Manifest { return p.current() }
+
+// ReadPart has f read one part of a checkpoint of the data directory, as it was
+// before the stages it went through.
+func (p *Persister) ReadPart(ctx context.Context, part sink.SetPart, f func(io.Reader) error) error {
+	return p.pipe.Read(ctx, part, f)
+}
+
+// Changed counts changes of keys: save points look at them.
+func (p *Persister) Changed(n int64) { p.changes.Add(n) }
+
+// Unsaved is how many changes no committed checkpoint covers.
+func (p *Persister) Unsaved() int64 { return p.changes.Load() - p.saved.Load() }
+
+// Tick does once what is done ten times a second: it pulls the automatic triggers
+// and retries what failed. Calls must not overlap.
+func (p *Persister) Tick() {
+	p.reconcileLog()
+	p.triggers()
+	p.retryTargets()
+	p.archive.tick()
+}
+
+// Drain is the end of the archive's work before the engine's end: the active
+// segment is sealed, and the targets get what they lack, for a while and until
+// ctx ends. The next start goes on where it stops.
+func (p *Persister) Drain(ctx context.Context) { p.archive.drain(ctx) }
+
+// Close refuses further jobs, cancels the one in flight, waits for every
+// goroutine, and closes the log: all that was logged is durable when it returns
+// nil.
+func (p *Persister) Close() error {
+	p.close()
+	if l := p.log.Load(); l != nil {
+		if err := l.Close(); err != nil {
+			return fmt.Errorf("closing the log: %w", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,60 @@
+package persist
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/spillwaydb/spillway/core/sink"
+)
+
+const (
+	retryFirst = time.Second      // before a sink that failed is fed again; doubles …
+	retryLast  = 30 * time.Second // … up to this
+)
+
+// retryTargets feeds, in the background and one attempt at a time, the
+// best-effort sinks that missed a committed set.
+func (p *Persister) retryTargets() {
+	if p.clock.Now().Sub(p.targetsTried) >= time.Duration(p.retryAfter.Load()) {
+		p.feedTargets("a best-effort sink is still behind", p.pipe.Retry)
+	}
+}
+
+// feedTargets runs feed in the background unless an attempt is under way. A
+// failure makes the next attempt wait for longer.
+func (p *Persister) feedTargets(complaint string, feed func(context.Context) error) {
+	if !p.retrying.CompareAndSwap(false, true) {
+		return
+	}
+	p.targetsTried = p.clock.Now()
+	p.bg.Add(1)
+	go func() {
+		defer p.bg.Done()
+		defer p.retrying.Store(false)
+		err := feed(context.Background())
+		if errors.Is(err, sink.ErrClosed) {
+			return // the next start tries again
+		}
+		if err != nil {
+			wait := min(2*time.Duration(p.retryAfter.Load()), retryLast)
+			p.retryAfter.Store(int64(wait))
+			p.logger.Warn(complaint, "error", err, "next_attempt_in", wait)
+			return
+		}
+		p.retryAfter.Store(int64(retryFirst))
+	}()
+}
+
+// catchUp feeds, in the background, best-effort sinks that had not got the
+// newest checkpoint when the last process ended.
+func (p *Persister) catchUp() {
+	base := p.current().Base
+	if base == nil || len(p.env.Targets) == 0 {
+		return
+	}
+	set := *base
+	p.feedTargets("a best-effort sink is behind", func(ctx context.Context) error {
+		return errors.Join(p.pipe.CatchUp(ctx, set), p.pipe.Retry(ctx))
+	})
+}
