@@ -70,7 +70,13 @@ func (o *Order) Commit() error { return o.CommitTo(o.Mark()) }
 // An error means that what was appended may be lost, and must not be
 // acknowledged. The caller holds no locks.
 func (o *Order) CommitTo(mark uint64) error {
+	if mark <= o.safe.Load() {
+		return nil
+	}
 	members := *o.members.Load()
+	if len(members) == 0 {
+		return nil
+	}
 	if upTo, awaited := settled(members); !awaited {
 		o.kick()
 		o.Throttle()
@@ -79,14 +85,43 @@ func (o *Order) CommitTo(mark uint64) error {
 	}
 	var err error
 	for _, m := range members {
-		if m.hold != nil {
-			m.hold()
+		if m.file != nil {
+			m.file.hold()
 		}
-		if err == nil && m.lost.Load() != nil && m.taker.Need() != Optional {
+		if err == nil && m.lost.Load() != nil && m.need() != Optional {
 			err = m.outcome(mark)
 		}
 	}
 	return err
+}
+
+// noteSafe raises safe when a member has more safely. Where a taker has ever lost
+// something safe stays below it, and commits look closer: see Member.outcome.
+func (o *Order) noteSafe() {
+	upTo := uint64(never)
+	for _, m := range *o.members.Load() {
+		switch {
+		case m.need() == Optional:
+		case m.lost.Load() != nil:
+			return
+		default:
+			upTo = min(upTo, m.synced.Load())
+		}
+	}
+	if upTo == never {
+		return // whoever joins next begins behind what was safe so far
+	}
+	raise(&o.safe, upTo)
+}
+
+// raise makes v at least n.
+func raise(v *atomic.Uint64, n uint64) {
+	for {
+		old := v.Load()
+		if old >= n || v.CompareAndSwap(old, n) {
+			return
+		}
+	}
 }
 
 // settled tells up to which generation all takers that commits wait for have
@@ -95,11 +130,12 @@ func (o *Order) CommitTo(mark uint64) error {
 func settled(members []*Member) (upTo uint64, awaited bool) {
 	upTo = never - 1
 	for _, m := range members {
-		if m.taker.Need() != Awaited {
+		synced, until := m.synced.Load(), m.until.Load()
+		if m.need() != Awaited || until != 0 && synced >= until {
 			continue
 		}
 		awaited = true
-		if synced := m.synced.Load(); synced < upTo && m.failure.Load() == nil {
+		if synced < upTo && m.failure.Load() == nil {
 			upTo = synced
 		}
 	}

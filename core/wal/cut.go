@@ -7,7 +7,7 @@ func (f *logFile) cut(path string) {
 	o.lockBuffers()
 	f.cuts++
 	c := &nextSegment{n: f.cuts, path: path}
-	if f.closed {
+	if f.closed || f.member.until.Load() != 0 {
 		o.unlockBuffers()
 		q.mu.Unlock()
 		return // WaitCut will say so

@@ -71,7 +71,7 @@ func openFile(o *Order, fs vfs.FS, path string, p Policy) (*logFile, error) {
 		fs: fs, clock: o.clock, logger: o.logger, order: o,
 		syncMu: vfs.NewIOLock(), beat: make(chan struct{}, 1), quit: make(chan struct{}),
 	}
-	f.member = &Member{order: o, taker: f, hold: f.hold}
+	f.member = &Member{order: o, taker: f, file: f}
 	f.policy.Store(int32(p))
 	if err := f.seg.open(fs, path, o.seq.Load()); err != nil {
 		return nil, err
@@ -100,15 +100,18 @@ func (f *logFile) begin() {
 	f.order.queue.mu.Lock()
 	f.begun = true
 	f.order.queue.mu.Unlock()
-	f.order.join(f.member, func() {
-		f.syncMu.Lock()
-		f.seg.startAfter(f.order.seq.Load())
-		f.installed()
-		f.syncMu.Unlock()
-	})
+	f.order.join(f.member)
 	f.loops.Add(2)
 	go f.beatLoop()
 	go f.tickLoop()
+}
+
+// Begin implements Taker.
+func (f *logFile) Begin(after uint64) {
+	f.syncMu.Lock()
+	f.seg.startAfter(after)
+	f.installed()
+	f.syncMu.Unlock()
 }
 
 // Policy is when the file is made durable.
@@ -117,10 +120,10 @@ func (f *logFile) Policy() Policy { return Policy(f.policy.Load()) }
 // Need implements Taker: replies wait for an fsync under Always only, but no
 // policy acknowledges what is known to be lost.
 func (f *logFile) Need() Need {
-	if f.Policy() == Always {
-		return Awaited
+	if f.Policy() != Always {
+		return Required
 	}
-	return Required
+	return Awaited
 }
 
 // Take implements Taker.

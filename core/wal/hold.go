@@ -12,6 +12,9 @@ func (f *logFile) watch() {
 		return // nobody fsyncs
 	}
 	f.due = f.order.Mark()
+	if until := f.member.until.Load(); until != 0 {
+		f.due = min(f.due, until)
+	}
 	if f.member.synced.Load() >= due {
 		return
 	}

@@ -22,7 +22,7 @@ type Options struct {
 // durability a Policy is about. A commit of a Log depends on that file and on
 // whatever other takers the order has.
 //
-// Append, AppendTx, Begin and Cut are for callers that hold shard locks and
+// Append, AppendTx, Begin, Cut and End are for callers that hold shard locks and
 // never wait for I/O; the other methods are for callers that hold none. All are
 // safe for concurrent use.
 type Log struct {
@@ -84,6 +84,12 @@ func (o *Order) OpenLog(fs vfs.FS, path string, p Policy) (*Log, error) {
 // holds the locks of all shards, and calls it once.
 func (l *Log) Begin() { l.file.begin() }
 
+// End has the segment take nothing that is appended from now on, where the order
+// goes on without it: what is appended before End is the file's, and commits for
+// it depend on the file; what is appended later is not, and they do not. The
+// caller holds the locks of all shards, and calls Close when it does not.
+func (l *Log) End() { l.file.member.end() }
+
 // Cut ends the segment here: everything appended so far belongs to it, and
 // everything appended from now on to the segment at path, which Create has
 // made. The caller holds the locks of all shards. Nothing is written yet, see
@@ -107,6 +113,9 @@ func (l *Log) Commit() error { return l.CommitTo(l.Mark()) }
 // durable by now is not. An error means that what was appended may be lost, and
 // must not be acknowledged. On a log that is closed it tells whether that is so.
 func (l *Log) CommitTo(mark uint64) error {
+	if mark <= l.safe.Load() && l.file.member.lost.Load() == nil {
+		return nil
+	}
 	if err := l.Order.CommitTo(mark); err != nil {
 		return err
 	}
@@ -163,9 +172,9 @@ func (l *Log) Abandon(reason error) {
 }
 
 // Close writes and fsyncs what was appended and closes the segment. It returns
-// the log's failure if there is one. Appends that come later are not written,
-// and Commits of the Log for them fail. The order goes on, unless Open has made
-// it. Closing again returns the same.
+// the log's failure if there is one. Without an End before it, appends that come
+// later are not written, and Commits for them fail. An order that Open has made
+// ends with its log. Closing again returns the same.
 func (l *Log) Close() error {
 	f := l.file
 	f.once.Do(func() {

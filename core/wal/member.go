@@ -6,7 +6,7 @@ import "sync/atomic"
 type Member struct {
 	order *Order
 	taker Taker
-	hold  func() // has a commit wait where the taker wants it to; nil: it never does
+	file  *logFile // the taker, if it is one: commits ask it directly
 
 	active  bool // takes blocks: its join has taken place; belongs to the leader
 	counted bool // is one of queue.takers; guarded by queue.mu
@@ -15,6 +15,7 @@ type Member struct {
 
 	written atomic.Uint64 // generations up to this one were handed to the taker
 	synced  atomic.Uint64 // and up to this one it has safely
+	until   atomic.Uint64 // commits depend on it for generations up to this one; 0: for all
 	failure atomic.Pointer[failure]
 	lost    atomic.Pointer[span] // generations that the taker has not got; nil: none
 }
@@ -32,14 +33,15 @@ func (s span) has(n uint64) bool { return n > s.after && n <= s.upTo }
 // the same locks and the taker's blocks are, together, the data. A join costs no
 // I/O; see Wait.
 func (o *Order) Join(t Taker) *Member {
+	if _, direct := t.(*Backlog); !direct && t.Need() != Awaited {
+		t = newDelivery(t, o.maxQueued)
+	}
 	m := &Member{order: o, taker: t}
-	o.join(m, func() {})
+	o.join(m)
 	return m
 }
 
-// join is Join for a member whose taker wants to be told when, between two
-// blocks, the join takes place. at is called by the leader.
-func (o *Order) join(m *Member, at func()) {
+func (o *Order) join(m *Member) {
 	m.joined = make(chan struct{})
 	q := &o.queue
 	q.mu.Lock()
@@ -66,8 +68,8 @@ func (o *Order) join(m *Member, at func()) {
 	o.setMembers(m, true)
 	o.divide(func() {
 		m.after = o.seq.Add(skipped)
+		m.taker.Begin(m.after)
 		m.active = true
-		at()
 		close(m.joined)
 	})
 }
@@ -81,14 +83,18 @@ func (m *Member) Wait() (after uint64, err error) {
 	return m.after, m.Err()
 }
 
-// Leave hands out what was appended and ends the membership: after it the taker
-// gets no block any more, and no commit depends on it. The caller holds no
+// Leave ends the membership: after it the taker gets no block any more, and no
+// commit depends on it. It waits for a Take that has begun. The caller holds no
 // locks.
 func (m *Member) Leave() {
 	m.order.acquire()
 	m.order.round(false)
 	m.remove()
 	m.order.release()
+	if d, ok := m.taker.(*delivery); ok {
+		d.stop(nil)
+		d.wait()
+	}
 }
 
 // remove ends the membership. The caller leads.
@@ -127,6 +133,25 @@ func (m *Member) uncount() {
 	}
 }
 
+// end has the taker get nothing that is appended from now on; its membership ends
+// later. The caller holds the locks of all shards.
+func (m *Member) end() {
+	o := m.order
+	o.queue.mu.Lock()
+	defer o.queue.mu.Unlock()
+	o.lockBuffers()
+	defer o.unlockBuffers()
+	until := o.gen.Load()
+	m.until.Store(until)
+	o.gen.Add(1)
+	o.divide(func() {
+		if m.takes() {
+			m.written.Store(until)
+		}
+		m.active = false
+	})
+}
+
 // Err is why the taker gets no blocks any more, nil if it does.
 func (m *Member) Err() error {
 	if f := m.failure.Load(); f != nil {
@@ -140,12 +165,16 @@ func (m *Member) takes() bool { return m.active && m.failure.Load() == nil }
 
 // advance takes in that the taker has generations up to gen safely.
 func (m *Member) advance(gen uint64) {
-	for {
-		synced := m.synced.Load()
-		if synced >= gen || m.synced.CompareAndSwap(synced, gen) {
-			return
-		}
+	raise(&m.synced, gen)
+	m.order.noteSafe()
+}
+
+// need is how commits depend on the taker now.
+func (m *Member) need() Need {
+	if m.file != nil {
+		return m.file.Need()
 	}
+	return m.taker.Need()
 }
 
 // fail ends what the taker gets. again replaces an earlier failure; otherwise
@@ -171,14 +200,17 @@ func (m *Member) failLocked(err error, again bool) bool {
 	m.lost.Store(&lost)
 	m.failure.Store(&failure{err})
 	m.uncount()
+	if d, ok := m.taker.(*delivery); ok {
+		d.stop(err)
+	}
 	o.gen.Add(1) // Mark, with nothing to gather, names what is lost
 	return true
 }
 
 // outcome is what a commit returns as far as it depends on m.
 func (m *Member) outcome(mark uint64) error {
-	lost := m.lost.Load()
-	if lost == nil {
+	lost, until := m.lost.Load(), m.until.Load()
+	if lost == nil || until != 0 && mark > until {
 		return nil
 	}
 	f := m.failure.Load()

@@ -46,8 +46,10 @@ type Order struct {
 	members atomic.Pointer[[]*Member] // never changed but replaced, under queue.mu
 	block   builder                   // belongs to the leader
 	seq     atomic.Uint64             // of the last block; the leader's to write
+	safe    atomic.Uint64             // generations up to this one are safe with every taker that is not Optional, whatever comes
 
-	group group // of commits, and who leads it
+	group     group // of commits, and who leads it
+	maxQueued int   // the constant, but for tests
 
 	idle  atomic.Bool // the writer goroutine sleeps until woken
 	wake  chan struct{}
@@ -78,7 +80,7 @@ func NewOrder(opts OrderOptions) (*Order, error) {
 	o := &Order{
 		clock: opts.Clock, logger: opts.Logger,
 		buffers: make([]buffer, opts.Shards),
-		wake:    make(chan struct{}, 1), quit: make(chan struct{}),
+		wake:    make(chan struct{}, 1), quit: make(chan struct{}), maxQueued: maxQueued,
 	}
 	o.group.full = make(chan struct{}, 1)
 	o.members.Store(new([]*Member))
@@ -399,7 +401,7 @@ func (o *Order) syncAwaited() {
 	start, waited := o.clock.Now(), false
 	for _, m := range *o.members.Load() {
 		gen := m.written.Load()
-		if !m.takes() || m.taker.Need() != Awaited || gen <= m.synced.Load() {
+		if !m.takes() || m.need() != Awaited || gen <= m.synced.Load() {
 			continue
 		}
 		waited = true

@@ -1,14 +1,18 @@
 package wal
 
 // Taker gets the blocks of an Order, from the instant of its Join on, each once
-// and in the order of their numbers. Its methods are called by the one goroutine
-// that leads the order, which holds no lock of a shard: appends go on meanwhile,
-// but commits do not, so that a taker which replies do not wait for must return
-// at once. One that may be slow reads from a Backlog, at its own pace.
+// and in the order of their numbers. Begin, Take and Sync are called one at a
+// time, by a goroutine that holds no lock of a shard. Appends never wait for
+// them. Commits do if the taker is Awaited when it joins; any other taker may be
+// as slow as it likes: its blocks queue for it, up to maxQueued bytes, and when
+// the queue is full it fails.
 type Taker interface {
-	// Take gets the next block. Its number is one more than the last one's. The
-	// block's memory is the order's again after Take has returned. An error is
-	// final: the taker gets nothing any more.
+	// Begin is called first, and once: after is the number of the last block
+	// before those that the taker gets.
+	Begin(after uint64)
+	// Take gets the next block, whose number is one more than the last one's.
+	// The block's memory is the order's again after Take has returned. An error
+	// is final: the taker gets nothing any more.
 	Take(b *RawBlock) error
 	// Need tells how commits depend on the taker, at any time and from any
 	// goroutine.
@@ -25,9 +29,10 @@ type Need int
 const (
 	// Optional: not at all. A failure is the taker's own affair.
 	Optional Need = iota
-	// Required: they fail once it has failed, and do not wait for it.
+	// Required: they fail once it has failed, but for what was safe with it, and
+	// do not wait for it.
 	Required
-	// Awaited: they wait, moreover, until it has what they are about safely.
+	// Awaited: they wait, moreover, until what they stand for is safe with it.
 	Awaited
 )
 
@@ -49,6 +54,13 @@ func (b *RawBlock) AppendCommands(dst []byte, selected int) []byte {
 		dst = appendSelect(dst, b.DB)
 	}
 	return append(dst, b.Data...)
+}
+
+// clone is a copy of the block, to keep.
+func (b *RawBlock) clone() RawBlock {
+	c := *b
+	c.Data, c.room = append([]byte(nil), b.Data...), nil
+	return c
 }
 
 // builder puts a block together.
