@@ -63,8 +63,8 @@ func (g *group) follower(mark uint64) *follower {
 func (o *Order) Commit() error { return o.CommitTo(o.Mark()) }
 
 // CommitTo returns when every taker that is Awaited has safely what was appended
-// before Mark returned mark. It costs nothing if they have it already. A caller
-// that finds nobody at it does it, for all who wait. Without such a taker it
+// before Mark returned mark. It costs one load if they have it already. If nobody
+// leads, the caller does, on behalf of all that wait. Without such a taker it
 // returns at once, unless too much waits to be handed out, or a taker holds
 // writes back for a reason of its own, as the segment file does under EverySec.
 // An error means that what was appended may be lost, and must not be
@@ -109,7 +109,7 @@ func (o *Order) noteSafe() {
 		}
 	}
 	if upTo == never {
-		return // whoever joins next begins behind what was safe so far
+		return // the next taker to join begins behind what was safe so far
 	}
 	raise(&o.safe, upTo)
 }
