@@ -84,6 +84,10 @@ func NewOrder(opts OrderOptions) (*Order, error) {
 	return o, nil
 }
 
+// Continue has the order go on behind block seq. It is for the start: nobody has
+// appended or joined yet.
+func (o *Order) Continue(seq uint64) { o.seq.Store(seq) }
+
 // Append orders one command. The caller holds the lock of the shard; args are
 // copied.
 func (o *Order) Append(shard, db int, args [][]byte) {
@@ -110,12 +114,12 @@ func (o *Order) AppendTx(locked []int, cmds []Cmd) {
 	if len(cmds) == 0 {
 		return
 	}
-	first := &o.buffers[locked[0]]
-	if !o.taken.Load() {
-		first.untaken++
+	if len(locked) > 0 && !o.taken.Load() {
+		o.buffers[locked[0]].untaken++
 		return
 	}
 	if len(locked) == 1 {
+		first := &o.buffers[locked[0]]
 		first.mu.Lock()
 		if o.taken.Load() {
 			first.run.addTx(cmds)
@@ -131,7 +135,7 @@ func (o *Order) AppendTx(locked []int, cmds []Cmd) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if !o.taken.Load() { // it is cleared under queue.mu, too
-		first.untaken++
+		q.skipped++
 		return
 	}
 	for _, n := range locked {
