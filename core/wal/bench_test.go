@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/spillwaydb/spillway/core/vfs"
+	"github.com/spillwaydb/spillway/fsbackends/memfs"
 	"github.com/spillwaydb/spillway/fsbackends/osfs"
 )
 
@@ -80,4 +81,38 @@ func BenchmarkReplay(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/cmd")
+}
+
+// BenchmarkCommitSettled is a commit for what is durable already, as of a session
+// that has only read: the fast path.
+func BenchmarkCommitSettled(b *testing.B) {
+	for _, p := range []Policy{Always, EverySec} {
+		b.Run(p.String(), func(b *testing.B) {
+			l := openNew(b, memfs.New(), 2, p, realClock{})
+			l.Append(0, 0, words("SET a 1"))
+			mark := l.Mark()
+			if err := l.Sync(); err != nil {
+				b.Fatal(err)
+			}
+			for b.Loop() {
+				if err := l.CommitTo(mark); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkCommitAlone is the latency of a session that nobody shares an fsync
+// with, on a disk that takes no time.
+func BenchmarkCommitAlone(b *testing.B) {
+	l := openNew(b, memfs.New(), 2, Always, realClock{})
+	args := words("SET key:000001 xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx")
+	b.ReportAllocs()
+	for b.Loop() {
+		l.Append(1, 0, args)
+		if err := l.Commit(); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

@@ -60,43 +60,41 @@ func (r *run) enter(db int) {
 type buffer struct {
 	mu      sync.Mutex
 	run     run
-	counted int    // bytes of it that Log.pending knows of
+	counted int    // bytes of it that Order.pending knows of
 	last    uint64 // generation of the last append for the shard; guarded by mu and by the shard's lock, either is enough to read it
+	untaken uint64 // commands and transactions that nobody took, since the last join; guarded by the shard's lock
 	_       [64]byte
 }
 
-// item is an entry of the queue: commands, or the switch to another segment.
+// item is an entry of the queue: commands, or something that happens between
+// two blocks.
 type item struct {
 	run run
-	cut *cut
+	at  func() // called by the leader; nil: commands
 }
 
-// cut is a switch of segments.
-type cut struct {
-	n    uint64 // which one, counting from 1
-	path string
-	heal bool // the old segment has failed: leave it alone
-}
-
-// queue holds what has to be in the log before the buffers' contents.
+// queue holds what has to be handed out before the buffers' contents.
 type queue struct {
-	mu    sync.Mutex
-	items []item
-	spare []item   // storage for items to use again
-	free  [][]byte // storage to use again
-	cuts  uint64   // asked for so far
+	mu      sync.Mutex
+	items   []item
+	spare   []item   // storage for items to use again
+	free    [][]byte // storage to use again
+	takers  int      // members that have joined, have not left and have not failed
+	skipped uint64   // what was dropped since the last join, as numbers of blocks
+	drops   uint64   // how often everything that was pending has been dropped
+	closed  bool     // for good
 }
 
 const (
 	copyBelow    = 64 << 10 // a buffer smaller than this is copied to the queue, a larger one handed over
-	countEvery   = 32 << 10 // how stale a buffer's share of Log.pending may be
+	countEvery   = 32 << 10 // how stale a buffer's share of Order.pending may be
 	keepStorage  = 1 << 20  // storage larger than this is left to the garbage collector
 	keepStorages = 64
 )
 
 // tail is the run at the end of the queue, to add to.
 func (q *queue) tail() *run {
-	if n := len(q.items); n > 0 && q.items[n-1].cut == nil {
+	if n := len(q.items); n > 0 && q.items[n-1].at == nil {
 		return &q.items[n-1].run
 	}
 	q.items = append(q.items, item{run: run{buf: q.take()}})

@@ -3,233 +3,271 @@ package wal
 import (
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// never is a mark that no fsync reaches: who waits for it wants the baton.
+// never is a mark that no sync reaches: a caller of lead that has it wants to
+// lead.
 const never = math.MaxUint64
 
-// baton is the right to gather, write and replace segments. One caller holds
-// it; who wants it, or a result of its holder, waits here. When it is passed
-// on, those that the holder's work has served are let go, and one of the
-// others, who came meanwhile, becomes the next holder, on behalf of them all.
+// group is group commit. One caller at a time is the leader: it gathers, hands
+// out, syncs and replaces segments. Callers that come meanwhile follow. When the
+// leader is done, those followers that its work has served return, and one of
+// the others becomes the next leader, on behalf of them all.
 //
 // Clients that send their next write when they have the reply to their last
-// would form two groups, one waiting while the other's fsync runs. So whoever
-// is about to fsync lets the others catch up first, see assemble.
-type baton struct {
-	mu      sync.Mutex
-	held    bool
-	waiters []*waiter
-	served  []*waiter // scratch of release
+// would form two groups, one waiting while the other's fsync runs. So a leader
+// that is about to fsync lets the others catch up first, see awaitGroup.
+type group struct {
+	mu        sync.Mutex
+	led       bool
+	followers []*follower
+	served    []*follower // scratch of release
 
-	crowd  int           // who was there lately: served by the last release, or still waiting then
-	wanted int           // the holder waits for so many waiters; 0: it does not
-	full   chan struct{} // tells it that they are there
-	misses int           // assemblies in a row that few came to
-	pass   int           // fsyncs to come that do without one
-	spare  sync.Pool     // of *waiter
+	size    int           // of the last group: followers that the last release served, or left waiting
+	wanted  int           // the leader waits for so many followers; 0: it does not
+	full    chan struct{} // tells it that they are there
+	misses  int           // waits in a row that few came to
+	skip    int           // fsyncs to come that do without a wait
+	spare   sync.Pool     // of *follower
+	lastFor atomic.Int64  // how long the last sync took, in nanoseconds
 }
 
 const (
 	// Below quickSync a client is hardly back before the fsync is over.
 	quickSync = 200 * time.Microsecond
-	// maxAssembly bounds what a slow fsync may cost a client who comes first.
-	maxAssembly = 2 * time.Millisecond
-	// maxMisses bounds how many fsyncs, 2 to the power of it, do without an
-	// assembly after that many in vain.
+	// maxGroupWait bounds what a slow fsync may cost a client that comes first.
+	maxGroupWait = 2 * time.Millisecond
+	// maxMisses bounds how many fsyncs, 2 to the power of it, do without a wait
+	// after that many in vain.
 	maxMisses = 6
 )
 
-type waiter struct {
+type follower struct {
 	mark uint64
-	lead chan bool // true: you hold the baton; false: you are served
+	lead chan bool // true: you lead; false: you are served
 }
 
-// waiter returns a waiter that goes back to spare.
-func (b *baton) waiter(mark uint64) *waiter {
-	w, ok := b.spare.Get().(*waiter)
+// follower returns a follower that goes back to spare.
+func (g *group) follower(mark uint64) *follower {
+	w, ok := g.spare.Get().(*follower)
 	if !ok {
-		w = &waiter{lead: make(chan bool, 1)}
+		w = &follower{lead: make(chan bool, 1)}
 	}
 	w.mark = mark
 	return w
 }
 
-// Commit makes everything appended before the call as durable as the policy
-// says. Under Always it returns when it is fsynced: a caller who finds nobody
-// at it does it, for all who wait. Under the others it returns at once, unless
-// too much is waiting to be written or, under EverySec, what should be durable
-// by now is not. An error means that what was appended may
-// be lost, and must not be acknowledged. The caller holds no locks.
-func (l *Log) Commit() error { return l.CommitTo(l.Mark()) }
+// Commit is CommitTo for everything appended before the call.
+func (o *Order) Commit() error { return o.CommitTo(o.Mark()) }
 
-// CommitTo is Commit for what was appended before Mark returned mark. It costs
-// nothing if that is durable already.
-func (l *Log) CommitTo(mark uint64) error {
-	if l.Policy() != Always {
-		l.kick()
-		l.Throttle()
-		l.hold()
-		if lost := l.lost.Load(); lost != nil {
-			return l.outcome(mark, lost)
-		}
+// CommitTo returns when every taker that is Awaited has safely what was appended
+// before Mark returned mark. It costs one load if they have it already. If nobody
+// leads, the caller does, on behalf of all that wait. Without such a taker it
+// returns at once, unless too much waits to be handed out, or a taker holds
+// writes back for a reason of its own, as the segment file does under EverySec.
+// An error means that what was appended may be lost, and must not be
+// acknowledged. The caller holds no locks.
+func (o *Order) CommitTo(mark uint64) error {
+	if mark <= o.safe.Load() {
 		return nil
 	}
-	if l.synced.Load() < mark && l.failure.Load() == nil {
-		l.lead(mark, true)
-	}
-	lost := l.lost.Load()
-	if lost == nil {
+	members := *o.members.Load()
+	if len(members) == 0 {
 		return nil
 	}
-	return l.outcome(mark, lost)
-}
-
-// outcome is what Commit returns on a log that has failed at some time.
-func (l *Log) outcome(mark uint64, lost *span) error {
-	f := l.failure.Load()
-	switch {
-	case !lost.has(mark):
-		if f != nil && lost.upTo != never && l.synced.Load() < mark {
-			return f.err // appended after the Cut, which has not taken place yet
+	if upTo, awaited := settled(members); !awaited {
+		o.kick()
+		o.Throttle()
+	} else if upTo < mark {
+		o.lead(mark, true)
+	}
+	var err error
+	for _, m := range members {
+		if m.file != nil {
+			m.file.hold()
 		}
-		return nil
-	case f != nil:
-		return f.err
-	}
-	return errLost
-}
-
-// Sync writes and fsyncs everything appended before the call, whatever the
-// policy.
-func (l *Log) Sync() error {
-	mark := l.Mark()
-	l.lead(mark, true)
-	if lost := l.lost.Load(); lost != nil {
-		return l.outcome(mark, lost)
-	}
-	return nil
-}
-
-// Flush writes everything appended before the call, without fsync.
-func (l *Log) Flush() error {
-	l.lead(never, false)
-	return l.Err()
-}
-
-// Throttle holds the caller back while too much is waiting to be written, by
-// letting it write. The caller holds no locks.
-func (l *Log) Throttle() {
-	if l.pending.Load() > maxPending {
-		l.lead(never, false)
-	}
-}
-
-// lead returns once mark is durable or the log has failed; with never, once
-// everything appended before the call is written, too.
-func (l *Log) lead(mark uint64, sync bool) {
-	b := &l.baton
-	b.mu.Lock()
-	if b.held {
-		w := b.waiter(mark)
-		b.waiters = append(b.waiters, w)
-		if b.wanted > 0 && len(b.waiters) >= b.wanted {
-			b.wanted = 0
-			b.full <- struct{}{} // never blocks: the holder takes it before it wants again
+		if err == nil && m.lost.Load() != nil && m.need() != Optional {
+			err = m.outcome(mark)
 		}
-		b.mu.Unlock()
+	}
+	return err
+}
+
+// noteSafe raises safe when a member has more safely. Where a taker has ever lost
+// something safe stays below it, and commits look closer: see Member.outcome.
+func (o *Order) noteSafe() {
+	upTo := uint64(never)
+	for _, m := range *o.members.Load() {
+		switch {
+		case m.need() == Optional:
+		case m.lost.Load() != nil:
+			return
+		default:
+			upTo = min(upTo, m.synced.Load())
+		}
+	}
+	if upTo == never {
+		return // the next taker to join begins behind what was safe so far
+	}
+	raise(&o.safe, upTo)
+}
+
+// raise makes v at least n.
+func raise(v *atomic.Uint64, n uint64) {
+	for {
+		old := v.Load()
+		if old >= n || v.CompareAndSwap(old, n) {
+			return
+		}
+	}
+}
+
+// settled tells up to which generation all takers that commits wait for have
+// everything safely, and whether there are such takers. One that has failed is
+// not waited for.
+func settled(members []*Member) (upTo uint64, awaited bool) {
+	upTo = never - 1
+	for _, m := range members {
+		synced, until := m.synced.Load(), m.until.Load()
+		if m.need() != Awaited || until != 0 && synced >= until {
+			continue
+		}
+		awaited = true
+		if synced < upTo && m.failure.Load() == nil {
+			upTo = synced
+		}
+	}
+	return upTo, awaited
+}
+
+func (o *Order) settled() uint64 {
+	upTo, _ := settled(*o.members.Load())
+	return upTo
+}
+
+func (o *Order) awaited() bool {
+	_, awaited := settled(*o.members.Load())
+	return awaited
+}
+
+// Flush hands out everything appended before the call, without a sync.
+func (o *Order) Flush() { o.lead(never, false) }
+
+// Throttle holds the caller back while too much waits to be handed out, by
+// letting it hand out. The caller holds no locks.
+func (o *Order) Throttle() {
+	if o.pending.Load() > maxPending {
+		o.lead(never, false)
+	}
+}
+
+// lead returns once mark is settled; with never, once everything appended before
+// the call is handed out, too.
+func (o *Order) lead(mark uint64, sync bool) {
+	g := &o.group
+	g.mu.Lock()
+	if g.led {
+		w := g.follower(mark)
+		g.followers = append(g.followers, w)
+		if g.wanted > 0 && len(g.followers) >= g.wanted {
+			g.wanted = 0
+			g.full <- struct{}{} // never blocks: the leader takes it before it wants again
+		}
+		g.mu.Unlock()
 		lead := <-w.lead
-		b.spare.Put(w)
+		g.spare.Put(w)
 		if !lead {
 			return
 		}
 	} else {
-		b.held = true
-		b.mu.Unlock()
+		g.led = true
+		g.mu.Unlock()
 	}
-	if l.synced.Load() < mark {
+	if o.settled() < mark {
 		if sync {
-			l.assemble()
+			o.awaitGroup()
 		}
-		l.round(sync)
+		o.round(sync)
 	}
-	l.release()
+	o.release()
 }
 
-// assemble has the holder of the baton wait, for no longer than the last fsync
-// took, until those are back that were there lately: one fsync then serves them
-// all instead of half of them. When they do not come, time after time, it is
-// tried less often.
-func (l *Log) assemble() {
-	last := time.Duration(l.counters.lastSync.Load())
-	if last < quickSync || l.Policy() != Always {
+// awaitGroup has the leader wait, for no longer than the last sync took, until
+// those are back that were there lately: one sync then serves them all instead
+// of half of them. When they do not come, time after time, it is tried less
+// often.
+func (o *Order) awaitGroup() {
+	g := &o.group
+	last := time.Duration(g.lastFor.Load())
+	if last < quickSync || !o.awaited() {
 		return
 	}
-	b := &l.baton
-	b.mu.Lock()
-	want := b.crowd - 1
-	if len(b.waiters) >= want {
-		b.mu.Unlock()
+	g.mu.Lock()
+	want := g.size - 1
+	if len(g.followers) >= want {
+		g.mu.Unlock()
 		return
 	}
-	if b.pass > 0 {
-		b.pass--
-		b.mu.Unlock()
+	if g.skip > 0 {
+		g.skip--
+		g.mu.Unlock()
 		return
 	}
-	b.wanted = want
-	b.mu.Unlock()
+	g.wanted = want
+	g.mu.Unlock()
 
-	late, stop := l.clock.NewTicker(min(last, maxAssembly))
+	late, stop := o.clock.NewTicker(min(last, maxGroupWait))
 	defer stop()
 	select {
-	case <-b.full:
+	case <-g.full:
 	case <-late:
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.wanted == 0 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.wanted == 0 {
 		select {
-		case <-b.full: // it was full in the same moment
+		case <-g.full: // it was full in the same moment
 		default:
 		}
 	}
-	b.wanted = 0
-	if len(b.waiters)*8 >= want*7 {
-		b.misses = 0
+	g.wanted = 0
+	if len(g.followers)*8 >= want*7 {
+		g.misses = 0
 		return
 	}
-	b.misses = min(b.misses+1, maxMisses)
-	b.pass = 1 << b.misses
+	g.misses = min(g.misses+1, maxMisses)
+	g.skip = 1 << g.misses
 }
 
-// take waits for the baton.
-func (l *Log) take() {
-	b := &l.baton
-	b.mu.Lock()
-	if !b.held {
-		b.held = true
-		b.mu.Unlock()
+// acquire waits until the caller leads; release must follow.
+func (o *Order) acquire() {
+	g := &o.group
+	g.mu.Lock()
+	if !g.led {
+		g.led = true
+		g.mu.Unlock()
 		return
 	}
-	w := b.waiter(never)
-	b.waiters = append(b.waiters, w)
-	b.mu.Unlock()
+	w := g.follower(never)
+	g.followers = append(g.followers, w)
+	g.mu.Unlock()
 	<-w.lead
-	b.spare.Put(w)
+	g.spare.Put(w)
 }
 
-// release passes the baton on and lets those go that are served.
-func (l *Log) release() {
-	b := &l.baton
-	b.mu.Lock()
-	synced, failed := l.synced.Load(), l.failure.Load() != nil
-	var next *waiter
-	keep, served := b.waiters[:0], b.served[:0]
-	for _, w := range b.waiters {
+// release lets those followers return that are served, and makes one of the
+// others the leader.
+func (o *Order) release() {
+	g := &o.group
+	g.mu.Lock()
+	upTo := o.settled()
+	var next *follower
+	keep, served := g.followers[:0], g.served[:0]
+	for _, w := range g.followers {
 		switch {
-		case w.mark <= synced || failed && w.mark != never:
+		case w.mark <= upTo:
 			served = append(served, w)
 		case next == nil:
 			next = w
@@ -237,18 +275,18 @@ func (l *Log) release() {
 			keep = append(keep, w)
 		}
 	}
-	clear(b.waiters[len(keep):])
-	b.waiters = keep
-	b.held = next != nil
-	b.crowd = len(served) + len(keep) + 1
+	clear(g.followers[len(keep):])
+	g.followers = keep
+	g.led = next != nil
+	g.size = len(served) + len(keep) + 1
 	if next != nil {
-		b.crowd++
-		next.lead <- true // never blocks: a waiter gets one message
+		g.size++
+		next.lead <- true // never blocks: a follower gets one message
 	}
 	for i, w := range served {
 		w.lead <- false
 		served[i] = nil
 	}
-	b.served = served
-	b.mu.Unlock()
+	g.served = served
+	g.mu.Unlock()
 }

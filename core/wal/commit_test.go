@@ -23,7 +23,7 @@ type slowDisk struct {
 func (d *slowDisk) Now() time.Time { return time.Unix(1700000000, d.now.Load()) }
 
 func (d *slowDisk) NewTicker(after time.Duration) (<-chan time.Time, func()) {
-	if after > maxAssembly {
+	if after > maxGroupWait {
 		return nil, func() {}
 	}
 	d.assemblies.Add(1)
@@ -58,9 +58,9 @@ func until(t *testing.T, what string, ok func() bool) {
 
 func waiting(t *testing.T, l *Log, n int) {
 	until(t, "waiting", func() bool {
-		l.baton.mu.Lock()
-		defer l.baton.mu.Unlock()
-		return len(l.baton.waiters) == n
+		l.group.mu.Lock()
+		defer l.group.mu.Unlock()
+		return len(l.group.followers) == n
 	})
 }
 

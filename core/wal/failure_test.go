@@ -67,7 +67,7 @@ func TestFailureIsFinalUntilCut(t *testing.T) {
 				if err := l.CommitTo(safe); err != nil {
 					t.Fatal("what was durable is no more:", err)
 				}
-				l.tick() // the fsync of every second is not due any more
+				l.file.tick() // the fsync of every second is not due any more
 				if st := l.Stats(); st.PendingBytes != 0 {
 					t.Fatalf("%+v", st)
 				}
@@ -137,7 +137,7 @@ func TestFsyncFailsUnderACut(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		l.tick()
+		l.file.tick()
 	}()
 	<-entered
 	l.Append(0, 0, words("SET lost 2"))
@@ -307,9 +307,9 @@ func TestGroupCommit(t *testing.T) {
 		commit()
 	}
 	eventually(t, "waiting", func() bool {
-		l.baton.mu.Lock()
-		defer l.baton.mu.Unlock()
-		return len(l.baton.waiters) == 50
+		l.group.mu.Lock()
+		defer l.group.mu.Unlock()
+		return len(l.group.followers) == 50
 	})
 	close(hold)
 	wg.Wait()

@@ -14,7 +14,9 @@ const (
 	magic         = "#SPILLWAY-LOG 1 id="
 	maxHeader     = len(magic) + 16 + len(" ts=\r\n") + 20
 	maxAnnotation = 200 // bytes of an annotation line
-	headRoom      = 128 // kept free before a block's bytes for its line
+	headRoom      = 128 // enough for the line before a block
+	selectRoom    = 64  // and for the SELECT before its first command
+	blockRoom     = headRoom + selectRoom
 )
 
 var (

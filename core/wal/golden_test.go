@@ -39,7 +39,7 @@ func goldenAppends(t testing.TB, l *Log) {
 			return l.Flush() // not durable
 		},
 		func() error { l.Append(0, 1, words("SET f")); return l.Flush() },
-		func() error { l.tick(); l.tick(); return l.Err() }, // fsync, then a mark
+		func() error { l.file.tick(); l.file.tick(); return l.Err() }, // fsync, then a mark
 		l.Close,
 	} {
 		if err := f(); err != nil {

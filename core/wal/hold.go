@@ -5,30 +5,33 @@ package wal
 // an fsync has not returned for a second, writes are held back until it is: what
 // a power loss takes stays bounded, however long the disk takes. Redis does so,
 // too, after as long.
-func (l *Log) watch() {
-	due := l.due
-	l.due = 0
-	if l.Policy() != EverySec || !l.Healthy() {
+func (f *logFile) watch() {
+	due := f.due
+	f.due = 0
+	if f.Policy() != EverySec || f.member.failure.Load() != nil {
 		return // nobody fsyncs
 	}
-	l.due = l.Mark()
-	if l.synced.Load() >= due {
+	f.due = f.order.Mark()
+	if until := f.member.until.Load(); until != 0 {
+		f.due = min(f.due, until)
+	}
+	if f.member.synced.Load() >= due {
 		return
 	}
-	if l.overdue.Swap(due) <= l.synced.Load() {
-		l.logger.Warn("the disk takes longer than a second to fsync the log; writes wait for it")
+	if f.overdue.Swap(due) <= f.member.synced.Load() {
+		f.logger.Warn("the disk takes longer than a second to fsync the log; writes wait for it")
 	}
 }
 
 // hold has the caller wait while something is overdue under EverySec. The caller
 // holds no locks.
-func (l *Log) hold() {
-	mark := l.overdue.Load()
-	if mark <= l.synced.Load() || l.Policy() != EverySec {
+func (f *logFile) hold() {
+	mark := f.overdue.Load()
+	if mark <= f.member.synced.Load() || f.Policy() != EverySec {
 		return
 	}
-	if l.written.Load() < mark {
-		l.lead(never, false)
+	if f.member.written.Load() < mark {
+		f.order.lead(never, false)
 	}
-	l.fsync(mark)
+	f.fsync(mark)
 }

@@ -108,7 +108,7 @@ func TestNothingOverdue(t *testing.T) {
 				time.Sleep(3*syncEvery + syncEvery/2)
 				begin(l, fs)
 				time.Sleep(3 * syncEvery)
-				if got := l.overdue.Load(); got != 0 || !l.Healthy() {
+				if got := l.file.overdue.Load(); got != 0 || !l.Healthy() {
 					t.Errorf("%d is overdue; the log: %v", got, l.Err())
 				}
 			})

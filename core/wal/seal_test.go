@@ -18,7 +18,7 @@ func TestSealAfterQuietMark(t *testing.T) {
 		if err := l.Commit(); err != nil {
 			t.Fatal(err)
 		}
-		l.tick()
+		l.file.tick()
 		if err := create(fs, seg2, time.Now()); err != nil {
 			t.Fatal(err)
 		}

@@ -22,20 +22,18 @@ const (
 // failed, after it has been re-established without them.
 var errLost = errors.New("the log failed before this was written; it is safe only once the checkpoint that re-established the log is committed")
 
-// segment is the file that is written to. It belongs to the holder of the
-// baton, except that file and path are replaced, and file fsynced, under
-// Log.syncMu.
+// segment is the file that is written to. It belongs to the leader, except that
+// file and path are replaced, and file fsynced, under logFile.syncMu.
 type segment struct {
-	file    vfs.File
-	path    string
-	idSum   uint32
-	size    int64
-	head    int64 // of size: its header
-	db      int   // that the file has selected, -1: unknown
-	seq     uint64
-	base    uint64 // seq before its first block; 0 if it had blocks when opened
-	marked  uint64 // the file says that blocks up to this one are durable
-	scratch []byte // a block being built
+	file   vfs.File
+	path   string
+	idSum  uint32
+	size   int64
+	head   int64  // of size: its header
+	db     int    // that the file has selected, -1: unknown
+	seq    uint64 // of its last block, or of the last one before it
+	base   uint64 // seq before its first block; 0 if it had blocks when opened
+	marked uint64 // the file says that blocks up to this one are durable
 }
 
 func createSegment(fs vfs.FS, name string, ts int64) (id string, err error) {
@@ -89,11 +87,16 @@ func (s *segment) open(fs vfs.FS, name string, seq uint64) error {
 	}
 	s.file, s.path, s.idSum, s.size, s.db = f, name, segmentSum(id), st.Size(), -1
 	s.head = int64(header)
+	s.startAfter(seq)
+	return nil
+}
+
+// startAfter says that block seq is the last one before those to come.
+func (s *segment) startAfter(seq uint64) {
 	s.seq, s.marked, s.base = seq, seq, 0
-	if s.size <= int64(header) {
+	if s.size <= s.head {
 		s.base = seq
 	}
-	return nil
 }
 
 // readID reads a segment's header and returns the id and the header's length.
@@ -124,46 +127,34 @@ func readHeaderTime(r *bufio.Reader, name string) (id uint64, ts int64, n int, e
 	return id, ts, len(line), nil
 }
 
-// appendRun adds commands to the block being built.
-func (s *segment) appendRun(r *run) {
-	if len(s.scratch) == 0 {
-		if s.scratch == nil {
-			s.scratch = make([]byte, headRoom, 64<<10)
-		}
-		s.scratch = s.scratch[:headRoom]
+// writeBlock writes a block, with its line and the SELECT that it takes before
+// it, in one write, and returns how many bytes that was. durable is the last
+// block that has been fsynced.
+func (s *segment) writeBlock(b *RawBlock, durable uint64) (int64, error) {
+	begin := blockRoom
+	if len(b.Data) > 0 && s.db != b.DB {
+		var room [selectRoom]byte
+		sel := appendSelect(room[:0], b.DB)
+		begin -= len(sel)
+		copy(b.room[begin:], sel)
 	}
-	if s.db != r.first {
-		s.scratch = appendSelect(s.scratch, r.first)
-	}
-	s.scratch = append(s.scratch, r.buf...)
-	s.db = r.last
-}
-
-// writeBlock writes the block that was built, if any, and returns its size.
-func (s *segment) writeBlock(ts int64, durable uint64) (int64, error) {
-	if len(s.scratch) <= headRoom {
-		return 0, nil
-	}
-	var room [headRoom]byte
 	said := durable
 	if said <= s.base {
 		said = 0 // durable blocks of earlier segments say nothing about this one
 	}
-	line := appendBlockLine(room[:0], s.idSum, s.seq+1, ts, said, s.scratch[headRoom:])
-	out := s.scratch[headRoom-len(line):]
-	copy(out, line)
-	err := s.write(out)
-	if cap(s.scratch) > 4*keepStorage {
-		s.scratch = nil
-	} else {
-		s.scratch = s.scratch[:0]
-	}
-	if err != nil {
+	var room [headRoom]byte
+	line := appendBlockLine(room[:0], s.idSum, b.Seq, b.TimeMS, said, b.room[begin:])
+	begin -= len(line)
+	copy(b.room[begin:], line)
+	if err := s.write(b.room[begin:]); err != nil {
 		return 0, err
 	}
-	s.seq++
+	if len(b.Data) > 0 {
+		s.db = b.LastDB
+	}
+	s.seq = b.Seq
 	s.marked = durable
-	return int64(len(out)), nil
+	return int64(len(b.room) - begin), nil
 }
 
 // writeMark writes that blocks up to durable are.
