@@ -152,9 +152,6 @@ func (v *verifier) compare(ctx context.Context, p *sink.SetPart) error {
 	return err
 }
 
-// builds maps the commands of a rewrite to the type that they build.
-var builds = map[string]string{"SET": "string", "RPUSH": "list", "SADD": "set", "ZADD": "zset", "HSET": "hash"}
-
 // countRewrite counts the commands and the keys of a rewrite part: all commands
 // that build a key follow each other.
 func (s *PartState) countRewrite(in io.Reader) error {
@@ -163,14 +160,15 @@ func (s *PartState) countRewrite(in io.Reader) error {
 	return eachCommand(in, func(args [][]byte, _ int64) error {
 		s.Commands++
 		verb := strings.ToUpper(string(args[0]))
-		typ := builds[verb]
-		if typ == "" || len(args) < 2 {
+		built, ok := rdb.BuiltBy(verb)
+		if !ok || len(args) < 2 {
 			if verb == "SELECT" {
 				last = ""
 			}
 			return nil
 		}
-		if key := typ + string(args[1]); key != last || typ == "string" {
+		typ := built.String()
+		if key := typ + string(args[1]); key != last || built == rdb.TypeString {
 			s.Keys[typ]++
 			last = key
 		}

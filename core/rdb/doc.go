@@ -5,6 +5,11 @@
 // writes), [Read] turns a file of version 1 to 11 (up to Redis 7.2) into
 // [Object] values, and [EncodeObject], [DecodeObject], [SealDump] and
 // [OpenDump] do the same for the single value that DUMP and RESTORE carry.
+// [Commands] turns the calls of a Writer into the commands that build the same.
+//
+// The types of values are declared here (types.go). Elsewhere a switch on a type
+// names every one of them or refuses the others, which TestTypeLaw in core insists
+// on: a type that is new is never written as another.
 //
 // A file is:
 //
