@@ -98,6 +98,7 @@ func (db *DB) Import(ctx context.Context, r io.Reader, name string, o ImportOpti
 func (db *DB) importRDB(in io.Reader, name string, o ImportOptions) (out Imported, err error) {
 	out.CutAt = -1
 	h := rdb.Handler{
+		Function: func(code []byte) error { return command.LoadLibrary(db.ks, code) },
 		Object: func(obj *rdb.Object) error {
 			if obj.DB >= db.opts.Databases {
 				return fmt.Errorf("it is in database %d, but only %d are configured", obj.DB, db.opts.Databases)
@@ -212,7 +213,7 @@ func (m *importer) command(args [][]byte) error {
 }
 
 func (m *importer) apply(args [][]byte) error {
-	cmd := command.Lookup(args[0])
+	cmd := command.LookupLogged(args[0])
 	if cmd == selectCommand && len(args) == 2 {
 		n, err := parseDB(args[1], m.db.opts.Databases)
 		if err != nil {

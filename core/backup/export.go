@@ -40,15 +40,21 @@ func WriteRDB(ctx context.Context, src sink.Sink, p *Point, stages *sink.Registr
 	db := -1
 	for _, part := range p.Set.Parts {
 		err := pipe.ReadFrom(ctx, src, part, func(in io.Reader) error {
-			return rdb.Read(in, rdb.Handler{Object: func(o *rdb.Object) error {
-				if o.DB != db {
-					db = o.DB
-					w.SelectDB(db)
-				}
-				keys++
-				w.Object(o)
-				return w.Err()
-			}})
+			return rdb.Read(in, rdb.Handler{
+				Function: func(code []byte) error {
+					w.Function(code)
+					return w.Err()
+				},
+				Object: func(o *rdb.Object) error {
+					if o.DB != db {
+						db = o.DB
+						w.SelectDB(db)
+					}
+					keys++
+					w.Object(o)
+					return w.Err()
+				},
+			})
 		})
 		if err != nil {
 			return keys, err
@@ -73,7 +79,7 @@ func WriteAOF(ctx context.Context, src sink.Sink, p *Point, stages *sink.Registr
 			if part.Part.Kind == sink.KindRewrite {
 				return eachCommand(in, func(args [][]byte, _ int64) error { return w.write(args...) })
 			}
-			return rdb.Read(in, rdb.Handler{Object: w.object})
+			return rdb.Read(in, rdb.Handler{Object: w.object, Function: w.function})
 		})
 		if err != nil {
 			return w.n, err
@@ -110,6 +116,12 @@ func (w *aofWriter) sel(db int) error {
 		w.db = db
 		w.built.SelectDB(db)
 	}
+	return w.built.Err()
+}
+
+// function writes the command that loads a function library.
+func (w *aofWriter) function(code []byte) error {
+	w.built.Function(code)
 	return w.built.Err()
 }
 

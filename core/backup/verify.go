@@ -44,6 +44,8 @@ type PartState struct {
 	Keys     map[string]int64 `json:"keys,omitempty"` // by type, counted
 	Blocks   int64            `json:"blocks,omitempty"`
 	Commands int64            `json:"commands,omitempty"`
+	// Functions is how many function libraries a part of a checkpoint holds.
+	Functions int64 `json:"functions,omitempty"`
 	// Damage is what is wrong, "" for nothing; Offset is where, in the stored
 	// or the decoded bytes as Damage says, -1 if that is not known.
 	Damage string `json:"damage,omitempty"`
@@ -113,7 +115,7 @@ func (v *verifier) part(ctx context.Context, p *sink.SetPart, meta map[string]st
 		return v.compare(ctx, p)
 	}
 	err := v.pipe.ReadFrom(ctx, v.src, *p, func(in io.Reader) error {
-		s.Keys, s.Blocks, s.Commands = nil, 0, 0
+		s.Keys, s.Blocks, s.Commands, s.Functions = nil, 0, 0, 0
 		switch p.Part.Kind {
 		case sink.KindSegment:
 			res, err := wal.ReplayStream(in, p.Part.Name, p.RawBytes, wal.ReplayOptions{ID: meta[sink.MetaLogID]}, func(wal.Block) error { return nil })
@@ -123,10 +125,16 @@ func (v *verifier) part(ctx context.Context, p *sink.SetPart, meta map[string]st
 			return s.countRewrite(in)
 		}
 		s.Keys = make(map[string]int64)
-		return rdb.Read(in, rdb.Handler{Object: func(o *rdb.Object) error {
-			s.Keys[o.Type.String()]++
-			return nil
-		}})
+		return rdb.Read(in, rdb.Handler{
+			Function: func([]byte) error {
+				s.Functions++
+				return nil
+			},
+			Object: func(o *rdb.Object) error {
+				s.Keys[o.Type.String()]++
+				return nil
+			},
+		})
 	})
 	if err != nil || p.Part.Kind == sink.KindSegment {
 		return err
@@ -162,8 +170,11 @@ func (s *PartState) countRewrite(in io.Reader) error {
 		verb := strings.ToUpper(string(args[0]))
 		built, ok := rdb.BuiltBy(verb)
 		if !ok || len(args) < 2 {
-			if verb == "SELECT" {
+			switch verb {
+			case "SELECT":
 				last = ""
+			case "FUNCTION":
+				s.Functions++
 			}
 			return nil
 		}

@@ -9,11 +9,15 @@ import (
 // yieldPages is after how many pages an encoder lets other goroutines run.
 const yieldPages = 16
 
-// Encode writes every database of the view to w: SelectDB, ResizeDB, objects.
+// Encode writes the view to w: what is no key, then every database: SelectDB,
+// ResizeDB, objects.
 // Header and End are the caller's. progress, which may be nil, is told now and
 // then how many more keys were written. It returns how many there were, and
 // the first error of w, at which it stops.
 func (v *View) Encode(w *rdb.Writer, progress func(n int64)) (keys int64, err error) {
+	for _, l := range v.libraries {
+		w.Function(l.Code)
+	}
 	for i := range v.dbs {
 		d := &v.dbs[i]
 		w.SelectDB(d.db)
@@ -90,10 +94,13 @@ func (d *dbView) encodeElements(w *rdb.Writer, b blob) error {
 }
 
 // EncodeCommands gives emit the commands that build the view in an empty
-// keyspace: SELECT, SET, RPUSH, SADD, ZADD, HSET, PEXPIREAT. The arguments are
+// keyspace: FUNCTION LOAD, SELECT, SET, RPUSH, SADD, ZADD, HSET, PEXPIREAT. The arguments are
 // valid during the call only. progress and results are as for Encode.
 func (v *View) EncodeCommands(emit func(args [][]byte) error, progress func(n int64)) (keys int64, err error) {
 	c := rdb.NewCommands(emit)
+	for _, l := range v.libraries {
+		c.Function(l.Code)
+	}
 	for i := range v.dbs {
 		d := &v.dbs[i]
 		c.SelectDB(d.db)

@@ -12,7 +12,7 @@ const itemsPerCommand = 64
 
 // Commands makes the commands that build values in an empty database, as Redis
 // writes them when it rewrites its append-only file: SET, RPUSH, SADD, ZADD, HSET,
-// PEXPIREAT. It is called as a [Writer] is, remembers the first error of what it
+// PEXPIREAT, and FUNCTION LOAD for what is no key. It is called as a [Writer] is, remembers the first error of what it
 // emits to and does nothing after it. It allocates little for a key: scratch
 // space is used again.
 type Commands struct {
@@ -31,8 +31,13 @@ func NewCommands(emit func(args [][]byte) error) *Commands { return &Commands{em
 
 var (
 	verbSelect    = []byte("SELECT")
+	verbFunction  = []byte("FUNCTION")
+	verbLoad      = []byte("LOAD")
 	verbPExpireAt = []byte("PEXPIREAT")
 )
+
+// Function loads a function library, which is of no database.
+func (c *Commands) Function(code []byte) { c.write(verbFunction, verbLoad, code) }
 
 // SelectDB says which database what follows lives in.
 func (c *Commands) SelectDB(n int) { c.write(verbSelect, c.int(int64(n))) }

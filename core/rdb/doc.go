@@ -15,6 +15,7 @@
 //
 //	"REDIS" "0010"                       magic, version in four digits
 //	FA key value                         aux fields, any number
+//	F5 source                            a function library, any number
 //	FE db                                the objects that follow live in db
 //	FB keys expires                      size hints for that db
 //	[FC ms:int64le] [F8 idle] [F9 freq]  about the next object, optional
@@ -44,9 +45,9 @@
 // quicklist, textual scores and LZF strings. It hands packed values out in
 // elements, and as they are for who can keep them so.
 //
-// It refuses streams, modules and functions with an [UnsupportedError], or walks
-// over them where a Handler asks for that, and
-// anything malformed with a [CorruptError]: bad lengths, a wrong checksum, a
+// It refuses streams and modules with an [UnsupportedError], or walks over them
+// where a Handler asks for that, functions too where a Handler has no place for
+// them, and anything malformed with a [CorruptError]: bad lengths, a wrong checksum, a
 // truncated file, bytes after the end. Hostile input never panics, and never
 // reserves more memory than a fixed multiple of the bytes really present.
 package rdb

@@ -69,8 +69,40 @@ func DecodeObject(payload []byte) (*Object, error) {
 	return &d.obj, nil
 }
 
+// EncodeFunctions returns function libraries as the payload of FUNCTION DUMP before
+// SealDump ends it.
+func EncodeFunctions(codes [][]byte) []byte {
+	var dst []byte
+	for _, code := range codes {
+		dst = appendString(append(dst, opFunction2), code)
+	}
+	return dst
+}
+
+// DecodeFunctions decodes what EncodeFunctions, or Redis, has encoded. The whole
+// payload must be used. What it returns may alias payload.
+func DecodeFunctions(payload []byte) (codes [][]byte, err error) {
+	d := &decoder{source: newMemorySource(payload)}
+	for d.pos < d.end {
+		at := d.offset()
+		op, err := d.byte()
+		if err != nil {
+			return nil, err
+		}
+		if op != opFunction2 {
+			return nil, &CorruptError{Offset: at, Reason: fmt.Sprintf("type byte %d where a function library belongs", op)}
+		}
+		code, err := d.str()
+		if err != nil {
+			return nil, err
+		}
+		codes = append(codes, code)
+	}
+	return codes, nil
+}
+
 // SealDump appends the version and the checksum that make payload, what
-// EncodeObject gave for an empty dst, the reply of DUMP.
+// EncodeObject gave for an empty dst, the reply of DUMP, or that of FUNCTION DUMP.
 func SealDump(payload []byte) []byte {
 	payload = binary.LittleEndian.AppendUint16(payload, writeVersion)
 	return binary.LittleEndian.AppendUint64(payload, CRC64(0, payload))

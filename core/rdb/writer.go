@@ -18,8 +18,8 @@ const (
 // the first error: calls after an error do nothing, and End returns it. It
 // does not allocate per object. One goroutine uses it at a time.
 //
-// The order of calls is Header, then for each database SelectDB, ResizeDB and
-// its objects, then End. An object is, after an optional Expire, Idle or Freq,
+// The order of calls is Header, Function for each function library, then for each
+// database SelectDB, ResizeDB and its objects, then End. An object is, after an optional Expire, Idle or Freq,
 // one String, Listpack or Intset, or one Begin followed by exactly as many
 // Elements, or BeginQuicklist and as many Nodes, as announced; Object is all of
 // that in one. Calls in another order are an error, never a broken file.
@@ -57,6 +57,14 @@ func (w *Writer) Header(aux [][2]string) {
 		w.str([]byte(kv[0]))
 		w.str([]byte(kv[1]))
 	}
+}
+
+// Function writes a function library: its source, whose first line names it.
+// Redis writes libraries ahead of the first database, and reads them anywhere.
+func (w *Writer) Function(code []byte) {
+	w.boundary()
+	w.buf = append(w.buf, opFunction2)
+	w.str(code)
 }
 
 // SelectDB says which database the objects that follow live in.
