@@ -96,7 +96,7 @@ func (db *DB) Reload() error {
 			return fmt.Errorf("ERR %w", err)
 		}
 	}
-	db.empty()
+	db.ks.Empty()
 	if _, err := db.load(context.Background(), db.persist.Manifest()); err != nil {
 		return fmt.Errorf("ERR Error trying to load the checkpoint: %w", err)
 	}

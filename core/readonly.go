@@ -52,7 +52,7 @@ func (db *DB) recoverReadOnly(ctx context.Context) (*manifest.Manifest, error) {
 			return nil, fmt.Errorf("%w\nAn engine that runs on the directory goes on faster than it can be read: try again, or restore a backup elsewhere and look into that", err)
 		}
 		db.logger.Info("the directory has changed while it was read: reading it again", "why", err)
-		db.empty()
+		db.ks.Empty()
 		db.loading.Store(&loading{began: start})
 	}
 }
@@ -106,16 +106,4 @@ func (db *DB) glance() string {
 		fmt.Fprintf(&b, "%s: %d bytes\n", s.Path, st.Size())
 	}
 	return b.String()
-}
-
-// empty removes every key. Nobody else is at the keyspace.
-func (db *DB) empty() {
-	for i := range db.ks.NumShards() {
-		s := db.ks.Shard(i)
-		s.Lock()
-		for n := range db.opts.Databases {
-			s.DB(n).Flush()
-		}
-		s.Unlock()
-	}
 }

@@ -27,13 +27,16 @@ func (db *DB) loadPart(ctx context.Context, set *sink.Set, p sink.SetPart, progr
 		if set.ID.Kind == sink.KindRewrite {
 			return db.loadCommands(r, p.Part.Name)
 		}
-		return rdb.Read(r, rdb.Handler{Object: func(o *rdb.Object) error {
-			if o.DB >= db.opts.Databases {
-				return fmt.Errorf("key %q is in database %d, but only %d are configured", o.Key, o.DB, db.opts.Databases)
-			}
-			keys++
-			return db.ks.Load(o)
-		}})
+		return rdb.Read(r, rdb.Handler{
+			Function: func(code []byte) error { return command.LoadLibrary(db.ks, code) },
+			Object: func(o *rdb.Object) error {
+				if o.DB >= db.opts.Databases {
+					return fmt.Errorf("key %q is in database %d, but only %d are configured", o.Key, o.DB, db.opts.Databases)
+				}
+				keys++
+				return db.ks.Load(o)
+			},
+		})
 	})
 	if err == nil && set.ID.Kind == sink.KindRewrite {
 		keys = p.Keys
@@ -225,7 +228,7 @@ func replayCtx(db *DB) *command.Ctx {
 
 // apply queues one command behind those of its shard. args must stay valid.
 func (a *applier) apply(n int, args [][]byte) error {
-	cmd := command.Lookup(args[0])
+	cmd := command.LookupLogged(args[0])
 	switch {
 	case cmd == nil || cmd.Flags&command.Write == 0:
 		return a.at.refuse(fmt.Errorf("%.100q is no write command", args[0]))
@@ -326,7 +329,7 @@ func (a *applier) prefetch(shard *keyspace.Shard, cmds []wal.Cmd, ahead [][]byte
 func (a *applier) run1(ctx *command.Ctx, c wal.Cmd, shard int, out *resp.Writer) error {
 	out.Buf = out.Buf[:0]
 	ctx.Reset(c.Args, out, c.DB, shard, 0)
-	if command.Call(ctx, command.Lookup(c.Args[0])) == command.Failed {
+	if command.Call(ctx, command.LookupLogged(c.Args[0])) == command.Failed {
 		return fmt.Errorf("%.100q does not apply to the state before it: %s", c.Args[0], bytes.TrimSpace(out.Buf[1:]))
 	}
 	return nil

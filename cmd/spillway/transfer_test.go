@@ -191,7 +191,7 @@ func TestImportUnsupported(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ from, refusal string }{
-		{filepath.Join(at, "dump.rdb"), "unsupported function library"},
+		{filepath.Join(at, "dump.rdb"), `unsupported stream (19) in key "events"`},
 		{filepath.Join(at, "appendonlydir"), `unsupported command "XADD" on key "events"`},
 	} {
 		to := t.TempDir()
@@ -207,6 +207,67 @@ func TestImportUnsupported(t *testing.T) {
 			t.Errorf("it says:\n%s", out)
 		}
 		sameDataset(t, c.from, started(t, to), want)
+	}
+}
+
+// TestFunctionsOfRedis: function libraries of a real redis-server are taken over from
+// its snapshot and from its log, outlive a reload, a rewrite and the loss of the machine,
+// and go back to a real redis-server from either kind of checkpoint in either format.
+func TestFunctionsOfRedis(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	at := t.TempDir()
+	_, r := redisServer(t, at, "--appendonly", "yes", "--aof-use-rdb-preamble", "no")
+	for _, name := range []string{"one", "two"} {
+		if err := r.FunctionLoad(ctx, "#!lua name="+name+"\nredis.register_function('f"+name+"', function() return '"+name+"' end)").Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, args := range [][]any{{"FUNCTION", "DELETE", "two"}, {"SET", "k", "v"}} {
+		if err := r.Do(ctx, args...).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.Save(ctx).Err(); err != nil {
+		t.Fatal(err)
+	}
+	back := func(what, format string, args ...string) {
+		t.Helper()
+		at := t.TempDir()
+		file, flags := filepath.Join(at, "dump.rdb"), []string(nil)
+		if format == "aof" {
+			file, flags = filepath.Join(at, "appendonly.aof"), []string{"--appendonly", "yes"}
+		}
+		mustRun(t, append([]string{"export", "--to", file, "--format", format}, args...)...)
+		_, r := redisServer(t, at, flags...)
+		list, err := r.FunctionList(ctx, redis.FunctionListQuery{}).Result()
+		if err != nil || len(list) != 1 || list[0].Name != "one" {
+			t.Errorf("%s as %s: FUNCTION LIST is %v, %v", what, format, list, err)
+		}
+		if got, err := r.FCall(ctx, "fone", nil).Text(); err != nil || got != "one" || r.Get(ctx, "k").Val() != "v" {
+			t.Errorf("%s as %s: FCALL says %q, %v", what, format, got, err)
+		}
+	}
+	for _, from := range []string{filepath.Join(at, "dump.rdb"), filepath.Join(at, "appendonlydir")} {
+		dir, mirror := filepath.Join(t.TempDir(), "data"), t.TempDir()
+		mustRun(t, "import", from, "--to", dir, "--quiet")
+		back(from, "rdb", "--dir", dir)
+		d := startConfig(t, mirrored(dir, mirror, "", true), "--save", "", "--appendfsync", "always")
+		d.do("DEBUG", "RELOAD")
+		d.do("BGREWRITEAOF")
+		d.waitFor("the rewrite", func() bool { return d.info("aof_rewrite_in_progress") == "0" && d.info("aof_rewrite_scheduled") == "0" })
+		d.kill()
+		for _, format := range []string{"rdb", "aof"} {
+			back("the rewrite", format, "--dir", dir)
+		}
+		if out := mustRun(t, "verify", "--from", mirror); strings.Contains(out, "damage") {
+			t.Errorf("verify says:\n%s", out)
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
+		}
+		mustRun(t, "restore", "--from", mirror, "--to", dir, "--quiet")
+		back("what was restored", "rdb", "--dir", dir)
 	}
 }
 

@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"slices"
-	"strconv"
 
 	"github.com/spillwaydb/spillway/core/rdb"
 	"github.com/spillwaydb/spillway/core/resp"
@@ -42,61 +40,27 @@ func WriteRDB(ctx context.Context, src sink.Sink, p *Point, stages *sink.Registr
 	db := -1
 	for _, part := range p.Set.Parts {
 		err := pipe.ReadFrom(ctx, src, part, func(in io.Reader) error {
-			return rdb.Read(in, rdb.Handler{Object: func(o *rdb.Object) error {
-				if o.DB != db {
-					db = o.DB
-					w.SelectDB(db)
-				}
-				keys++
-				writeObject(w, o)
-				return w.Err()
-			}})
+			return rdb.Read(in, rdb.Handler{
+				Function: func(code []byte) error {
+					w.Function(code)
+					return w.Err()
+				},
+				Object: func(o *rdb.Object) error {
+					if o.DB != db {
+						db = o.DB
+						w.SelectDB(db)
+					}
+					keys++
+					w.Object(o)
+					return w.Err()
+				},
+			})
 		})
 		if err != nil {
 			return keys, err
 		}
 	}
 	return keys, w.End()
-}
-
-// writeObject copies one key, packed as it is where the format has that.
-func writeObject(w *rdb.Writer, o *rdb.Object) {
-	if o.ExpireMS != 0 {
-		w.Expire(o.ExpireMS)
-	}
-	switch {
-	case o.LFU >= 0:
-		w.Freq(uint8(min(o.LFU, math.MaxUint8)))
-	case o.LRU >= 0:
-		w.Idle(o.LRU)
-	}
-	switch {
-	case o.Type == rdb.TypeString:
-		w.String(o.Key, o.Str)
-		return
-	case o.Intset != nil && o.Type == rdb.TypeSet:
-		w.Intset(o.Key, o.Intset)
-		return
-	case o.Listpack != nil && o.Type != rdb.TypeSet:
-		w.Listpack(o.Type, o.Key, o.Listpack)
-		return
-	}
-	switch n := o.Len(); o.Type {
-	case rdb.TypeList:
-		w.BeginList(o.Key, n)
-	case rdb.TypeSet:
-		w.BeginSet(o.Key, n)
-	case rdb.TypeHash:
-		w.BeginHash(o.Key, n)
-	default:
-		w.BeginZSet(o.Key, n)
-	}
-	for i, item := range o.Items {
-		w.Item(item)
-		if o.Type == rdb.TypeZSet {
-			w.Score(o.Scores[i])
-		}
-	}
 }
 
 // WriteAOF writes p as one file of RESP commands that Redis loads as its
@@ -108,13 +72,14 @@ func WriteAOF(ctx context.Context, src sink.Sink, p *Point, stages *sink.Registr
 	pipe := sink.NewPipeline("export", nil, src, nil, sink.PipelineOptions{Registry: stages})
 	defer pipe.Close()
 	w := &aofWriter{out: bufio.NewWriterSize(out, 256<<10), db: -1}
+	w.built = rdb.NewCommands(func(args [][]byte) error { return w.write(args...) })
 	for _, part := range p.Set.Parts {
 		w.db = -1
 		err := pipe.ReadFrom(ctx, src, part, func(in io.Reader) error {
 			if part.Part.Kind == sink.KindRewrite {
 				return eachCommand(in, func(args [][]byte, _ int64) error { return w.write(args...) })
 			}
-			return rdb.Read(in, rdb.Handler{Object: w.object})
+			return rdb.Read(in, rdb.Handler{Object: w.object, Function: w.function})
 		})
 		if err != nil {
 			return w.n, err
@@ -132,12 +97,11 @@ func WriteAOF(ctx context.Context, src sink.Sink, p *Point, stages *sink.Registr
 }
 
 type aofWriter struct {
-	out  *bufio.Writer
-	db   int // that is selected, -1: not known
-	n    int64
-	buf  []byte
-	args [][]byte
-	num  []byte
+	out   *bufio.Writer
+	built *rdb.Commands // of keys
+	db    int           // that is selected, -1: not known
+	n     int64
+	buf   []byte
 }
 
 func (w *aofWriter) write(args ...[]byte) error {
@@ -148,18 +112,17 @@ func (w *aofWriter) write(args ...[]byte) error {
 }
 
 func (w *aofWriter) sel(db int) error {
-	if db == w.db {
-		return nil
+	if db != w.db {
+		w.db = db
+		w.built.SelectDB(db)
 	}
-	w.db = db
-	return w.write([]byte("SELECT"), strconv.AppendInt(nil, int64(db), 10))
+	return w.built.Err()
 }
 
-// itemsPerCommand is Redis's AOF_REWRITE_ITEMS_PER_CMD.
-const itemsPerCommand = 64
-
-var verbs = map[rdb.Type][]byte{
-	rdb.TypeList: []byte("RPUSH"), rdb.TypeSet: []byte("SADD"), rdb.TypeHash: []byte("HSET"), rdb.TypeZSet: []byte("ZADD"),
+// function writes the command that loads a function library.
+func (w *aofWriter) function(code []byte) error {
+	w.built.Function(code)
+	return w.built.Err()
 }
 
 // object writes the commands that build a key.
@@ -167,46 +130,8 @@ func (w *aofWriter) object(o *rdb.Object) error {
 	if err := w.sel(o.DB); err != nil {
 		return err
 	}
-	if o.Type == rdb.TypeString {
-		if err := w.write([]byte("SET"), o.Key, o.Str); err != nil {
-			return err
-		}
-	}
-	group := 1
-	if o.Type == rdb.TypeHash {
-		group = 2
-	}
-	for at := 0; at < len(o.Items); {
-		end := min(at+itemsPerCommand*group, len(o.Items))
-		w.args, w.num = append(w.args[:0], verbs[o.Type], o.Key), w.num[:0]
-		for ; at < end; at++ {
-			if o.Type == rdb.TypeZSet {
-				w.args = append(w.args, w.score(o.Scores[at]))
-			}
-			w.args = append(w.args, o.Items[at])
-		}
-		if err := w.write(w.args...); err != nil {
-			return err
-		}
-	}
-	if o.ExpireMS == 0 {
-		return nil
-	}
-	return w.write([]byte("PEXPIREAT"), o.Key, strconv.AppendInt(nil, o.ExpireMS, 10))
-}
-
-// score formats a score so that it reads back as the same number.
-func (w *aofWriter) score(f float64) []byte {
-	start := len(w.num)
-	switch {
-	case math.IsInf(f, 1):
-		w.num = append(w.num, "inf"...)
-	case math.IsInf(f, -1):
-		w.num = append(w.num, "-inf"...)
-	default:
-		w.num = strconv.AppendFloat(w.num, f, 'g', -1, 64)
-	}
-	return w.num[start:len(w.num):len(w.num)]
+	w.built.Object(o)
+	return w.built.Err()
 }
 
 // segment writes the commands of a segment, up to the point's moment.

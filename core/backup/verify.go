@@ -15,6 +15,7 @@ import (
 	"github.com/spillwaydb/spillway/core/rdb"
 	"github.com/spillwaydb/spillway/core/resp"
 	"github.com/spillwaydb/spillway/core/sink"
+	"github.com/spillwaydb/spillway/core/vfs"
 	"github.com/spillwaydb/spillway/core/wal"
 )
 
@@ -43,6 +44,8 @@ type PartState struct {
 	Keys     map[string]int64 `json:"keys,omitempty"` // by type, counted
 	Blocks   int64            `json:"blocks,omitempty"`
 	Commands int64            `json:"commands,omitempty"`
+	// Functions is how many function libraries a part of a checkpoint holds.
+	Functions int64 `json:"functions,omitempty"`
 	// Damage is what is wrong, "" for nothing; Offset is where, in the stored
 	// or the decoded bytes as Damage says, -1 if that is not known.
 	Damage string `json:"damage,omitempty"`
@@ -112,7 +115,7 @@ func (v *verifier) part(ctx context.Context, p *sink.SetPart, meta map[string]st
 		return v.compare(ctx, p)
 	}
 	err := v.pipe.ReadFrom(ctx, v.src, *p, func(in io.Reader) error {
-		s.Keys, s.Blocks, s.Commands = nil, 0, 0
+		s.Keys, s.Blocks, s.Commands, s.Functions = nil, 0, 0, 0
 		switch p.Part.Kind {
 		case sink.KindSegment:
 			res, err := wal.ReplayStream(in, p.Part.Name, p.RawBytes, wal.ReplayOptions{ID: meta[sink.MetaLogID]}, func(wal.Block) error { return nil })
@@ -122,10 +125,16 @@ func (v *verifier) part(ctx context.Context, p *sink.SetPart, meta map[string]st
 			return s.countRewrite(in)
 		}
 		s.Keys = make(map[string]int64)
-		return rdb.Read(in, rdb.Handler{Object: func(o *rdb.Object) error {
-			s.Keys[o.Type.String()]++
-			return nil
-		}})
+		return rdb.Read(in, rdb.Handler{
+			Function: func([]byte) error {
+				s.Functions++
+				return nil
+			},
+			Object: func(o *rdb.Object) error {
+				s.Keys[o.Type.String()]++
+				return nil
+			},
+		})
 	})
 	if err != nil || p.Part.Kind == sink.KindSegment {
 		return err
@@ -147,12 +156,9 @@ func (v *verifier) compare(ctx context.Context, p *sink.SetPart) error {
 		return err
 	}
 	defer src.Close()
-	_, err = io.CopyBuffer(io.Discard, struct{ io.Reader }{newChecked(contextReader{ctx, src}, p, func(int) {})}, make([]byte, 256<<10))
+	_, err = io.CopyBuffer(io.Discard, struct{ io.Reader }{newChecked(vfs.ContextReader(ctx, src), p, func(int) {})}, make([]byte, 256<<10))
 	return err
 }
-
-// builds maps the commands of a rewrite to the type that they build.
-var builds = map[string]string{"SET": "string", "RPUSH": "list", "SADD": "set", "ZADD": "zset", "HSET": "hash"}
 
 // countRewrite counts the commands and the keys of a rewrite part: all commands
 // that build a key follow each other.
@@ -162,14 +168,18 @@ func (s *PartState) countRewrite(in io.Reader) error {
 	return eachCommand(in, func(args [][]byte, _ int64) error {
 		s.Commands++
 		verb := strings.ToUpper(string(args[0]))
-		typ := builds[verb]
-		if typ == "" || len(args) < 2 {
-			if verb == "SELECT" {
+		built, ok := rdb.BuiltBy(verb)
+		if !ok || len(args) < 2 {
+			switch verb {
+			case "SELECT":
 				last = ""
+			case "FUNCTION":
+				s.Functions++
 			}
 			return nil
 		}
-		if key := typ + string(args[1]); key != last || typ == "string" {
+		typ := built.String()
+		if key := typ + string(args[1]); key != last || built == rdb.TypeString {
 			s.Keys[typ]++
 			last = key
 		}

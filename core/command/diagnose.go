@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/spillwaydb/spillway/core/rdb"
 )
 
 func serverSub(arity int, flags Flags, since, summary string, h Handler) *Command {
@@ -60,7 +58,7 @@ func debugObject(c *Ctx) {
 		c.Out.Error(errNoSuchKey)
 		return
 	}
-	payload, err := rdb.EncodeObject(nil, export(c.db(c.Args[2]), c.Args[2], e))
+	payload, err := encode(c.db(c.Args[2]), c.Args[2], e)
 	if err != nil {
 		c.Out.Error("ERR " + err.Error())
 		return

@@ -13,7 +13,7 @@ func dumpCommand(c *Ctx) {
 		c.Out.Null()
 		return
 	}
-	payload, err := rdb.EncodeObject(nil, export(c.db(key), key, e))
+	payload, err := encode(c.db(key), key, e)
 	if err != nil {
 		c.Out.Error("ERR " + err.Error())
 		return

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/spillwaydb/spillway/core/keyspace"
+	"github.com/spillwaydb/spillway/core/rdb"
 )
 
 // scored is one operand of a sorted set operation: a sorted set, a set whose
@@ -24,8 +25,11 @@ func (s *scored) len() int {
 		return s.zset.Len()
 	case keyspace.Set:
 		return s.set.Len()
+	case keyspace.String:
+		return 0
+	default:
+		panic(rdb.UnknownType(s.typ))
 	}
-	return 0
 }
 
 func (s *scored) score(m []byte) (float64, bool) {
@@ -34,8 +38,11 @@ func (s *scored) score(m []byte) (float64, bool) {
 		return s.zset.Score(m)
 	case keyspace.Set:
 		return 1, s.set.Has(m)
+	case keyspace.String:
+		return 0, false
+	default:
+		panic(rdb.UnknownType(s.typ))
 	}
-	return 0, false
 }
 
 func (s *scored) each(fn func(m []byte, score float64) bool) {
@@ -44,6 +51,9 @@ func (s *scored) each(fn func(m []byte, score float64) bool) {
 		s.zset.EachRank(0, s.zset.Len()-1, false, fn)
 	case keyspace.Set:
 		s.set.Each(func(m []byte) bool { return fn(m, 1) })
+	case keyspace.String:
+	default:
+		panic(rdb.UnknownType(s.typ))
 	}
 }
 
@@ -121,6 +131,9 @@ func (c *Ctx) scoredOperands(keys [][]byte) ([]scored, bool) {
 			out[i].zset = c.db(key).ZSet(key)
 		case keyspace.Set:
 			out[i].set = c.db(key).Set(key)
+		case keyspace.String:
+		default:
+			panic(rdb.UnknownType(out[i].typ))
 		}
 	}
 	return out, true

@@ -3,6 +3,8 @@ package keyspace
 import (
 	"bytes"
 	"cmp"
+
+	"github.com/spillwaydb/spillway/core/rdb"
 )
 
 // collection is the object behind a large set, hash or sorted set. It is in the
@@ -35,8 +37,12 @@ const elementCost = 144
 
 func newCollection(t Type) *collection {
 	c := &collection{items: newTree[element]()}
-	if t == ZSet {
+	switch t {
+	case Set, Hash:
+	case ZSet:
 		c.ranked, c.ranks = true, newTree[element]()
+	default:
+		panic(rdb.UnknownType(t))
 	}
 	return c
 }

@@ -1,6 +1,11 @@
 package keyspace
 
-import "github.com/spillwaydb/spillway/core/rdb/packed"
+import (
+	"fmt"
+
+	"github.com/spillwaydb/spillway/core/rdb"
+	"github.com/spillwaydb/spillway/core/rdb/packed"
+)
 
 // An element of a collection is, to those who visit all of them, an item
 // (list, in order), a member (set), a member and its score (sorted set, by
@@ -14,16 +19,36 @@ func (d *dbView) eachElement(b blob, num *texts, fn func(a, b []byte, score floa
 		eachPacked(b, num, fn)
 		return
 	}
-	if b.typ() == List {
-		d.object(b).(*chunks).each(0, false, num, func(v []byte) bool { return fn(v, nil, 0) })
-		return
+	switch o := d.object(b).(type) {
+	case *chunks:
+		o.each(0, false, num, func(v []byte) bool { return fn(v, nil, 0) })
+	case *collection:
+		t := &o.items
+		if o.ranked {
+			t = &o.ranks
+		}
+		t.each(0, false, func(e *element) bool { return fn(e.key, e.val, e.score) })
+	default:
+		panic(rdb.UnknownType(b.typ()))
 	}
-	c := d.object(b).(*collection)
-	t := &c.items
-	if c.ranked {
-		t = &c.ranks
+}
+
+// size is the number of elements of the collection in b.
+func (d *dbView) size(b blob) (n int, err error) {
+	switch b.enc() {
+	case encObject:
+		return d.object(b).size(), nil
+	case encIntset:
+		return b.ints().Len(), nil
 	}
-	t.each(0, false, func(e *element) bool { return fn(e.key, e.val, e.score) })
+	switch n = b.list().Len(); b.typ() {
+	case List, Set:
+		return n, nil
+	case Hash, ZSet:
+		return n / 2, nil
+	default:
+		return 0, fmt.Errorf("keyspace: key %.100q: %w", b.key(), rdb.UnknownType(b.typ()))
+	}
 }
 
 // eachPacked calls fn for every element in the payload of b until it returns
@@ -50,6 +75,9 @@ func eachPacked(b blob, num *texts, fn func(a, b []byte, score float64) bool) {
 		case ZSet:
 			at = l.Next(at)
 			score = scoreAt(l, at)
+		case List, Set:
+		default:
+			panic(rdb.UnknownType(t))
 		}
 		if !fn(first, second, score) {
 			return

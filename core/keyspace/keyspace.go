@@ -28,12 +28,15 @@ type Keyspace struct {
 	seed   maphash.Seed
 	lfu    atomic.Bool
 	limits atomic.Pointer[Limits]
+
+	libraries atomic.Pointer[[]Library] // written under the lock of shard 0
 }
 
 // New returns an empty keyspace.
 func New(cfg Config) *Keyspace {
 	k := &Keyspace{seed: maphash.MakeSeed(), shards: make([]*Shard, min(max(cfg.Shards, 1), numSlots))}
 	k.SetLimits(DefaultLimits())
+	k.libraries.Store(new([]Library))
 	for i := range k.shards {
 		s := &Shard{ks: k, epoch: 1, now: cfg.Now, dbs: make([]*DB, max(cfg.Databases, 1))}
 		for n := range s.dbs {
@@ -88,9 +91,16 @@ func (k *Keyspace) Slot(key []byte) int { return Slot(key) }
 
 // Close empties the keyspace and gives its memory back. Views that are still
 // alive keep theirs until they are released.
-func (k *Keyspace) Close() {
-	for _, s := range k.shards {
+func (k *Keyspace) Close() { k.Empty() }
+
+// Empty removes all keys, and what is no key. It locks one shard after the other:
+// nobody else may be at the keyspace.
+func (k *Keyspace) Empty() {
+	for i, s := range k.shards {
 		s.Lock()
+		if i == 0 {
+			k.SetLibraries(nil)
+		}
 		for _, d := range s.dbs {
 			d.Flush()
 		}

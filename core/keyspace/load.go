@@ -1,6 +1,7 @@
 package keyspace
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/spillwaydb/spillway/core/rdb"
@@ -24,9 +25,9 @@ func (k *Keyspace) Load(obj *rdb.Object) error {
 // matter. The lock is held.
 func (d *DB) Restore(key []byte, obj *rdb.Object) error {
 	switch obj.Type {
-	case rdb.TypeString:
+	case String:
 		d.SetString(key, obj.Str, obj.ExpireMS)
-	case rdb.TypeList, rdb.TypeSet, rdb.TypeZSet, rdb.TypeHash:
+	case List, Set, ZSet, Hash:
 		d.Delete(key)
 		if obj.Len() == 0 {
 			return nil
@@ -36,12 +37,51 @@ func (d *DB) Restore(key []byte, obj *rdb.Object) error {
 			d.SetDeadline(key, obj.ExpireMS)
 		}
 	default:
-		return fmt.Errorf("keyspace: loading key %.100q: unknown type %s", key, obj.Type)
+		return fmt.Errorf("keyspace: loading key %.100q: %w", key, rdb.UnknownType(obj.Type))
 	}
 	if obj.LRU > 0 || obj.LFU > 0 {
 		d.restoreClock(key, obj)
 	}
 	return nil
+}
+
+// Dump is Restore the other way round: the value and the deadline of e, which is
+// what key holds, as they can be written. A collection that is packed as a file has
+// it is handed out as it is, and aliases the store, without its Items; of any other
+// they are copies. The lock is held.
+func (d *DB) Dump(key []byte, e Entry) (*rdb.Object, error) {
+	o := &rdb.Object{Type: e.Type(), ExpireMS: e.Deadline(), LRU: -1, LFU: -1}
+	item := func(b []byte) bool {
+		o.Items = append(o.Items, bytes.Clone(b))
+		return true
+	}
+	if o.Intset = e.Intset(); o.Intset != nil {
+		return o, nil
+	}
+	if o.Type.HasListpack() {
+		if o.Listpack = e.Listpack(); o.Listpack != nil {
+			return o, nil
+		}
+	}
+	switch o.Type {
+	case String:
+		o.Str = e.Bytes()
+	case List:
+		d.List(key).Each(0, false, item)
+	case Set:
+		d.Set(key).Each(item)
+	case Hash:
+		d.Hash(key).Each(func(f, v []byte) bool { return item(f) && item(v) })
+	case ZSet:
+		z := d.ZSet(key)
+		z.EachRank(0, z.Len()-1, false, func(m []byte, score float64) bool {
+			o.Scores = append(o.Scores, score)
+			return item(m)
+		})
+	default:
+		return nil, fmt.Errorf("keyspace: dumping key %.100q: %w", key, rdb.UnknownType(o.Type))
+	}
+	return o, nil
 }
 
 // restoreClock sets the access clock as the file says, where it says it in

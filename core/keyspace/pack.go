@@ -16,32 +16,19 @@ import (
 // there twice, in which case the last one counts, and in any place.
 func (d *DB) loadCollection(key []byte, obj *rdb.Object) {
 	p := packer{obj, d.ks, d.ks.limits.Load(), &d.st.shard.scratch}
-	t := typeOf(obj.Type)
+	t := obj.Type
 	if payload, e := p.pack(t); payload != nil {
 		d.storePayload(key, t, e, payload)
 		return
 	}
-	if t == List {
+	switch t {
+	case List:
 		d.newObject(key, t, p.chunks())
-		return
+	case Set, ZSet, Hash:
+		d.newObject(key, t, p.collection(t))
+	default:
+		panic(rdb.UnknownType(t))
 	}
-	c := newCollection(t)
-	for i := 0; i < len(obj.Items); i++ {
-		e := element{key: bytes.Clone(obj.Items[i]), hash: d.ks.memberHash(obj.Items[i])}
-		switch t {
-		case Hash:
-			i++
-			e.val = bytes.Clone(obj.Items[i])
-		case ZSet:
-			e.score = plusZero(obj.Scores[i])
-		}
-		c.add(e)
-	}
-	d.newObject(key, t, c)
-}
-
-func typeOf(t rdb.Type) Type {
-	return [...]Type{rdb.TypeList: List, rdb.TypeSet: Set, rdb.TypeZSet: ZSet, rdb.TypeHash: Hash}[t]
 }
 
 // packer makes a payload of an object of a file.
@@ -81,8 +68,30 @@ func (p packer) pack(t Type) (payload []byte, e enc) {
 		if len(items) <= p.lim.SetEntries && longest(items) <= p.lim.SetValue {
 			return p.listpack(packed.MaxListpack), encPacked
 		}
+	default:
+		panic(rdb.UnknownType(t))
 	}
 	return nil, 0
+}
+
+// collection is all elements of a set, a sorted set or a hash.
+func (p packer) collection(t Type) *collection {
+	c, obj := newCollection(t), p.obj
+	for i := 0; i < len(obj.Items); i++ {
+		e := element{key: bytes.Clone(obj.Items[i]), hash: p.ks.memberHash(obj.Items[i])}
+		switch t {
+		case Set:
+		case Hash:
+			i++
+			e.val = bytes.Clone(obj.Items[i])
+		case ZSet:
+			e.score = plusZero(obj.Scores[i])
+		default:
+			panic(rdb.UnknownType(t))
+		}
+		c.add(e)
+	}
+	return c
 }
 
 // chunks is all items of a list.

@@ -203,7 +203,7 @@ func FuzzRestore(f *testing.F) {
 				t.Fatal("the decoder lets a NaN pass")
 			}
 		}
-		want := newPlain(typeOf(obj.Type))
+		want := newPlain(obj.Type)
 		for i := 0; i < len(obj.Items); i++ {
 			switch item := obj.Items[i]; want.t {
 			case Hash:

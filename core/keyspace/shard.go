@@ -72,6 +72,9 @@ func (s *Shard) Freeze() (*View, error) {
 		})
 		v.keys += int64(st.keys)
 	}
+	if s == s.ks.shards[0] {
+		v.libraries = s.ks.Libraries()
+	}
 	s.view, s.frozen = v, s.epoch
 	s.epoch++
 	return v, nil

@@ -1,33 +1,18 @@
 package keyspace
 
-// Type is the kind of value a key holds.
-type Type uint8
+import "github.com/spillwaydb/spillway/core/rdb"
 
-// The types. Their numbers are internal: no file holds them.
+// Type is the kind of value a key holds. The types are declared in package rdb.
+type Type = rdb.Type
+
+// The types there are, under the names of this package.
 const (
-	String Type = iota
-	List
-	Set
-	ZSet
-	Hash
+	String = rdb.TypeString
+	List   = rdb.TypeList
+	Set    = rdb.TypeSet
+	ZSet   = rdb.TypeZSet
+	Hash   = rdb.TypeHash
 )
-
-// String returns the name that the TYPE command replies with.
-func (t Type) String() string {
-	switch t {
-	case String:
-		return "string"
-	case List:
-		return "list"
-	case Set:
-		return "set"
-	case ZSet:
-		return "zset"
-	case Hash:
-		return "hash"
-	}
-	return "none"
-}
 
 // enc says how a blob's payload represents its value.
 type enc uint8
@@ -42,16 +27,22 @@ const (
 
 // encodingName returns what OBJECT ENCODING replies for a collection.
 func encodingName(t Type, e enc) string {
-	switch {
-	case e == encIntset:
+	if e == encIntset {
 		return "intset"
-	case t == List:
-		return "quicklist"
-	case e == encPacked:
-		return "listpack"
-	case t == ZSet:
-		return "skiplist"
-	default:
-		return "hashtable"
 	}
+	switch t {
+	case List:
+		return "quicklist"
+	case ZSet:
+		if e != encPacked {
+			return "skiplist"
+		}
+	case Set, Hash:
+		if e != encPacked {
+			return "hashtable"
+		}
+	default:
+		panic(rdb.UnknownType(t))
+	}
+	return "listpack"
 }

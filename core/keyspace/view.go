@@ -9,6 +9,8 @@ type View struct {
 	shard *Shard
 	dbs   []dbView // those with keys
 	keys  int64
+
+	libraries []Library // of the view of shard 0
 }
 
 // dbView is one database of a view: headers of slices whose entries below
@@ -24,6 +26,10 @@ type dbView struct {
 
 // Keys returns how many keys the view holds, in all databases.
 func (v *View) Keys() int64 { return v.keys }
+
+// Libraries returns the function libraries as they were, all of them in the view of
+// shard 0 and none in another.
+func (v *View) Libraries() []Library { return v.libraries }
 
 // EachDB calls fn for every database that has keys, in ascending order.
 func (v *View) EachDB(fn func(db int, keys, expires int)) {

@@ -240,7 +240,7 @@ func digest(ctx context.Context, disk vfs.FS, name string) (string, error) {
 	}
 	defer f.Close()
 	h := sha256.New()
-	if _, err := io.Copy(h, &ctxReader{ctx, f}); err != nil {
+	if _, err := io.Copy(h, vfs.ContextReader(ctx, f)); err != nil {
 		return "", err
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
@@ -256,17 +256,4 @@ func segmentMeta(s wal.Span, prev, lineage string) map[string]string {
 		meta[sink.MetaLastTime] = s.Last.Format(time.RFC3339Nano)
 	}
 	return meta
-}
-
-// ctxReader is a reader that fails when its context has ended.
-type ctxReader struct {
-	ctx context.Context
-	src io.Reader
-}
-
-func (r *ctxReader) Read(b []byte) (int, error) {
-	if r.ctx.Err() != nil {
-		return 0, context.Cause(r.ctx)
-	}
-	return r.src.Read(b)
 }

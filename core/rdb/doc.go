@@ -5,11 +5,17 @@
 // writes), [Read] turns a file of version 1 to 11 (up to Redis 7.2) into
 // [Object] values, and [EncodeObject], [DecodeObject], [SealDump] and
 // [OpenDump] do the same for the single value that DUMP and RESTORE carry.
+// [Commands] turns the calls of a Writer into the commands that build the same.
+//
+// The types of values are declared here (types.go). Elsewhere a switch on a type
+// names every one of them or refuses the others, which TestTypeLaw in core insists
+// on: a type that is new is never written as another.
 //
 // A file is:
 //
 //	"REDIS" "0010"                       magic, version in four digits
 //	FA key value                         aux fields, any number
+//	F5 source                            a function library, any number
 //	FE db                                the objects that follow live in db
 //	FB keys expires                      size hints for that db
 //	[FC ms:int64le] [F8 idle] [F9 freq]  about the next object, optional
@@ -39,9 +45,9 @@
 // quicklist, textual scores and LZF strings. It hands packed values out in
 // elements, and as they are for who can keep them so.
 //
-// It refuses streams, modules and functions with an [UnsupportedError], or walks
-// over them where a Handler asks for that, and
-// anything malformed with a [CorruptError]: bad lengths, a wrong checksum, a
+// It refuses streams and modules with an [UnsupportedError], or walks over them
+// where a Handler asks for that, functions too where a Handler has no place for
+// them, and anything malformed with a [CorruptError]: bad lengths, a wrong checksum, a
 // truncated file, bytes after the end. Hostile input never panics, and never
 // reserves more memory than a fixed multiple of the bytes really present.
 package rdb

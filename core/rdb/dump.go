@@ -4,8 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-
-	"github.com/spillwaydb/spillway/core/rdb/packed"
 )
 
 // ErrDumpFooter reports a DUMP payload with a checksum that does not match or
@@ -32,52 +30,18 @@ func EncodeObject(dst []byte, o *Object) ([]byte, error) {
 		}
 		return appendString(dst, blob), nil
 	}
-	if len(o.Items) == 0 {
-		return dst, fmt.Errorf("rdb: encode %s %.100q: it is empty", o.Type, o.Key)
+	if err := o.check(); err != nil {
+		return dst, fmt.Errorf("rdb: encode %s %.100q: %w", o.Type, o.Key, err)
 	}
-	switch o.Type {
-	case TypeList:
-		dst = append(dst, encList)
-	case TypeSet:
-		dst = append(dst, encSet)
-	case TypeHash:
-		if len(o.Items)%2 != 0 {
-			return dst, fmt.Errorf("rdb: encode hash %.100q: a field without a value", o.Key)
-		}
-		dst = append(dst, encHash)
-	case TypeZSet:
-		if len(o.Items) != len(o.Scores) {
-			return dst, fmt.Errorf("rdb: encode zset %.100q: %d members but %d scores", o.Key, len(o.Items), len(o.Scores))
-		}
-		for _, f := range o.Scores {
-			if f != f {
-				return dst, fmt.Errorf("rdb: encode zset %.100q: a score that is not a number", o.Key)
-			}
-		}
-		dst = append(dst, encZSet2)
-	default:
-		return dst, fmt.Errorf("rdb: encode key %.100q: unknown %s", o.Key, o.Type)
-	}
-	dst = appendLen(dst, uint64(o.Len()))
+	t := o.Type.traits()
+	dst = appendLen(append(dst, t.code), uint64(o.Len()))
 	for i, item := range o.Items {
 		dst = appendString(dst, item)
-		if o.Type == TypeZSet {
+		if t.scored {
 			dst = appendScore(dst, o.Scores[i])
 		}
 	}
 	return dst, nil
-}
-
-// whole returns the listpack or intset that o is written as, and the type byte
-// for that, or nil.
-func (o *Object) whole() (code byte, blob []byte) {
-	if o.Intset != nil && o.Type == TypeSet && packed.Intset(o.Intset).Len() > 0 {
-		return encSetIntset, o.Intset
-	}
-	if code, ok := listpackCode(o.Type); ok && o.Listpack != nil && packed.Listpack(o.Listpack).Len() > 0 {
-		return code, o.Listpack
-	}
-	return 0, nil
 }
 
 // DecodeObject decodes one type byte and value as EncodeObject, or any Redis
@@ -105,8 +69,40 @@ func DecodeObject(payload []byte) (*Object, error) {
 	return &d.obj, nil
 }
 
+// EncodeFunctions returns function libraries as the payload of FUNCTION DUMP before
+// SealDump ends it.
+func EncodeFunctions(codes [][]byte) []byte {
+	var dst []byte
+	for _, code := range codes {
+		dst = appendString(append(dst, opFunction2), code)
+	}
+	return dst
+}
+
+// DecodeFunctions decodes what EncodeFunctions, or Redis, has encoded. The whole
+// payload must be used. What it returns may alias payload.
+func DecodeFunctions(payload []byte) (codes [][]byte, err error) {
+	d := &decoder{source: newMemorySource(payload)}
+	for d.pos < d.end {
+		at := d.offset()
+		op, err := d.byte()
+		if err != nil {
+			return nil, err
+		}
+		if op != opFunction2 {
+			return nil, &CorruptError{Offset: at, Reason: fmt.Sprintf("type byte %d where a function library belongs", op)}
+		}
+		code, err := d.str()
+		if err != nil {
+			return nil, err
+		}
+		codes = append(codes, code)
+	}
+	return codes, nil
+}
+
 // SealDump appends the version and the checksum that make payload, what
-// EncodeObject gave for an empty dst, the reply of DUMP.
+// EncodeObject gave for an empty dst, the reply of DUMP, or that of FUNCTION DUMP.
 func SealDump(payload []byte) []byte {
 	payload = binary.LittleEndian.AppendUint16(payload, writeVersion)
 	return binary.LittleEndian.AppendUint64(payload, CRC64(0, payload))

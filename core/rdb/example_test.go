@@ -16,7 +16,7 @@ func Example() {
 	w.ResizeDB(2, 1)
 	w.Expire(4102444800000)
 	w.String([]byte("greeting"), []byte("hello"))
-	w.BeginZSet([]byte("board"), 2)
+	w.Begin(rdb.TypeZSet, []byte("board"), 2)
 	w.Item([]byte("ann"))
 	w.Score(1.5)
 	w.Item([]byte("bob"))

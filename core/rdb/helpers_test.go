@@ -143,19 +143,11 @@ func writeObject(w *Writer, o *Object) {
 	if o.ExpireMS != 0 {
 		w.Expire(o.ExpireMS)
 	}
-	switch o.Type {
-	case TypeString:
+	if o.Type == TypeString {
 		w.String(o.Key, o.Str)
 		return
-	case TypeList:
-		w.BeginList(o.Key, o.Len())
-	case TypeSet:
-		w.BeginSet(o.Key, o.Len())
-	case TypeHash:
-		w.BeginHash(o.Key, o.Len())
-	case TypeZSet:
-		w.BeginZSet(o.Key, o.Len())
 	}
+	w.Begin(o.Type, o.Key, o.Len())
 	for i, it := range o.Items {
 		w.Item(it)
 		if o.Type == TypeZSet {

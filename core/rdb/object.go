@@ -1,35 +1,11 @@
 package rdb
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
 
-// Type is the kind of value a key holds, whatever its encoding in the file.
-type Type uint8
-
-// The five types this package reads and writes.
-const (
-	TypeString Type = iota
-	TypeList
-	TypeSet
-	TypeZSet
-	TypeHash
+	"github.com/spillwaydb/spillway/core/rdb/packed"
 )
-
-// String returns the name that the TYPE command uses.
-func (t Type) String() string {
-	switch t {
-	case TypeString:
-		return "string"
-	case TypeList:
-		return "list"
-	case TypeSet:
-		return "set"
-	case TypeZSet:
-		return "zset"
-	case TypeHash:
-		return "hash"
-	}
-	return fmt.Sprintf("type(%d)", uint8(t))
-}
 
 // Object is one key and its value. [Read] reuses the Object and every byte
 // slice in it: they are valid only during the call they are handed to.
@@ -50,13 +26,61 @@ type Object struct {
 // Len returns the number of elements: pairs of a hash, items of the other
 // collections, and 1 for a string.
 func (o *Object) Len() int {
-	switch o.Type {
-	case TypeString:
+	if o.Type == TypeString {
 		return 1
-	case TypeHash:
-		return len(o.Items) / 2
 	}
-	return len(o.Items)
+	return len(o.Items) / max(o.Type.traits().items, 1)
+}
+
+// each calls fn for every element until it returns false: an item or member, a
+// field and its value, a member and its score. o must have passed check.
+func (o *Object) each(fn func(a, b []byte, score float64) bool) {
+	t := o.Type.traits()
+	for i := 0; i < len(o.Items); i += t.items {
+		var b []byte
+		var score float64
+		if t.items == 2 {
+			b = o.Items[i+1]
+		}
+		if t.scored {
+			score = o.Scores[i]
+		}
+		if !fn(o.Items[i], b, score) {
+			return
+		}
+	}
+}
+
+// check returns why o cannot be written, element by element.
+func (o *Object) check() error {
+	switch t := o.Type.traits(); {
+	case t.items == 0:
+		return UnknownType(o.Type)
+	case len(o.Items) == 0:
+		return errors.New("it is empty")
+	case len(o.Items)%t.items != 0:
+		return errors.New("a field without a value")
+	case t.scored && len(o.Items) != len(o.Scores):
+		return fmt.Errorf("%d members but %d scores", len(o.Items), len(o.Scores))
+	}
+	for _, f := range o.Scores {
+		if f != f {
+			return errors.New("a score that is not a number")
+		}
+	}
+	return nil
+}
+
+// whole returns the listpack or intset that o is written as, and the type byte
+// for that, or nil.
+func (o *Object) whole() (code byte, blob []byte) {
+	if o.Intset != nil && o.Type == TypeSet && packed.Intset(o.Intset).Len() > 0 {
+		return encSetIntset, o.Intset
+	}
+	if code := o.Type.traits().listpack; code != 0 && o.Listpack != nil && packed.Listpack(o.Listpack).Len() > 0 {
+		return code, o.Listpack
+	}
+	return 0, nil
 }
 
 // Opcodes that stand where a type byte may stand.

@@ -9,13 +9,17 @@ import (
 )
 
 // Handler receives the content of a file in its order. A nil function skips
-// what it would receive. Slices and the Object are valid during the call only.
+// what it would receive, unless it says otherwise. Slices and the Object are valid during the call only.
 type Handler struct {
 	Aux      func(key, value []byte)    // an aux field of the header
 	DB       func(n int)                // the objects that follow live in database n
 	ResizeDB func(keys, expires uint64) // a size hint, never to be trusted for an allocation
 	Object   func(o *Object) error      // one key; an error stops Read, which returns it wrapped
 
+	// Function receives the source of a function library; an error stops Read,
+	// which returns it wrapped. A nil function leaves libraries to Unsupported: they
+	// are never skipped without a word.
+	Function func(code []byte) error
 	// Unsupported is told of content that this package does not hand out. When
 	// it returns nil that is walked over, where the format says where it ends
 	// (streams, module values and data, functions); an error stops Read. A nil
@@ -154,6 +158,9 @@ func (d *decoder) opcode(code byte, h Handler) error {
 
 // object takes the key and the value that a type byte announced.
 func (d *decoder) object(enc byte, at int64, h Handler) error {
+	if enc == opFunction2 && h.Function != nil {
+		return d.function(at, h)
+	}
 	name := unsupportedType(enc)
 	if name != "" && enc >= opFunction2 { // an opcode: no key follows
 		return d.unsupported(&UnsupportedError{Name: name, Code: int(enc), Offset: at}, h)
@@ -176,6 +183,18 @@ func (d *decoder) object(enc byte, at int64, h Handler) error {
 	}
 	if err = h.Object(&d.obj); err != nil {
 		return fmt.Errorf("rdb: load key %.100q of db %d at offset %d: %w", d.obj.Key, d.obj.DB, at, err)
+	}
+	return nil
+}
+
+// function takes a function library.
+func (d *decoder) function(at int64, h Handler) error {
+	code, err := d.str()
+	if err != nil {
+		return err
+	}
+	if err := h.Function(code); err != nil {
+		return fmt.Errorf("rdb: load the function library at offset %d: %w", at, err)
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -302,4 +303,83 @@ func TestScoresKeepEveryBit(t *testing.T) {
 		t.Fatal(err)
 	}
 	sameContents(t, "scores", toContents([]Object{o}), mustRead(t, data))
+}
+
+// TestFunctionsWithRedis has function libraries go to a real Redis and come back from
+// it, in a file and as FUNCTION DUMP has them.
+func TestFunctionsWithRedis(t *testing.T) {
+	ctx := context.Background()
+	codes := [][]byte{
+		[]byte("#!lua name=a\nredis.register_function('fa', function() return 'from a' end)"),
+		fmt.Appendf(nil, "#!lua name=b\nredis.register_function('fb', function() return 'from b' end) -- %s", strings.Repeat("long ", 20_000)),
+	}
+	var file bytes.Buffer
+	w := NewWriter(&file)
+	w.Header(nil)
+	for _, code := range codes {
+		w.Function(code)
+	}
+	w.SelectDB(0)
+	w.String([]byte("k"), []byte("v"))
+	if err := w.End(); err != nil {
+		t.Fatal(err)
+	}
+	c, dir := startRedis(t, file.Bytes())
+	for _, name := range []string{"a", "b"} {
+		if got, err := c.FCall(ctx, "f"+name, nil).Text(); err != nil || got != "from "+name {
+			t.Errorf("FCALL f%s: %q, %v", name, got, err)
+		}
+	}
+	list, err := c.FunctionList(ctx, redis.FunctionListQuery{WithCode: true}).Result()
+	if err != nil || len(list) != 2 {
+		t.Fatalf("FUNCTION LIST: %v, %v", list, err)
+	}
+	if err := c.Save(ctx).Err(); err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := os.ReadFile(filepath.Join(dir, "dump.rdb"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := func(data []byte) (got []string) {
+		err := Read(bytes.NewReader(data), Handler{Function: func(code []byte) error {
+			got = append(got, string(code))
+			return nil
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		slices.Sort(got)
+		return got
+	}
+	want := []string{string(codes[0]), string(codes[1])}
+	for what, got := range map[string][]string{"our file": read(file.Bytes()), "Redis's file": read(theirs)} {
+		if !slices.Equal(got, want) {
+			t.Errorf("%s has %.300q", what, got)
+		}
+	}
+
+	if err := c.FunctionFlush(ctx).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.FunctionRestore(ctx, string(SealDump(EncodeFunctions(codes)))).Err(); err != nil {
+		t.Fatal(err)
+	}
+	dump, err := c.FunctionDump(ctx).Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	payload, err := OpenDump(dump)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := DecodeFunctions(payload)
+	if err != nil || len(got) != 2 || len(got[0])+len(got[1]) != len(codes[0])+len(codes[1]) {
+		t.Errorf("FUNCTION DUMP has %d libraries, %v", len(got), err)
+	}
+	for n := 1; n < len(payload); n++ {
+		if cut, err := DecodeFunctions(payload[:n]); err == nil && len(cut) == 2 {
+			t.Fatalf("cut at %d of %d it is read", n, len(payload))
+		}
+	}
 }

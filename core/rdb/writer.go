@@ -18,11 +18,11 @@ const (
 // the first error: calls after an error do nothing, and End returns it. It
 // does not allocate per object. One goroutine uses it at a time.
 //
-// The order of calls is Header, then for each database SelectDB, ResizeDB and
-// its objects, then End. An object is, after an optional Expire, Idle or Freq,
-// one String, Listpack or Intset, or one Begin… followed by exactly as many
-// Items or Nodes as announced; calls in another order are an error, never a
-// broken file.
+// The order of calls is Header, Function for each function library, then for each
+// database SelectDB, ResizeDB and its objects, then End. An object is, after an optional Expire, Idle or Freq,
+// one String, Listpack or Intset, or one Begin followed by exactly as many
+// Elements, or BeginQuicklist and as many Nodes, as announced; Object is all of
+// that in one. Calls in another order are an error, never a broken file.
 type Writer struct {
 	w       io.Writer
 	buf     []byte
@@ -30,9 +30,9 @@ type Writer struct {
 	flushed int64
 	err     error
 
-	left  int  // Item, Score or Node calls the open collection still needs
-	open  byte // its type byte
-	begun bool // Header was written
+	left  int    // Item, Score or Node calls the open collection still needs
+	open  traits // its own
+	begun bool   // Header was written
 	ended bool
 }
 
@@ -57,6 +57,14 @@ func (w *Writer) Header(aux [][2]string) {
 		w.str([]byte(kv[0]))
 		w.str([]byte(kv[1]))
 	}
+}
+
+// Function writes a function library: its source, whose first line names it.
+// Redis writes libraries ahead of the first database, and reads them anywhere.
+func (w *Writer) Function(code []byte) {
+	w.boundary()
+	w.buf = append(w.buf, opFunction2)
+	w.str(code)
 }
 
 // SelectDB says which database the objects that follow live in.
@@ -103,35 +111,82 @@ func (w *Writer) String(key, val []byte) {
 	w.str(val)
 }
 
-// BeginList opens a list of n items; n Item calls follow, head first.
-func (w *Writer) BeginList(key []byte, n int) { w.begin(encList, key, n, 1) }
+// Begin opens a collection of n elements; as many Element calls follow, or the
+// Item and Score calls that each of them stands for.
+func (w *Writer) Begin(t Type, key []byte, n int) {
+	if t.traits().items == 0 {
+		w.fail(fmt.Errorf("key %.100q: %w", key, UnknownType(t)))
+		return
+	}
+	w.begin(t.traits(), key, n)
+}
 
-// BeginSet opens a set of n members; n Item calls follow.
-func (w *Writer) BeginSet(key []byte, n int) { w.begin(encSet, key, n, 1) }
-
-// BeginHash opens a hash of n pairs; 2n Item calls follow: field, value.
-func (w *Writer) BeginHash(key []byte, pairs int) { w.begin(encHash, key, pairs, 2) }
-
-// BeginZSet opens a sorted set of n members; n times an Item (the member) and
-// a Score follow.
-func (w *Writer) BeginZSet(key []byte, n int) { w.begin(encZSet2, key, n, 2) }
-
-func (w *Writer) begin(enc byte, key []byte, n, calls int) {
+func (w *Writer) begin(t traits, key []byte, n int) {
 	if n <= 0 || n > math.MaxInt/2 {
 		w.misuse(fmt.Sprintf("key %.100q: a collection of %d elements", key, n))
 		return
 	}
 	w.boundary()
-	w.buf = append(w.buf, enc)
+	w.buf = append(w.buf, t.code)
 	w.str(key)
 	w.buf = appendLen(w.buf, uint64(n))
-	w.left = n * calls
-	w.open = enc
+	w.open, w.left = t, n*t.items
+	if t.scored {
+		w.left += n
+	}
+}
+
+// Element writes the next element of the open collection: an item or a member a, a
+// field a and its value b, a member and its score.
+func (w *Writer) Element(a, b []byte, score float64) {
+	w.Item(a)
+	if w.open.items == 2 {
+		w.Item(b)
+	}
+	if w.open.scored {
+		w.Score(score)
+	}
+}
+
+// Object writes o: its deadline, when it was last used or how often, and its
+// value, packed as it came where the format has that.
+func (w *Writer) Object(o *Object) {
+	if o.ExpireMS != 0 {
+		w.Expire(o.ExpireMS)
+	}
+	switch {
+	case o.LFU >= 0:
+		w.Freq(uint8(min(o.LFU, math.MaxUint8)))
+	case o.LRU >= 0:
+		w.Idle(o.LRU)
+	}
+	switch code, blob := o.whole(); {
+	case o.Type == TypeString:
+		w.String(o.Key, o.Str)
+	case code == encSetIntset:
+		w.Intset(o.Key, blob)
+	case blob != nil:
+		w.Listpack(o.Type, o.Key, blob)
+	default:
+		w.elements(o)
+	}
+}
+
+func (w *Writer) elements(o *Object) {
+	if err := o.check(); err != nil {
+		w.fail(fmt.Errorf("key %.100q: %w", o.Key, err))
+		return
+	}
+	w.Begin(o.Type, o.Key, o.Len())
+	o.each(func(a, b []byte, score float64) bool {
+		w.Element(a, b, score)
+		return w.err == nil
+	})
 }
 
 // Item writes the next item, member, field or value of the open collection.
 func (w *Writer) Item(v []byte) {
-	if w.left <= 0 || w.open == encListQuicklist2 || w.open == encZSet2 && w.left&1 == 1 {
+	if w.left <= 0 || w.open.code == encListQuicklist2 || w.open.scored && w.left&1 == 1 {
 		w.misuse("an Item nobody announced, or in place of a Score")
 		return
 	}
@@ -141,7 +196,7 @@ func (w *Writer) Item(v []byte) {
 
 // Score writes the score of the member just written. NaN is an error.
 func (w *Writer) Score(f float64) {
-	if w.open != encZSet2 || w.left&1 == 0 || f != f {
+	if !w.open.scored || w.left&1 == 0 || f != f {
 		w.misuse("a Score without a member, or not a number")
 		return
 	}
@@ -235,8 +290,10 @@ func (w *Writer) write(p []byte) {
 // that would not give a valid file.
 var ErrMisuse = errors.New("rdb: writer misuse")
 
-func (w *Writer) misuse(what string) {
+func (w *Writer) misuse(what string) { w.fail(errors.New(what)) }
+
+func (w *Writer) fail(err error) {
 	if w.err == nil {
-		w.err = fmt.Errorf("%w at offset %d: %s", ErrMisuse, w.Size(), what)
+		w.err = fmt.Errorf("%w at offset %d: %w", ErrMisuse, w.Size(), err)
 	}
 }

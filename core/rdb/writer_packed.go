@@ -9,26 +9,12 @@ import (
 // containerListpack says that a node of a quicklist is a listpack.
 const containerListpack = 2
 
-// listpackCode returns the type byte of a value that is one listpack, or false:
-// version 10 of the format has none for sets.
-func listpackCode(t Type) (code byte, ok bool) {
-	switch t {
-	case TypeHash:
-		return encHashListpack, true
-	case TypeZSet:
-		return encZSetListpack, true
-	case TypeList:
-		return encListQuicklist2, true
-	}
-	return 0, false
-}
-
 // Listpack writes a hash (field, value…), a sorted set (member, score…, in
 // order) or a list that l is all of. The caller vouches for what is in it; l
-// must be valid and not empty.
+// must be valid and not empty, and the type one that [Type.HasListpack].
 func (w *Writer) Listpack(t Type, key []byte, l packed.Listpack) {
-	code, ok := listpackCode(t)
-	if !ok || l.Len() == 0 {
+	code := t.traits().listpack
+	if code == 0 || l.Len() == 0 {
 		w.misuse(fmt.Sprintf("key %.100q: a %s as a listpack of %d entries", key, t, l.Len()))
 		return
 	}
@@ -58,12 +44,14 @@ func (w *Writer) packed(code byte, key, blob []byte) {
 
 // BeginQuicklist opens a list in so many nodes; as many Node calls follow,
 // head first.
-func (w *Writer) BeginQuicklist(key []byte, nodes int) { w.begin(encListQuicklist2, key, nodes, 1) }
+func (w *Writer) BeginQuicklist(key []byte, nodes int) {
+	w.begin(traits{items: 1, code: encListQuicklist2}, key, nodes)
+}
 
 // Node writes the next node of the open quicklist: a valid listpack that is
 // not empty.
 func (w *Writer) Node(l packed.Listpack) {
-	if w.left <= 0 || w.open != encListQuicklist2 {
+	if w.left <= 0 || w.open.code != encListQuicklist2 {
 		w.misuse("a Node nobody announced")
 		return
 	}

@@ -146,21 +146,21 @@ func TestWriterMisuse(t *testing.T) {
 		"no header":           func(w *Writer) { w.String(key, key) },
 		"header twice":        func(w *Writer) { w.Header(nil); w.Header(nil) },
 		"item without begin":  func(w *Writer) { w.Header(nil); w.Item(key) },
-		"too many items":      func(w *Writer) { w.Header(nil); w.BeginSet(key, 1); w.Item(key); w.Item(key) },
-		"too few items":       func(w *Writer) { w.Header(nil); w.BeginList(key, 2); w.Item(key) },
-		"half a pair":         func(w *Writer) { w.Header(nil); w.BeginHash(key, 1); w.Item(key); w.String(key, key) },
-		"empty collection":    func(w *Writer) { w.Header(nil); w.BeginHash(key, 0) },
-		"negative collection": func(w *Writer) { w.Header(nil); w.BeginHash(key, -1) },
-		"member twice":        func(w *Writer) { w.Header(nil); w.BeginZSet(key, 1); w.Item(key); w.Item(key) },
-		"score first":         func(w *Writer) { w.Header(nil); w.BeginZSet(key, 1); w.Score(1); w.Item(key) },
-		"score in a set":      func(w *Writer) { w.Header(nil); w.BeginSet(key, 1); w.Score(1) },
-		"score after zset":    func(w *Writer) { w.Header(nil); w.BeginZSet(key, 1); w.Item(key); w.Score(1); w.Score(1) },
-		"NaN":                 func(w *Writer) { w.Header(nil); w.BeginZSet(key, 1); w.Item(key); w.Score(math.NaN()) },
+		"too many items":      func(w *Writer) { w.Header(nil); w.Begin(TypeSet, key, 1); w.Item(key); w.Item(key) },
+		"too few items":       func(w *Writer) { w.Header(nil); w.Begin(TypeList, key, 2); w.Item(key) },
+		"half a pair":         func(w *Writer) { w.Header(nil); w.Begin(TypeHash, key, 1); w.Item(key); w.String(key, key) },
+		"empty collection":    func(w *Writer) { w.Header(nil); w.Begin(TypeHash, key, 0) },
+		"negative collection": func(w *Writer) { w.Header(nil); w.Begin(TypeHash, key, -1) },
+		"member twice":        func(w *Writer) { w.Header(nil); w.Begin(TypeZSet, key, 1); w.Item(key); w.Item(key) },
+		"score first":         func(w *Writer) { w.Header(nil); w.Begin(TypeZSet, key, 1); w.Score(1); w.Item(key) },
+		"score in a set":      func(w *Writer) { w.Header(nil); w.Begin(TypeSet, key, 1); w.Score(1) },
+		"score after zset":    func(w *Writer) { w.Header(nil); w.Begin(TypeZSet, key, 1); w.Item(key); w.Score(1); w.Score(1) },
+		"NaN":                 func(w *Writer) { w.Header(nil); w.Begin(TypeZSet, key, 1); w.Item(key); w.Score(math.NaN()) },
 		"negative database":   func(w *Writer) { w.Header(nil); w.SelectDB(-1) },
 		"after end":           func(w *Writer) { w.Header(nil); w.End(); w.String(key, key) },
-		"expire in a list":    func(w *Writer) { w.Header(nil); w.BeginList(key, 1); w.Expire(1); w.Item(key) },
+		"expire in a list":    func(w *Writer) { w.Header(nil); w.Begin(TypeList, key, 1); w.Expire(1); w.Item(key) },
 		"item for a node":     func(w *Writer) { w.Header(nil); w.BeginQuicklist(key, 1); w.Item(key) },
-		"node for an item":    func(w *Writer) { w.Header(nil); w.BeginList(key, 1); w.Node(lp) },
+		"node for an item":    func(w *Writer) { w.Header(nil); w.Begin(TypeList, key, 1); w.Node(lp) },
 		"too few nodes":       func(w *Writer) { w.Header(nil); w.BeginQuicklist(key, 2); w.Node(lp) },
 		"too many nodes":      func(w *Writer) { w.Header(nil); w.BeginQuicklist(key, 1); w.Node(lp); w.Node(lp) },
 		"no nodes":            func(w *Writer) { w.Header(nil); w.BeginQuicklist(key, 0) },
@@ -168,7 +168,7 @@ func TestWriterMisuse(t *testing.T) {
 		"a set as a listpack": func(w *Writer) { w.Header(nil); w.Listpack(TypeSet, key, lp) },
 		"empty listpack":      func(w *Writer) { w.Header(nil); w.Listpack(TypeHash, key, buildListpack()) },
 		"empty intset":        func(w *Writer) { w.Header(nil); w.Intset(key, buildIntset(2)) },
-		"listpack in a list":  func(w *Writer) { w.Header(nil); w.BeginList(key, 1); w.Listpack(TypeHash, key, lp); w.Item(key) },
+		"listpack in a list":  func(w *Writer) { w.Header(nil); w.Begin(TypeList, key, 1); w.Listpack(TypeHash, key, lp); w.Item(key) },
 	} {
 		var buf bytes.Buffer
 		w := NewWriter(&buf)
@@ -206,7 +206,7 @@ func TestWriterReportsWriteErrors(t *testing.T) {
 			w.Header(nil)
 			for range 6 {
 				w.String([]byte("k"), make([]byte, 20_000))
-				w.BeginList([]byte("l"), 3000)
+				w.Begin(TypeList, []byte("l"), 3000)
 				for range 3000 {
 					w.Item([]byte("0123456789"))
 				}
@@ -226,7 +226,7 @@ func TestWriterDoesNotAllocate(t *testing.T) {
 	if n := testing.AllocsPerRun(1000, func() {
 		w.Expire(1)
 		w.String(key, val)
-		w.BeginZSet(key, 2)
+		w.Begin(TypeZSet, key, 2)
 		w.Item(val)
 		w.Score(1)
 		w.Item(key)

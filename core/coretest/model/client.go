@@ -215,6 +215,9 @@ func newValue(want kind) *value {
 		v.hash = map[string]string{}
 	case kindZSet:
 		v.zset = map[string]float64{}
+	case kindString, kindList:
+	default:
+		panic(unknownType(want))
 	}
 	return v
 }

@@ -48,7 +48,11 @@ func (r *reader) ask(args ...string) resp.Value {
 }
 
 func (r *reader) value(key string) (*value, error) {
-	v := newValue(kind(r.ask("TYPE", key).Text()))
+	is := kind(r.ask("TYPE", key).Text())
+	if !is.known() {
+		return nil, unknownType(is)
+	}
+	v := newValue(is)
 	var size int64
 	switch v.kind {
 	case kindString:
@@ -88,7 +92,7 @@ func (r *reader) value(key string) (*value, error) {
 			}
 		}
 	default:
-		return nil, fmt.Errorf("KEYS names it and its type is %q", v.kind)
+		return nil, unknownType(v.kind)
 	}
 	if n := int64(len(v.list) + len(v.hash) + len(v.zset)); v.kind != kindString && (n != size || n == 0) {
 		return nil, fmt.Errorf("a %s of %d elements says that it has %d", v.kind, n, size)

@@ -22,6 +22,20 @@ const (
 	kindZSet   kind = "zset"
 )
 
+// known tells whether it is the type of a value.
+func (k kind) known() bool {
+	switch k {
+	case kindString, kindList, kindHash, kindSet, kindZSet:
+		return true
+	}
+	return false
+}
+
+// unknownType is the error for a type that this model has not heard of.
+func unknownType(k kind) error {
+	return fmt.Errorf("the type of a value is %q, which the model does not know", k)
+}
+
 // value is what is stored at a key. It is never changed once a State holds it.
 type value struct {
 	kind     kind
