@@ -240,7 +240,7 @@ func digest(ctx context.Context, disk vfs.FS, name string) (string, error) {
 	}
 	defer f.Close()
 	h := sha256.New()
-	if _, err := io.Copy(h, &endsWith{ctx, f}); err != nil {
+	if _, err := io.Copy(h, vfs.ContextReader(ctx, f)); err != nil {
 		return "", err
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil

@@ -12,6 +12,7 @@ import (
 	"github.com/spillwaydb/spillway/core/keyspace"
 	"github.com/spillwaydb/spillway/core/rdb"
 	"github.com/spillwaydb/spillway/core/resp"
+	"github.com/spillwaydb/spillway/core/vfs"
 )
 
 // WriteRDB writes all keys, as they are at this moment, as one RDB file and
@@ -84,7 +85,7 @@ func (db *DB) Import(ctx context.Context, r io.Reader, name string, o ImportOpti
 	if db.opts.ReadOnly {
 		return Imported{}, ErrReadOnly
 	}
-	in := bufio.NewReaderSize(&endsWith{ctx, r}, 256<<10)
+	in := bufio.NewReaderSize(vfs.ContextReader(ctx, r), 256<<10)
 	if magic, _ := in.Peek(5); string(magic) == "REDIS" {
 		return db.importRDB(in, name, o)
 	}
@@ -92,19 +93,6 @@ func (db *DB) Import(ctx context.Context, r io.Reader, name string, o ImportOpti
 		return Imported{CutAt: -1}, fmt.Errorf("%s: %w: it begins with neither \"REDIS\" nor a command", name, ErrForeign)
 	}
 	return db.importCommands(in, name, o)
-}
-
-// endsWith is a reader that fails when its context has ended.
-type endsWith struct {
-	ctx context.Context
-	src io.Reader
-}
-
-func (r *endsWith) Read(b []byte) (int, error) {
-	if r.ctx.Err() != nil {
-		return 0, context.Cause(r.ctx)
-	}
-	return r.src.Read(b)
 }
 
 func (db *DB) importRDB(in io.Reader, name string, o ImportOptions) (out Imported, err error) {

@@ -211,7 +211,7 @@ func (d *dataDir) describe(ctx context.Context, seg manifest.Segment, res wal.Re
 	}
 	defer f.Close()
 	h := sha256.New()
-	if _, err := io.Copy(h, contextReader{ctx, io.LimitReader(f, res.GoodOffset)}); err != nil {
+	if _, err := io.Copy(h, vfs.ContextReader(ctx, io.LimitReader(f, res.GoodOffset))); err != nil {
 		return sink.Set{}, fmt.Errorf("read log segment %s: %w", seg.Path, err)
 	}
 	sum := hex.EncodeToString(h.Sum(nil))

@@ -34,7 +34,7 @@ func (r *restorer) part(ctx context.Context, stored, own *sink.SetPart) error {
 			return err
 		}
 		defer src.Close()
-		in := newChecked(contextReader{ctx, src}, stored, count)
+		in := newChecked(vfs.ContextReader(ctx, src), stored, count)
 		_, err = r.local.Put(ctx, own.Part, in)
 		if err == nil || in.err != nil {
 			return err
@@ -160,7 +160,7 @@ func intact(ctx context.Context, fs vfs.FS, name string, size int64, sum string)
 		return false, nil
 	}
 	h := sha256.New()
-	if _, err := io.CopyBuffer(struct{ io.Writer }{h}, contextReader{ctx, f}, make([]byte, 256<<10)); err != nil {
+	if _, err := io.CopyBuffer(struct{ io.Writer }{h}, vfs.ContextReader(ctx, f), make([]byte, 256<<10)); err != nil {
 		return false, fmt.Errorf("look at %s: %w", name, err)
 	}
 	if hex.EncodeToString(h.Sum(nil)) != sum {

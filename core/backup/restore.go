@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path"
 	"slices"
@@ -393,17 +392,4 @@ func (r *restorer) newSegment(m *manifest.Manifest) error {
 	m.Segments = append(m.Segments, seg)
 	m.NextSegment++
 	return nil
-}
-
-// contextReader fails when its context has ended.
-type contextReader struct {
-	ctx context.Context
-	src io.Reader
-}
-
-func (r contextReader) Read(b []byte) (int, error) {
-	if r.ctx.Err() != nil {
-		return 0, context.Cause(r.ctx)
-	}
-	return r.src.Read(b)
 }

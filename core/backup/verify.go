@@ -15,6 +15,7 @@ import (
 	"github.com/spillwaydb/spillway/core/rdb"
 	"github.com/spillwaydb/spillway/core/resp"
 	"github.com/spillwaydb/spillway/core/sink"
+	"github.com/spillwaydb/spillway/core/vfs"
 	"github.com/spillwaydb/spillway/core/wal"
 )
 
@@ -147,7 +148,7 @@ func (v *verifier) compare(ctx context.Context, p *sink.SetPart) error {
 		return err
 	}
 	defer src.Close()
-	_, err = io.CopyBuffer(io.Discard, struct{ io.Reader }{newChecked(contextReader{ctx, src}, p, func(int) {})}, make([]byte, 256<<10))
+	_, err = io.CopyBuffer(io.Discard, struct{ io.Reader }{newChecked(vfs.ContextReader(ctx, src), p, func(int) {})}, make([]byte, 256<<10))
 	return err
 }
 

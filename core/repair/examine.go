@@ -142,7 +142,7 @@ func examinePart(ctx context.Context, data vfs.FS, id sink.SetID, p *sink.SetPar
 	}
 	defer f.Close()
 	h := sha256.New()
-	n, err := io.Copy(h, io.LimitReader(&contextReader{ctx, f}, p.Bytes+1)) // one more is enough to know
+	n, err := io.Copy(h, io.LimitReader(vfs.ContextReader(ctx, f), p.Bytes+1)) // one more is enough to know
 	switch {
 	case vfs.IsNotRegular(err):
 		return name + " is a directory", nil
@@ -156,18 +156,6 @@ func examinePart(ctx context.Context, data vfs.FS, id sink.SetID, p *sink.SetPar
 		return fmt.Sprintf("%s is not what was written, somewhere from offset 0 to %d", name, n), nil
 	}
 	return "", nil
-}
-
-type contextReader struct {
-	ctx context.Context
-	src io.Reader
-}
-
-func (r *contextReader) Read(b []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.src.Read(b)
 }
 
 // examineLog replays the log into nothing. Behind the first damage the later
