@@ -45,47 +45,24 @@ func (db *DB) loadPart(ctx context.Context, set *sink.Set, p sink.SetPart, progr
 func (db *DB) loadCommands(r io.Reader, part string) error {
 	a := newApplier(db)
 	defer a.close()
-	var (
-		parser resp.Parser
-		buf    []byte
-		n      = 0
-		at     int64
-	)
-	for {
-		args, used, err := parser.Next(buf, nil)
-		if err == nil {
-			buf = buf[used:]
-			at += int64(used)
-			if len(args) == 0 {
-				continue
-			}
-			if command.Lookup(args[0]) == selectCommand && len(args) == 2 {
-				if n, err = parseDB(args[1], db.opts.Databases); err != nil {
-					return err
-				}
-				continue
-			}
-			if err := a.apply(n, args); err != nil {
+	n := 0
+	for in := resp.NewReader(r); ; {
+		args, at, err := in.Next()
+		switch {
+		case err == io.EOF: //nolint:errorlint // what merely wraps it is a failure
+			return a.wait()
+		case err != nil:
+			return fmt.Errorf("offset %d: %w", at, err)
+		case command.Lookup(args[0]) == selectCommand && len(args) == 2:
+			if n, err = parseDB(args[1], db.opts.Databases); err != nil {
 				return err
 			}
 			continue
 		}
-		if !errors.Is(err, resp.ErrIncomplete) {
-			return fmt.Errorf("offset %d: %w", at, err)
-		}
-		next, readErr := parser.Fill(r, buf)
-		switch {
-		case len(next) > len(buf):
-		case errors.Is(readErr, io.EOF) && len(buf) == 0:
-			return a.wait()
-		case errors.Is(readErr, io.EOF):
-			return fmt.Errorf("offset %d: %w", at, io.ErrUnexpectedEOF)
-		case readErr != nil:
-			return fmt.Errorf("offset %d: %w", at, readErr)
-		}
-		buf = next
 		a.at = origin{path: part, offset: at}
-		parser.Reset()
+		if err := a.apply(n, args); err != nil {
+			return err
+		}
 	}
 }
 
@@ -172,7 +149,7 @@ type stretch struct {
 type origin struct {
 	path   string
 	block  uint64 // of the log
-	offset int64  // where the block begins, or near which it is in a part
+	offset int64  // where the block begins, or the command does
 
 	foreign bool // another program wrote it
 }
@@ -194,7 +171,7 @@ func (b *batch) origin(i int) origin {
 func (o origin) refuse(err error) error {
 	place := fmt.Sprintf("log segment %s, block %d at offset %d", o.path, o.block, o.offset)
 	if o.block == 0 {
-		place = fmt.Sprintf("%s, near offset %d", o.path, o.offset)
+		place = fmt.Sprintf("%s, offset %d", o.path, o.offset)
 	}
 	if o.foreign {
 		return fmt.Errorf("%s: %w", place, err)

@@ -138,53 +138,31 @@ type importer struct {
 func (db *DB) importCommands(in *bufio.Reader, name string, o ImportOptions) (out Imported, err error) {
 	m := &importer{db: db, a: newApplier(db), o: o, out: Imported{CutAt: -1}}
 	defer m.a.close()
-	var (
-		parser resp.Parser
-		buf    []byte
-		at, tx int64 // offsets of the next command, and of the open transaction
-	)
-	for {
-		args, used, err := parser.Next(buf, nil)
-		if err == nil {
-			m.a.at = origin{path: name, offset: at, foreign: true}
-			if !m.inTx {
-				tx = at
-			}
-			buf = buf[used:]
-			at += int64(used)
-			if len(args) == 0 || bytes.HasPrefix(args[0], []byte("#")) { // an annotation
-				continue
-			}
-			if err := m.command(args); err != nil {
-				return m.out, err
-			}
-			continue
-		}
-		if !errors.Is(err, resp.ErrIncomplete) {
-			return m.out, fmt.Errorf("%s, offset %d: %w", name, at, err)
-		}
-		// The bytes of commands that are queued stay where they are.
-		next, err := parser.Fill(in, buf)
-		got := len(next) - len(buf)
-		whole := len(buf) == 0 && !m.inTx
+	var tx int64 // where the open transaction begins
+	for r := resp.NewReader(in); ; {
+		args, at, err := r.Next()
 		switch {
-		case err == nil:
-		case !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
-			return m.out, fmt.Errorf("%s, offset %d: %w", name, at, err)
-		case got > 0:
-			// Perhaps what came completes a shorter command than was expected.
-		case whole:
+		case err == io.EOF && !m.inTx: //nolint:errorlint // what merely wraps it is a failure
 			return m.out, m.a.wait()
-		case !o.Truncated:
-			return m.out, fmt.Errorf("%s, offset %d: it ends in the middle of a command or transaction: %w", name, at, io.ErrUnexpectedEOF)
-		default:
+		case err == io.EOF, err == io.ErrUnexpectedEOF: //nolint:errorlint // likewise
+			if !o.Truncated {
+				return m.out, fmt.Errorf("%s, offset %d: it ends in the middle of a command or transaction: %w", name, at, io.ErrUnexpectedEOF)
+			}
 			if m.out.CutAt = at; m.inTx {
 				m.out.CutAt = tx
 			}
 			return m.out, m.a.wait()
+		case err != nil:
+			return m.out, fmt.Errorf("%s, offset %d: %w", name, at, err)
+		case bytes.HasPrefix(args[0], []byte("#")): // an annotation
+			continue
+		case !m.inTx:
+			tx = at
 		}
-		buf = next
-		parser.Reset()
+		m.a.at = origin{path: name, offset: at, foreign: true}
+		if err := m.command(args); err != nil {
+			return m.out, err
+		}
 	}
 }
 
