@@ -61,7 +61,7 @@ func BenchmarkRecover(b *testing.B) {
 				return db
 			}
 			db := open()
-			s := db.NewSession(nil, nil)
+			s := db.Session()
 			for i := range n {
 				c.do(func(args ...string) {
 					if _, err := s.Do(args...); err != nil {
