@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/spillwaydb/spillway/core"
+	"github.com/spillwaydb/spillway/core/apply"
 	"github.com/spillwaydb/spillway/core/backup"
 	"github.com/spillwaydb/spillway/core/coretest"
 	"github.com/spillwaydb/spillway/core/keyspace"
@@ -105,7 +106,7 @@ func exports(t *testing.T, h *coretest.Harness, what string, same func(string, *
 			continue
 		}
 		other := coretest.New(t, importing)
-		if _, err := other.DB.Import(ctx, &files[i], "the export", core.ImportOptions{}); err != nil {
+		if _, err := other.DB.Import(ctx, &files[i], "the export", apply.ImportOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		same(fmt.Sprintf("export %d of %s", i, what), other)
@@ -177,7 +178,7 @@ func TestFunctionsOfALog(t *testing.T) {
 			}
 			log = resp.AppendCommand(log, words...)
 		}
-		_, err := h.DB.Import(context.Background(), bytes.NewReader(log), "the log", core.ImportOptions{})
+		_, err := h.DB.Import(context.Background(), bytes.NewReader(log), "the log", apply.ImportOptions{})
 		var names []string
 		for _, l := range h.DB.Keyspace().Libraries() {
 			names = append(names, l.Name)

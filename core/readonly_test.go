@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/afero"
 
 	"github.com/spillwaydb/spillway/core"
+	"github.com/spillwaydb/spillway/core/apply"
 	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/coretest"
 	"github.com/spillwaydb/spillway/core/manifest"
@@ -177,7 +178,7 @@ func TestReadOnly(t *testing.T) {
 	if err := l.Save(); !errors.Is(err, core.ErrReadOnly) {
 		t.Errorf("Save: %v", err)
 	}
-	if _, err := l.Import(context.Background(), strings.NewReader(commands("SET a 3")), "x", core.ImportOptions{}); !errors.Is(err, core.ErrReadOnly) {
+	if _, err := l.Import(context.Background(), strings.NewReader(commands("SET a 3")), "x", apply.ImportOptions{}); !errors.Is(err, core.ErrReadOnly) {
 		t.Errorf("Import: %v", err)
 	}
 	if err := l.Shutdown(command.ShutdownSave, false); err != nil {
@@ -231,7 +232,7 @@ func TestReadOnlyTornTail(t *testing.T) {
 		t.Fatalf("%d keys, %v", n, err)
 	}
 	into := coretest.New(t, importing)
-	if got, err := into.DB.Import(context.Background(), &out, "rdb", core.ImportOptions{}); err != nil || got.Keys != 2 {
+	if got, err := into.DB.Import(context.Background(), &out, "rdb", apply.ImportOptions{}); err != nil || got.Keys != 2 {
 		t.Fatalf("%+v, %v", got, err)
 	}
 	if after := contents(t, h.FS); after != before {

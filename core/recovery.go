@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"strings"
 	"sync"
@@ -11,8 +12,11 @@ import (
 
 	"github.com/spf13/afero"
 
+	"github.com/spillwaydb/spillway/core/apply"
+	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/manifest"
 	"github.com/spillwaydb/spillway/core/persist"
+	"github.com/spillwaydb/spillway/core/rdb"
 	"github.com/spillwaydb/spillway/core/repair"
 	"github.com/spillwaydb/spillway/core/sink"
 	"github.com/spillwaydb/spillway/core/wal"
@@ -186,4 +190,67 @@ func (db *DB) loadBase(ctx context.Context, set *sink.Set, progress *loading) (i
 	}
 	wg.Wait()
 	return keys, first
+}
+
+// loadPart reads one part of the base back through the stages it went through.
+func (db *DB) loadPart(ctx context.Context, set *sink.Set, p sink.SetPart, progress *loading) (keys int64, err error) {
+	err = db.persist.ReadPart(ctx, p, func(r io.Reader) error {
+		r = progress.reader(r)
+		if set.ID.Kind == sink.KindRewrite {
+			return apply.Rewrite(db.ks, r, p.Part.Name)
+		}
+		return rdb.Read(r, rdb.Handler{
+			Function: func(code []byte) error { return command.LoadLibrary(db.ks, code) },
+			Object: func(o *rdb.Object) error {
+				if o.DB >= db.opts.Databases {
+					return fmt.Errorf("key %q is in database %d, but only %d are configured", o.Key, o.DB, db.opts.Databases)
+				}
+				keys++
+				return db.ks.Load(o)
+			},
+		})
+	})
+	if err == nil && set.ID.Kind == sink.KindRewrite {
+		keys = p.Keys
+	}
+	return keys, err
+}
+
+// replayLog applies the segments behind the base. Only the last one that has
+// blocks may end in a torn tail: one is left behind by a crash between the
+// rotation and the first append to the new segment as well.
+func (db *DB) replayLog(ctx context.Context, m *manifest.Manifest, progress *loading) ([]logTail, error) {
+	last, err := repair.LastWithBlocks(db.fs, m)
+	if err != nil {
+		return nil, fmt.Errorf("replaying the log: %w", err)
+	}
+	a := apply.New(db.ks, apply.Options{})
+	defer a.Close()
+	var tails []logTail
+	seq := uint64(0)
+	for i, s := range m.Segments {
+		res, err := wal.Replay(db.fs, s.Path, wal.ReplayOptions{Last: i >= last, ID: s.LogID, StartSeq: seq, Logger: db.logger}, func(b wal.Block) error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			return a.Block(s.Path, b)
+		})
+		if err == nil {
+			err = a.Wait()
+		}
+		if err != nil {
+			return nil, fmt.Errorf("replaying the log: %w", err)
+		}
+		seq = res.LastSeq
+		progress.done.Add(res.Size)
+		r := &db.recovered
+		r.Segments++
+		r.Blocks += res.Blocks
+		r.Commands += res.Commands
+		if i >= last {
+			tails = append(tails, logTail{s.Path, res})
+		}
+	}
+	db.lastSeq = seq
+	return tails, nil
 }

@@ -1,7 +1,9 @@
 package core_test
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -15,8 +17,9 @@ import (
 // The start says what is wrong and where, although it cannot say why.
 func TestPartThatDoesNotApply(t *testing.T) {
 	var twist [2]string
+	var data []byte
 	h := coretest.New(t, func(o *core.Options) {
-		o.Shards, o.Stages = 1, []sink.Stage{twister{&twist}}
+		o.Shards, o.Stages = 1, []sink.Stage{twister{&twist, &data}}
 	})
 	h.Do("SADD", "s", "a")
 	h.Do("HSET", "h", "f", "1")
@@ -24,13 +27,15 @@ func TestPartThatDoesNotApply(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = h.DB.Close()
-	for _, c := range []struct{ from, to, want string }{
-		{"SADD", "SPOT", `shard-0000.aof.twist, near offset 0: "SPOT" is no write command; start the version that wrote it, restore a backup`},
-		{"$1\r\ns\r\n", "$1\r\nh\r\n", `does not apply to the state before it: WRONGTYPE`},
+	for _, c := range []struct{ from, to, at, want string }{
+		{"SADD", "SPOT", "*3\r\n$4\r\nSPOT", `"SPOT" is no write command; start the version that wrote it, restore a backup`},
+		{"$1\r\ns\r\n", "$1\r\nh\r\n", "*", `does not apply to the state before it: WRONGTYPE`},
 	} {
 		twist = [2]string{c.from, c.to}
-		if err := h.TryOpen(); err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%q: %v", c.to, err)
+		err := h.TryOpen()
+		place := fmt.Sprintf("shard-0000.aof.twist, offset %d: ", bytes.LastIndex(data, []byte(c.at)))
+		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), place) {
+			t.Errorf("%q, want %q: %v", c.to, place, err)
 		}
 	}
 	twist = [2]string{}
@@ -40,8 +45,12 @@ func TestPartThatDoesNotApply(t *testing.T) {
 	}
 }
 
-// twister is a stage whose decoder replaces one thing by another.
-type twister struct{ twist *[2]string }
+// twister is a stage whose decoder replaces one thing by another, and keeps
+// what comes of that.
+type twister struct {
+	twist *[2]string
+	data  *[]byte
+}
 
 func (twister) Info() sink.Info { return sink.Info{Name: "twist", Version: "1", Suffix: ".twist"} }
 
@@ -54,6 +63,7 @@ func (s twister) Decode(_ context.Context, _ sink.Part, _ sink.Receipt, dst io.W
 	data, err := io.ReadAll(src)
 	if err == nil && s.twist[0] != "" {
 		data = []byte(strings.ReplaceAll(string(data), s.twist[0], s.twist[1]))
+		*s.data = data
 	}
 	if err == nil {
 		_, err = dst.Write(data)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/spillwaydb/spillway/core"
+	"github.com/spillwaydb/spillway/core/apply"
 	"github.com/spillwaydb/spillway/core/coretest"
 	"github.com/spillwaydb/spillway/core/manifest"
 	"github.com/spillwaydb/spillway/core/rdb"
@@ -62,7 +63,7 @@ func TestImportCommands(t *testing.T) {
 			if slow {
 				r = &dribble{r}
 			}
-			got, err := h.DB.Import(context.Background(), r, "the file", core.ImportOptions{Truncated: true})
+			got, err := h.DB.Import(context.Background(), r, "the file", apply.ImportOptions{Truncated: true})
 			if c.refused != "" {
 				if err == nil || !strings.Contains(err.Error(), c.refused) || !strings.Contains(err.Error(), "the file") || strings.Contains(err.Error(), "repair") {
 					t.Errorf("%s: %v, want %q", name, err, c.refused)
@@ -77,7 +78,7 @@ func TestImportCommands(t *testing.T) {
 			}
 			if c.cutAt >= 0 {
 				h = coretest.New(t, importing)
-				if _, err := h.DB.Import(context.Background(), strings.NewReader(c.in), "x", core.ImportOptions{}); !errors.Is(err, io.ErrUnexpectedEOF) {
+				if _, err := h.DB.Import(context.Background(), strings.NewReader(c.in), "x", apply.ImportOptions{}); !errors.Is(err, io.ErrUnexpectedEOF) {
 					t.Errorf("%s, in the middle of a log: %v", name, err)
 				}
 			}
@@ -108,7 +109,7 @@ func TestImportSkips(t *testing.T) {
 	h := coretest.New(t, importing)
 	var told []string
 	in := commands("SET a 1", "XADD s * f v", "MULTI", "XADD s * f v", "SET b 2", "EXEC", "FLUSHSTREAMS")
-	got, err := h.DB.Import(context.Background(), strings.NewReader(in), "f", core.ImportOptions{Skip: func(what error) error {
+	got, err := h.DB.Import(context.Background(), strings.NewReader(in), "f", apply.ImportOptions{Skip: func(what error) error {
 		told = append(told, what.Error())
 		return nil
 	}})

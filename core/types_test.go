@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/spillwaydb/spillway/core"
+	"github.com/spillwaydb/spillway/core/apply"
 	"github.com/spillwaydb/spillway/core/backup"
 	"github.com/spillwaydb/spillway/core/coretest"
 	"github.com/spillwaydb/spillway/core/coretest/model"
@@ -169,7 +170,7 @@ func TestEveryTypeEverywhere(t *testing.T) {
 				t.Fatalf("exporting the %s as %s: %v", kind, format, err)
 			}
 			other := coretest.New(t, importing)
-			if _, err := other.DB.Import(context.Background(), &file, "the export", core.ImportOptions{}); err != nil {
+			if _, err := other.DB.Import(context.Background(), &file, "the export", apply.ImportOptions{}); err != nil {
 				t.Fatalf("importing the %s exported as %s: %v", kind, format, err)
 			}
 			same(fmt.Sprintf("importing the %s exported as %s", kind, format), other)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/spillwaydb/spillway/cmd/spillway/config"
 	"github.com/spillwaydb/spillway/core"
+	"github.com/spillwaydb/spillway/core/apply"
 	"github.com/spillwaydb/spillway/core/backup"
 	"github.com/spillwaydb/spillway/core/manifest"
 	"github.com/spillwaydb/spillway/core/resp"
@@ -271,10 +272,10 @@ func (m *importer) load(ctx context.Context, opts core.Options, inputs []func() 
 		}
 	}
 	if m.progress.Done.Load() == 0 {
-		return fmt.Errorf("%s is empty: %w", redactURL(m.from), core.ErrForeign)
+		return fmt.Errorf("%s is empty: %w", redactURL(m.from), apply.ErrForeign)
 	}
 	if m.out.CutAt != nil && *m.out.CutAt == 0 && len(inputs) == 1 {
-		return fmt.Errorf("%s holds no whole command: %w", m.from, core.ErrForeign)
+		return fmt.Errorf("%s holds no whole command: %w", m.from, apply.ErrForeign)
 	}
 	if err := db.Save(); err != nil {
 		return fmt.Errorf("taking the checkpoint: %w", err)
@@ -293,7 +294,7 @@ func (m *importer) one(ctx context.Context, db *core.DB, open func() (input, err
 		return err
 	}
 	defer func() { err = errors.Join(err, in.src.Close()) }()
-	o := core.ImportOptions{Truncated: in.last}
+	o := apply.ImportOptions{Truncated: in.last}
 	if m.skip {
 		o.Skip = m.skipped
 	}

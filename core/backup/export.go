@@ -77,7 +77,7 @@ func WriteAOF(ctx context.Context, src sink.Sink, p *Point, stages *sink.Registr
 		w.db = -1
 		err := pipe.ReadFrom(ctx, src, part, func(in io.Reader) error {
 			if part.Part.Kind == sink.KindRewrite {
-				return eachCommand(in, func(args [][]byte, _ int64) error { return w.write(args...) })
+				return eachCommand(in, func(args [][]byte) error { return w.write(args...) })
 			}
 			return rdb.Read(in, rdb.Handler{Object: w.object, Function: w.function})
 		})

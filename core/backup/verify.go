@@ -1,7 +1,6 @@
 package backup
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -165,7 +164,7 @@ func (v *verifier) compare(ctx context.Context, p *sink.SetPart) error {
 func (s *PartState) countRewrite(in io.Reader) error {
 	s.Keys = make(map[string]int64)
 	last := ""
-	return eachCommand(in, func(args [][]byte, _ int64) error {
+	return eachCommand(in, func(args [][]byte) error {
 		s.Commands++
 		verb := strings.ToUpper(string(args[0]))
 		built, ok := rdb.BuiltBy(verb)
@@ -187,43 +186,22 @@ func (s *PartState) countRewrite(in io.Reader) error {
 	})
 }
 
-// eachCommand hands out the commands of a stream, with the offset that each
-// begins at. The arguments are valid during the call.
-func eachCommand(in io.Reader, fn func(args [][]byte, at int64) error) error {
-	var (
-		r      = bufio.NewReaderSize(in, 256<<10)
-		parser resp.Parser
-		buf    []byte
-		used   int
-		at     int64
-		args   [][]byte
-	)
-	for {
-		out, n, err := parser.Next(buf[used:], args[:0])
+// eachCommand hands out the commands of a decoded part.
+func eachCommand(in io.Reader, fn func(args [][]byte) error) error {
+	for r := resp.NewReader(in); ; {
+		args, at, err := r.Next()
+		var bad *resp.ProtocolError
 		switch {
-		case err == nil:
-			if args = out; len(args) > 0 {
-				if err := fn(args, at); err != nil {
-					return err
-				}
-			}
-			used += n
-			at += int64(n)
-			continue
-		case !errors.Is(err, resp.ErrIncomplete):
-			return fmt.Errorf("%w at offset %d of the decoded bytes: %w", sink.ErrCorrupt, at, err)
-		}
-		had := len(buf) - used
-		buf, err = parser.Fill(r, buf[used:])
-		used = 0
-		switch {
-		case errors.Is(err, io.EOF) && had == 0:
+		case err == io.EOF: //nolint:errorlint // what merely wraps it is a failure
 			return nil
-		case len(buf) > had && (err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)):
-			// Perhaps it completes a shorter command than was expected.
-		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		case errors.As(err, &bad):
+			return fmt.Errorf("%w at offset %d of the decoded bytes: %w", sink.ErrCorrupt, at, err)
+		case errors.Is(err, io.ErrUnexpectedEOF):
 			return fmt.Errorf("%w at offset %d of the decoded bytes: a command is cut short there", sink.ErrCorrupt, at)
 		case err != nil:
+			return err
+		}
+		if err := fn(args); err != nil {
 			return err
 		}
 	}

@@ -4,6 +4,7 @@
 //
 //   - [Parser] cuts commands out of a buffer, without allocating and without
 //     looking twice at bytes it has already seen;
+//   - [Reader] cuts them out of a stream, such as a file of commands;
 //   - [Writer] appends replies to a buffer;
 //   - [AppendCommand] writes a command the way a client (and the log) does;
 //   - [ReadReply] decodes a reply, for clients and tests.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 )
 
@@ -59,22 +58,6 @@ func (p *Parser) Need() int { return max(p.need, 1) }
 func (p *Parser) Reset() {
 	p.pos, p.left, p.need = 0, 0, 0
 	p.spans = p.spans[:0]
-}
-
-// fillStep is what Fill reads at once while little has come.
-const fillStep = 256 << 10
-
-// Fill is for after ErrIncomplete, where commands come from a file: it returns
-// the bytes of buf followed by more of r, in memory of their own, so that
-// arguments that alias buf stay what they are. It reads what Need wants, or, if
-// that is far more than has come so far, a part of it: an argument costs what
-// really arrives and not what its length claims. The error is io.ReadAtLeast's.
-func (p *Parser) Fill(r io.Reader, buf []byte) ([]byte, error) {
-	want := min(p.Need(), max(fillStep, 3*len(buf)))
-	next := make([]byte, len(buf), len(buf)+max(want, fillStep))
-	copy(next, buf)
-	got, err := io.ReadAtLeast(r, next[len(buf):cap(next)], want)
-	return next[:len(buf)+got], err
 }
 
 // Next parses the command at the start of buf, appends its arguments to args

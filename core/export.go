@@ -1,0 +1,43 @@
+package core
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spillwaydb/spillway/core/keyspace"
+	"github.com/spillwaydb/spillway/core/rdb"
+)
+
+// WriteRDB writes all keys, as they are at this moment, as one RDB file and
+// returns how many there are. Writes go on meanwhile. What was written is worth
+// nothing after an error.
+func (db *DB) WriteRDB(out io.Writer) (keys int64, err error) {
+	db.gate.RLock()
+	defer db.gate.RUnlock()
+	var views []*keyspace.View
+	defer func() {
+		for _, v := range views {
+			v.Release()
+		}
+	}()
+	db.ks.LockAll()
+	for i := range db.ks.NumShards() {
+		v, err := db.ks.Shard(i).Freeze()
+		if err != nil {
+			db.ks.UnlockAll()
+			return 0, fmt.Errorf("freezing the keyspace: %w", err)
+		}
+		views = append(views, v)
+	}
+	w := rdb.NewWriter(out)
+	w.Header(rdb.HeaderAt(db.clock.Now()))
+	db.ks.UnlockAll()
+	for _, v := range views {
+		n, err := v.Encode(w, nil)
+		keys += n
+		if err != nil {
+			return keys, err
+		}
+	}
+	return keys, w.End()
+}
