@@ -25,6 +25,7 @@ var law = map[string][]string{
 	"core/keyspace/arena":   {},
 	"core/keyspace":         {"core/keyspace/arena", "core/rdb", "core/rdb/packed", "core/sink", "core/vfs"},
 	"core/command":          {"core/keyspace", "core/rdb", "core/resp", "core/sink", "core/vfs"},
+	"core/command/spec":     {},
 	"core/backup":           {"core/manifest", "core/rdb", "core/resp", "core/sink", "core/vfs", "core/wal"},
 	"core/repair":           {"core/manifest", "core/sink", "core/vfs", "core/wal"},
 	"core/session":          {"core/command", "core/keyspace", "core/resp", "core/wal"},

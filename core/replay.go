@@ -143,7 +143,7 @@ type applier struct {
 	at     origin // of what comes next
 	lanes  []lane
 	direct *command.Ctx // for commands on several shards
-	idx    []int
+	keys   []command.Key
 	mu     sync.Mutex
 	err    error
 }
@@ -259,17 +259,17 @@ func (a *applier) single(cmd *command.Command, args [][]byte) (int, bool) {
 	if cmd.Flags&command.AllShards != 0 {
 		return 0, false
 	}
-	if cmd.Keys == nil && cmd.First > 0 && cmd.First == cmd.Last {
-		return a.db.ks.ShardOf(args[cmd.First]), true
+	if cmd.OnlyKey > 0 {
+		return a.db.ks.ShardOf(args[cmd.OnlyKey]), true
 	}
 	var err error
-	a.idx, err = cmd.AppendKeyIndexes(a.idx[:0], args)
-	if err != nil || len(a.idx) == 0 {
+	a.keys, err = cmd.AppendKeys(a.keys[:0], args)
+	if err != nil || len(a.keys) == 0 {
 		return 0, false
 	}
-	shard := a.db.ks.ShardOf(args[a.idx[0]])
-	for _, i := range a.idx[1:] {
-		if a.db.ks.ShardOf(args[i]) != shard {
+	shard := a.db.ks.ShardOf(args[a.keys[0].At])
+	for _, k := range a.keys[1:] {
+		if a.db.ks.ShardOf(args[k.At]) != shard {
 			return 0, false
 		}
 	}

@@ -7,27 +7,17 @@ import (
 
 const errClientName = "ERR Client names cannot contain spaces, newlines or special characters."
 
-func clientSub(arity int, flags Flags, since, summary string, h Handler) *Command {
-	return &Command{
-		Arity: arity, Flags: flags | NoScript | Loading | Stale, ACLCats: "connection", Handler: h,
-		Group: groupConnection, Since: since, Complexity: "O(1)", Summary: summary,
-	}
-}
-
-var clientCommand = &Command{
-	Name: "client", Arity: -2, Group: groupConnection, Since: "2.4.0", Complexity: "Depends on subcommand.", Summary: "A container for client connection commands",
-	Sub: map[string]*Command{
-		"id":       clientSub(2, 0, "5.0.0", "Returns the client ID for the current connection", func(c *Ctx) { c.Out.Int(c.Session.ID()) }),
-		"list":     clientSub(-2, Admin, "2.4.0", "Get the list of client connections", clientList),
-		"info":     clientSub(2, 0, "6.2.0", "Returns information about the current client connection.", func(c *Ctx) { c.Out.Verbatim("txt", clientLine(c.Session.Info())) }),
-		"kill":     clientSub(-3, Admin, "2.4.0", "Kill the connection of a client", clientKill),
-		"getname":  clientSub(2, 0, "2.6.9", "Get the current connection name", clientGetName),
-		"setname":  clientSub(3, 0, "2.6.9", "Set the current connection name", clientSetName),
-		"setinfo":  clientSub(4, 0, "7.2.0", "Set client or connection specific info", clientSetInfo),
-		"no-evict": clientSub(3, Admin, "7.0.0", "Set client eviction mode for the current connection", clientNoEvict),
-		"reply":    clientSub(3, 0, "3.2.0", "Instruct the server whether to reply to commands", clientReply),
-		"help":     commandHelp("connection", "5.0.0", helpFor("CLIENT", "GETNAME", "ID", "INFO", "KILL <option> ...", "LIST [options ...]", "NO-EVICT (ON|OFF)", "REPLY (ON|OFF|SKIP)", "SETINFO <option> <value>", "SETNAME <name>")),
-	},
+var clientHandlers = handlers{
+	"client|id":       func(c *Ctx) { c.Out.Int(c.Session.ID()) },
+	"client|list":     clientList,
+	"client|info":     func(c *Ctx) { c.Out.Verbatim("txt", clientLine(c.Session.Info())) },
+	"client|kill":     clientKill,
+	"client|getname":  clientGetName,
+	"client|setname":  clientSetName,
+	"client|setinfo":  clientSetInfo,
+	"client|no-evict": clientNoEvict,
+	"client|reply":    clientReply,
+	"client|help":     help,
 }
 
 // clientLine is one line of CLIENT LIST, in Redis's field order.
@@ -207,13 +197,5 @@ func clientReply(c *Ctx) {
 		c.Session.SetReplyMode(ReplySkipNext)
 	default:
 		c.Out.Error(errSyntax)
-	}
-}
-
-// commandHelp is a container's HELP.
-func commandHelp(cat, since string, h Handler) *Command {
-	return &Command{
-		Arity: 2, Flags: Loading | Stale, ACLCats: cat, Handler: h,
-		Group: groupConnection, Since: since, Complexity: "O(1)", Summary: "Show helpful text about the different subcommands",
 	}
 }

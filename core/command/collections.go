@@ -8,14 +8,6 @@ import (
 	"github.com/spillwaydb/spillway/core/resp"
 )
 
-// The groups of COMMAND DOCS for collections.
-const (
-	hashGroup = "hash"
-	listGroup = "list"
-	setGroup  = "set"
-	zsetGroup = "sorted-set"
-)
-
 // Verbs that are logged in place of others.
 var (
 	verbHSet    = []byte("HSET")
@@ -66,28 +58,6 @@ func (c *Ctx) popCount() (n int64, ok bool) {
 		return -1, true
 	}
 	return c.atLeast(c.Args[2], 0, errNegative)
-}
-
-// keysAt places the keys of commands that count them: numkeys is args[at], and
-// what precedes it from 1 on are keys as well.
-func keysAt(at int) func(args [][]byte) []int {
-	return func(args [][]byte) []int {
-		if len(args) <= at {
-			return nil
-		}
-		n, ok := parseInt(args[at])
-		if !ok || n < 1 || n > int64(len(args)-at-1) {
-			return nil
-		}
-		idx := make([]int, 0, int(n)+at-1)
-		for i := 1; i < at; i++ {
-			idx = append(idx, i)
-		}
-		for i := range int(n) {
-			idx = append(idx, at+1+i)
-		}
-		return idx
-	}
 }
 
 // span turns a range of Redis's inclusive indexes, negative ones counting from

@@ -110,13 +110,13 @@ func (x *tester) call(args [][]byte) {
 			shards = append(shards, i)
 		}
 	} else {
-		idx, err := cmd.KeyIndexes(args)
+		keys, err := cmd.Keys(args)
 		if err != nil {
 			x.out.Error("ERR " + err.Error())
 			return
 		}
-		for _, i := range idx {
-			shards = append(shards, x.ks.ShardOf(args[i]))
+		for _, k := range keys {
+			shards = append(shards, x.ks.ShardOf(args[k.At]))
 		}
 		slices.Sort(shards)
 		shards = slices.Compact(shards)

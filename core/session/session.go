@@ -23,14 +23,14 @@ type Session struct {
 	ctx    command.Ctx
 	identity
 
-	gated    bool      // Runtime.Gate is held for reading
-	held     int       // the shard whose lock is held, -1: none
-	heldFor  int       // commands run under it
-	shards   []int     // scratch: a command's shards, ascending
-	indexes  []int     // scratch: where a command's keys are
-	now      time.Time // when the last command of this batch ended; zero: not known
-	dirty    int64     // changes of this batch
-	commands int64     // run in this batch
+	gated    bool          // Runtime.Gate is held for reading
+	held     int           // the shard whose lock is held, -1: none
+	heldFor  int           // commands run under it
+	shards   []int         // scratch: a command's shards, ascending
+	keys     []command.Key // scratch: a command's keys
+	now      time.Time     // when the last command of this batch ended; zero: not known
+	dirty    int64         // changes of this batch
+	commands int64         // run in this batch
 
 	// What the replies of the batch have to wait for.
 	log  *wal.Log // that its last write went to, or that it saw the writes of; nil: nothing
@@ -214,24 +214,24 @@ func (s *Session) lockFor(cmd *command.Command, args [][]byte) (int, error) {
 		for i := range s.rt.Keyspace.NumShards() {
 			s.shards = append(s.shards, i)
 		}
-	case cmd.First == 0 && cmd.Keys == nil && cmd.Sub == nil:
+	case cmd.OnlyKey > 0:
+		s.hold(s.rt.Keyspace.ShardOf(args[cmd.OnlyKey]))
+		return s.held, nil
+	case !cmd.HasKeys:
 		s.release()
 		return -1, nil
-	case cmd.Keys == nil && cmd.Sub == nil && cmd.First == cmd.Last:
-		s.hold(s.rt.Keyspace.ShardOf(args[cmd.First]))
-		return s.held, nil
 	default:
 		var err error
-		s.indexes, err = cmd.AppendKeyIndexes(s.indexes[:0], args)
+		s.keys, err = cmd.AppendKeys(s.keys[:0], args)
 		if err != nil {
 			return -1, err
 		}
-		if len(s.indexes) == 0 {
+		if len(s.keys) == 0 {
 			s.release()
 			return -1, nil
 		}
-		for _, i := range s.indexes {
-			s.addShard(s.rt.Keyspace.ShardOf(args[i]))
+		for _, k := range s.keys {
+			s.addShard(s.rt.Keyspace.ShardOf(args[k.At]))
 		}
 		if len(s.shards) == 1 {
 			s.hold(s.shards[0])

@@ -203,12 +203,12 @@ func (s *Session) lockTransaction() error {
 			}
 			continue
 		}
-		idx, err := q.cmd.KeyIndexes(q.args)
+		keys, err := q.cmd.Keys(q.args)
 		if err != nil {
 			return err
 		}
-		for _, i := range idx {
-			s.addShard(s.rt.Keyspace.ShardOf(q.args[i]))
+		for _, k := range keys {
+			s.addShard(s.rt.Keyspace.ShardOf(q.args[k.At]))
 		}
 	}
 	if s.tx.watch != nil {
