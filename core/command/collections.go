@@ -76,6 +76,24 @@ func span(start, stop int64, n int) (from, to int) {
 	return int(start), int(min(stop, length-1)) + 1
 }
 
+// read returns the collection at a key for reading. found is false when the key
+// is missing, ok when it holds another type, which it has replied.
+func read[T any](c *Ctx, key []byte, t keyspace.Type, at func(*keyspace.DB, []byte) T) (v T, found, ok bool) {
+	if _, found, ok = c.typed(key, t); found && ok {
+		v = at(c.db(key), key)
+	}
+	return v, found, ok
+}
+
+// write is read for a collection about to be changed, which exists as soon as
+// it has an element.
+func write[T any](c *Ctx, key []byte, t keyspace.Type, at func(*keyspace.DB, []byte) T) (v T, found, ok bool) {
+	if _, found, ok = c.typedWrite(key, t); ok {
+		v = at(c.db(key), key)
+	}
+	return v, found, ok
+}
+
 // scanElements is HSCAN, SSCAN and ZSCAN: scan visits elements of the key from
 // a cursor on, writing those that match.
 func (c *Ctx) scanElements(t keyspace.Type, scan func(cursor uint64, count int, match func([]byte) bool, w *resp.Writer) (next uint64, n int)) {

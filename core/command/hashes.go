@@ -29,19 +29,13 @@ var hashHandlers = handlers{
 // hashRead returns a hash for reading. found is false when the key is missing,
 // ok when it holds another type, which it has replied.
 func (c *Ctx) hashRead() (h keyspace.HashRef, found, ok bool) {
-	if _, found, ok = c.typed(c.Args[1], keyspace.Hash); found && ok {
-		h = c.db(c.Args[1]).Hash(c.Args[1])
-	}
-	return h, found, ok
+	return read(c, c.Args[1], keyspace.Hash, (*keyspace.DB).Hash)
 }
 
 // hashWrite is hashRead for a hash about to be changed, which exists as soon
 // as it has a field.
 func (c *Ctx) hashWrite() (h keyspace.HashRef, found, ok bool) {
-	if _, found, ok = c.typedWrite(c.Args[1], keyspace.Hash); ok {
-		h = c.db(c.Args[1]).Hash(c.Args[1])
-	}
-	return h, found, ok
+	return write(c, c.Args[1], keyspace.Hash, (*keyspace.DB).Hash)
 }
 
 // hashSetAll sets the fields and values of HSET and HMSET.

@@ -29,19 +29,13 @@ var listHandlers = handlers{
 // listRead returns a list for reading. found is false when the key is missing,
 // ok when it holds another type, which it has replied.
 func (c *Ctx) listRead(key []byte) (l keyspace.ListRef, found, ok bool) {
-	if _, found, ok = c.typed(key, keyspace.List); found && ok {
-		l = c.db(key).List(key)
-	}
-	return l, found, ok
+	return read(c, key, keyspace.List, (*keyspace.DB).List)
 }
 
 // listWrite is listRead for a list about to be changed, which exists as soon
 // as it has an element.
 func (c *Ctx) listWrite(key []byte) (l keyspace.ListRef, found, ok bool) {
-	if _, found, ok = c.typedWrite(key, keyspace.List); ok {
-		l = c.db(key).List(key)
-	}
-	return l, found, ok
+	return write(c, key, keyspace.List, (*keyspace.DB).List)
 }
 
 func lpushCommand(c *Ctx)  { c.push(true, false) }

@@ -30,19 +30,13 @@ var setHandlers = handlers{
 // setRead returns a set for reading. found is false when the key is missing,
 // ok when it holds another type, which it has replied.
 func (c *Ctx) setRead(key []byte) (s keyspace.SetRef, found, ok bool) {
-	if _, found, ok = c.typed(key, keyspace.Set); found && ok {
-		s = c.db(key).Set(key)
-	}
-	return s, found, ok
+	return read(c, key, keyspace.Set, (*keyspace.DB).Set)
 }
 
 // setWrite is setRead for a set about to be changed, which exists as soon as
 // it has a member.
 func (c *Ctx) setWrite(key []byte) (s keyspace.SetRef, found, ok bool) {
-	if _, found, ok = c.typedWrite(key, keyspace.Set); ok {
-		s = c.db(key).Set(key)
-	}
-	return s, found, ok
+	return write(c, key, keyspace.Set, (*keyspace.DB).Set)
 }
 
 func saddCommand(c *Ctx) {

@@ -43,19 +43,13 @@ var zsetHandlers = handlers{
 // zsetRead returns a sorted set for reading. found is false when the key is
 // missing, ok when it holds another type, which it has replied.
 func (c *Ctx) zsetRead(key []byte) (z keyspace.ZSetRef, found, ok bool) {
-	if _, found, ok = c.typed(key, keyspace.ZSet); found && ok {
-		z = c.db(key).ZSet(key)
-	}
-	return z, found, ok
+	return read(c, key, keyspace.ZSet, (*keyspace.DB).ZSet)
 }
 
 // zsetWrite is zsetRead for a sorted set about to be changed, which exists as
 // soon as it has a member.
 func (c *Ctx) zsetWrite(key []byte) (z keyspace.ZSetRef, found, ok bool) {
-	if _, found, ok = c.typedWrite(key, keyspace.ZSet); ok {
-		z = c.db(key).ZSet(key)
-	}
-	return z, found, ok
+	return write(c, key, keyspace.ZSet, (*keyspace.DB).ZSet)
 }
 
 func zremCommand(c *Ctx) {
