@@ -39,6 +39,7 @@ func TestHotPathDoesNotAllocate(t *testing.T) {
 		cmd := Lookup(args[0])
 		shard := x.ks.Shard(x.ks.ShardOf(args[1]))
 		var keys []Key
+		var shards []int
 		var err error
 		run := func() {
 			if Lookup(args[0]) != cmd || CheckArity(cmd, args) != "" {
@@ -46,6 +47,9 @@ func TestHotPathDoesNotAllocate(t *testing.T) {
 			}
 			if keys, err = cmd.AppendKeys(keys[:0], args); err != nil || len(keys) == 0 {
 				t.Fatal("not placed")
+			}
+			if shards, err = Shards(cmd, args, x.ks, shards[:0]); err != nil || len(shards) == 0 {
+				t.Fatal("no shards")
 			}
 			x.out.Buf = x.out.Buf[:0]
 			shard.Lock()

@@ -199,13 +199,13 @@ func setKeys(dst []Key, args [][]byte) []Key {
 // there are keys, the position of an only key, and the range that COMMAND INFO
 // tells, as Redis derives it.
 func (cmd *Command) placeKeys() {
-	real := 0
+	keys := 0
 	for i := range cmd.KeySpecs {
 		if cmd.KeySpecs[i].Flags&KeyNotKey == 0 {
-			real++
+			keys++
 		}
 	}
-	cmd.HasKeys = real > 0
+	cmd.HasKeys = keys > 0
 	for _, sub := range cmd.Sub {
 		cmd.HasKeys = cmd.HasKeys || sub.HasKeys
 	}
@@ -220,7 +220,7 @@ func (cmd *Command) placeKeys() {
 		}
 		if one.Flags&KeyIncomplete != 0 {
 			cmd.Flags |= MovableKeys
-		} else if one.Last == 0 && real == 1 {
+		} else if one.Last == 0 && keys == 1 {
 			cmd.OnlyKey = one.Index
 		}
 		return
