@@ -17,7 +17,7 @@ func (db *DB) Session() *Session { return db.runtime.New(nil) }
 
 // SessionFor is Session for a server: client, which embeds the session, is what
 // commands know the client by.
-func (db *DB) SessionFor(client command.Session) *Session { return db.runtime.New(client) }
+func (db *DB) SessionFor(client command.Client) *Session { return db.runtime.New(client) }
 
 // initSessions makes what the sessions know of the engine.
 func (db *DB) initSessions() {

@@ -52,7 +52,7 @@ func selectDB(c *Ctx) {
 	case n < 0 || n >= int64(c.KS.NumDatabases()):
 		c.Out.Error(errDBIndex)
 	default:
-		c.Session.SelectDB(int(n))
+		c.Client.SelectDB(int(n))
 		c.Out.OK()
 	}
 }
@@ -71,7 +71,7 @@ func auth(c *Ctx) {
 		c.Out.Error(errSyntax)
 		return
 	}
-	if err := c.Session.Authenticate(user, string(pass)); err != nil {
+	if err := c.Client.Authenticate(user, string(pass)); err != nil {
 		c.Out.Error(err.Error())
 		return
 	}
@@ -79,7 +79,7 @@ func auth(c *Ctx) {
 }
 
 func hello(c *Ctx) {
-	proto, next := int64(c.Session.Proto()), 1
+	proto, next := int64(c.Client.Proto()), 1
 	if len(c.Args) > 1 {
 		n, ok := parseInt(c.Args[1])
 		if !ok {
@@ -97,7 +97,7 @@ func hello(c *Ctx) {
 		more := len(c.Args) - next - 1
 		switch opt := c.Args[next]; {
 		case is(opt, "auth") && more >= 2:
-			if err := c.Session.Authenticate(string(c.Args[next+1]), string(c.Args[next+2])); err != nil {
+			if err := c.Client.Authenticate(string(c.Args[next+1]), string(c.Args[next+2])); err != nil {
 				c.Out.Error(err.Error())
 				return
 			}
@@ -114,14 +114,14 @@ func hello(c *Ctx) {
 			return
 		}
 	}
-	if !c.Session.Authenticated() {
+	if !c.Client.Authenticated() {
 		c.Out.Error("NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time")
 		return
 	}
 	if named {
-		c.Session.SetName(name)
+		c.Client.SetName(name)
 	}
-	c.Session.SetProto(int(proto))
+	c.Client.SetProto(int(proto))
 	c.Out.Proto = int(proto)
 	c.Out.Map(7)
 	c.Out.BulkString("server")
@@ -131,7 +131,7 @@ func hello(c *Ctx) {
 	c.Out.BulkString("proto")
 	c.Out.Int(proto)
 	c.Out.BulkString("id")
-	c.Out.Int(c.Session.ID())
+	c.Out.Int(c.Client.ID())
 	c.Out.BulkString("mode")
 	c.Out.BulkString("standalone")
 	c.Out.BulkString("role")
@@ -141,7 +141,7 @@ func hello(c *Ctx) {
 }
 
 func quit(c *Ctx) {
-	c.Session.CloseAfterReply()
+	c.Client.CloseAfterReply()
 	c.Out.OK()
 }
 
@@ -241,7 +241,7 @@ func shutdown(c *Ctx) {
 		c.Out.Error(err.Error())
 		return
 	}
-	c.Session.CloseAfterReply() // no reply: the closed connection is the answer
+	c.Client.CloseAfterReply() // no reply: the closed connection is the answer
 }
 
 func role(c *Ctx) {

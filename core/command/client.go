@@ -8,9 +8,9 @@ import (
 const errClientName = "ERR Client names cannot contain spaces, newlines or special characters."
 
 var clientHandlers = handlers{
-	"client|id":       func(c *Ctx) { c.Out.Int(c.Session.ID()) },
+	"client|id":       func(c *Ctx) { c.Out.Int(c.Client.ID()) },
 	"client|list":     clientList,
-	"client|info":     func(c *Ctx) { c.Out.Verbatim("txt", clientLine(c.Session.Info())) },
+	"client|info":     func(c *Ctx) { c.Out.Verbatim("txt", clientLine(c.Client.Info())) },
 	"client|kill":     clientKill,
 	"client|getname":  clientGetName,
 	"client|setname":  clientSetName,
@@ -58,7 +58,7 @@ func clientList(c *Ctx) {
 		}
 	}
 	var b strings.Builder
-	for _, i := range c.Session.Clients() {
+	for _, i := range c.Client.Clients() {
 		if keep(i) {
 			b.WriteString(clientLine(i))
 		}
@@ -69,7 +69,7 @@ func clientList(c *Ctx) {
 func clientKill(c *Ctx) {
 	if len(c.Args) == 3 { // the old form: an address, this client included
 		addr := string(c.Args[2])
-		if c.Session.KillClients(func(i ClientInfo) bool { return i.Addr == addr }, false) == 0 {
+		if c.Client.KillClients(func(i ClientInfo) bool { return i.Addr == addr }, false) == 0 {
 			c.Out.Error("ERR No such client")
 			return
 		}
@@ -119,7 +119,7 @@ func clientKill(c *Ctx) {
 			return
 		}
 	}
-	c.Out.Int(int64(c.Session.KillClients(func(i ClientInfo) bool {
+	c.Out.Int(int64(c.Client.KillClients(func(i ClientInfo) bool {
 		for _, t := range tests {
 			if !t(i) {
 				return false
@@ -143,12 +143,12 @@ func clientSetName(c *Ctx) {
 		c.Out.Error(errClientName)
 		return
 	}
-	c.Session.SetName(string(c.Args[2]))
+	c.Client.SetName(string(c.Args[2]))
 	c.Out.OK()
 }
 
 func clientGetName(c *Ctx) {
-	if name := c.Session.Name(); name != "" {
+	if name := c.Client.Name(); name != "" {
 		c.Out.BulkString(name)
 	} else {
 		c.Out.Null()
@@ -163,9 +163,9 @@ func clientSetInfo(c *Ctx) {
 	}
 	switch {
 	case is(opt, "lib-name"):
-		c.Session.SetLib(string(val), "")
+		c.Client.SetLib(string(val), "")
 	case is(opt, "lib-ver"):
-		c.Session.SetLib("", string(val))
+		c.Client.SetLib("", string(val))
 	default:
 		c.Out.Errorf("ERR Unrecognized option '%s'", opt)
 		return
@@ -176,9 +176,9 @@ func clientSetInfo(c *Ctx) {
 func clientNoEvict(c *Ctx) {
 	switch a := c.Args[2]; {
 	case is(a, "on"):
-		c.Session.SetNoEvict(true)
+		c.Client.SetNoEvict(true)
 	case is(a, "off"):
-		c.Session.SetNoEvict(false)
+		c.Client.SetNoEvict(false)
 	default:
 		c.Out.Error(errSyntax)
 		return
@@ -189,12 +189,12 @@ func clientNoEvict(c *Ctx) {
 func clientReply(c *Ctx) {
 	switch a := c.Args[2]; {
 	case is(a, "on"):
-		c.Session.SetReplyMode(ReplyOn)
+		c.Client.SetReplyMode(ReplyOn)
 		c.Out.OK()
 	case is(a, "off"):
-		c.Session.SetReplyMode(ReplyOff)
+		c.Client.SetReplyMode(ReplyOff)
 	case is(a, "skip"):
-		c.Session.SetReplyMode(ReplySkipNext)
+		c.Client.SetReplyMode(ReplySkipNext)
 	default:
 		c.Out.Error(errSyntax)
 	}

@@ -19,7 +19,7 @@ import (
 // replies leave.
 type Session struct {
 	rt     *Runtime
-	client command.Session // the session itself, or what embeds it
+	client command.Client // the session itself, or what embeds it
 	ctx    command.Ctx
 	identity
 
@@ -63,7 +63,7 @@ const heldMax = 128
 // New returns the session of a new client, which is what commands know the client
 // by. A connection embeds its session and adds what only it knows; nil makes an
 // embedded client, which is its session.
-func (rt *Runtime) New(client command.Session) *Session {
+func (rt *Runtime) New(client command.Client) *Session {
 	s := &Session{rt: rt, client: client, held: -1}
 	if client == nil {
 		s.client = s
@@ -73,7 +73,7 @@ func (rt *Runtime) New(client command.Session) *Session {
 	s.queued.Store(-1)
 	s.resetClient()
 	s.ctx = command.Ctx{
-		KS: rt.Keyspace, Stats: rt.Stats, Engine: rt.Engine, Session: s.client, Events: rt.Events,
+		KS: rt.Keyspace, Stats: rt.Stats, Engine: rt.Engine, Client: s.client, Events: rt.Events,
 		Rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), // not for secrets
 	}
 	return s
