@@ -250,7 +250,7 @@ func (db *DB) SlowLog() *command.SlowLog { return db.slowlog }
 // Latency implements command.Engine.
 func (db *DB) Latency() *command.LatencyMonitor { return db.latency }
 
-// UsedMemory implements command.Engine: bytes held by keys, values and their index.
+// UsedMemory is how many bytes keys, values and their index take.
 func (db *DB) UsedMemory() int64 { return db.ks.UsedBytes() }
 
 // Recovered tells what Recover found and did. It is zero until then.

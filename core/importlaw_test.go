@@ -26,6 +26,7 @@ var law = map[string][]string{
 	"core/keyspace/arena":   {},
 	"core/keyspace":         {"core/keyspace/arena", "core/rdb", "core/rdb/packed"},
 	"core/command":          {"core/keyspace", "core/rdb", "core/resp"},
+	"core/command/spec":     {},
 	"core/backup":           {"core/manifest", "core/rdb", "core/resp", "core/sink", "core/vfs", "core/wal"},
 	"core/repair":           {"core/manifest", "core/sink", "core/vfs", "core/wal"},
 	"core/apply":            {"core/command", "core/keyspace", "core/rdb", "core/resp", "core/wal"},

@@ -15,7 +15,7 @@ func (db *DB) Session() *Session { return db.runtime.New(nil, nil) }
 // SessionFor is Session for a server: client, which embeds the session, is what
 // commands know the client by, and wake is called when a blocked command has to be
 // resumed. See [session.Runtime.New].
-func (db *DB) SessionFor(client command.Session, wake func()) *Session {
+func (db *DB) SessionFor(client command.Client, wake func()) *Session {
 	return db.runtime.New(client, wake)
 }
 

@@ -10,77 +10,24 @@ import (
 // HELLO and INFO report to clients that look at it.
 const RedisVersion = "7.0.15"
 
-const (
-	groupConnection = "connection"
-	groupServer     = "server"
-)
+var connectionHandlers = handlers{
+	"ping":   ping,
+	"echo":   func(c *Ctx) { c.Out.Bulk(c.Args[1]) },
+	"select": selectDB,
+	"auth":   auth,
+	"hello":  hello,
+}
 
-var adminCommands = []*Command{
-	{
-		Name: "ping", Arity: -1, Flags: Fast, ACLCats: "connection", Handler: ping,
-		Group: groupConnection, Since: "1.0.0", Complexity: "O(1)", Summary: "Ping the server",
-	},
-	{
-		Name: "echo", Arity: 2, Flags: Loading | Stale | Fast, ACLCats: "connection", Handler: func(c *Ctx) { c.Out.Bulk(c.Args[1]) },
-		Group: groupConnection, Since: "1.0.0", Complexity: "O(1)", Summary: "Echo the given string",
-	},
-	{
-		Name: "select", Arity: 2, Flags: Loading | Stale | Fast, ACLCats: "connection", Handler: selectDB,
-		Group: groupConnection, Since: "1.0.0", Complexity: "O(1)", Summary: "Change the selected database for the current connection",
-	},
-	{
-		Name: "auth", Arity: -2, Flags: NoScript | Loading | Stale | Fast | NoAuth | AllowBusy, ACLCats: "connection", Handler: auth,
-		Group: groupConnection, Since: "1.0.0", Complexity: "O(N) where N is the number of passwords defined for the user", Summary: "Authenticate to the server",
-	},
-	{
-		Name: "hello", Arity: -1, Flags: NoScript | Loading | Stale | Fast | NoAuth | AllowBusy, ACLCats: "connection", Handler: hello,
-		Group: groupConnection, Since: "6.0.0", Complexity: "O(1)", Summary: "Handshake with Redis",
-	},
-	{
-		Name: "quit", Arity: -1, Flags: NoScript | Loading | Stale | Fast | NoAuth | AllowBusy | InsideMulti, ACLCats: "connection",
-		Group: groupConnection, Since: "1.0.0", Complexity: "O(1)", Summary: "Close the connection",
-	},
-	{
-		Name: "reset", Arity: 1, Flags: NoScript | Loading | Stale | Fast | NoAuth | AllowBusy | InsideMulti, ACLCats: "connection",
-		Group: groupConnection, Since: "6.2.0", Complexity: "O(1)", Summary: "Reset the connection",
-	},
-	{
-		Name: "time", Arity: 1, Flags: Loading | Stale | Fast, Handler: unixTime,
-		Group: groupServer, Since: "2.6.0", Complexity: "O(1)", Summary: "Return the current server time",
-	},
-	{
-		Name: "info", Arity: -1, Flags: Loading | Stale | AllShards, ACLCats: "dangerous", Handler: info,
-		Group: groupServer, Since: "1.0.0", Complexity: "O(1)", Summary: "Get information and statistics about the server",
-	},
-	{
-		Name: "save", Arity: 1, Flags: Admin | NoScript | NoAsyncLoading | NoMulti, Handler: save,
-		Group: groupServer, Since: "1.0.0", Complexity: "O(N) where N is the total number of keys in all databases", Summary: "Synchronously save the dataset to disk",
-	},
-	{
-		Name: "bgsave", Arity: -1, Flags: Admin | NoScript | NoAsyncLoading, Handler: bgSave,
-		Group: groupServer, Since: "1.0.0", Complexity: "O(1)", Summary: "Asynchronously save the dataset to disk",
-	},
-	{
-		Name: "bgrewriteaof", Arity: 1, Flags: Admin | NoScript | NoAsyncLoading, Handler: bgRewriteAOF,
-		Group: groupServer, Since: "1.0.0", Complexity: "O(1)", Summary: "Asynchronously rewrite the append-only file",
-	},
-	{
-		Name: "lastsave", Arity: 1, Flags: Loading | Stale | Fast, ACLCats: "admin dangerous", Handler: func(c *Ctx) { c.Out.Int(c.Engine.LastSave()) },
-		Group: groupServer, Since: "1.0.0", Complexity: "O(1)", Summary: "Get the UNIX time stamp of the last successful save to disk",
-	},
-	{
-		Name: "shutdown", Arity: -1, Flags: Admin | NoScript | Loading | Stale | NoMulti | AllowBusy, Handler: shutdown,
-		Group: groupServer, Since: "1.0.0", Complexity: "O(N) when saving, where N is the total number of keys in all databases", Summary: "Synchronously save the dataset to disk and then shut down the server",
-	},
-	{
-		Name: "role", Arity: 1, Flags: NoScript | Loading | Stale | Fast, ACLCats: "admin dangerous", Handler: role,
-		Group: groupServer, Since: "2.8.12", Complexity: "O(1)", Summary: "Return the role of the instance in the context of replication",
-	},
-	{
-		Name: "spillway.plugins", Arity: -2, Flags: Admin | NoScript | Loading | Stale | NoMulti, Handler: askPlugins,
-		Group: groupServer, Since: RedisVersion, Complexity: "O(N) where N is the number of lines asked for", Summary: "Ask for the state or the log of the server's plugins",
-	},
-	configCommand, clientCommand, commandCommand, debugCommand, slowlogCommand, latencyCommand, memoryCommand,
+var serverHandlers = handlers{
+	"time":             unixTime,
+	"info":             info,
+	"save":             save,
+	"bgsave":           bgSave,
+	"bgrewriteaof":     bgRewriteAOF,
+	"lastsave":         func(c *Ctx) { c.Out.Int(c.Engine.LastSave()) },
+	"shutdown":         shutdown,
+	"role":             role,
+	"spillway.plugins": askPlugins,
 }
 
 func ping(c *Ctx) {
@@ -104,7 +51,7 @@ func selectDB(c *Ctx) {
 	case n < 0 || n >= int64(c.KS.NumDatabases()):
 		c.Out.Error(errDBIndex)
 	default:
-		c.Session.SelectDB(int(n))
+		c.Client.SelectDB(int(n))
 		c.Out.OK()
 	}
 }
@@ -123,7 +70,7 @@ func auth(c *Ctx) {
 		c.Out.Error(errSyntax)
 		return
 	}
-	if err := c.Session.Authenticate(user, string(pass)); err != nil {
+	if err := c.Client.Authenticate(user, string(pass)); err != nil {
 		c.Out.Error(err.Error())
 		return
 	}
@@ -131,7 +78,7 @@ func auth(c *Ctx) {
 }
 
 func hello(c *Ctx) {
-	proto, next := int64(c.Session.Proto()), 1
+	proto, next := int64(c.Client.Proto()), 1
 	if len(c.Args) > 1 {
 		n, ok := parseInt(c.Args[1])
 		if !ok {
@@ -149,7 +96,7 @@ func hello(c *Ctx) {
 		more := len(c.Args) - next - 1
 		switch opt := c.Args[next]; {
 		case is(opt, "auth") && more >= 2:
-			if err := c.Session.Authenticate(string(c.Args[next+1]), string(c.Args[next+2])); err != nil {
+			if err := c.Client.Authenticate(string(c.Args[next+1]), string(c.Args[next+2])); err != nil {
 				c.Out.Error(err.Error())
 				return
 			}
@@ -166,14 +113,14 @@ func hello(c *Ctx) {
 			return
 		}
 	}
-	if !c.Session.Authenticated() {
+	if !c.Client.Authenticated() {
 		c.Out.Error("NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time")
 		return
 	}
 	if named {
-		c.Session.SetName(name)
+		c.Client.SetName(name)
 	}
-	c.Session.SetProto(int(proto))
+	c.Client.SetProto(int(proto))
 	c.Out.Proto = int(proto)
 	c.Out.Map(7)
 	c.Out.BulkString("server")
@@ -183,7 +130,7 @@ func hello(c *Ctx) {
 	c.Out.BulkString("proto")
 	c.Out.Int(proto)
 	c.Out.BulkString("id")
-	c.Out.Int(c.Session.ID())
+	c.Out.Int(c.Client.ID())
 	c.Out.BulkString("mode")
 	c.Out.BulkString("standalone")
 	c.Out.BulkString("role")
@@ -288,7 +235,7 @@ func shutdown(c *Ctx) {
 		c.Out.Error(err.Error())
 		return
 	}
-	c.Session.CloseAfterReply() // no reply: the closed connection is the answer
+	c.Client.CloseAfterReply() // no reply: the closed connection is the answer
 }
 
 func role(c *Ctx) {
@@ -298,30 +245,14 @@ func role(c *Ctx) {
 	c.Out.Array(0)
 }
 
-var configCommand = &Command{
-	Name: "config", Arity: -2, Group: groupServer, Since: "2.0.0", Complexity: "Depends on subcommand.", Summary: "A container for server configuration commands",
-	Sub: map[string]*Command{
-		"get": {
-			Arity: -3, Flags: Admin | NoScript | Loading | Stale, Handler: configGet,
-			Group: groupServer, Since: "2.0.0", Complexity: "O(N) when N is the number of configuration parameters provided", Summary: "Get the values of configuration parameters",
-		},
-		"set": {
-			Arity: -4, Flags: Admin | NoScript | Loading | Stale, Handler: configSet,
-			Group: groupServer, Since: "2.0.0", Complexity: "O(N) when N is the number of configuration parameters provided", Summary: "Set configuration parameters to the given values",
-		},
-		"resetstat": {
-			Arity: 2, Flags: Admin | NoScript | Loading | Stale, Handler: func(c *Ctx) { c.Engine.ResetStats(); c.Out.OK() },
-			Group: groupServer, Since: "2.0.0", Complexity: "O(1)", Summary: "Reset the stats returned by INFO",
-		},
-		"rewrite": {
-			Arity: 2, Flags: Admin | NoScript | Loading | Stale,
-			Handler: func(c *Ctx) {
-				c.Out.Error("ERR The server is running without a config file that it may rewrite: edit plugins.hcl")
-			},
-			Group: groupServer, Since: "2.8.0", Complexity: "O(1)", Summary: "Rewrite the configuration file with the in memory configuration",
-		},
-		"help": {Arity: 2, Flags: Loading | Stale, Handler: helpFor("CONFIG", "GET <pattern>", "SET <directive> <value>", "RESETSTAT"), Group: groupServer, Since: "5.0.0", Complexity: "O(1)", Summary: "Show helpful text about the different subcommands"},
+var configHandlers = handlers{
+	"config|get":       configGet,
+	"config|set":       configSet,
+	"config|resetstat": func(c *Ctx) { c.Engine.ResetStats(); c.Out.OK() },
+	"config|rewrite": func(c *Ctx) {
+		c.Out.Error("ERR The server is running without a config file that it may rewrite: edit plugins.hcl")
 	},
+	"config|help": help,
 }
 
 func configGet(c *Ctx) {
@@ -380,18 +311,6 @@ func SwitchesLogOn(args [][]byte) bool {
 		}
 	}
 	return false
-}
-
-// helpFor makes the handler of a container's HELP.
-func helpFor(name string, lines ...string) Handler {
-	return func(c *Ctx) {
-		c.Out.Array(len(lines) + 2)
-		c.Out.SimpleString(name + " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:")
-		for _, l := range lines {
-			c.Out.SimpleString(l)
-		}
-		c.Out.SimpleString("HELP")
-	}
 }
 
 // seconds is a duration as a whole number of seconds.

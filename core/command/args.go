@@ -78,13 +78,6 @@ func lower(c byte) byte {
 	return c
 }
 
-func appendLower(dst, s []byte) []byte {
-	for _, c := range s {
-		dst = append(dst, lower(c))
-	}
-	return dst
-}
-
 // parseInt reads a decimal integer as Redis's string2ll does: no sign but a
 // minus, no leading zeros, no blanks, nothing beyond 64 bits.
 func parseInt(b []byte) (int64, bool) {

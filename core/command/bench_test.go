@@ -40,3 +40,24 @@ func BenchmarkCommand(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkRoute is what comes before a command's locks: its entry in the table,
+// its arity and its keys.
+func BenchmarkRoute(b *testing.B) {
+	for _, line := range []string{"GET key", "SET key v", "DEL a b c", "MSET a 1 b 2", "ZUNIONSTORE d 2 a b", "OBJECT ENCODING k", "SET key v EX 10 GET"} {
+		b.Run(line, func(b *testing.B) {
+			args, _ := resp.SplitArgs([]byte(line), nil)
+			b.ReportAllocs()
+			var keys []Key
+			for range b.N {
+				cmd := Lookup(args[0])
+				if CheckArity(cmd, args) != "" {
+					b.Fatal("arity")
+				}
+				if cmd = cmd.Resolve(args); cmd.OnlyKey == 0 {
+					keys, _ = cmd.AppendKeys(keys[:0], args)
+				}
+			}
+		})
+	}
+}

@@ -7,27 +7,17 @@ import (
 
 const errClientName = "ERR Client names cannot contain spaces, newlines or special characters."
 
-func clientSub(arity int, flags Flags, since, summary string, h Handler) *Command {
-	return &Command{
-		Arity: arity, Flags: flags | NoScript | Loading | Stale, ACLCats: "connection", Handler: h,
-		Group: groupConnection, Since: since, Complexity: "O(1)", Summary: summary,
-	}
-}
-
-var clientCommand = &Command{
-	Name: "client", Arity: -2, Group: groupConnection, Since: "2.4.0", Complexity: "Depends on subcommand.", Summary: "A container for client connection commands",
-	Sub: map[string]*Command{
-		"id":       clientSub(2, 0, "5.0.0", "Returns the client ID for the current connection", func(c *Ctx) { c.Out.Int(c.Session.ID()) }),
-		"list":     clientSub(-2, Admin, "2.4.0", "Get the list of client connections", clientList),
-		"info":     clientSub(2, 0, "6.2.0", "Returns information about the current client connection.", func(c *Ctx) { c.Out.Verbatim("txt", clientLine(c.Session.Info())) }),
-		"kill":     clientSub(-3, Admin, "2.4.0", "Kill the connection of a client", clientKill),
-		"getname":  clientSub(2, 0, "2.6.9", "Get the current connection name", clientGetName),
-		"setname":  clientSub(3, 0, "2.6.9", "Set the current connection name", clientSetName),
-		"setinfo":  clientSub(4, 0, "7.2.0", "Set client or connection specific info", clientSetInfo),
-		"no-evict": clientSub(3, Admin, "7.0.0", "Set client eviction mode for the current connection", clientNoEvict),
-		"reply":    clientSub(3, 0, "3.2.0", "Instruct the server whether to reply to commands", clientReply),
-		"help":     commandHelp("connection", "5.0.0", helpFor("CLIENT", "GETNAME", "ID", "INFO", "KILL <option> ...", "LIST [options ...]", "NO-EVICT (ON|OFF)", "REPLY (ON|OFF|SKIP)", "SETINFO <option> <value>", "SETNAME <name>")),
-	},
+var clientHandlers = handlers{
+	"client|id":       func(c *Ctx) { c.Out.Int(c.Client.ID()) },
+	"client|list":     clientList,
+	"client|info":     func(c *Ctx) { c.Out.Verbatim("txt", clientLine(c.Client.Info())) },
+	"client|kill":     clientKill,
+	"client|getname":  clientGetName,
+	"client|setname":  clientSetName,
+	"client|setinfo":  clientSetInfo,
+	"client|no-evict": clientNoEvict,
+	"client|reply":    clientReply,
+	"client|help":     help,
 }
 
 // clientLine is one line of CLIENT LIST, in Redis's field order.
@@ -68,7 +58,7 @@ func clientList(c *Ctx) {
 		}
 	}
 	var b strings.Builder
-	for _, i := range c.Session.Clients() {
+	for _, i := range c.Client.Clients() {
 		if keep(i) {
 			b.WriteString(clientLine(i))
 		}
@@ -79,7 +69,7 @@ func clientList(c *Ctx) {
 func clientKill(c *Ctx) {
 	if len(c.Args) == 3 { // the old form: an address, this client included
 		addr := string(c.Args[2])
-		if c.Session.KillClients(func(i ClientInfo) bool { return i.Addr == addr }, false) == 0 {
+		if c.Client.KillClients(func(i ClientInfo) bool { return i.Addr == addr }, false) == 0 {
 			c.Out.Error("ERR No such client")
 			return
 		}
@@ -129,7 +119,7 @@ func clientKill(c *Ctx) {
 			return
 		}
 	}
-	c.Out.Int(int64(c.Session.KillClients(func(i ClientInfo) bool {
+	c.Out.Int(int64(c.Client.KillClients(func(i ClientInfo) bool {
 		for _, t := range tests {
 			if !t(i) {
 				return false
@@ -153,12 +143,12 @@ func clientSetName(c *Ctx) {
 		c.Out.Error(errClientName)
 		return
 	}
-	c.Session.SetName(string(c.Args[2]))
+	c.Client.SetName(string(c.Args[2]))
 	c.Out.OK()
 }
 
 func clientGetName(c *Ctx) {
-	if name := c.Session.Name(); name != "" {
+	if name := c.Client.Name(); name != "" {
 		c.Out.BulkString(name)
 	} else {
 		c.Out.Null()
@@ -173,9 +163,9 @@ func clientSetInfo(c *Ctx) {
 	}
 	switch {
 	case is(opt, "lib-name"):
-		c.Session.SetLib(string(val), "")
+		c.Client.SetLib(string(val), "")
 	case is(opt, "lib-ver"):
-		c.Session.SetLib("", string(val))
+		c.Client.SetLib("", string(val))
 	default:
 		c.Out.Errorf("ERR Unrecognized option '%s'", opt)
 		return
@@ -186,9 +176,9 @@ func clientSetInfo(c *Ctx) {
 func clientNoEvict(c *Ctx) {
 	switch a := c.Args[2]; {
 	case is(a, "on"):
-		c.Session.SetNoEvict(true)
+		c.Client.SetNoEvict(true)
 	case is(a, "off"):
-		c.Session.SetNoEvict(false)
+		c.Client.SetNoEvict(false)
 	default:
 		c.Out.Error(errSyntax)
 		return
@@ -199,21 +189,13 @@ func clientNoEvict(c *Ctx) {
 func clientReply(c *Ctx) {
 	switch a := c.Args[2]; {
 	case is(a, "on"):
-		c.Session.SetReplyMode(ReplyOn)
+		c.Client.SetReplyMode(ReplyOn)
 		c.Out.OK()
 	case is(a, "off"):
-		c.Session.SetReplyMode(ReplyOff)
+		c.Client.SetReplyMode(ReplyOff)
 	case is(a, "skip"):
-		c.Session.SetReplyMode(ReplySkipNext)
+		c.Client.SetReplyMode(ReplySkipNext)
 	default:
 		c.Out.Error(errSyntax)
-	}
-}
-
-// commandHelp is a container's HELP.
-func commandHelp(cat, since string, h Handler) *Command {
-	return &Command{
-		Arity: 2, Flags: Loading | Stale, ACLCats: cat, Handler: h,
-		Group: groupConnection, Since: since, Complexity: "O(1)", Summary: "Show helpful text about the different subcommands",
 	}
 }

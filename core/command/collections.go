@@ -8,14 +8,6 @@ import (
 	"github.com/spillwaydb/spillway/core/resp"
 )
 
-// The groups of COMMAND DOCS for collections.
-const (
-	hashGroup = "hash"
-	listGroup = "list"
-	setGroup  = "set"
-	zsetGroup = "sorted-set"
-)
-
 // Verbs that are logged in place of others.
 var (
 	verbHSet    = []byte("HSET")
@@ -68,28 +60,6 @@ func (c *Ctx) popCount() (n int64, ok bool) {
 	return c.atLeast(c.Args[2], 0, errNegative)
 }
 
-// keysAt places the keys of commands that count them: numkeys is args[at], and
-// what precedes it from 1 on are keys as well.
-func keysAt(at int) func(args [][]byte) []int {
-	return func(args [][]byte) []int {
-		if len(args) <= at {
-			return nil
-		}
-		n, ok := parseInt(args[at])
-		if !ok || n < 1 || n > int64(len(args)-at-1) {
-			return nil
-		}
-		idx := make([]int, 0, int(n)+at-1)
-		for i := 1; i < at; i++ {
-			idx = append(idx, i)
-		}
-		for i := range int(n) {
-			idx = append(idx, at+1+i)
-		}
-		return idx
-	}
-}
-
 // span turns a range of Redis's inclusive indexes, negative ones counting from
 // the end, into [from, to) of n elements; from == to when it is empty.
 func span(start, stop int64, n int) (from, to int) {
@@ -104,6 +74,24 @@ func span(start, stop int64, n int) (from, to int) {
 		return 0, 0
 	}
 	return int(start), int(min(stop, length-1)) + 1
+}
+
+// read returns the collection at a key for reading. found is false when the key
+// is missing, ok when it holds another type, which it has replied.
+func read[T any](c *Ctx, key []byte, t keyspace.Type, at func(*keyspace.DB, []byte) T) (v T, found, ok bool) {
+	if _, found, ok = c.typed(key, t); found && ok {
+		v = at(c.db(key), key)
+	}
+	return v, found, ok
+}
+
+// write is read for a collection about to be changed, which exists as soon as
+// it has an element.
+func write[T any](c *Ctx, key []byte, t keyspace.Type, at func(*keyspace.DB, []byte) T) (v T, found, ok bool) {
+	if _, found, ok = c.typedWrite(key, t); ok {
+		v = at(c.db(key), key)
+	}
+	return v, found, ok
 }
 
 // scanElements is HSCAN, SSCAN and ZSCAN: scan visits elements of the key from

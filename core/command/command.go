@@ -1,7 +1,6 @@
 package command
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 )
@@ -38,10 +37,8 @@ const (
 	Rewritten                        // never logged under its own name, see LogAs
 )
 
-var flagNames = []struct {
-	flag Flags
-	name string
-}{
+// flagNames are the flags that Redis knows, in its spelling and order.
+var flagNames = []named[Flags]{
 	{Write, "write"}, {ReadOnly, "readonly"}, {DenyOOM, "denyoom"}, {Admin, "admin"},
 	{PubSub, "pubsub"}, {NoScript, "noscript"}, {Blocking, "blocking"}, {Loading, "loading"},
 	{Stale, "stale"}, {SkipMonitor, "skip_monitor"}, {SkipSlowlog, "skip_slowlog"}, {Fast, "fast"},
@@ -49,72 +46,45 @@ var flagNames = []struct {
 	{MovableKeys, "movablekeys"}, {NoMulti, "no_multi"},
 }
 
-// Names lists the flags that Redis knows, in its spelling.
-func (f Flags) Names() []string {
-	var out []string
-	for _, n := range flagNames {
-		if f&n.flag != 0 {
-			out = append(out, n.name)
-		}
-	}
-	return out
+// named is a bit of a set of flags, and its name in replies.
+type named[F ~uint16 | ~uint32] struct {
+	flag F
+	name string
 }
 
-// Command describes one command or subcommand. Commands are never changed
-// after the table is built.
+// Command is one command or subcommand: what its file in spec says, what
+// follows from that, and the handler. Commands are never changed after the
+// table is built.
 type Command struct {
-	// Name is in lower case. A subcommand's is "object|encoding" once the
-	// table is built; its declaration gives the part after the bar.
+	// Name is in lower case, "object|encoding" of a subcommand.
 	Name string
 	// Arity is the number of arguments with the name (a subcommand's with both
 	// names), or minus the least number.
 	Arity int
 	Flags Flags
-	// First, Last and Step place the keys; First 0 means none, Last -1 the
-	// last argument.
-	First, Last, Step int
-	// Keys places them where that cannot; it returns no keys for arguments
-	// that the handler refuses.
-	Keys func(args [][]byte) []int
+	// Categories are those of ACLs, with those that follow from Flags.
+	Categories Categories
+	// OnlyKey is where the command always has its one key; 0 when it has none,
+	// several, or a number that depends on the arguments.
+	OnlyKey int
+	// HasKeys tells whether the command, or one of its subcommands, may have keys.
+	HasKeys bool
 	// Handler is nil for the commands that a session executes itself.
 	Handler Handler
-	// Sub are the subcommands of a container, by lower-case name.
-	Sub map[string]*Command
+	// Sub are the subcommands of a container, by name.
+	Sub []*Command
 
-	// ACLCats are the categories that do not follow from Flags, separated by
-	// blanks: "string", "keyspace dangerous". See Categories.
-	ACLCats string
-	// Group, Since, Summary and Complexity are for COMMAND DOCS.
-	Group, Since, Summary, Complexity string
-}
+	// KeySpecs place the keys, see AppendKeys.
+	KeySpecs []KeySpec
+	// First, Last and Step are what COMMAND INFO says of the keys to clients
+	// that do not know key specifications. First 0 means none, Last -1 the last
+	// argument.
+	First, Last, Step int
+	// Tips are what clients of several servers want to know.
+	Tips []string
+	Doc  *Doc
 
-// Categories lists the command's ACL categories, each with its "@".
-func (cmd *Command) Categories() []string {
-	var out []string
-	add := func(on bool, names ...string) {
-		if !on {
-			return
-		}
-	next:
-		for _, n := range names {
-			for _, have := range out {
-				if have == "@"+n {
-					continue next
-				}
-			}
-			out = append(out, "@"+n)
-		}
-	}
-	f := cmd.Flags
-	add(f&Write != 0, "write")
-	add(f&ReadOnly != 0, "read")
-	add(true, strings.Fields(cmd.ACLCats)...)
-	add(f&Admin != 0, "admin", "dangerous")
-	add(f&PubSub != 0, "pubsub")
-	add(f&Fast != 0, "fast")
-	add(f&Blocking != 0, "blocking")
-	add(f&Fast == 0, "slow")
-	return out
+	keys keyFinder // where KeySpecs alone do not say it
 }
 
 // Resolve returns the subcommand that args name, or cmd itself where it has
@@ -123,54 +93,12 @@ func (cmd *Command) Resolve(args [][]byte) *Command {
 	if cmd.Sub == nil || len(args) < 2 {
 		return cmd
 	}
-	var tmp [32]byte
-	if len(args[1]) > len(tmp) {
-		return cmd
-	}
-	if sub := cmd.Sub[string(appendLower(tmp[:0], args[1]))]; sub != nil {
-		return sub
+	for _, sub := range cmd.Sub {
+		if is(args[1], sub.Name[len(cmd.Name)+1:]) {
+			return sub
+		}
 	}
 	return cmd
-}
-
-// errNoKeys is for arguments that are too few for the command's key positions.
-var errNoKeys = errors.New("Invalid number of arguments specified for command") // Redis's wording
-
-// KeyIndexes returns the positions of the keys in args, in order, one more
-// than once if the command names it more than once.
-func (cmd *Command) KeyIndexes(args [][]byte) ([]int, error) {
-	return cmd.AppendKeyIndexes(nil, args)
-}
-
-// AppendKeyIndexes is KeyIndexes into a slice that can be reused.
-func (cmd *Command) AppendKeyIndexes(dst []int, args [][]byte) ([]int, error) {
-	if sub := cmd.Resolve(args); sub != cmd {
-		return sub.AppendKeyIndexes(dst, args)
-	}
-	if cmd.Keys != nil {
-		return append(dst, cmd.Keys(args)...), nil
-	}
-	first, last, err := cmd.span(args)
-	for i := first; i <= last; i += max(cmd.Step, 1) {
-		dst = append(dst, i)
-	}
-	return dst, err
-}
-
-// span is where the first and the last key are that First and Last place; last
-// is before first where there is none.
-func (cmd *Command) span(args [][]byte) (first, last int, err error) {
-	if cmd.First == 0 {
-		return 0, -1, nil
-	}
-	last = cmd.Last
-	if last < 0 {
-		last += len(args)
-	}
-	if cmd.First >= len(args) || last >= len(args) {
-		return 0, -1, errNoKeys
-	}
-	return cmd.First, last, nil
 }
 
 // CheckArity returns the error reply for a wrong number of arguments or an

@@ -19,9 +19,6 @@ func TestLookup(t *testing.T) {
 				t.Errorf("Lookup(%q) does not find it", name)
 			}
 		}
-		if cmd.Group == "" || cmd.Since == "" || cmd.Summary == "" || cmd.Arity == 0 {
-			t.Errorf("%s is not described", cmd.Name)
-		}
 		if cmd.Flags&Write != 0 && cmd.Flags&ReadOnly != 0 {
 			t.Errorf("%s both writes and does not", cmd.Name)
 		}
@@ -33,31 +30,6 @@ func TestLookup(t *testing.T) {
 	}
 }
 
-func TestKeyIndexes(t *testing.T) {
-	for line, want := range map[string]string{
-		"GET a": "[1]", "MSET a 1 b 2": "[1 3]", "DEL a b a": "[1 2 3]", "RENAME a b": "[1 2]", "OBJECT ENCODING a": "[2]",
-		"OBJECT HELP": "[]", "OBJECT FOO a": "[]", "SCAN 0": "[]", "LCS a b LEN": "[1 2]", "GET": "error",
-	} {
-		args, _ := resp.SplitArgs([]byte(line), nil)
-		idx, err := Lookup(args[0]).KeyIndexes(args)
-		got := "[" + strings.Trim(strings.Join(strings.Fields(sprint(idx)), " "), "[]") + "]"
-		if err != nil {
-			got = "error"
-		}
-		if got != want {
-			t.Errorf("%s: keys at %s, want %s", line, got, want)
-		}
-	}
-}
-
-func sprint(idx []int) string {
-	var f []string
-	for _, i := range idx {
-		f = append(f, strconv.Itoa(i))
-	}
-	return strings.Join(f, " ")
-}
-
 // TestHotPathDoesNotAllocate guards GET, SET and INCR, as an executor runs them.
 func TestHotPathDoesNotAllocate(t *testing.T) {
 	x := newTester(t, 2)
@@ -66,9 +38,18 @@ func TestHotPathDoesNotAllocate(t *testing.T) {
 		args, _ := resp.SplitArgs([]byte(line), nil)
 		cmd := Lookup(args[0])
 		shard := x.ks.Shard(x.ks.ShardOf(args[1]))
+		var keys []Key
+		var shards []int
+		var err error
 		run := func() {
 			if Lookup(args[0]) != cmd || CheckArity(cmd, args) != "" {
 				t.Fatal("not called")
+			}
+			if keys, err = cmd.AppendKeys(keys[:0], args); err != nil || len(keys) == 0 {
+				t.Fatal("not placed")
+			}
+			if shards, err = Shards(cmd, args, x.ks, shards[:0]); err != nil || len(shards) == 0 {
+				t.Fatal("no shards")
 			}
 			x.out.Buf = x.out.Buf[:0]
 			shard.Lock()

@@ -25,10 +25,10 @@ type Ctx struct {
 	// on several or that is not known.
 	Shard int
 	// Stats may be nil.
-	Stats   *Stats
-	Rand    *rand.Rand
-	Engine  Engine
-	Session Session
+	Stats  *Stats
+	Rand   *rand.Rand
+	Engine Engine
+	Client Client
 	// Replaying is set while the log is applied.
 	Replaying bool
 	// Consume says that the memory of large arguments is an arena.Buffer's and

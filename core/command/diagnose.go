@@ -1,45 +1,33 @@
 package command
 
 import (
-	"cmp"
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 	"time"
 )
 
-func serverSub(arity int, flags Flags, since, summary string, h Handler) *Command {
-	return &Command{
-		Arity: arity, Flags: flags | Loading | Stale, Handler: h,
-		Group: groupServer, Since: since, Complexity: "O(1)", Summary: summary,
-	}
-}
+// debugHandlers are those of the commands for finding out what is wrong.
+var debugHandlers = handlers{
+	"debug|sleep":             debugSleep,
+	"debug|reload":            func(c *Ctx) { c.replyDone("OK", c.Engine.Reload()) },
+	"debug|object":            debugObject,
+	"debug|set-active-expire": debugSetActiveExpire,
+	"debug|help":              help,
 
-func keyed(cmd *Command, at int) *Command {
-	cmd.First, cmd.Last, cmd.Step = at, at, 1
-	return cmd
-}
+	"memory|usage": memoryUsage,
+	"memory|help":  help,
 
-// sortedSubs are a container's subcommands by name.
-func sortedSubs(cmd *Command) []*Command {
-	subs := make([]*Command, 0, len(cmd.Sub))
-	for _, s := range cmd.Sub {
-		subs = append(subs, s)
-	}
-	slices.SortFunc(subs, func(a, b *Command) int { return cmp.Compare(a.Name, b.Name) })
-	return subs
-}
+	"slowlog|get":   slowlogGet,
+	"slowlog|len":   func(c *Ctx) { c.Out.Int(int64(c.Engine.SlowLog().Len())) },
+	"slowlog|reset": func(c *Ctx) { c.Engine.SlowLog().Reset(); c.Out.OK() },
+	"slowlog|help":  help,
 
-var debugCommand = &Command{
-	Name: "debug", Arity: -2, Flags: Admin | NoScript | Loading | Stale, Group: groupServer, Since: "1.0.0", Complexity: "Depends on subcommand.", Summary: "A container for debugging commands",
-	Sub: map[string]*Command{
-		"sleep":             serverSub(3, Admin|NoScript|NoMulti, "1.0.0", "Stop this client for <seconds>", debugSleep),
-		"reload":            serverSub(-2, Admin|NoScript|NoMulti, "1.0.0", "Save the checkpoint and load it back", func(c *Ctx) { c.replyDone("OK", c.Engine.Reload()) }),
-		"object":            keyed(serverSub(-3, Admin|NoScript, "1.0.0", "Show low level info about a key", debugObject), 2),
-		"set-active-expire": serverSub(3, Admin|NoScript, "1.0.0", "Turn active expiry on or off", debugSetActiveExpire),
-		"help":              serverSub(2, 0, "1.0.0", "Show helpful text about the different subcommands", helpFor("DEBUG", "OBJECT <key>", "RELOAD", "SET-ACTIVE-EXPIRE <0|1>", "SLEEP <seconds>")),
-	},
+	"latency|latest":  latencyLatest,
+	"latency|history": latencyHistoryOf,
+	"latency|reset":   latencyReset,
+	"latency|doctor":  latencyDoctor,
+	"latency|help":    help,
 }
 
 func debugSleep(c *Ctx) {
@@ -77,14 +65,6 @@ func debugSetActiveExpire(c *Ctx) {
 	c.Out.OK()
 }
 
-var memoryCommand = &Command{
-	Name: "memory", Arity: -2, Group: groupServer, Since: "4.0.0", Complexity: "Depends on subcommand.", Summary: "A container for memory diagnostics commands",
-	Sub: map[string]*Command{
-		"usage": keyed(&Command{Arity: -3, Flags: ReadOnly, Handler: memoryUsage, Group: groupServer, Since: "4.0.0", Complexity: "O(1)", Summary: "Estimate the memory usage of a key"}, 2),
-		"help":  serverSub(2, 0, "4.0.0", "Show helpful text about the different subcommands", helpFor("MEMORY", "USAGE <key> [SAMPLES <count>]")),
-	},
-}
-
 func memoryUsage(c *Ctx) {
 	switch {
 	case len(c.Args) == 3:
@@ -106,16 +86,6 @@ func memoryUsage(c *Ctx) {
 	} else {
 		c.Out.Null()
 	}
-}
-
-var slowlogCommand = &Command{
-	Name: "slowlog", Arity: -2, Group: groupServer, Since: "2.2.12", Complexity: "Depends on subcommand.", Summary: "A container for slow log commands",
-	Sub: map[string]*Command{
-		"get":   serverSub(-2, Admin, "2.2.12", "Get the slow log's entries", slowlogGet),
-		"len":   serverSub(2, Admin, "2.2.12", "Get the slow log's length", func(c *Ctx) { c.Out.Int(int64(c.Engine.SlowLog().Len())) }),
-		"reset": serverSub(2, Admin, "2.2.12", "Clear all entries from the slow log", func(c *Ctx) { c.Engine.SlowLog().Reset(); c.Out.OK() }),
-		"help":  serverSub(2, 0, "6.2.0", "Show helpful text about the different subcommands", helpFor("SLOWLOG", "GET [<count>]", "LEN", "RESET")),
-	},
 }
 
 func slowlogGet(c *Ctx) {
@@ -145,17 +115,6 @@ func slowlogGet(c *Ctx) {
 		c.Out.BulkString(e.Addr)
 		c.Out.BulkString(e.Name)
 	}
-}
-
-var latencyCommand = &Command{
-	Name: "latency", Arity: -2, Group: groupServer, Since: "2.8.13", Complexity: "Depends on subcommand.", Summary: "A container for latency diagnostics commands",
-	Sub: map[string]*Command{
-		"latest":  serverSub(2, Admin|NoScript, "2.8.13", "Return the latest latency samples for all events.", latencyLatest),
-		"history": serverSub(3, Admin|NoScript, "2.8.13", "Return timestamp-latency samples for the event.", latencyHistoryOf),
-		"reset":   serverSub(-2, Admin|NoScript, "2.8.13", "Reset latency data for one or more events.", latencyReset),
-		"doctor":  serverSub(2, Admin|NoScript, "2.8.13", "Return a human readable latency analysis report.", latencyDoctor),
-		"help":    serverSub(2, 0, "2.8.13", "Show helpful text about the different subcommands.", helpFor("LATENCY", "DOCTOR", "HISTORY <event>", "LATEST", "RESET [<event> ...]")),
-	},
 }
 
 func latencyLatest(c *Ctx) {

@@ -7,13 +7,16 @@
 //
 //	executor                         this package
 //	  Lookup, CheckArity        →    table.go, command.go
-//	  KeyIndexes, lock shards
+//	  AppendKeys, lock shards   →    keyspec.go
 //	  Ctx.Reset, Call           →    a Handler: strings*.go, generic.go, hashes.go, …
 //	  log the effects           ←    Ctx: Verbatim, NumEffects, Effect, AppendEffects
 //	  unlock
 //
-// A command's file declares it in a list (stringCommands, …) which table.go
-// joins; nothing registers itself.
+// What is known about a command is data: a file in spec, of which table_gen.go
+// is made (go generate). Go adds the handler, in the list of handlers of the file
+// that the handler is in (stringHandlers, …); table.go joins the two, and nothing
+// registers itself. COMMAND, HELP, ACL categories, routing and the list of what a
+// log may hold are all made from that table.
 //
 // # Effects
 //

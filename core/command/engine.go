@@ -59,6 +59,4 @@ type Engine interface {
 	Now() time.Time
 	// Sleep waits on the engine's clock (DEBUG SLEEP).
 	Sleep(d time.Duration)
-	// UsedMemory is the keyspace's memory in bytes, as INFO's used_memory.
-	UsedMemory() int64
 }

@@ -2,52 +2,16 @@ package command
 
 import "math"
 
-var expireCommands = []*Command{
-	{
-		Name: "expire", Arity: -3, Flags: Write | Fast | Rewritten, First: 1, Last: 1, Step: 1, Handler: expireCommand,
-		ACLCats: "keyspace", Group: genericGroup, Since: "1.0.0", Complexity: o1,
-		Summary: "Set a key's time to live in seconds",
-	},
-	{
-		Name: "pexpire", Arity: -3, Flags: Write | Fast | Rewritten, First: 1, Last: 1, Step: 1, Handler: pexpireCommand,
-		ACLCats: "keyspace", Group: genericGroup, Since: "2.6.0", Complexity: o1,
-		Summary: "Set a key's time to live in milliseconds",
-	},
-	{
-		Name: "expireat", Arity: -3, Flags: Write | Fast | Rewritten, First: 1, Last: 1, Step: 1, Handler: expireatCommand,
-		ACLCats: "keyspace", Group: genericGroup, Since: "1.2.0", Complexity: o1,
-		Summary: "Set the expiration for a key as a UNIX timestamp",
-	},
-	{
-		Name: "pexpireat", Arity: -3, Flags: Write | Fast, First: 1, Last: 1, Step: 1, Handler: pexpireatCommand,
-		ACLCats: "keyspace", Group: genericGroup, Since: "2.6.0", Complexity: o1,
-		Summary: "Set the expiration for a key as a UNIX timestamp specified in milliseconds",
-	},
-	{
-		Name: "ttl", Arity: 2, Flags: ReadOnly | Fast, First: 1, Last: 1, Step: 1, Handler: ttlCommand,
-		ACLCats: "keyspace", Group: genericGroup, Since: "1.0.0", Complexity: o1,
-		Summary: "Get the time to live for a key in seconds",
-	},
-	{
-		Name: "pttl", Arity: 2, Flags: ReadOnly | Fast, First: 1, Last: 1, Step: 1, Handler: pttlCommand,
-		ACLCats: "keyspace", Group: genericGroup, Since: "2.6.0", Complexity: o1,
-		Summary: "Get the time to live for a key in milliseconds",
-	},
-	{
-		Name: "expiretime", Arity: 2, Flags: ReadOnly | Fast, First: 1, Last: 1, Step: 1, Handler: expiretimeCommand,
-		ACLCats: "keyspace", Group: genericGroup, Since: "7.0.0", Complexity: o1,
-		Summary: "Get the expiration Unix timestamp for a key",
-	},
-	{
-		Name: "pexpiretime", Arity: 2, Flags: ReadOnly | Fast, First: 1, Last: 1, Step: 1, Handler: pexpiretimeCommand,
-		ACLCats: "keyspace", Group: genericGroup, Since: "7.0.0", Complexity: o1,
-		Summary: "Get the expiration Unix timestamp for a key in milliseconds",
-	},
-	{
-		Name: "persist", Arity: 2, Flags: Write | Fast, First: 1, Last: 1, Step: 1, Handler: persistCommand,
-		ACLCats: "keyspace", Group: genericGroup, Since: "2.2.0", Complexity: o1,
-		Summary: "Remove the expiration from a key",
-	},
+var expireHandlers = handlers{
+	"expire":      expireCommand,
+	"pexpire":     pexpireCommand,
+	"expireat":    expireatCommand,
+	"pexpireat":   pexpireatCommand,
+	"ttl":         ttlCommand,
+	"pttl":        pttlCommand,
+	"expiretime":  expiretimeCommand,
+	"pexpiretime": pexpiretimeCommand,
+	"persist":     persistCommand,
 }
 
 // past tells whether a deadline asked for is over already. While replaying,

@@ -19,15 +19,20 @@ import (
 // of none, and change in order with everything else.
 var functionCommand = &Command{
 	Name: "function", Arity: -2, Flags: Write | DenyOOM | NoScript | AllShards,
-	Sub: map[string]*Command{
-		"load":    {Arity: -3, Flags: Write | DenyOOM | NoScript | AllShards, Handler: functionLoad},
-		"delete":  {Arity: 3, Flags: Write | NoScript | AllShards, Handler: functionDelete},
-		"flush":   {Arity: -2, Flags: Write | NoScript | AllShards, Handler: functionFlush},
-		"restore": {Arity: -3, Flags: Write | DenyOOM | NoScript | AllShards, Handler: functionRestore},
+	Sub: []*Command{
+		{Name: "function|delete", Arity: 3, Flags: Write | NoScript | AllShards},
+		{Name: "function|flush", Arity: -2, Flags: Write | NoScript | AllShards},
+		{Name: "function|load", Arity: -3, Flags: Write | DenyOOM | NoScript | AllShards},
+		{Name: "function|restore", Arity: -3, Flags: Write | DenyOOM | NoScript | AllShards},
 	},
 }
 
-func init() { finish(functionCommand) }
+func init() {
+	functionCommand.finish(handlers{
+		"function|delete": functionDelete, "function|flush": functionFlush,
+		"function|load": functionLoad, "function|restore": functionRestore,
+	})
+}
 
 // LookupLogged is Lookup for what is applied and not called: it also finds what no
 // client can call, and logs, rewrites and files of Redis hold.

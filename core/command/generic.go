@@ -6,87 +6,21 @@ import (
 	"github.com/spillwaydb/spillway/core/keyspace"
 )
 
-const genericGroup = "generic"
-
-var genericCommands = []*Command{
-	{
-		Name: "del", Arity: -2, Flags: Write, First: 1, Last: -1, Step: 1, Handler: delCommand,
-		ACLCats: "keyspace", Group: genericGroup, Since: "1.0.0",
-		Complexity: "O(N) where N is the number of keys that will be removed.", Summary: "Delete a key",
-	},
-	{
-		Name: "unlink", Arity: -2, Flags: Write | Fast, First: 1, Last: -1, Step: 1, Handler: delCommand,
-		ACLCats: "keyspace", Group: genericGroup, Since: "4.0.0",
-		Complexity: "O(1) for each key removed regardless of its size.",
-		Summary:    "Delete a key asynchronously in another thread. Otherwise it is just as DEL, but non blocking.",
-	},
-	{
-		Name: "exists", Arity: -2, Flags: ReadOnly | Fast, First: 1, Last: -1, Step: 1, Handler: existsCommand,
-		ACLCats: "keyspace", Group: genericGroup, Since: "1.0.0",
-		Complexity: "O(N) where N is the number of keys to check.", Summary: "Determine if a key exists",
-	},
-	{
-		Name: "type", Arity: 2, Flags: ReadOnly | Fast, First: 1, Last: 1, Step: 1, Handler: typeCommand,
-		ACLCats: "keyspace", Group: genericGroup, Since: "1.0.0", Complexity: o1,
-		Summary: "Determine the type stored at key",
-	},
-	{
-		Name: "touch", Arity: -2, Flags: ReadOnly | Fast, First: 1, Last: -1, Step: 1, Handler: touchCommand,
-		ACLCats: "keyspace", Group: genericGroup, Since: "3.2.1",
-		Complexity: "O(N) where N is the number of keys that will be touched.",
-		Summary:    "Alters the last access time of a key(s). Returns the number of existing keys specified.",
-	},
-	{
-		Name: "rename", Arity: 3, Flags: Write, First: 1, Last: 2, Step: 1, Handler: renameCommand,
-		ACLCats: "keyspace", Group: genericGroup, Since: "1.0.0", Complexity: o1, Summary: "Rename a key",
-	},
-	{
-		Name: "renamenx", Arity: 3, Flags: Write | Fast, First: 1, Last: 2, Step: 1, Handler: renamenxCommand,
-		ACLCats: "keyspace", Group: genericGroup, Since: "1.0.0", Complexity: o1,
-		Summary: "Rename a key, only if the new key does not exist",
-	},
-	{
-		Name: "copy", Arity: -3, Flags: Write | DenyOOM, First: 1, Last: 2, Step: 1, Handler: copyCommand,
-		ACLCats: "keyspace", Group: genericGroup, Since: "6.2.0",
-		Complexity: "O(N) worst case for collections, where N is the number of nested items. O(1) for string values.",
-		Summary:    "Copy a key",
-	},
-	{
-		Name: "move", Arity: 3, Flags: Write | Fast, First: 1, Last: 1, Step: 1, Handler: moveCommand,
-		ACLCats: "keyspace", Group: genericGroup, Since: "1.0.0", Complexity: o1,
-		Summary: "Move a key to another database",
-	},
-	objectCommand,
-	{
-		Name: "dump", Arity: 2, Flags: ReadOnly, First: 1, Last: 1, Step: 1, Handler: dumpCommand,
-		ACLCats: "keyspace", Group: genericGroup, Since: "2.6.0",
-		Complexity: "O(1) to access the key and additional O(N*M) to serialize it, where N is the number of Redis objects composing the value and M their average size.",
-		Summary:    "Return a serialized version of the value stored at the specified key.",
-	},
-	{
-		Name: "restore", Arity: -4, Flags: Write | DenyOOM, First: 1, Last: 1, Step: 1, Handler: restoreCommand,
-		ACLCats: "keyspace dangerous", Group: genericGroup, Since: "2.6.0",
-		Complexity: "O(1) to create the new key and additional O(N*M) to reconstruct the serialized value, where N is the number of Redis objects composing the value and M their average size.",
-		Summary:    "Create a key using the provided serialized value, previously obtained using DUMP.",
-	},
-	{
-		Name: "flushdb", Arity: -1, Flags: Write | AllShards, Handler: flushdbCommand,
-		ACLCats: "keyspace dangerous", Group: "server", Since: "1.0.0",
-		Complexity: "O(N) where N is the number of keys in the selected database",
-		Summary:    "Remove all keys from the current database",
-	},
-	{
-		Name: "flushall", Arity: -1, Flags: Write | AllShards, Handler: flushallCommand,
-		ACLCats: "keyspace dangerous", Group: "server", Since: "1.0.0",
-		Complexity: "O(N) where N is the total number of keys in all databases",
-		Summary:    "Remove all keys from all databases",
-	},
-	{
-		Name: "swapdb", Arity: 3, Flags: Write | Fast | AllShards, Handler: swapdbCommand,
-		ACLCats: "keyspace dangerous", Group: "server", Since: "4.0.0",
-		Complexity: "O(N) where N is the count of clients watching or blocking on keys from both databases.",
-		Summary:    "Swaps two Redis databases",
-	},
+var genericHandlers = handlers{
+	"del":      delCommand,
+	"unlink":   delCommand,
+	"exists":   existsCommand,
+	"type":     typeCommand,
+	"touch":    touchCommand,
+	"rename":   renameCommand,
+	"renamenx": renamenxCommand,
+	"copy":     copyCommand,
+	"move":     moveCommand,
+	"dump":     dumpCommand,
+	"restore":  restoreCommand,
+	"flushdb":  flushdbCommand,
+	"flushall": flushallCommand,
+	"swapdb":   swapdbCommand,
 }
 
 // remove deletes a live key and counts the change.

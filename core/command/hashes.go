@@ -7,105 +7,35 @@ import (
 	"github.com/spillwaydb/spillway/core/resp"
 )
 
-var hashCommands = []*Command{
-	{
-		Name: "hset", Arity: -4, Flags: Write | DenyOOM | Fast, First: 1, Last: 1, Step: 1, Handler: hsetCommand,
-		ACLCats: "hash", Group: hashGroup, Since: "2.0.0", Complexity: "O(1) for each field/value pair added, so O(N) to add N field/value pairs when the command is called with multiple field/value pairs.",
-		Summary: "Set the string value of a hash field",
-	},
-	{
-		Name: "hsetnx", Arity: 4, Flags: Write | DenyOOM | Fast, First: 1, Last: 1, Step: 1, Handler: hsetnxCommand,
-		ACLCats: "hash", Group: hashGroup, Since: "2.0.0", Complexity: o1,
-		Summary: "Set the value of a hash field, only if the field does not exist",
-	},
-	{
-		Name: "hget", Arity: 3, Flags: ReadOnly | Fast, First: 1, Last: 1, Step: 1, Handler: hgetCommand,
-		ACLCats: "hash", Group: hashGroup, Since: "2.0.0", Complexity: o1,
-		Summary: "Get the value of a hash field",
-	},
-	{
-		Name: "hmget", Arity: -3, Flags: ReadOnly | Fast, First: 1, Last: 1, Step: 1, Handler: hmgetCommand,
-		ACLCats: "hash", Group: hashGroup, Since: "2.0.0", Complexity: "O(N) where N is the number of fields being requested.",
-		Summary: "Get the values of all the given hash fields",
-	},
-	{
-		Name: "hmset", Arity: -4, Flags: Write | DenyOOM | Fast, First: 1, Last: 1, Step: 1, Handler: hmsetCommand,
-		ACLCats: "hash", Group: hashGroup, Since: "2.0.0", Complexity: "O(N) where N is the number of fields being set.",
-		Summary: "Set multiple hash fields to multiple values",
-	},
-	{
-		Name: "hdel", Arity: -3, Flags: Write | Fast, First: 1, Last: 1, Step: 1, Handler: hdelCommand,
-		ACLCats: "hash", Group: hashGroup, Since: "2.0.0", Complexity: "O(N) where N is the number of fields to be removed.",
-		Summary: "Delete one or more hash fields",
-	},
-	{
-		Name: "hlen", Arity: 2, Flags: ReadOnly | Fast, First: 1, Last: 1, Step: 1, Handler: hlenCommand,
-		ACLCats: "hash", Group: hashGroup, Since: "2.0.0", Complexity: o1,
-		Summary: "Get the number of fields in a hash",
-	},
-	{
-		Name: "hexists", Arity: 3, Flags: ReadOnly | Fast, First: 1, Last: 1, Step: 1, Handler: hexistsCommand,
-		ACLCats: "hash", Group: hashGroup, Since: "2.0.0", Complexity: o1,
-		Summary: "Determine if a hash field exists",
-	},
-	{
-		Name: "hkeys", Arity: 2, Flags: ReadOnly, First: 1, Last: 1, Step: 1, Handler: hkeysCommand,
-		ACLCats: "hash", Group: hashGroup, Since: "2.0.0", Complexity: "O(N) where N is the size of the hash.",
-		Summary: "Get all the fields in a hash",
-	},
-	{
-		Name: "hvals", Arity: 2, Flags: ReadOnly, First: 1, Last: 1, Step: 1, Handler: hvalsCommand,
-		ACLCats: "hash", Group: hashGroup, Since: "2.0.0", Complexity: "O(N) where N is the size of the hash.",
-		Summary: "Get all the values in a hash",
-	},
-	{
-		Name: "hgetall", Arity: 2, Flags: ReadOnly, First: 1, Last: 1, Step: 1, Handler: hgetallCommand,
-		ACLCats: "hash", Group: hashGroup, Since: "2.0.0", Complexity: "O(N) where N is the size of the hash.",
-		Summary: "Get all the fields and values in a hash",
-	},
-	{
-		Name: "hincrby", Arity: 4, Flags: Write | DenyOOM | Fast, First: 1, Last: 1, Step: 1, Handler: hincrbyCommand,
-		ACLCats: "hash", Group: hashGroup, Since: "2.0.0", Complexity: o1,
-		Summary: "Increment the integer value of a hash field by the given number",
-	},
-	{
-		Name: "hincrbyfloat", Arity: 4, Flags: Write | DenyOOM | Fast | Rewritten, First: 1, Last: 1, Step: 1, Handler: hincrbyfloatCommand,
-		ACLCats: "hash", Group: hashGroup, Since: "2.6.0", Complexity: o1,
-		Summary: "Increment the float value of a hash field by the given amount",
-	},
-	{
-		Name: "hstrlen", Arity: 3, Flags: ReadOnly | Fast, First: 1, Last: 1, Step: 1, Handler: hstrlenCommand,
-		ACLCats: "hash", Group: hashGroup, Since: "3.2.0", Complexity: o1,
-		Summary: "Get the length of the value of a hash field",
-	},
-	{
-		Name: "hrandfield", Arity: -2, Flags: ReadOnly, First: 1, Last: 1, Step: 1, Handler: hrandfieldCommand,
-		ACLCats: "hash", Group: hashGroup, Since: "6.2.0", Complexity: "O(N) where N is the number of fields returned",
-		Summary: "Get one or multiple random fields from a hash",
-	},
-	{
-		Name: "hscan", Arity: -3, Flags: ReadOnly, First: 1, Last: 1, Step: 1, Handler: hscanCommand,
-		ACLCats: "hash", Group: hashGroup, Since: "2.8.0", Complexity: "O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to return back to 0. N is the number of elements inside the collection..",
-		Summary: "Incrementally iterate hash fields and associated values",
-	},
+var hashHandlers = handlers{
+	"hset":         hsetCommand,
+	"hsetnx":       hsetnxCommand,
+	"hget":         hgetCommand,
+	"hmget":        hmgetCommand,
+	"hmset":        hmsetCommand,
+	"hdel":         hdelCommand,
+	"hlen":         hlenCommand,
+	"hexists":      hexistsCommand,
+	"hkeys":        hkeysCommand,
+	"hvals":        hvalsCommand,
+	"hgetall":      hgetallCommand,
+	"hincrby":      hincrbyCommand,
+	"hincrbyfloat": hincrbyfloatCommand,
+	"hstrlen":      hstrlenCommand,
+	"hrandfield":   hrandfieldCommand,
+	"hscan":        hscanCommand,
 }
 
 // hashRead returns a hash for reading. found is false when the key is missing,
 // ok when it holds another type, which it has replied.
 func (c *Ctx) hashRead() (h keyspace.HashRef, found, ok bool) {
-	if _, found, ok = c.typed(c.Args[1], keyspace.Hash); found && ok {
-		h = c.db(c.Args[1]).Hash(c.Args[1])
-	}
-	return h, found, ok
+	return read(c, c.Args[1], keyspace.Hash, (*keyspace.DB).Hash)
 }
 
 // hashWrite is hashRead for a hash about to be changed, which exists as soon
 // as it has a field.
 func (c *Ctx) hashWrite() (h keyspace.HashRef, found, ok bool) {
-	if _, found, ok = c.typedWrite(c.Args[1], keyspace.Hash); ok {
-		h = c.db(c.Args[1]).Hash(c.Args[1])
-	}
-	return h, found, ok
+	return write(c, c.Args[1], keyspace.Hash, (*keyspace.DB).Hash)
 }
 
 // hashSetAll sets the fields and values of HSET and HMSET.

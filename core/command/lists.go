@@ -6,110 +6,36 @@ import (
 	"github.com/spillwaydb/spillway/core/keyspace"
 )
 
-var listCommands = []*Command{
-	{
-		Name: "lpush", Arity: -3, Flags: Write | DenyOOM | Fast, First: 1, Last: 1, Step: 1, Handler: lpushCommand,
-		ACLCats: "list", Group: listGroup, Since: "1.0.0", Complexity: "O(1) for each element added, so O(N) to add N elements when the command is called with multiple arguments.",
-		Summary: "Prepend one or multiple elements to a list",
-	},
-	{
-		Name: "rpush", Arity: -3, Flags: Write | DenyOOM | Fast, First: 1, Last: 1, Step: 1, Handler: rpushCommand,
-		ACLCats: "list", Group: listGroup, Since: "1.0.0", Complexity: "O(1) for each element added, so O(N) to add N elements when the command is called with multiple arguments.",
-		Summary: "Append one or multiple elements to a list",
-	},
-	{
-		Name: "lpushx", Arity: -3, Flags: Write | DenyOOM | Fast, First: 1, Last: 1, Step: 1, Handler: lpushxCommand,
-		ACLCats: "list", Group: listGroup, Since: "2.2.0", Complexity: "O(1) for each element added, so O(N) to add N elements when the command is called with multiple arguments.",
-		Summary: "Prepend an element to a list, only if the list exists",
-	},
-	{
-		Name: "rpushx", Arity: -3, Flags: Write | DenyOOM | Fast, First: 1, Last: 1, Step: 1, Handler: rpushxCommand,
-		ACLCats: "list", Group: listGroup, Since: "2.2.0", Complexity: "O(1) for each element added, so O(N) to add N elements when the command is called with multiple arguments.",
-		Summary: "Append an element to a list, only if the list exists",
-	},
-	{
-		Name: "lpop", Arity: -2, Flags: Write | Fast, First: 1, Last: 1, Step: 1, Handler: lpopCommand,
-		ACLCats: "list", Group: listGroup, Since: "1.0.0", Complexity: "O(N) where N is the number of elements returned",
-		Summary: "Remove and get the first elements in a list",
-	},
-	{
-		Name: "rpop", Arity: -2, Flags: Write | Fast, First: 1, Last: 1, Step: 1, Handler: rpopCommand,
-		ACLCats: "list", Group: listGroup, Since: "1.0.0", Complexity: "O(N) where N is the number of elements returned",
-		Summary: "Remove and get the last elements in a list",
-	},
-	{
-		Name: "llen", Arity: 2, Flags: ReadOnly | Fast, First: 1, Last: 1, Step: 1, Handler: llenCommand,
-		ACLCats: "list", Group: listGroup, Since: "1.0.0", Complexity: o1,
-		Summary: "Get the length of a list",
-	},
-	{
-		Name: "lrange", Arity: 4, Flags: ReadOnly, First: 1, Last: 1, Step: 1, Handler: lrangeCommand,
-		ACLCats: "list", Group: listGroup, Since: "1.0.0", Complexity: "O(S+N) where S is the distance of start offset from HEAD for small lists, from nearest end (HEAD or TAIL) for large lists; and N is the number of elements in the specified range.",
-		Summary: "Get a range of elements from a list",
-	},
-	{
-		Name: "lindex", Arity: 3, Flags: ReadOnly, First: 1, Last: 1, Step: 1, Handler: lindexCommand,
-		ACLCats: "list", Group: listGroup, Since: "1.0.0", Complexity: "O(N) where N is the number of elements to traverse to get to the element at index. This makes asking for the first or the last element of the list O(1).",
-		Summary: "Get an element from a list by its index",
-	},
-	{
-		Name: "lset", Arity: 4, Flags: Write | DenyOOM, First: 1, Last: 1, Step: 1, Handler: lsetCommand,
-		ACLCats: "list", Group: listGroup, Since: "1.0.0", Complexity: "O(N) where N is the length of the list. Setting either the first or the last element of the list is O(1).",
-		Summary: "Set the value of an element in a list by its index",
-	},
-	{
-		Name: "linsert", Arity: 5, Flags: Write | DenyOOM, First: 1, Last: 1, Step: 1, Handler: linsertCommand,
-		ACLCats: "list", Group: listGroup, Since: "2.2.0", Complexity: "O(N) where N is the number of elements to traverse before seeing the value pivot. This means that inserting somewhere on the left end on the list (head) can be considered O(1) and inserting somewhere on the right end (tail) is O(N).",
-		Summary: "Insert an element before or after another element in a list",
-	},
-	{
-		Name: "lrem", Arity: 4, Flags: Write, First: 1, Last: 1, Step: 1, Handler: lremCommand,
-		ACLCats: "list", Group: listGroup, Since: "1.0.0", Complexity: "O(N+M) where N is the length of the list and M is the number of elements removed.",
-		Summary: "Remove elements from a list",
-	},
-	{
-		Name: "ltrim", Arity: 4, Flags: Write, First: 1, Last: 1, Step: 1, Handler: ltrimCommand,
-		ACLCats: "list", Group: listGroup, Since: "1.0.0", Complexity: "O(N) where N is the number of elements to be removed by the operation.",
-		Summary: "Trim a list to the specified range",
-	},
-	{
-		Name: "lpos", Arity: -3, Flags: ReadOnly, First: 1, Last: 1, Step: 1, Handler: lposCommand,
-		ACLCats: "list", Group: listGroup, Since: "6.0.6", Complexity: "O(N) where N is the number of elements in the list, for the average case. When searching for elements near the head or the tail of the list, or when the MAXLEN option is provided, the command may run in constant time.",
-		Summary: "Return the index of matching elements on a list",
-	},
-	{
-		Name: "lmove", Arity: 5, Flags: Write | DenyOOM, First: 1, Last: 2, Step: 1, Handler: lmoveCommand,
-		ACLCats: "list", Group: listGroup, Since: "6.2.0", Complexity: o1,
-		Summary: "Pop an element from a list, push it to another list and return it",
-	},
-	{
-		Name: "rpoplpush", Arity: 3, Flags: Write | DenyOOM, First: 1, Last: 2, Step: 1, Handler: rpoplpushCommand,
-		ACLCats: "list", Group: listGroup, Since: "1.2.0", Complexity: o1,
-		Summary: "Remove the last element in a list, prepend it to another list and return it",
-	},
-	{
-		Name: "lmpop", Arity: -4, Flags: Write | MovableKeys | Rewritten, Keys: keysAt(1), Handler: lmpopCommand,
-		ACLCats: "list", Group: listGroup, Since: "7.0.0", Complexity: "O(N+M) where N is the number of provided keys and M is the number of elements returned.",
-		Summary: "Pop elements from a list",
-	},
+var listHandlers = handlers{
+	"lpush":     lpushCommand,
+	"rpush":     rpushCommand,
+	"lpushx":    lpushxCommand,
+	"rpushx":    rpushxCommand,
+	"lpop":      lpopCommand,
+	"rpop":      rpopCommand,
+	"llen":      llenCommand,
+	"lrange":    lrangeCommand,
+	"lindex":    lindexCommand,
+	"lset":      lsetCommand,
+	"linsert":   linsertCommand,
+	"lrem":      lremCommand,
+	"ltrim":     ltrimCommand,
+	"lpos":      lposCommand,
+	"lmove":     lmoveCommand,
+	"rpoplpush": rpoplpushCommand,
+	"lmpop":     lmpopCommand,
 }
 
 // listRead returns a list for reading. found is false when the key is missing,
 // ok when it holds another type, which it has replied.
 func (c *Ctx) listRead(key []byte) (l keyspace.ListRef, found, ok bool) {
-	if _, found, ok = c.typed(key, keyspace.List); found && ok {
-		l = c.db(key).List(key)
-	}
-	return l, found, ok
+	return read(c, key, keyspace.List, (*keyspace.DB).List)
 }
 
 // listWrite is listRead for a list about to be changed, which exists as soon
 // as it has an element.
 func (c *Ctx) listWrite(key []byte) (l keyspace.ListRef, found, ok bool) {
-	if _, found, ok = c.typedWrite(key, keyspace.List); ok {
-		l = c.db(key).List(key)
-	}
-	return l, found, ok
+	return write(c, key, keyspace.List, (*keyspace.DB).List)
 }
 
 func lpushCommand(c *Ctx)  { c.push(true, false) }

@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"sort"
 	"strings"
 	"testing"
 	"time"
@@ -184,60 +183,4 @@ func TestAgainstRedis(t *testing.T) {
 			return d.Expected
 		})
 	})
-}
-
-// TestTableAgainstRedis compares what COMMAND INFO would say with what a real
-// redis-server says: arity, flags, key positions and categories.
-func TestTableAgainstRedis(t *testing.T) {
-	conn := redisServer(t)
-	r := bufio.NewReader(conn)
-	for _, cmd := range All() {
-		if _, err := conn.Write(resp.AppendCommand(nil, []byte("COMMAND"), []byte("INFO"), []byte(cmd.Name))); err != nil {
-			t.Fatal(err)
-		}
-		v, err := resp.ReadReply(r)
-		if err != nil || v.Err() != nil || len(v.Elems) != 1 {
-			t.Fatalf("COMMAND INFO %s: %v %v", cmd.Name, err, v)
-		}
-		if own := strings.HasPrefix(cmd.Name, "spillway."); own || v.Elems[0].IsNull() {
-			if own && v.Elems[0].IsNull() {
-				continue
-			}
-			t.Errorf("redis does not know %s", cmd.Name)
-			continue
-		}
-		sameAsRedis(t, cmd, v.Elems[0])
-	}
-}
-
-func sameAsRedis(t *testing.T, cmd *Command, v resp.Value) {
-	t.Helper()
-	words := func(v resp.Value) []string {
-		var out []string
-		for _, e := range v.Elems {
-			out = append(out, string(e.Str))
-		}
-		sort.Strings(out)
-		return out
-	}
-	sorted := func(s []string) []string {
-		sort.Strings(s)
-		return s
-	}
-	ours := fmt.Sprintf("arity %d flags %q keys %d %d %d categories %q", cmd.Arity, sorted(cmd.Flags.Names()),
-		cmd.First, cmd.Last, cmd.Step, sorted(cmd.Categories()))
-	theirs := fmt.Sprintf("arity %d flags %q keys %d %d %d categories %q", v.Elems[1].Int, words(v.Elems[2]),
-		v.Elems[3].Int, v.Elems[4].Int, v.Elems[5].Int, words(v.Elems[6]))
-	if ours != theirs {
-		t.Errorf("%s\nours  %s\nredis %s", cmd.Name, ours, theirs)
-	}
-	if len(v.Elems) < 10 {
-		return
-	}
-	for _, sub := range v.Elems[9].Elems {
-		name := string(sub.Elems[0].Str)
-		if _, short, _ := strings.Cut(name, "|"); cmd.Sub[short] != nil {
-			sameAsRedis(t, cmd.Sub[short], sub)
-		}
-	}
 }

@@ -8,29 +8,11 @@ import (
 	"github.com/spillwaydb/spillway/core/resp"
 )
 
-var scanCommands = []*Command{
-	{
-		Name: "scan", Arity: -2, Flags: ReadOnly | AllShards, Handler: scanCommand,
-		ACLCats: "keyspace", Group: genericGroup, Since: "2.8.0",
-		Complexity: "O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to return back to 0. N is the number of elements inside the collection.",
-		Summary:    "Incrementally iterate the keys space",
-	},
-	{
-		Name: "keys", Arity: 2, Flags: ReadOnly | AllShards, Handler: keysCommand,
-		ACLCats: "keyspace dangerous", Group: genericGroup, Since: "1.0.0",
-		Complexity: "O(N) with N being the number of keys in the database, under the assumption that the key names in the database and the given pattern have limited length.",
-		Summary:    "Find all keys matching the given pattern",
-	},
-	{
-		Name: "randomkey", Arity: 1, Flags: ReadOnly | AllShards, Handler: randomkeyCommand,
-		ACLCats: "keyspace", Group: genericGroup, Since: "1.0.0", Complexity: o1,
-		Summary: "Return a random key from the keyspace",
-	},
-	{
-		Name: "dbsize", Arity: 1, Flags: ReadOnly | Fast | AllShards, Handler: dbsizeCommand,
-		ACLCats: "keyspace", Group: "server", Since: "1.0.0", Complexity: o1,
-		Summary: "Return the number of keys in the selected database",
-	},
+var scanHandlers = handlers{
+	"scan":      scanCommand,
+	"keys":      keysCommand,
+	"randomkey": randomkeyCommand,
+	"dbsize":    dbsizeCommand,
 }
 
 // scanOptions are the options of SCAN, HSCAN, SSCAN and ZSCAN.

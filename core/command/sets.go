@@ -7,110 +7,36 @@ import (
 	"github.com/spillwaydb/spillway/core/resp"
 )
 
-var setCommands = []*Command{
-	{
-		Name: "sadd", Arity: -3, Flags: Write | DenyOOM | Fast, First: 1, Last: 1, Step: 1, Handler: saddCommand,
-		ACLCats: "set", Group: setGroup, Since: "1.0.0", Complexity: "O(1) for each element added, so O(N) to add N elements when the command is called with multiple arguments.",
-		Summary: "Add one or more members to a set",
-	},
-	{
-		Name: "srem", Arity: -3, Flags: Write | Fast, First: 1, Last: 1, Step: 1, Handler: sremCommand,
-		ACLCats: "set", Group: setGroup, Since: "1.0.0", Complexity: "O(N) where N is the number of members to be removed.",
-		Summary: "Remove one or more members from a set",
-	},
-	{
-		Name: "sismember", Arity: 3, Flags: ReadOnly | Fast, First: 1, Last: 1, Step: 1, Handler: sismemberCommand,
-		ACLCats: "set", Group: setGroup, Since: "1.0.0", Complexity: o1,
-		Summary: "Determine if a given value is a member of a set",
-	},
-	{
-		Name: "smismember", Arity: -3, Flags: ReadOnly | Fast, First: 1, Last: 1, Step: 1, Handler: smismemberCommand,
-		ACLCats: "set", Group: setGroup, Since: "6.2.0", Complexity: "O(N) where N is the number of elements being checked for membership",
-		Summary: "Returns the membership associated with the given elements for a set",
-	},
-	{
-		Name: "smembers", Arity: 2, Flags: ReadOnly, First: 1, Last: 1, Step: 1, Handler: smembersCommand,
-		ACLCats: "set", Group: setGroup, Since: "1.0.0", Complexity: "O(N) where N is the set cardinality.",
-		Summary: "Get all the members in a set",
-	},
-	{
-		Name: "scard", Arity: 2, Flags: ReadOnly | Fast, First: 1, Last: 1, Step: 1, Handler: scardCommand,
-		ACLCats: "set", Group: setGroup, Since: "1.0.0", Complexity: o1,
-		Summary: "Get the number of members in a set",
-	},
-	{
-		Name: "spop", Arity: -2, Flags: Write | Fast | Rewritten, First: 1, Last: 1, Step: 1, Handler: spopCommand,
-		ACLCats: "set", Group: setGroup, Since: "1.0.0", Complexity: "Without the count argument O(1), otherwise O(N) where N is the value of the passed count.",
-		Summary: "Remove and return one or multiple random members from a set",
-	},
-	{
-		Name: "srandmember", Arity: -2, Flags: ReadOnly, First: 1, Last: 1, Step: 1, Handler: srandmemberCommand,
-		ACLCats: "set", Group: setGroup, Since: "1.0.0", Complexity: "Without the count argument O(1), otherwise O(N) where N is the absolute value of the passed count.",
-		Summary: "Get one or multiple random members from a set",
-	},
-	{
-		Name: "smove", Arity: 4, Flags: Write | Fast, First: 1, Last: 2, Step: 1, Handler: smoveCommand,
-		ACLCats: "set", Group: setGroup, Since: "1.0.0", Complexity: o1,
-		Summary: "Move a member from one set to another",
-	},
-	{
-		Name: "sinter", Arity: -2, Flags: ReadOnly, First: 1, Last: -1, Step: 1, Handler: sinterCommand,
-		ACLCats: "set", Group: setGroup, Since: "1.0.0", Complexity: "O(N*M) worst case where N is the cardinality of the smallest set and M is the number of sets.",
-		Summary: "Intersect multiple sets",
-	},
-	{
-		Name: "sunion", Arity: -2, Flags: ReadOnly, First: 1, Last: -1, Step: 1, Handler: sunionCommand,
-		ACLCats: "set", Group: setGroup, Since: "1.0.0", Complexity: "O(N) where N is the total number of elements in all given sets.",
-		Summary: "Add multiple sets",
-	},
-	{
-		Name: "sdiff", Arity: -2, Flags: ReadOnly, First: 1, Last: -1, Step: 1, Handler: sdiffCommand,
-		ACLCats: "set", Group: setGroup, Since: "1.0.0", Complexity: "O(N) where N is the total number of elements in all given sets.",
-		Summary: "Subtract multiple sets",
-	},
-	{
-		Name: "sinterstore", Arity: -3, Flags: Write | DenyOOM, First: 1, Last: -1, Step: 1, Handler: sinterstoreCommand,
-		ACLCats: "set", Group: setGroup, Since: "1.0.0", Complexity: "O(N*M) worst case where N is the cardinality of the smallest set and M is the number of sets.",
-		Summary: "Intersect multiple sets and store the resulting set in a key",
-	},
-	{
-		Name: "sunionstore", Arity: -3, Flags: Write | DenyOOM, First: 1, Last: -1, Step: 1, Handler: sunionstoreCommand,
-		ACLCats: "set", Group: setGroup, Since: "1.0.0", Complexity: "O(N) where N is the total number of elements in all given sets.",
-		Summary: "Add multiple sets and store the resulting set in a key",
-	},
-	{
-		Name: "sdiffstore", Arity: -3, Flags: Write | DenyOOM, First: 1, Last: -1, Step: 1, Handler: sdiffstoreCommand,
-		ACLCats: "set", Group: setGroup, Since: "1.0.0", Complexity: "O(N) where N is the total number of elements in all given sets.",
-		Summary: "Subtract multiple sets and store the resulting set in a key",
-	},
-	{
-		Name: "sintercard", Arity: -3, Flags: ReadOnly | MovableKeys, Keys: keysAt(1), Handler: sintercardCommand,
-		ACLCats: "set", Group: setGroup, Since: "7.0.0", Complexity: "O(N*M) worst case where N is the cardinality of the smallest set and M is the number of sets.",
-		Summary: "Intersect multiple sets and return the cardinality of the result",
-	},
-	{
-		Name: "sscan", Arity: -3, Flags: ReadOnly, First: 1, Last: 1, Step: 1, Handler: sscanCommand,
-		ACLCats: "set", Group: setGroup, Since: "2.8.0", Complexity: "O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to return back to 0. N is the number of elements inside the collection..",
-		Summary: "Incrementally iterate Set elements",
-	},
+var setHandlers = handlers{
+	"sadd":        saddCommand,
+	"srem":        sremCommand,
+	"sismember":   sismemberCommand,
+	"smismember":  smismemberCommand,
+	"smembers":    smembersCommand,
+	"scard":       scardCommand,
+	"spop":        spopCommand,
+	"srandmember": srandmemberCommand,
+	"smove":       smoveCommand,
+	"sinter":      sinterCommand,
+	"sunion":      sunionCommand,
+	"sdiff":       sdiffCommand,
+	"sinterstore": sinterstoreCommand,
+	"sunionstore": sunionstoreCommand,
+	"sdiffstore":  sdiffstoreCommand,
+	"sintercard":  sintercardCommand,
+	"sscan":       sscanCommand,
 }
 
 // setRead returns a set for reading. found is false when the key is missing,
 // ok when it holds another type, which it has replied.
 func (c *Ctx) setRead(key []byte) (s keyspace.SetRef, found, ok bool) {
-	if _, found, ok = c.typed(key, keyspace.Set); found && ok {
-		s = c.db(key).Set(key)
-	}
-	return s, found, ok
+	return read(c, key, keyspace.Set, (*keyspace.DB).Set)
 }
 
 // setWrite is setRead for a set about to be changed, which exists as soon as
 // it has a member.
 func (c *Ctx) setWrite(key []byte) (s keyspace.SetRef, found, ok bool) {
-	if _, found, ok = c.typedWrite(key, keyspace.Set); ok {
-		s = c.db(key).Set(key)
-	}
-	return s, found, ok
+	return write(c, key, keyspace.Set, (*keyspace.DB).Set)
 }
 
 func saddCommand(c *Ctx) {

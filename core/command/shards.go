@@ -18,15 +18,18 @@ func Shards(cmd *Command, args [][]byte, ks *keyspace.Keyspace, dst []int) ([]in
 		}
 		return dst, nil
 	}
-	if cmd.Keys != nil {
-		for _, i := range cmd.Keys(args) {
-			dst = addShard(dst, ks.ShardOf(args[i]))
-		}
-		return dst, nil
+	if cmd.OnlyKey > 0 && cmd.OnlyKey < len(args) {
+		return addShard(dst, ks.ShardOf(args[cmd.OnlyKey])), nil
 	}
-	first, last, err := cmd.span(args)
-	for i := first; i <= last; i += max(cmd.Step, 1) {
-		dst = addShard(dst, ks.ShardOf(args[i]))
+	var few [8]Key // for not to allocate any
+	keys, err := few[:0], error(nil)
+	if cmd.keys != nil {
+		keys = cmd.keys(nil, args)
+	} else {
+		keys, err = cmd.appendSpecified(keys, args)
+	}
+	for _, k := range keys {
+		dst = addShard(dst, ks.ShardOf(args[k.At]))
 	}
 	return dst, err
 }

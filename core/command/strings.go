@@ -14,120 +14,29 @@ const maxString = rdb.MaxString
 // stored: below, that costs more than it is worth.
 const consumeFrom = 16 << 20
 
-const (
-	stringGroup = "string"
-	o1          = "O(1)"
-)
-
-var stringCommands = []*Command{
-	{
-		Name: "get", Arity: 2, Flags: ReadOnly | Fast, First: 1, Last: 1, Step: 1, Handler: getCommand,
-		ACLCats: "string", Group: stringGroup, Since: "1.0.0", Complexity: o1, Summary: "Get the value of a key",
-	},
-	{
-		Name: "set", Arity: -3, Flags: Write | DenyOOM, First: 1, Last: 1, Step: 1, Handler: setCommand,
-		ACLCats: "string", Group: stringGroup, Since: "1.0.0", Complexity: o1, Summary: "Set the string value of a key",
-	},
-	{
-		Name: "setnx", Arity: 3, Flags: Write | DenyOOM | Fast, First: 1, Last: 1, Step: 1, Handler: setnxCommand,
-		ACLCats: "string", Group: stringGroup, Since: "1.0.0", Complexity: o1,
-		Summary: "Set the value of a key, only if the key does not exist",
-	},
-	{
-		Name: "setex", Arity: 4, Flags: Write | DenyOOM | Rewritten, First: 1, Last: 1, Step: 1, Handler: setexCommand,
-		ACLCats: "string", Group: stringGroup, Since: "2.0.0", Complexity: o1,
-		Summary: "Set the value and expiration of a key",
-	},
-	{
-		Name: "psetex", Arity: 4, Flags: Write | DenyOOM | Rewritten, First: 1, Last: 1, Step: 1, Handler: setexCommand,
-		ACLCats: "string", Group: stringGroup, Since: "2.6.0", Complexity: o1,
-		Summary: "Set the value and expiration in milliseconds of a key",
-	},
-	{
-		Name: "getset", Arity: 3, Flags: Write | DenyOOM | Fast | Rewritten, First: 1, Last: 1, Step: 1, Handler: getsetCommand,
-		ACLCats: "string", Group: stringGroup, Since: "1.0.0", Complexity: o1,
-		Summary: "Set the string value of a key and return its old value",
-	},
-	{
-		Name: "getex", Arity: -2, Flags: Write | Fast | Rewritten, First: 1, Last: 1, Step: 1, Handler: getexCommand,
-		ACLCats: "string", Group: stringGroup, Since: "6.2.0", Complexity: o1,
-		Summary: "Get the value of a key and optionally set its expiration",
-	},
-	{
-		Name: "getdel", Arity: 2, Flags: Write | Fast | Rewritten, First: 1, Last: 1, Step: 1, Handler: getdelCommand,
-		ACLCats: "string", Group: stringGroup, Since: "6.2.0", Complexity: o1,
-		Summary: "Get the value of a key and delete the key",
-	},
-	{
-		Name: "mget", Arity: -2, Flags: ReadOnly | Fast, First: 1, Last: -1, Step: 1, Handler: mgetCommand,
-		ACLCats: "string", Group: stringGroup, Since: "1.0.0", Complexity: "O(N) where N is the number of keys to retrieve.",
-		Summary: "Get the values of all the given keys",
-	},
-	{
-		Name: "mset", Arity: -3, Flags: Write | DenyOOM, First: 1, Last: -1, Step: 2, Handler: msetCommand,
-		ACLCats: "string", Group: stringGroup, Since: "1.0.1", Complexity: "O(N) where N is the number of keys to set.",
-		Summary: "Set multiple keys to multiple values",
-	},
-	{
-		Name: "msetnx", Arity: -3, Flags: Write | DenyOOM, First: 1, Last: -1, Step: 2, Handler: msetnxCommand,
-		ACLCats: "string", Group: stringGroup, Since: "1.0.1", Complexity: "O(N) where N is the number of keys to set.",
-		Summary: "Set multiple keys to multiple values, only if none of the keys exist",
-	},
-	{
-		Name: "incr", Arity: 2, Flags: Write | DenyOOM | Fast, First: 1, Last: 1, Step: 1, Handler: incrCommand,
-		ACLCats: "string", Group: stringGroup, Since: "1.0.0", Complexity: o1,
-		Summary: "Increment the integer value of a key by one",
-	},
-	{
-		Name: "decr", Arity: 2, Flags: Write | DenyOOM | Fast, First: 1, Last: 1, Step: 1, Handler: decrCommand,
-		ACLCats: "string", Group: stringGroup, Since: "1.0.0", Complexity: o1,
-		Summary: "Decrement the integer value of a key by one",
-	},
-	{
-		Name: "incrby", Arity: 3, Flags: Write | DenyOOM | Fast, First: 1, Last: 1, Step: 1, Handler: incrbyCommand,
-		ACLCats: "string", Group: stringGroup, Since: "1.0.0", Complexity: o1,
-		Summary: "Increment the integer value of a key by the given amount",
-	},
-	{
-		Name: "decrby", Arity: 3, Flags: Write | DenyOOM | Fast, First: 1, Last: 1, Step: 1, Handler: decrbyCommand,
-		ACLCats: "string", Group: stringGroup, Since: "1.0.0", Complexity: o1,
-		Summary: "Decrement the integer value of a key by the given number",
-	},
-	{
-		Name: "incrbyfloat", Arity: 3, Flags: Write | DenyOOM | Fast | Rewritten, First: 1, Last: 1, Step: 1, Handler: incrbyfloatCommand,
-		ACLCats: "string", Group: stringGroup, Since: "2.6.0", Complexity: o1,
-		Summary: "Increment the float value of a key by the given amount",
-	},
-	{
-		Name: "append", Arity: 3, Flags: Write | DenyOOM | Fast, First: 1, Last: 1, Step: 1, Handler: appendCommand,
-		ACLCats: "string", Group: stringGroup, Since: "2.0.0", Complexity: "O(1) amortized for small values, else O(N) where N is the length of the value.",
-		Summary: "Append a value to a key",
-	},
-	{
-		Name: "strlen", Arity: 2, Flags: ReadOnly | Fast, First: 1, Last: 1, Step: 1, Handler: strlenCommand,
-		ACLCats: "string", Group: stringGroup, Since: "2.2.0", Complexity: o1,
-		Summary: "Get the length of the value stored in a key",
-	},
-	{
-		Name: "getrange", Arity: 4, Flags: ReadOnly, First: 1, Last: 1, Step: 1, Handler: getrangeCommand,
-		ACLCats: "string", Group: stringGroup, Since: "2.4.0", Complexity: "O(N) where N is the length of the returned string.",
-		Summary: "Get a substring of the string stored at a key",
-	},
-	{
-		Name: "substr", Arity: 4, Flags: ReadOnly, First: 1, Last: 1, Step: 1, Handler: getrangeCommand,
-		ACLCats: "string", Group: stringGroup, Since: "1.0.0", Complexity: "O(N) where N is the length of the returned string.",
-		Summary: "Get a substring of the string stored at a key",
-	},
-	{
-		Name: "setrange", Arity: 4, Flags: Write | DenyOOM, First: 1, Last: 1, Step: 1, Handler: setrangeCommand,
-		ACLCats: "string", Group: stringGroup, Since: "2.2.0", Complexity: "O(N) where N is the length of the value.",
-		Summary: "Overwrite part of a string at key starting at the specified offset",
-	},
-	{
-		Name: "lcs", Arity: -3, Flags: ReadOnly, First: 1, Last: 2, Step: 1, Handler: lcsCommand,
-		ACLCats: "string", Group: stringGroup, Since: "7.0.0", Complexity: "O(N*M) where N and M are the lengths of s1 and s2, respectively",
-		Summary: "Find longest common substring",
-	},
+var stringHandlers = handlers{
+	"get":         getCommand,
+	"set":         setCommand,
+	"setnx":       setnxCommand,
+	"setex":       setexCommand,
+	"psetex":      setexCommand,
+	"getset":      getsetCommand,
+	"getex":       getexCommand,
+	"getdel":      getdelCommand,
+	"mget":        mgetCommand,
+	"mset":        msetCommand,
+	"msetnx":      msetnxCommand,
+	"incr":        incrCommand,
+	"decr":        decrCommand,
+	"incrby":      incrbyCommand,
+	"decrby":      decrbyCommand,
+	"incrbyfloat": incrbyfloatCommand,
+	"append":      appendCommand,
+	"strlen":      strlenCommand,
+	"getrange":    getrangeCommand,
+	"substr":      getrangeCommand,
+	"setrange":    setrangeCommand,
+	"lcs":         lcsCommand,
 }
 
 // replyString replies with a string key's value or null. ok is false when the

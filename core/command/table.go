@@ -1,46 +1,19 @@
 package command
 
-import (
-	"slices"
-	"strings"
-)
+import "slices"
 
-// groups are the tables of the files of this package.
-func groups() [][]*Command {
-	return [][]*Command{
-		stringCommands, genericCommands, expireCommands, scanCommands, transactionCommands,
-		hashCommands, listCommands, setCommands, zsetCommands, adminCommands,
+//go:generate go run ./spec -o table_gen.go
+
+// handlers are the functions that execute commands, by the commands' names.
+type handlers map[string]Handler
+
+// groups are the handlers of the files of this package.
+func groups() []handlers {
+	return []handlers{
+		stringHandlers, genericHandlers, expireHandlers, scanHandlers, objectHandlers,
+		hashHandlers, listHandlers, setHandlers, zsetHandlers,
+		connectionHandlers, clientHandlers, serverHandlers, configHandlers, debugHandlers, commandHandlers,
 	}
-}
-
-// transactionCommands are executed by the session, which owns the state of MULTI.
-var transactionCommands = []*Command{
-	{
-		Name: "multi", Arity: 1, Flags: NoScript | Loading | Stale | Fast | AllowBusy | InsideMulti, ACLCats: "transaction",
-		Group: "transactions", Since: "1.2.0", Complexity: "O(1)",
-		Summary: "Mark the start of a transaction block",
-	},
-	{
-		Name: "exec", Arity: 1, Flags: NoScript | Loading | Stale | SkipSlowlog | InsideMulti, ACLCats: "transaction",
-		Group: "transactions", Since: "1.2.0", Complexity: "Depends on commands in the transaction",
-		Summary: "Execute all commands issued after MULTI",
-	},
-	{
-		Name: "discard", Arity: 1, Flags: NoScript | Loading | Stale | Fast | AllowBusy | InsideMulti, ACLCats: "transaction",
-		Group: "transactions", Since: "2.0.0", Complexity: "O(N), when N is the number of queued commands",
-		Summary: "Discard all commands issued after MULTI",
-	},
-	{
-		Name: "watch", Arity: -2, Flags: NoScript | Loading | Stale | Fast | AllowBusy | InsideMulti,
-		First: 1, Last: -1, Step: 1, ACLCats: "transaction",
-		Group: "transactions", Since: "2.2.0", Complexity: "O(1) for every key.",
-		Summary: "Watch the given keys to determine execution of the MULTI/EXEC block",
-	},
-	{
-		Name: "unwatch", Arity: 1, Flags: NoScript | Loading | Stale | Fast | AllowBusy, ACLCats: "transaction",
-		Group: "transactions", Since: "2.2.0", Complexity: "O(1)",
-		Summary: "Forget about all watched keys",
-	},
 }
 
 // tableSize is a power of two several times the number of commands, so that
@@ -58,36 +31,42 @@ var (
 )
 
 func init() {
+	run := handlers{}
 	for _, g := range groups() {
-		for _, cmd := range g {
-			finish(cmd)
-			all = append(all, cmd)
+		for name, h := range g {
+			if run[name] != nil {
+				panic("command: " + name + " has two handlers")
+			}
+			run[name] = h
 		}
 	}
-	slices.SortFunc(all, func(a, b *Command) int { return strings.Compare(a.Name, b.Name) })
-	for i, cmd := range all {
-		if i > 0 && all[i-1].Name == cmd.Name {
-			panic("command: " + cmd.Name + " is declared twice")
-		}
+	all = make([]*Command, len(specs))
+	for i := range specs { // in the order of their names
+		cmd := &specs[i]
+		cmd.finish(run)
+		all[i] = cmd
 		at := nameHash([]byte(cmd.Name))
 		for table[at] != nil {
 			at = (at + 1) % tableSize
 		}
 		table[at] = cmd
 	}
+	for name := range run {
+		panic("command: " + name + " has a handler and no file in spec")
+	}
 }
 
-// finish completes a declaration: subcommands get their full names, and a
-// container whose subcommands have keys can place them.
-func finish(cmd *Command) {
-	keyed := false
-	for name, sub := range cmd.Sub {
-		sub.Name = cmd.Name + "|" + name
-		keyed = keyed || sub.First != 0 || sub.Keys != nil
+// finish gives a command its handler, which it takes out of run, and what
+// follows from its specification.
+func (cmd *Command) finish(run handlers) {
+	for _, sub := range cmd.Sub {
+		sub.finish(run)
 	}
-	if keyed && cmd.Keys == nil {
-		cmd.Keys = func([][]byte) []int { return nil } // a subcommand's own positions come first
-	}
+	cmd.Handler = run[cmd.Name]
+	delete(run, cmd.Name)
+	cmd.Categories = cmd.Categories.implied(cmd.Flags)
+	cmd.keys = keyFinders[cmd.Name]
+	cmd.placeKeys()
 }
 
 // nameHash hashes a name regardless of case.

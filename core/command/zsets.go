@@ -5,185 +5,51 @@ import (
 	"github.com/spillwaydb/spillway/core/resp"
 )
 
-var zsetCommands = []*Command{
-	{
-		Name: "zadd", Arity: -4, Flags: Write | DenyOOM | Fast, First: 1, Last: 1, Step: 1, Handler: zaddCommand,
-		ACLCats: "sortedset", Group: zsetGroup, Since: "1.2.0", Complexity: "O(log(N)) for each item added, where N is the number of elements in the sorted set.",
-		Summary: "Add one or more members to a sorted set, or update its score if it already exists",
-	},
-	{
-		Name: "zincrby", Arity: 4, Flags: Write | DenyOOM | Fast, First: 1, Last: 1, Step: 1, Handler: zincrbyCommand,
-		ACLCats: "sortedset", Group: zsetGroup, Since: "1.2.0", Complexity: "O(log(N)) where N is the number of elements in the sorted set.",
-		Summary: "Increment the score of a member in a sorted set",
-	},
-	{
-		Name: "zrem", Arity: -3, Flags: Write | Fast, First: 1, Last: 1, Step: 1, Handler: zremCommand,
-		ACLCats: "sortedset", Group: zsetGroup, Since: "1.2.0", Complexity: "O(M*log(N)) with N being the number of elements in the sorted set and M the number of elements to be removed.",
-		Summary: "Remove one or more members from a sorted set",
-	},
-	{
-		Name: "zscore", Arity: 3, Flags: ReadOnly | Fast, First: 1, Last: 1, Step: 1, Handler: zscoreCommand,
-		ACLCats: "sortedset", Group: zsetGroup, Since: "1.2.0", Complexity: o1,
-		Summary: "Get the score associated with the given member in a sorted set",
-	},
-	{
-		Name: "zmscore", Arity: -3, Flags: ReadOnly | Fast, First: 1, Last: 1, Step: 1, Handler: zmscoreCommand,
-		ACLCats: "sortedset", Group: zsetGroup, Since: "6.2.0", Complexity: "O(N) where N is the number of members being requested.",
-		Summary: "Get the score associated with the given members in a sorted set",
-	},
-	{
-		Name: "zcard", Arity: 2, Flags: ReadOnly | Fast, First: 1, Last: 1, Step: 1, Handler: zcardCommand,
-		ACLCats: "sortedset", Group: zsetGroup, Since: "1.2.0", Complexity: o1,
-		Summary: "Get the number of members in a sorted set",
-	},
-	{
-		Name: "zcount", Arity: 4, Flags: ReadOnly | Fast, First: 1, Last: 1, Step: 1, Handler: zcountCommand,
-		ACLCats: "sortedset", Group: zsetGroup, Since: "2.0.0", Complexity: "O(log(N)) with N being the number of elements in the sorted set.",
-		Summary: "Count the members in a sorted set with scores within the given values",
-	},
-	{
-		Name: "zlexcount", Arity: 4, Flags: ReadOnly | Fast, First: 1, Last: 1, Step: 1, Handler: zlexcountCommand,
-		ACLCats: "sortedset", Group: zsetGroup, Since: "2.8.9", Complexity: "O(log(N)) with N being the number of elements in the sorted set.",
-		Summary: "Count the number of members in a sorted set between a given lexicographical range",
-	},
-	{
-		Name: "zrank", Arity: 3, Flags: ReadOnly | Fast, First: 1, Last: 1, Step: 1, Handler: zrankCommand,
-		ACLCats: "sortedset", Group: zsetGroup, Since: "2.0.0", Complexity: "O(log(N))",
-		Summary: "Determine the index of a member in a sorted set",
-	},
-	{
-		Name: "zrevrank", Arity: 3, Flags: ReadOnly | Fast, First: 1, Last: 1, Step: 1, Handler: zrevrankCommand,
-		ACLCats: "sortedset", Group: zsetGroup, Since: "2.0.0", Complexity: "O(log(N))",
-		Summary: "Determine the index of a member in a sorted set, with scores ordered from high to low",
-	},
-	{
-		Name: "zpopmin", Arity: -2, Flags: Write | Fast, First: 1, Last: 1, Step: 1, Handler: zpopminCommand,
-		ACLCats: "sortedset", Group: zsetGroup, Since: "5.0.0", Complexity: "O(log(N)*M) with N being the number of elements in the sorted set, and M being the number of elements popped.",
-		Summary: "Remove and return members with the lowest scores in a sorted set",
-	},
-	{
-		Name: "zpopmax", Arity: -2, Flags: Write | Fast, First: 1, Last: 1, Step: 1, Handler: zpopmaxCommand,
-		ACLCats: "sortedset", Group: zsetGroup, Since: "5.0.0", Complexity: "O(log(N)*M) with N being the number of elements in the sorted set, and M being the number of elements popped.",
-		Summary: "Remove and return members with the highest scores in a sorted set",
-	},
-	{
-		Name: "zmpop", Arity: -4, Flags: Write | MovableKeys | Rewritten, Keys: keysAt(1), Handler: zmpopCommand,
-		ACLCats: "sortedset", Group: zsetGroup, Since: "7.0.0", Complexity: "O(K) + O(M*log(N)) where K is the number of provided keys, N being the number of elements in the sorted set, and M being the number of elements popped.",
-		Summary: "Remove and return members with scores in a sorted set",
-	},
-	{
-		Name: "zrandmember", Arity: -2, Flags: ReadOnly, First: 1, Last: 1, Step: 1, Handler: zrandmemberCommand,
-		ACLCats: "sortedset", Group: zsetGroup, Since: "6.2.0", Complexity: "O(N) where N is the number of elements returned",
-		Summary: "Get one or multiple random elements from a sorted set",
-	},
-	{
-		Name: "zscan", Arity: -3, Flags: ReadOnly, First: 1, Last: 1, Step: 1, Handler: zscanCommand,
-		ACLCats: "sortedset", Group: zsetGroup, Since: "2.8.0", Complexity: "O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to return back to 0. N is the number of elements inside the collection..",
-		Summary: "Incrementally iterate sorted sets elements and associated scores",
-	},
-	{
-		Name: "zrange", Arity: -4, Flags: ReadOnly, First: 1, Last: 1, Step: 1, Handler: zrangeCommand,
-		ACLCats: "sortedset", Group: zsetGroup, Since: "1.2.0", Complexity: "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements returned.",
-		Summary: "Return a range of members in a sorted set",
-	},
-	{
-		Name: "zrangestore", Arity: -5, Flags: Write | DenyOOM, First: 1, Last: 2, Step: 1, Handler: zrangestoreCommand,
-		ACLCats: "sortedset", Group: zsetGroup, Since: "6.2.0", Complexity: "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements stored into the destination key.",
-		Summary: "Store a range of members from sorted set into another key",
-	},
-	{
-		Name: "zrevrange", Arity: -4, Flags: ReadOnly, First: 1, Last: 1, Step: 1, Handler: zrevrangeCommand,
-		ACLCats: "sortedset", Group: zsetGroup, Since: "1.2.0", Complexity: "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements returned.",
-		Summary: "Return a range of members in a sorted set, by index, with scores ordered from high to low",
-	},
-	{
-		Name: "zrangebyscore", Arity: -4, Flags: ReadOnly, First: 1, Last: 1, Step: 1, Handler: zrangebyscoreCommand,
-		ACLCats: "sortedset", Group: zsetGroup, Since: "1.0.5", Complexity: "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements being returned. If M is constant (e.g. always asking for the first 10 elements with LIMIT), you can consider it O(log(N)).",
-		Summary: "Return a range of members in a sorted set, by score",
-	},
-	{
-		Name: "zrevrangebyscore", Arity: -4, Flags: ReadOnly, First: 1, Last: 1, Step: 1, Handler: zrevrangebyscoreCommand,
-		ACLCats: "sortedset", Group: zsetGroup, Since: "2.2.0", Complexity: "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements being returned. If M is constant (e.g. always asking for the first 10 elements with LIMIT), you can consider it O(log(N)).",
-		Summary: "Return a range of members in a sorted set, by score, with scores ordered from high to low",
-	},
-	{
-		Name: "zrangebylex", Arity: -4, Flags: ReadOnly, First: 1, Last: 1, Step: 1, Handler: zrangebylexCommand,
-		ACLCats: "sortedset", Group: zsetGroup, Since: "2.8.9", Complexity: "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements being returned. If M is constant (e.g. always asking for the first 10 elements with LIMIT), you can consider it O(log(N)).",
-		Summary: "Return a range of members in a sorted set, by lexicographical range",
-	},
-	{
-		Name: "zrevrangebylex", Arity: -4, Flags: ReadOnly, First: 1, Last: 1, Step: 1, Handler: zrevrangebylexCommand,
-		ACLCats: "sortedset", Group: zsetGroup, Since: "2.8.9", Complexity: "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements being returned. If M is constant (e.g. always asking for the first 10 elements with LIMIT), you can consider it O(log(N)).",
-		Summary: "Return a range of members in a sorted set, by lexicographical range, ordered from higher to lower strings.",
-	},
-	{
-		Name: "zremrangebyrank", Arity: 4, Flags: Write, First: 1, Last: 1, Step: 1, Handler: zremrangebyrankCommand,
-		ACLCats: "sortedset", Group: zsetGroup, Since: "2.0.0", Complexity: "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements removed by the operation.",
-		Summary: "Remove all members in a sorted set within the given indexes",
-	},
-	{
-		Name: "zremrangebyscore", Arity: 4, Flags: Write, First: 1, Last: 1, Step: 1, Handler: zremrangebyscoreCommand,
-		ACLCats: "sortedset", Group: zsetGroup, Since: "1.2.0", Complexity: "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements removed by the operation.",
-		Summary: "Remove all members in a sorted set within the given scores",
-	},
-	{
-		Name: "zremrangebylex", Arity: 4, Flags: Write, First: 1, Last: 1, Step: 1, Handler: zremrangebylexCommand,
-		ACLCats: "sortedset", Group: zsetGroup, Since: "2.8.9", Complexity: "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements removed by the operation.",
-		Summary: "Remove all members in a sorted set between the given lexicographical range",
-	},
-	{
-		Name: "zunion", Arity: -3, Flags: ReadOnly | MovableKeys, Keys: keysAt(1), Handler: zunionCommand,
-		ACLCats: "sortedset", Group: zsetGroup, Since: "6.2.0", Complexity: "O(N)+O(M*log(M)) with N being the sum of the sizes of the input sorted sets, and M being the number of elements in the resulting sorted set.",
-		Summary: "Add multiple sorted sets",
-	},
-	{
-		Name: "zinter", Arity: -3, Flags: ReadOnly | MovableKeys, Keys: keysAt(1), Handler: zinterCommand,
-		ACLCats: "sortedset", Group: zsetGroup, Since: "6.2.0", Complexity: "O(N*K)+O(M*log(M)) worst case with N being the smallest input sorted set, K being the number of input sorted sets and M being the number of elements in the resulting sorted set.",
-		Summary: "Intersect multiple sorted sets",
-	},
-	{
-		Name: "zdiff", Arity: -3, Flags: ReadOnly | MovableKeys, Keys: keysAt(1), Handler: zdiffCommand,
-		ACLCats: "sortedset", Group: zsetGroup, Since: "6.2.0", Complexity: "O(L + (N-K)log(N)) worst case where L is the total number of elements in all the sets, N is the size of the first set, and K is the size of the result set.",
-		Summary: "Subtract multiple sorted sets",
-	},
-	{
-		Name: "zunionstore", Arity: -4, Flags: Write | DenyOOM | MovableKeys, First: 1, Last: 1, Step: 1, Keys: keysAt(2), Handler: zunionstoreCommand,
-		ACLCats: "sortedset", Group: zsetGroup, Since: "2.0.0", Complexity: "O(N)+O(M log(M)) with N being the sum of the sizes of the input sorted sets, and M being the number of elements in the resulting sorted set.",
-		Summary: "Add multiple sorted sets and store the resulting sorted set in a new key",
-	},
-	{
-		Name: "zinterstore", Arity: -4, Flags: Write | DenyOOM | MovableKeys, First: 1, Last: 1, Step: 1, Keys: keysAt(2), Handler: zinterstoreCommand,
-		ACLCats: "sortedset", Group: zsetGroup, Since: "2.0.0", Complexity: "O(N*K)+O(M*log(M)) worst case with N being the smallest input sorted set, K being the number of input sorted sets and M being the number of elements in the resulting sorted set.",
-		Summary: "Intersect multiple sorted sets and store the resulting sorted set in a new key",
-	},
-	{
-		Name: "zdiffstore", Arity: -4, Flags: Write | DenyOOM | MovableKeys, First: 1, Last: 1, Step: 1, Keys: keysAt(2), Handler: zdiffstoreCommand,
-		ACLCats: "sortedset", Group: zsetGroup, Since: "6.2.0", Complexity: "O(L + (N-K)log(N)) worst case where L is the total number of elements in all the sets, N is the size of the first set, and K is the size of the result set.",
-		Summary: "Subtract multiple sorted sets and store the resulting sorted set in a new key",
-	},
-	{
-		Name: "zintercard", Arity: -3, Flags: ReadOnly | MovableKeys, Keys: keysAt(1), Handler: zintercardCommand,
-		ACLCats: "sortedset", Group: zsetGroup, Since: "7.0.0", Complexity: "O(N*K) worst case with N being the smallest input sorted set, K being the number of input sorted sets.",
-		Summary: "Intersect multiple sorted sets and return the cardinality of the result",
-	},
+var zsetHandlers = handlers{
+	"zadd":             zaddCommand,
+	"zincrby":          zincrbyCommand,
+	"zrem":             zremCommand,
+	"zscore":           zscoreCommand,
+	"zmscore":          zmscoreCommand,
+	"zcard":            zcardCommand,
+	"zcount":           zcountCommand,
+	"zlexcount":        zlexcountCommand,
+	"zrank":            zrankCommand,
+	"zrevrank":         zrevrankCommand,
+	"zpopmin":          zpopminCommand,
+	"zpopmax":          zpopmaxCommand,
+	"zmpop":            zmpopCommand,
+	"zrandmember":      zrandmemberCommand,
+	"zscan":            zscanCommand,
+	"zrange":           zrangeCommand,
+	"zrangestore":      zrangestoreCommand,
+	"zrevrange":        zrevrangeCommand,
+	"zrangebyscore":    zrangebyscoreCommand,
+	"zrevrangebyscore": zrevrangebyscoreCommand,
+	"zrangebylex":      zrangebylexCommand,
+	"zrevrangebylex":   zrevrangebylexCommand,
+	"zremrangebyrank":  zremrangebyrankCommand,
+	"zremrangebyscore": zremrangebyscoreCommand,
+	"zremrangebylex":   zremrangebylexCommand,
+	"zunion":           zunionCommand,
+	"zinter":           zinterCommand,
+	"zdiff":            zdiffCommand,
+	"zunionstore":      zunionstoreCommand,
+	"zinterstore":      zinterstoreCommand,
+	"zdiffstore":       zdiffstoreCommand,
+	"zintercard":       zintercardCommand,
 }
 
 // zsetRead returns a sorted set for reading. found is false when the key is
 // missing, ok when it holds another type, which it has replied.
 func (c *Ctx) zsetRead(key []byte) (z keyspace.ZSetRef, found, ok bool) {
-	if _, found, ok = c.typed(key, keyspace.ZSet); found && ok {
-		z = c.db(key).ZSet(key)
-	}
-	return z, found, ok
+	return read(c, key, keyspace.ZSet, (*keyspace.DB).ZSet)
 }
 
 // zsetWrite is zsetRead for a sorted set about to be changed, which exists as
 // soon as it has a member.
 func (c *Ctx) zsetWrite(key []byte) (z keyspace.ZSetRef, found, ok bool) {
-	if _, found, ok = c.typedWrite(key, keyspace.ZSet); ok {
-		z = c.db(key).ZSet(key)
-	}
-	return z, found, ok
+	return write(c, key, keyspace.ZSet, (*keyspace.DB).ZSet)
 }
 
 func zremCommand(c *Ctx) {

@@ -52,7 +52,7 @@ type conn struct {
 	evicted atomic.Bool  // it is closed for what it holds
 }
 
-var _ command.Session = (*conn)(nil)
+var _ command.Client = (*conn)(nil)
 
 func newConn(s *Server, nc net.Conn) *conn {
 	c := &conn{srv: s, nc: nc, in: make([]byte, readBuffer)}
@@ -228,10 +228,10 @@ func addrString(a net.Addr) string {
 	return a.String()
 }
 
-// CloseAfterReply implements command.Session.
+// CloseAfterReply implements command.Client.
 func (c *conn) CloseAfterReply() { c.closing = true }
 
-// Info implements command.Session. Any goroutine.
+// Info implements command.Client. Any goroutine.
 func (c *conn) Info() command.ClientInfo {
 	i := c.Session.Info()
 	i.Addr, i.LAddr = c.addr(), c.laddr()
@@ -245,7 +245,7 @@ func (c *conn) Info() command.ClientInfo {
 	return i
 }
 
-// Clients implements command.Session.
+// Clients implements command.Client.
 func (c *conn) Clients() []command.ClientInfo {
 	conns := c.srv.snapshot()
 	out := make([]command.ClientInfo, 0, len(conns))
@@ -255,7 +255,7 @@ func (c *conn) Clients() []command.ClientInfo {
 	return out
 }
 
-// KillClients implements command.Session.
+// KillClients implements command.Client.
 func (c *conn) KillClients(match func(command.ClientInfo) bool, skipMe bool) int {
 	n := 0
 	for _, o := range c.srv.snapshot() {

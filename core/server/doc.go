@@ -8,7 +8,7 @@
 //	read → parse* → Session.Run* → Session.Finish → write
 //
 // The package knows no command: CLIENT, HELLO and their like are in
-// core/command and see a connection as a command.Session. It never touches the
+// core/command and see a connection as a command.Client. It never touches the
 // keyspace, the log or a checkpoint.
 //
 // What a client can make it allocate is bounded by what the client has really

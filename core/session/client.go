@@ -33,26 +33,26 @@ type identity struct {
 	libName, libVer string
 }
 
-var _ command.Session = (*Session)(nil)
+var _ command.Client = (*Session)(nil)
 
-// ID implements command.Session: unique and ascending within the process.
+// ID implements command.Client: unique and ascending within the process.
 func (s *Session) ID() int64 { return s.id }
 
-// Name implements command.Session.
+// Name implements command.Client.
 func (s *Session) Name() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.name
 }
 
-// SetName implements command.Session.
+// SetName implements command.Client.
 func (s *Session) SetName(name string) {
 	s.mu.Lock()
 	s.name = name
 	s.mu.Unlock()
 }
 
-// SetLib implements command.Session; an empty argument leaves its half alone.
+// SetLib implements command.Client; an empty argument leaves its half alone.
 func (s *Session) SetLib(name, version string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -64,23 +64,23 @@ func (s *Session) SetLib(name, version string) {
 	}
 }
 
-// DB implements command.Session.
+// DB implements command.Client.
 func (s *Session) DB() int { return int(s.db.Load()) }
 
-// SelectDB implements command.Session.
+// SelectDB implements command.Client.
 func (s *Session) SelectDB(n int) { s.db.Store(int32(n)) }
 
-// Proto implements command.Session: 2 or 3.
+// Proto implements command.Client: 2 or 3.
 func (s *Session) Proto() int { return int(s.proto.Load()) }
 
-// SetProto implements command.Session.
+// SetProto implements command.Client.
 func (s *Session) SetProto(v int) { s.proto.Store(int32(v)) }
 
-// Authenticated implements command.Session. A client that came when no password
+// Authenticated implements command.Client. A client that came when no password
 // was set stays in when one is set later, as in Redis.
 func (s *Session) Authenticated() bool { return s.authed || s.rt.Password() == "" }
 
-// Authenticate implements command.Session. Passwords are compared in constant time.
+// Authenticate implements command.Client. Passwords are compared in constant time.
 func (s *Session) Authenticate(user, pass string) error {
 	want := s.rt.Password()
 	a, b := sha256.Sum256([]byte(pass)), sha256.Sum256([]byte(want))
@@ -91,10 +91,10 @@ func (s *Session) Authenticate(user, pass string) error {
 	return nil
 }
 
-// SetReplyMode implements command.Session.
+// SetReplyMode implements command.Client.
 func (s *Session) SetReplyMode(m command.ReplyMode) { s.reply = m }
 
-// SetNoEvict implements command.Session.
+// SetNoEvict implements command.Client.
 func (s *Session) SetNoEvict(on bool) { s.noEvict.Store(on) }
 
 // NoEvict tells whether CLIENT NO-EVICT has spared the client. Any goroutine.
@@ -111,10 +111,10 @@ func (s *Session) resetClient() {
 	s.SetName("")
 }
 
-// CloseAfterReply implements command.Session; an embedded client has nothing to close.
+// CloseAfterReply implements command.Client; an embedded client has nothing to close.
 func (s *Session) CloseAfterReply() {}
 
-// Info implements command.Session with what the engine knows of a client.
+// Info implements command.Client with what the engine knows of a client.
 func (s *Session) Info() command.ClientInfo {
 	now := s.rt.Clock.Now()
 	name := "NULL"
@@ -143,8 +143,8 @@ func (s *Session) Info() command.ClientInfo {
 	}
 }
 
-// Clients implements command.Session: an embedded client knows only itself.
+// Clients implements command.Client: an embedded client knows only itself.
 func (s *Session) Clients() []command.ClientInfo { return []command.ClientInfo{s.Info()} }
 
-// KillClients implements command.Session: an embedded client has no others.
+// KillClients implements command.Client: an embedded client has no others.
 func (s *Session) KillClients(func(command.ClientInfo) bool, bool) int { return 0 }

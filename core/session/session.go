@@ -19,7 +19,7 @@ import (
 // replies leave.
 type Session struct {
 	rt     *Runtime
-	client command.Session // the session itself, or what embeds it
+	client command.Client // the session itself, or what embeds it
 	ctx    command.Ctx
 	identity
 
@@ -59,7 +59,7 @@ type reply struct{ start, end int }
 // by. A connection embeds its session and adds what only it knows; nil makes an
 // embedded client, which is its session. wake is called when a blocked command has
 // to be resumed (see Resume), by any goroutine and maybe under the lock of a shard.
-func (rt *Runtime) New(client command.Session, wake func()) *Session {
+func (rt *Runtime) New(client command.Client, wake func()) *Session {
 	s := &Session{rt: rt, client: client, held: -1}
 	s.blocked.wake = wake
 	if client == nil {
@@ -72,7 +72,7 @@ func (rt *Runtime) New(client command.Session, wake func()) *Session {
 	s.queued.Store(-1)
 	s.resetClient()
 	s.ctx = command.Ctx{
-		KS: rt.Keyspace, Stats: rt.Stats, Engine: rt.Engine, Session: s.client, Events: rt.Events,
+		KS: rt.Keyspace, Stats: rt.Stats, Engine: rt.Engine, Client: s.client, Events: rt.Events,
 		Rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), // not for secrets
 	}
 	return s

@@ -35,10 +35,10 @@ type ClientInfo struct {
 	LibVer       string
 }
 
-// Session is one client as commands see it. The server's connections and the
+// Client is one client as commands see it. The server's connections and the
 // engine's embedded sessions implement it. Its methods are called by the
 // goroutine that runs the client's commands, unless said otherwise.
-type Session interface {
+type Client interface {
 	ID() int64
 	Name() string
 	SetName(string)
