@@ -154,7 +154,7 @@ var params = []parameter{
 	{
 		Param: param.Param{
 			Name: "requirepass", HCL: "password", Type: param.Text{}, Secret: true,
-			Doc: "Password of the default user; empty is none. On a command line everybody on the machine sees it: prefer SPILLWAY_PASSWORD.",
+			Doc: "Password of the default user, empty for none; on a command line everybody on the machine can see it, so prefer SPILLWAY_PASSWORD.",
 		},
 		option:  func(o *Options) param.Var { return param.TextVar(&o.RequirePass) },
 		setting: func(s *settings) param.Var { return param.TextVar(&s.requirePass) },

@@ -160,7 +160,10 @@ func (f *paramFlag) Type() string {
 // it, and what values there are.
 func usageOf(p *param.Param) string {
 	doc := strings.TrimSuffix(p.Doc, ".")
-	return strings.ToLower(doc[:1]) + doc[1:] + " (" + p.Type.Want() + ")"
+	if word, _, _ := strings.Cut(doc, " "); word != strings.ToUpper(word) { // SLOWLOG stays
+		doc = strings.ToLower(doc[:1]) + doc[1:]
+	}
+	return doc + " (" + p.Type.Want() + ")"
 }
 
 func (o *overrides) apply(cmd *cobra.Command, c *config.Config) error {

@@ -62,7 +62,12 @@ func (t Int) Parse(text string) (string, error) {
 }
 
 // Want implements Type.
-func (t Int) Want() string { return fmt.Sprintf("%d to %d", t.Min, t.Max) }
+func (t Int) Want() string {
+	if t.Max == math.MaxInt64 {
+		return fmt.Sprintf("%d or more", t.Min)
+	}
+	return fmt.Sprintf("%d to %d", t.Min, t.Max)
+}
 
 // Memory is a size in bytes, Min at least, as [ParseMemory] reads it.
 type Memory struct{ Min int64 }
