@@ -95,11 +95,12 @@ func Prepare(opts Options) (*DB, error) {
 	if err := vfs.RequireData(opts.FS); err != nil && !opts.ReadOnly {
 		return nil, fmt.Errorf("opening the data directory: %w", err)
 	}
+	config := command.NewConfig()
 	db := &DB{
 		opts: opts, fs: opts.FS, clock: opts.Clock, logger: opts.Logger,
 		stats:  new(command.Stats),
-		config: command.NewConfig(), info: new(command.InfoRegistry),
-		slowlog: command.NewSlowLog(), latency: command.NewLatencyMonitor(),
+		config: config, info: new(command.InfoRegistry),
+		slowlog: command.NewSlowLog(config.Secret), latency: command.NewLatencyMonitor(),
 		tickMu: vfs.NewIOLock(), closing: make(chan struct{}), loopDone: make(chan struct{}),
 	}
 	db.events = command.NewKeyEvents(db.stats)
@@ -122,11 +123,10 @@ func Prepare(opts Options) (*DB, error) {
 	}
 	db.ks = keyspace.New(keyspace.Config{Shards: opts.Shards, Databases: opts.Databases, Now: db.started.UnixMilli()})
 	db.persist = persist.New(db.persistEnv())
-	if err := db.initSettings(); err != nil {
+	if err := db.initParams(); err != nil {
 		_ = db.Close()
 		return nil, err
 	}
-	db.registerConfig()
 	db.registerInfo()
 	db.initSessions()
 	return db, nil

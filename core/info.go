@@ -23,14 +23,13 @@ func (db *DB) registerInfo() {
 }
 
 func (db *DB) infoMemory(w *command.InfoWriter) {
-	s := db.settings.Load()
 	used := db.UsedMemory()
 	w.Field("used_memory", used)
 	w.Field("used_memory_human", humanBytes(used))
 	w.Field("used_memory_dataset", used)
-	w.Field("maxmemory", s.maxMemory)
-	w.Field("maxmemory_human", humanBytes(s.maxMemory))
-	w.Field("maxmemory_policy", s.maxMemoryPolicy)
+	db.config.Show(w, "maxmemory")
+	w.Field("maxmemory_human", humanBytes(db.MaxMemory()))
+	db.config.Show(w, "maxmemory-policy")
 	w.Field("mem_allocator", keyspace.Allocator)
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/spillwaydb/spillway/core/keyspace"
+	"github.com/spillwaydb/spillway/core/param"
 	"github.com/spillwaydb/spillway/core/sink"
 	"github.com/spillwaydb/spillway/core/vfs"
 	"github.com/spillwaydb/spillway/core/wal"
@@ -127,6 +128,8 @@ type Options struct {
 	OnPlugins func(args []string) ([]string, error)
 	// Version is what INFO and manifests name as the creator.
 	Version string
+
+	values param.Values // of the parameters that have no field
 }
 
 // MaxShards is how many shards an engine may have. Each is a part, with a file
@@ -152,13 +155,13 @@ func (o Options) withDefaults() Options {
 		o.Shards = keyspace.DefaultShards()
 	}
 	if o.Databases <= 0 {
-		o.Databases = 16
+		o.reset("databases")
 	}
 	if o.Keep <= 0 {
 		o.Keep = 1
 	}
 	if o.MaxMemoryPolicy == "" {
-		o.MaxMemoryPolicy = "noeviction"
+		o.reset("maxmemory-policy")
 	}
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
@@ -172,18 +175,25 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// DefaultOptions are Redis's defaults with the log on: save points
-// "3600 1 300 100 60 10000", appendfsync everysec, rewrite at 100 % growth
-// beyond 64 MiB, three checkpoints kept.
+// DefaultOptions are the defaults of all parameters, which are Redis's with the
+// log on, and three checkpoints kept.
 func DefaultOptions(fs vfs.FS) Options {
-	return Options{
-		FS:                fs,
-		AppendOnly:        true,
-		Fsync:             wal.EverySec,
-		Save:              []SavePoint{{Seconds: 3600, Changes: 1}, {Seconds: 300, Changes: 100}, {Seconds: 60, Changes: 10000}},
-		RewritePercentage: 100,
-		RewriteMinSize:    64 << 20,
-		Keep:              3,
+	o := Options{FS: fs, Keep: 3}
+	for i := range params {
+		if p := &params[i]; p.option != nil && p.Auto == "" {
+			o.reset(p.Name)
+		}
+	}
+	return o
+}
+
+// reset gives the field of a parameter its default.
+func (o *Options) reset(name string) {
+	for i := range params {
+		if p := &params[i]; p.Name == name {
+			_ = p.option(o).Set(p.Default) // a test says that it is a value
+			return
+		}
 	}
 }
 

@@ -63,9 +63,9 @@ func checkCommand() *cobra.Command {
 
 func planOf(c *config.Config) plan {
 	p := plan{
-		Config: configName(c), Data: c.Data.URL(), Shards: c.Server.Shards, Databases: c.Server.Databases,
-		AppendOnly: c.Server.AppendOnly, Fsync: c.Server.Fsync.String(), MaxMemory: c.Server.MaxMemory,
-		Password: c.Server.RequirePass != "", Metrics: c.Metrics, Listeners: []string{}, Busy: []string{}, Save: []string{}, Stages: []string{}, Archive: []string{}, Plugins: []string{},
+		Config: configName(c), Data: c.Data.URL(), Shards: c.Engine.Shards, Databases: c.Engine.Databases,
+		AppendOnly: c.Engine.AppendOnly, Fsync: c.Engine.Fsync.String(), MaxMemory: c.Engine.MaxMemory,
+		Password: c.Engine.RequirePass != "", Metrics: c.Metrics, Listeners: []string{}, Busy: []string{}, Save: []string{}, Stages: []string{}, Archive: []string{}, Plugins: []string{},
 	}
 	if p.Shards == 0 {
 		p.Shards = keyspace.DefaultShards()
@@ -73,7 +73,7 @@ func planOf(c *config.Config) plan {
 	for _, l := range c.Listen {
 		p.Listeners = append(p.Listeners, l.Network+"://"+l.Address)
 	}
-	for _, s := range c.Server.Save {
+	for _, s := range c.Engine.Save {
 		p.Save = append(p.Save, s.String())
 	}
 	for _, s := range c.Check.Stages {

@@ -206,7 +206,7 @@ func (e *exporter) byEngine(ctx context.Context, src *source, p *backup.Point, w
 
 // loadAndWrite has an engine load a directory and writes its keys.
 func loadAndWrite(ctx context.Context, src *source, data vfs.FS, w io.Writer) (keys int64, err error) {
-	s := src.cfg.Server
+	s := src.cfg.Engine
 	db, err := core.Prepare(core.Options{FS: data, Shards: s.Shards, Databases: max(s.Databases, 1024), ReadOnly: true, ManualTick: true, Logger: src.log, Version: version})
 	if err != nil {
 		return 0, err

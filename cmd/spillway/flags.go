@@ -13,10 +13,10 @@ import (
 
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/spillwaydb/spillway/cmd/spillway/config"
-	"github.com/spillwaydb/spillway/core"
-	"github.com/spillwaydb/spillway/core/wal"
+	"github.com/spillwaydb/spillway/core/param"
 )
 
 // defaultConfig is read when no -config is given and it is there.
@@ -24,19 +24,13 @@ const defaultConfig = "plugins.hcl"
 
 // overrides are the flags of serve and check, with Redis's names.
 type overrides struct {
-	config      string
-	bind        string
-	port        int
-	unixSocket  string
-	dir         string
-	shards      int
-	appendOnly  string
-	appendFsync string
-	save        string
-	maxMemory   string
-	requirePass string
-	logLevel    string
-	logFormat   string
+	config     string
+	bind       string
+	port       int
+	unixSocket string
+	dir        string
+	logLevel   string
+	logFormat  string
 
 	plugins    bool // their programs are to be there, and the pinned ones
 	listens    bool // the addresses are to be such as can be listened on
@@ -53,12 +47,11 @@ func (o *overrides) register(cmd *cobra.Command) {
 	f.IntVar(&o.port, "port", 0, "TCP port; 0 listens on no TCP port")
 	f.StringVar(&o.unixSocket, "unixsocket", "", "path of a Unix socket to listen on")
 	f.StringVar(&o.dir, "dir", "", "data directory")
-	f.IntVar(&o.shards, "shards", 0, fmt.Sprintf("number of shards, 1 to %d; each is a file of every checkpoint", core.MaxShards))
-	f.StringVar(&o.appendOnly, "appendonly", "", "keep a log: yes or no")
-	f.StringVar(&o.appendFsync, "appendfsync", "", "always, everysec or no")
-	f.StringVar(&o.save, "save", "", `save points, as in "3600 1 300 100"; "" for none`)
-	f.StringVar(&o.maxMemory, "maxmemory", "", `bound on keys and values, as in "4gb"`)
-	f.StringVar(&o.requirePass, "requirepass", "", "password of the default user (visible in the process list: prefer SPILLWAY_PASSWORD)")
+	for _, p := range config.Params() {
+		if p.Flag() != "" {
+			f.Var(&paramFlag{param: p}, p.Flag(), usageOf(p))
+		}
+	}
 	f.StringVar(&o.logLevel, "loglevel", "", "debug, verbose, notice or warning; also trace, info, warn, error")
 	f.StringVar(&o.logFormat, "log-format", "", "text or json")
 }
@@ -140,6 +133,39 @@ func (o *overrides) report(cmd *cobra.Command, path string, file *config.File) e
 	return nil
 }
 
+// paramFlag holds what the flag of a parameter is given, which can only be judged
+// when the file has been read.
+type paramFlag struct {
+	param *param.Param
+	text  string
+}
+
+var _ pflag.Value = (*paramFlag)(nil)
+
+// String implements pflag.Value.
+func (f *paramFlag) String() string { return f.text }
+
+// Set implements pflag.Value.
+func (f *paramFlag) Set(text string) error { f.text = text; return nil }
+
+// Type implements pflag.Value: what help calls the value.
+func (f *paramFlag) Type() string {
+	if _, number := f.param.Type.(param.Int); number {
+		return "int"
+	}
+	return "string"
+}
+
+// usageOf is the line of help about a parameter: its documentation, as help words
+// it, and what values there are.
+func usageOf(p *param.Param) string {
+	doc := strings.TrimSuffix(p.Doc, ".")
+	if word, _, _ := strings.Cut(doc, " "); word != strings.ToUpper(word) { // SLOWLOG stays
+		doc = strings.ToLower(doc[:1]) + doc[1:]
+	}
+	return doc + " (" + p.Type.Want() + ")"
+}
+
 func (o *overrides) apply(cmd *cobra.Command, c *config.Config) error {
 	given := func(name string) bool { return cmd.Flags().Changed(name) }
 	if given("bind") || given("port") {
@@ -157,43 +183,12 @@ func (o *overrides) apply(cmd *cobra.Command, c *config.Config) error {
 		}
 		c.Data = config.Filesystem{Kind: "os", Name: "data", Root: o.dir}
 	}
-	if given("shards") {
-		if o.shards < 1 || o.shards > core.MaxShards {
-			return fmt.Errorf("--shards %d: want 1 to %d", o.shards, core.MaxShards)
+	for _, p := range config.Params() {
+		if p.Flag() != "" && given(p.Flag()) {
+			if err := c.SetFlag(p, cmd.Flags().Lookup(p.Flag()).Value.String()); err != nil {
+				return err
+			}
 		}
-		c.Server.Shards = o.shards
-	}
-	if given("appendonly") {
-		switch o.appendOnly {
-		case "yes", "no":
-			c.Server.AppendOnly = o.appendOnly == "yes"
-		default:
-			return fmt.Errorf("--appendonly %q: want yes or no", o.appendOnly)
-		}
-	}
-	if given("appendfsync") {
-		p, err := wal.ParsePolicy(o.appendFsync)
-		if err != nil {
-			return fmt.Errorf("--appendfsync %q: want always, everysec or no", o.appendFsync)
-		}
-		c.Server.Fsync = p
-	}
-	if given("save") {
-		points, err := core.ParseSavePoints(o.save)
-		if err != nil {
-			return fmt.Errorf("--save: %w", err)
-		}
-		c.Server.Save = points
-	}
-	if given("maxmemory") {
-		n, err := core.ParseMemory(o.maxMemory)
-		if err != nil {
-			return fmt.Errorf("--maxmemory %q: want a size, as in 512mb", o.maxMemory)
-		}
-		c.Server.MaxMemory = n
-	}
-	if given("requirepass") {
-		c.Server.RequirePass = o.requirePass
 	}
 	if given("loglevel") {
 		level, ok := logLevels[strings.ToLower(o.logLevel)]

@@ -85,7 +85,7 @@ func askDaemon(ctx context.Context, cfg *config.Config, addr string, args ...any
 	defer cancel()
 	logging.Disable() // what it says is in the error
 	c := redis.NewClient(&redis.Options{
-		Network: at.Network, Addr: at.Address, Password: cfg.Server.RequirePass,
+		Network: at.Network, Addr: at.Address, Password: cfg.Engine.RequirePass,
 		MaxRetries: -1, DisableIdentity: true, ReadTimeout: askTimeout, PoolSize: 1,
 	})
 	defer func() { _ = c.Close() }()

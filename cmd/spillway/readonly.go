@@ -33,14 +33,14 @@ func (o *overrides) loadReadOnly(cmd *cobra.Command) (*config.Config, error) {
 	}
 	cfg.ReadOnly = true
 	cfg.Listen, cfg.Metrics = []config.Listener{lookListener}, ""
-	cfg.Server.AppendOnly, cfg.Server.Save = false, nil
+	cfg.Engine.AppendOnly, cfg.Engine.Save = false, nil
 	if err := o.apply(cmd, cfg); err != nil {
 		return nil, usageError{err}
 	}
 	switch {
-	case cfg.Server.AppendOnly:
+	case cfg.Engine.AppendOnly:
 		return nil, usageError{errors.New("--appendonly yes does not go with --read-only, which keeps no log")}
-	case len(cfg.Server.Save) > 0:
+	case len(cfg.Engine.Save) > 0:
 		return nil, usageError{errors.New("--save does not go with --read-only, which saves nothing")}
 	case len(cfg.Listen) == 0:
 		return nil, usageError{errors.New("no listener: nothing could reach the server")}

@@ -145,11 +145,9 @@ func serve(cfg *config.Config, f *faults, refill refill, adopt bool, log hclog.I
 		closeDB()
 		return err
 	}
-	srv := server.New(db, server.Options{
-		MaxClients: cfg.Server.MaxClients, Timeout: cfg.Server.Timeout, AllowRemote: !cfg.Server.ProtectedMode,
-		OutputLimit: cfg.Server.OutputLimit, MaxMemoryClients: cfg.Server.MaxMemoryClients, QueryLimit: int(cfg.Server.QueryLimit),
-		Logger: log.Named("server"), ConfigFile: cfg.Path,
-	})
+	srvOpts := cfg.Server
+	srvOpts.Logger, srvOpts.ConfigFile = log.Named("server"), cfg.Path
+	srv := server.New(db, srvOpts)
 	if cfg.Metrics != "" {
 		stopMetrics, err := startMetrics(cfg.Metrics, db, log.Named("metrics"))
 		if err != nil {
@@ -343,17 +341,13 @@ func closeAll(ls []net.Listener) {
 	}
 }
 
-// engineOptions maps the configuration to the engine's options, but for the
-// stages and targets, which plugged.pipeline makes.
+// engineOptions are the parameters of the configuration and what else it says
+// about the engine, but for the stages and targets, which plugged.pipeline makes.
 func engineOptions(cfg *config.Config, log hclog.Logger) core.Options {
-	s := cfg.Server
-	return core.Options{
-		Shards: s.Shards, Databases: s.Databases, AppendOnly: s.AppendOnly, Fsync: s.Fsync, Save: s.Save,
-		RewritePercentage: s.RewritePercentage, RewriteMinSize: s.RewriteMinSize, ContinueOnSaveError: s.ContinueOnSaveError,
-		MaxMemory: s.MaxMemory, MaxMemoryPolicy: s.MaxMemoryPolicy, RequirePass: s.RequirePass,
-		Keep: cfg.Check.Keep, DecodeStages: decodeStages(), VerifyDecode: cfg.Check.Verify,
-		ReadOnly: cfg.ReadOnly, Logger: log, Version: version,
-	}
+	o := cfg.Engine
+	o.Keep, o.DecodeStages, o.VerifyDecode = cfg.Check.Keep, decodeStages(), cfg.Check.Verify
+	o.ReadOnly, o.Logger, o.Version = cfg.ReadOnly, log, version
+	return o
 }
 
 // decodeStages are stages that need no configuration to be undone, so that a

@@ -6,34 +6,50 @@ import (
 	"sort"
 	"strings"
 	"sync"
+
+	"github.com/spillwaydb/spillway/core/param"
 )
 
-// Param is one run-time parameter of CONFIG GET and CONFIG SET.
-type Param struct {
-	Name string
-	// Get returns the value in force, in Redis's spelling.
-	Get func() string
-	// Set validates and applies a value; nil makes the parameter immutable at
-	// run time. Its error's text follows Redis's "- " in the reply.
-	Set func(value string) error
-}
-
-// Config is the table of run-time parameters. The engine and the server
-// register theirs at start; it is safe for concurrent use.
+// Config is the table of the parameters of an engine that runs, and of the server
+// around it. They register theirs at start; it is safe for concurrent use.
 type Config struct {
 	mu     sync.Mutex
-	params map[string]Param
+	params map[string]live // by every name
+}
+
+// live is a parameter and where the value in force is.
+type live struct {
+	*param.Param
+	param.Var
 }
 
 // NewConfig returns an empty table.
-func NewConfig() *Config { return &Config{params: make(map[string]Param)} }
+func NewConfig() *Config { return &Config{params: make(map[string]live)} }
 
-// Register adds parameters, replacing those of the same name.
-func (c *Config) Register(params ...Param) {
+// Register adds a parameter by all its names. v keeps the value in force; its Set
+// is not called if p is fixed.
+func (c *Config) Register(p *param.Param, v param.Var) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, p := range params {
-		c.params[p.Name] = p
+	for _, name := range p.Names() {
+		c.params[name] = live{p, v}
+	}
+}
+
+// Secret tells whether the values of the parameter of some name are not shown.
+func (c *Config) Secret(name string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p, ok := c.params[strings.ToLower(name)]
+	return ok && p.Secret
+}
+
+// Show writes the field of INFO that shows the value of a parameter.
+func (c *Config) Show(w *InfoWriter, name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p, ok := c.params[name]; ok && p.Info != "" {
+		w.Field(p.Info, p.String())
 	}
 }
 
@@ -46,7 +62,7 @@ func (c *Config) Get(patterns ...string) [][2]string {
 	for name, p := range c.params {
 		for _, pat := range patterns {
 			if GlobMatch([]byte(strings.ToLower(pat)), []byte(name), true) {
-				out = append(out, [2]string{name, p.Get()})
+				out = append(out, [2]string{name, p.String()})
 				break
 			}
 		}
@@ -67,7 +83,7 @@ func (c *Config) Set(pairs ...[2]string) error {
 		switch {
 		case !ok:
 			return fmt.Errorf("Unknown option or number of arguments for CONFIG SET - '%s'", kv[0])
-		case p.Set == nil:
+		case p.Fixed:
 			return failed(kv[0], errors.New("can't set immutable config"))
 		case seen[name]:
 			return failed(kv[0], errors.New("duplicate parameter"))
@@ -75,14 +91,18 @@ func (c *Config) Set(pairs ...[2]string) error {
 		seen[name] = true
 	}
 	type undo struct {
-		p   Param
+		p   live
 		old string
 	}
 	var done []undo
 	for _, kv := range pairs {
 		p := c.params[strings.ToLower(kv[0])]
-		old := p.Get()
-		if err := p.Set(kv[1]); err != nil {
+		old := p.String()
+		v, err := p.Type.Parse(kv[1])
+		if err == nil {
+			err = p.Set(v)
+		}
+		if err != nil {
 			for i := len(done) - 1; i >= 0; i-- {
 				_ = done[i].p.Set(done[i].old) // a value that was in force is valid
 			}

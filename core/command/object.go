@@ -1,7 +1,5 @@
 package command
 
-import "strings"
-
 var objectHandlers = handlers{
 	"object|encoding": objectEncoding,
 	"object|freq":     objectFreq,
@@ -26,18 +24,6 @@ func objectRefcount(c *Ctx) {
 	}
 }
 
-// evictsByFrequency tells whether the access clock counts accesses (LFU)
-// instead of dating them.
-func (c *Ctx) evictsByFrequency() bool {
-	if c.Engine == nil {
-		return false
-	}
-	for _, kv := range c.Engine.Config().Get("maxmemory-policy") {
-		return strings.HasSuffix(kv[1], "-lfu")
-	}
-	return false
-}
-
 const lruLfuNote = " Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
 
 func objectIdletime(c *Ctx) {
@@ -45,7 +31,7 @@ func objectIdletime(c *Ctx) {
 	switch {
 	case !found:
 		c.Out.Null()
-	case c.evictsByFrequency():
+	case c.KS.LFU():
 		c.Out.Error("ERR An LFU maxmemory policy is selected, idle time not tracked." + lruLfuNote)
 	default:
 		c.Out.Int(e.Idle(c.Now))
@@ -57,7 +43,7 @@ func objectFreq(c *Ctx) {
 	switch {
 	case !found:
 		c.Out.Null()
-	case !c.evictsByFrequency():
+	case !c.KS.LFU():
 		c.Out.Error("ERR An LFU maxmemory policy is not selected, access frequency not tracked." + lruLfuNote)
 	default:
 		c.Out.Int(int64(e.Freq(c.Now)))

@@ -1,14 +1,21 @@
 package command
 
+import (
+	"slices"
+	"strings"
+)
+
 // redacted is shown in place of a secret, as Redis shows it.
 const redacted = "(redacted)"
 
-// secretParams are the parameters whose values are not shown.
-var secretParams = []string{"requirepass", "masterauth", "masteruser"}
+// foreignSecrets are secret parameters of Redis that an engine does not have.
+// Somebody may try to set them all the same.
+var foreignSecrets = []string{"masterauth", "masteruser"}
 
 // secrets returns which arguments of a command are secret: wherever commands
-// are shown, those are not. Redis knows the same.
-func secrets(args [][]byte) func(i int) bool {
+// are shown, those are not. Redis knows the same. param tells which parameters
+// are secret.
+func secrets(args [][]byte, param func(name string) bool) func(i int) bool {
 	none := func(int) bool { return false }
 	from := func(first, last int) func(int) bool {
 		return func(i int) bool { return i >= first && i <= last }
@@ -38,12 +45,8 @@ func secrets(args [][]byte) func(i int) bool {
 			if i < 3 || i%2 == 0 {
 				return false
 			}
-			for _, p := range secretParams {
-				if is(args[i-1], p) {
-					return true
-				}
-			}
-			return false
+			name := strings.ToLower(string(args[i-1]))
+			return slices.Contains(foreignSecrets, name) || param(name)
 		}
 	}
 	return none

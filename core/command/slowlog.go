@@ -28,6 +28,7 @@ type SlowEntry struct {
 type SlowLog struct {
 	threshold atomic.Int64 // nanoseconds; negative: off
 	maxLen    atomic.Int64
+	secret    func(param string) bool
 
 	mu      sync.Mutex
 	nextID  int64
@@ -35,8 +36,9 @@ type SlowLog struct {
 }
 
 // NewSlowLog returns an empty log with Redis's defaults: 10 ms, 128 entries.
-func NewSlowLog() *SlowLog {
-	l := new(SlowLog)
+// secret tells which parameters it must not show the values of.
+func NewSlowLog(secret func(param string) bool) *SlowLog {
+	l := &SlowLog{secret: secret}
 	l.threshold.Store(int64(10 * time.Millisecond))
 	l.maxLen.Store(128)
 	return l
@@ -67,7 +69,7 @@ func (l *SlowLog) Note(args [][]byte, took time.Duration, at time.Time, addr, na
 		return
 	}
 	e := SlowEntry{Time: at.Unix(), Duration: took, Addr: addr, Name: name}
-	secret := secrets(args)
+	secret := secrets(args, l.secret)
 	for i, a := range args {
 		if i == slowlogMaxArgs-1 && len(args) > slowlogMaxArgs {
 			e.Args = append(e.Args, fmt.Sprintf("... (%d more arguments)", len(args)-slowlogMaxArgs+1))

@@ -17,6 +17,9 @@ const (
 // the last access. Clocks written before are read as the new kind, as in Redis.
 func (k *Keyspace) SetLFU(on bool) { k.lfu.Store(on) }
 
+// LFU tells whether access clocks count frequency.
+func (k *Keyspace) LFU() bool { return k.lfu.Load() }
+
 // clockAt is the clock of a key accessed now (Unix milliseconds).
 func clockAt(now int64) uint32 { return uint32(now/1000) & clockMask } // wraps as meant
 

@@ -65,13 +65,3 @@ func TestChunks(t *testing.T) {
 		t.Errorf("refused memory was taken: %d bytes held", held)
 	}
 }
-
-func TestParseMemoryClients(t *testing.T) {
-	t.Parallel()
-	for in, want := range map[string]string{"0": "0", "1mb": "1048576", "5%": "5%", "100%": "100%", "0%": "0", "101%": "", "-1": "", "x%": "", "5x": ""} {
-		n, err := ParseMemoryClients(in)
-		if got := formatMemoryClients(n); (err == nil) != (want != "") || err == nil && got != want {
-			t.Errorf("%q is %s, %v, want %q", in, got, err, want)
-		}
-	}
-}

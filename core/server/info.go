@@ -1,17 +1,11 @@
 package server
 
 import (
-	"errors"
-	"fmt"
-	"math"
 	"os"
 	"runtime"
 	"strconv"
-	"strings"
 	"syscall"
-	"time"
 
-	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/command"
 )
 
@@ -38,7 +32,7 @@ func (s *Server) infoServer(w *command.InfoWriter) {
 	w.Field("go_version", runtime.Version())
 	w.Field("process_id", os.Getpid())
 	w.Field("run_id", s.db.RunID())
-	w.Field("tcp_port", s.port())
+	s.db.Config().Show(w, "port")
 	w.Field("server_time_usec", s.db.Clock().Now().UnixMicro())
 	w.Field("uptime_in_seconds", int64(up.Seconds()))
 	w.Field("uptime_in_days", int64(up.Hours()/24))
@@ -55,7 +49,7 @@ func (s *Server) infoClients(w *command.InfoWriter) {
 		}
 	}
 	w.Field("connected_clients", s.Clients())
-	w.Field("maxclients", s.maxClients.Load())
+	s.db.Config().Show(w, "maxclients")
 	w.Field("blocked_clients", blocked)
 	w.Field("mem_clients_normal", s.memHeld.Load())
 }
@@ -80,76 +74,4 @@ func infoCPU(w *command.InfoWriter) {
 	}
 	w.Field("used_cpu_sys", strconv.FormatFloat(float64(u.Stime.Nano())/1e9, 'f', 6, 64))
 	w.Field("used_cpu_user", strconv.FormatFloat(float64(u.Utime.Nano())/1e9, 'f', 6, 64))
-}
-
-// registerConfig adds the parameters the server has.
-func (s *Server) registerConfig() {
-	s.db.Config().Register(
-		command.Param{Name: "maxclients", Get: func() string { return strconv.FormatInt(s.maxClients.Load(), 10) }, Set: between(1, math.MaxUint32, func(n int64) { s.maxClients.Store(n) })},
-		command.Param{Name: "timeout", Get: func() string { return strconv.FormatInt(s.timeout.Load()/int64(time.Second), 10) }, Set: between(0, math.MaxInt32, func(n int64) { s.setTimeout(time.Duration(n) * time.Second) })},
-		command.Param{Name: "tcp-keepalive", Get: func() string { return strconv.FormatInt(int64(max(0, s.opt.KeepAlive)/time.Second), 10) }},
-		command.Param{
-			Name: "client-query-buffer-limit", Get: func() string { return strconv.FormatInt(s.queryLimit.Load(), 10) },
-			Set: func(v string) error {
-				n, err := core.ParseMemory(v)
-				if err == nil && n < 1<<20 {
-					err = errors.New("argument must be between 1048576 and 9223372036854775807 inclusive")
-				}
-				if err == nil {
-					s.queryLimit.Store(n)
-				}
-				return err
-			},
-		},
-		command.Param{
-			Name: "maxmemory-clients", Get: func() string { return formatMemoryClients(s.memLimit.Load()) },
-			Set: func(v string) error {
-				n, err := ParseMemoryClients(v)
-				if err == nil {
-					s.memLimit.Store(n)
-					s.evict()
-				}
-				return err
-			},
-		},
-		command.Param{
-			Name: "client-output-buffer-limit", Get: func() string { return s.outputs.Load().String() },
-			Set: func(v string) error {
-				limits, err := s.outputs.Load().with(v)
-				if err == nil {
-					s.outputs.Store(limits)
-				}
-				return err
-			},
-		},
-		command.Param{
-			Name: "protected-mode", Get: func() string { return map[bool]string{true: "yes", false: "no"}[s.protected.Load()] },
-			Set: func(v string) error {
-				switch strings.ToLower(v) {
-				case "yes":
-					s.protected.Store(true)
-				case "no":
-					s.protected.Store(false)
-				default:
-					return errors.New("argument must be 'yes' or 'no'")
-				}
-				return nil
-			},
-		},
-		command.Param{Name: "port", Get: s.port},
-	)
-}
-
-func between(lo, hi int64, set func(int64)) func(string) error {
-	return func(v string) error {
-		n, err := strconv.ParseInt(v, 10, 64)
-		if err != nil {
-			return errors.New("argument couldn't be parsed into an integer")
-		}
-		if n < lo || n > hi {
-			return fmt.Errorf("argument must be between %d and %d inclusive", lo, hi)
-		}
-		set(n)
-		return nil
-	}
 }

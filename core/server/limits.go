@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spillwaydb/spillway/core"
+	"github.com/spillwaydb/spillway/core/param"
 )
 
 // outputLimit is one class of client-output-buffer-limit: a client whose
@@ -71,8 +71,8 @@ func (l *outputLimits) with(v string) (*outputLimits, error) {
 		if !ok {
 			return nil, errors.New("Invalid client class specified in buffer limit configuration.") // Redis's wording
 		}
-		hard, err1 := core.ParseMemory(f[i+1])
-		soft, err2 := core.ParseMemory(f[i+2])
+		hard, err1 := param.ParseMemory(f[i+1])
+		soft, err2 := param.ParseMemory(f[i+2])
 		seconds, err3 := strconv.ParseInt(f[i+3], 10, 32)
 		if err1 != nil || err2 != nil || err3 != nil || seconds < 0 {
 			return nil, errors.New("Error in hard, soft or soft_seconds setting in buffer limit configuration.") // Redis's wording

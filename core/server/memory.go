@@ -1,13 +1,5 @@
 package server
 
-import (
-	"errors"
-	"strconv"
-	"strings"
-
-	"github.com/spillwaydb/spillway/core"
-)
-
 // hold counts memory that the connection takes, or gives back if delta is
 // negative: its request, what it has queued, replies that wait. It is false
 // once the connection is closed because all clients together hold too much,
@@ -83,31 +75,4 @@ func (s *Server) evict() {
 			"client", victim.ID(), "addr", victim.addr(), "bytes", most, "together", total, "limit", limit)
 		_ = victim.nc.Close()
 	}
-}
-
-// ParseMemoryClients reads a value of maxmemory-clients: a size, or a
-// percentage of maxmemory, which is returned as a negative number.
-func ParseMemoryClients(v string) (int64, error) {
-	if p, ok := strings.CutSuffix(v, "%"); ok {
-		n, err := strconv.ParseInt(p, 10, 64)
-		switch {
-		case err != nil || n < 0:
-			return 0, errors.New("argument must be a memory or percent value") // Redis's wording
-		case n > 100:
-			return 0, errors.New("percentage argument must be less or equal to 100") // Redis's wording
-		}
-		return -n, nil
-	}
-	n, err := core.ParseMemory(v)
-	if err != nil {
-		return 0, errors.New("argument must be a memory or percent value") // Redis's wording
-	}
-	return n, nil
-}
-
-func formatMemoryClients(n int64) string {
-	if n < 0 {
-		return strconv.FormatInt(-n, 10) + "%"
-	}
-	return strconv.FormatInt(n, 10)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/spillwaydb/spillway/core"
+	"github.com/spillwaydb/spillway/core/param"
 )
 
 // Options configure a server. The zero value accepts 10,000 clients and never
@@ -43,6 +44,8 @@ type Options struct {
 	Logger hclog.Logger
 	// ConfigFile is what INFO shows as config_file.
 	ConfigFile string
+
+	values param.Values // of the parameters that have no field
 }
 
 // Server serves one engine on any number of listeners.
@@ -78,13 +81,13 @@ type Server struct {
 // with it. Serve it with [Server.Serve].
 func New(db *core.DB, opt Options) *Server {
 	if opt.MaxClients <= 0 {
-		opt.MaxClients = 10000
+		opt.reset("maxclients")
 	}
 	if opt.KeepAlive == 0 {
-		opt.KeepAlive = 300 * time.Second
+		opt.reset("tcp-keepalive")
 	}
 	if opt.QueryLimit <= 0 {
-		opt.QueryLimit = 1 << 30
+		opt.reset("client-query-buffer-limit")
 	}
 	if opt.Logger == nil {
 		opt.Logger = hclog.NewNullLogger()
@@ -93,15 +96,8 @@ func New(db *core.DB, opt Options) *Server {
 		db: db, log: opt.Logger, opt: opt,
 		listeners: make(map[net.Listener]struct{}), conns: make(map[int64]*conn),
 	}
-	s.maxClients.Store(int64(opt.MaxClients))
-	s.timeout.Store(int64(opt.Timeout))
-	limits := defaultOutputLimits()
-	limits[classNormal].hard = opt.OutputLimit
-	s.outputs.Store(limits)
-	s.queryLimit.Store(int64(opt.QueryLimit))
-	s.memLimit.Store(opt.MaxMemoryClients)
-	s.protected.Store(!opt.AllowRemote)
-	s.registerConfig()
+	s.outputs.Store(defaultOutputLimits())
+	s.initParams()
 	s.registerInfo()
 	return s
 }

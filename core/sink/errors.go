@@ -59,6 +59,27 @@ func IsPermanent(err error) bool {
 	return errors.Is(err, ErrPermanent) && !errors.Is(err, context.DeadlineExceeded)
 }
 
+// OptionError says which option a stage or a sink refuses, so that a file of
+// configuration can be shown where it gives it.
+type OptionError struct {
+	Option string // its name in HCL and JSON
+	Err    error  // the whole of what there is to say
+}
+
+// Error implements error: the text of Err.
+func (e *OptionError) Error() string { return e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *OptionError) Unwrap() error { return e.Err }
+
+// BadOption marks err as the refusal of an option. The text stays; nil stays nil.
+func BadOption(option string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &OptionError{option, err}
+}
+
 // Error says which member of a pipeline failed at what, and what to do.
 type Error struct {
 	// Op is what was being done: "encode", "put", "publish", "verify" …

@@ -79,20 +79,20 @@ func (o Options) open(ctx context.Context) (sink.Sink, error) {
 	}
 	switch {
 	case o.URL == "":
-		return nil, errors.New("blob: url is missing; want one as in url = \"s3://bucket/prefix?region=eu-central-1\"")
+		return nil, sink.BadOption("url", errors.New("blob: url is missing; want one as in url = \"s3://bucket/prefix?region=eu-central-1\""))
 	case o.PartSize == 0:
 		o.PartSize = defaultPartSize
 	case o.PartSize < minPartSize, o.PartSize > maxPartSize:
-		return nil, fmt.Errorf("blob: part_size is %d; want from %d (5mb) to %d (1gb)", o.PartSize, minPartSize, maxPartSize)
+		return nil, sink.BadOption("part_size", fmt.Errorf("blob: part_size is %d; want from %d (5mb) to %d (1gb)", o.PartSize, minPartSize, maxPartSize))
 	}
 	if o.Concurrency == 0 {
 		o.Concurrency = defaultConcurrency
 	}
 	if o.Concurrency < 0 || o.Concurrency > 64 {
-		return nil, fmt.Errorf("blob: concurrency is %d; want from 1 to 64", o.Concurrency)
+		return nil, sink.BadOption("concurrency", fmt.Errorf("blob: concurrency is %d; want from 1 to 64", o.Concurrency))
 	}
 	if o.Attempts < 0 || o.Attempts > 100 {
-		return nil, fmt.Errorf("blob: attempts is %d; want from 1 to 100", o.Attempts)
+		return nil, sink.BadOption("attempts", fmt.Errorf("blob: attempts is %d; want from 1 to 100", o.Attempts))
 	}
 	st, err := openStore(ctx, o)
 	if err != nil {
@@ -108,7 +108,7 @@ func (o Options) open(ctx context.Context) (sink.Sink, error) {
 func openStore(ctx context.Context, o Options) (*store, error) {
 	p, err := objstore.Parse(o.URL)
 	if err != nil {
-		return nil, err
+		return nil, sink.BadOption("url", err)
 	}
 	b, err := p.Open(ctx)
 	if err != nil {

@@ -40,14 +40,14 @@ func New(opts Options) (sink.Stage, error) {
 		argv []string
 	}{{"encode", opts.Encode}, {"decode", opts.Decode}} {
 		if len(c.argv) == 0 {
-			return nil, fmt.Errorf("exec: %s is missing; want a program and its arguments, as in %s = [\"gzip\", \"-c\"]", c.name, c.name)
+			return nil, sink.BadOption(c.name, fmt.Errorf("exec: %s is missing; want a program and its arguments, as in %s = [\"gzip\", \"-c\"]", c.name, c.name))
 		}
 		if _, err := exec.LookPath(c.argv[0]); err != nil {
-			return nil, fmt.Errorf("exec: %s: %w", c.name, err)
+			return nil, sink.BadOption(c.name, fmt.Errorf("exec: %s: %w", c.name, err))
 		}
 	}
 	if opts.Suffix != "" && sink.CheckName("part"+opts.Suffix) != nil {
-		return nil, fmt.Errorf("exec: suffix %q cannot be part of a file name", opts.Suffix)
+		return nil, sink.BadOption("suffix", fmt.Errorf("exec: suffix %q cannot be part of a file name", opts.Suffix))
 	}
 	return &stage{opts}, nil
 }

@@ -38,7 +38,7 @@ func New(opts Options) (sink.Stage, error) {
 		opts.Level = DefaultLevel
 	}
 	if opts.Level < gzip.BestSpeed || opts.Level > gzip.BestCompression {
-		return nil, fmt.Errorf("gzip: level %d; want 1 (fast) to 9 (small)", opts.Level)
+		return nil, sink.BadOption("level", fmt.Errorf("gzip: level %d; want 1 (fast) to 9 (small)", opts.Level))
 	}
 	return &stage{level: opts.Level}, nil
 }

@@ -32,7 +32,7 @@ var _ sink.Stage = (*stage)(nil)
 // New returns the stage.
 func New(opts Options) (sink.Stage, error) {
 	if opts.Level < 0 || opts.Level >= len(levels) {
-		return nil, fmt.Errorf("lz4: level %d; want 0 (fast) to %d (small)", opts.Level, len(levels)-1)
+		return nil, sink.BadOption("level", fmt.Errorf("lz4: level %d; want 0 (fast) to %d (small)", opts.Level, len(levels)-1))
 	}
 	return &stage{level: levels[opts.Level]}, nil
 }

@@ -71,21 +71,21 @@ func New(o Options) (sink.Sink, error) {
 		o.Concurrency = defaultConcurrency
 	}
 	if o.Concurrency < 0 || o.Concurrency > 64 {
-		return nil, fmt.Errorf("sftp: concurrency is %d; want from 1 to 64", o.Concurrency)
+		return nil, sink.BadOption("concurrency", fmt.Errorf("sftp: concurrency is %d; want from 1 to 64", o.Concurrency))
 	}
 	if o.Attempts < 0 || o.Attempts > 100 {
-		return nil, fmt.Errorf("sftp: attempts is %d; want from 1 to 100", o.Attempts)
+		return nil, sink.BadOption("attempts", fmt.Errorf("sftp: attempts is %d; want from 1 to 100", o.Attempts))
 	}
 	p, err := sftpconn.Parse(o.URL)
 	if err != nil {
-		return nil, err
+		return nil, sink.BadOption("url", err)
 	}
 	d, err := sftpconn.New(p, sftpconn.Options{
 		KnownHosts: o.KnownHosts, KeyFile: o.KeyFile, Passphrase: o.Passphrase, Password: o.Password,
 		AllowUnsafeServer: o.AllowUnsafeServer, Logger: o.Logger,
 	})
 	if err != nil {
-		return nil, err
+		return nil, sink.BadOption("key_file", err) // all that is looked at before a connection
 	}
 	st := &store{Place: p, pool: &pool{dial: d.Dial}, concurrency: o.Concurrency}
 	return setstore.New(st, setstore.Options{

@@ -47,7 +47,7 @@ func New(opts Options) (sink.Stage, error) {
 		opts.Level = DefaultLevel
 	}
 	if opts.Level < 1 || opts.Level > 22 {
-		return nil, fmt.Errorf("zstd: level %d; want 1 (fast) to 22 (small)", opts.Level)
+		return nil, sink.BadOption("level", fmt.Errorf("zstd: level %d; want 1 (fast) to 22 (small)", opts.Level))
 	}
 	return &stage{level: zstd.EncoderLevelFromZstd(opts.Level)}, nil
 }

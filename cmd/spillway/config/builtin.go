@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -156,15 +157,14 @@ func inWords(err error) string {
 	return err.Error()
 }
 
-// place returns where to show what a constructor refuses: the attribute that
-// the error speaks of, or the block.
+// place returns where to show what a constructor refuses: the attribute that it
+// says is wrong, or the block.
 func place(body hcl.Body, block hcl.Range) func(error) hcl.Range {
 	attrs, _ := body.JustAttributes()
 	return func(err error) hcl.Range {
-		for _, name := range slices.Sorted(maps.Keys(attrs)) {
-			if strings.Contains(err.Error(), " "+name) {
-				return attrs[name].Expr.Range()
-			}
+		var bad *sink.OptionError
+		if errors.As(err, &bad) && attrs[bad.Option] != nil {
+			return attrs[bad.Option].Expr.Range()
 		}
 		return block
 	}

@@ -19,14 +19,15 @@ import (
 	"github.com/hashicorp/hcl/v2/hclparse"
 
 	"github.com/spillwaydb/spillway/core"
+	"github.com/spillwaydb/spillway/core/server"
 	"github.com/spillwaydb/spillway/core/sink"
-	"github.com/spillwaydb/spillway/core/wal"
 )
 
 // Config is a valid configuration.
 type Config struct {
-	Path    string // of the file, empty without one
-	Server  Server
+	Path    string         // of the file, empty without one
+	Engine  core.Options   // the parameters of the engine, and nothing else of its options
+	Server  server.Options // the parameters of the server
 	Listen  []Listener
 	Data    Filesystem // the data directory
 	Log     Log
@@ -41,26 +42,6 @@ type Config struct {
 	// ReadOnly has the data directory looked at only. A flag sets it: a file
 	// describes a daemon that writes.
 	ReadOnly bool
-}
-
-// Server is the block server.
-type Server struct {
-	Shards, Databases   int
-	AppendOnly          bool
-	Fsync               wal.Policy
-	Save                []core.SavePoint
-	RewritePercentage   int
-	RewriteMinSize      int64
-	ContinueOnSaveError bool
-	MaxMemory           int64
-	MaxMemoryPolicy     string
-	RequirePass         string
-	MaxClients          int
-	Timeout             time.Duration
-	MaxMemoryClients    int64 // of all clients' requests and replies, 0: none, negative: percent of MaxMemory
-	OutputLimit         int64 // of a client's pending replies, 0: none
-	QueryLimit          int64 // of a client's unfinished request
-	ProtectedMode       bool
 }
 
 // Listener is a block listener: Network is "tcp" or "unix".
@@ -143,24 +124,10 @@ type file struct {
 	Pipelines   []pipelineBlock   `hcl:"pipeline,block"`
 }
 
+// serverBlock is decoded by the table of parameters.
 type serverBlock struct {
-	Shards          *hcl.Attribute `hcl:"shards"`
-	Databases       *hcl.Attribute `hcl:"databases"`
-	AppendOnly      *hcl.Attribute `hcl:"append_only"`
-	Fsync           *hcl.Attribute `hcl:"fsync"`
-	Save            *hcl.Attribute `hcl:"save"`
-	RewritePercent  *hcl.Attribute `hcl:"rewrite_percentage"`
-	RewriteMinSize  *hcl.Attribute `hcl:"rewrite_min_size"`
-	StopOnSaveError *hcl.Attribute `hcl:"stop_writes_on_save_error"`
-	MaxMemory       *hcl.Attribute `hcl:"max_memory"`
-	MaxMemoryPolicy *hcl.Attribute `hcl:"max_memory_policy"`
-	Password        *hcl.Attribute `hcl:"password"`
-	MaxClients      *hcl.Attribute `hcl:"max_clients"`
-	Timeout         *hcl.Attribute `hcl:"timeout"`
-	MemoryClients   *hcl.Attribute `hcl:"max_memory_clients"`
-	OutputLimit     *hcl.Attribute `hcl:"client_output_buffer_limit"`
-	QueryLimit      *hcl.Attribute `hcl:"client_query_buffer_limit"`
-	ProtectedMode   *hcl.Attribute `hcl:"protected_mode"`
+	Body  hcl.Body `hcl:",remain"`
+	attrs hcl.Attributes
 }
 
 type logBlock struct {
@@ -235,6 +202,11 @@ func Parse(name string, src []byte) (*Config, *File) {
 	joinStageLabels(doc.Body)
 	var raw file
 	f.diags = append(f.diags, gohcl.DecodeBody(doc.Body, baseContext(filepath.Dir(name)), &raw)...)
+	if b := raw.Server; b != nil {
+		content, diags := b.Body.Content(serverSchema())
+		f.diags = append(f.diags, diags...)
+		b.attrs = content.Attributes
+	}
 	if f.diags.HasErrors() {
 		return nil, f
 	}

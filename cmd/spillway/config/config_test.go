@@ -65,14 +65,14 @@ func differences(c *Config) string {
 }
 
 func describe(c *Config) []string {
-	s := c.Server
+	e, s := c.Engine, c.Server
 	out := []string{
-		fmt.Sprint("shards ", s.Shards), fmt.Sprint("databases ", s.Databases),
-		fmt.Sprint("append_only ", s.AppendOnly), fmt.Sprint("fsync ", s.Fsync), fmt.Sprint("save ", s.Save),
-		fmt.Sprint("rewrite ", s.RewritePercentage, "% from ", s.RewriteMinSize), fmt.Sprint("continue on save error ", s.ContinueOnSaveError),
-		fmt.Sprint("max_memory ", s.MaxMemory, " ", s.MaxMemoryPolicy), fmt.Sprintf("password %q", s.RequirePass),
-		fmt.Sprint("max_clients ", s.MaxClients), fmt.Sprint("timeout ", s.Timeout), fmt.Sprint("output limit ", s.OutputLimit),
-		fmt.Sprint("query limit ", s.QueryLimit), fmt.Sprint("protected_mode ", s.ProtectedMode),
+		fmt.Sprint("shards ", e.Shards), fmt.Sprint("databases ", e.Databases),
+		fmt.Sprint("append_only ", e.AppendOnly), fmt.Sprint("fsync ", e.Fsync), fmt.Sprint("save ", e.Save),
+		fmt.Sprint("rewrite ", e.RewritePercentage, "% from ", e.RewriteMinSize), fmt.Sprint("continue on save error ", e.ContinueOnSaveError),
+		fmt.Sprint("max_memory ", e.MaxMemory, " ", e.MaxMemoryPolicy), fmt.Sprintf("password %q", e.RequirePass),
+		fmt.Sprint("max_clients ", s.MaxClients), fmt.Sprint("timeout ", s.Timeout), fmt.Sprint("output limit ", s.Var("client-output-buffer-limit")),
+		fmt.Sprint("query limit ", s.QueryLimit), fmt.Sprint("protected_mode ", !s.AllowRemote),
 		fmt.Sprintf("log %+v", c.Log), fmt.Sprintf("data %+v at %q", c.Data, c.Data.URL()),
 		fmt.Sprintf("pipeline %q keep %d verify %v", c.Check.Name, c.Check.Keep, c.Check.Verify),
 	}
@@ -120,7 +120,7 @@ func TestShippedConfigIsTheDefault(t *testing.T) {
 		t.Fatal(file.Diagnostics())
 	}
 	for _, line := range strings.Split(strings.TrimSpace(differences(cfg)), "\n") {
-		if line != fmt.Sprint("shards ", cfg.Server.Shards) { // cpus(), which 0 stands for
+		if line != fmt.Sprint("shards ", cfg.Engine.Shards) { // cpus(), which 0 stands for
 			t.Errorf("not the default: %s", line)
 		}
 	}
@@ -141,7 +141,7 @@ func TestFileFunction(t *testing.T) {
 	} {
 		cfg, file := Parse("test.hcl", fmt.Appendf(nil, "server { password = file(%q) }", path))
 		if want == "" {
-			if cfg == nil || cfg.Server.RequirePass != "pw" {
+			if cfg == nil || cfg.Engine.RequirePass != "pw" {
 				t.Errorf("%s: %+v, %v", path, cfg, file.Diagnostics())
 			}
 		} else if cfg != nil || !strings.Contains(file.Diagnostics()[0].Detail, want) {
@@ -208,8 +208,8 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		s := cfg.Server
-		if errs != 0 || s.Databases < 1 || s.Shards < 0 || s.MaxClients < 1 || s.Timeout < 0 || s.QueryLimit < 1<<20 || cfg.Check.Keep < 1 ||
+		e, s := cfg.Engine, cfg.Server
+		if errs != 0 || e.Databases < 1 || e.Shards < 0 || s.MaxClients < 1 || s.Timeout < 0 || s.QueryLimit < 1<<20 || cfg.Check.Keep < 1 ||
 			cfg.Data.Kind == "" || cfg.Data.Kind == "os" && cfg.Data.Root == "" {
 			t.Fatalf("accepted: %+v", cfg)
 		}

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"math"
 	"strings"
 	"time"
 
@@ -12,7 +11,6 @@ import (
 	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/server"
 	"github.com/spillwaydb/spillway/core/sink"
-	"github.com/spillwaydb/spillway/core/wal"
 	"github.com/spillwaydb/spillway/plugins/age"
 	"github.com/spillwaydb/spillway/plugins/exec"
 )
@@ -32,11 +30,7 @@ type decoder struct {
 func Default() *Config {
 	o := core.DefaultOptions(nil)
 	return &Config{
-		Server: Server{
-			Databases: 16, AppendOnly: o.AppendOnly, Fsync: o.Fsync, Save: o.Save,
-			RewritePercentage: o.RewritePercentage, RewriteMinSize: o.RewriteMinSize,
-			MaxMemoryPolicy: "noeviction", MaxClients: 10000, QueryLimit: 1 << 30, ProtectedMode: true,
-		},
+		Engine: o, Server: server.DefaultOptions(),
 		Listen: []Listener{{Name: "main", Network: "tcp", Address: "127.0.0.1:6380"}},
 		Data:   Filesystem{Kind: "os", Name: "data", Root: "./data"},
 		Log:    Log{Level: "info"},
@@ -118,7 +112,7 @@ func (d *decoder) remoteFS(b *filesystemBlock, fs *Filesystem) {
 func (d *decoder) decode(raw *file) *Config {
 	c := Default()
 	if raw.Server != nil {
-		d.server(raw.Server, &c.Server)
+		d.server(raw.Server.attrs, c)
 	}
 	if raw.Log != nil {
 		c.Log.Level = d.oneOf(raw.Log.Level, c.Log.Level, "trace", "debug", "info", "warn", "error")
@@ -159,42 +153,6 @@ func (d *decoder) decode(raw *file) *Config {
 		}
 	}
 	return c
-}
-
-func (d *decoder) server(b *serverBlock, s *Server) {
-	s.Shards = int(d.integer(b.Shards, 0, 1, core.MaxShards))
-	s.Databases = int(d.integer(b.Databases, int64(s.Databases), 1, 1024))
-	s.AppendOnly = d.boolean(b.AppendOnly, s.AppendOnly)
-	if p, err := wal.ParsePolicy(d.oneOf(b.Fsync, s.Fsync.String(), "always", "everysec", "no")); err == nil {
-		s.Fsync = p
-	}
-	if b.Save != nil {
-		points, err := core.ParseSavePoints(strings.Join(d.strings(b.Save), " "))
-		if err != nil {
-			d.errorf(b.Save, "Not save points", "\"save\" wants pairs of seconds and changes, as in [\"3600 1\", \"300 100\"]: %s.", err)
-		}
-		s.Save = points
-	}
-	s.RewritePercentage = int(d.integer(b.RewritePercent, int64(s.RewritePercentage), 0, math.MaxInt32))
-	s.RewriteMinSize = d.size(b.RewriteMinSize, s.RewriteMinSize)
-	s.ContinueOnSaveError = !d.boolean(b.StopOnSaveError, true)
-	s.MaxMemory = d.size(b.MaxMemory, 0)
-	s.MaxMemoryPolicy = d.oneOf(b.MaxMemoryPolicy, s.MaxMemoryPolicy, core.EvictionPolicies...)
-	s.RequirePass = d.str(b.Password, "")
-	s.MaxClients = int(d.integer(b.MaxClients, int64(s.MaxClients), 1, math.MaxInt32))
-	s.Timeout = d.duration(b.Timeout, 0)
-	if b.MemoryClients != nil {
-		n, err := server.ParseMemoryClients(d.str(b.MemoryClients, "0"))
-		if err != nil {
-			d.errorf(b.MemoryClients, "Not a size", "%q wants a size, as \"256mb\", or a percentage of max_memory, as \"5%%\": %s.", b.MemoryClients.Name, err)
-		}
-		s.MaxMemoryClients = n
-	}
-	s.OutputLimit = d.size(b.OutputLimit, 0)
-	if s.QueryLimit = d.size(b.QueryLimit, s.QueryLimit); s.QueryLimit < 1<<20 {
-		d.errorf(b.QueryLimit, "Out of range", "%q wants at least \"1mb\".", b.QueryLimit.Name)
-	}
-	s.ProtectedMode = d.boolean(b.ProtectedMode, true)
 }
 
 func (d *decoder) listener(b *listenerBlock) Listener {

@@ -8,11 +8,19 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"github.com/spillwaydb/spillway/core/param"
 )
 
 // secretName is what the names of attributes that hold secrets look like, a
 // plugin's own and those of its environment included.
 var secretName = regexp.MustCompile(`(?i)(secret|pass?w|pass?phrase|pwd|token|credential|api_?key|private_?key|access_?key|account_?key|identit|requirepass)`)
+
+// holdsSecret tells whether an attribute of some name holds a secret: it looks like
+// one, or is declared as one.
+func holdsSecret(name []byte) bool {
+	return secretName.Match(name) || slices.ContainsFunc(Params(), func(p *param.Param) bool { return p.Secret && p.HCL == string(name) })
+}
 
 // Secrets that are known by themselves: the password of a URL, what signs a
 // request, and keys of age and PEM. The second group is the secret.
@@ -39,7 +47,7 @@ func findSecrets(name string, src []byte) *secrets {
 	tokens, _ := hclsyntax.LexConfig(src, name, hcl.InitialPos)
 	for i, t := range tokens {
 		if t.Type == hclsyntax.TokenEqual || t.Type == hclsyntax.TokenColon {
-			if i > 0 && secretName.Match(tokens[i-1].Bytes) || i > 1 && secretName.Match(tokens[i-2].Bytes) {
+			if i > 0 && holdsSecret(tokens[i-1].Bytes) || i > 1 && holdsSecret(tokens[i-2].Bytes) {
 				s.value(tokens[i+1:])
 			}
 		}

@@ -18,7 +18,7 @@ import (
 	"github.com/zclconf/go-cty/cty/function"
 	"github.com/zclconf/go-cty/cty/function/stdlib"
 
-	"github.com/spillwaydb/spillway/core"
+	"github.com/spillwaydb/spillway/core/param"
 )
 
 // baseContext has the functions a file may call: cpus(), min(), max(),
@@ -201,7 +201,7 @@ func (d *decoder) size(a *hcl.Attribute, def int64) int64 {
 	if !ok {
 		return def
 	}
-	n, err := core.ParseMemory(v.AsString())
+	n, err := param.ParseMemory(v.AsString())
 	if err != nil {
 		d.errorf(a, "Not a size", "%q wants bytes, as in \"512mb\" or \"4gb\"; this is %q.", a.Name, v.AsString())
 		return def

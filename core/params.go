@@ -1,0 +1,313 @@
+package core
+
+import (
+	"math"
+	"strings"
+	"time"
+
+	"github.com/spillwaydb/spillway/core/keyspace"
+	"github.com/spillwaydb/spillway/core/param"
+	"github.com/spillwaydb/spillway/core/wal"
+)
+
+// parameter is an entry of the table: what is declared of a parameter, and where
+// its value is, before the start and while the engine runs.
+type parameter struct {
+	param.Param
+
+	// option is the field of Options for it. A parameter without one is given as
+	// text, by way of [Options.Var].
+	option func(*Options) param.Var
+	// setting is the field of settings for it; or else part is where the part of
+	// the engine that it belongs to keeps it. A fixed one has neither.
+	setting func(*settings) param.Var
+	part    func(*DB) param.Var
+
+	// allow refuses settings that this engine cannot have.
+	allow func(*DB, *settings) error
+	// applied tells parts of the engine that settings have changed.
+	applied func(*DB, *settings)
+	// shown is what CONFIG GET says in place of what was asked for.
+	shown func(*DB, *settings) string
+}
+
+// params are all parameters of the engine, the one place that declares them.
+// See ARCHITECTURE.md for how one is added.
+var params = []parameter{
+	{
+		Param: param.Param{
+			Name: "shards", HCL: "shards", Type: param.Int{Min: 1, Max: MaxShards}, Auto: "one per CPU", Fixed: true,
+			Doc: "Number of locks that the keyspace is divided into; each is a file of every checkpoint, and it may differ at every start.",
+		},
+		option: func(o *Options) param.Var { return param.IntVar(&o.Shards) },
+	},
+	{
+		Param: param.Param{
+			Name: "databases", HCL: "databases", Type: param.Int{Min: 1, Max: 1024}, Default: "16", Fixed: true,
+			Doc: "Number of databases that SELECT chooses from.",
+		},
+		option: func(o *Options) param.Var { return param.IntVar(&o.Databases) },
+	},
+
+	// Persistence.
+	{
+		Param: param.Param{
+			Name: "appendonly", HCL: "append_only", Type: param.Bool{}, Default: "yes",
+			Doc: "Keep a log of every write.",
+		},
+		option:  func(o *Options) param.Var { return param.BoolVar(&o.AppendOnly) },
+		setting: func(s *settings) param.Var { return param.BoolVar(&s.appendOnly) },
+		allow: func(db *DB, s *settings) error {
+			if s.appendOnly && db.opts.ReadOnly {
+				return ErrReadOnly
+			}
+			return nil
+		},
+		shown: func(db *DB, s *settings) string {
+			on := s.appendOnly && (db.Loading() || db.persist.LogOn())
+			return param.BoolVar(&on).String()
+		},
+	},
+	{
+		Param: param.Param{
+			Name: "appendfsync", HCL: "fsync", Type: param.OneOf{"always", "everysec", "no"}, Default: "everysec",
+			Doc: "When the log is made durable: before a reply leaves, at most a second later, or when the operating system decides.",
+		},
+		option:  func(o *Options) param.Var { return policyVar(&o.Fsync) },
+		setting: func(s *settings) param.Var { return policyVar(&s.fsync) },
+		applied: func(db *DB, s *settings) {
+			if log := db.persist.Log(); log != nil {
+				log.SetPolicy(s.fsync)
+			}
+		},
+	},
+	{
+		Param: param.Param{
+			Name: "save", HCL: "save", Type: savePoints, Default: "3600 1 300 100 60 10000",
+			Doc: "A snapshot is taken after so many seconds if at least so many keys have changed; none of them means never.",
+		},
+		option:  func(o *Options) param.Var { return savePointsVar(&o.Save) },
+		setting: func(s *settings) param.Var { return savePointsVar(&s.save) },
+		allow: func(db *DB, s *settings) error {
+			if len(s.save) > 0 && db.opts.ReadOnly {
+				return ErrReadOnly
+			}
+			return nil
+		},
+	},
+	{
+		Param: param.Param{
+			Name: "auto-aof-rewrite-percentage", HCL: "rewrite_percentage", Type: param.Int{Min: 0, Max: math.MaxInt32}, Default: "100",
+			Doc: "A rewrite is started when the log has grown by so many percent since the last checkpoint; 0 turns that off.",
+		},
+		option:  func(o *Options) param.Var { return param.IntVar(&o.RewritePercentage) },
+		setting: func(s *settings) param.Var { return param.IntVar(&s.rewritePct) },
+	},
+	{
+		Param: param.Param{
+			Name: "auto-aof-rewrite-min-size", HCL: "rewrite_min_size", Type: param.Memory{}, Default: "67108864",
+			Doc: "Size of the log below which its growth starts no rewrite.",
+		},
+		option:  func(o *Options) param.Var { return param.IntVar(&o.RewriteMinSize) },
+		setting: func(s *settings) param.Var { return param.IntVar(&s.rewriteMin) },
+	},
+	{
+		Param: param.Param{
+			Name: "stop-writes-on-bgsave-error", HCL: "stop_writes_on_save_error", Type: param.Bool{}, Default: "yes",
+			Doc: "Refuse writes, with MISCONF, while the last background save has failed.",
+		},
+		option:  func(o *Options) param.Var { return param.NotVar(&o.ContinueOnSaveError) },
+		setting: func(s *settings) param.Var { return param.BoolVar(&s.stopOnSaveError) },
+	},
+
+	// Memory.
+	{
+		Param: param.Param{
+			Name: "maxmemory", HCL: "max_memory", Type: param.Memory{}, Default: "0", Info: "maxmemory",
+			Doc: "Bound on the memory of keys and values; 0 is none.",
+		},
+		option:  func(o *Options) param.Var { return param.IntVar(&o.MaxMemory) },
+		setting: func(s *settings) param.Var { return param.IntVar(&s.maxMemory) },
+	},
+	{
+		Param: param.Param{
+			Name: "maxmemory-policy", HCL: "max_memory_policy", Default: "noeviction", Info: "maxmemory_policy",
+			Type: param.OneOf{
+				"noeviction", "allkeys-lru", "allkeys-lfu", "allkeys-random",
+				"volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl",
+			},
+			Doc: "Which keys go when memory is at its bound.",
+		},
+		option:  func(o *Options) param.Var { return param.TextVar(&o.MaxMemoryPolicy) },
+		setting: func(s *settings) param.Var { return param.TextVar(&s.maxMemoryPolicy) },
+		applied: func(db *DB, s *settings) { db.ks.SetLFU(strings.HasSuffix(s.maxMemoryPolicy, "-lfu")) },
+	},
+	{
+		Param: param.Param{
+			Name: "maxmemory-samples", HCL: "max_memory_samples", Type: param.Int{Min: 1, Max: 64}, Default: "5",
+			Doc: "How many keys are looked at to find the one that goes.",
+		},
+		setting: func(s *settings) param.Var { return param.IntVar(&s.maxMemorySamples) },
+	},
+
+	// Clients.
+	{
+		Param: param.Param{
+			Name: "requirepass", HCL: "password", Type: param.Text{}, Secret: true,
+			Doc: "Password of the default user, empty for none; on a command line everybody on the machine can see it, so prefer SPILLWAY_PASSWORD.",
+		},
+		option:  func(o *Options) param.Var { return param.TextVar(&o.RequirePass) },
+		setting: func(s *settings) param.Var { return param.TextVar(&s.requirePass) },
+	},
+
+	// What is slow.
+	{
+		Param: param.Param{
+			Name: "slowlog-log-slower-than", HCL: "slowlog_log_slower_than", Type: param.Int{Min: -1, Max: math.MaxInt64 / 1000}, Default: "10000",
+			Doc: "SLOWLOG keeps commands that take so many microseconds; 0 is every command, -1 none.",
+		},
+		part: func(db *DB) param.Var {
+			return param.IntFunc(
+				func() int64 { return max(-1, db.slowlog.Threshold().Microseconds()) },
+				func(n int64) { db.slowlog.SetThreshold(time.Duration(n) * time.Microsecond) },
+			)
+		},
+	},
+	{
+		Param: param.Param{
+			Name: "slowlog-max-len", HCL: "slowlog_max_len", Type: param.Int{Min: 0, Max: math.MaxInt32}, Default: "128",
+			Doc: "How many commands SLOWLOG keeps.",
+		},
+		part: func(db *DB) param.Var { return param.IntFunc(db.slowlog.MaxLen, db.slowlog.SetMaxLen) },
+	},
+	{
+		Param: param.Param{
+			Name: "latency-monitor-threshold", HCL: "latency_monitor_threshold", Type: param.Int{Min: 0, Max: math.MaxInt32}, Default: "0",
+			Doc: "LATENCY keeps what takes so many milliseconds; 0 turns it off.",
+		},
+		part: func(db *DB) param.Var {
+			return param.IntFunc(
+				func() int64 { return db.latency.Threshold().Milliseconds() },
+				func(n int64) { db.latency.SetThreshold(time.Duration(n) * time.Millisecond) },
+			)
+		},
+	},
+
+	// Up to where a collection is packed into one piece of memory.
+	{
+		Param: param.Param{
+			Name: "hash-max-listpack-entries", Aliases: []string{"hash-max-ziplist-entries"}, HCL: "hash_max_listpack_entries", Type: count, Default: "512",
+			Doc: "How many fields a packed hash may have.",
+		},
+		part: limit(func(l *keyspace.Limits) *int { return &l.HashEntries }),
+	},
+	{
+		Param: param.Param{
+			Name: "hash-max-listpack-value", Aliases: []string{"hash-max-ziplist-value"}, HCL: "hash_max_listpack_value", Type: param.Memory{}, Default: "64",
+			Doc: "How large a field or a value of a packed hash may be.",
+		},
+		part: limit(func(l *keyspace.Limits) *int { return &l.HashValue }),
+	},
+	{
+		Param: param.Param{
+			Name: "list-max-listpack-size", Aliases: []string{"list-max-ziplist-size"}, HCL: "list_max_listpack_size", Type: param.Int{Min: math.MinInt32, Max: math.MaxInt32}, Default: "-2",
+			Doc: "How many items a packed list, or a chunk of a larger one, may have, or from -1 to -5 how many bytes: 4, 8, 16, 32 or 64 KiB.",
+		},
+		part: limit(func(l *keyspace.Limits) *int { return &l.ListSize }),
+	},
+	{
+		Param: param.Param{
+			Name: "set-max-intset-entries", HCL: "set_max_intset_entries", Type: count, Default: "512",
+			Doc: "How many members a packed set of integers may have.",
+		},
+		part: limit(func(l *keyspace.Limits) *int { return &l.IntsetEntries }),
+	},
+	{
+		Param: param.Param{
+			Name: "set-max-listpack-entries", HCL: "set_max_listpack_entries", Type: count, Default: "128",
+			Doc: "How many members any other packed set may have.",
+		},
+		part: limit(func(l *keyspace.Limits) *int { return &l.SetEntries }),
+	},
+	{
+		Param: param.Param{
+			Name: "set-max-listpack-value", HCL: "set_max_listpack_value", Type: param.Memory{}, Default: "64",
+			Doc: "How large a member of a packed set may be.",
+		},
+		part: limit(func(l *keyspace.Limits) *int { return &l.SetValue }),
+	},
+	{
+		Param: param.Param{
+			Name: "zset-max-listpack-entries", Aliases: []string{"zset-max-ziplist-entries"}, HCL: "zset_max_listpack_entries", Type: count, Default: "128",
+			Doc: "How many members a packed sorted set may have.",
+		},
+		part: limit(func(l *keyspace.Limits) *int { return &l.ZSetEntries }),
+	},
+	{
+		Param: param.Param{
+			Name: "zset-max-listpack-value", Aliases: []string{"zset-max-ziplist-value"}, HCL: "zset_max_listpack_value", Type: param.Memory{}, Default: "64",
+			Doc: "How large a member of a packed sorted set may be.",
+		},
+		part: limit(func(l *keyspace.Limits) *int { return &l.ZSetValue }),
+	},
+
+	// Names in the data directory, for programs that ask where things are.
+	{
+		Param: param.Param{
+			Name: "appenddirname", Type: param.Text{}, Default: "log", Fixed: true,
+			Doc: "Where the log is, below the data directory.",
+		},
+	},
+	{
+		Param: param.Param{
+			Name: "dbfilename", Type: param.Text{}, Default: "MANIFEST", Fixed: true,
+			Doc: "The file of the data directory that names the checkpoint in force.",
+		},
+	},
+}
+
+// count is a number of elements.
+var count = param.Int{Min: 0, Max: math.MaxInt64}
+
+// limit is where the keyspace keeps one of its limits.
+func limit(field func(*keyspace.Limits) *int) func(*DB) param.Var {
+	return func(db *DB) param.Var {
+		return param.IntFunc(
+			func() int64 {
+				l := db.ks.Limits()
+				return int64(*field(&l))
+			},
+			func(n int64) {
+				db.setMu.Lock()
+				defer db.setMu.Unlock()
+				l := db.ks.Limits()
+				*field(&l) = int(n)
+				db.ks.SetLimits(l)
+			},
+		)
+	}
+}
+
+func policyVar(p *wal.Policy) param.Var {
+	return param.Func{
+		Get: p.String,
+		Put: func(text string) (err error) { *p, err = wal.ParsePolicy(text); return err },
+	}
+}
+
+// savePoints is the type of save.
+var savePoints = param.List{
+	Name: "save points", Of: "pairs of seconds and changes", Example: [2]string{"3600 1", "300 100"},
+	Reply: "Invalid save parameters", // Redis's wording
+	Check: func(text string) (string, error) {
+		points, err := ParseSavePoints(text)
+		return formatSavePoints(points), err
+	},
+}
+
+func savePointsVar(p *[]SavePoint) param.Var {
+	return param.Func{
+		Get: func() string { return formatSavePoints(*p) },
+		Put: func(text string) (err error) { *p, err = ParseSavePoints(text); return err },
+	}
+}

@@ -1,0 +1,247 @@
+package server
+
+import (
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spillwaydb/spillway/core/param"
+)
+
+// parameter is an entry of the table: what is declared of a parameter, and where
+// its value is, before the start and while the server runs.
+type parameter struct {
+	param.Param
+
+	// option is where Options keep it; nil for one that they do not have.
+	option func(*Options) param.Var
+	// live is where the server keeps it; nil for one that stays what option says.
+	live func(*Server) param.Var
+}
+
+// params are all parameters of the server, the one place that declares them.
+// Those of the engine are in package core. See ARCHITECTURE.md for how one is
+// added.
+var params = []parameter{
+	{
+		Param: param.Param{
+			Name: "maxclients", HCL: "max_clients", Type: param.Int{Min: 1, Max: math.MaxUint32}, Default: "10000", Info: "maxclients",
+			Doc: "How many clients are served at once.",
+		},
+		option: func(o *Options) param.Var { return param.IntVar(&o.MaxClients) },
+		live:   func(s *Server) param.Var { return param.AtomicIntVar(&s.maxClients) },
+	},
+	{
+		Param: param.Param{
+			Name: "timeout", HCL: "timeout", Type: param.Duration{Unit: time.Second, Max: math.MaxInt32}, Default: "0",
+			Doc: "Close a client that is idle for so long; 0 is never.",
+		},
+		option: func(o *Options) param.Var { return param.DurationVar(&o.Timeout, time.Second) },
+		live: func(s *Server) param.Var {
+			exact := param.DurationFunc(time.Second, func() time.Duration { return time.Duration(s.timeout.Load()) }, s.setTimeout)
+			return param.Func{Get: func() string { return wholePart(exact.String()) }, Put: exact.Set}
+		},
+	},
+	{
+		Param: param.Param{
+			Name: "tcp-keepalive", HCL: "tcp_keepalive", Type: param.Duration{Unit: time.Second, Max: math.MaxInt32}, Default: "300", Fixed: true,
+			Doc: "How often a silent TCP client is probed, so that one that is gone is noticed; 0 turns that off.",
+		},
+		option: func(o *Options) param.Var {
+			return param.DurationFunc(time.Second,
+				func() time.Duration { return max(0, o.KeepAlive) },
+				func(d time.Duration) {
+					if o.KeepAlive = d; d == 0 {
+						o.KeepAlive = -1 // 0 is the default there
+					}
+				})
+		},
+	},
+	{
+		Param: param.Param{
+			Name: "maxmemory-clients", HCL: "max_memory_clients", Type: param.MemoryShare{Of: "maxmemory"}, Default: "0",
+			Doc: "Close those that hold most when all clients together hold more, in requests and replies; 0 is no bound.",
+		},
+		option: func(o *Options) param.Var {
+			return shareVar(func() int64 { return o.MaxMemoryClients }, func(n int64) { o.MaxMemoryClients = n })
+		},
+		live: func(s *Server) param.Var {
+			return shareVar(s.memLimit.Load, func(n int64) {
+				s.memLimit.Store(n)
+				s.evict()
+			})
+		},
+	},
+	{
+		Param: param.Param{
+			Name: "client-output-buffer-limit", HCL: "client_output_buffer_limit", Type: outputLimitsType{}, Default: defaultOutputLimits().String(),
+			Doc: "Close a client that is owed more: for each class a hard limit, a soft one, and for how many seconds that may be exceeded; in plugins.hcl a size is the hard limit of normal clients; 0 lets them wait instead.",
+		},
+		option: func(o *Options) param.Var {
+			return param.Func{
+				Get: func() string {
+					l := defaultOutputLimits()
+					l[classNormal].hard = o.OutputLimit
+					if changes, ok := o.values["client-output-buffer-limit"]; ok {
+						if with, err := l.with(changes); err == nil {
+							l = with
+						}
+					}
+					return l.String()
+				},
+				Put: func(text string) error {
+					return o.values.Var(&param.Param{Name: "client-output-buffer-limit"}).Set(text)
+				},
+			}
+		},
+		live: func(s *Server) param.Var {
+			return param.Func{
+				Get: func() string { return s.outputs.Load().String() },
+				Put: func(text string) error {
+					limits, err := s.outputs.Load().with(text)
+					if err == nil {
+						s.outputs.Store(limits)
+					}
+					return err
+				},
+			}
+		},
+	},
+	{
+		Param: param.Param{
+			Name: "client-query-buffer-limit", HCL: "client_query_buffer_limit", Type: param.Memory{Min: 1 << 20}, Default: "1073741824",
+			Doc: "Close a client whose unfinished request, or what it has queued since MULTI, is larger.",
+		},
+		option: func(o *Options) param.Var { return param.IntVar(&o.QueryLimit) },
+		live:   func(s *Server) param.Var { return param.AtomicIntVar(&s.queryLimit) },
+	},
+	{
+		Param: param.Param{
+			Name: "protected-mode", HCL: "protected_mode", Type: param.Bool{}, Default: "yes",
+			Doc: "Without a password, let only clients of this machine in.",
+		},
+		option: func(o *Options) param.Var { return param.NotVar(&o.AllowRemote) },
+		live:   func(s *Server) param.Var { return param.AtomicBoolVar(&s.protected) },
+	},
+	{
+		Param: param.Param{
+			Name: "port", Type: param.Int{Min: 0, Max: math.MaxUint16}, Auto: "that of the first TCP listener", Fixed: true, Info: "tcp_port",
+			Doc: "The TCP port that is listened on; 0 is none.",
+		},
+		live: func(s *Server) param.Var { return param.Func{Get: s.port} },
+	},
+}
+
+// initParams puts every parameter to what the options say and registers it with
+// CONFIG.
+func (s *Server) initParams() {
+	for i := range params {
+		p := &params[i]
+		v := p.live
+		if v == nil {
+			v = func(s *Server) param.Var { return p.option(&s.opt) }
+		}
+		if !p.Fixed {
+			_ = v(s).Set(p.option(&s.opt).String()) // no field of Options holds what is none
+		}
+		s.db.Config().Register(&p.Param, v(s))
+	}
+}
+
+// Params are the parameters of the server, in the order of documentation.
+func Params() []*param.Param {
+	out := make([]*param.Param, len(params))
+	for i := range params {
+		out[i] = &params[i].Param
+	}
+	return out
+}
+
+// Var is where the options keep the parameter that CONFIG knows by a name, for
+// those that read options as text. It is nil for one that options do not have.
+func (o *Options) Var(name string) param.Var {
+	for i := range params {
+		if p := &params[i]; p.Name == name && p.option != nil {
+			return p.option(o)
+		}
+	}
+	return nil
+}
+
+// DefaultOptions are the defaults of all parameters.
+func DefaultOptions() Options {
+	var o Options
+	for i := range params {
+		if p := &params[i]; p.option != nil {
+			o.reset(p.Name)
+		}
+	}
+	return o
+}
+
+// reset gives a parameter of the options its default.
+func (o *Options) reset(name string) {
+	for i := range params {
+		if p := &params[i]; p.Name == name {
+			_ = p.option(o).Set(p.Default) // a test says that it is a value
+			return
+		}
+	}
+}
+
+// shareVar keeps a size, or a percentage of another as a negative number.
+func shareVar(get func() int64, put func(int64)) param.Var {
+	return param.Func{
+		Get: func() string {
+			if n := get(); n < 0 {
+				return strconv.FormatInt(-n, 10) + "%"
+			}
+			return strconv.FormatInt(get(), 10)
+		},
+		Put: func(text string) error {
+			number, percent := strings.CutSuffix(text, "%")
+			n, err := strconv.ParseInt(number, 10, 64)
+			if err != nil {
+				return err
+			}
+			if percent {
+				n = -n
+			}
+			put(n)
+			return nil
+		},
+	}
+}
+
+// wholePart is a number without its fraction: Redis's units are whole.
+func wholePart(number string) string {
+	whole, _, _ := strings.Cut(number, ".")
+	return whole
+}
+
+// outputLimitsType is the type of client-output-buffer-limit.
+type outputLimitsType struct{}
+
+var _ param.FileType = outputLimitsType{}
+
+// Parse implements param.Type. The classes that the text does not name stay as
+// they are.
+func (outputLimitsType) Parse(text string) (string, error) {
+	_, err := defaultOutputLimits().with(text)
+	return text, err
+}
+
+// ParseFile implements param.FileType: a mere size is the hard limit of normal
+// clients.
+func (t outputLimitsType) ParseFile(text string) (string, error) {
+	if n, err := param.ParseMemory(text); err == nil {
+		text = classNames[classNormal] + " " + strconv.FormatInt(n, 10) + " 0 0"
+	}
+	return t.Parse(text)
+}
+
+// Want implements param.Type.
+func (outputLimitsType) Want() string {
+	return "any number of <class> <hard> <soft> <soft seconds>, as in normal 32mb 0 0; the classes are " + strings.Join(classNames[:], ", ")
+}
