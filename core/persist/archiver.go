@@ -32,7 +32,7 @@ const (
 //	                           └──▶ manifest.Owed, until archived or given up
 //
 // The tick begins everything; sealing and shipping run in goroutines of the
-// checkpointer, and no command and no checkpoint waits for them.
+// Persister, and no command and no checkpoint waits for them.
 type archiver struct {
 	p        *Persister
 	log      hclog.Logger

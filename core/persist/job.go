@@ -307,7 +307,7 @@ func (p *Persister) close() {
 	}
 	p.mu.Unlock()
 	if out != nil {
-		<-out // reported by finish
+		<-out //nolint:errcheck // finish has logged it
 	}
 	p.pipe.Close()
 	p.archive.close()

@@ -41,6 +41,7 @@ type job struct {
 
 func (j *job) enter(phase string) { j.phase.Store(&phase) }
 
+// ErrShuttingDown is the refusal of a job because Close has begun.
 var ErrShuttingDown = errors.New("the engine is shutting down")
 
 // The replies to a request that has to wait, as Redis words them.

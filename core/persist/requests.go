@@ -50,5 +50,5 @@ func (p *Persister) Cancel(why string) {
 	j.cancel()
 	p.mu.Unlock()
 	p.jobLog.Info("checkpoint cancelled", "job", j.id, "why", why)
-	<-out // finish has logged it; it may even have been committed
+	<-out //nolint:errcheck // finish has logged it; it may even have been committed
 }
