@@ -111,7 +111,7 @@ func (s *Server) registerConfig() {
 			Set: func(v string) error {
 				limits, err := s.outputs.Load().with(v)
 				if err == nil {
-					s.outputs.Store(limits)
+					s.setOutputLimits(limits)
 				}
 				return err
 			},

@@ -4,236 +4,307 @@ import (
 	"errors"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/spillwaydb/spillway/core/command"
+	"github.com/spillwaydb/spillway/core/resp"
 )
 
-const (
-	// writePatience is how long a reply is waited for, where output is
-	// limited, before it goes to the outbox.
-	writePatience = 2 * time.Millisecond
-	// fewBytes is up to how much waits in memory of its own size.
-	fewBytes = 64 << 10
-)
+// writePatience is how long a reply is waited for, where output is limited,
+// before it is left to a goroutine.
+const writePatience = 2 * time.Millisecond
 
-// outbox holds the replies of a client that does not read them. Without an
-// output limit there is none: the connection waits for the client, and holds
-// one batch of replies. With a limit it goes on executing, as Redis does, and
-// a goroutine writes, until the client has caught up or exceeds the limit.
-type outbox struct {
-	used bool // the connection's own: a goroutine was started and not yet seen to have ended
+// A mailbox holds what a client is owed: replies, which enter from the
+// connection's own goroutine, and pushes, which enter from any. What has entered
+// leaves in that order, each message whole.
+//
+//	reply ── idle ──────────▶ socket     written by the connection itself
+//	reply ── busy ──┐
+//	push ───────────┴▶ next ─▶ socket    written by post, a goroutine that ends when nothing is left
+//
+// A push never waits for the client. A reply does when the client's class has no
+// output limit: the connection then executes nothing more until the client has
+// taken it. With a limit the connection goes on, and so does the client until it
+// is owed more than the limit allows.
+type mailbox struct {
+	conn *conn
+
+	class    atomic.Int32 // a command.ClientType
+	pending  atomic.Int64 // bytes that have entered and not left
+	mem      atomic.Int64 // bytes of memory that they take, out.Buf's excepted
+	deadline atomic.Int64 // of writes, in Unix nanoseconds, 0 for none; written under mu
+	posted   atomic.Int64 // when post last wrote something, in Unix nanoseconds
+	reported atomic.Bool  // that the client is owed too much
 
 	mu      sync.Mutex
-	next    chunks        // behind what the goroutine is writing
-	few     []byte        // in place of next as long as it is not much
-	pending int64         // bytes in next and in what is being written
-	soft    time.Time     // since when pending is over the soft limit; zero: it is not
-	done    chan struct{} // closed when the goroutine ends; nil without one
-	broken  bool          // the client is gone, or too far behind
+	changed sync.Cond // writing, awaited or gone has changed
+	writing bool      // somebody writes; nobody else may
+	closed  bool      // nothing may enter any more
+	gone    bool      // nor leave
+	corked  bool      // pushes go to late
+	awaited bool      // the connection waits for a reply in next, or in what is being written
+	next    queue     // behind what is being written; empty unless writing
+	late    queue     // behind the replies of the batch that is running
+	soft    time.Time // since when pending is over the soft limit; zero: it is not
 }
 
-// send writes c.out to the client, or hands it to the outbox. It tells whether
-// the connection goes on.
-func (c *conn) send() bool {
-	limit := c.srv.outputs.Load()[classNormal]
-	c.out.Max = int(limit.hard)
-	n := int64(c.out.Len())
-	if c.out.Over || limit.hard > 0 && n > limit.hard {
-		return c.tooMuch(n)
-	}
-	if c.box.used {
-		c.box.used = c.behind()
-	}
-	switch {
-	case c.box.used:
-		return c.put(limit)
-	case !limit.set():
-		c.outLen.Store(n)
-		return c.writeChunks(&c.long) && c.write(c.out.Buf)
-	}
-	_ = c.nc.SetWriteDeadline(c.now().Add(writePatience))
-	c.writeArmed = true
-	err := c.try()
-	return err == nil || errors.Is(err, os.ErrDeadlineExceeded) && c.put(limit)
+func (b *mailbox) init(c *conn) {
+	b.conn = c
+	b.changed.L = &b.mu
+	b.next.many.held, b.late.many.held = b.hold, b.hold
 }
 
-// try writes the replies as far as the write deadline lets it, and leaves the rest.
-func (c *conn) try() error {
-	for b := c.long.front(); len(b) > 0; b = c.long.front() {
-		m, err := c.nc.Write(b)
-		c.srv.bytesOut.Add(int64(m))
-		c.long.left(m)
-		if err != nil {
-			return err
-		}
-	}
-	m, err := c.nc.Write(c.out.Buf)
-	c.srv.bytesOut.Add(int64(m))
-	c.out.Buf = c.out.Buf[m:]
-	return err
+// setClass makes other limits apply from now on. The connection's goroutine.
+func (b *mailbox) setClass(t command.ClientType) {
+	b.class.Store(int32(t))
+	b.conn.out.Max = int(b.limit().hard)
 }
 
-// behind tells whether replies are waiting in the outbox, or will for ever.
-func (c *conn) behind() bool {
-	c.box.mu.Lock()
-	defer c.box.mu.Unlock()
-	return c.box.done != nil || c.box.broken
+// newQueue returns an empty queue whose memory the mailbox counts.
+func (b *mailbox) newQueue() queue { return queue{many: chunks{held: b.next.many.held}} }
+
+func (b *mailbox) limit() outputLimit { return b.conn.srv.outputs.Load()[b.class.Load()] }
+
+// hold counts memory that the queues take or give back.
+func (b *mailbox) hold(delta int) bool {
+	b.mem.Add(int64(delta))
+	return b.conn.hold(delta)
 }
 
-// put hands the replies to the outbox.
-func (c *conn) put(limit outputLimit) bool {
-	b := &c.box
+// deliver puts a whole message, or several, behind what has entered already. It
+// copies msg and does not wait for the client. False means that the client is
+// gone, or was too far behind and is closed now. Any goroutine.
+func (b *mailbox) deliver(msg []byte) bool {
+	limit := b.limit()
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.broken {
+	if b.closed || b.conn.killed.Load() {
+		b.mu.Unlock()
 		return false
 	}
-	b.pending += int64(c.long.n + len(c.out.Buf))
-	c.outLen.Store(b.pending)
+	q := &b.next
+	if b.corked {
+		q = &b.late
+	}
+	pending := b.pending.Add(int64(len(msg)))
+	ok := !b.over(limit) && q.append(msg)
 	switch {
-	case b.next.n == 0 && c.long.n == 0 && len(b.few)+len(c.out.Buf) <= fewBytes:
-		b.few = append(b.few, c.out.Buf...)
-	case !b.next.Append(b.few) || !b.next.move(&c.long) || !b.next.Append(c.out.Buf):
-		return c.tooMuch(b.pending)
-	default:
-		b.few = nil
+	case !ok:
+		b.hangUp()
+	case !b.writing && !b.corked:
+		b.writing = true
+		go b.post(b.newQueue())
 	}
-	now := c.now()
-	if limit.exceeded(b.pending, b.soft, now) {
-		return c.tooMuch(b.pending)
-	}
-	if b.soft.IsZero() && limit.soft > 0 && b.pending > limit.soft {
-		b.soft = now
-		_ = c.nc.SetWriteDeadline(now.Add(limit.softFor)) // for the write that is blocked already
-	}
-	if b.done == nil {
-		b.done, b.used = make(chan struct{}), true
-		go c.empty()
-	}
-	return true
+	b.mu.Unlock()
+	return ok || b.tooMuch(pending)
 }
 
-// empty is the goroutine that writes what is in the outbox.
-func (c *conn) empty() {
-	b := &c.box
-	for ok := true; ; {
-		b.mu.Lock()
-		var out chunks
-		out.held = c.hold
-		out.move(&b.next) // never fails: out is empty
-		few := b.few
-		b.few = nil
-		if !ok {
-			b.broken = true
-			_ = c.nc.Close() // the connection's goroutine is to notice
-		}
-		if !ok || out.n+len(few) == 0 {
-			out.Truncate(0)
-			close(b.done)
-			b.done = nil
-			b.mu.Unlock()
-			return
-		}
+// cork lets pushes that are delivered from now on leave only behind the replies
+// of the batch that is running, so that a command's reply comes before the pushes
+// it asks for. It holds until the next send. The connection's goroutine.
+func (b *mailbox) cork() {
+	b.mu.Lock()
+	b.corked = true
+	b.mu.Unlock()
+}
+
+// uncork puts what came late behind the replies, which have entered.
+func (b *mailbox) uncork() bool {
+	b.corked = false
+	ok := b.next.add(&b.late.many, b.late.few)
+	b.late.free()
+	return ok
+}
+
+// send writes the replies in out, of which long has the beginning, or leaves them
+// to the goroutine that is writing. It tells whether the connection goes on,
+// and if so has emptied long. The connection's goroutine.
+func (b *mailbox) send(out *resp.Writer, long *chunks) bool {
+	limit := b.limit()
+	out.Max = int(limit.hard)
+	b.mu.Lock()
+	pending := b.pending.Add(int64(out.Len()))
+	switch {
+	case b.closed:
 		b.mu.Unlock()
-		ok = c.writeChunks(&out) && c.write(few)
-		out.Truncate(0)
+		return false
+	case out.Over || limit.hard > 0 && pending > limit.hard:
+		b.mu.Unlock()
+		return b.tooMuch(pending)
+	case b.writing:
+		return b.enqueue(limit, long, out.Buf)
 	}
+	b.writing = true
+	if b.corked && !b.uncork() {
+		b.hangUp()
+	}
+	if limit.set() {
+		b.setDeadline(b.conn.now().Add(writePatience))
+	}
+	b.mu.Unlock()
+	if limit.set() {
+		return b.try(limit, long, out.Buf)
+	}
+	ok := b.writeChunks(long) && b.write(out.Buf)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.rest(ok)
 }
 
-// settle waits until the outbox is empty or the client gone.
-func (c *conn) settle() {
-	c.box.mu.Lock()
-	done := c.box.done
-	c.box.mu.Unlock()
-	if done != nil {
-		<-done
+// enqueue leaves replies to the goroutine that is writing. It unlocks mu.
+func (b *mailbox) enqueue(limit outputLimit, long *chunks, buf []byte) bool {
+	defer b.mu.Unlock()
+	if b.over(limit) || !b.next.add(long, buf) || b.corked && !b.uncork() {
+		return b.tooMuch(b.pending.Load())
 	}
+	if limit.set() {
+		return true
+	}
+	b.awaited, b.next.awaited = true, true
+	for b.awaited && !b.gone {
+		b.changed.Wait()
+	}
+	return !b.gone
 }
 
-// writeChunks writes what is in q, and gives back what was written.
-func (c *conn) writeChunks(q *chunks) bool {
-	for b := q.front(); len(b) > 0; b = q.front() {
-		if !c.write(b) {
-			return false
-		}
-		q.left(len(b))
+// try writes replies as far as the client takes them at once, and leaves the
+// rest to a goroutine.
+func (b *mailbox) try(limit outputLimit, long *chunks, buf []byte) bool {
+	var err error
+	for p := long.front(); len(p) > 0 && err == nil; p = long.front() {
+		var m int
+		m, err = b.writeOnce(p)
+		long.left(m)
 	}
+	if err == nil {
+		var m int
+		m, err = b.writeOnce(buf)
+		buf = buf[m:]
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err == nil || b.gone || !errors.Is(err, os.ErrDeadlineExceeded) {
+		return b.rest(err == nil)
+	}
+	rest := b.newQueue()
+	if b.over(limit) || !rest.add(long, buf) {
+		rest.free()
+		b.tooMuch(b.pending.Load())
+		return b.rest(false)
+	}
+	go b.post(rest)
 	return true
 }
 
-// write writes b, as long as the client takes something before the idle
-// timeout and is not over the soft limit for too long.
-func (c *conn) write(b []byte) bool {
-	var since time.Time // the last progress, as far as a timeout matters
-	for len(b) > 0 {
-		deadline := c.writeDeadline(&since)
-		if !deadline.IsZero() || c.writeArmed {
-			_ = c.nc.SetWriteDeadline(deadline)
-			c.writeArmed = !deadline.IsZero()
-		}
-		m, err := c.nc.Write(b)
-		b = b[m:]
-		c.wrote(m)
-		if m > 0 {
-			since = time.Time{}
-		}
-		if err == nil {
-			continue
-		}
-		if !errors.Is(err, os.ErrDeadlineExceeded) {
-			return false
-		}
-		c.writeArmed = true
-		now := c.now()
-		if t := time.Duration(c.srv.timeout.Load()); t > 0 && !since.IsZero() && now.Sub(since) >= t {
-			c.srv.log.Debug("client closed: it does not read its replies", "client", c.ID(), "addr", c.addr(), "timeout", t)
-			return false
-		}
-		limit := c.srv.outputs.Load()[classNormal]
-		c.box.mu.Lock()
-		pending, soft := c.box.pending, c.box.soft
-		c.box.mu.Unlock()
-		if limit.exceeded(pending, soft, now) {
-			return c.tooMuch(pending)
-		}
+// rest ends the connection's own writing, which has succeeded or not. A goroutine
+// writes what has entered meanwhile, but nothing follows on half a reply. mu is
+// held.
+func (b *mailbox) rest(ok bool) bool {
+	if !ok {
+		b.hangUp()
 	}
-	return true
+	if !b.gone && b.next.size() > 0 {
+		go b.post(b.newQueue())
+		return true
+	}
+	b.writing = false
+	b.soft = time.Time{}
+	return !b.gone
 }
 
-// writeDeadline is until when the next write may block; zero is for ever.
-func (c *conn) writeDeadline(since *time.Time) (deadline time.Time) {
-	if t := c.srv.timeout.Load(); t > 0 {
-		if since.IsZero() {
-			*since = c.now()
+// post is the goroutine that writes: first q, then next until nothing is left.
+func (b *mailbox) post(q queue) {
+	for {
+		ok := b.writeChunks(&q.many) && b.write(q.few)
+		if ok {
+			b.posted.Store(b.conn.now().UnixNano())
+		} else {
+			q.free()
 		}
-		deadline = since.Add(time.Duration(t))
+		b.mu.Lock()
+		if !ok {
+			b.hangUp()
+		}
+		if q.awaited {
+			q.awaited, b.awaited = false, false
+			b.changed.Signal()
+		}
+		if b.gone || b.next.size() == 0 {
+			break
+		}
+		q.few = q.few[:0]
+		q, b.next = b.next, q // whose memory is used again
+		b.mu.Unlock()
 	}
-	limit := c.srv.outputs.Load()[classNormal]
-	c.box.mu.Lock()
-	defer c.box.mu.Unlock()
-	if limit.soft <= 0 || c.box.pending <= limit.soft {
-		c.box.soft = time.Time{}
-	} else if by := c.box.soft.Add(limit.softFor); deadline.IsZero() || by.Before(deadline) {
-		deadline = by
+	defer b.mu.Unlock()
+	q.free()
+	if !b.gone {
+		b.next.free()
 	}
-	return deadline
+	b.writing = false
+	b.soft = time.Time{}
+	b.changed.Signal()
 }
 
-// wrote counts bytes that the client's socket took.
-func (c *conn) wrote(n int) {
-	c.srv.bytesOut.Add(int64(n))
-	c.box.mu.Lock()
-	defer c.box.mu.Unlock()
-	if c.box.pending > 0 {
-		c.box.pending -= int64(n)
+// over tells whether the client is over its class's limit, and begins to count
+// the time for which it is over the soft one. mu is held.
+func (b *mailbox) over(limit outputLimit) bool {
+	if !limit.set() {
+		return false
 	}
-	c.outLen.Add(-int64(n))
-}
-
-// tooMuch reports a client that is closed because of its pending replies.
-func (c *conn) tooMuch(pending int64) bool {
-	if c.evicted.Load() {
-		return false // which was reported
+	pending, now := b.pending.Load(), b.conn.now()
+	if limit.exceeded(pending, b.soft, now) {
+		return true
 	}
-	c.srv.log.Warn("client closed: its pending replies exceed client-output-buffer-limit", "client", c.ID(), "addr", c.addr(), "bytes", pending)
+	if limit.soft <= 0 || pending <= limit.soft {
+		b.soft = time.Time{}
+	} else if b.soft.IsZero() {
+		b.soft = now
+		by := now.Add(limit.softFor)
+		if d := b.deadline.Load(); d == 0 || by.UnixNano() < d {
+			b.setDeadline(by) // for a write that is blocked already
+		}
+	}
 	return false
+}
+
+// tooMuch reports, once, a client that is closed because of what it is owed.
+func (b *mailbox) tooMuch(pending int64) bool {
+	if !b.conn.evicted.Load() && b.reported.CompareAndSwap(false, true) {
+		class := command.ClientType(b.class.Load())
+		b.conn.srv.log.Warn("client closed: its pending replies exceed client-output-buffer-limit", "client", b.conn.ID(), "addr", b.conn.addr(), "class", class, "bytes", pending)
+	}
+	return false
+}
+
+// hangUp closes the socket, so that the connection's goroutine ends and calls
+// close. mu is held.
+func (b *mailbox) hangUp() {
+	b.closed, b.gone = true, true
+	_ = b.conn.nc.Close()
+	b.changed.Signal()
+}
+
+// settle lets nothing more enter and waits until what has entered has left, or
+// the client is gone. The connection's goroutine.
+func (b *mailbox) settle() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+	for b.writing && !b.gone {
+		b.changed.Wait()
+	}
+}
+
+// close ends it, and with it the connection, and gives back what has not left.
+// The connection's goroutine.
+func (b *mailbox) close() {
+	b.mu.Lock()
+	b.hangUp()
+	for b.writing {
+		b.changed.Wait()
+	}
+	b.mu.Unlock()
+	b.next.free() // nothing enters any more
+	b.late.free()
 }

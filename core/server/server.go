@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/spillwaydb/spillway/core"
+	"github.com/spillwaydb/spillway/core/command"
 )
 
 // Options configure a server. The zero value accepts 10,000 clients and never
@@ -96,7 +97,7 @@ func New(db *core.DB, opt Options) *Server {
 	s.maxClients.Store(int64(opt.MaxClients))
 	s.timeout.Store(int64(opt.Timeout))
 	limits := defaultOutputLimits()
-	limits[classNormal].hard = opt.OutputLimit
+	limits[command.ClientNormal].hard = opt.OutputLimit
 	s.outputs.Store(limits)
 	s.queryLimit.Store(int64(opt.QueryLimit))
 	s.memLimit.Store(opt.MaxMemoryClients)
@@ -250,7 +251,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	s.mu.Lock()
 	for _, c := range s.conns {
-		_ = c.nc.Close()
+		c.kill()
 	}
 	s.mu.Unlock()
 	<-done
