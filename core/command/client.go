@@ -23,9 +23,9 @@ var clientHandlers = handlers{
 // clientLine is one line of CLIENT LIST, in Redis's field order.
 func clientLine(i ClientInfo) string {
 	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=%d sub=0 psub=0 ssub=0 multi=%d qbuf=%d qbuf-free=%d "+
-		"argv-mem=%d multi-mem=0 rbs=0 rbp=0 obl=%d oll=0 omem=0 tot-mem=%d events=%s cmd=%s user=%s redir=-1 resp=%d lib-name=%s lib-ver=%s\n",
+		"argv-mem=%d multi-mem=0 rbs=0 rbp=0 obl=%d oll=%d omem=%d tot-mem=%d events=%s cmd=%s user=%s redir=-1 resp=%d lib-name=%s lib-ver=%s\n",
 		i.ID, i.Addr, i.LAddr, i.FD, i.Name, seconds(i.Age), seconds(i.Idle), i.Flags, i.DB, i.Multi, i.QueryBuf, i.QueryBufFree,
-		i.ArgvMem, i.OutputBuf, i.TotMem, i.Events, i.Cmd, i.User, i.Proto, i.LibName, i.LibVer)
+		i.ArgvMem, i.OutputBuf, i.OutputList, i.OutputMem, i.TotMem, i.Events, i.Cmd, i.User, i.Proto, i.LibName, i.LibVer)
 }
 
 func clientList(c *Ctx) {
@@ -33,14 +33,12 @@ func clientList(c *Ctx) {
 	if len(c.Args) > 2 {
 		switch {
 		case is(c.Args[2], "type") && len(c.Args) == 4:
-			switch t := c.Args[3]; {
-			case is(t, "normal"):
-			case is(t, "master"), is(t, "replica"), is(t, "slave"), is(t, "pubsub"):
-				keep = func(ClientInfo) bool { return false }
-			default:
-				c.Out.Errorf("ERR Unknown client type '%s'", t)
+			t, ok := ClientTypeNamed(string(c.Args[3]))
+			if !ok {
+				c.Out.Errorf("ERR Unknown client type '%s'", c.Args[3])
 				return
 			}
+			keep = func(i ClientInfo) bool { return i.Type == t }
 		case is(c.Args[2], "id") && len(c.Args) > 3:
 			ids := make(map[int64]bool)
 			for _, a := range c.Args[3:] {
@@ -102,14 +100,12 @@ func clientKill(c *Ctx) {
 				return
 			}
 		case is(opt, "type"):
-			switch t := strings.ToLower(val); t {
-			case "normal":
-			case "master", "replica", "slave", "pubsub":
-				tests = append(tests, func(ClientInfo) bool { return false })
-			default:
+			t, ok := ClientTypeNamed(val)
+			if !ok {
 				c.Out.Errorf("ERR Unknown client type '%s'", val)
 				return
 			}
+			tests = append(tests, func(i ClientInfo) bool { return i.Type == t })
 		case is(opt, "skipme") && is(c.Args[i+1], "yes"):
 			skipMe = true
 		case is(opt, "skipme") && is(c.Args[i+1], "no"):

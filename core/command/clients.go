@@ -1,6 +1,10 @@
 package command
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+)
 
 // ReplyMode is the state CLIENT REPLY leaves a connection in.
 type ReplyMode int
@@ -12,6 +16,34 @@ const (
 	ReplySkipNext           // set by CLIENT REPLY SKIP: the next command's reply is dropped
 )
 
+// ClientType is what sort of client a connection is, for its output limit and
+// for CLIENT LIST TYPE and CLIENT KILL TYPE. The order is Redis's.
+type ClientType int
+
+// The types of clients.
+const (
+	ClientNormal ClientType = iota
+	ClientReplica
+	ClientPubSub
+	ClientMaster
+)
+
+var clientTypes = [...]string{"normal", "slave", "pubsub", "master"}
+
+// String is the type as Redis shows it.
+func (t ClientType) String() string { return clientTypes[t] }
+
+// ClientTypeNamed is the type that Redis gives a name, in any case; a replica
+// has two.
+func ClientTypeNamed(name string) (t ClientType, ok bool) {
+	name = strings.ToLower(name)
+	if name == "replica" {
+		return ClientReplica, true
+	}
+	i := slices.Index(clientTypes[:], name)
+	return ClientType(i), i >= 0
+}
+
 // ClientInfo is one client as CLIENT LIST and CLIENT INFO show it.
 type ClientInfo struct {
 	ID           int64
@@ -19,13 +51,16 @@ type ClientInfo struct {
 	FD           int
 	Name         string
 	Age, Idle    time.Duration
+	Type         ClientType
 	Flags        string // "N" for a normal client, see CLIENT LIST
 	DB           int
 	Multi        int // queued commands, -1 outside MULTI
 	QueryBuf     int
 	QueryBufFree int
 	ArgvMem      int
-	OutputBuf    int
+	OutputBuf    int // bytes it is owed
+	OutputList   int // blocks of memory in which they wait
+	OutputMem    int // and their size
 	TotMem       int
 	Events       string
 	Cmd          string

@@ -39,13 +39,12 @@ type conn struct {
 	out      resp.Writer
 	long     chunks // the beginning of replies that are too long for out.Buf
 	closing  bool   // close once the replies are out
-	box      outbox
+	box      mailbox
 	draining atomic.Bool // the server shuts down: stop after this batch
+	killed   atomic.Bool // closed from outside
 
-	readArmed  bool         // a deadline is set on reads
-	writeArmed bool         // and on writes; whoever writes owns it
-	inLen      atomic.Int64 // for CLIENT LIST
-	outLen     atomic.Int64
+	readArmed bool         // a deadline is set on reads
+	inLen     atomic.Int64 // for CLIENT LIST
 
 	mem     atomic.Int64 // bytes that it holds; see memory.go
 	own     int64        // what of them account has counted
@@ -57,25 +56,25 @@ var _ command.Client = (*conn)(nil)
 func newConn(s *Server, nc net.Conn) *conn {
 	c := &conn{srv: s, nc: nc, in: make([]byte, readBuffer)}
 	c.Session = s.db.SessionFor(c, c.wake)
+	c.box.init(c)
+	c.box.setClass(command.ClientNormal)
 	c.out.Proto = 2
-	c.long.held, c.box.next.held = c.hold, c.hold
+	c.long.held = c.box.hold
 	c.out.Spill = &c.long
-	c.out.Max = int(s.outputs.Load()[classNormal].hard)
 	return c
 }
 
 // serve is the connection's goroutine.
 func (c *conn) serve() {
 	defer c.forget()
-	defer c.settle()
-	defer c.nc.Close()
+	defer c.box.close()
 	defer c.Session.Close()
 	for !c.closing && !c.draining.Load() {
 		if !c.read() || !c.greeted() || !c.batch() {
 			return
 		}
 	}
-	c.settle() // replies that wait leave before the connection closes
+	c.box.settle() // replies that wait leave before the connection closes
 }
 
 // read waits for more bytes. It grows the buffer only when it is full of bytes
@@ -203,10 +202,10 @@ func (c *conn) flush() bool {
 	c.Session.Release()
 	runtime.Gosched()
 	c.Session.Finish(&c.out)
-	if c.out.Len() == 0 && !c.out.Over {
+	if c.out.Len() == 0 && !c.out.Over && !c.box.corked {
 		return true
 	}
-	if !c.send() {
+	if !c.box.send(&c.out, &c.long) {
 		return false
 	}
 	if cap(c.out.Buf) > 2*keepBuffer {
@@ -236,7 +235,10 @@ func (c *conn) Info() command.ClientInfo {
 	i := c.Session.Info()
 	i.Addr, i.LAddr = c.addr(), c.laddr()
 	i.QueryBuf = int(c.inLen.Load())
-	i.OutputBuf = int(c.outLen.Load())
+	i.Type = command.ClientType(c.box.class.Load())
+	i.OutputBuf = int(c.box.pending.Load())
+	i.OutputMem = int(c.box.mem.Load())
+	i.OutputList = (i.OutputMem + arena.ChunkSize - 1) / arena.ChunkSize
 	i.TotMem = int(c.mem.Load())
 	if _, ok := c.nc.(*net.UnixConn); ok {
 		i.Flags = "U" + i.Flags
@@ -267,9 +269,15 @@ func (c *conn) KillClients(match func(command.ClientInfo) bool, skipMe bool) int
 			c.closing = true
 			continue
 		}
-		_ = o.nc.Close()
+		o.kill()
 	}
 	return n
+}
+
+// kill closes the connection from outside, without what it is owed. Any goroutine.
+func (c *conn) kill() {
+	c.killed.Store(true)
+	_ = c.nc.Close()
 }
 
 func sortByID(cs []*conn) {

@@ -7,6 +7,9 @@
 //
 //	read → parse* → Session.Run* → Session.Finish → write
 //
+// What leaves goes through the connection's mailbox, into which any goroutine may
+// put a message for the client beside its replies.
+//
 // The package knows no command: CLIENT, HELLO and their like are in
 // core/command and see a connection as a command.Client. It never touches the
 // keyspace, the log or a checkpoint.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/param"
 )
 
@@ -27,33 +28,23 @@ func (l outputLimit) exceeded(pending int64, softSince, now time.Time) bool {
 		l.soft > 0 && pending > l.soft && !softSince.IsZero() && now.Sub(softSince) >= l.softFor
 }
 
-// The classes, in Redis's order and with its names and aliases. All clients
-// are normal ones; the others are kept for CONFIG GET.
-const (
-	classNormal = iota
-	classReplica
-	classPubSub
-	numClasses
-)
-
-var classNames = [numClasses]string{"normal", "slave", "pubsub"}
-
-// outputLimits are the limits of every class, an immutable value.
-type outputLimits [numClasses]outputLimit
+// outputLimits are the limits of every type of client that has any, by
+// command.ClientType; an immutable value.
+type outputLimits [command.ClientPubSub + 1]outputLimit
 
 // defaultOutputLimits are Redis's.
 func defaultOutputLimits() *outputLimits {
 	return &outputLimits{
-		classReplica: {256 << 20, 64 << 20, time.Minute},
-		classPubSub:  {32 << 20, 8 << 20, time.Minute},
+		command.ClientReplica: {256 << 20, 64 << 20, time.Minute},
+		command.ClientPubSub:  {32 << 20, 8 << 20, time.Minute},
 	}
 }
 
 // String is the parameter as CONFIG GET shows it.
 func (l *outputLimits) String() string {
-	out := make([]string, 0, numClasses)
+	out := make([]string, 0, len(l))
 	for i, c := range l {
-		out = append(out, fmt.Sprintf("%s %d %d %d", classNames[i], c.hard, c.soft, c.softFor/time.Second))
+		out = append(out, fmt.Sprintf("%s %d %d %d", command.ClientType(i), c.hard, c.soft, c.softFor/time.Second))
 	}
 	return strings.Join(out, " ")
 }
@@ -67,8 +58,8 @@ func (l *outputLimits) with(v string) (*outputLimits, error) {
 	}
 	out := *l
 	for i := 0; i < len(f); i += 4 {
-		class, ok := map[string]int{"normal": classNormal, "slave": classReplica, "replica": classReplica, "pubsub": classPubSub}[strings.ToLower(f[i])]
-		if !ok {
+		class, ok := command.ClientTypeNamed(f[i])
+		if !ok || class == command.ClientMaster {
 			return nil, errors.New("Invalid client class specified in buffer limit configuration.") // Redis's wording
 		}
 		hard, err1 := param.ParseMemory(f[i+1])
@@ -87,5 +78,14 @@ func (s *Server) setTimeout(d time.Duration) {
 	s.timeout.Store(int64(d))
 	for _, c := range s.snapshot() {
 		c.wake()
+		c.box.wake()
+	}
+}
+
+// setOutputLimits changes the limits and has every write that waits look at them.
+func (s *Server) setOutputLimits(l *outputLimits) {
+	s.outputs.Store(l)
+	for _, c := range s.snapshot() {
+		c.box.wake()
 	}
 }

@@ -1,5 +1,7 @@
 package server
 
+import "github.com/spillwaydb/spillway/core/command"
+
 // hold counts memory that the connection takes, or gives back if delta is
 // negative: its request, what it has queued, replies that wait. It is false
 // once the connection is closed because all clients together hold too much,
@@ -28,7 +30,6 @@ func (c *conn) account() bool {
 // forget gives up whatever the connection holds. Nobody uses it any more.
 func (c *conn) forget() {
 	c.long.Truncate(0)
-	c.box.next.Truncate(0)
 	c.large.Free()
 	c.in = nil
 	c.hold(-int(c.own))
@@ -44,7 +45,8 @@ func (s *Server) memoryLimit() int64 {
 }
 
 // evict closes the clients that hold most until the others are within
-// maxmemory-clients, as Redis does; CLIENT NO-EVICT spares one.
+// maxmemory-clients, as Redis does; CLIENT NO-EVICT spares one, and replicas
+// have their output limit.
 func (s *Server) evict() {
 	limit := s.memoryLimit()
 	if limit <= 0 || s.memHeld.Load() <= limit {
@@ -62,7 +64,7 @@ func (s *Server) evict() {
 			}
 			mem := c.mem.Load()
 			total += mem
-			if mem > most && !c.NoEvict() {
+			if mem > most && !c.NoEvict() && c.box.class.Load() != int32(command.ClientReplica) {
 				victim, most = c, mem
 			}
 		}
@@ -73,6 +75,6 @@ func (s *Server) evict() {
 		s.memEvicted.Add(1)
 		s.log.Warn("client closed: all clients together exceed maxmemory-clients, and it holds most",
 			"client", victim.ID(), "addr", victim.addr(), "bytes", most, "together", total, "limit", limit)
-		_ = victim.nc.Close()
+		victim.kill()
 	}
 }

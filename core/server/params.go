@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/param"
 )
 
@@ -82,7 +83,7 @@ var params = []parameter{
 			return param.Func{
 				Get: func() string {
 					l := defaultOutputLimits()
-					l[classNormal].hard = o.OutputLimit
+					l[command.ClientNormal].hard = o.OutputLimit
 					if changes, ok := o.values["client-output-buffer-limit"]; ok {
 						if with, err := l.with(changes); err == nil {
 							l = with
@@ -101,7 +102,7 @@ var params = []parameter{
 				Put: func(text string) error {
 					limits, err := s.outputs.Load().with(text)
 					if err == nil {
-						s.outputs.Store(limits)
+						s.setOutputLimits(limits)
 					}
 					return err
 				},
@@ -236,12 +237,12 @@ func (outputLimitsType) Parse(text string) (string, error) {
 // clients.
 func (t outputLimitsType) ParseFile(text string) (string, error) {
 	if n, err := param.ParseMemory(text); err == nil {
-		text = classNames[classNormal] + " " + strconv.FormatInt(n, 10) + " 0 0"
+		text = command.ClientNormal.String() + " " + strconv.FormatInt(n, 10) + " 0 0"
 	}
 	return t.Parse(text)
 }
 
 // Want implements param.Type.
 func (outputLimitsType) Want() string {
-	return "any number of <class> <hard> <soft> <soft seconds>, as in normal 32mb 0 0; the classes are " + strings.Join(classNames[:], ", ")
+	return "any number of <class> <hard> <soft> <soft seconds>, as in normal 32mb 0 0; the classes are normal, slave, pubsub"
 }

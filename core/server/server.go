@@ -246,7 +246,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	s.mu.Lock()
 	for _, c := range s.conns {
-		_ = c.nc.Close()
+		c.kill()
 	}
 	s.mu.Unlock()
 	<-done

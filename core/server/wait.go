@@ -4,6 +4,8 @@ import (
 	"errors"
 	"os"
 	"time"
+
+	"github.com/spillwaydb/spillway/core/command"
 )
 
 // receive waits for more bytes and reads them into the buffer, which has room, or
@@ -28,7 +30,11 @@ func (c *conn) receive() bool {
 		}
 		// Idle for too long, or woken.
 		c.readArmed = true
-		if t := time.Duration(c.srv.timeout.Load()); t > 0 && !since.IsZero() && c.now().Sub(since) >= t {
+		if t := c.idleTimeout(); t > 0 && !since.IsZero() && c.now().Sub(since) >= t {
+			if posted := time.Unix(0, c.box.posted.Load()); posted.After(since) {
+				since = posted // it takes its pushes
+				continue
+			}
 			c.srv.log.Debug("client closed: idle", "client", c.ID(), "addr", c.addr(), "timeout", t)
 			return false
 		}
@@ -42,7 +48,7 @@ func (c *conn) receive() bool {
 // never idle.
 func (c *conn) armRead(since *time.Time) bool {
 	for {
-		t := c.srv.timeout.Load()
+		t := c.idleTimeout()
 		switch {
 		case c.Blocked():
 			_ = c.nc.SetReadDeadline(c.Deadline())
@@ -52,7 +58,7 @@ func (c *conn) armRead(since *time.Time) bool {
 			if since.IsZero() {
 				*since = c.now()
 			}
-			_ = c.nc.SetReadDeadline(since.Add(time.Duration(t)))
+			_ = c.nc.SetReadDeadline(since.Add(t))
 			c.readArmed = true
 		case c.readArmed:
 			_ = c.nc.SetReadDeadline(time.Time{})
@@ -61,10 +67,19 @@ func (c *conn) armRead(since *time.Time) bool {
 		if c.draining.Load() {
 			return false
 		}
-		if c.srv.timeout.Load() == t {
+		if c.idleTimeout() == t {
 			return true
 		}
 	}
+}
+
+// idleTimeout is for how long the client may neither send nor take anything, 0
+// for ever. Subscribers and replicas wait by trade.
+func (c *conn) idleTimeout() time.Duration {
+	if c.box.class.Load() != int32(command.ClientNormal) {
+		return 0
+	}
+	return time.Duration(c.srv.timeout.Load())
 }
 
 // wake makes a pending read look at the timeout and at draining again. Any goroutine.
