@@ -18,6 +18,7 @@ import (
 	"github.com/spillwaydb/spillway/core/persist"
 	"github.com/spillwaydb/spillway/core/session"
 	"github.com/spillwaydb/spillway/core/vfs"
+	"github.com/spillwaydb/spillway/core/wal"
 )
 
 // DB is an open engine. All its methods are safe for concurrent use.
@@ -30,6 +31,7 @@ type DB struct {
 	root   io.Closer // the data directory itself where OpenDir has opened it
 
 	ks      *keyspace.Keyspace
+	order   *wal.Order // of what changes the data, with a log or without
 	persist *persist.Persister
 	lastSeq uint64 // of the last block replayed
 
@@ -122,6 +124,11 @@ func Prepare(opts Options) (*DB, error) {
 		return nil, err
 	}
 	db.ks = keyspace.New(keyspace.Config{Shards: opts.Shards, Databases: opts.Databases, Now: db.started.UnixMilli()})
+	order, err := wal.NewOrder(wal.OrderOptions{Shards: opts.Shards, Clock: opts.Clock, Logger: db.logger.Named("wal")})
+	if err != nil {
+		return nil, errors.Join(err, db.unlock())
+	}
+	db.order = order
 	db.persist = persist.New(db.persistEnv())
 	if err := db.initParams(); err != nil {
 		_ = db.Close()
@@ -178,6 +185,7 @@ func (db *DB) Close() error {
 			errs = append(errs, err)
 		}
 		db.gate.Lock() // sessions that are still at it finish first
+		db.order.Close()
 		db.ks.Close()
 		if err := db.unlock(); err != nil {
 			errs = append(errs, err)

@@ -8,7 +8,7 @@ import (
 func (db *DB) persistEnv() persist.Env {
 	o := db.opts
 	return persist.Env{
-		FS: db.fs, Keyspace: db.ks, Clock: db.clock, Logger: db.logger, Version: o.Version, ReadOnly: o.ReadOnly,
+		FS: db.fs, Keyspace: db.ks, Order: db.order, Clock: db.clock, Logger: db.logger, Version: o.Version, ReadOnly: o.ReadOnly,
 		Stages: o.Stages, DecodeStages: o.DecodeStages, Targets: o.Targets, Archive: o.Archive,
 		VerifyDecode: o.VerifyDecode, Adopt: o.Adopt, Keep: o.Keep,
 		Barrier:  db.barrier,

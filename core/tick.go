@@ -86,8 +86,10 @@ func (db *DB) removed(ev command.Event, shard, n int, key []byte) {
 	if db.opts.ReadOnly {
 		return
 	}
-	if log := db.persist.Log(); log != nil {
-		log.Append(shard, n, [][]byte{verbDel, key})
+	if db.order.Taken() {
+		db.order.Append(shard, n, [][]byte{verbDel, key})
+	} else {
+		db.order.Skip(shard)
 	}
 	db.persist.Changed(1)
 }

@@ -134,7 +134,7 @@ func (p *Persister) cut(j *job) ([]*keyspace.View, error) {
 	log := p.log.Load()
 	var opened *wal.Log
 	if j.startLog {
-		l, err := p.openLog(j.next.Path, p.lastSeq)
+		l, err := p.openLog(j.next.Path)
 		if err != nil {
 			return nil, err
 		}
@@ -159,6 +159,7 @@ func (p *Persister) cut(j *job) ([]*keyspace.View, error) {
 		}
 		switch {
 		case opened != nil:
+			opened.Begin()
 			p.log.Store(opened)
 			j.rotated = true
 		case log != nil && j.next.Path != "":

@@ -134,22 +134,24 @@ func (p *Persister) openActive() error {
 		m = p.current()
 	}
 	active := m.Segments[len(m.Segments)-1]
-	l, err := p.openLog(active.Path, p.lastSeq)
+	l, err := p.openLog(active.Path)
 	if err != nil {
 		return err
 	}
-	p.log.Store(l)
+	p.env.Barrier(func() {
+		l.Begin()
+		p.log.Store(l)
+	})
+	p.env.Order.Flush()
 	p.based.Store(l)
 	l.SetPolicy(p.env.Settings().Fsync) // CONFIG SET may have come in between
 	p.sealed(active.ID)
 	return nil
 }
 
-func (p *Persister) openLog(path string, seq uint64) (*wal.Log, error) {
-	l, err := wal.Open(wal.Options{
-		FS: p.fs, Shards: p.ks.NumShards(), Policy: p.env.Settings().Fsync,
-		Clock: p.clock, Logger: p.logger.Named("wal"),
-	}, path, seq)
+// openLog opens a segment. It takes nothing before its Begin.
+func (p *Persister) openLog(path string) (*wal.Log, error) {
+	l, err := p.env.Order.OpenLog(p.fs, path, p.env.Settings().Fsync)
 	if err != nil {
 		return nil, fmt.Errorf("opening the log: %w", err)
 	}
@@ -164,7 +166,9 @@ func (p *Persister) stopLog(wanted bool) (stopped bool) {
 	p.env.Barrier(func() {
 		p.env.Frozen(func(s Settings) {
 			if stopped = !wanted || !s.AppendOnly; stopped {
-				l = p.log.Swap(nil)
+				if l = p.log.Swap(nil); l != nil {
+					l.End()
+				}
 			}
 		})
 	})

@@ -24,6 +24,7 @@ import (
 type Env struct {
 	FS       vfs.FS // the data directory
 	Keyspace *keyspace.Keyspace
+	Order    *wal.Order // of what changes it; the log takes that
 	Clock    wal.Clock
 	Logger   hclog.Logger
 	Version  string // of the engine, for manifests
@@ -101,9 +102,8 @@ type Persister struct {
 	clock  wal.Clock
 	logger hclog.Logger
 
-	log     atomic.Pointer[wal.Log] // nil: no log is kept
-	based   atomic.Pointer[wal.Log] // the last log whose base was committed; see LogOn
-	lastSeq uint64                  // of the last block replayed
+	log   atomic.Pointer[wal.Log] // nil: no log is kept
+	based atomic.Pointer[wal.Log] // the last log whose base was committed; see LogOn
 
 	changes    atomic.Int64 // of keys since New
 	saved      atomic.Int64 // of these, covered by the last committed checkpoint

@@ -89,8 +89,8 @@ func (p *Persister) Settle(m *manifest.Manifest, held []Holding, found Recovered
 		next.Lineage = manifest.NewLineage()
 	}
 	p.install(next)
-	p.lastSeq = found.LastSeq
-	p.own.begin(next, p.lastSeq)
+	p.env.Order.Continue(found.LastSeq)
+	p.own.begin(next, found.LastSeq)
 	empty := found.Empty
 	var refusals []error
 	var verdicts []*verdict

@@ -5,9 +5,15 @@ import (
 	"github.com/spillwaydb/spillway/core/wal"
 )
 
-// noteWrite marks that the reply of the running command depends on the log.
-func (s *Session) noteWrite(log *wal.Log) {
-	s.waitFor(log, log.Mark())
+// noteWrite marks that the reply of the running command depends on the log, and on
+// whatever else takes the order. A log that has failed takes nothing, and the
+// reply has to tell so.
+func (s *Session) noteWrite() {
+	log, order := s.rt.Log(), s.rt.Order
+	if log == nil && !order.Taken() {
+		return
+	}
+	s.waitFor(log, order.Mark())
 	s.wrote, s.writes = true, true
 }
 
@@ -24,12 +30,10 @@ func (s *Session) noteSeen(shards ...int) {
 	}
 }
 
-// waitFor has the replies of the batch wait until a log is durable up to mark.
+// waitFor has the replies of the batch wait until a log, nil for none, and the
+// other takers of the order have everything up to mark.
 func (s *Session) waitFor(log *wal.Log, mark uint64) {
-	if s.log == log {
-		mark = max(mark, s.mark)
-	}
-	s.log, s.mark = log, mark
+	s.log, s.mark = log, max(mark, s.mark)
 }
 
 // Finish ends a batch: it unlocks and waits for the durability that the
@@ -41,17 +45,25 @@ func (s *Session) waitFor(log *wal.Log, mark uint64) {
 func (s *Session) Finish(out *resp.Writer) {
 	s.Release()
 	s.countErrors(out) // what others have appended
-	log, wrote, written := s.log, s.wrote, s.written
+	log, mark, wrote, written := s.log, s.mark, s.wrote, s.written
 	s.written = s.written[:0]
-	if log == nil {
+	if log == nil && mark == 0 {
 		return
 	}
-	s.log, s.wrote = nil, false
-	err := log.CommitTo(s.mark)
+	s.log, s.mark, s.wrote = nil, 0, false
+	var err error
+	if log != nil {
+		err = log.CommitTo(mark)
+	} else {
+		err = s.rt.Order.CommitTo(mark)
+	}
 	if !wrote {
 		return
 	}
-	if err = s.rt.Committed(log, err); err == nil {
+	if log != nil {
+		err = s.rt.Committed(log, err)
+	}
+	if err == nil {
 		return
 	}
 	replace(out, written, notDurable(err))

@@ -25,6 +25,9 @@ type Runtime struct {
 	Clock    Clock
 	Gate     *sync.RWMutex // held for reading by whoever is at the keyspace
 
+	// Order is the order of everything that changes the data, whether a log is
+	// kept or not.
+	Order *wal.Order
 	// Changed counts changes of keys.
 	Changed func(n int64)
 	// Log is the log in service, nil for none. It changes only while every

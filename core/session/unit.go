@@ -22,7 +22,8 @@ type unit struct {
 	locked bool  // shards are locked, and will be unlocked behind the unit
 
 	effects []wal.Cmd // to be logged; scratch of a single command
-	wrote   bool      // a command has changed something
+	changed bool      // a command has effects, a key that has expired among them
+	wrote   bool      // a command has changed something itself
 	effect  [][]byte  // scratch
 }
 
@@ -81,53 +82,60 @@ func (s *Session) unlock() {
 	u.shards = u.shards[:0]
 }
 
-// logCommand logs what the only command of the unit has changed, while its locks
-// are still held. Several effects, or several shards, are a transaction of the log.
+// logCommand appends what the only command of the unit has changed to the order,
+// while its locks are still held. Several effects, or several shards, are a
+// transaction of it.
 func (s *Session) logCommand(args [][]byte) {
 	c, u := &s.ctx, &s.unit
 	if !c.HasEffects() {
 		return
 	}
-	log := s.rt.Log()
-	if log == nil {
-		return
-	}
+	order := s.rt.Order
 	switch {
+	case u.shard >= 0 && !order.Taken():
+		order.Skip(u.shard)
 	case u.shard >= 0 && c.Verbatim():
-		log.Append(u.shard, c.DB, args)
+		order.Append(u.shard, c.DB, args)
 	case u.shard >= 0 && c.NumEffects() == 1:
 		n, effect := c.Effect(0, u.effect[:0])
 		u.effect = effect
-		log.Append(u.shard, n, effect)
+		order.Append(u.shard, n, effect)
 	default:
 		u.effects = command.AppendEffects(c, u.effects[:0])
-		log.AppendTx(u.shards, u.effects)
+		order.AppendTx(u.shards, u.effects)
 		u.effects = u.effects[:0]
 	}
 	if c.Writes() {
-		s.noteWrite(log)
+		s.noteWrite()
 	}
 }
 
 // collect keeps what one of the unit's commands has changed, for logAll.
 func (s *Session) collect() {
 	c, u := &s.ctx, &s.unit
-	if c.HasEffects() {
-		u.effects = command.AppendEffects(c, u.effects)
-		u.wrote = u.wrote || c.Writes()
+	if !c.HasEffects() {
+		return
 	}
+	if s.rt.Order.Taken() {
+		u.effects = command.AppendEffects(c, u.effects)
+	}
+	u.changed, u.wrote = true, u.wrote || c.Writes()
 }
 
-// logAll logs what the unit's commands have changed, as one transaction.
+// logAll appends what the unit's commands have changed to the order, as one
+// transaction.
 func (s *Session) logAll() {
-	u := &s.unit
-	if log := s.rt.Log(); log != nil && len(u.effects) > 0 {
-		log.AppendTx(u.shards, u.effects)
-		if u.wrote {
-			s.noteWrite(log)
-		}
+	u, order := &s.unit, s.rt.Order
+	switch {
+	case len(u.effects) > 0:
+		order.AppendTx(u.shards, u.effects)
+	case u.changed && len(u.shards) > 0:
+		order.Skip(u.shards[0])
 	}
-	u.effects, u.wrote = nil, false // it may have been much
+	if u.wrote {
+		s.noteWrite()
+	}
+	u.effects, u.changed, u.wrote = nil, false, false // it may have been much
 }
 
 // heldMax bounds how many pipelined commands run under one lock hold.
