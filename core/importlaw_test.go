@@ -33,7 +33,7 @@ var law = map[string][]string{
 	"core/apply":            {"core/command", "core/keyspace", "core/rdb", "core/resp", "core/wal"},
 	"core/session":          {"core/command", "core/keyspace", "core/resp", "core/wal"},
 	"core/persist":          {"core/keyspace", "core/manifest", "core/rdb", "core/resp", "core/sink", "core/vfs", "core/wal"},
-	"core":                  {"fsbackends/osfs", "core/apply", "core/command", "core/keyspace", "core/manifest", "core/param", "core/persist", "core/rdb", "core/repair", "core/resp", "core/session", "core/sink", "core/vfs", "core/wal"},
+	"core":                  {"fsbackends/osfs", "core/apply", "core/command", "core/keyspace", "core/manifest", "core/param", "core/persist", "core/rdb", "core/repair", "core/session", "core/sink", "core/vfs", "core/wal"},
 	"core/server":           {"core", "core/command", "core/keyspace/arena", "core/param", "core/resp", "core/session"},
 	"core/coretest/model":   {"core/resp"},
 	"core/coretest":         {"core", "core/command", "core/coretest/model", "core/resp", "core/vfs", "core/wal", "fsbackends/faultfs", "fsbackends/memfs"},

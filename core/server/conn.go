@@ -35,7 +35,7 @@ type conn struct {
 	parser   resp.Parser
 	args     [][]byte   // of the commands in cmds, one after the other
 	cmds     [][][]byte // parsed and not yet executed
-	ends     []int      // where each of them ends in in
+	ends     []int      // where in the buffer each of them ends
 	out      resp.Writer
 	long     chunks // the beginning of replies that are too long for out.Buf
 	closing  bool   // close once the replies are out
@@ -68,7 +68,7 @@ func newConn(s *Server, nc net.Conn) *conn {
 func (c *conn) serve() {
 	defer c.forget()
 	defer c.box.close()
-	defer c.Session.Close()
+	defer c.Close()
 	for !c.closing && !c.draining.Load() {
 		if !c.read() || !c.greeted() || !c.batch() {
 			return
@@ -93,7 +93,7 @@ func (c *conn) read() bool {
 		c.r = 0
 	}
 	limit := int(c.srv.queryLimit.Load())
-	if held := c.w - c.r + c.Session.QueuedBytes(); held >= limit {
+	if held := c.w - c.r + c.QueuedBytes(); held >= limit {
 		c.srv.log.Warn("client closed: its request exceeds client-query-buffer-limit", "client", c.ID(), "addr", c.addr(), "bytes", held)
 		return false
 	}
@@ -129,13 +129,13 @@ func (c *conn) batch() bool {
 	}
 	for c.r < c.w && !c.closing {
 		err := c.parse()
-		c.Session.Prefetch(c.cmds)
-		c.Session.Consume(c.large.Bytes() != nil)
+		c.Prefetch(c.cmds)
+		c.Consume(c.large.Bytes() != nil)
 		for i, args := range c.cmds {
 			if crossProtocol(args[0]) {
 				return c.attacked()
 			}
-			if c.Session.Run(args, &c.out) == command.Blocked {
+			if c.Run(args, &c.out) == command.Blocked {
 				c.r = c.ends[i] // what follows is parsed again
 				c.parser.Reset()
 				c.inLen.Store(int64(c.w - c.r))
@@ -187,7 +187,7 @@ func (c *conn) parse() error {
 
 // protocolError replies as Redis words it and ends the connection.
 func (c *conn) protocolError(err error) {
-	if !c.Session.Silent() {
+	if !c.Silent() {
 		c.out.Error("ERR " + err.Error())
 	}
 	c.srv.log.Debug("client closed: protocol error", "client", c.ID(), "addr", c.addr(), "error", err)
@@ -199,9 +199,9 @@ func (c *conn) protocolError(err error) {
 // share one commit, and a client that waits for several of them is woken once
 // instead of once each, which costs more than executing a batch.
 func (c *conn) flush() bool {
-	c.Session.Release()
+	c.Release()
 	runtime.Gosched()
-	c.Session.Finish(&c.out)
+	c.Finish(&c.out)
 	if c.out.Len() == 0 && !c.out.Over && !c.box.corked {
 		return true
 	}

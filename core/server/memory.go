@@ -18,7 +18,7 @@ func (c *conn) hold(delta int) bool {
 // account is hold for the buffers whose growth is not counted where it takes
 // place.
 func (c *conn) account() bool {
-	own := int64(len(c.in) + cap(c.out.Buf) + c.Session.QueuedBytes())
+	own := int64(len(c.in) + cap(c.out.Buf) + c.QueuedBytes())
 	delta := own - c.own
 	if delta == 0 {
 		return !c.evicted.Load()
