@@ -178,14 +178,15 @@ func (m *Member) need() Need {
 }
 
 // fail ends what the taker gets. again replaces an earlier failure; otherwise
-// the first one stays. It tells whether this is now the failure.
-func (m *Member) fail(err error, again bool) bool {
+// the first one stays.
+func (m *Member) fail(err error, again bool) {
 	m.order.queue.mu.Lock()
 	defer m.order.queue.mu.Unlock()
-	return m.failLocked(err, again)
+	m.failLocked(err, again)
 }
 
-// failLocked is fail for a caller that holds queue.mu.
+// failLocked is fail for a caller that holds queue.mu. It tells whether err is now
+// the failure.
 func (m *Member) failLocked(err error, again bool) bool {
 	if m.failure.Load() != nil && !again {
 		return false

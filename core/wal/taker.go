@@ -27,12 +27,12 @@ type Taker interface {
 type Need int
 
 const (
-	// Optional: not at all. A failure is the taker's own affair.
+	// Optional is not at all. A failure is the taker's own affair.
 	Optional Need = iota
-	// Required: they fail once it has failed, but for what was safe with it, and
+	// Required is that they fail once it has failed, but for what was safe with it, and
 	// do not wait for it.
 	Required
-	// Awaited: they wait, moreover, until what they stand for is safe with it.
+	// Awaited is that they wait, moreover, until what they stand for is safe with it.
 	Awaited
 )
 
