@@ -11,7 +11,7 @@ import (
 // checkpoint fails the log stays off, as in Redis.
 func (db *DB) LogOn() error {
 	if db.Loading() {
-		if db.opts.AppendOnly {
+		if !db.opts.NoLog {
 			return nil // it is a part of the start
 		}
 		return db.giveUpLog(errors.New("the data is still being loaded"))

@@ -18,7 +18,7 @@ import (
 
 // breakable is a harness without a log whose disk fails as told.
 func breakable(t *testing.T, change ...func(*core.Options)) (*coretest.Harness, *faultfs.FS) {
-	h := coretest.New(t, append([]func(*core.Options){func(o *core.Options) { o.AppendOnly = false }}, change...)...)
+	h := coretest.New(t, append([]func(*core.Options){func(o *core.Options) { o.NoLog = true }}, change...)...)
 	disk := faultfs.New(h.FS, nil)
 	h.Wrap(func(vfs.FS) vfs.FS { return disk })
 	h.Reopen()
@@ -110,7 +110,7 @@ func TestLogBegins(t *testing.T) {
 	for _, also := range []string{"", "a save is in flight", "another client asks too"} {
 		t.Run(also, func(t *testing.T) {
 			g := make(gate)
-			h := coretest.New(t, func(o *core.Options) { o.AppendOnly, o.Stages = false, []sink.Stage{g.stage()} })
+			h := coretest.New(t, func(o *core.Options) { o.NoLog, o.Stages = true, []sink.Stage{g.stage()} })
 			h.Do("SET", "a", "1")
 			if also == "a save is in flight" {
 				h.Do("BGSAVE")
@@ -243,7 +243,7 @@ func TestLogSetByProgram(t *testing.T) {
 
 // TestLogOnInTransaction: EXEC holds locks that the base needs.
 func TestLogOnInTransaction(t *testing.T) {
-	h := coretest.New(t, func(o *core.Options) { o.AppendOnly, o.Fsync = false, wal.Always })
+	h := coretest.New(t, func(o *core.Options) { o.NoLog, o.Fsync = true, wal.Always })
 	h.Do("MULTI")
 	if got := h.Do("CONFIG", "SET", "appendonly", "YES"); !strings.Contains(got, "not allowed inside a transaction") {
 		t.Error(got)

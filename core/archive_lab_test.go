@@ -58,7 +58,7 @@ func (v *vaults) check(do func(args ...string) string) error {
 		}
 		return fmt.Errorf("the archive cannot be restored: %w", err)
 	}
-	db, err := core.Open(core.Options{FS: data, Shards: 2, AppendOnly: true, ManualTick: true})
+	db, err := core.Open(core.Options{FS: data, Shards: 2, ManualTick: true})
 	if err != nil {
 		return fmt.Errorf("the archive, with %d segments, cannot be opened: %w", segments, err)
 	}

@@ -216,7 +216,7 @@ func TestFailedSync(t *testing.T) {
 
 // TestRewriteWithoutLog is a no-op that says so.
 func TestRewriteWithoutLog(t *testing.T) {
-	h := coretest.New(t, func(o *core.Options) { o.AppendOnly = false })
+	h := coretest.New(t, func(o *core.Options) { o.NoLog = true })
 	if got := h.Do("BGREWRITEAOF"); !strings.Contains(got, "disabled") {
 		t.Fatal(got)
 	}

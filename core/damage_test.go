@@ -293,7 +293,7 @@ func (h hurt) names(text string) bool {
 
 // open starts an engine on a disk.
 func openOn(disk vfs.FS) (*core.DB, error) {
-	return core.Open(core.Options{FS: disk, Shards: 3, AppendOnly: true, Keep: 2, Clock: core.SystemClock{}, ManualTick: true})
+	return core.Open(core.Options{FS: disk, Shards: 3, Keep: 2, Clock: core.SystemClock{}, ManualTick: true})
 }
 
 // startsOn starts an engine.

@@ -154,7 +154,7 @@ func (db *DB) Recover(ctx context.Context) error {
 	if err := db.recover(ctx); err != nil {
 		return err
 	}
-	if err := db.persist.Start(db.opts.AppendOnly); err != nil {
+	if err := db.persist.Start(!db.opts.NoLog); err != nil {
 		return err
 	}
 	db.run()

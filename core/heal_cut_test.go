@@ -34,7 +34,7 @@ func newHealing(t *testing.T, policy wal.Policy) *healing {
 func (h *healing) open(policy wal.Policy) {
 	h.t.Helper()
 	db, err := core.Open(core.Options{
-		FS: h.fs, Shards: 2, AppendOnly: true, Fsync: policy, ManualTick: true,
+		FS: h.fs, Shards: 2, Fsync: policy, ManualTick: true,
 		Stages: []sink.Stage{hooked{func(_ context.Context, dst io.Writer, src io.Reader) error {
 			<-h.hold
 			_, err := io.Copy(dst, src)

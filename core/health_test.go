@@ -93,7 +93,7 @@ func TestFailedSaveIsRetried(t *testing.T) {
 // it does again.
 func TestHealthy(t *testing.T) {
 	disk := faultfs.New(memfs.New(), nil)
-	db, err := core.Prepare(core.Options{FS: disk, Shards: 2, AppendOnly: true, ManualTick: true, OnShutdown: func() {}})
+	db, err := core.Prepare(core.Options{FS: disk, Shards: 2, ManualTick: true, OnShutdown: func() {}})
 	if err != nil {
 		t.Fatal(err)
 	}

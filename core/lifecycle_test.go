@@ -92,7 +92,7 @@ func TestTooManyShards(t *testing.T) {
 func TestPrepareAndRecover(t *testing.T) {
 	disk, reached, release := blockedDisk(saved(t))
 	defer release()
-	o := core.Options{FS: disk, Shards: 3, AppendOnly: true, Clock: &coretest.Clock{}, ManualTick: true}
+	o := core.Options{FS: disk, Shards: 3, Clock: &coretest.Clock{}, ManualTick: true}
 	db, err := core.Prepare(o)
 	if err != nil {
 		t.Fatal(err)
@@ -148,7 +148,7 @@ func TestPrepareAndRecover(t *testing.T) {
 func TestRecoverGivesUp(t *testing.T) {
 	fs := saved(t)
 	disk, reached, release := blockedDisk(fs)
-	db, err := core.Prepare(core.Options{FS: disk, Shards: 2, AppendOnly: true, Clock: &coretest.Clock{}, ManualTick: true})
+	db, err := core.Prepare(core.Options{FS: disk, Shards: 2, Clock: &coretest.Clock{}, ManualTick: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +174,7 @@ func TestRecoverGivesUp(t *testing.T) {
 // in the last snapshot, what was not carried out was not acknowledged, and a
 // shutdown that is called off lets everybody go on.
 func TestShutdownHoldsWritesBack(t *testing.T) {
-	h := coretest.New(t, func(o *core.Options) { o.AppendOnly, o.Shards, o.ManualTick = false, 3, false })
+	h := coretest.New(t, func(o *core.Options) { o.NoLog, o.Shards, o.ManualTick = true, 3, false })
 	var hold atomic.Value // what writing a checkpoint waits for
 	hold.Store(func() {})
 	h.Wrap(func(fs vfs.FS) vfs.FS {

@@ -43,7 +43,7 @@ func notDurable(t *testing.T, policy wal.Policy, send, met, after string) {
 	fs := memfs.New()
 	disk := faultfs.New(fs, nil)
 	open := func(disk *faultfs.FS) *core.DB {
-		db, err := core.Open(core.Options{FS: disk, Shards: 2, AppendOnly: true, Fsync: policy, ManualTick: true})
+		db, err := core.Open(core.Options{FS: disk, Shards: 2, Fsync: policy, ManualTick: true})
 		if err != nil {
 			t.Fatal(err)
 		}

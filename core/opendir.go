@@ -16,7 +16,7 @@ func OpenDir(dir string) (*DB, error) {
 		return nil, err
 	}
 	root, _ := fs.(io.Closer)
-	db, err := Open(Options{FS: fs, AppendOnly: true})
+	db, err := Open(Options{FS: fs})
 	if err != nil {
 		return nil, errors.Join(err, root.Close())
 	}

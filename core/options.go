@@ -43,8 +43,9 @@ func formatSavePoints(points []SavePoint) string {
 	return strings.Join(f, " ")
 }
 
-// Options configure an engine. The zero value of every field but FS is usable;
-// see [Options.withDefaults] for what it means.
+// Options configure an engine. Every field but FS may be left zero, which is the
+// safe choice: every write is in a log, and on the disk before its reply. There are
+// no automatic snapshots then; the log is rewritten when it has doubled.
 type Options struct {
 	// FS is the data directory. It must offer what durability needs, see
 	// [vfs.RequireData], unless it is only read.
@@ -63,20 +64,23 @@ type Options struct {
 	// to there. A directory without a manifest is refused.
 	//
 	// Writes get a READONLY error; keys expire in memory. What would save fails with
-	// ErrReadOnly, and a shutdown saves nothing. AppendOnly, Save, Targets and
+	// ErrReadOnly, and a shutdown saves nothing. NoLog, Save, Targets and
 	// Archive are ignored; Stages are used to read.
 	ReadOnly bool
 
-	// AppendOnly keeps a log of every write.
-	AppendOnly bool
+	// NoLog keeps no log of the writes (Redis's appendonly no): what came after the
+	// last checkpoint is gone after a crash.
+	NoLog bool
 	// Fsync is when the log is made durable. The zero value is wal.Always.
 	Fsync wal.Policy
 	// Save are the automatic snapshot points; nil means none.
 	Save []SavePoint
 	// RewritePercentage starts a rewrite when the log has grown by so many
-	// percent over what it was after the last checkpoint; 0 turns that off.
+	// percent over what it was after the last checkpoint; 0 means 100, and a
+	// negative number never.
 	RewritePercentage int
-	// RewriteMinSize is the log size in bytes below which growth does not count.
+	// RewriteMinSize is the log size in bytes below which growth does not count;
+	// 0 means 64 MiB, and a negative number no such size.
 	RewriteMinSize int64
 	// Keep is how many committed checkpoints stay on the local filesystem,
 	// the current one included; 0 means 1.
@@ -156,6 +160,12 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Databases <= 0 {
 		o.reset("databases")
+	}
+	if o.RewritePercentage == 0 {
+		o.reset("auto-aof-rewrite-percentage")
+	}
+	if o.RewriteMinSize == 0 {
+		o.reset("auto-aof-rewrite-min-size")
 	}
 	if o.Keep <= 0 {
 		o.Keep = 1

@@ -55,7 +55,7 @@ var params = []parameter{
 			Name: "appendonly", HCL: "append_only", Type: param.Bool{}, Default: "yes",
 			Doc: "Keep a log of every write.",
 		},
-		option:  func(o *Options) param.Var { return param.BoolVar(&o.AppendOnly) },
+		option:  func(o *Options) param.Var { return param.NotVar(&o.NoLog) },
 		setting: func(s *settings) param.Var { return param.BoolVar(&s.appendOnly) },
 		allow: func(db *DB, s *settings) error {
 			if s.appendOnly && db.opts.ReadOnly {
@@ -100,7 +100,7 @@ var params = []parameter{
 			Name: "auto-aof-rewrite-percentage", HCL: "rewrite_percentage", Type: param.Int{Min: 0, Max: math.MaxInt32}, Default: "100",
 			Doc: "A rewrite is started when the log has grown by so many percent since the last checkpoint; 0 turns that off.",
 		},
-		option:  func(o *Options) param.Var { return param.IntVar(&o.RewritePercentage) },
+		option:  func(o *Options) param.Var { return param.NegativeVar(&o.RewritePercentage) },
 		setting: func(s *settings) param.Var { return param.IntVar(&s.rewritePct) },
 	},
 	{
@@ -108,7 +108,7 @@ var params = []parameter{
 			Name: "auto-aof-rewrite-min-size", HCL: "rewrite_min_size", Type: param.Memory{}, Default: "67108864",
 			Doc: "Size of the log below which its growth starts no rewrite.",
 		},
-		option:  func(o *Options) param.Var { return param.IntVar(&o.RewriteMinSize) },
+		option:  func(o *Options) param.Var { return param.NegativeVar(&o.RewriteMinSize) },
 		setting: func(s *settings) param.Var { return param.IntVar(&s.rewriteMin) },
 	},
 	{

@@ -22,7 +22,7 @@ func (o Options) readOnly() Options {
 	if o.FS != nil {
 		o.FS = vfs.ReadOnly(o.FS)
 	}
-	o.AppendOnly, o.Save, o.Targets, o.Archive = false, nil, nil, Archive{}
+	o.NoLog, o.Save, o.Targets, o.Archive = true, nil, nil, Archive{}
 	return o
 }
 

@@ -96,7 +96,7 @@ func (r *recoveryRun) create(t *testing.T, d *datadriven.TestData) {
 	d.MaybeScanArgs(t, "shards", &r.shards)
 	d.MaybeScanArgs(t, "keep", &keep)
 	d.MaybeScanArgs(t, "log", &log)
-	r.h = coretest.New(t, func(o *core.Options) { o.Shards, o.Keep, o.AppendOnly = r.shards, keep, log == "yes" })
+	r.h = coretest.New(t, func(o *core.Options) { o.Shards, o.Keep, o.NoLog = r.shards, keep, log != "yes" })
 	r.h.Wrap(func(inner vfs.FS) vfs.FS {
 		return faultfs.New(inner, func(op faultfs.Op) error {
 			r.mu.Lock()

@@ -83,7 +83,7 @@ func damagedLog(t *testing.T, bad int) *memfs.FS {
 
 // open starts an engine on a disk.
 func open(fs vfs.FS) (*core.DB, error) {
-	return core.Open(core.Options{FS: fs, Shards: 2, AppendOnly: true, Clock: &coretest.Clock{}, ManualTick: true})
+	return core.Open(core.Options{FS: fs, Shards: 2, Clock: &coretest.Clock{}, ManualTick: true})
 }
 
 // items is how long the list is that a start finds.

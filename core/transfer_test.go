@@ -31,7 +31,7 @@ func commands(lines ...string) string {
 	return string(b)
 }
 
-func importing(o *core.Options) { o.AppendOnly, o.ManualTick = false, true }
+func importing(o *core.Options) { o.NoLog, o.ManualTick = true, true }
 
 func TestImportCommands(t *testing.T) {
 	const tx = "MULTI\nINCR n\nSELECT 1\nSET other x\nSELECT 0\nEXEC"

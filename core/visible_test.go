@@ -70,7 +70,7 @@ func TestReadWaits(t *testing.T) {
 func readWaits(t *testing.T, read string, changes bool, policy wal.Policy, fails error, waits bool) {
 	slow := &slowLog{}
 	db, err := core.Open(core.Options{
-		FS: faultfs.New(memfs.New(), slow.inject), Shards: 2, AppendOnly: true, Fsync: policy, Clock: &coretest.Clock{}, ManualTick: true,
+		FS: faultfs.New(memfs.New(), slow.inject), Shards: 2, Fsync: policy, Clock: &coretest.Clock{}, ManualTick: true,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -64,7 +64,7 @@ func checkCommand() *cobra.Command {
 func planOf(c *config.Config) plan {
 	p := plan{
 		Config: configName(c), Data: c.Data.URL(), Shards: c.Engine.Shards, Databases: c.Engine.Databases,
-		AppendOnly: c.Engine.AppendOnly, Fsync: c.Engine.Fsync.String(), MaxMemory: c.Engine.MaxMemory,
+		AppendOnly: !c.Engine.NoLog, Fsync: c.Engine.Fsync.String(), MaxMemory: c.Engine.MaxMemory,
 		Password: c.Engine.RequirePass != "", Metrics: c.Metrics, Listeners: []string{}, Busy: []string{}, Save: []string{}, Stages: []string{}, Archive: []string{}, Plugins: []string{},
 	}
 	if p.Shards == 0 {

@@ -109,7 +109,7 @@ func (m *importer) run(cmd *cobra.Command) error {
 	}
 	defer plugged.close(log)
 	opts := engineOptions(cfg, log)
-	opts.AppendOnly, opts.Save, opts.ManualTick = false, nil, true
+	opts.NoLog, opts.Save, opts.ManualTick = true, nil, true
 	if opts.Stages, _, err = plugged.pipeline(&cfg.Check, log); err != nil {
 		return err
 	}

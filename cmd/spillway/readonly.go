@@ -33,12 +33,12 @@ func (o *overrides) loadReadOnly(cmd *cobra.Command) (*config.Config, error) {
 	}
 	cfg.ReadOnly = true
 	cfg.Listen, cfg.Metrics = []config.Listener{lookListener}, ""
-	cfg.Engine.AppendOnly, cfg.Engine.Save = false, nil
+	cfg.Engine.NoLog, cfg.Engine.Save = true, nil
 	if err := o.apply(cmd, cfg); err != nil {
 		return nil, usageError{err}
 	}
 	switch {
-	case cfg.Engine.AppendOnly:
+	case !cfg.Engine.NoLog:
 		return nil, usageError{errors.New("--appendonly yes does not go with --read-only, which keeps no log")}
 	case len(cfg.Engine.Save) > 0:
 		return nil, usageError{errors.New("--save does not go with --read-only, which saves nothing")}

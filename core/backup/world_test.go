@@ -272,7 +272,7 @@ func (w *world) options() backup.Options {
 // start opens an engine on a directory, with other shards than before and, if
 // plain, no stage.
 func start(w *world, fs vfs.FS, plain bool) (*core.DB, error) {
-	o := core.Options{FS: fs, Shards: 3, AppendOnly: true, Clock: w.h.Clock, ManualTick: true}
+	o := core.Options{FS: fs, Shards: 3, Clock: w.h.Clock, ManualTick: true}
 	if !plain {
 		o.DecodeStages = []sink.Stage{compressor(w.t)}
 	}

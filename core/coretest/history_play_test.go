@@ -117,7 +117,7 @@ func (p *player) step(s step) error {
 func (p *player) options(o *core.Options) {
 	s := p.setup
 	o.ManualTick = false
-	o.Shards, o.AppendOnly = s.shards, s.log == "yes"
+	o.Shards, o.NoLog = s.shards, s.log != "yes"
 	o.Fsync, _ = wal.ParsePolicy(s.fsync)
 	z, zerr := zstd.New(zstd.Options{})
 	a, aerr := age.New(age.Options{Recipients: []string{p.keys.public}, Identities: []string{p.keys.secret}})

@@ -99,7 +99,7 @@ func (slowStage) Decode(_ context.Context, _ sink.Part, _ sink.Receipt, dst io.W
 
 func (c *crowd) options(fs vfs.FS) core.Options {
 	return core.Options{
-		FS: fs, Shards: 4, AppendOnly: true, Fsync: c.fsync, ContinueOnSaveError: true,
+		FS: fs, Shards: 4, Fsync: c.fsync, ContinueOnSaveError: true,
 		Stages:  []sink.Stage{slowStage{c.seed}},
 		Targets: []sink.Target{{Name: "sinks", Sink: sink.NewFSSink("sinks", c.sinks.fs, "sets"), Required: true}},
 	}

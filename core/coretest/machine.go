@@ -23,7 +23,7 @@ type machine struct {
 
 // options are those of New.
 func options(fs vfs.FS, clock core.Clock, change []func(*core.Options)) core.Options {
-	o := core.Options{FS: fs, Shards: 2, AppendOnly: true, Fsync: wal.Always, Clock: clock, ManualTick: true}
+	o := core.Options{FS: fs, Shards: 2, Fsync: wal.Always, RewritePercentage: -1, Clock: clock, ManualTick: true}
 	for _, f := range change {
 		f(&o)
 	}

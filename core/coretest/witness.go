@@ -34,7 +34,7 @@ func newWitness(o core.Options) *witness {
 // opened notes that the engine runs with o from here on.
 func (w *witness) opened(o core.Options) {
 	w.client = model.Client{}
-	w.always, w.logging = o.Fsync == wal.Always, o.AppendOnly
+	w.always, w.logging = o.Fsync == wal.Always, !o.NoLog
 }
 
 // predict says how a command can end. A command that the model does not know

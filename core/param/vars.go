@@ -65,6 +65,16 @@ func IntVar[T ~int | ~int64](p *T) Var {
 	return IntFunc(func() int64 { return int64(*p) }, func(n int64) { *p = T(n) })
 }
 
+// NegativeVar keeps an [Int] or a [Memory] in a field whose zero stands for a
+// default: what is asked for as 0 is -1 there.
+func NegativeVar[T ~int | ~int64](p *T) Var {
+	return IntFunc(func() int64 { return max(int64(*p), 0) }, func(n int64) {
+		if *p = T(n); n == 0 {
+			*p = -1
+		}
+	})
+}
+
 // AtomicIntVar keeps an [Int] or a [Memory].
 func AtomicIntVar(p *atomic.Int64) Var { return IntFunc(p.Load, p.Store) }
 

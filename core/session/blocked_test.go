@@ -283,7 +283,7 @@ func TestDoWaits(t *testing.T) {
 // TestNothingMissed: however pushes and pops meet, each element is taken once and
 // each client gets one.
 func TestNothingMissed(t *testing.T) {
-	h := coretest.New(t, func(o *core.Options) { o.AppendOnly = false })
+	h := coretest.New(t, func(o *core.Options) { o.NoLog = true })
 	const clients, rounds = 4, 200
 	keys := []string{"a", "b", "c", "d", "e"}
 	var mu sync.Mutex

@@ -78,7 +78,7 @@ func (d *decoder) archive(b *pipelineBlock, c *Config) {
 	if len(b.Sinks) == 0 {
 		d.errorAt(&b.Range, "No sink", "The pipeline %q has no sink.", b.Name)
 	}
-	if !c.Engine.AppendOnly {
+	if c.Engine.NoLog {
 		d.errorAt(&b.Range, "No log", "The pipeline %q archives the log, and append_only is false.", b.Name)
 	}
 }

@@ -68,8 +68,8 @@ func describe(c *Config) []string {
 	e, s := c.Engine, c.Server
 	out := []string{
 		fmt.Sprint("shards ", e.Shards), fmt.Sprint("databases ", e.Databases),
-		fmt.Sprint("append_only ", e.AppendOnly), fmt.Sprint("fsync ", e.Fsync), fmt.Sprint("save ", e.Save),
-		fmt.Sprint("rewrite ", e.RewritePercentage, "% from ", e.RewriteMinSize), fmt.Sprint("continue on save error ", e.ContinueOnSaveError),
+		fmt.Sprint("append_only ", !e.NoLog), fmt.Sprint("fsync ", e.Fsync), fmt.Sprint("save ", e.Save),
+		fmt.Sprint("rewrite ", max(0, e.RewritePercentage), "% from ", e.RewriteMinSize), fmt.Sprint("continue on save error ", e.ContinueOnSaveError),
 		fmt.Sprint("max_memory ", e.MaxMemory, " ", e.MaxMemoryPolicy), fmt.Sprintf("password %q", e.RequirePass),
 		fmt.Sprint("max_clients ", s.MaxClients), fmt.Sprint("timeout ", s.Timeout), fmt.Sprint("output limit ", s.Var("client-output-buffer-limit")),
 		fmt.Sprint("query limit ", s.QueryLimit), fmt.Sprint("protected_mode ", !s.AllowRemote),

@@ -117,7 +117,7 @@ func (d *directory) lineage() string {
 
 func (d *daemon) options(adopt bool) core.Options {
 	o := core.Options{
-		FS: d.pr.fs, Shards: d.cfg.shards, AppendOnly: d.cfg.log, ContinueOnSaveError: true, Clock: d.clock, ManualTick: true, Adopt: adopt,
+		FS: d.pr.fs, Shards: d.cfg.shards, NoLog: !d.cfg.log, ContinueOnSaveError: true, Clock: d.clock, ManualTick: true, Adopt: adopt,
 		Targets: []sink.Target{{Name: "mirror", Sink: d.client(), Required: d.cfg.required, Keep: d.cfg.keep}},
 	}
 	if d.cfg.archive && d.cfg.log {

@@ -59,7 +59,7 @@ func (d *daemon) bringBack() error {
 // check opens what was restored: it must be a state that came at or after the
 // checkpoint's cut.
 func (w *world) check(p *Place, data *memfs.FS, point *backup.Point) (*state, error) {
-	db, err := core.Open(core.Options{FS: data.CrashClone(memfs.KeepAll), Shards: 3, AppendOnly: true, ManualTick: true})
+	db, err := core.Open(core.Options{FS: data.CrashClone(memfs.KeepAll), Shards: 3, ManualTick: true})
 	if err != nil {
 		return nil, fmt.Errorf("what was restored of %s cannot be opened: %w", point.Set.ID, err)
 	}
