@@ -201,7 +201,7 @@ func TestLogSetByProgram(t *testing.T) {
 	h, disk := breakable(t, func(o *core.Options) { o.Logger = log.logger() })
 	h.Do("SET", "a", "1")
 	disk.SetInject(on(faultfs.OpCreate, "checkpoints/", syscall.ENOSPC))
-	if err := h.DB.Config().Set([2]string{"appendonly", "yes"}); err != nil {
+	if err := h.DB.Admin().Config().Set([2]string{"appendonly", "yes"}); err != nil {
 		t.Fatal(err)
 	}
 	for range 600 { // ten minutes

@@ -109,7 +109,7 @@ func TestFailedStage(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), "hooked") {
 				t.Fatalf("error %v does not name the stage", err)
 			}
-			info := h.DB.Info().Render("persistence")
+			info := h.DB.Admin().Info().Render("persistence")
 			if !strings.Contains(info, "rdb_last_bgsave_status:err") {
 				t.Errorf("INFO does not tell:\n%s", info)
 			}
@@ -147,15 +147,15 @@ func TestInFlight(t *testing.T) {
 	}
 	h.Clock.Advance(2 * time.Minute)
 	h.DB.Tick()
-	if got := h.DB.Info().Render("persistence"); !strings.Contains(got, "rdb_bgsave_in_progress:1") {
+	if got := h.DB.Admin().Info().Render("persistence"); !strings.Contains(got, "rdb_bgsave_in_progress:1") {
 		t.Error(got)
 	}
 	close(hold)
-	for strings.Contains(h.DB.Info().Render("persistence"), "rdb_bgsave_in_progress:1") {
+	for strings.Contains(h.DB.Admin().Info().Render("persistence"), "rdb_bgsave_in_progress:1") {
 		time.Sleep(time.Millisecond)
 		h.DB.Tick()
 	}
-	if got := h.DB.Info().Render("persistence"); !strings.Contains(got, "rdb_last_bgsave_status:ok") || !strings.Contains(got, "rdb_saves:1") {
+	if got := h.DB.Admin().Info().Render("persistence"); !strings.Contains(got, "rdb_last_bgsave_status:ok") || !strings.Contains(got, "rdb_saves:1") {
 		t.Error(got)
 	}
 }
@@ -165,13 +165,13 @@ func TestSavePoint(t *testing.T) {
 	h := coretest.New(t, func(o *core.Options) { o.Save = []core.SavePoint{{Seconds: 60, Changes: 3}} })
 	fill(h, "a")
 	h.DB.Tick()
-	if strings.Contains(h.DB.Info().Render("persistence"), "rdb_bgsave_in_progress:1") {
+	if strings.Contains(h.DB.Admin().Info().Render("persistence"), "rdb_bgsave_in_progress:1") {
 		t.Fatal("saved too early")
 	}
 	h.Clock.Advance(time.Minute)
 	for range 2000 {
 		h.DB.Tick()
-		if strings.Contains(h.DB.Info().Render("persistence"), "rdb_saves:1") {
+		if strings.Contains(h.DB.Admin().Info().Render("persistence"), "rdb_saves:1") {
 			return
 		}
 		time.Sleep(time.Millisecond)

@@ -66,8 +66,6 @@ type DB struct {
 	usedPeak int64 // the most memory that keys took since reclaim; the loop's own
 }
 
-var _ command.Engine = (*DB)(nil)
-
 // Open is [Prepare] and [DB.Recover]: it returns only when every key is back.
 // It fails, and changes nothing on disk, when anything but the log's torn tail
 // is damaged. The caller must Close the DB.
@@ -217,12 +215,6 @@ func (db *DB) Keyspace() *keyspace.Keyspace { return db.ks }
 // Stats are the engine's counters.
 func (db *DB) Stats() *command.Stats { return db.stats }
 
-// Config implements command.Engine: the parameters behind CONFIG GET and SET.
-func (db *DB) Config() *command.Config { return db.config }
-
-// Info implements command.Engine: the registry of INFO's sections.
-func (db *DB) Info() *command.InfoRegistry { return db.info }
-
 // InfoFields returns what INFO shows, as values, for an exporter of metrics. It
 // holds every shard's lock for as long as INFO does.
 func (db *DB) InfoFields() []command.InfoField {
@@ -252,12 +244,6 @@ func (db *DB) Healthy() error {
 	return nil
 }
 
-// SlowLog implements command.Engine.
-func (db *DB) SlowLog() *command.SlowLog { return db.slowlog }
-
-// Latency implements command.Engine.
-func (db *DB) Latency() *command.LatencyMonitor { return db.latency }
-
 // UsedMemory is how many bytes keys, values and their index take.
 func (db *DB) UsedMemory() int64 { return db.ks.UsedBytes() }
 
@@ -270,32 +256,5 @@ func (db *DB) Version() string { return db.opts.Version }
 // RunID identifies this Open, as INFO's run_id.
 func (db *DB) RunID() string { return db.runID }
 
-// Plugins implements command.Engine.
-func (db *DB) Plugins(args []string) ([]string, error) {
-	if db.opts.OnPlugins == nil {
-		return nil, errors.New("ERR SPILLWAY.PLUGINS is not available: the engine is embedded in another program")
-	}
-	return db.opts.OnPlugins(args)
-}
-
-// HasPassword tells whether clients must authenticate.
-func (db *DB) HasPassword() bool { return db.settings.Load().requirePass != "" }
-
-// Now implements command.Engine.
-func (db *DB) Now() time.Time { return db.clock.Now() }
-
-// Sleep implements command.Engine; Close ends it early.
-func (db *DB) Sleep(d time.Duration) {
-	if d <= 0 {
-		return
-	}
-	ticks, stop := db.clock.NewTicker(d)
-	defer stop()
-	select {
-	case <-ticks:
-	case <-db.closing:
-	}
-}
-
-// ResetStats implements command.Engine.
-func (db *DB) ResetStats() { db.stats.Reset() }
+// Uptime is the time since Open.
+func (db *DB) Uptime() time.Duration { return db.clock.Now().Sub(db.started) }

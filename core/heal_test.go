@@ -37,7 +37,7 @@ func TestFailedHealing(t *testing.T) {
 		t.Fatalf("the faults were injected %v times; the last operations:\n%s", fired, disk.Last(50))
 	}
 	if !healed {
-		t.Fatalf("no checkpoint heals the log:\n%s", h.DB.Info().Render("persistence"))
+		t.Fatalf("no checkpoint heals the log:\n%s", h.DB.Admin().Info().Render("persistence"))
 	}
 	if got := h.Do("SET", "str", "b"); got != `"OK"` {
 		t.Fatalf("writes are still refused: %s", got)
@@ -55,7 +55,7 @@ func untilHealed(h *coretest.Harness) bool {
 	for range 3000 {
 		h.Clock.Advance(time.Second)
 		h.DB.Tick()
-		if strings.Contains(h.DB.Info().Render("persistence"), "aof_last_write_status:ok") {
+		if strings.Contains(h.DB.Admin().Info().Render("persistence"), "aof_last_write_status:ok") {
 			return true
 		}
 		time.Sleep(time.Millisecond)
@@ -77,11 +77,11 @@ func TestLogOffAfterFailure(t *testing.T) {
 	if got := h.Do("SET", "str", "lost"); !strings.Contains(got, "NOTDURABLE") {
 		t.Fatalf("a write was acknowledged: %s", got)
 	}
-	if err := h.DB.Config().Set([2]string{"appendonly", "no"}); err != nil {
+	if err := h.DB.Admin().Config().Set([2]string{"appendonly", "no"}); err != nil {
 		t.Fatal(err)
 	}
 	if !untilHealed(h) {
-		t.Fatalf("writes are refused although there is no log:\n%s", h.DB.Info().Render("persistence"))
+		t.Fatalf("writes are refused although there is no log:\n%s", h.DB.Admin().Info().Render("persistence"))
 	}
 	if got := h.Do("SET", "str", "b"); got != `"OK"` {
 		t.Fatalf("writes are still refused: %s", got)

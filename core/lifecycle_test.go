@@ -121,7 +121,7 @@ func TestPrepareAndRecover(t *testing.T) {
 	for line, want := range map[string]string{
 		"GET k1": refused, "SET k1 x": refused, "DBSIZE": refused, "BGSAVE": refused, "DEBUG RELOAD": refused, "PING": refused,
 		"SELECT 0": `"OK"`, "CONFIG SET save 60": "(error) ERR CONFIG SET failed (possibly related to argument 'save') - Invalid save parameters",
-		"WATCH k1": `"OK"`, "UNWATCH": `"OK"`, "LASTSAVE": fmt.Sprint(db.LastSave()),
+		"WATCH k1": `"OK"`, "UNWATCH": `"OK"`, "LASTSAVE": fmt.Sprint(db.Admin().LastSave()),
 	} {
 		if got := do(line); got != want {
 			t.Errorf("%s while loading: %s, want %s", line, got, want)
@@ -230,7 +230,7 @@ func TestShutdownHoldsWritesBack(t *testing.T) {
 		case err := <-done:
 			t.Fatalf("the shutdown has ended before it saved: %v", err)
 		}
-		if err := h.DB.AbortShutdown(); err != nil {
+		if err := h.DB.Admin().AbortShutdown(); err != nil {
 			t.Fatal(err)
 		}
 		hold.Store(func() {})
@@ -246,7 +246,7 @@ func TestShutdownHoldsWritesBack(t *testing.T) {
 	if err := h.DB.PrepareShutdown(command.ShutdownDefault, false); err != nil {
 		t.Errorf("another one behind it: %v", err)
 	}
-	if err := h.DB.AbortShutdown(); err == nil {
+	if err := h.DB.Admin().AbortShutdown(); err == nil {
 		t.Error("it could be aborted although it is over")
 	}
 	wg.Wait()

@@ -12,7 +12,7 @@ import (
 // old and new, refuse what Redis refuses, and take effect at once.
 func TestLimitParameters(t *testing.T) {
 	h := coretest.New(t)
-	c := h.DB.Config()
+	c := h.DB.Admin().Config()
 	for _, tt := range []struct{ name, alias, def string }{
 		{"hash-max-listpack-entries", "hash-max-ziplist-entries", "512"},
 		{"hash-max-listpack-value", "hash-max-ziplist-value", "64"},

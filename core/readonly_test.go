@@ -181,7 +181,7 @@ func TestReadOnly(t *testing.T) {
 	if _, err := l.Import(context.Background(), strings.NewReader(commands("SET a 3")), "x", apply.ImportOptions{}); !errors.Is(err, core.ErrReadOnly) {
 		t.Errorf("Import: %v", err)
 	}
-	if err := l.Shutdown(command.ShutdownSave, false); err != nil {
+	if err := l.Admin().Shutdown(command.ShutdownSave, false); err != nil {
 		t.Errorf("SHUTDOWN SAVE: %v", err)
 	}
 	<-l.down

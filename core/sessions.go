@@ -24,7 +24,7 @@ func (db *DB) initSessions() {
 	rt := &db.runtime
 	rt.Keyspace, rt.Events, rt.Watches = db.ks, db.events, db.watches
 	rt.Stats, rt.SlowLog, rt.Latency = db.stats, db.slowlog, db.latency
-	rt.Engine, rt.Clock, rt.Gate = db, db.clock, &db.gate
+	rt.Engine, rt.Clock, rt.Gate = admin{db}, db.clock, &db.gate
 	rt.Order = db.order
 	rt.Log, rt.Changed, rt.Committed = db.persist.Log, db.persist.Changed, db.persist.Committed
 	rt.Removed = db.removed

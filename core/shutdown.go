@@ -27,20 +27,6 @@ type stopping struct {
 	decided bool
 }
 
-// Shutdown implements command.Engine: it saves when the mode asks for it, makes
-// the log durable, and then has the owner end the process. When that fails the
-// engine goes on and the error says so.
-func (db *DB) Shutdown(mode command.ShutdownMode, force bool) error {
-	if db.opts.OnShutdown == nil {
-		return errors.New("ERR SHUTDOWN is not available: the engine is embedded in another program")
-	}
-	if err := db.PrepareShutdown(mode, force); err != nil {
-		return err
-	}
-	go db.opts.OnShutdown()
-	return nil
-}
-
 // PrepareShutdown does what must precede the end of the process: it cancels
 // the job in flight, takes a last snapshot if the mode asks for one, and makes
 // the log durable. Writes wait meanwhile and are refused once it has returned
@@ -63,7 +49,7 @@ func (db *DB) PrepareShutdown(mode command.ShutdownMode, force bool) error {
 			continue
 		}
 		if mode == command.ShutdownNoSave {
-			_ = db.AbortShutdown() // it may be over just now
+			_ = admin{db}.AbortShutdown() // it may be over just now
 		}
 		<-first.Done
 		if first.Down {
@@ -96,22 +82,6 @@ func (db *DB) PrepareShutdown(mode command.ShutdownMode, force bool) error {
 	}
 	close(p.Done)
 	return err
-}
-
-// AbortShutdown implements command.Engine: it calls off a shutdown that is
-// still saving, whose caller gets an error.
-func (db *DB) AbortShutdown() error {
-	p := db.stopping.Load()
-	if p == nil {
-		return errNoShutdown
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.decided {
-		return errNoShutdown
-	}
-	p.abort()
-	return nil
 }
 
 // finalSave takes the snapshot that the mode asks for, in place of the job in

@@ -137,7 +137,7 @@ func serve(cfg *config.Config, f *faults, refill refill, adopt bool, log hclog.I
 		return err
 	}
 	if plugged.host != nil {
-		db.Info().Register(command.InfoSection{Name: "Plugins", Default: true, Fill: plugged.info})
+		db.Admin().Info().Register(command.InfoSection{Name: "Plugins", Default: true, Fill: plugged.info})
 	}
 	closeDB := func() { err = errors.Join(err, db.Close()) }
 	listeners, err := listenOrElse(cfg.Listen)

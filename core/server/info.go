@@ -11,7 +11,7 @@ import (
 
 // registerInfo adds the sections whose facts the server has.
 func (s *Server) registerInfo() {
-	s.db.Info().Register(
+	s.db.Admin().Info().Register(
 		command.InfoSection{Name: "Server", Default: true, Fill: s.infoServer},
 		command.InfoSection{Name: "Clients", Default: true, Fill: s.infoClients},
 		command.InfoSection{Name: "Stats", Default: true, Fill: s.infoStats},
@@ -32,7 +32,7 @@ func (s *Server) infoServer(w *command.InfoWriter) {
 	w.Field("go_version", runtime.Version())
 	w.Field("process_id", os.Getpid())
 	w.Field("run_id", s.db.RunID())
-	s.db.Config().Show(w, "port")
+	s.db.Admin().Config().Show(w, "port")
 	w.Field("server_time_usec", s.db.Clock().Now().UnixMicro())
 	w.Field("uptime_in_seconds", int64(up.Seconds()))
 	w.Field("uptime_in_days", int64(up.Hours()/24))
@@ -49,7 +49,7 @@ func (s *Server) infoClients(w *command.InfoWriter) {
 		}
 	}
 	w.Field("connected_clients", s.Clients())
-	s.db.Config().Show(w, "maxclients")
+	s.db.Admin().Config().Show(w, "maxclients")
 	w.Field("blocked_clients", blocked)
 	w.Field("mem_clients_normal", s.memHeld.Load())
 }

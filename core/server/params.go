@@ -146,7 +146,7 @@ func (s *Server) initParams() {
 		if !p.Fixed {
 			_ = v(s).Set(p.option(&s.opt).String()) // no field of Options holds what is none
 		}
-		s.db.Config().Register(&p.Param, v(s))
+		s.db.Admin().Config().Register(&p.Param, v(s))
 	}
 }
 

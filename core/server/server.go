@@ -177,7 +177,7 @@ func (s *Server) accept(nc net.Conn) {
 			_ = t.SetKeepAlive(false)
 		}
 	}
-	if s.protected.Load() && !s.db.HasPassword() && remote(nc) {
+	if s.protected.Load() && !s.db.Admin().HasPassword() && remote(nc) {
 		s.refuse(nc, "-DENIED Spillway is running in protected mode because protected mode is enabled and no password is set for the default user. "+
 			"In this mode connections are only accepted from the loopback interface. Set a password with requirepass, or, where the network "+
 			"itself is trusted, disable protected mode with CONFIG SET protected-mode no from the loopback interface.\r\n")

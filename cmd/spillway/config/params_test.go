@@ -45,7 +45,7 @@ func (r running) get(p *param.Param) string {
 	r.t.Helper()
 	value := ""
 	for i, name := range p.Names() {
-		got := r.db.Config().Get(name)
+		got := r.db.Admin().Config().Get(name)
 		if len(got) != 1 || got[0][0] != name || i > 0 && got[0][1] != value {
 			r.t.Errorf("CONFIG GET %s: %q, want %q", name, got, value)
 			return ""
@@ -216,7 +216,7 @@ func TestParamsRoundTrip(t *testing.T) {
 		t.Run(p.Name, func(t *testing.T) {
 			t.Parallel()
 			if p.HCL == "" {
-				if err := run(t, Default()).db.Config().Set([2]string{p.Name, p.Default}); err == nil || !strings.HasSuffix(err.Error(), "can't set immutable config") {
+				if err := run(t, Default()).db.Admin().Config().Set([2]string{p.Name, p.Default}); err == nil || !strings.HasSuffix(err.Error(), "can't set immutable config") {
 					t.Errorf("CONFIG SET: %v", err)
 				}
 				return
@@ -239,7 +239,7 @@ func TestParamsRoundTrip(t *testing.T) {
 			}
 			r := run(t, Default())
 			for i, name := range p.Names() {
-				err := r.db.Config().Set([2]string{strings.ToUpper(name), value})
+				err := r.db.Admin().Config().Set([2]string{strings.ToUpper(name), value})
 				if p.Fixed {
 					if err == nil || !strings.HasSuffix(err.Error(), "can't set immutable config") {
 						t.Errorf("CONFIG SET %s: %v", name, err)
@@ -255,11 +255,11 @@ func TestParamsRoundTrip(t *testing.T) {
 				if got := r.get(p); got != want {
 					t.Errorf("CONFIG SET %s: %q, want %q", name, got, want)
 				}
-				if line := "\r\n" + p.Info + ":" + want + "\r\n"; p.Info != "" && !strings.Contains(r.db.Info().Render("everything"), line) {
+				if line := "\r\n" + p.Info + ":" + want + "\r\n"; p.Info != "" && !strings.Contains(r.db.Admin().Info().Render("everything"), line) {
 					t.Errorf("INFO lacks %q", line)
 				}
 				if i == 0 {
-					if err := r.db.Config().Set([2]string{name, p.Default}); err != nil {
+					if err := r.db.Admin().Config().Set([2]string{name, p.Default}); err != nil {
 						t.Errorf("CONFIG SET %s to its default: %v", name, err)
 					}
 				}
@@ -281,7 +281,7 @@ func TestParamsRefuse(t *testing.T) {
 			}
 			said := make(map[string]string)
 			before := r.get(p)
-			if err := r.db.Config().Set([2]string{p.Name, value}); err != nil {
+			if err := r.db.Admin().Config().Set([2]string{p.Name, value}); err != nil {
 				said["CONFIG SET"] = err.Error()
 			}
 			if got := r.get(p); got != before {
