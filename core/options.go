@@ -120,6 +120,9 @@ type Options struct {
 	Logger hclog.Logger
 	// Clock is the source of time; nil means SystemClock.
 	Clock Clock
+	// Events are called when something has happened: to a checkpoint, to the log,
+	// to a sink.
+	Events Events
 	// ManualTick leaves the tick to the caller of [DB.Tick]: nothing happens
 	// by itself. For tests.
 	ManualTick bool

@@ -18,6 +18,7 @@ func (db *DB) persistEnv() persist.Env {
 			defer db.setMu.Unlock()
 			f(db.settings.Load().persistence())
 		},
+		Events:  o.Events,
 		Latency: db.latency.Note,
 	}
 }
@@ -45,6 +46,14 @@ type (
 	SavePoint = persist.SavePoint
 	// Archive says where the log goes besides the data directory.
 	Archive = persist.Archive
+	// Events are functions to be called when something has happened.
+	Events = persist.Events
+	// CheckpointEvent, SegmentEvent, SinkEvent and LogEvent are what Events are
+	// called with.
+	CheckpointEvent = persist.CheckpointEvent
+	SegmentEvent    = persist.SegmentEvent
+	SinkEvent       = persist.SinkEvent
+	LogEvent        = persist.LogEvent
 	// ArchiveStats is how the archive stands.
 	ArchiveStats = persist.ArchiveStats
 	// SinkStateError says that a sink holds what this data directory must not be

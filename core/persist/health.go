@@ -20,6 +20,7 @@ func (p *Persister) fail(err error) {
 	f := &failure{err: err, at: p.clock.Now(), text: logFailure(err)}
 	if p.failed.CompareAndSwap(nil, f) {
 		p.logger.Error("the log failed: writes are refused until a fresh checkpoint is committed", "error", err)
+		tell(p.events, p.events.LogFailed, LogEvent{Err: err})
 	}
 }
 
@@ -59,7 +60,9 @@ func (p *Persister) Committed(log *wal.Log, err error) error {
 // committed and the log goes on in a fresh segment.
 func (p *Persister) healed() {
 	if f := p.failed.Swap(nil); f != nil {
-		p.logger.Info("persistence is re-established: writes are accepted again", "refused_for", p.clock.Now().Sub(f.at).Round(time.Millisecond))
+		refused := p.clock.Now().Sub(f.at)
+		p.logger.Info("persistence is re-established: writes are accepted again", "refused_for", refused.Round(time.Millisecond))
+		tell(p.events, p.events.LogHealed, LogEvent{Refused: refused})
 	}
 }
 

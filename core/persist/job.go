@@ -56,6 +56,7 @@ func (p *Persister) try(parent context.Context, kind sink.Kind, why string, star
 	out := make(chan error, 1)
 	j.waiters = append(j.waiters, out)
 	p.jobLog.Log(j.level(hclog.Info), "checkpoint started", "job", j.id, "kind", kind, "generation", j.gen, "why", why)
+	tell(p.events, p.events.CheckpointBegun, CheckpointEvent{Kind: kind, Generation: j.gen})
 	p.bg.Go(func() { p.finish(j, p.checkpoint(j)) })
 	return out, nil
 }
@@ -275,6 +276,13 @@ func (p *Persister) finish(j *job, err error) {
 		p.jobLog.Info("checkpoint committed", "job", j.id, "kind", j.kind, "generation", j.gen,
 			"keys", j.progress.Keys.Load(), "bytes", j.progress.StoredBytes.Load(), "raw_bytes", j.progress.RawBytes.Load(), "took", took.Round(time.Millisecond))
 	}
+	e := CheckpointEvent{Kind: j.kind, Generation: j.gen, Keys: j.progress.Keys.Load(), Bytes: j.progress.StoredBytes.Load(), Took: took, Err: err}
+	if err != nil {
+		tell(p.events, p.events.CheckpointFailed, e)
+	} else {
+		tell(p.events, p.events.CheckpointCommitted, e)
+	}
+	p.noteTargets(nil)
 	p.noteHeld(held)
 	for _, w := range waiters {
 		w <- err
@@ -313,4 +321,5 @@ func (p *Persister) close() {
 	p.pipe.Close()
 	p.archive.close()
 	p.bg.Wait()
+	p.events.wait()
 }

@@ -204,8 +204,12 @@ func (p *Persister) release() error {
 // that it was written to are whole and durable.
 func (p *Persister) sealed(id uint64) {
 	p.mu.Lock()
+	first, news := p.whole == 0, id > p.whole // the first is the start's
 	p.whole = max(p.whole, id)
 	p.mu.Unlock()
+	if news && !first {
+		tell(p.events, p.events.SegmentSealed, SegmentEvent{Active: id})
+	}
 	p.archive.sealed(id)
 }
 

@@ -45,6 +45,8 @@ type Env struct {
 	Settings func() Settings
 	// Frozen calls f with the settings; nobody changes them before it returns.
 	Frozen func(f func(Settings))
+	// Events are what the owner has called.
+	Events Events
 	// Latency notes how long an event took, for LATENCY.
 	Latency func(event string, took time.Duration, at time.Time)
 }
@@ -117,6 +119,7 @@ type Persister struct {
 	retrying     atomic.Bool
 	retryAfter   atomic.Int64 // nanoseconds until the next attempt
 
+	events  *notifier
 	jobLog  hclog.Logger
 	store   *manifest.Store
 	pipe    *sink.Pipeline
@@ -165,7 +168,7 @@ func New(env Env) *Persister {
 		env: env, fs: env.FS, ks: env.Keyspace, clock: env.Clock, logger: env.Logger, targetsTried: now(),
 		turn: vfs.NewIOLock(), writing: vfs.NewIOLock(),
 		jobLog: jobLog, store: manifest.NewStore(env.FS, now), local: local,
-		own: own, guards: guards,
+		own: own, guards: guards, events: &notifier{Events: env.Events},
 		pipe: sink.NewPipeline("checkpoint", env.Stages, local, targets, sink.PipelineOptions{
 			Logger: env.Logger, Now: now, VerifyDecode: env.VerifyDecode, Registry: known, Known: own.knows,
 		}),

@@ -113,6 +113,7 @@ func (l *shipper) noteAttempt(e *entry, err error) (goOn bool) {
 			a.log.Info("a target of the archive is back", "sink", l.name)
 		}
 		l.err, l.wait = nil, 0
+		a.p.events.sink("archive", l.name, false, nil)
 		e.has[l] = true
 		if e.archived() {
 			a.last = max(a.last, e.seg.ID)
@@ -131,6 +132,7 @@ func (l *shipper) noteAttempt(e *entry, err error) (goOn bool) {
 	l.err = err
 	l.wait = min(max(2*l.wait, retryFirst), retryLast)
 	l.notBefore = now.Add(l.wait)
+	a.p.events.sink("archive", l.name, true, err)
 	if first {
 		a.log.Warn("a target of the archive is behind", "sink", l.name, "segment", e.seg.ID, "error", err)
 	}

@@ -33,6 +33,7 @@ func (p *Persister) feedTargets(complaint string, feed func(context.Context) err
 		defer p.bg.Done()
 		defer p.retrying.Store(false)
 		err := feed(context.Background())
+		p.noteTargets(err)
 		if errors.Is(err, sink.ErrClosed) {
 			return // the next start tries again
 		}
@@ -44,6 +45,19 @@ func (p *Persister) feedTargets(complaint string, feed func(context.Context) err
 		}
 		p.retryAfter.Store(int64(retryFirst))
 	}()
+}
+
+// noteTargets tells which best-effort sinks have got behind, or caught up. err is
+// why an attempt to feed them has failed.
+func (p *Persister) noteTargets(err error) {
+	if p.events.SinkBehind == nil && p.events.SinkCaughtUp == nil {
+		return
+	}
+	for _, s := range p.pipe.Stats() {
+		if s.Role == "best-effort" {
+			p.events.sink("checkpoints", s.Name, s.Pending > 0, err)
+		}
+	}
 }
 
 // catchUp feeds, in the background, best-effort sinks that had not got the
