@@ -75,7 +75,7 @@ func Open(opts Options) (*DB, error) {
 		return nil, err
 	}
 	if err := db.Recover(context.Background()); err != nil {
-		_ = db.Close() // what is to be said is why it did not open
+		_ = db.Close() // the caller wants to know why it did not open
 		return nil, err
 	}
 	return db, nil

@@ -48,12 +48,14 @@ type (
 	Archive = persist.Archive
 	// Events are functions to be called when something has happened.
 	Events = persist.Events
-	// CheckpointEvent, SegmentEvent, SinkEvent and LogEvent are what Events are
-	// called with.
+	// CheckpointEvent is about a checkpoint that has begun or ended.
 	CheckpointEvent = persist.CheckpointEvent
-	SegmentEvent    = persist.SegmentEvent
-	SinkEvent       = persist.SinkEvent
-	LogEvent        = persist.LogEvent
+	// SegmentEvent is about the segments of the log.
+	SegmentEvent = persist.SegmentEvent
+	// SinkEvent is about a sink that is behind, or has caught up.
+	SinkEvent = persist.SinkEvent
+	// LogEvent is about a log that has failed, or is healed.
+	LogEvent = persist.LogEvent
 	// ArchiveStats is how the archive stands.
 	ArchiveStats = persist.ArchiveStats
 	// SinkStateError says that a sink holds what this data directory must not be

@@ -45,7 +45,7 @@ func (db *DB) initSessions() {
 	rt.Init()
 }
 
-// refusesWrites is the reply to a write that is not to be carried out, because
+// refusesWrites is the reply to a write that must not be carried out, because
 // persistence is broken or this is only a look, or "".
 func (db *DB) refusesWrites() string {
 	if db.opts.ReadOnly {

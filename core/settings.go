@@ -11,7 +11,7 @@ import (
 // immutable value: a command reads them with a single atomic load. What each is,
 // and what else there is, is declared in params.go.
 type settings struct {
-	appendOnly       bool // the log is to be on; whether it is, see persist.Persister.LogOn
+	appendOnly       bool // wanted; persist.Persister.LogOn tells whether it is on
 	fsync            wal.Policy
 	save             []SavePoint
 	rewritePct       int

@@ -33,7 +33,7 @@ type stopping struct {
 // nil; after an error, unless force overrules it, they go on. The owner calls
 // it on SIGTERM.
 //
-// A second call waits for the first and has its success in common with it; with
+// A second call waits for the first and succeeds if that does; with
 // ShutdownNoSave it calls the first one off. While loading there is nothing to
 // do: the disk has everything.
 func (db *DB) PrepareShutdown(mode command.ShutdownMode, force bool) error {
@@ -84,8 +84,8 @@ func (db *DB) PrepareShutdown(mode command.ShutdownMode, force bool) error {
 	return err
 }
 
-// finalSave takes the snapshot that the mode asks for, in place of the job in
-// flight.
+// finalSave takes the snapshot that the mode asks for. It cancels the job in
+// flight, which began too early to be the last.
 func (db *DB) finalSave(p *stopping, mode command.ShutdownMode) error {
 	if db.opts.ReadOnly || mode == command.ShutdownNoSave || mode == command.ShutdownDefault && len(db.settings.Load().save) == 0 {
 		return nil

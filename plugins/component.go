@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/spillwaydb/spillway/core/sink"
+	"github.com/spillwaydb/spillway/plugins/internal/wire"
 	pluginpb "github.com/spillwaydb/spillway/plugins/proto"
 )
 
@@ -109,11 +110,11 @@ func newCatalog(components []Component) (catalog, error) {
 			return nil, err
 		}
 		if !validName.MatchString(f.name) {
-			return nil, fmt.Errorf("%q cannot be the name of a %s: want lower case letters, digits, - and _", f.name, kindName(f.kind))
+			return nil, fmt.Errorf("%q cannot be the name of a %s: want lower case letters, digits, - and _", f.name, wire.KindName(f.kind))
 		}
 		key := componentKey{f.kind, f.name}
 		if c[key] != nil {
-			return nil, fmt.Errorf("%s %q is served twice", kindName(f.kind), f.name)
+			return nil, fmt.Errorf("%s %q is served twice", wire.KindName(f.kind), f.name)
 		}
 		c[key] = f
 	}
@@ -151,14 +152,4 @@ func (c catalog) sorted() []*factory {
 		return out[i].name < out[j].name
 	})
 	return out
-}
-
-func kindName(k pluginpb.Kind) string {
-	switch k {
-	case pluginpb.Kind_KIND_STAGE:
-		return "stage"
-	case pluginpb.Kind_KIND_SINK:
-		return "sink"
-	}
-	return "component"
 }

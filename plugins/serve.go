@@ -126,9 +126,9 @@ func introduce(w io.Writer, c catalog) {
 	}
 	fmt.Fprintf(w, "This is a plugin for Spillway (protocol %d); Spillway starts it. It offers\n\n", wire.ProtocolVersion)
 	for _, f := range c.sorted() {
-		fmt.Fprintf(w, "  %-5s  %s\n", kindName(f.kind), f.name)
+		fmt.Fprintf(w, "  %-5s  %s\n", wire.KindName(f.kind), f.name)
 	}
 	fmt.Fprintf(w, "\nIn plugins.hcl:\n\n  plugin %q {\n    command  = [%q]\n    checksum = %q\n  }\n", filepath.Base(path), path, sum)
 	f := c.sorted()[0]
-	fmt.Fprintf(w, "\nand in the pipeline:\n\n  %s \"plugin\" %q { uses = plugin.%s }\n", kindName(f.kind), f.name, filepath.Base(path))
+	fmt.Fprintf(w, "\nand in the pipeline:\n\n  %s \"plugin\" %q { uses = plugin.%s }\n", wire.KindName(f.kind), f.name, filepath.Base(path))
 }

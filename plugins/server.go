@@ -62,7 +62,7 @@ func (s *server) Describe(context.Context, *pluginpb.DescribeRequest) (*pluginpb
 func (s *server) Configure(_ context.Context, req *pluginpb.ConfigureRequest) (*pluginpb.ConfigureResponse, error) {
 	f := s.catalog[componentKey{req.GetKind(), req.GetComponent()}]
 	if f == nil {
-		return nil, status.Errorf(codes.InvalidArgument, "there is no %s %q here", kindName(req.GetKind()), req.GetComponent())
+		return nil, status.Errorf(codes.InvalidArgument, "there is no %s %q here", wire.KindName(req.GetKind()), req.GetComponent())
 	}
 	var comp Component
 	err := s.guard("making "+f.name, func() (err error) { comp, err = f.mk(req.GetConfig()); return err })

@@ -269,7 +269,7 @@ func (r *restorer) localSet() error {
 		}
 		p.SinkReceipt, p.TargetReceipts = nil, nil
 		if r.Plain {
-			p.Part.Name = plainName(p.Part)
+			p.Part.Name = sink.PartName(p.Part.Kind, p.Part.Shard, "")
 			p.Bytes, p.SHA256, p.Stages, p.StageReceipts = p.RawBytes, p.RawSHA256, nil, nil
 		}
 	}
@@ -277,15 +277,6 @@ func (r *restorer) localSet() error {
 		r.set.Stages = nil
 	}
 	return nil
-}
-
-// plainName is what a part is called that went through no stage.
-func plainName(p sink.Part) string {
-	ext := ".aof"
-	if p.Kind == sink.KindSnapshot {
-		ext = ".rdb"
-	}
-	return fmt.Sprintf("shard-%04d%s", p.Shard, ext)
 }
 
 // errBeyond ends a replay at the first block that is too late.

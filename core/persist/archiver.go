@@ -47,10 +47,10 @@ type archiver struct {
 	queue     []*entry  // the sealed segments that the manifest names, oldest first
 	last      uint64    // the newest that every target has got
 	since     time.Time // of the first data in the active segment; zero: it has none
-	cut       time.Time // likewise in the one before it, until that is queued
+	cut       time.Time // the same for the one before it, until that is queued
 	sealing   bool
 	notBefore time.Time // no seal before that, after a failure
-	release   time.Time // nothing is taken off the manifest before that, likewise
+	release   time.Time // nothing is taken off the manifest before that
 	releasing bool
 	baseAsked time.Time
 }

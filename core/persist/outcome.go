@@ -25,7 +25,7 @@ type job struct {
 
 	given    bool // given up, by Cancel; guarded by Persister.mu
 	again    bool // it repeats one that failed: the log does not repeat what it said of that
-	startLog bool // the log is to be switched on at this job's cut
+	startLog bool // the log begins at this job's cut
 	rotated  bool // appends go to next since the cut
 	next     manifest.Segment
 	changes  int64 // changes that the cut covers

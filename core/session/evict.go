@@ -65,7 +65,8 @@ func (s *Session) evictOne(with Eviction) bool {
 	return true
 }
 
-// evictionScore is the higher, the sooner a key goes.
+// evictionScore ranks a key for eviction: among those sampled, the one with the
+// highest score goes.
 func evictionScore(policy string, e keyspace.Entry, now int64, s *Session) int64 {
 	switch policy[strings.IndexByte(policy, '-')+1:] {
 	case "lru":

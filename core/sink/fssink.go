@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path"
-	"slices"
 	"strings"
 	"syscall"
 
@@ -233,15 +232,7 @@ func (s *FSSink) List(ctx context.Context) ([]Set, error) {
 			sets = append(sets, set)
 		}
 	}
-	slices.SortFunc(sets, func(a, b Set) int {
-		if a.ID.Generation != b.ID.Generation {
-			if a.ID.Generation < b.ID.Generation {
-				return -1
-			}
-			return 1
-		}
-		return strings.Compare(string(a.ID.Kind), string(b.ID.Kind))
-	})
+	SortSets(sets)
 	return sets, errors.Join(errs...)
 }
 

@@ -147,14 +147,20 @@ func (p *Pipeline) Suffix() string {
 // Part returns the part of a shard in the set id, named for its kind and the
 // stages: "shard-0003.rdb.zst", "shard-0000.aof", "segment-0000.aof.zst".
 func (p *Pipeline) Part(job uint64, id SetID, shard, shards int) Part {
-	what := "shard"
-	if id.Kind == KindSegment {
-		what = "segment"
-	}
 	return Part{
 		Job: job, Kind: id.Kind, Generation: id.Generation, Token: id.Token, Shard: shard, Shards: shards,
-		Name: fmt.Sprintf("%s-%04d%s%s", what, shard, id.Kind.ext(), p.Suffix()),
+		Name: PartName(id.Kind, shard, p.Suffix()),
 	}
+}
+
+// PartName is the name of a shard's part, which went through stages that add
+// suffix, "" for none.
+func PartName(k Kind, shard int, suffix string) string {
+	what := "shard"
+	if k == KindSegment {
+		what = "segment"
+	}
+	return fmt.Sprintf("%s-%04d%s%s", what, shard, k.ext(), suffix)
 }
 
 // CheckName returns an error unless name can be the name of a part: one path

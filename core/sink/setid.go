@@ -1,9 +1,11 @@
 package sink
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -101,4 +103,12 @@ func ParseDirName(name string) (id SetID, ok bool) {
 // snapshot and rewrite, which only SET.json tells apart.
 func (id SetID) SharesDir(o SetID) bool {
 	return id.Generation == o.Generation && id.Token == o.Token && (id.Kind == KindSegment) == (o.Kind == KindSegment)
+}
+
+// SortSets puts sets in the order in which List returns them: by generation, and
+// by kind where that is the same.
+func SortSets(sets []Set) {
+	slices.SortFunc(sets, func(a, b Set) int {
+		return cmp.Or(cmp.Compare(a.ID.Generation, b.ID.Generation), cmp.Compare(a.ID.Kind, b.ID.Kind))
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/spillwaydb/spillway/core/sink"
+	"github.com/spillwaydb/spillway/plugins/internal/wire"
 	pluginpb "github.com/spillwaydb/spillway/plugins/proto"
 )
 
@@ -67,7 +68,7 @@ func (pr *process) instance(ctx context.Context, key instanceKey) (*instance, er
 	case <-in.made:
 		return in, in.err
 	case <-ctx.Done():
-		return nil, pr.plugin.errorf("waiting for %s %q to be made: %w", kindName(key.kind), key.component, context.Cause(ctx))
+		return nil, pr.plugin.errorf("waiting for %s %q to be made: %w", wire.KindName(key.kind), key.component, context.Cause(ctx))
 	}
 }
 
@@ -81,12 +82,12 @@ func (pr *process) configure(in *instance, key instanceKey) {
 	r, err := pr.control.Configure(ctx, &pluginpb.ConfigureRequest{Kind: key.kind, Component: key.component, Config: []byte(key.config)})
 	switch suffix := r.GetSuffix(); {
 	case err != nil && ctx.Err() != nil && pr.life.Err() == nil:
-		in.err = sink.Transient(p.errorf("did not make %s %q within %s and was killed", kindName(key.kind), key.component, p.spec.Timeout))
+		in.err = sink.Transient(p.errorf("did not make %s %q within %s and was killed", wire.KindName(key.kind), key.component, p.spec.Timeout))
 		pr.kill(in.err)
 	case err != nil:
-		in.err = p.errorf("%s %q: %w", kindName(key.kind), key.component, pr.words(err))
+		in.err = p.errorf("%s %q: %w", wire.KindName(key.kind), key.component, pr.words(err))
 	case r.GetInstance() == "" || len(r.GetInstance()) > 256 || len(r.GetVersion()) > 64 || (suffix != "" && sink.CheckName("part"+suffix) != nil):
-		in.err = sink.Permanent(p.errorf("%s %q says it is instance %.40q of version %.40q with suffix %.40q", kindName(key.kind), key.component, r.GetInstance(), r.GetVersion(), suffix))
+		in.err = sink.Permanent(p.errorf("%s %q says it is instance %.40q of version %.40q with suffix %.40q", wire.KindName(key.kind), key.component, r.GetInstance(), r.GetVersion(), suffix))
 	default:
 		in.id, in.sweeps = r.GetInstance(), r.GetSweeps()
 		in.info = sink.Info{Version: r.GetVersion(), Suffix: suffix}

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/spillwaydb/spillway/core/sink"
+	"github.com/spillwaydb/spillway/plugins/internal/wire"
 	pluginpb "github.com/spillwaydb/spillway/plugins/proto"
 )
 
@@ -87,7 +88,7 @@ func (p *Plugin) Offers(ctx context.Context) ([]Component, error) {
 	}
 	var out []Component
 	for _, c := range pr.offers {
-		out = append(out, Component{Kind: kindName(c.GetKind()), Name: c.GetName()})
+		out = append(out, Component{Kind: wire.KindName(c.GetKind()), Name: c.GetName()})
 	}
 	return out, nil
 }
@@ -305,27 +306,17 @@ func choose(offers []*pluginpb.Component, kind pluginpb.Kind, component, label s
 	case component == "" && len(of) == 1:
 		return of[0], nil
 	case len(of) == 0:
-		return "", fmt.Errorf("offers no %s, but %s", kindName(kind), strings.Join(describe(offers), ", "))
+		return "", fmt.Errorf("offers no %s, but %s", wire.KindName(kind), strings.Join(describe(offers), ", "))
 	case component == "":
-		return "", fmt.Errorf("offers several: write %s = %q, or another of %s", kindName(kind), of[0], strings.Join(of, ", "))
+		return "", fmt.Errorf("offers several: write %s = %q, or another of %s", wire.KindName(kind), of[0], strings.Join(of, ", "))
 	}
-	return "", fmt.Errorf("offers no %s %q, but %s", kindName(kind), component, strings.Join(describe(offers), ", "))
+	return "", fmt.Errorf("offers no %s %q, but %s", wire.KindName(kind), component, strings.Join(describe(offers), ", "))
 }
 
 func describe(offers []*pluginpb.Component) []string {
 	var out []string
 	for _, c := range offers {
-		out = append(out, kindName(c.GetKind())+" "+c.GetName())
+		out = append(out, wire.KindName(c.GetKind())+" "+c.GetName())
 	}
 	return out
-}
-
-func kindName(k pluginpb.Kind) string {
-	switch k {
-	case pluginpb.Kind_KIND_STAGE:
-		return "stage"
-	case pluginpb.Kind_KIND_SINK:
-		return "sink"
-	}
-	return "component of an unknown kind"
 }

@@ -56,15 +56,7 @@ func (s *Sink) List(ctx context.Context) ([]sink.Set, error) {
 	if ctx.Err() != nil {
 		return nil, s.fault(ctx, "list", sink.SetsDir, context.Cause(ctx))
 	}
-	slices.SortFunc(sets, func(a, b sink.Set) int {
-		if a.ID.Generation != b.ID.Generation {
-			if a.ID.Generation < b.ID.Generation {
-				return -1
-			}
-			return 1
-		}
-		return strings.Compare(string(a.ID.Kind), string(b.ID.Kind))
-	})
+	sink.SortSets(sets)
 	return sets, errors.Join(errs...)
 }
 

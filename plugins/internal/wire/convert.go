@@ -9,6 +9,17 @@ import (
 	"github.com/spillwaydb/spillway/plugins/stream"
 )
 
+// KindName is a kind of component as messages call it.
+func KindName(k pluginpb.Kind) string {
+	switch k {
+	case pluginpb.Kind_KIND_STAGE:
+		return "stage"
+	case pluginpb.Kind_KIND_SINK:
+		return "sink"
+	}
+	return "component of an unknown kind"
+}
+
 // Part is p as a message.
 func Part(p sink.Part) *pluginpb.Part {
 	return &pluginpb.Part{
