@@ -206,7 +206,7 @@ func TestLogSetByProgram(t *testing.T) {
 	}
 	for range 600 { // ten minutes
 		h.Clock.Advance(time.Second)
-		settle(t, h)
+		h.Settle()
 	}
 	logIs(t, h, "starting")
 	if err := h.DB.Healthy(); err == nil || !strings.Contains(err.Error(), "no space left") {
@@ -228,7 +228,7 @@ func TestLogSetByProgram(t *testing.T) {
 	disk.SetInject(nil)
 	for range 6 {
 		h.Clock.Advance(time.Second)
-		settle(t, h)
+		h.Settle()
 	}
 	logIs(t, h, "on")
 	if err := h.DB.Healthy(); err != nil {

@@ -216,7 +216,7 @@ func until(t *testing.T, h *coretest.Harness, what string, ok func(core.ArchiveS
 // an attempt that fails waits for the next.
 func archived(t *testing.T, h *coretest.Harness) {
 	t.Helper()
-	settle(t, h)
+	h.Settle()
 	h.DB.Tick() // sees the data
 	ticks := 0
 	h.Clock.Advance(time.Minute)
@@ -226,7 +226,7 @@ func archived(t *testing.T, h *coretest.Harness) {
 		}
 		return s.Waiting == 0 && s.Lag == 0
 	})
-	settle(t, h)
+	h.Settle()
 }
 
 func TestArchive(t *testing.T) {
@@ -396,11 +396,11 @@ var archiveJobs = []struct {
 		h.DB.Tick()
 		h.Clock.Advance(time.Minute)
 		h.DB.Tick()
-		settle(t, h)
+		h.Settle()
 		o.broken.Store(false)
 		for range 5 {
 			h.Clock.Advance(10 * time.Second)
-			settle(t, h)
+			h.Settle()
 		}
 		if got := h.Do("SET", "str", "back"); got != `"OK"` {
 			t.Fatalf("after healing: %s", got)
@@ -416,7 +416,7 @@ var archiveJobs = []struct {
 		}
 		fill(h, "c")
 		h.Do("CONFIG", "SET", "appendonly", "yes")
-		settle(t, h)
+		h.Settle()
 	}},
 	{"a restart with a seal in the middle", func(t *testing.T, h *coretest.Harness, _ *offsite) {
 		fill(h, "a")

@@ -151,10 +151,7 @@ func TestInFlight(t *testing.T) {
 		t.Error(got)
 	}
 	close(hold)
-	for strings.Contains(h.DB.Admin().Info().Render("persistence"), "rdb_bgsave_in_progress:1") {
-		time.Sleep(time.Millisecond)
-		h.DB.Tick()
-	}
+	h.Settle()
 	if got := h.DB.Admin().Info().Render("persistence"); !strings.Contains(got, "rdb_last_bgsave_status:ok") || !strings.Contains(got, "rdb_saves:1") {
 		t.Error(got)
 	}
@@ -169,14 +166,10 @@ func TestSavePoint(t *testing.T) {
 		t.Fatal("saved too early")
 	}
 	h.Clock.Advance(time.Minute)
-	for range 2000 {
-		h.DB.Tick()
-		if strings.Contains(h.DB.Admin().Info().Render("persistence"), "rdb_saves:1") {
-			return
-		}
-		time.Sleep(time.Millisecond)
+	h.Settle()
+	if got := h.DB.Admin().Info().Render("persistence"); !strings.Contains(got, "rdb_saves:1") {
+		t.Fatal("no snapshot")
 	}
-	t.Fatal("no snapshot")
 }
 
 // TestFailedSync: when the log cannot be synced nothing is acknowledged, writes

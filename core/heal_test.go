@@ -54,11 +54,10 @@ func TestFailedHealing(t *testing.T) {
 func untilHealed(h *coretest.Harness) bool {
 	for range 3000 {
 		h.Clock.Advance(time.Second)
-		h.DB.Tick()
+		h.Settle()
 		if strings.Contains(h.DB.Admin().Info().Render("persistence"), "aof_last_write_status:ok") {
 			return true
 		}
-		time.Sleep(time.Millisecond)
 	}
 	return false
 }

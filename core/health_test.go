@@ -65,7 +65,7 @@ func TestFailedSaveIsRetried(t *testing.T) {
 			before := log.count("checkpoint started")
 			for range 600 { // ten minutes
 				h.Clock.Advance(time.Second)
-				settle(t, h)
+				h.Settle()
 			}
 			tries := log.count("checkpoint started") - before
 			if stop && (tries < 600/30 || tries > 600/30+6) || !stop && tries != 0 {
@@ -78,7 +78,7 @@ func TestFailedSaveIsRetried(t *testing.T) {
 			other.gone.Store(false)
 			for range 31 {
 				h.Clock.Advance(time.Second)
-				settle(t, h)
+				h.Settle()
 			}
 			wantWrite(false)
 			held, over := log.count("[WARN]  writes are refused until a save succeeds"), log.count("[INFO]  a save has succeeded: writes are accepted again")

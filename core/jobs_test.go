@@ -72,19 +72,6 @@ func field(t *testing.T, h *coretest.Harness, name string) string {
 	return ""
 }
 
-// settle ticks until no job is in flight.
-func settle(t *testing.T, h *coretest.Harness) {
-	t.Helper()
-	for range 20_000 {
-		h.DB.Tick()
-		if field(t, h, "rdb_bgsave_in_progress") == "0" && field(t, h, "aof_rewrite_in_progress") == "0" {
-			return
-		}
-		time.Sleep(time.Millisecond)
-	}
-	t.Fatalf("a job does not end:\n%s", persistence(h))
-}
-
 // TestLogOffDuringJob: `CONFIG SET appendonly no` gives up a rewrite, as in Redis,
 // and waits for a snapshot, which a client or a save point has asked for. Neither
 // is a failure to persist: writes go on.
@@ -116,7 +103,7 @@ func TestLogOffDuringJob(t *testing.T) {
 			if err := <-done; (err != nil) != c.gives {
 				t.Errorf("the job: %v", err)
 			}
-			settle(t, h)
+			h.Settle()
 			h.DB.Tick()
 			if got := field(t, h, "aof_enabled"); got != "0" {
 				t.Errorf("aof_enabled:%s", got)
@@ -160,7 +147,7 @@ func TestRequestsInFlight(t *testing.T) {
 		t.Errorf("BGSAVE SCHEDULE: %s", got)
 	}
 	close(hold)
-	settle(t, h)
+	h.Settle()
 	if field(t, h, "aof_last_bgrewrite_status") != "ok" || field(t, h, "rdb_saves") != "2" {
 		t.Errorf("the rewrite, or the save scheduled behind it, is not there:\n%s", persistence(h))
 	}
@@ -185,7 +172,7 @@ func TestTriggerInFlight(t *testing.T) {
 		t.Errorf("%d lines about the skipped trigger, want 1", n)
 	}
 	close(hold)
-	settle(t, h)
+	h.Settle()
 	if got := field(t, h, "rdb_saves"); got != "1" {
 		t.Errorf("%s checkpoints: the trigger was queued", got)
 	}
@@ -218,7 +205,7 @@ func TestProgress(t *testing.T) {
 		t.Error("no bytes are counted while the stage is being fed")
 	}
 	close(hold)
-	settle(t, h)
+	h.Settle()
 	if got := persistence(h); !strings.Contains(got, "name=hooked,role=stage,bytes_in=10") || strings.Contains(got, "bytes_per_sec=0,errors=0\r\nspillway_pipeline3") {
 		t.Errorf("the stage's share is not told:\n%s", got)
 	}
@@ -252,7 +239,7 @@ func TestStageProgress(t *testing.T) {
 		t.Errorf("want %s in\n%s", want, got)
 	}
 	close(hold)
-	settle(t, h)
+	h.Settle()
 	st, err := h.FS.Stat(inSet(t, h.FS, 1, "shard-0000.rdb.hook"))
 	if err != nil {
 		t.Fatal(err)
@@ -281,7 +268,7 @@ func TestGrowthTrigger(t *testing.T) {
 	saves := func(want string) {
 		t.Helper()
 		for range 20 {
-			settle(t, h)
+			h.Settle()
 		}
 		if got := field(t, h, "rdb_saves"); got != want {
 			t.Fatalf("%s checkpoints, want %s:\n%s", got, want, persistence(h))

@@ -55,7 +55,7 @@ func (p place) wantStill(t *testing.T, before map[string]string) {
 
 func save(t *testing.T, h *coretest.Harness, tag string) {
 	t.Helper()
-	settle(t, h) // a start under a new lineage begins with a checkpoint
+	h.Settle() // a start under a new lineage begins with a checkpoint
 	fill(h, tag)
 	if err := h.DB.Save(); err != nil {
 		t.Fatal(err)
@@ -213,7 +213,7 @@ func TestLives(t *testing.T) {
 		}
 		b := begin(t, p.required, restored)
 		b.Open() // as far as it can see, the original is gone
-		settle(t, b.Harness)
+		b.Harness.Settle()
 		save(t, a.Harness, "alive")
 		before := contentOf(t, p.fs, ".")
 		fill(b.Harness, "b")

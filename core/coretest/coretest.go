@@ -63,6 +63,7 @@ type Harness struct {
 	change []func(*core.Options)
 	wrap   func(vfs.FS) vfs.FS
 	sess   *core.Session
+	ended  chan struct{} // a checkpoint has ended since somebody looked
 }
 
 // New opens an engine on an empty disk: two shards, the log on with
@@ -88,7 +89,11 @@ func (h *Harness) TryOpen() error {
 	if h.wrap != nil {
 		fs = h.wrap(fs)
 	}
-	db, err := core.Open(options(fs, h.Clock, h.change))
+	o := options(fs, h.Clock, h.change)
+	h.ended = make(chan struct{}, 1)
+	o.Events.CheckpointCommitted = noting(h.ended, o.Events.CheckpointCommitted)
+	o.Events.CheckpointFailed = noting(h.ended, o.Events.CheckpointFailed)
+	db, err := core.Open(o)
 	if err != nil {
 		return err
 	}
@@ -122,6 +127,38 @@ func (h *Harness) Value(args ...string) resp.Value {
 		h.t.Fatalf("%v: %v", args, err)
 	}
 	return v
+}
+
+// noting is an event that fills the channel before it is told to f, if that is
+// not nil.
+func noting(ended chan struct{}, f func(core.CheckpointEvent)) func(core.CheckpointEvent) {
+	return func(e core.CheckpointEvent) {
+		select {
+		case ended <- struct{}{}:
+		default:
+		}
+		if f != nil {
+			f(e)
+		}
+	}
+}
+
+// Settle ticks, and returns when no checkpoint is in flight: neither one that was
+// asked for nor one that the tick has begun.
+func (h *Harness) Settle() {
+	h.t.Helper()
+	hung := time.After(patience)
+	for {
+		h.DB.Tick()
+		if inFlight, _ := h.DB.Checkpoints(); !inFlight {
+			return
+		}
+		select {
+		case <-h.ended:
+		case <-hung:
+			h.t.Fatal(errHangs)
+		}
+	}
 }
 
 // Crash takes the power away, now, and opens an engine on what the disk has
