@@ -1,23 +1,23 @@
 // Package core is the Spillway engine: a Redis-compatible, sharded, in-memory
 // store whose persistence is a pipeline.
 //
-// [Open] recovers a data directory and returns a [DB]; [DB.Session] runs
-// commands against it. The package joins the parts below it and owns what
-// belongs to none of them:
+// [OpenDir] opens a directory and [Open] anything that [Options] describe; both
+// recover what is there and return a [DB]. [DB.Session] runs commands against it.
 //
-//	checkpoint.go  the checkpoint: one cut, a job per shard, one commit
-//	worker.go      the goroutine per shard that encodes a frozen view into the pipeline
-//	recovery.go    the way back: manifest, base, log, torn tail
-//	tick.go        what happens by itself: expiry, save points, log growth, retries
+// The package joins the rooms below it and owns what belongs to none of them:
 //
-// What executes a client's commands is core/session, to which [DB] tells what it
-// needs (sessions.go). Core refuses to know about sockets (core/server),
-// configuration files (cmd), plugin processes (plugins) and concrete filesystems
-// (fsbackends): all of them reach it through [Options].
+//	session/    executing a client's commands          sessions.go  what a session knows of the engine
+//	persist/    checkpoints, the log, the archive      persist.go   what persistence knows of the engine
+//	apply/      applying again what was executed       recovery.go  the way back: manifest, base, log, torn tail
+//	command/    what commands mean                     admin.go     the engine as administrative commands see it
 //
-// # One BGSAVE, from request to rename
+//	options.go, params.go, settings.go   what is configured, and what CONFIG SET may change
+//	tick.go                              what happens by itself: expiry, and persistence's tick
+//	shutdown.go                          writes held back, a last save, the end
+//	readonly.go, import.go, export.go    looking only; what comes from Redis and goes to it
+//	info.go, loading.go, reclaim.go      INFO, how far a load is, memory given back
 //
-//	rotate manifest → cut (all shards locked: log switched, views frozen) → unlock
-//	worker per shard: view → encoder → stages → sinks → verify
-//	publish → MANIFEST renamed → directory synced → sweep
+// Core refuses to know about sockets (core/server), configuration files (cmd) and
+// plugin processes (plugins), which reach it through [Options]. Of the concrete
+// filesystems it knows osfs, for OpenDir.
 package core
