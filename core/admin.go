@@ -54,6 +54,9 @@ func (a admin) BGRewriteAOF() (string, error) {
 	return "Background append only file rewriting started", nil
 }
 
+// Save implements command.Engine.
+func (a admin) Save() error { return a.DB.Save(context.Background()) }
+
 // LastSave implements command.Engine.
 func (a admin) LastSave() int64 {
 	return a.persist.LastSave().Unix()
@@ -66,7 +69,7 @@ func (a admin) Reload() error {
 		return errors.New(session.ErrLoading)
 	}
 	for {
-		if err := a.runJob(sink.KindSnapshot, "DEBUG RELOAD"); err != nil {
+		if err := a.runJob(context.Background(), sink.KindSnapshot, "DEBUG RELOAD"); err != nil {
 			return err
 		}
 		a.gate.Lock()

@@ -23,7 +23,7 @@ func TestArchiveOfRepairedLog(t *testing.T) {
 			place := newOffsite()
 			h := coretest.New(t, func(o *core.Options) { o.Shards = 1 }, place.options)
 			h.Do("SET", "a", "1")
-			if err := h.DB.Save(); err != nil {
+			if err := h.DB.Save(context.Background()); err != nil {
 				t.Fatal(err)
 			}
 			archived(t, h)

@@ -346,7 +346,7 @@ var archiveJobs = []struct {
 		until(t, h, "a failure", func(s core.ArchiveStats) bool { return s.Waiting == 1 && s.Err != nil })
 		for range 2 {
 			fill(h, "b")
-			if err := h.DB.Save(); err != nil {
+			if err := h.DB.Save(context.Background()); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -411,7 +411,7 @@ var archiveJobs = []struct {
 		h.Do("CONFIG", "SET", "appendonly", "no")
 		h.DB.Tick()
 		fill(h, "b")
-		if err := h.DB.Save(); err != nil {
+		if err := h.DB.Save(context.Background()); err != nil {
 			t.Fatal(err)
 		}
 		fill(h, "c")
@@ -484,7 +484,7 @@ var archiveJobs = []struct {
 		o.down.Store(true)
 		for i := range 4 {
 			h.Do("SET", "str", strings.Repeat(fmt.Sprint(i), 600<<10))
-			if err := h.DB.Save(); err != nil {
+			if err := h.DB.Save(context.Background()); err != nil {
 				t.Fatal(err)
 			}
 		}

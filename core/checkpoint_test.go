@@ -105,7 +105,7 @@ func TestFailedStage(t *testing.T) {
 			h := coretest.New(t, func(o *core.Options) { o.Stages = []sink.Stage{hooked{encode}} })
 			fill(h, "a")
 			want := state(h)
-			err := h.DB.Save()
+			err := h.DB.Save(context.Background())
 			if err == nil || !strings.Contains(err.Error(), "hooked") {
 				t.Fatalf("error %v does not name the stage", err)
 			}
@@ -194,7 +194,7 @@ func TestFailedSync(t *testing.T) {
 		t.Fatalf("reads do not go on: %s", got)
 	}
 	bad.Store(false)
-	if err := h.DB.Save(); err != nil {
+	if err := h.DB.Save(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	if got := h.Do("SET", "str", "b"); got != `"OK"` {

@@ -69,7 +69,7 @@ func live(t *testing.T, mark string, rewrite bool) *life {
 	do("SAVE")
 	do("SET second %s", mark)
 	if rewrite {
-		if err := h.DB.RewriteAOF(); err != nil {
+		if err := h.DB.RewriteAOF(context.Background()); err != nil {
 			t.Fatal(err)
 		}
 	} else {
@@ -80,7 +80,7 @@ func live(t *testing.T, mark string, rewrite bool) *life {
 	}
 	// A checkpoint that fails behind its cut leaves the log in two segments.
 	refuse.Store(true)
-	if err := h.DB.Save(); err == nil {
+	if err := h.DB.Save(context.Background()); err == nil {
 		t.Fatal("the checkpoint did not fail")
 	}
 	refuse.Store(false)

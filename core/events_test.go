@@ -68,7 +68,7 @@ func TestEvents(t *testing.T) {
 	h.Do("SAVE")
 	expect(t, ch, "begun snapshot 1 keys=0 err=false", "committed snapshot 1 keys=1 err=false")
 	h.Do("SET", "b", "1")
-	if err := h.DB.RewriteAOF(); err != nil {
+	if err := h.DB.RewriteAOF(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	expect(t, ch, "begun rewrite 2 keys=0 err=false", "committed rewrite 2 keys=2 err=false")
@@ -133,4 +133,31 @@ func (f flaky) Put(ctx context.Context, p sink.Part, src io.Reader) (sink.Receip
 		return nil, errors.New("it is down")
 	}
 	return f.Sink.Put(ctx, p, src)
+}
+
+// TestSaveIsGivenUp: a checkpoint ends with the context of who asked for it.
+func TestSaveIsGivenUp(t *testing.T) {
+	g := make(gate)
+	var ch chan string
+	h := coretest.New(t, func(o *core.Options) {
+		ch = eventsOf(o)
+		o.Stages = []sink.Stage{g.stage()}
+	})
+	h.Do("SET", "a", "1")
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- h.DB.Save(ctx) }()
+	expect(t, ch, "begun snapshot 1 keys=0 err=false")
+	cancel()
+	if err := <-done; err == nil {
+		t.Error("it was committed")
+	}
+	close(g)
+	if err := h.DB.Save(t.Context()); err != nil {
+		t.Error(err)
+	}
+	h.Crash(memfs.LoseAll)
+	if got := h.Do("GET", "a"); got != `"1"` {
+		t.Error(got)
+	}
 }

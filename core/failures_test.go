@@ -264,7 +264,7 @@ func newFailing(t *testing.T) *failing {
 	for i := range 600 { // more than fits between two members of a pipeline
 		f.Do("SET", fmt.Sprint("key", i), strings.Repeat("v", 1<<10))
 	}
-	if err := f.DB.Save(); err != nil {
+	if err := f.DB.Save(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	f.Reopen() // what the checkpoint retires is retired
@@ -289,9 +289,9 @@ func (f *failing) arm(now faults) {
 
 func (f *failing) job(kind sink.Kind) error {
 	if kind == sink.KindRewrite {
-		return f.DB.RewriteAOF()
+		return f.DB.RewriteAOF(context.Background())
 	}
-	return f.DB.Save()
+	return f.DB.Save(context.Background())
 }
 
 // untouched wants the first checkpoint, the log, and nothing else.

@@ -62,7 +62,7 @@ func TestFunctionsGoWithTheData(t *testing.T) {
 		}
 		same("FLUSHALL", h)
 		for what, save := range map[string]func() error{
-			"the snapshot": func() error { return h.DB.Save() }, "the rewrite": func() error { return h.DB.RewriteAOF() },
+			"the snapshot": func() error { return h.DB.Save(context.Background()) }, "the rewrite": func() error { return h.DB.RewriteAOF(context.Background()) },
 		} {
 			if err := save(); err != nil {
 				t.Fatal(err)

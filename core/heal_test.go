@@ -1,6 +1,7 @@
 package core_test
 
 import (
+	"context"
 	"strings"
 	"syscall"
 	"testing"
@@ -85,7 +86,7 @@ func TestLogOffAfterFailure(t *testing.T) {
 	if got := h.Do("SET", "str", "b"); got != `"OK"` {
 		t.Fatalf("writes are still refused: %s", got)
 	}
-	if err := h.DB.Save(); err != nil {
+	if err := h.DB.Save(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	want := state(h)

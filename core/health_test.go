@@ -48,7 +48,7 @@ func TestFailedSaveIsRetried(t *testing.T) {
 			})
 			h.Do("SET", "a", "1")
 			other.gone.Store(true)
-			if err := h.DB.Save(); err == nil {
+			if err := h.DB.Save(context.Background()); err == nil {
 				t.Fatal("SAVE does not need its required sink")
 			}
 			wantWrite := func(refused bool) {
@@ -115,7 +115,7 @@ func TestHealthy(t *testing.T) {
 	}
 	want("fsync failed")
 	disk.SetInject(nil)
-	if err := db.Save(); err != nil {
+	if err := db.Save(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	want("")
@@ -178,7 +178,7 @@ func TestEndIsQuiet(t *testing.T) {
 			})
 			save := func() {
 				h.Do("SET", "a", "1")
-				if err := h.DB.Save(); err != nil {
+				if err := h.DB.Save(context.Background()); err != nil {
 					t.Fatal(err)
 				}
 			}

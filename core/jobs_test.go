@@ -77,7 +77,7 @@ func field(t *testing.T, h *coretest.Harness, name string) string {
 // is a failure to persist: writes go on.
 func TestLogOffDuringJob(t *testing.T) {
 	for name, c := range map[string]struct {
-		run   func(*core.DB) error
+		run   func(*core.DB, context.Context) error
 		gives bool // the job up
 	}{
 		"snapshot": {(*core.DB).Save, false},
@@ -91,7 +91,7 @@ func TestLogOffDuringJob(t *testing.T) {
 			})
 			h.Do("SET", "a", "1")
 			done := make(chan error, 1)
-			go func() { done <- c.run(h.DB) }()
+			go func() { done <- c.run(h.DB, context.Background()) }()
 			for busy, _ := h.DB.Checkpoints(); !busy; busy, _ = h.DB.Checkpoints() {
 				runtime.Gosched()
 			}
@@ -111,7 +111,7 @@ func TestLogOffDuringJob(t *testing.T) {
 			if got := h.Do("SET", "b", "2"); got != `"OK"` {
 				t.Errorf("a write: %s", got)
 			}
-			if err := h.DB.Save(); err != nil {
+			if err := h.DB.Save(context.Background()); err != nil {
 				t.Fatal(err)
 			}
 			h.Crash(memfs.LoseAll)
@@ -307,7 +307,7 @@ func TestDeadWorker(t *testing.T) {
 	fill(h, "a")
 	want := state(h)
 	deadly.Store("(*Persister).encodeShard")
-	err := h.DB.Save()
+	err := h.DB.Save(context.Background())
 	if err == nil || !strings.Contains(err.Error(), "checkpoint worker of shard") {
 		t.Fatalf("the death of a worker was answered with %v", err)
 	}
@@ -324,7 +324,7 @@ func TestDeadWorker(t *testing.T) {
 	if _, err := h.FS.Stat(inSet(t, h.FS, 1, "")); err == nil {
 		t.Error("the staged files are still there")
 	}
-	if err := h.DB.Save(); err != nil {
+	if err := h.DB.Save(context.Background()); err != nil {
 		t.Errorf("the next job failed: %v", err)
 	}
 	h.Crash(memfs.LoseAll)

@@ -1,6 +1,7 @@
 package core_test
 
 import (
+	"context"
 	"strconv"
 	"strings"
 	"testing"
@@ -113,7 +114,7 @@ func TestPackedSurvives(t *testing.T) {
 	for i := range 20 {
 		add(i)
 	}
-	if err := h.DB.Save(); err != nil {
+	if err := h.DB.Save(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	for i := range 10 {

@@ -57,7 +57,7 @@ func save(t *testing.T, h *coretest.Harness, tag string) {
 	t.Helper()
 	h.Settle() // a start under a new lineage begins with a checkpoint
 	fill(h, tag)
-	if err := h.DB.Save(); err != nil {
+	if err := h.DB.Save(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -217,7 +217,7 @@ func TestLives(t *testing.T) {
 		save(t, a.Harness, "alive")
 		before := contentOf(t, p.fs, ".")
 		fill(b.Harness, "b")
-		if err := b.DB.Save(); err == nil || !strings.Contains(err.Error(), "that one goes on") {
+		if err := b.DB.Save(context.Background()); err == nil || !strings.Contains(err.Error(), "that one goes on") {
 			t.Errorf("the restored one may go on beside the original: %v", err)
 		}
 		_ = b.DB.Close()
@@ -234,7 +234,7 @@ func TestLives(t *testing.T) {
 		fill(b.Harness, "b")
 		// It was let in when the place was empty: from then on both are there.
 		for range 3 {
-			if err := b.DB.Save(); err != nil {
+			if err := b.DB.Save(context.Background()); err != nil {
 				t.Fatal(err)
 			}
 			save(t, a.Harness, "a")
@@ -299,7 +299,7 @@ func TestSilentSink(t *testing.T) {
 	e.FS, silent = other.FS, true
 	e.Open()
 	silent = false
-	if err := e.DB.Save(); err == nil || !strings.Contains(err.Error(), "another data directory") {
+	if err := e.DB.Save(context.Background()); err == nil || !strings.Contains(err.Error(), "another data directory") {
 		t.Errorf("Save: %v", err)
 	}
 	if names := p.sets(t); len(names) != 2 || slices.ContainsFunc(names, func(n string) bool { return strings.Contains(n, "00000003") }) {

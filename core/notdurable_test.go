@@ -1,6 +1,7 @@
 package core_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"syscall"
@@ -95,12 +96,12 @@ func notDurable(t *testing.T, policy wal.Policy, send, met, after string) {
 	}
 	want(send, after)
 	disk.SetInject(nil)
-	if err := db.Save(); err != nil {
+	if err := db.Save(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	want("INCR n", ":3")
 	if policy == wal.No {
-		if err := db.Save(); err != nil { // nothing else makes it durable
+		if err := db.Save(context.Background()); err != nil { // nothing else makes it durable
 			t.Fatal(err)
 		}
 	}

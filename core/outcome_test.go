@@ -1,6 +1,7 @@
 package core_test
 
 import (
+	"context"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -33,7 +34,7 @@ func TestUnknownOutcome(t *testing.T) {
 		commits.Store(0)
 		fill(h, "a")
 		want := state(h)
-		if err := h.DB.Save(); err == nil {
+		if err := h.DB.Save(context.Background()); err == nil {
 			t.Fatal("SAVE did not notice that its commit cannot be synced")
 		}
 		if commits.Load() < 2 {
@@ -44,7 +45,7 @@ func TestUnknownOutcome(t *testing.T) {
 		if got := state(h); got != want {
 			t.Fatalf("seed %d: got %s, want %s", seed, got, want)
 		}
-		if err := h.DB.Save(); err != nil {
+		if err := h.DB.Save(context.Background()); err != nil {
 			t.Fatal(err)
 		}
 		h.Crash(memfs.LoseAll)

@@ -132,7 +132,7 @@ func TestReadOnly(t *testing.T) {
 	h.Do("SET", "a", "1")
 	h.Do("RPUSH", "l", "x", "y")
 	h.Do("SET", "soon", "gone", "PX", "5000")
-	if err := h.DB.Save(); err != nil {
+	if err := h.DB.Save(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	h.Do("SET", "b", "2")
@@ -175,7 +175,7 @@ func TestReadOnly(t *testing.T) {
 	if info := h.Do("INFO", "persistence"); !strings.Contains(info, "spillway_read_only:0") {
 		t.Errorf("INFO of an engine that writes: %s", info)
 	}
-	if err := l.Save(); !errors.Is(err, core.ErrReadOnly) {
+	if err := l.Save(context.Background()); !errors.Is(err, core.ErrReadOnly) {
 		t.Errorf("Save: %v", err)
 	}
 	if _, err := l.Import(context.Background(), strings.NewReader(commands("SET a 3")), "x", apply.ImportOptions{}); !errors.Is(err, core.ErrReadOnly) {
@@ -186,7 +186,7 @@ func TestReadOnly(t *testing.T) {
 	}
 	<-l.down
 	h.Do("SET", "c", "3") // whose directory it is does not care
-	if err := h.DB.Save(); err != nil {
+	if err := h.DB.Save(context.Background()); err != nil {
 		t.Error(err)
 	}
 }
@@ -196,7 +196,7 @@ func TestReadOnly(t *testing.T) {
 func TestReadOnlyTornTail(t *testing.T) {
 	h := coretest.New(t)
 	h.Do("SET", "a", "1")
-	if err := h.DB.Save(); err != nil {
+	if err := h.DB.Save(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	h.Do("RPUSH", "l", "x", "y")
@@ -248,7 +248,7 @@ func TestReadOnlyWithoutData(t *testing.T) {
 	}
 	h := coretest.New(t)
 	h.Do("SET", "a", "1")
-	if err := h.DB.Save(); err != nil {
+	if err := h.DB.Save(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	m, err := manifest.Read(h.FS)
@@ -281,7 +281,7 @@ func TestReadOnlyBesideCheckpoints(t *testing.T) {
 		for i := range 5 {
 			h.Do("RPUSH", "l", fmt.Sprint(i))
 			if i == 2 {
-				if err := h.DB.Save(); err != nil {
+				if err := h.DB.Save(context.Background()); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -294,7 +294,7 @@ func TestReadOnlyBesideCheckpoints(t *testing.T) {
 			}
 			overtaken.Store(true)
 			h.Do("RPUSH", "l", "5")
-			if err := h.DB.Save(); err != nil {
+			if err := h.DB.Save(context.Background()); err != nil {
 				return err
 			}
 			h.Do("RPUSH", "l", "6")

@@ -1,6 +1,7 @@
 package core_test
 
 import (
+	"context"
 	"strconv"
 	"testing"
 
@@ -70,7 +71,7 @@ func BenchmarkRecover(b *testing.B) {
 				}, i)
 			}
 			if c.rewrite {
-				if err := db.RewriteAOF(); err != nil {
+				if err := db.RewriteAOF(context.Background()); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -1,6 +1,7 @@
 package core_test
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -158,7 +159,7 @@ func (r *recoveryRun) lose(t *testing.T, d *datadriven.TestData) string {
 			}
 		}
 		r.mu.Unlock()
-		if err := map[string]func() error{"SAVE": r.h.DB.Save, "BGREWRITEAOF": r.h.DB.RewriteAOF}[during](); err != nil {
+		if err := map[string]func(context.Context) error{"SAVE": r.h.DB.Save, "BGREWRITEAOF": r.h.DB.RewriteAOF}[during](context.Background()); err != nil {
 			t.Fatalf("%s: %v", d.Pos, err)
 		}
 	}

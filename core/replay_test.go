@@ -23,7 +23,7 @@ func TestPartThatDoesNotApply(t *testing.T) {
 	})
 	h.Do("SADD", "s", "a")
 	h.Do("HSET", "h", "f", "1")
-	if err := h.DB.RewriteAOF(); err != nil {
+	if err := h.DB.RewriteAOF(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	_ = h.DB.Close()

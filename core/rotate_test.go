@@ -1,6 +1,7 @@
 package core_test
 
 import (
+	"context"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -28,7 +29,7 @@ func TestFailedRotation(t *testing.T) {
 	h.Reopen()
 	fill(h, "a")
 	bad.Store(true)
-	if err := h.DB.Save(); err != nil {
+	if err := h.DB.Save(context.Background()); err != nil {
 		t.Fatalf("the snapshot failed with the rotation: %v", err)
 	}
 	if _, err := h.FS.Stat(inSet(t, h.FS, 1, "SET.json")); err != nil {
@@ -38,7 +39,7 @@ func TestFailedRotation(t *testing.T) {
 	if _, err := h.FS.Stat(inSet(t, h.FS, 1, "SET.json")); err != nil {
 		t.Errorf("the snapshot is gone after a restart: %v", err)
 	}
-	if err := h.DB.RewriteAOF(); err == nil {
+	if err := h.DB.RewriteAOF(context.Background()); err == nil {
 		t.Error("a rewrite without a rotation succeeded")
 	}
 	fill(h, "b")
@@ -50,7 +51,7 @@ func TestFailedRotation(t *testing.T) {
 		}
 	}
 	bad.Store(false)
-	if err := h.DB.Save(); err != nil {
+	if err := h.DB.Save(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	h.Crash(memfs.LoseAll)

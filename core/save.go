@@ -9,15 +9,19 @@ import (
 	"github.com/spillwaydb/spillway/core/sink"
 )
 
-// Save returns once a snapshot checkpoint of
-// this moment or later is committed and durable.
-func (db *DB) Save() error { return db.runJob(sink.KindSnapshot, "SAVE") }
+// Save takes a snapshot checkpoint of this moment, and returns once it is committed
+// and durable. When ctx ends before that, the checkpoint is given up: the one before
+// it and the log are as they were. While another checkpoint is in flight it is
+// refused.
+func (db *DB) Save(ctx context.Context) error { return db.runJob(ctx, sink.KindSnapshot, "SAVE") }
 
-// RewriteAOF is BGREWRITEAOF that waits for the commit. For embedders and tests.
-func (db *DB) RewriteAOF() error { return db.runJob(sink.KindRewrite, "rewrite") }
+// RewriteAOF is Save with a rewrite checkpoint: one that is made of commands.
+func (db *DB) RewriteAOF(ctx context.Context) error {
+	return db.runJob(ctx, sink.KindRewrite, "rewrite")
+}
 
-func (db *DB) runJob(kind sink.Kind, why string) error {
-	out, err := db.persist.Begin(context.Background(), kind, why)
+func (db *DB) runJob(ctx context.Context, kind sink.Kind, why string) error {
+	out, err := db.persist.Begin(ctx, kind, why)
 	if err != nil {
 		return replyError(err)
 	}

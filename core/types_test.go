@@ -129,14 +129,14 @@ func TestEveryTypeEverywhere(t *testing.T) {
 		if kind == sink.KindRewrite {
 			save = h.DB.RewriteAOF
 		}
-		if err := save(); err != nil {
+		if err := save(context.Background()); err != nil {
 			t.Fatal(err)
 		}
 		if got := h.Do("DEBUG", "RELOAD"); got != `"OK"` {
 			t.Fatal(got)
 		}
 		same("DEBUG RELOAD", h)
-		if err := save(); err != nil {
+		if err := save(context.Background()); err != nil {
 			t.Fatal(err)
 		}
 		h.Crash(1)

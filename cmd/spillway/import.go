@@ -277,7 +277,7 @@ func (m *importer) load(ctx context.Context, opts core.Options, inputs []func() 
 	if m.out.CutAt != nil && *m.out.CutAt == 0 && len(inputs) == 1 {
 		return fmt.Errorf("%s holds no whole command: %w", m.from, apply.ErrForeign)
 	}
-	if err := db.Save(); err != nil {
+	if err := db.Save(context.Background()); err != nil {
 		return fmt.Errorf("taking the checkpoint: %w", err)
 	}
 	on, err := manifest.Read(opts.FS)

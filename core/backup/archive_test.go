@@ -53,7 +53,7 @@ func TestArchiveAndBack(t *testing.T) {
 			w.settle()
 			if i%23 == 19 {
 				w.h.Clock.Advance(time.Millisecond)
-				if err := w.h.DB.Save(); err != nil {
+				if err := w.h.DB.Save(context.Background()); err != nil {
 					t.Fatal(err)
 				}
 				w.note()

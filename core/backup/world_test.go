@@ -181,7 +181,7 @@ func (w *world) save() {
 	w.t.Helper()
 	w.seal(true)
 	w.h.Clock.Advance(time.Millisecond)
-	if err := w.h.DB.Save(); err != nil {
+	if err := w.h.DB.Save(context.Background()); err != nil {
 		w.t.Fatal(err)
 	}
 	w.note()
@@ -192,7 +192,7 @@ func (w *world) rotate() {
 	w.t.Helper()
 	w.h.Clock.Advance(time.Millisecond)
 	w.target.refuse = true
-	if err := w.h.DB.Save(); err == nil {
+	if err := w.h.DB.Save(context.Background()); err == nil {
 		w.t.Fatal("the job did not fail")
 	}
 	w.target.refuse = false
@@ -300,7 +300,7 @@ func (w *world) wantState(fs *memfs.FS, plain bool, want, what string) {
 		w.t.Fatalf("%s: opening an engine again: %v", what, err)
 	}
 	defer db.Close()
-	if err := db.Save(); err != nil {
+	if err := db.Save(context.Background()); err != nil {
 		w.t.Fatalf("%s: a checkpoint: %v", what, err)
 	}
 	s = db.Session()

@@ -169,7 +169,7 @@ func (c *crowd) openAccounts() error {
 		err = v.Err()
 	}
 	if err == nil {
-		err = c.db.Save() // under everysec too they are there from here on
+		err = c.db.Save(context.Background()) // under everysec too they are there from here on
 	}
 	return err
 }

@@ -1,6 +1,7 @@
 package coretest_test
 
 import (
+	"context"
 	"errors"
 	"math/rand/v2"
 	"os"
@@ -67,7 +68,7 @@ func lives(t *testing.T, seed uint64, n, clients int, disk func(*rand.Rand) int6
 			}()
 		}
 		if rng.IntN(2) == 0 {
-			if err := h.DB.Save(); err != nil {
+			if err := h.DB.Save(context.Background()); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"sync/atomic"
@@ -170,9 +171,9 @@ func (s *Session) leave() {
 	b.args, b.keys, b.deadline = nil, nil, 0
 }
 
-// wait returns when the blocked command of an embedded client is Ready. The error
-// says that it never will be.
-func (s *Session) wait() error {
+// wait returns when the blocked command of an embedded client is Ready, which the
+// end of ctx makes it too. The error says that it never will be.
+func (s *Session) wait(ctx context.Context) error {
 	var ticks <-chan time.Time
 	if s.blocked.deadline > 0 {
 		ch, stop := s.rt.Clock.NewTicker(max(time.Millisecond, s.Deadline().Sub(s.rt.Clock.Now())))
@@ -183,6 +184,8 @@ func (s *Session) wait() error {
 		select {
 		case <-s.blocked.signal:
 		case <-ticks:
+		case <-ctx.Done():
+			s.Unblock(true)
 		case <-s.rt.Closing:
 			return errClosed
 		}

@@ -271,6 +271,22 @@ func TestDoWaits(t *testing.T) {
 	if a := <-done; a.v.Err() == nil {
 		t.Errorf("%v, %v", a.v, a.err)
 	}
+	ctx, cancel := context.WithCancel(t.Context())
+	given := h.DB.Session()
+	go func() {
+		for !given.Blocked() {
+			runtime.Gosched()
+		}
+		cancel()
+	}()
+	if v, err := given.DoContext(ctx, "UNLINK", "k"); !errors.Is(err, context.Canceled) {
+		t.Errorf("a command whose context has ended: %v, %v", v, err)
+	}
+	h.Do("RPUSH", "k", "v") // of which it takes nothing
+	if v, err := given.Do("LLEN", "k"); err != nil || v.Int != 1 || given.Blocked() {
+		t.Errorf("behind it: %v, %v", v, err)
+	}
+	h.Do("DEL", "k")
 	_, done = start("UNLINK", "k")
 	if err := h.DB.Close(); err != nil {
 		t.Fatal(err)
