@@ -36,7 +36,7 @@ func (p *Persister) encodeShard(ctx context.Context, j *job, part sink.Part, v *
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("checkpoint worker of shard %d died: %v", part.Shard, r)
-			p.jobLog.Error("checkpoint worker died; it is restarted by the next job",
+			p.jobLog.Error("checkpoint worker died; its job has failed",
 				"shard", part.Shard, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
 		}
 	}()
