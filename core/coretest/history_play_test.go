@@ -203,6 +203,7 @@ func (p *player) died(running []model.Outcome) (bool, error) {
 // replug puts what a power loss has left in the place of the disk.
 func (p *player) replug(running []model.Outcome) {
 	p.crashes++
+	p.w.shaken = p.w.shaken || p.faultCount() > 0 // one may have struck in the step in which the power went
 	p.faults += p.disk.struck
 	p.noteDurable()
 	before := p.disk

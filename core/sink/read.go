@@ -230,7 +230,7 @@ func (r *rawReader) Read(b []byte) (int, error) {
 	n, err := r.src.Read(b)
 	r.n += int64(n)
 	if r.n > r.limit {
-		return 0, fmt.Errorf("%w: decodes to more than the %d bytes recorded", ErrCorrupt, r.limit)
+		return 0, fmt.Errorf("%w at offset %d: it decodes to more than the %d bytes recorded", ErrCorrupt, r.limit, r.limit)
 	}
 	r.hash.Write(b[:n])
 	return n, err
