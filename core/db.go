@@ -212,9 +212,6 @@ func (db *DB) Clock() Clock { return db.clock }
 // Keyspace is the engine's data, for the server's own commands and for tests.
 func (db *DB) Keyspace() *keyspace.Keyspace { return db.ks }
 
-// Stats are the engine's counters.
-func (db *DB) Stats() *command.Stats { return db.stats }
-
 // InfoFields returns what INFO shows, as values, for an exporter of metrics. It
 // holds every shard's lock for as long as INFO does.
 func (db *DB) InfoFields() []command.InfoField {
@@ -244,9 +241,6 @@ func (db *DB) Healthy() error {
 	return nil
 }
 
-// UsedMemory is how many bytes keys, values and their index take.
-func (db *DB) UsedMemory() int64 { return db.ks.UsedBytes() }
-
 // Recovered tells what Recover found and did. It is zero until then.
 func (db *DB) Recovered() Recovery { return db.recovered }
 
@@ -255,6 +249,9 @@ func (db *DB) Version() string { return db.opts.Version }
 
 // RunID identifies this Open, as INFO's run_id.
 func (db *DB) RunID() string { return db.runID }
+
+// Stats are the engine's counters.
+func (db *DB) Stats() *command.Stats { return db.stats }
 
 // Uptime is the time since Open.
 func (db *DB) Uptime() time.Duration { return db.clock.Now().Sub(db.started) }

@@ -21,17 +21,14 @@ func (db *DB) WriteRDB(out io.Writer) (keys int64, err error) {
 		}
 	}()
 	db.ks.LockAll()
-	for i := range db.ks.NumShards() {
-		v, err := db.ks.Shard(i).Freeze()
-		if err != nil {
-			db.ks.UnlockAll()
-			return 0, fmt.Errorf("freezing the keyspace: %w", err)
-		}
-		views = append(views, v)
+	views, err = db.ks.FreezeAll()
+	at := db.clock.Now()
+	db.ks.UnlockAll()
+	if err != nil {
+		return 0, fmt.Errorf("freezing the keyspace: %w", err)
 	}
 	w := rdb.NewWriter(out)
-	w.Header(rdb.HeaderAt(db.clock.Now()))
-	db.ks.UnlockAll()
+	w.Header(rdb.HeaderAt(at))
 	for _, v := range views {
 		n, err := v.Encode(w, nil)
 		keys += n

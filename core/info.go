@@ -23,7 +23,7 @@ func (db *DB) registerInfo() {
 }
 
 func (db *DB) infoMemory(w *command.InfoWriter) {
-	used := db.UsedMemory()
+	used := db.ks.UsedBytes()
 	w.Field("used_memory", used)
 	w.Field("used_memory_human", humanBytes(used))
 	w.Field("used_memory_dataset", used)

@@ -33,7 +33,7 @@ var heap struct {
 // engine's goroutine calls it once in a while.
 func (db *DB) reclaim() {
 	now := db.clock.Now()
-	used := db.UsedMemory()
+	used := db.ks.UsedBytes()
 	db.usedPeak = max(db.usedPeak, used)
 	heap.Lock()
 	defer heap.Unlock()

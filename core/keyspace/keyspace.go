@@ -77,6 +77,19 @@ func (k *Keyspace) UnlockAll() {
 	}
 }
 
+// FreezeAll freezes every shard, at one instant: the caller holds all their locks.
+// It releases the views when it holds none, those that come with an error too.
+func (k *Keyspace) FreezeAll() (views []*View, err error) {
+	for i := range k.NumShards() {
+		v, err := k.Shard(i).Freeze()
+		if err != nil {
+			return views, err
+		}
+		views = append(views, v)
+	}
+	return views, nil
+}
+
 // ShardOf returns the number of the shard that key lives in: keys of one Slot
 // share a shard.
 func (k *Keyspace) ShardOf(key []byte) int {

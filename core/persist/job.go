@@ -141,7 +141,7 @@ func (p *Persister) cut(j *job) ([]*keyspace.View, error) {
 		}
 		opened = l
 	}
-	views := make([]*keyspace.View, 0, p.ks.NumShards())
+	var views []*keyspace.View
 	start, took := p.clock.Now(), time.Duration(0)
 	var err error
 	p.env.Barrier(func() {
@@ -150,12 +150,10 @@ func (p *Persister) cut(j *job) ([]*keyspace.View, error) {
 			err = fmt.Errorf("the log has failed meanwhile: %w", log.Err())
 			return
 		}
-		for i := range p.ks.NumShards() {
-			var v *keyspace.View
-			if v, err = p.ks.Shard(i).Freeze(); err != nil {
-				return
-			}
-			views = append(views, v)
+		if views, err = p.ks.FreezeAll(); err != nil {
+			return
+		}
+		for _, v := range views {
 			j.total.Add(v.Keys())
 		}
 		switch {
