@@ -67,7 +67,10 @@ func newProcess(d *daemon) *process {
 	d.processes++
 	pr := &process{d: d, n: d.processes, disk: d.disk, chain: maps.Clone(d.past)}
 	pr.chain[pr] = math.MaxInt
-	pr.logs, pr.began = map[string]bool{}, d.w.seq
+	pr.logs = map[string]bool{}
+	d.w.mu.Lock() // other daemons' archives publish by themselves
+	pr.began = d.w.seq
+	d.w.mu.Unlock()
 	if m, err := manifest.Read(d.disk); err == nil {
 		pr.nextGeneration, pr.nextSegment = m.NextGeneration, m.NextSegment
 	}
