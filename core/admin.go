@@ -173,7 +173,10 @@ func (a admin) Latency() *command.LatencyMonitor { return a.latency }
 func (a admin) ResetStats() { a.stats.Reset() }
 
 // HasPassword tells whether clients must authenticate.
-func (a admin) HasPassword() bool { return a.settings.Load().requirePass != "" }
+func (a admin) HasPassword() bool { return !a.users.Default().NoPass() }
+
+// HasUser implements command.Engine.
+func (a admin) HasUser(name string) bool { return a.users.User(name) != nil }
 
 // SetActiveExpire implements command.Engine.
 func (a admin) SetActiveExpire(on bool) { a.activeExpire.Store(on) }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/spillwaydb/spillway/core/acl"
 	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/keyspace"
 	"github.com/spillwaydb/spillway/core/manifest"
@@ -46,6 +47,7 @@ type DB struct {
 	info    *command.InfoRegistry
 	slowlog *command.SlowLog
 	latency *command.LatencyMonitor
+	users   *acl.Store
 	runtime session.Runtime
 
 	settings     atomic.Pointer[settings]
@@ -101,6 +103,7 @@ func Prepare(opts Options) (*DB, error) {
 		stats:  new(command.Stats),
 		config: config, info: new(command.InfoRegistry),
 		slowlog: command.NewSlowLog(config.Secret), latency: command.NewLatencyMonitor(),
+		users:  acl.NewStore(),
 		tickMu: vfs.NewIOLock(), closing: make(chan struct{}), loopDone: make(chan struct{}),
 	}
 	db.events = command.NewKeyEvents(db.stats)
@@ -129,6 +132,10 @@ func Prepare(opts Options) (*DB, error) {
 	db.order = order
 	db.persist = persist.New(db.persistEnv())
 	if err := db.initParams(); err != nil {
+		_ = db.Close()
+		return nil, err
+	}
+	if err := db.initUsers(); err != nil {
 		_ = db.Close()
 		return nil, err
 	}

@@ -115,6 +115,14 @@ type Options struct {
 
 	// RequirePass is the password of the default user; empty means none.
 	RequirePass string
+	// Users are created at the start, or, for the default user, made anew. Either
+	// they or ACLFile may be given.
+	Users []UserRules
+	// ACLFile has the users, and is what ACL LOAD reads and ACL SAVE writes, with
+	// permissions 0600; empty means there is none. It lies in ACLFS, by the last
+	// part of its name, or, where that is nil, in the data directory.
+	ACLFile string
+	ACLFS   vfs.FS
 
 	// Logger gets one line per event; nil discards.
 	Logger hclog.Logger

@@ -158,6 +158,38 @@ var params = []parameter{
 		},
 		option:  func(o *Options) param.Var { return param.TextVar(&o.RequirePass) },
 		setting: func(s *settings) param.Var { return param.TextVar(&s.requirePass) },
+		applied: func(db *DB, s *settings) { db.users.SetPassword(s.requirePass) },
+	},
+	{
+		Param: param.Param{
+			Name: "acl-pubsub-default", HCL: "acl_pubsub_default", Type: param.OneOf{"resetchannels", "allchannels"}, Default: "resetchannels",
+			Doc: "Which channels of publish and subscribe a new user may name: none or all.",
+		},
+		part: func(db *DB) param.Var {
+			return param.Func{
+				Get: func() string {
+					if db.users.AllChannels.Load() {
+						return "allchannels"
+					}
+					return "resetchannels"
+				},
+				Put: func(text string) error { db.users.AllChannels.Store(text == "allchannels"); return nil },
+			}
+		},
+	},
+	{
+		Param: param.Param{
+			Name: "acllog-max-len", HCL: "acllog_max_len", Type: param.Int{Min: 0, Max: math.MaxInt32}, Default: "128",
+			Doc: "How many refusals ACL LOG keeps.",
+		},
+		part: func(db *DB) param.Var { return param.IntFunc(db.users.Log.MaxLen, db.users.Log.SetMaxLen) },
+	},
+	{
+		Param: param.Param{
+			Name: "aclfile", HCL: "acl_file", Type: param.Text{}, Fixed: true,
+			Doc: "File with the users, which ACL LOAD reads and ACL SAVE writes; it must exist. Empty means that users are set up otherwise.",
+		},
+		option: func(o *Options) param.Var { return param.TextVar(&o.ACLFile) },
 	},
 
 	// What is slow.

@@ -40,7 +40,7 @@ func (db *DB) initSessions() {
 		s := db.settings.Load()
 		return session.Eviction{Policy: s.maxMemoryPolicy, Samples: s.maxMemorySamples}
 	}
-	rt.Password = func() string { return db.settings.Load().requirePass }
+	rt.Users, rt.ACLFile = db.users, db.aclFile()
 	rt.Closing = db.closing
 	rt.Init()
 }

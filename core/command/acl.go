@@ -38,6 +38,15 @@ var categoryNames = []named[Categories]{
 	{CatScripting, "@scripting"},
 }
 
+// CategoryNames returns the categories' names, without the "@", in Redis's order.
+func CategoryNames() []string {
+	names := make([]string, len(categoryNames))
+	for i, c := range categoryNames {
+		names[i] = c.name[1:]
+	}
+	return names
+}
+
 // CategoryByName finds a category by its name, without the "@" and in any case;
 // 0 when there is none.
 func CategoryByName(name string) Categories {

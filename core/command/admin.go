@@ -70,7 +70,7 @@ func auth(c *Ctx) {
 		c.Out.Error(errSyntax)
 		return
 	}
-	if err := c.Client.Authenticate(user, string(pass)); err != nil {
+	if err := c.Client.Authenticate(string(c.Args[0]), user, string(pass)); err != nil {
 		c.Out.Error(err.Error())
 		return
 	}
@@ -96,7 +96,7 @@ func hello(c *Ctx) {
 		more := len(c.Args) - next - 1
 		switch opt := c.Args[next]; {
 		case is(opt, "auth") && more >= 2:
-			if err := c.Client.Authenticate(string(c.Args[next+1]), string(c.Args[next+2])); err != nil {
+			if err := c.Client.Authenticate(string(c.Args[0]), string(c.Args[next+1]), string(c.Args[next+2])); err != nil {
 				c.Out.Error(err.Error())
 				return
 			}

@@ -18,7 +18,11 @@ var clientHandlers = handlers{
 	"client|no-evict": clientNoEvict,
 	"client|reply":    clientReply,
 	"client|help":     help,
+	"acl|help":        help,
 }
+
+// Line is the client's line of CLIENT LIST, without its end.
+func (i ClientInfo) Line() string { return strings.TrimSuffix(clientLine(i), "\n") }
 
 // clientLine is one line of CLIENT LIST, in Redis's field order.
 func clientLine(i ClientInfo) string {
@@ -95,10 +99,11 @@ func clientKill(c *Ctx) {
 		case is(opt, "laddr"):
 			tests = append(tests, func(i ClientInfo) bool { return i.LAddr == val })
 		case is(opt, "user"):
-			if val != "default" {
+			if !c.Engine.HasUser(val) {
 				c.Out.Errorf("ERR No such user '%s'", val)
 				return
 			}
+			tests = append(tests, func(i ClientInfo) bool { return i.User == val })
 		case is(opt, "type"):
 			t, ok := ClientTypeNamed(val)
 			if !ok {

@@ -83,8 +83,9 @@ type Client interface {
 	SetProto(int)
 	// Authenticated tells whether the client may run commands other than AUTH, HELLO, QUIT and RESET.
 	Authenticated() bool
-	// Authenticate checks user and password; the error's text is the reply's, with its code.
-	Authenticate(user, pass string) error
+	// Authenticate makes the client a user, given the password. by is the command
+	// that asks; the error's text is the reply's, with its code.
+	Authenticate(by, user, pass string) error
 	SetReplyMode(ReplyMode)
 	SetNoEvict(bool)
 	SetLib(name, version string)

@@ -56,6 +56,8 @@ type Engine interface {
 	ResetStats()
 	// HasPassword tells whether clients must authenticate.
 	HasPassword() bool
+	// HasUser tells whether there is a user of that name.
+	HasUser(name string) bool
 	// Now is the engine's wall clock.
 	Now() time.Time
 	// Sleep waits on the engine's clock (DEBUG SLEEP).

@@ -5,6 +5,142 @@ package command
 // specs is what is known about every command, in the order of their names.
 var specs = [...]Command{
 	{
+		Name: "acl", Arity: -2,
+		Doc: &Doc{
+			Summary: "Groups the commands about users and what they may do.",
+			Since:   "6.0.0", Group: "server", Complexity: "Depends on the subcommand.",
+		},
+		Sub: []*Command{
+			{
+				Name: "acl|cat", Arity: -2, Flags: NoScript | Loading | Stale,
+				Doc: &Doc{
+					Summary: "Lists the categories, or the commands of one.",
+					Since:   "6.0.0", Group: "server", Complexity: "O(1), since both are fixed.",
+					Arguments: []Argument{
+						{Name: "categoryname", Type: "string", Optional: true},
+					},
+				},
+			},
+			{
+				Name: "acl|deluser", Arity: -3, Flags: Admin | NoScript | Loading | Stale,
+				Doc: &Doc{
+					Summary: "Removes users, and closes their connections.",
+					Since:   "6.0.0", Group: "server", Complexity: "O(N) where N is the number of connections.",
+					Arguments: []Argument{
+						{Name: "username", Type: "string", Multiple: true},
+					},
+				},
+			},
+			{
+				Name: "acl|dryrun", Arity: -4, Flags: Admin | NoScript | Loading | Stale,
+				Doc: &Doc{
+					Summary: "Tells whether a user may run a command, without running it.",
+					Since:   "7.0.0", Group: "server", Complexity: "O(1)",
+					Arguments: []Argument{
+						{Name: "username", Type: "string"},
+						{Name: "command", Type: "string"},
+						{Name: "arg", Type: "string", Optional: true, Multiple: true},
+					},
+				},
+			},
+			{
+				Name: "acl|genpass", Arity: -2, Flags: NoScript | Loading | Stale,
+				Doc: &Doc{
+					Summary: "Makes up a password that is hard to guess.",
+					Since:   "6.0.0", Group: "server", Complexity: "O(1)",
+					Arguments: []Argument{
+						{Name: "bits", Type: "integer", Optional: true},
+					},
+				},
+			},
+			{
+				Name: "acl|getuser", Arity: 3, Flags: Admin | NoScript | Loading | Stale,
+				Doc: &Doc{
+					Summary: "Describes one user.",
+					Since:   "6.0.0", Group: "server", Complexity: "O(N) where N is the number of the user's passwords, patterns and commands.",
+					History: []Change{
+						{"6.2.0", "Knows patterns of channels."},
+						{"7.0.0", "Tells of selectors, and of keys and channels as rules."},
+					},
+					Arguments: []Argument{
+						{Name: "username", Type: "string"},
+					},
+				},
+			},
+			{
+				Name: "acl|help", Arity: 2, Flags: Loading | Stale,
+				Doc: &Doc{
+					Summary: "Lists the subcommands.",
+					Since:   "6.0.0", Group: "server", Complexity: "O(1)",
+				},
+			},
+			{
+				Name: "acl|list", Arity: 2, Flags: Admin | NoScript | Loading | Stale,
+				Doc: &Doc{
+					Summary: "Describes all users, as an ACL file does.",
+					Since:   "6.0.0", Group: "server", Complexity: "O(N) where N is the number of users.",
+				},
+			},
+			{
+				Name: "acl|load", Arity: 2, Flags: Admin | NoScript | Loading | Stale,
+				Doc: &Doc{
+					Summary: "Makes the users those of the ACL file.",
+					Since:   "6.0.0", Group: "server", Complexity: "O(N) where N is the number of users.",
+				},
+			},
+			{
+				Name: "acl|log", Arity: -2, Flags: Admin | NoScript | Loading | Stale,
+				Doc: &Doc{
+					Summary: "Lists what was refused lately.",
+					Since:   "6.0.0", Group: "server", Complexity: "O(N) where N is the number of entries shown.",
+					Arguments: []Argument{
+						{Name: "operation", Type: "oneof", Optional: true, Arguments: []Argument{
+							{Name: "count", Type: "integer"},
+							{Name: "reset", Type: "pure-token", Token: "RESET"},
+						},
+						},
+					},
+				},
+			},
+			{
+				Name: "acl|save", Arity: 2, Flags: Admin | NoScript | Loading | Stale,
+				Doc: &Doc{
+					Summary: "Writes the users to the ACL file.",
+					Since:   "6.0.0", Group: "server", Complexity: "O(N) where N is the number of users.",
+				},
+			},
+			{
+				Name: "acl|setuser", Arity: -3, Flags: Admin | NoScript | Loading | Stale,
+				Doc: &Doc{
+					Summary: "Creates a user, or changes what one may do.",
+					Since:   "6.0.0", Group: "server", Complexity: "O(N) where N is the number of rules.",
+					History: []Change{
+						{"6.2.0", "Knows patterns of channels."},
+						{"7.0.0", "Knows selectors, and patterns of keys for reading or writing."},
+					},
+					Arguments: []Argument{
+						{Name: "username", Type: "string"},
+						{Name: "rule", Type: "string", Optional: true, Multiple: true},
+					},
+				},
+			},
+			{
+				Name: "acl|users", Arity: 2, Flags: Admin | NoScript | Loading | Stale,
+				Doc: &Doc{
+					Summary: "Lists the names of all users.",
+					Since:   "6.0.0", Group: "server", Complexity: "O(N) where N is the number of users.",
+				},
+			},
+			{
+				Name: "acl|whoami", Arity: 2, Flags: NoScript | Loading | Stale,
+				Doc: &Doc{
+					Summary: "Returns the name of this connection's user.",
+					Since:   "6.0.0", Group: "server", Complexity: "O(1)",
+				},
+			},
+		},
+	},
+	{
 		Name: "append", Arity: 3, Flags: Write | DenyOOM | Fast, Categories: CatString,
 		KeySpecs: []KeySpec{
 			{Flags: KeyRW | KeyInsert, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},

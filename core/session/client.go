@@ -1,13 +1,11 @@
 package session
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
-	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/spillwaydb/spillway/core/acl"
 	"github.com/spillwaydb/spillway/core/command"
 )
 
@@ -25,7 +23,8 @@ type identity struct {
 	queued  atomic.Int32 // commands since MULTI, -1 outside of it
 	noEvict atomic.Bool
 
-	authed bool
+	user   atomic.Pointer[acl.User]
+	authed bool // as user
 	reply  command.ReplyMode
 
 	mu              sync.Mutex // guards what CLIENT LIST shows and CLIENT SET* changes
@@ -76,21 +75,6 @@ func (s *Session) Proto() int { return int(s.proto.Load()) }
 // SetProto implements command.Client.
 func (s *Session) SetProto(v int) { s.proto.Store(int32(v)) }
 
-// Authenticated implements command.Client. A client that came when no password
-// was set stays in when one is set later, as in Redis.
-func (s *Session) Authenticated() bool { return s.authed || s.rt.Password() == "" }
-
-// Authenticate implements command.Client. Passwords are compared in constant time.
-func (s *Session) Authenticate(user, pass string) error {
-	want := s.rt.Password()
-	a, b := sha256.Sum256([]byte(pass)), sha256.Sum256([]byte(want))
-	if user != "default" || want != "" && subtle.ConstantTimeCompare(a[:], b[:]) != 1 {
-		return errors.New("WRONGPASS invalid username-password pair or user is disabled.")
-	}
-	s.authed = true
-	return nil
-}
-
 // SetReplyMode implements command.Client.
 func (s *Session) SetReplyMode(m command.ReplyMode) { s.reply = m }
 
@@ -101,12 +85,14 @@ func (s *Session) SetNoEvict(on bool) { s.noEvict.Store(on) }
 func (s *Session) NoEvict() bool { return s.noEvict.Load() }
 
 // resetClient puts what a client has set back to what a new one has: database 0,
-// RESP2, and authenticated exactly when no password is set.
+// RESP2, and the default user, which it is only once it has authenticated where
+// that needs a password.
 func (s *Session) resetClient() {
 	s.db.Store(0)
 	s.proto.Store(2)
 	s.noEvict.Store(false)
-	s.authed = s.rt.Password() == ""
+	s.user.Store(s.rt.Users.Default())
+	s.authed = !s.rt.Users.Default().NeedsPassword()
 	s.reply = command.ReplyOn
 	s.SetName("")
 }
@@ -138,7 +124,7 @@ func (s *Session) Info() command.ClientInfo {
 	defer s.mu.Unlock()
 	return command.ClientInfo{
 		ID: s.id, Name: s.name, DB: s.DB(), Proto: s.Proto(), Flags: flags,
-		Multi: int(s.queued.Load()), Cmd: name, User: "default", LibName: s.libName, LibVer: s.libVer, Events: "r",
+		Multi: int(s.queued.Load()), Cmd: name, User: s.user.Load().Name(), LibName: s.libName, LibVer: s.libVer, Events: "r",
 		Age: now.Sub(s.created), Idle: max(0, now.Sub(time.UnixMilli(s.active.Load()))),
 	}
 }

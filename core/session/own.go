@@ -7,7 +7,13 @@ import (
 
 // own are the commands that a session executes itself, because they are about its
 // own state. They have no Handler, and lock what they need themselves.
-var own = map[string]func(s *Session, args [][]byte, out *resp.Writer) command.Outcome{
+var own map[string]func(s *Session, args [][]byte, out *resp.Writer) command.Outcome
+
+func init() { // of the map's own functions one looks into it
+	own = ownCommands
+}
+
+var ownCommands = map[string]func(s *Session, args [][]byte, out *resp.Writer) command.Outcome{
 	"multi":   (*Session).multiCommand,
 	"exec":    (*Session).execCommand,
 	"discard": (*Session).discardCommand,
@@ -15,6 +21,19 @@ var own = map[string]func(s *Session, args [][]byte, out *resp.Writer) command.O
 	"unwatch": (*Session).unwatchCommand,
 	"reset":   (*Session).resetCommand,
 	"quit":    (*Session).quitCommand,
+
+	"acl|cat":     (*Session).aclCat,
+	"acl|deluser": (*Session).aclDelUser,
+	"acl|dryrun":  (*Session).aclDryRun,
+	"acl|genpass": (*Session).aclGenPass,
+	"acl|getuser": (*Session).aclGetUser,
+	"acl|list":    (*Session).aclList,
+	"acl|load":    (*Session).aclLoad,
+	"acl|log":     (*Session).aclLog,
+	"acl|save":    (*Session).aclSave,
+	"acl|setuser": (*Session).aclSetUser,
+	"acl|users":   (*Session).aclUsers,
+	"acl|whoami":  (*Session).aclWhoAmI,
 }
 
 func (s *Session) resetCommand(_ [][]byte, out *resp.Writer) command.Outcome {

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/spillwaydb/spillway/core/acl"
 	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/keyspace"
 	"github.com/spillwaydb/spillway/core/wal"
@@ -54,8 +55,10 @@ type Runtime struct {
 	MaxMemory func() int64
 	// Eviction is how room is made when it takes more.
 	Eviction func() Eviction
-	// Password is what clients must give; "" lets everybody in.
-	Password func() string
+	// Users are those who may be clients, and ACLFile is where ACL LOAD and ACL
+	// SAVE find them, nil for nowhere.
+	Users   *acl.Store
+	ACLFile acl.File
 
 	// Closing is closed when the engine begins to end.
 	Closing <-chan struct{}

@@ -141,6 +141,9 @@ func (s *Session) dispatch(args [][]byte, out *resp.Writer) command.Outcome {
 	if cmd.Flags&command.NoAuth == 0 && !s.Authenticated() {
 		return s.reject(out, "NOAUTH Authentication required.")
 	}
+	if !s.permit(cmd, args, out) {
+		return command.Failed
+	}
 	if cmd.Flags&command.Loading == 0 && s.rt.Loading() {
 		return s.reject(out, ErrLoading)
 	}

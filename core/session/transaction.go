@@ -3,6 +3,7 @@ package session
 import (
 	"slices"
 
+	"github.com/spillwaydb/spillway/core/acl"
 	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/keyspace"
 	"github.com/spillwaydb/spillway/core/resp"
@@ -157,8 +158,13 @@ func (s *Session) execCommand(_ [][]byte, out *resp.Writer) command.Outcome {
 	out.Array(len(s.tx.queue))
 	for _, q := range s.tx.queue {
 		out.Proto = s.Proto()
+		if d := s.User().Check(q.cmd, q.args); d.Reason != acl.Allowed {
+			s.noteRefused(d, q.cmd, q.args)
+			out.Error(d.ExecReply())
+			continue
+		}
 		if q.cmd.Handler == nil {
-			out.OK() // UNWATCH: EXEC forgets the watched keys anyway
+			s.execOwn(q, out)
 			continue
 		}
 		s.call(q.cmd, q.args, out)
@@ -167,6 +173,16 @@ func (s *Session) execCommand(_ [][]byte, out *resp.Writer) command.Outcome {
 	}
 	s.logAll()
 	return command.Done
+}
+
+// execOwn runs a queued command of the session's own. UNWATCH has nothing to do,
+// since EXEC forgets the watched keys anyway, and may not take locks here.
+func (s *Session) execOwn(q queued, out *resp.Writer) {
+	if q.cmd.Name == "unwatch" {
+		out.OK()
+		return
+	}
+	own[q.cmd.Name](s, q.args, out)
 }
 
 // addTransaction adds to the unit what the queued commands and the watched keys need.

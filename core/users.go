@@ -1,0 +1,61 @@
+package core
+
+import (
+	"errors"
+	"fmt"
+	"path"
+
+	"github.com/spillwaydb/spillway/core/acl"
+	"github.com/spillwaydb/spillway/core/vfs"
+)
+
+// UserRules are a user and what one may do, in the words of ACL SETUSER.
+type UserRules struct {
+	Name  string
+	Rules []string
+}
+
+// initUsers makes the users that the options name. It comes behind the
+// parameters, of which requirepass is about the default user.
+func (db *DB) initUsers() error {
+	for _, u := range db.opts.Users {
+		if _, err := db.users.SetUser(u.Name, append([]string{"reset"}, u.Rules...)); err != nil {
+			return fmt.Errorf("user %q: %w", u.Name, err)
+		}
+	}
+	f := db.aclFile()
+	if f == nil {
+		return nil
+	}
+	if len(db.opts.Users) > 0 {
+		return errors.New("users are given both one by one and in an ACL file: use one of them")
+	}
+	_, err := acl.LoadFile(db.users, f)
+	return err
+}
+
+// aclFile is where ACL LOAD and ACL SAVE find the users, nil for nowhere.
+func (db *DB) aclFile() acl.File {
+	o := &db.opts
+	switch {
+	case o.ACLFile == "":
+		return nil
+	case o.ACLFS == nil:
+		return aclFile{o.FS, o.ACLFile, o.ACLFile}
+	}
+	return aclFile{o.ACLFS, path.Base(o.ACLFile), o.ACLFile}
+}
+
+// aclFile implements acl.File.
+type aclFile struct {
+	fs    vfs.FS
+	name  string
+	shown string
+}
+
+// maxACLFile bounds what is read into memory.
+const maxACLFile = 64 << 20
+
+func (f aclFile) Name() string            { return f.shown }
+func (f aclFile) Read() ([]byte, error)   { return vfs.ReadSmall(f.fs, f.name, maxACLFile) }
+func (f aclFile) Write(text []byte) error { return vfs.WriteFileAtomic(f.fs, f.name, text, 0o600) }
