@@ -32,6 +32,7 @@ server {
                                    # volatile-lfu, volatile-random, volatile-ttl
 
   password       = env("SPILLWAY_PASSWORD", "") # of the default user; "" is none
+  # acl_file     = "users.acl" # or users one by one: user "app" { rules = ["on", ">secret", "~app:*", "+@all", "-@dangerous"] }
   protected_mode = true   # without a password, only clients of this machine are let in
   max_clients    = 10000
   timeout        = "0s"   # close a client that is idle for so long; "0s" is never

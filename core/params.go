@@ -187,7 +187,7 @@ var params = []parameter{
 	{
 		Param: param.Param{
 			Name: "aclfile", HCL: "acl_file", Type: param.Text{}, Fixed: true,
-			Doc: "File with the users, which ACL LOAD reads and ACL SAVE writes; it must exist. Empty means that users are set up otherwise.",
+			Doc: "File with the users, which must exist, and which ACL LOAD reads and ACL SAVE writes; empty for none.",
 		},
 		option: func(o *Options) param.Var { return param.TextVar(&o.ACLFile) },
 	},

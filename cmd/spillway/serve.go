@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/signal"
@@ -21,6 +22,7 @@ import (
 	"github.com/spillwaydb/spillway/core/repair"
 	"github.com/spillwaydb/spillway/core/server"
 	"github.com/spillwaydb/spillway/core/sink"
+	"github.com/spillwaydb/spillway/fsbackends/osfs"
 	"github.com/spillwaydb/spillway/plugins/gzip"
 	"github.com/spillwaydb/spillway/plugins/lz4"
 	"github.com/spillwaydb/spillway/plugins/zstd"
@@ -112,6 +114,11 @@ func serve(cfg *config.Config, f *faults, refill refill, adopt bool, log hclog.I
 	}
 	defer plugged.close(log)
 	opts := engineOptions(cfg, log)
+	closeUsers, err := addUsers(cfg, &opts)
+	if err != nil {
+		return err
+	}
+	defer closeUsers()
 	if opts.Stages, opts.Targets, err = plugged.pipeline(&cfg.Check, log); err != nil {
 		return err
 	}
@@ -347,7 +354,30 @@ func engineOptions(cfg *config.Config, log hclog.Logger) core.Options {
 	o := cfg.Engine
 	o.Keep, o.DecodeStages, o.VerifyDecode = cfg.Check.Keep, decodeStages(), cfg.Check.Verify
 	o.ReadOnly, o.Logger, o.Version = cfg.ReadOnly, log, version
+	o.Users, o.ACLFile = nil, "" // see addUsers
 	return o
+}
+
+// addUsers adds who the clients may be, which only a daemon has to know.
+func addUsers(cfg *config.Config, o *core.Options) (done func(), err error) {
+	o.Users, o.ACLFile = cfg.Engine.Users, cfg.Engine.ACLFile
+	if o.ACLFile == "" {
+		return func() {}, nil
+	}
+	dir := filepath.Dir(o.ACLFile)
+	if _, err := os.Stat(dir); err != nil { // opening it would make it
+		return nil, fmt.Errorf("acl_file: %w", err)
+	}
+	fs, err := osfs.New(dir)
+	if err != nil {
+		return nil, fmt.Errorf("acl_file: %w", err)
+	}
+	o.ACLFS = fs
+	return func() {
+		if c, ok := fs.(io.Closer); ok {
+			_ = c.Close()
+		}
+	}, nil
 }
 
 // decodeStages are stages that need no configuration to be undone, so that a

@@ -21,8 +21,11 @@ func everyCommand() []*Command {
 }
 
 // ofSession are the commands that have no handler here: a session has them,
-// for they are about its own state.
-var ofSession = []string{"discard", "exec", "multi", "quit", "reset", "unwatch", "watch"}
+// for they are about its own state, or about the users.
+var ofSession = []string{
+	"acl|cat", "acl|deluser", "acl|dryrun", "acl|genpass", "acl|getuser", "acl|list", "acl|load", "acl|log", "acl|save", "acl|setuser",
+	"acl|users", "acl|whoami", "discard", "exec", "multi", "quit", "reset", "unwatch", "watch",
+}
 
 // TestEveryCommandIsExecuted: what has a file in spec can be called. That what
 // can be called has a file is checked when the table is built.

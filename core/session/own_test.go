@@ -10,13 +10,19 @@ import (
 // by the session: by one of them.
 func TestOwn(t *testing.T) {
 	n := 0
-	for _, cmd := range command.All() {
+	check := func(cmd *command.Command) {
 		_, mine := own[cmd.Name]
 		if mine {
 			n++
 		}
 		if handled := cmd.Handler != nil || cmd.Sub != nil; handled == mine {
 			t.Errorf("%s: has a handler: %v, is the session's: %v", cmd.Name, handled, mine)
+		}
+	}
+	for _, cmd := range command.All() {
+		check(cmd)
+		for _, sub := range cmd.Sub {
+			check(sub)
 		}
 	}
 	if n != len(own) {

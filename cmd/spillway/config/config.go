@@ -119,6 +119,7 @@ type file struct {
 	Log         *logBlock         `hcl:"log,block"`
 	Metrics     *metricsBlock     `hcl:"metrics,block"`
 	Listeners   []listenerBlock   `hcl:"listener,block"`
+	Users       []userBlock       `hcl:"user,block"`
 	Filesystems []filesystemBlock `hcl:"filesystem,block"`
 	Plugins     []pluginBlock     `hcl:"plugin,block"`
 	Pipelines   []pipelineBlock   `hcl:"pipeline,block"`
@@ -138,6 +139,12 @@ type logBlock struct {
 type metricsBlock struct {
 	Address *hcl.Attribute `hcl:"address"`
 	Range   hcl.Range      `hcl:",def_range"`
+}
+
+type userBlock struct {
+	Name  string         `hcl:"name,label"`
+	Rules *hcl.Attribute `hcl:"rules"`
+	Range hcl.Range      `hcl:",def_range"`
 }
 
 type listenerBlock struct {

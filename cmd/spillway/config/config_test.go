@@ -76,6 +76,9 @@ func describe(c *Config) []string {
 		fmt.Sprintf("log %+v", c.Log), fmt.Sprintf("data %+v at %q", c.Data, c.Data.URL()),
 		fmt.Sprintf("pipeline %q keep %d verify %v", c.Check.Name, c.Check.Keep, c.Check.Verify),
 	}
+	for _, u := range e.Users {
+		out = append(out, fmt.Sprintf("user %q %q", u.Name, u.Rules))
+	}
 	for _, l := range c.Listen {
 		out = append(out, fmt.Sprintf("listener {Name:%s Network:%s Address:%s}", l.Name, l.Network, l.Address))
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/spillwaydb/spillway/core"
+	"github.com/spillwaydb/spillway/core/acl"
 	"github.com/spillwaydb/spillway/core/server"
 	"github.com/spillwaydb/spillway/core/sink"
 	"github.com/spillwaydb/spillway/plugins/age"
@@ -130,6 +131,9 @@ func (d *decoder) decode(raw *file) *Config {
 	for i := range raw.Listeners {
 		c.Listen = append(c.Listen, d.listener(&raw.Listeners[i]))
 	}
+	for i := range raw.Users {
+		d.user(&raw.Users[i], c)
+	}
 	if fs, ok := d.fss["os.data"]; ok {
 		c.Data = fs
 	}
@@ -181,6 +185,29 @@ func (d *decoder) listener(b *listenerBlock) Listener {
 }
 
 // address requires one that something could listen on, and notes its place.
+// user adds a user. What is wrong with a rule is said at the line, and so is a
+// second user of the name.
+func (d *decoder) user(b *userBlock, c *Config) {
+	rules := d.strings(b.Rules)
+	scratch := acl.NewStore()
+	if _, err := scratch.SetUser(b.Name, append([]string{"reset"}, rules...)); err != nil {
+		at := &b.Range
+		if b.Rules != nil {
+			at = &b.Rules.Range
+		}
+		d.errorAt(at, "Not a user", "%s.", strings.TrimPrefix(err.Error(), "Error in ACL SETUSER modifier "))
+	}
+	for _, u := range c.Engine.Users {
+		if u.Name == b.Name {
+			d.errorAt(&b.Range, "Two users of one name", "There is a user %q above already.", b.Name)
+		}
+	}
+	if c.Engine.ACLFile != "" {
+		d.errorAt(&b.Range, "Users in two places", "The users are in acl_file, %s: give them there, or here, not both.", c.Engine.ACLFile)
+	}
+	c.Engine.Users = append(c.Engine.Users, core.UserRules{Name: b.Name, Rules: rules})
+}
+
 func (d *decoder) address(a *hcl.Attribute, network, address string, at *hcl.Range) {
 	if a == nil || address == "" {
 		return

@@ -22,11 +22,12 @@ func holdsSecret(name []byte) bool {
 	return secretName.Match(name) || slices.ContainsFunc(Params(), func(p *param.Param) bool { return p.Secret && p.HCL == string(name) })
 }
 
-// Secrets that are known by themselves: the password of a URL, what signs a
-// request, and keys of age and PEM. The second group is the secret.
+// Secrets that are known by themselves: the password of a URL or of a user, what
+// signs a request, and keys of age and PEM. The second group is the secret.
 var secretText = []*regexp.Regexp{
 	regexp.MustCompile(`(://[^/?#\s"'@:]*:)([^\s"'/?#]+)@`),
 	regexp.MustCompile(`(?i)([?&](?:[\w.-]*(?:secret|passw|token|credential|key)[\w.-]*|sig|signature)=)([^&\s"'#]+)`),
+	regexp.MustCompile(`("[<>])([^"\s]+)`), // a rule with a user's password
 	regexp.MustCompile(`()(AGE-SECRET-KEY-1[0-9A-Za-z]+)`),
 	regexp.MustCompile(`(-----BEGIN [A-Z ]*PRIVATE KEY-----)([^-]+)`),
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/param"
 	"github.com/spillwaydb/spillway/core/server"
+	"github.com/spillwaydb/spillway/core/vfs"
 	"github.com/spillwaydb/spillway/fsbackends/memfs"
 )
 
@@ -27,6 +28,11 @@ func run(t *testing.T, c *Config) running {
 	t.Helper()
 	o := c.Engine
 	o.FS, o.ManualTick = memfs.New(), true
+	if o.ACLFile != "" {
+		if err := vfs.WriteFileAtomic(o.FS, o.ACLFile, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	db, err := core.Open(o)
 	if err != nil {
 		t.Fatal(err)
