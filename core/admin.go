@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"crypto/sha1" //nolint:gosec // for a name
 	"errors"
 	"fmt"
 	"time"
@@ -174,6 +175,11 @@ func (a admin) ResetStats() { a.stats.Reset() }
 
 // HasPassword tells whether clients must authenticate.
 func (a admin) HasPassword() bool { return !a.users.Default().NoPass() }
+
+// NodeID implements command.Engine. It follows from the lineage.
+func (a admin) NodeID() string {
+	return fmt.Sprintf("%x", sha1.Sum([]byte(a.persist.Stats().Lineage))) //nolint:gosec // a name
+}
 
 // HasUser implements command.Engine.
 func (a admin) HasUser(name string) bool { return a.users.User(name) != nil }

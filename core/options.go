@@ -113,6 +113,11 @@ type Options struct {
 	// the digest check that always happens.
 	VerifyDecode bool
 
+	// Cluster makes the engine the only node of a cluster, for clients that want
+	// one (Redis's cluster-enabled): it owns all slots, has database 0 only, and
+	// refuses commands whose keys are in several slots.
+	Cluster bool
+
 	// RequirePass is the password of the default user; empty means none.
 	RequirePass string
 	// Users are created at the start, or, for the default user, made anew. Either

@@ -192,6 +192,14 @@ var params = []parameter{
 		option: func(o *Options) param.Var { return param.TextVar(&o.ACLFile) },
 	},
 
+	{
+		Param: param.Param{
+			Name: "cluster-enabled", HCL: "cluster_enabled", Type: param.Bool{}, Default: "no", Fixed: true,
+			Doc: "Answer as the only node of a cluster, with all slots: one database, and all keys of a command in one slot.",
+		},
+		option: func(o *Options) param.Var { return param.BoolVar(&o.Cluster) },
+	},
+
 	// What is slow.
 	{
 		Param: param.Param{

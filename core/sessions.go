@@ -35,6 +35,7 @@ func (db *DB) initSessions() {
 		}
 		return nil
 	}
+	rt.Cluster = db.opts.Cluster
 	rt.MaxMemory = db.MaxMemory
 	rt.Eviction = func() session.Eviction {
 		s := db.settings.Load()
@@ -53,6 +54,9 @@ func (db *DB) refusesWrites() string {
 	}
 	return db.persist.RefusesWrites()
 }
+
+// Cluster tells whether the engine is the only node of a cluster.
+func (db *DB) Cluster() bool { return db.opts.Cluster }
 
 // MaxMemory is maxmemory, 0 for none.
 func (db *DB) MaxMemory() int64 { return db.settings.Load().maxMemory }

@@ -50,6 +50,8 @@ func selectDB(c *Ctx) {
 		c.Out.Error("ERR value is out of range, value must between -2147483648 and 2147483647") // Redis's wording
 	case n < 0 || n >= int64(c.KS.NumDatabases()):
 		c.Out.Error(errDBIndex)
+	case c.Cluster && n != 0:
+		c.Out.Error("ERR SELECT is not allowed in cluster mode")
 	default:
 		c.Client.SelectDB(int(n))
 		c.Out.OK()
@@ -132,7 +134,11 @@ func hello(c *Ctx) {
 	c.Out.BulkString("id")
 	c.Out.Int(c.Client.ID())
 	c.Out.BulkString("mode")
-	c.Out.BulkString("standalone")
+	if c.Cluster {
+		c.Out.BulkString("cluster")
+	} else {
+		c.Out.BulkString("standalone")
+	}
 	c.Out.BulkString("role")
 	c.Out.BulkString("master")
 	c.Out.BulkString("modules")

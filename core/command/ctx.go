@@ -29,6 +29,8 @@ type Ctx struct {
 	Rand   *rand.Rand
 	Engine Engine
 	Client Client
+	// Cluster says that the engine is the only node of a cluster.
+	Cluster bool
 	// Replaying is set while the log is applied.
 	Replaying bool
 	// Consume says that the memory of large arguments is an arena.Buffer's and

@@ -58,6 +58,9 @@ type Engine interface {
 	HasPassword() bool
 	// HasUser tells whether there is a user of that name.
 	HasUser(name string) bool
+	// NodeID is the name of this engine as the node of a cluster: 40 hexadecimal
+	// digits, the same over restarts.
+	NodeID() string
 	// Now is the engine's wall clock.
 	Now() time.Time
 	// Sleep waits on the engine's clock (DEBUG SLEEP).

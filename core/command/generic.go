@@ -134,6 +134,10 @@ func copyCommand(c *Ctx) {
 			return
 		}
 	}
+	if c.Cluster && to != c.DB {
+		c.Out.Error("ERR Copying to another database is not allowed in cluster mode")
+		return
+	}
 	if to == c.DB && bytes.Equal(src, dst) {
 		c.Out.Error(errSameKey)
 		return
@@ -153,6 +157,10 @@ func copyCommand(c *Ctx) {
 }
 
 func moveCommand(c *Ctx) {
+	if c.Cluster {
+		c.Out.Error("ERR MOVE is not allowed in cluster mode")
+		return
+	}
 	key := c.Args[1]
 	to, ok := c.dbArg(c.Args[2])
 	if !ok {
@@ -222,6 +230,10 @@ func (c *Ctx) exists(shard, n int, key []byte) bool {
 }
 
 func swapdbCommand(c *Ctx) {
+	if c.Cluster {
+		c.Out.Error("ERR SWAPDB is not allowed in cluster mode")
+		return
+	}
 	var n [2]int
 	for i, which := range [2]string{"first", "second"} {
 		v, ok := parseInt(c.Args[i+1])

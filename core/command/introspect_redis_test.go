@@ -43,6 +43,11 @@ var (
 		"client|unblock", "client|unpause",
 		"latency|graph", "latency|histogram",
 		"memory|doctor", "memory|malloc-stats", "memory|purge", "memory|stats",
+
+		// There are no other nodes.
+		"cluster|addslots", "cluster|addslotsrange", "cluster|bumpepoch", "cluster|count-failure-reports", "cluster|delslots",
+		"cluster|delslotsrange", "cluster|failover", "cluster|flushslots", "cluster|forget", "cluster|meet", "cluster|replicate",
+		"cluster|reset", "cluster|saveconfig", "cluster|set-config-epoch", "cluster|setslot",
 	}
 )
 
@@ -339,6 +344,9 @@ func TestHelpAgainstRedis(t *testing.T) {
 				continue
 			}
 			ours, theirs := b.ask(cmd.Name, "HELP")
+			if cmd.Name == "cluster" && shape(ours, false) == shape(theirs, false) { // neither is in one
+				continue
+			}
 			if ours.Kind != theirs.Kind || len(ours.Elems) < 5 {
 				t.Fatalf("%s HELP: %s", cmd.Name, ours)
 			}

@@ -12,7 +12,7 @@ func groups() []handlers {
 	return []handlers{
 		stringHandlers, genericHandlers, expireHandlers, scanHandlers, objectHandlers,
 		hashHandlers, listHandlers, setHandlers, zsetHandlers,
-		connectionHandlers, clientHandlers, serverHandlers, configHandlers, debugHandlers, commandHandlers,
+		connectionHandlers, clientHandlers, clusterHandlers, serverHandlers, configHandlers, debugHandlers, commandHandlers,
 	}
 }
 

@@ -155,6 +155,13 @@ var specs = [...]Command{
 		},
 	},
 	{
+		Name: "asking", Arity: 1, Flags: Fast, Categories: CatConnection,
+		Doc: &Doc{
+			Summary: "Has the next command accepted for a slot that is being moved here, of which there is none.",
+			Since:   "3.0.0", Group: "cluster", Complexity: "O(1)",
+		},
+	},
+	{
 		Name: "auth", Arity: -2, Flags: NoScript | Loading | Stale | Fast | NoAuth | AllowBusy, Categories: CatConnection,
 		Doc: &Doc{
 			Summary: "Proves to the server who the client is.",
@@ -340,6 +347,131 @@ var specs = [...]Command{
 					Since:   "2.6.9", Group: "connection", Complexity: "O(1)",
 					Arguments: []Argument{
 						{Name: "connection-name", Type: "string"},
+					},
+				},
+			},
+		},
+	},
+	{
+		Name: "cluster", Arity: -2,
+		Doc: &Doc{
+			Summary: "Groups the commands about the cluster.",
+			Since:   "3.0.0", Group: "cluster", Complexity: "Depends on the subcommand.",
+		},
+		Sub: []*Command{
+			{
+				Name: "cluster|countkeysinslot", Arity: 3, Flags: Stale | AllShards,
+				Doc: &Doc{
+					Summary: "Counts the keys of a slot.",
+					Since:   "3.0.0", Group: "cluster", Complexity: "O(N) where N is the number of keys.",
+					Arguments: []Argument{
+						{Name: "slot", Type: "integer"},
+					},
+				},
+			},
+			{
+				Name: "cluster|getkeysinslot", Arity: 4, Flags: Stale | AllShards,
+				Tips: []string{"nondeterministic_output"},
+				Doc: &Doc{
+					Summary: "Returns some keys of a slot.",
+					Since:   "3.0.0", Group: "cluster", Complexity: "O(N) where N is the number of keys.",
+					Arguments: []Argument{
+						{Name: "slot", Type: "integer"},
+						{Name: "count", Type: "integer"},
+					},
+				},
+			},
+			{
+				Name: "cluster|help", Arity: 2, Flags: Loading | Stale,
+				Doc: &Doc{
+					Summary: "Lists the subcommands.",
+					Since:   "5.0.0", Group: "cluster", Complexity: "O(1)",
+				},
+			},
+			{
+				Name: "cluster|info", Arity: 2, Flags: Stale,
+				Tips: []string{"nondeterministic_output"},
+				Doc: &Doc{
+					Summary: "Tells how the cluster is.",
+					Since:   "3.0.0", Group: "cluster", Complexity: "O(1)",
+				},
+			},
+			{
+				Name: "cluster|keyslot", Arity: 3, Flags: Stale,
+				Doc: &Doc{
+					Summary: "Returns the slot of a key.",
+					Since:   "3.0.0", Group: "cluster", Complexity: "O(N) where N is the length of the key.",
+					Arguments: []Argument{
+						{Name: "key", Type: "string"},
+					},
+				},
+			},
+			{
+				Name: "cluster|links", Arity: 2, Flags: Stale,
+				Tips: []string{"nondeterministic_output"},
+				Doc: &Doc{
+					Summary: "Lists the connections to other nodes, of which there are none.",
+					Since:   "7.0.0", Group: "cluster", Complexity: "O(1)",
+				},
+			},
+			{
+				Name: "cluster|myid", Arity: 2, Flags: Stale,
+				Doc: &Doc{
+					Summary: "Returns the name of this node.",
+					Since:   "3.0.0", Group: "cluster", Complexity: "O(1)",
+				},
+			},
+			{
+				Name: "cluster|nodes", Arity: 2, Flags: Stale,
+				Tips: []string{"nondeterministic_output"},
+				Doc: &Doc{
+					Summary: "Describes the nodes, one line each.",
+					Since:   "3.0.0", Group: "cluster", Complexity: "O(1), since there is one node.",
+				},
+			},
+			{
+				Name: "cluster|replicas", Arity: 3, Flags: Admin | Stale,
+				Tips: []string{"nondeterministic_output"},
+				Doc: &Doc{
+					Summary: "Lists the replicas of a node, of which there are none.",
+					Since:   "5.0.0", Group: "cluster", Complexity: "O(1)",
+					Arguments: []Argument{
+						{Name: "node-id", Type: "string"},
+					},
+				},
+			},
+			{
+				Name: "cluster|shards", Arity: 2, Flags: Stale,
+				Tips: []string{"nondeterministic_output"},
+				Doc: &Doc{
+					Summary: "Lists the shards with their slots and nodes.",
+					Since:   "7.0.0", Group: "cluster", Complexity: "O(1), since there is one node.",
+				},
+			},
+			{
+				Name: "cluster|slaves", Arity: 3, Flags: Admin | Stale,
+				Tips: []string{"nondeterministic_output"},
+				Doc: &Doc{
+					Summary: "Lists the replicas of a node, of which there are none.",
+					Since:   "3.0.0", Group: "cluster", Complexity: "O(1)",
+					Flags:           []string{"deprecated"},
+					DeprecatedSince: "5.0.0", ReplacedBy: "`CLUSTER REPLICAS`",
+					Arguments: []Argument{
+						{Name: "node-id", Type: "string"},
+					},
+				},
+			},
+			{
+				Name: "cluster|slots", Arity: 2, Flags: Stale,
+				Tips: []string{"nondeterministic_output"},
+				Doc: &Doc{
+					Summary: "Lists which node has which slots.",
+					Since:   "3.0.0", Group: "cluster", Complexity: "O(1), since there is one node.",
+					Flags:           []string{"deprecated"},
+					DeprecatedSince: "7.0.0", ReplacedBy: "`CLUSTER SHARDS`",
+					History: []Change{
+						{"4.0.0", "Tells the nodes' names."},
+						{"7.0.0", "Tells what else there is to know about addresses."},
 					},
 				},
 			},
@@ -1796,6 +1928,20 @@ var specs = [...]Command{
 		Doc: &Doc{
 			Summary: "Returns a key of the selected database chosen by chance.",
 			Since:   "1.0.0", Group: "generic", Complexity: "O(1)",
+		},
+	},
+	{
+		Name: "readonly", Arity: 1, Flags: Fast | Loading | Stale, Categories: CatConnection,
+		Doc: &Doc{
+			Summary: "Lets this connection read from a replica, which this is not.",
+			Since:   "3.0.0", Group: "cluster", Complexity: "O(1)",
+		},
+	},
+	{
+		Name: "readwrite", Arity: 1, Flags: Fast | Loading | Stale, Categories: CatConnection,
+		Doc: &Doc{
+			Summary: "Takes READONLY back.",
+			Since:   "3.0.0", Group: "cluster", Complexity: "O(1)",
 		},
 	},
 	{

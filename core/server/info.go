@@ -18,15 +18,23 @@ func (s *Server) registerInfo() {
 		command.InfoSection{Name: "Replication", Default: true, Fill: infoReplication},
 		command.InfoSection{Name: "CPU", Default: true, Fill: infoCPU},
 		command.InfoSection{Name: "Modules", Default: true, Fill: func(*command.InfoWriter) {}},
-		command.InfoSection{Name: "Cluster", Default: true, Fill: func(w *command.InfoWriter) { w.Field("cluster_enabled", 0) }},
+		command.InfoSection{Name: "Cluster", Default: true, Fill: s.infoCluster},
 	)
+}
+
+func (s *Server) infoCluster(w *command.InfoWriter) {
+	n := 0
+	if s.db.Cluster() {
+		n = 1
+	}
+	w.Field("cluster_enabled", n)
 }
 
 func (s *Server) infoServer(w *command.InfoWriter) {
 	up := s.db.Uptime()
 	w.Field("redis_version", command.RedisVersion)
 	w.Field("spillway_version", s.db.Version())
-	w.Field("redis_mode", "standalone")
+	w.Field("redis_mode", map[bool]string{true: "cluster", false: "standalone"}[s.db.Cluster()])
 	w.Field("os", runtime.GOOS+" "+runtime.GOARCH)
 	w.Field("arch_bits", strconv.IntSize)
 	w.Field("go_version", runtime.Version())

@@ -51,6 +51,10 @@ type Runtime struct {
 	// Stopping is the shutdown under way, nil for none.
 	Stopping func() *Stopping
 
+	// Cluster says that the engine is the only node of a cluster: a command, or a
+	// transaction, may have keys of one slot only.
+	Cluster bool
+
 	// MaxMemory is how many bytes the keyspace may take, 0 for any number.
 	MaxMemory func() int64
 	// Eviction is how room is made when it takes more.

@@ -72,7 +72,7 @@ func (rt *Runtime) New(client command.Client, wake func()) *Session {
 	s.queued.Store(-1)
 	s.resetClient()
 	s.ctx = command.Ctx{
-		KS: rt.Keyspace, Stats: rt.Stats, Engine: rt.Engine, Client: s.client, Events: rt.Events,
+		KS: rt.Keyspace, Stats: rt.Stats, Engine: rt.Engine, Client: s.client, Events: rt.Events, Cluster: rt.Cluster,
 		Rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), // not for secrets
 	}
 	return s
@@ -143,6 +143,11 @@ func (s *Session) dispatch(args [][]byte, out *resp.Writer) command.Outcome {
 	}
 	if !s.permit(cmd, args, out) {
 		return command.Failed
+	}
+	if s.rt.Cluster && cmd.HasKeys {
+		if slot := -1; !cmd.OneSlot(args, &slot) {
+			return s.reject(out, command.CrossSlot)
+		}
 	}
 	if cmd.Flags&command.Loading == 0 && s.rt.Loading() {
 		return s.reject(out, ErrLoading)

@@ -132,6 +132,9 @@ func (s *Session) execCommand(_ [][]byte, out *resp.Writer) command.Outcome {
 	if s.tx.spoiled {
 		return s.reject(out, "EXECABORT Transaction discarded because of previous errors.")
 	}
+	if s.rt.Cluster && !s.tx.oneSlot() {
+		return s.reject(out, command.CrossSlot)
+	}
 	s.release()
 	writes := s.tx.writes()
 	if writes {
@@ -196,6 +199,12 @@ func (s *Session) addTransaction() error {
 		s.unit.addShards(s.tx.watch.Shards())
 	}
 	return nil
+}
+
+// oneSlot tells whether all keys of the queued commands are in one slot.
+func (t *transaction) oneSlot() bool {
+	slot := -1
+	return !slices.ContainsFunc(t.queue, func(q queued) bool { return !q.cmd.OneSlot(q.args, &slot) })
 }
 
 // writes tells whether a queued command may change the keyspace.
