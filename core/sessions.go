@@ -28,7 +28,10 @@ func (db *DB) initSessions() {
 	rt.Order = db.order
 	rt.Log, rt.Changed, rt.Committed = db.persist.Log, db.persist.Changed, db.persist.Committed
 	rt.Removed = db.removed
-	rt.Loading, rt.RefusesWrites = db.Loading, db.refusesWrites
+	rt.Loading, rt.RefusesWrites = db.Loading, db.persist.RefusesWrites
+	if db.opts.ReadOnly {
+		rt.RefusesWrites = func() string { return errReadOnlyWrite }
+	}
 	rt.Stopping = func() *session.Stopping {
 		if p := db.stopping.Load(); p != nil {
 			return &p.Stopping
@@ -44,15 +47,6 @@ func (db *DB) initSessions() {
 	rt.Users, rt.ACLFile = db.users, db.aclFile()
 	rt.Closing = db.closing
 	rt.Init()
-}
-
-// refusesWrites is the reply to a write that must not be carried out, because
-// persistence is broken or this is only a look, or "".
-func (db *DB) refusesWrites() string {
-	if db.opts.ReadOnly {
-		return errReadOnlyWrite
-	}
-	return db.persist.RefusesWrites()
 }
 
 // Cluster tells whether the engine is the only node of a cluster.

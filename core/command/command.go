@@ -64,8 +64,9 @@ type Command struct {
 	Flags Flags
 	// Categories are those of ACLs, with those that follow from Flags.
 	Categories Categories
-	// OnlyKey is where the command always has its one key; 0 when it has none,
-	// several, or a number that depends on the arguments.
+	// OnlyKey is where the command always has its one key, and needs no more than
+	// that key's shard; 0 when it has none, several, or a number that depends on the
+	// arguments. Arguments that CheckArity has accepted reach as far.
 	OnlyKey int
 	// HasKeys tells whether the command, or one of its subcommands, may have keys.
 	HasKeys bool

@@ -63,9 +63,7 @@ type effect struct{ db, end int }
 func (c *Ctx) Reset(args [][]byte, out *resp.Writer, db, shard int, now int64) {
 	c.Args, c.Out, c.DB, c.Shard, c.Now = args, out, db, shard, now
 	c.dirty, c.explicit = 0, false
-	if c.block.keys != nil {
-		c.block = block{}
-	}
+	c.block.keys = nil
 	if len(c.effects) > 0 {
 		c.effects, c.ends, c.bytes = c.effects[:0], c.ends[:0], c.bytes[:0]
 		if c.lent || cap(c.bytes) > 1<<20 {

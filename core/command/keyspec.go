@@ -220,7 +220,7 @@ func (cmd *Command) placeKeys() {
 		}
 		if one.Flags&KeyIncomplete != 0 {
 			cmd.Flags |= MovableKeys
-		} else if one.Last == 0 && keys == 1 {
+		} else if one.Last == 0 && keys == 1 && cmd.Flags&AllShards == 0 {
 			cmd.OnlyKey = one.Index
 		}
 		return

@@ -79,7 +79,15 @@ func (p *Persister) CheckLog() {
 // RefusesWrites is the reply to a write that is not carried out because
 // persistence is broken, or "".
 func (p *Persister) RefusesWrites() string {
-	if f := p.failed.Load(); f != nil {
+	f := p.failed.Load()
+	if f == nil && !p.saveFailed.Load() {
+		return "" // as nearly always, and asked for each write
+	}
+	return p.refusal(f)
+}
+
+func (p *Persister) refusal(f *failure) string {
+	if f != nil {
 		return "MISCONF " + f.text
 	}
 	if p.savesHoldWrites() {

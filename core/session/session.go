@@ -201,17 +201,18 @@ func (s *Session) admit() string {
 
 // execute runs one command outside a transaction.
 func (s *Session) execute(cmd *command.Command, args [][]byte, out *resp.Writer) command.Outcome {
-	if err := s.unit.add(s.rt.Keyspace, cmd, args); err != nil {
+	if err := s.lockFor(cmd, args); err != nil {
 		return s.reject(out, "ERR "+err.Error())
 	}
-	s.lock(cmd.Flags&command.AllShards == 0)
 	s.ctx.Consume = s.consume
 	outcome := s.call(cmd, args, out)
 	s.ctx.Consume = false
 	if outcome == command.Blocked {
 		s.park(args)
 	}
-	s.logCommand(args)
+	if s.ctx.HasEffects() {
+		s.logCommand(args)
+	}
 	s.unlock()
 	return outcome
 }

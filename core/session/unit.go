@@ -69,28 +69,45 @@ func (s *Session) lock(keep bool) {
 	s.now = time.Time{} // the locks may have been long in coming
 }
 
+// lockFor takes the locks of a unit that is one command.
+func (s *Session) lockFor(cmd *command.Command, args [][]byte) error {
+	u, ks := &s.unit, s.rt.Keyspace
+	if cmd.OnlyKey > 0 { // as nearly always
+		u.shard = ks.ShardOf(args[cmd.OnlyKey])
+		u.shards = append(u.shards, u.shard)
+		s.hold(u.shard)
+		return nil
+	}
+	if err := u.add(ks, cmd, args); err != nil {
+		return err
+	}
+	s.lock(cmd.Flags&command.AllShards == 0)
+	return nil
+}
+
 // unlock ends the unit.
 func (s *Session) unlock() {
-	u := &s.unit
-	if u.locked {
-		s.noteSeen(u.shards...)
-		for _, n := range u.shards {
-			s.rt.Keyspace.Shard(n).Unlock()
-		}
-		u.locked = false
+	if s.unit.locked {
+		s.unlockAll()
 	}
-	u.shards = u.shards[:0]
+	s.unit.shards = s.unit.shards[:0]
+}
+
+// unlockAll gives up locks that are not kept for the next unit.
+func (s *Session) unlockAll() {
+	u := &s.unit
+	s.noteSeen(u.shards...)
+	for _, n := range u.shards {
+		s.rt.Keyspace.Shard(n).Unlock()
+	}
+	u.locked = false
 }
 
 // logCommand appends what the only command of the unit has changed to the order,
 // while its locks are still held. Several effects, or several shards, are a
 // transaction of it.
 func (s *Session) logCommand(args [][]byte) {
-	c, u := &s.ctx, &s.unit
-	if !c.HasEffects() {
-		return
-	}
-	order := s.rt.Order
+	c, u, order := &s.ctx, &s.unit, s.rt.Order
 	switch {
 	case u.shard >= 0 && !order.Taken():
 		order.Skip(u.shard)
