@@ -27,6 +27,7 @@ const (
 var (
 	verbDel       = []byte("DEL")
 	verbSet       = []byte("SET")
+	verbSetRange  = []byte("SETRANGE")
 	verbPExpireAt = []byte("PEXPIREAT")
 	verbPersist   = []byte("PERSIST")
 	verbRestore   = []byte("RESTORE")

@@ -46,6 +46,7 @@ var (
 
 	eventSet         = Event{"set", ClassString}
 	eventSetRange    = Event{"setrange", ClassString}
+	eventSetBit      = Event{"setbit", ClassString}
 	eventAppend      = Event{"append", ClassString}
 	eventIncrBy      = Event{"incrby", ClassString}
 	eventIncrByFloat = Event{"incrbyfloat", ClassString}

@@ -182,7 +182,8 @@ type keyFinder func(dst []Key, args [][]byte) []Key
 // keyFinders are those of the commands that have one: each has a specification
 // with variable flags, an incomplete one, or one that is not known.
 var keyFinders = map[string]keyFinder{
-	"set": setKeys,
+	"set":      setKeys,
+	"bitfield": bitfieldKeys,
 }
 
 // setKeys finds the key of SET, which is read with the option GET only.
@@ -193,6 +194,21 @@ func setKeys(dst []Key, args [][]byte) []Key {
 		}
 	}
 	return append(dst, Key{1, KeyOW | KeyUpdate})
+}
+
+// bitfieldKeys finds the key of BITFIELD, which is only read without SET and INCRBY.
+func bitfieldKeys(dst []Key, args [][]byte) []Key {
+	for i := 2; i < len(args); i++ {
+		switch more := len(args) - i - 1; {
+		case is(args[i], "get") && more >= 2:
+			i += 2
+		case is(args[i], "overflow") && more >= 1:
+			i++
+		default: // a write, or what the handler refuses
+			return append(dst, Key{1, KeyRW | KeyAccess | KeyUpdate})
+		}
+	}
+	return append(dst, Key{1, KeyRO | KeyAccess})
 }
 
 // placeKeys derives from the key specifications what is asked for most: whether

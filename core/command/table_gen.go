@@ -53,6 +53,141 @@ var specs = [...]Command{
 		},
 	},
 	{
+		Name: "bitcount", Arity: -2, Flags: ReadOnly, Categories: CatBitmap,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Counts the bits of a string, or of a range of it, that are 1.",
+			Since:   "2.6.0", Group: "bitmap", Complexity: "O(N) where N is the number of bytes in the range.",
+			History: []Change{
+				{"7.0.0", "BYTE and BIT say what the range is counted in."},
+			},
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "index", Type: "block", Optional: true, Arguments: []Argument{
+					{Name: "start", Type: "integer"},
+					{Name: "end", Type: "integer"},
+					{Name: "index_unit", Type: "oneof", Optional: true, Since: "7.0.0", Arguments: []Argument{
+						{Name: "byte", Type: "pure-token", Token: "BYTE"},
+						{Name: "bit", Type: "pure-token", Token: "BIT"},
+					},
+					},
+				},
+				},
+			},
+		},
+	},
+	{
+		Name: "bitfield", Arity: -2, Flags: Write | DenyOOM, Categories: CatBitmap,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyUpdate | KeyAccess | KeyVariableFlags, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0, Notes: "The key is changed by SET and INCRBY only."},
+		},
+		Doc: &Doc{
+			Summary: "Reads, sets and increments integers of any width at any bit of a string.",
+			Since:   "3.2.0", Group: "bitmap", Complexity: "O(1) for each operation, O(N) where the string grows to N bytes.",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "operation", Type: "oneof", Optional: true, Multiple: true, Arguments: []Argument{
+					{Name: "encoding_offset", Type: "block", Token: "GET", Arguments: []Argument{
+						{Name: "encoding", Type: "string"},
+						{Name: "offset", Type: "integer"},
+					},
+					},
+					{Name: "write", Type: "block", Arguments: []Argument{
+						{Name: "wrap_sat_fail", Type: "oneof", Token: "OVERFLOW", Optional: true, Arguments: []Argument{
+							{Name: "wrap", Type: "pure-token", Token: "WRAP"},
+							{Name: "sat", Type: "pure-token", Token: "SAT"},
+							{Name: "fail", Type: "pure-token", Token: "FAIL"},
+						},
+						},
+						{Name: "write_operation", Type: "oneof", Arguments: []Argument{
+							{Name: "encoding_offset_value", Type: "block", Token: "SET", Arguments: []Argument{
+								{Name: "encoding", Type: "string"},
+								{Name: "offset", Type: "integer"},
+								{Name: "value", Type: "integer"},
+							},
+							},
+							{Name: "encoding_offset_increment", Type: "block", Token: "INCRBY", Arguments: []Argument{
+								{Name: "encoding", Type: "string"},
+								{Name: "offset", Type: "integer"},
+								{Name: "increment", Type: "integer"},
+							},
+							},
+						},
+						},
+					},
+					},
+				},
+				},
+			},
+		},
+	},
+	{
+		Name: "bitfield_ro", Arity: -2, Flags: ReadOnly | Fast, Categories: CatBitmap,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Reads integers of any width at any bit of a string.",
+			Since:   "6.0.0", Group: "bitmap", Complexity: "O(1) for each operation.",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "encoding_offset", Type: "block", Token: "GET", Optional: true, Multiple: true, MultipleToken: true, Arguments: []Argument{
+					{Name: "encoding", Type: "string"},
+					{Name: "offset", Type: "integer"},
+				},
+				},
+			},
+		},
+	},
+	{
+		Name: "bitop", Arity: -4, Flags: Write | DenyOOM, Categories: CatBitmap,
+		KeySpecs: []KeySpec{
+			{Flags: KeyOW | KeyUpdate, Begin: BeginIndex, Index: 2, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 3, Find: FindRange, Last: -1, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Combines strings bit by bit and writes the result to a key.",
+			Since:   "2.6.0", Group: "bitmap", Complexity: "O(N*M) where N is the length of the longest string and M the number of strings.",
+			Arguments: []Argument{
+				{Name: "operation", Type: "string"},
+				{Name: "destkey", Type: "key", Key: 1},
+				{Name: "key", Type: "key", Key: 2, Multiple: true},
+			},
+		},
+	},
+	{
+		Name: "bitpos", Arity: -3, Flags: ReadOnly, Categories: CatBitmap,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Finds the first bit of a string that is 1, or 0.",
+			Since:   "2.8.7", Group: "bitmap", Complexity: "O(N) where N is the number of bytes in the range.",
+			History: []Change{
+				{"7.0.0", "BYTE and BIT say what the range is counted in."},
+			},
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "bit", Type: "integer"},
+				{Name: "index", Type: "block", Optional: true, Arguments: []Argument{
+					{Name: "start", Type: "integer"},
+					{Name: "end_index", Type: "block", Optional: true, Arguments: []Argument{
+						{Name: "end", Type: "integer"},
+						{Name: "index_unit", Type: "oneof", Optional: true, Since: "7.0.0", Arguments: []Argument{
+							{Name: "byte", Type: "pure-token", Token: "BYTE"},
+							{Name: "bit", Type: "pure-token", Token: "BIT"},
+						},
+						},
+					},
+					},
+				},
+				},
+			},
+		},
+	},
+	{
 		Name: "client", Arity: -2,
 		Doc: &Doc{
 			Summary: "Groups the commands about client connections.",
@@ -651,6 +786,20 @@ var specs = [...]Command{
 			Since:   "1.0.0", Group: "string", Complexity: "O(1)",
 			Arguments: []Argument{
 				{Name: "key", Type: "key", Key: 1},
+			},
+		},
+	},
+	{
+		Name: "getbit", Arity: 3, Flags: ReadOnly | Fast, Categories: CatBitmap,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Returns one bit of a string; beyond its end all are 0.",
+			Since:   "2.2.0", Group: "bitmap", Complexity: "O(1).",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "offset", Type: "integer"},
 			},
 		},
 	},
@@ -1925,6 +2074,21 @@ var specs = [...]Command{
 					{Name: "keepttl", Type: "pure-token", Token: "KEEPTTL", Since: "6.0.0"},
 				},
 				},
+			},
+		},
+	},
+	{
+		Name: "setbit", Arity: 4, Flags: Write | DenyOOM, Categories: CatBitmap,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyAccess | KeyUpdate, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Sets or clears one bit of a string, which grows with zero bytes as far as needed.",
+			Since:   "2.2.0", Group: "bitmap", Complexity: "O(1), O(N) where the string grows to N bytes.",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "offset", Type: "integer"},
+				{Name: "value", Type: "integer"},
 			},
 		},
 	},
