@@ -250,6 +250,13 @@ var params = []parameter{
 		},
 		part: limit(func(l *keyspace.Limits) *int { return &l.ZSetValue }),
 	},
+	{
+		Param: param.Param{
+			Name: "hll-sparse-max-bytes", HCL: "hll_sparse_max_bytes", Type: param.Memory{}, Default: "3000",
+			Doc: "How long a sparse HyperLogLog may be.",
+		},
+		part: limit(func(l *keyspace.Limits) *int { return &l.HLLSparse }),
+	},
 
 	// Names in the data directory, for programs that ask where things are.
 	{

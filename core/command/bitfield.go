@@ -71,23 +71,27 @@ const (
 )
 
 // sum adds two integers, the first of which is a value of the field or the second
-// 0. ok is false when the field stays as it is.
+// 0. ok is false when the field stays as it is. The differences may wrap around,
+// and what then counts as above or below is what Redis takes for it.
 func (f bitField) sum(v, by int64, o overflow) (sum int64, ok bool) {
 	least, largest := f.limits()
-	sum = v + by
-	above := by > 0 && sum < v || sum > largest && !(by < 0 && sum > v)
-	below := by < 0 && sum > v || sum < least && !above
-	if !f.signed && by == 0 && v < 0 { // SET takes it for a large one
-		above, below = true, false
+	up, down := largest-v, least-v
+	var above, below bool
+	if f.signed {
+		above = v > largest || f.width < 64 && by > up || v >= 0 && by > 0 && by > up
+		below = v < least || f.width < 64 && by < down || v < 0 && by < 0 && by < down
+	} else {
+		above = v < 0 || v > largest || by > 0 && by > up // as an unsigned number, v is large
+		below = by < 0 && by < down
 	}
 	if !above && !below {
-		return sum, true
+		return v + by, true
 	}
 	switch {
 	case o == overflowFail:
 		return 0, false
 	case o == overflowWrap:
-		return f.wrap(sum), true
+		return f.wrap(v + by), true
 	case above:
 		return largest, true
 	}

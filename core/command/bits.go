@@ -48,10 +48,16 @@ func (c *Ctx) growBits(key []byte, e keyspace.Entry, found bool, bit int64) (gro
 		c.db(key).SetRange(key, at, []byte{0})
 		return true
 	}
+	c.makeRaw(key, e)
+	return false
+}
+
+// makeRaw makes a string one that grows, which it is for Redis as soon as a command
+// may change bytes of it.
+func (c *Ctx) makeRaw(key []byte, e keyspace.Entry) {
 	if e.Encoding() != "raw" {
 		c.db(key).SetRange(key, 0, nil)
 	}
-	return false
 }
 
 // stringBytes is the value of a string that is there.

@@ -32,6 +32,10 @@ var (
 	EventEvicted = Event{"evicted", ClassEvicted} // the key had to make room
 )
 
+// eventCached says that bytes of a value have changed that do not mean anything
+// else: those who watch the key are told, and nobody else is, for it has no class.
+var eventCached = Event{}
+
 // The events of the handlers.
 var (
 	eventDel        = Event{"del", ClassGeneric}
@@ -47,6 +51,7 @@ var (
 	eventSet         = Event{"set", ClassString}
 	eventSetRange    = Event{"setrange", ClassString}
 	eventSetBit      = Event{"setbit", ClassString}
+	eventPFAdd       = Event{"pfadd", ClassString}
 	eventAppend      = Event{"append", ClassString}
 	eventIncrBy      = Event{"incrby", ClassString}
 	eventIncrByFloat = Event{"incrbyfloat", ClassString}

@@ -86,6 +86,11 @@ type Key struct {
 // errNoKeys is for arguments that are too few for the command's key positions.
 var errNoKeys = errors.New("Invalid number of arguments specified for command") // Redis's wording
 
+// errNoMoreKeys is errNoKeys for a range that is empty because the arguments end, as
+// of PFMERGE with a destination only. Redis finds no keys then, and executes the
+// command all the same; what comes with this error are the keys before the range.
+var errNoMoreKeys = errors.New(errNoKeys.Error())
+
 // Keys returns the keys among args in the order of the key specifications, a
 // key more than once if the command names it more than once.
 func (cmd *Command) Keys(args [][]byte) ([]Key, error) { return cmd.AppendKeys(nil, args) }
@@ -126,7 +131,9 @@ func (cmd *Command) appendSpecified(dst []Key, args [][]byte) ([]Key, error) {
 			if n == 0 || last >= len(args) {
 				return dst[:have], nil
 			}
-		} else if last = spec.last(args, first); first >= len(args) || last >= len(args) || last < first {
+		} else if last = spec.last(args, first); i > 0 && first == len(args) && last == first-1 {
+			return dst, errNoMoreKeys
+		} else if first >= len(args) || last >= len(args) || last < first {
 			return dst[:have], errNoKeys
 		}
 		for at := first; at <= last; at += spec.Step {

@@ -18,6 +18,8 @@ var replaySamples = []string{
 	// bitmaps
 	"SETBIT bm 100 1", "SETBIT bm 7 0", "SETBIT n 3 1", "BITOP OR bo bm s", "BITOP NOT bo bo", "BITOP AND bo nosuch", "BITFIELD bf SET u8 #3 200 INCRBY i5 3 7",
 	"BITFIELD bf OVERFLOW FAIL INCRBY u2 1000 5", "BITFIELD bf OVERFLOW SAT INCRBY u8 #3 100 GET u8 0",
+	// HyperLogLogs
+	"PFADD pf a b c", "PFADD pf a d", "PFADD pf2 x", "PFMERGE pf3 pf pf2", "PFDEBUG TODENSE pf3", "PFADD pf3 y z", "PFCOUNT pf2 pf3",
 	// keys
 	"DEL m1 nosuch", "UNLINK m2", "EXPIRE m3 100", "PEXPIRE m3 1000", "EXPIREAT m3 1800000000", "PEXPIREAT m3 1800000000001",
 	"PERSIST m3", "EXPIRE m4 -1", "RENAME m3 m5", "SET m6 1", "RENAMENX m5 m7", "COPY m7 m8", "COPY m7 m8 DB 2 REPLACE", "MOVE m8 1",

@@ -28,6 +28,9 @@ func Shards(cmd *Command, args [][]byte, ks *keyspace.Keyspace, dst []int) ([]in
 	} else {
 		keys, err = cmd.appendSpecified(keys, args)
 	}
+	if err == errNoMoreKeys {
+		err = nil
+	}
 	for _, k := range keys {
 		dst = addShard(dst, ks.ShardOf(args[k.At]))
 	}

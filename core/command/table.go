@@ -11,7 +11,7 @@ type handlers map[string]Handler
 func groups() []handlers {
 	return []handlers{
 		stringHandlers, genericHandlers, expireHandlers, scanHandlers, objectHandlers,
-		bitmapHandlers, hashHandlers, listHandlers, setHandlers, zsetHandlers,
+		bitmapHandlers, hyperloglogHandlers, hashHandlers, listHandlers, setHandlers, zsetHandlers,
 		connectionHandlers, clientHandlers, serverHandlers, configHandlers, debugHandlers, commandHandlers,
 	}
 }

@@ -1754,6 +1754,71 @@ var specs = [...]Command{
 		},
 	},
 	{
+		Name: "pfadd", Arity: -2, Flags: Write | DenyOOM | Fast, Categories: CatHyperLogLog,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyInsert, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Adds elements to a HyperLogLog, which estimates how many different ones it has seen.",
+			Since:   "2.8.9", Group: "hyperloglog", Complexity: "O(1) for each element.",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "element", Type: "string", Optional: true, Multiple: true},
+			},
+		},
+	},
+	{
+		Name: "pfcount", Arity: -2, Flags: ReadOnly, Categories: CatHyperLogLog,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: -1, Step: 1, Limit: 0, Notes: "An estimate that is new is kept in the value, and logged."},
+		},
+		Doc: &Doc{
+			Summary: "Estimates how many different elements one HyperLogLog, or several together, have seen.",
+			Since:   "2.8.9", Group: "hyperloglog", Complexity: "O(1) for one key, mostly from its cache; O(N) for N keys, each of which is read whole.",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1, Multiple: true},
+			},
+		},
+	},
+	{
+		Name: "pfdebug", Arity: 3, Flags: Write | DenyOOM | Admin, Categories: CatHyperLogLog,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyAccess, Begin: BeginIndex, Index: 2, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Shows the inside of a HyperLogLog, for those who debug it.",
+			Since:   "2.8.9", Group: "hyperloglog", Complexity: "O(N) where N is the number of registers.",
+			Flags: []string{"syscmd"},
+			Arguments: []Argument{
+				{Name: "subcommand", Type: "string"},
+				{Name: "key", Type: "key", Key: 1},
+			},
+		},
+	},
+	{
+		Name: "pfmerge", Arity: -2, Flags: Write | DenyOOM, Categories: CatHyperLogLog,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyAccess | KeyInsert, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 2, Find: FindRange, Last: -1, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Merges HyperLogLogs into one, which has then seen what any of them has.",
+			Since:   "2.8.9", Group: "hyperloglog", Complexity: "O(N) where N is the number of keys, each of which is read whole.",
+			Arguments: []Argument{
+				{Name: "destkey", Type: "key", Key: 1},
+				{Name: "sourcekey", Type: "key", Key: 2, Multiple: true},
+			},
+		},
+	},
+	{
+		Name: "pfselftest", Arity: 1, Flags: Admin, Categories: CatHyperLogLog,
+		Doc: &Doc{
+			Summary: "Tests the implementation of HyperLogLogs.",
+			Since:   "2.8.9", Group: "hyperloglog", Complexity: "O(1), but it takes a second.",
+			Flags: []string{"syscmd"},
+		},
+	},
+	{
 		Name: "ping", Arity: -1, Flags: Fast, Categories: CatConnection,
 		Tips: []string{"request_policy:all_shards", "response_policy:all_succeeded"},
 		Doc: &Doc{

@@ -55,6 +55,18 @@ func (d *DB) SetRange(key []byte, offset int, val []byte) int {
 // that repeated growth does not copy each time.
 func slack(n int) int { return max(min(n/2, 1<<20), 1) }
 
+// ReplaceString makes val the value of a string, which is created when the key is
+// missing, as one that grows. The deadline stays. The key must not hold another
+// type.
+func (d *DB) ReplaceString(key, val []byte) {
+	h := d.ks.hash(key)
+	if _, _, ok := d.st.find(h, key); !ok {
+		d.st.put(h, key, String, encGrown, val, 0)
+		return
+	}
+	d.st.resize(h, key, len(val), slack(len(val)), 0, val)
+}
+
 // FillString makes key a string of n bytes without a deadline, whatever it was;
 // Redis calls it raw at any length.
 // fill writes all of them; what it reads of the keyspace, such as the value that
