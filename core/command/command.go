@@ -84,7 +84,8 @@ type Command struct {
 	Tips []string
 	Doc  *Doc
 
-	keys keyFinder // where KeySpecs alone do not say it
+	keys   keyFinder // where KeySpecs alone do not say it
+	stores keyFinder // more keys whose shards are locked, see storeFinders
 }
 
 // Resolve returns the subcommand that args name, or cmd itself where it has

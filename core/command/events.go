@@ -89,6 +89,8 @@ var (
 	eventZUnionStore      = Event{"zunionstore", ClassZSet}
 	eventZDiffStore       = Event{"zdiffstore", ClassZSet}
 	eventZRangeStore      = Event{"zrangestore", ClassZSet}
+	eventGeoSearchStore   = Event{"geosearchstore", ClassZSet}
+	eventGeoRadiusStore   = Event{"georadiusstore", ClassZSet}
 )
 
 // KeyListener is told what happens to keys. Its methods are called where it

@@ -150,11 +150,24 @@ func (k *KeySpec) behind(args [][]byte) int {
 		from, to, step = len(args)+from, 1, -1
 	}
 	for i := from; i != to && i > 0 && i < len(args); i += step {
-		if is(args[i], k.Keyword) {
+		if sameWord(args[i], k.Keyword) {
 			return i + 1
 		}
 	}
 	return 0
+}
+
+// sameWord tells whether an argument is a word, in any case of either.
+func sameWord(arg []byte, word string) bool {
+	if len(arg) != len(word) {
+		return false
+	}
+	for i, ch := range arg {
+		if lower(ch) != lower(word[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 // last returns the last argument of a range that begins with first.
@@ -216,6 +229,23 @@ func bitfieldKeys(dst []Key, args [][]byte) []Key {
 		}
 	}
 	return append(dst, Key{1, KeyRO | KeyAccess})
+}
+
+// storeFinders find the keys that a command may write to, of those that take the
+// last of several STORE options: a key specification places the first.
+var storeFinders = map[string]keyFinder{
+	"georadius":         storeKeys,
+	"georadiusbymember": storeKeys,
+}
+
+// storeKeys finds the keys behind STORE and STOREDIST.
+func storeKeys(dst []Key, args [][]byte) []Key {
+	for i := 2; i+1 < len(args); i++ {
+		if is(args[i], "store") || is(args[i], "storedist") {
+			dst = append(dst, Key{i + 1, KeyOW | KeyUpdate})
+		}
+	}
+	return dst
 }
 
 // placeKeys derives from the key specifications what is asked for most: whether

@@ -31,6 +31,11 @@ func Shards(cmd *Command, args [][]byte, ks *keyspace.Keyspace, dst []int) ([]in
 	if err == errNoMoreKeys {
 		err = nil
 	}
+	if cmd.stores != nil {
+		for _, k := range cmd.stores(nil, args) {
+			dst = addShard(dst, ks.ShardOf(args[k.At]))
+		}
+	}
 	for _, k := range keys {
 		dst = addShard(dst, ks.ShardOf(args[k.At]))
 	}

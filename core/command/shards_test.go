@@ -31,6 +31,8 @@ func TestShards(t *testing.T) {
 		{"GET b;GET a;GET b;PING;DEL c a", of("a", "b", "c"), false},
 		{"OBJECT ENCODING a", of("a"), false},
 		{"ZUNIONSTORE d 2 a b", of("a", "b", "d"), false},
+		{"GEORADIUS a 1 1 1 m STORE b STOREDIST c STORE d", of("a", "b", "c", "d"), false},
+		{"PFMERGE a", of("a"), false},
 		{"GET a;DBSIZE;GET b", []int{0, 1, 2, 3, 4, 5, 6, 7}, false},
 		{"GET", nil, true},
 	} {

@@ -11,7 +11,7 @@ type handlers map[string]Handler
 func groups() []handlers {
 	return []handlers{
 		stringHandlers, genericHandlers, expireHandlers, scanHandlers, objectHandlers,
-		bitmapHandlers, hyperloglogHandlers, hashHandlers, listHandlers, setHandlers, zsetHandlers,
+		bitmapHandlers, hyperloglogHandlers, hashHandlers, listHandlers, setHandlers, zsetHandlers, geoHandlers,
 		connectionHandlers, clientHandlers, serverHandlers, configHandlers, debugHandlers, commandHandlers,
 	}
 }
@@ -65,7 +65,7 @@ func (cmd *Command) finish(run handlers) {
 	cmd.Handler = run[cmd.Name]
 	delete(run, cmd.Name)
 	cmd.Categories = cmd.Categories.implied(cmd.Flags)
-	cmd.keys = keyFinders[cmd.Name]
+	cmd.keys, cmd.stores = keyFinders[cmd.Name], storeFinders[cmd.Name]
 	cmd.placeKeys()
 }
 

@@ -777,6 +777,380 @@ var specs = [...]Command{
 		},
 	},
 	{
+		Name: "geoadd", Arity: -5, Flags: Write | DenyOOM | Rewritten, Categories: CatGeo,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyUpdate, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Adds members with a longitude and a latitude, or moves them.",
+			Since:   "3.2.0", Group: "geo", Complexity: "O(log(N)) for each member, where N is the size of the sorted set.",
+			History: []Change{
+				{"6.2.0", "CH, NX and XX."},
+			},
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "condition", Type: "oneof", Optional: true, Since: "6.2.0", Arguments: []Argument{
+					{Name: "nx", Type: "pure-token", Token: "NX"},
+					{Name: "xx", Type: "pure-token", Token: "XX"},
+				},
+				},
+				{Name: "change", Type: "pure-token", Token: "CH", Optional: true, Since: "6.2.0"},
+				{Name: "longitude_latitude_member", Type: "block", Multiple: true, Arguments: []Argument{
+					{Name: "longitude", Type: "double"},
+					{Name: "latitude", Type: "double"},
+					{Name: "member", Type: "string"},
+				},
+				},
+			},
+		},
+	},
+	{
+		Name: "geodist", Arity: -4, Flags: ReadOnly, Categories: CatGeo,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Returns how far two members are from each other.",
+			Since:   "3.2.0", Group: "geo", Complexity: "O(log(N)).",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "member1", Type: "string"},
+				{Name: "member2", Type: "string"},
+				{Name: "unit", Type: "oneof", Optional: true, Arguments: []Argument{
+					{Name: "m", Type: "pure-token", Token: "M"},
+					{Name: "km", Type: "pure-token", Token: "KM"},
+					{Name: "ft", Type: "pure-token", Token: "FT"},
+					{Name: "mi", Type: "pure-token", Token: "MI"},
+				},
+				},
+			},
+		},
+	},
+	{
+		Name: "geohash", Arity: -2, Flags: ReadOnly, Categories: CatGeo,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Returns the positions of members as standard geohash strings.",
+			Since:   "3.2.0", Group: "geo", Complexity: "O(log(N)) for each member.",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "member", Type: "string", Multiple: true},
+			},
+		},
+	},
+	{
+		Name: "geopos", Arity: -2, Flags: ReadOnly, Categories: CatGeo,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Returns the longitude and latitude of members.",
+			Since:   "3.2.0", Group: "geo", Complexity: "O(log(N)) for each member.",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "member", Type: "string", Multiple: true},
+			},
+		},
+	},
+	{
+		Name: "georadius", Arity: -6, Flags: Write | DenyOOM | Rewritten, Categories: CatGeo,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+			{Flags: KeyOW | KeyUpdate, Begin: BeginKeyword, Keyword: "STORE", StartFrom: 6, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+			{Flags: KeyOW | KeyUpdate, Begin: BeginKeyword, Keyword: "STOREDIST", StartFrom: 6, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Returns, or writes to a key, the members within some distance of a point.",
+			Since:   "3.2.0", Group: "geo", Complexity: "O(N+log(M)) where N is the number of members in the squares of the grid that cover the area and M the size of the sorted set.",
+			Flags:           []string{"deprecated"},
+			DeprecatedSince: "6.2.0", ReplacedBy: "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` argument",
+			History: []Change{
+				{"6.2.0", "ANY after COUNT."},
+				{"7.0.0", "Units may be in upper case."},
+			},
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "longitude", Type: "double"},
+				{Name: "latitude", Type: "double"},
+				{Name: "radius", Type: "double"},
+				{Name: "unit", Type: "oneof", Arguments: []Argument{
+					{Name: "m", Type: "pure-token", Token: "M"},
+					{Name: "km", Type: "pure-token", Token: "KM"},
+					{Name: "ft", Type: "pure-token", Token: "FT"},
+					{Name: "mi", Type: "pure-token", Token: "MI"},
+				},
+				},
+				{Name: "withcoord", Type: "pure-token", Token: "WITHCOORD", Optional: true},
+				{Name: "withdist", Type: "pure-token", Token: "WITHDIST", Optional: true},
+				{Name: "withhash", Type: "pure-token", Token: "WITHHASH", Optional: true},
+				{Name: "count", Type: "block", Optional: true, Arguments: []Argument{
+					{Name: "count", Type: "integer", Token: "COUNT"},
+					{Name: "any", Type: "pure-token", Token: "ANY", Optional: true, Since: "6.2.0"},
+				},
+				},
+				{Name: "order", Type: "oneof", Optional: true, Arguments: []Argument{
+					{Name: "asc", Type: "pure-token", Token: "ASC"},
+					{Name: "desc", Type: "pure-token", Token: "DESC"},
+				},
+				},
+				{Name: "key", Type: "key", Token: "STORE", Key: 2, Optional: true},
+				{Name: "key", Type: "key", Token: "STOREDIST", Key: 3, Optional: true},
+			},
+		},
+	},
+	{
+		Name: "georadius_ro", Arity: -6, Flags: ReadOnly, Categories: CatGeo,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Returns the members within some distance of a point.",
+			Since:   "3.2.10", Group: "geo", Complexity: "O(N+log(M)) where N is the number of members in the squares of the grid that cover the area and M the size of the sorted set.",
+			Flags:           []string{"deprecated"},
+			DeprecatedSince: "6.2.0", ReplacedBy: "`GEOSEARCH` with the `BYRADIUS` argument",
+			History: []Change{
+				{"6.2.0", "ANY after COUNT."},
+			},
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "longitude", Type: "double"},
+				{Name: "latitude", Type: "double"},
+				{Name: "radius", Type: "double"},
+				{Name: "unit", Type: "oneof", Arguments: []Argument{
+					{Name: "m", Type: "pure-token", Token: "M"},
+					{Name: "km", Type: "pure-token", Token: "KM"},
+					{Name: "ft", Type: "pure-token", Token: "FT"},
+					{Name: "mi", Type: "pure-token", Token: "MI"},
+				},
+				},
+				{Name: "withcoord", Type: "pure-token", Token: "WITHCOORD", Optional: true},
+				{Name: "withdist", Type: "pure-token", Token: "WITHDIST", Optional: true},
+				{Name: "withhash", Type: "pure-token", Token: "WITHHASH", Optional: true},
+				{Name: "count", Type: "block", Optional: true, Arguments: []Argument{
+					{Name: "count", Type: "integer", Token: "COUNT"},
+					{Name: "any", Type: "pure-token", Token: "ANY", Optional: true, Since: "6.2.0"},
+				},
+				},
+				{Name: "order", Type: "oneof", Optional: true, Arguments: []Argument{
+					{Name: "asc", Type: "pure-token", Token: "ASC"},
+					{Name: "desc", Type: "pure-token", Token: "DESC"},
+				},
+				},
+			},
+		},
+	},
+	{
+		Name: "georadiusbymember", Arity: -5, Flags: Write | DenyOOM | Rewritten, Categories: CatGeo,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+			{Flags: KeyOW | KeyUpdate, Begin: BeginKeyword, Keyword: "STORE", StartFrom: 5, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+			{Flags: KeyOW | KeyUpdate, Begin: BeginKeyword, Keyword: "STOREDIST", StartFrom: 5, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Returns, or writes to a key, the members within some distance of another.",
+			Since:   "3.2.0", Group: "geo", Complexity: "O(N+log(M)) where N is the number of members in the squares of the grid that cover the area and M the size of the sorted set.",
+			Flags:           []string{"deprecated"},
+			DeprecatedSince: "6.2.0", ReplacedBy: "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` and `FROMMEMBER` arguments",
+			History: []Change{
+				{"7.0.0", "Units may be in upper case."},
+			},
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "member", Type: "string"},
+				{Name: "radius", Type: "double"},
+				{Name: "unit", Type: "oneof", Arguments: []Argument{
+					{Name: "m", Type: "pure-token", Token: "M"},
+					{Name: "km", Type: "pure-token", Token: "KM"},
+					{Name: "ft", Type: "pure-token", Token: "FT"},
+					{Name: "mi", Type: "pure-token", Token: "MI"},
+				},
+				},
+				{Name: "withcoord", Type: "pure-token", Token: "WITHCOORD", Optional: true},
+				{Name: "withdist", Type: "pure-token", Token: "WITHDIST", Optional: true},
+				{Name: "withhash", Type: "pure-token", Token: "WITHHASH", Optional: true},
+				{Name: "count", Type: "block", Optional: true, Arguments: []Argument{
+					{Name: "count", Type: "integer", Token: "COUNT"},
+					{Name: "any", Type: "pure-token", Token: "ANY", Optional: true},
+				},
+				},
+				{Name: "order", Type: "oneof", Optional: true, Arguments: []Argument{
+					{Name: "asc", Type: "pure-token", Token: "ASC"},
+					{Name: "desc", Type: "pure-token", Token: "DESC"},
+				},
+				},
+				{Name: "key", Type: "key", Token: "STORE", Key: 2, Optional: true},
+				{Name: "key", Type: "key", Token: "STOREDIST", Key: 3, Optional: true},
+			},
+		},
+	},
+	{
+		Name: "georadiusbymember_ro", Arity: -5, Flags: ReadOnly, Categories: CatGeo,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Returns the members within some distance of another.",
+			Since:   "3.2.10", Group: "geo", Complexity: "O(N+log(M)) where N is the number of members in the squares of the grid that cover the area and M the size of the sorted set.",
+			Flags:           []string{"deprecated"},
+			DeprecatedSince: "6.2.0", ReplacedBy: "`GEOSEARCH` with the `BYRADIUS` and `FROMMEMBER` arguments",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "member", Type: "string"},
+				{Name: "radius", Type: "double"},
+				{Name: "unit", Type: "oneof", Arguments: []Argument{
+					{Name: "m", Type: "pure-token", Token: "M"},
+					{Name: "km", Type: "pure-token", Token: "KM"},
+					{Name: "ft", Type: "pure-token", Token: "FT"},
+					{Name: "mi", Type: "pure-token", Token: "MI"},
+				},
+				},
+				{Name: "withcoord", Type: "pure-token", Token: "WITHCOORD", Optional: true},
+				{Name: "withdist", Type: "pure-token", Token: "WITHDIST", Optional: true},
+				{Name: "withhash", Type: "pure-token", Token: "WITHHASH", Optional: true},
+				{Name: "count", Type: "block", Optional: true, Arguments: []Argument{
+					{Name: "count", Type: "integer", Token: "COUNT"},
+					{Name: "any", Type: "pure-token", Token: "ANY", Optional: true},
+				},
+				},
+				{Name: "order", Type: "oneof", Optional: true, Arguments: []Argument{
+					{Name: "asc", Type: "pure-token", Token: "ASC"},
+					{Name: "desc", Type: "pure-token", Token: "DESC"},
+				},
+				},
+			},
+		},
+	},
+	{
+		Name: "geosearch", Arity: -7, Flags: ReadOnly, Categories: CatGeo,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Returns the members within a circle or a box.",
+			Since:   "6.2.0", Group: "geo", Complexity: "O(N+log(M)) where N is the number of members in the squares of the grid that cover the area and M the size of the sorted set.",
+			History: []Change{
+				{"7.0.0", "Units may be in upper case."},
+			},
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "from", Type: "oneof", Arguments: []Argument{
+					{Name: "member", Type: "string", Token: "FROMMEMBER"},
+					{Name: "longitude_latitude", Type: "block", Token: "FROMLONLAT", Arguments: []Argument{
+						{Name: "longitude", Type: "double"},
+						{Name: "latitude", Type: "double"},
+					},
+					},
+				},
+				},
+				{Name: "by", Type: "oneof", Arguments: []Argument{
+					{Name: "circle", Type: "block", Arguments: []Argument{
+						{Name: "radius", Type: "double", Token: "BYRADIUS"},
+						{Name: "unit", Type: "oneof", Arguments: []Argument{
+							{Name: "m", Type: "pure-token", Token: "M"},
+							{Name: "km", Type: "pure-token", Token: "KM"},
+							{Name: "ft", Type: "pure-token", Token: "FT"},
+							{Name: "mi", Type: "pure-token", Token: "MI"},
+						},
+						},
+					},
+					},
+					{Name: "box", Type: "block", Arguments: []Argument{
+						{Name: "width", Type: "double", Token: "BYBOX"},
+						{Name: "height", Type: "double"},
+						{Name: "unit", Type: "oneof", Arguments: []Argument{
+							{Name: "m", Type: "pure-token", Token: "M"},
+							{Name: "km", Type: "pure-token", Token: "KM"},
+							{Name: "ft", Type: "pure-token", Token: "FT"},
+							{Name: "mi", Type: "pure-token", Token: "MI"},
+						},
+						},
+					},
+					},
+				},
+				},
+				{Name: "order", Type: "oneof", Optional: true, Arguments: []Argument{
+					{Name: "asc", Type: "pure-token", Token: "ASC"},
+					{Name: "desc", Type: "pure-token", Token: "DESC"},
+				},
+				},
+				{Name: "count", Type: "block", Optional: true, Arguments: []Argument{
+					{Name: "count", Type: "integer", Token: "COUNT"},
+					{Name: "any", Type: "pure-token", Token: "ANY", Optional: true},
+				},
+				},
+				{Name: "withcoord", Type: "pure-token", Token: "WITHCOORD", Optional: true},
+				{Name: "withdist", Type: "pure-token", Token: "WITHDIST", Optional: true},
+				{Name: "withhash", Type: "pure-token", Token: "WITHHASH", Optional: true},
+			},
+		},
+	},
+	{
+		Name: "geosearchstore", Arity: -8, Flags: Write | DenyOOM | Rewritten, Categories: CatGeo,
+		KeySpecs: []KeySpec{
+			{Flags: KeyOW | KeyUpdate, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 2, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Writes to a key the members within a circle or a box.",
+			Since:   "6.2.0", Group: "geo", Complexity: "O(N+log(M)) where N is the number of members in the squares of the grid that cover the area and M the size of the sorted set.",
+			History: []Change{
+				{"7.0.0", "Units may be in upper case."},
+			},
+			Arguments: []Argument{
+				{Name: "destination", Type: "key", Key: 1},
+				{Name: "source", Type: "key", Key: 2},
+				{Name: "from", Type: "oneof", Arguments: []Argument{
+					{Name: "member", Type: "string", Token: "FROMMEMBER"},
+					{Name: "longitude_latitude", Type: "block", Token: "FROMLONLAT", Arguments: []Argument{
+						{Name: "longitude", Type: "double"},
+						{Name: "latitude", Type: "double"},
+					},
+					},
+				},
+				},
+				{Name: "by", Type: "oneof", Arguments: []Argument{
+					{Name: "circle", Type: "block", Arguments: []Argument{
+						{Name: "radius", Type: "double", Token: "BYRADIUS"},
+						{Name: "unit", Type: "oneof", Arguments: []Argument{
+							{Name: "m", Type: "pure-token", Token: "M"},
+							{Name: "km", Type: "pure-token", Token: "KM"},
+							{Name: "ft", Type: "pure-token", Token: "FT"},
+							{Name: "mi", Type: "pure-token", Token: "MI"},
+						},
+						},
+					},
+					},
+					{Name: "box", Type: "block", Arguments: []Argument{
+						{Name: "width", Type: "double", Token: "BYBOX"},
+						{Name: "height", Type: "double"},
+						{Name: "unit", Type: "oneof", Arguments: []Argument{
+							{Name: "m", Type: "pure-token", Token: "M"},
+							{Name: "km", Type: "pure-token", Token: "KM"},
+							{Name: "ft", Type: "pure-token", Token: "FT"},
+							{Name: "mi", Type: "pure-token", Token: "MI"},
+						},
+						},
+					},
+					},
+				},
+				},
+				{Name: "order", Type: "oneof", Optional: true, Arguments: []Argument{
+					{Name: "asc", Type: "pure-token", Token: "ASC"},
+					{Name: "desc", Type: "pure-token", Token: "DESC"},
+				},
+				},
+				{Name: "count", Type: "block", Optional: true, Arguments: []Argument{
+					{Name: "count", Type: "integer", Token: "COUNT"},
+					{Name: "any", Type: "pure-token", Token: "ANY", Optional: true},
+				},
+				},
+				{Name: "storedist", Type: "pure-token", Token: "STOREDIST", Optional: true},
+			},
+		},
+	},
+	{
 		Name: "get", Arity: 2, Flags: ReadOnly | Fast, Categories: CatString,
 		KeySpecs: []KeySpec{
 			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},

@@ -46,6 +46,8 @@ var otherArity = map[string]string{
 	"quit":         "it ignores arguments, as in Redis",
 	"debug|object": "it ignores options",
 	"debug|reload": "it ignores options",
+	"geohash":      "it takes no members, as in Redis",
+	"geopos":       "it takes no members, as in Redis",
 	"pfmerge":      "it merges nothing into a key, as in Redis",
 }
 
