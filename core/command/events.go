@@ -65,6 +65,8 @@ var (
 	eventLTrim   = Event{"ltrim", ClassList}
 	eventLRem    = Event{"lrem", ClassList}
 
+	eventSortStore = Event{"sortstore", ClassList}
+
 	eventSAdd        = Event{"sadd", ClassSet}
 	eventSRem        = Event{"srem", ClassSet}
 	eventSPop        = Event{"spop", ClassSet}

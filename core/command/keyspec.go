@@ -204,6 +204,8 @@ type keyFinder func(dst []Key, args [][]byte) []Key
 var keyFinders = map[string]keyFinder{
 	"set":      setKeys,
 	"bitfield": bitfieldKeys,
+	"sort":     sortKeys,
+	"sort_ro":  func(dst []Key, _ [][]byte) []Key { return append(dst, Key{1, KeyRO | KeyAccess}) },
 }
 
 // setKeys finds the key of SET, which is read with the option GET only.
@@ -229,6 +231,27 @@ func bitfieldKeys(dst []Key, args [][]byte) []Key {
 		}
 	}
 	return append(dst, Key{1, KeyRO | KeyAccess})
+}
+
+// sortKeys finds the keys of SORT that it names: the one that is sorted, and that of
+// the last STORE.
+func sortKeys(dst []Key, args [][]byte) []Key {
+	store := 0
+	for i := 2; i < len(args); i++ {
+		switch a := args[i]; {
+		case is(a, "limit"):
+			i += 2
+		case is(a, "get"), is(a, "by"):
+			i++
+		case is(a, "store") && i+1 < len(args):
+			store = i + 1
+		}
+	}
+	dst = append(dst, Key{1, KeyRO | KeyAccess})
+	if store > 0 {
+		dst = append(dst, Key{store, KeyOW | KeyUpdate})
+	}
+	return dst
 }
 
 // storeFinders find the keys that a command may write to, of those that take the

@@ -11,7 +11,7 @@ import (
 // shards of several commands can be gathered in it, and be locked in its order.
 // A command without keys adds nothing. CheckArity has accepted the arguments.
 func Shards(cmd *Command, args [][]byte, ks *keyspace.Keyspace, dst []int) ([]int, error) {
-	if cmd = cmd.Resolve(args); cmd.Flags&AllShards != 0 {
+	if cmd = cmd.Resolve(args); cmd.Flags&AllShards != 0 && (cmd.any == nil || cmd.any(args)) {
 		dst = dst[:0]
 		for n := range ks.NumShards() {
 			dst = append(dst, n)

@@ -10,7 +10,7 @@ type handlers map[string]Handler
 // groups are the handlers of the files of this package.
 func groups() []handlers {
 	return []handlers{
-		stringHandlers, genericHandlers, expireHandlers, scanHandlers, objectHandlers,
+		stringHandlers, genericHandlers, expireHandlers, scanHandlers, sortHandlers, objectHandlers,
 		bitmapHandlers, hyperloglogHandlers, hashHandlers, listHandlers, setHandlers, zsetHandlers, geoHandlers,
 		connectionHandlers, clientHandlers, serverHandlers, configHandlers, debugHandlers, commandHandlers,
 	}
@@ -66,6 +66,9 @@ func (cmd *Command) finish(run handlers) {
 	delete(run, cmd.Name)
 	cmd.Categories = cmd.Categories.implied(cmd.Flags)
 	cmd.keys, cmd.stores = keyFinders[cmd.Name], storeFinders[cmd.Name]
+	if cmd.Name == "sort" || cmd.Name == "sort_ro" {
+		cmd.any = readsOthers
+	}
 	cmd.placeKeys()
 }
 

@@ -2744,6 +2744,62 @@ var specs = [...]Command{
 		},
 	},
 	{
+		Name: "sort", Arity: -2, Flags: Write | DenyOOM | AllShards | Rewritten, Categories: CatSet | CatSortedSet | CatList | CatDangerous,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+			{Flags: KeyRO | KeyAccess, Notes: "The keys that BY and GET read are named by the elements."},
+			{Flags: KeyOW | KeyUpdate, Notes: "STORE may stand anywhere behind the key."},
+		},
+		Doc: &Doc{
+			Summary: "Sorts a list, a set or a sorted set, by its elements or by other keys, and returns it or writes it to a key.",
+			Since:   "1.0.0", Group: "generic", Complexity: "O(N+M*log(M)) where N is the number of elements and M that of the elements returned; O(N) where nothing is sorted.",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "pattern", Type: "pattern", Token: "BY", Key: 2, Optional: true},
+				{Name: "offset_count", Type: "block", Token: "LIMIT", Optional: true, Arguments: []Argument{
+					{Name: "offset", Type: "integer"},
+					{Name: "count", Type: "integer"},
+				},
+				},
+				{Name: "pattern", Type: "pattern", Token: "GET", Key: 2, Optional: true, Multiple: true, MultipleToken: true},
+				{Name: "order", Type: "oneof", Optional: true, Arguments: []Argument{
+					{Name: "asc", Type: "pure-token", Token: "ASC"},
+					{Name: "desc", Type: "pure-token", Token: "DESC"},
+				},
+				},
+				{Name: "sorting", Type: "pure-token", Token: "ALPHA", Optional: true},
+				{Name: "destination", Type: "key", Token: "STORE", Key: 3, Optional: true},
+			},
+		},
+	},
+	{
+		Name: "sort_ro", Arity: -2, Flags: ReadOnly | AllShards, Categories: CatSet | CatSortedSet | CatList | CatDangerous,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+			{Flags: KeyRO | KeyAccess, Notes: "The keys that BY and GET read are named by the elements."},
+		},
+		Doc: &Doc{
+			Summary: "Sorts a list, a set or a sorted set, by its elements or by other keys.",
+			Since:   "7.0.0", Group: "generic", Complexity: "O(N+M*log(M)) where N is the number of elements and M that of the elements returned; O(N) where nothing is sorted.",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "pattern", Type: "pattern", Token: "BY", Key: 2, Optional: true},
+				{Name: "offset_count", Type: "block", Token: "LIMIT", Optional: true, Arguments: []Argument{
+					{Name: "offset", Type: "integer"},
+					{Name: "count", Type: "integer"},
+				},
+				},
+				{Name: "pattern", Type: "pattern", Token: "GET", Key: 2, Optional: true, Multiple: true, MultipleToken: true},
+				{Name: "order", Type: "oneof", Optional: true, Arguments: []Argument{
+					{Name: "asc", Type: "pure-token", Token: "ASC"},
+					{Name: "desc", Type: "pure-token", Token: "DESC"},
+				},
+				},
+				{Name: "sorting", Type: "pure-token", Token: "ALPHA", Optional: true},
+			},
+		},
+	},
+	{
 		Name: "spillway.plugins", Arity: -2, Flags: Admin | NoScript | Loading | Stale | NoMulti,
 		Doc: &Doc{
 			Summary: "Shows the state, or the last lines of the log, of the server's plugins.",
