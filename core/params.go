@@ -217,6 +217,13 @@ var params = []parameter{
 	},
 	{
 		Param: param.Param{
+			Name: "list-compress-depth", HCL: "list_compress_depth", Type: count, Default: "0",
+			Doc: "How many chunks at each end of a list Redis does not compress; here lists are not compressed, whatever it is.",
+		},
+		setting: func(s *settings) param.Var { return param.IntVar(&s.listCompressDepth) },
+	},
+	{
+		Param: param.Param{
 			Name: "set-max-intset-entries", HCL: "set_max_intset_entries", Type: count, Default: "512",
 			Doc: "How many members a packed set of integers may have.",
 		},

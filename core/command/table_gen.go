@@ -529,10 +529,54 @@ var specs = [...]Command{
 		},
 		Sub: []*Command{
 			{
+				Name: "debug|change-repl-id", Arity: 2, Flags: Admin | NoScript | Loading | Stale,
+				Doc: &Doc{
+					Summary: "Does nothing: there is no replication.",
+					Since:   "1.0.0", Group: "server", Complexity: "O(1)",
+				},
+			},
+			{
+				Name: "debug|digest", Arity: 2, Flags: Admin | NoScript | Loading | Stale | AllShards,
+				Doc: &Doc{
+					Summary: "Returns a digest of all databases, which is that of a Redis with the same data.",
+					Since:   "1.0.0", Group: "server", Complexity: "O(N) where N is the number of elements of all keys",
+				},
+			},
+			{
+				Name: "debug|digest-value", Arity: -3, Flags: Admin | NoScript | Loading | Stale,
+				KeySpecs: []KeySpec{
+					{Flags: KeyRO, Begin: BeginIndex, Index: 2, Find: FindRange, Last: -1, Step: 1, Limit: 0},
+				},
+				Doc: &Doc{
+					Summary: "Returns a digest of each key, which is that of a Redis with the same data.",
+					Since:   "1.0.0", Group: "server", Complexity: "O(N) where N is the number of elements of the keys",
+					Arguments: []Argument{
+						{Name: "key", Type: "key", Key: 1, Multiple: true},
+					},
+				},
+			},
+			{
+				Name: "debug|error", Arity: 3, Flags: Admin | NoScript | Loading | Stale,
+				Doc: &Doc{
+					Summary: "Replies with an error.",
+					Since:   "1.0.0", Group: "server", Complexity: "O(1)",
+					Arguments: []Argument{
+						{Name: "message", Type: "string"},
+					},
+				},
+			},
+			{
 				Name: "debug|help", Arity: 2, Flags: Loading | Stale,
 				Doc: &Doc{
 					Summary: "Lists the subcommands.",
 					Since:   "1.0.0", Group: "server", Complexity: "O(1)",
+				},
+			},
+			{
+				Name: "debug|loadaof", Arity: -2, Flags: Admin | NoScript | Loading | Stale | NoMulti,
+				Doc: &Doc{
+					Summary: "Takes a checkpoint, empties memory and loads the checkpoint back.",
+					Since:   "1.0.0", Group: "server", Complexity: "O(N) where N is the number of keys in all databases",
 				},
 			},
 			{
@@ -545,6 +589,16 @@ var specs = [...]Command{
 					Since:   "1.0.0", Group: "server", Complexity: "O(N) where N is the size of the value.",
 					Arguments: []Argument{
 						{Name: "key", Type: "key", Key: 1},
+					},
+				},
+			},
+			{
+				Name: "debug|quicklist-packed-threshold", Arity: 3, Flags: Admin | NoScript | Loading | Stale,
+				Doc: &Doc{
+					Summary: "Accepts how large an element of a list may be in a listpack, which makes no difference here.",
+					Since:   "1.0.0", Group: "server", Complexity: "O(1)",
+					Arguments: []Argument{
+						{Name: "size", Type: "string"},
 					},
 				},
 			},
