@@ -161,6 +161,19 @@ func (c *Ctx) logMembers(verb, key []byte, m *members) {
 	}
 }
 
+// logScored logs ZADDs of m's elements, a bounded number in each.
+func (c *Ctx) logScored(key []byte, m *members) {
+	const atMost = 64
+	args := make([][]byte, 0, 2+2*min(m.len(), atMost))
+	for i := 0; i < m.len(); {
+		args = append(args[:0], verbZAdd, key)
+		for ; i < m.len() && len(args) < 2+2*atMost; i++ {
+			args = append(args, resp.AppendDouble(nil, m.scores[i]), m.at(i))
+		}
+		c.LogAs(args...)
+	}
+}
+
 // distinct picks k different numbers below n, in random order.
 func distinct(rng *rand.Rand, n, k int) []int {
 	if k > n/3 {

@@ -85,7 +85,9 @@ type Command struct {
 	Tips []string
 	Doc  *Doc
 
-	keys keyFinder // where KeySpecs alone do not say it
+	keys   keyFinder                // where KeySpecs alone do not say it
+	any    func(args [][]byte) bool // with AllShards, whether these arguments need them; nil: always
+	stores keyFinder                // more keys whose shards are locked, see storeFinders
 }
 
 // Resolve returns the subcommand that args name, or cmd itself where it has

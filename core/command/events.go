@@ -32,6 +32,10 @@ var (
 	EventEvicted = Event{"evicted", ClassEvicted} // the key had to make room
 )
 
+// eventCached says that bytes of a value have changed that do not mean anything
+// else: those who watch the key are told, and nobody else is, for it has no class.
+var eventCached = Event{}
+
 // The events of the handlers.
 var (
 	eventDel        = Event{"del", ClassGeneric}
@@ -46,6 +50,8 @@ var (
 
 	eventSet         = Event{"set", ClassString}
 	eventSetRange    = Event{"setrange", ClassString}
+	eventSetBit      = Event{"setbit", ClassString}
+	eventPFAdd       = Event{"pfadd", ClassString}
 	eventAppend      = Event{"append", ClassString}
 	eventIncrBy      = Event{"incrby", ClassString}
 	eventIncrByFloat = Event{"incrbyfloat", ClassString}
@@ -58,6 +64,8 @@ var (
 	eventLSet    = Event{"lset", ClassList}
 	eventLTrim   = Event{"ltrim", ClassList}
 	eventLRem    = Event{"lrem", ClassList}
+
+	eventSortStore = Event{"sortstore", ClassList}
 
 	eventSAdd        = Event{"sadd", ClassSet}
 	eventSRem        = Event{"srem", ClassSet}
@@ -83,6 +91,8 @@ var (
 	eventZUnionStore      = Event{"zunionstore", ClassZSet}
 	eventZDiffStore       = Event{"zdiffstore", ClassZSet}
 	eventZRangeStore      = Event{"zrangestore", ClassZSet}
+	eventGeoSearchStore   = Event{"geosearchstore", ClassZSet}
+	eventGeoRadiusStore   = Event{"georadiusstore", ClassZSet}
 )
 
 // KeyListener is told what happens to keys. Its methods are called where it

@@ -15,6 +15,16 @@ var replaySamples = []string{
 	"PSETEX s5 10 v", "GETSET s2 q", "GETEX s2 EX 10", "GETEX s2 PERSIST", "GETEX s2 PXAT 1", "GETDEL s3", "MSET m1 a m2 b", "MSETNX m3 a m4 b",
 	"INCR n", "DECR n", "INCRBY n 5", "DECRBY n 7", "INCRBYFLOAT n 1.5", "INCRBYFLOAT f 10.1", "APPEND s abc", "APPEND new abc",
 	"SETRANGE s 2 zz", "SETRANGE pad 5 zz",
+	// bitmaps
+	"SETBIT bm 100 1", "SETBIT bm 7 0", "SETBIT n 3 1", "BITOP OR bo bm s", "BITOP NOT bo bo", "BITOP AND bo nosuch", "BITFIELD bf SET u8 #3 200 INCRBY i5 3 7",
+	"BITFIELD bf OVERFLOW FAIL INCRBY u2 1000 5", "BITFIELD bf OVERFLOW SAT INCRBY u8 #3 100 GET u8 0",
+	// HyperLogLogs
+	"PFADD pf a b c", "PFADD pf a d", "PFADD pf2 x", "PFMERGE pf3 pf pf2", "PFDEBUG TODENSE pf3", "PFADD pf3 y z", "PFCOUNT pf2 pf3",
+	// positions
+	"GEOADD g 13.361389 38.115556 Palermo 15.087269 37.502669 Catania", "GEOADD g NX CH 1 1 Palermo 2 2 x", "GEOSEARCHSTORE gs g FROMLONLAT 15 37 BYRADIUS 200 km",
+	"GEOSEARCHSTORE gs g FROMMEMBER Palermo BYBOX 400 400 km STOREDIST", "GEORADIUS g 15 37 200 km STORE gr", "GEORADIUS g 15 37 1 m STORE gr", "GEORADIUSBYMEMBER g x 1 km STOREDIST gm",
+	// sorting
+	"RPUSH so 3 1 2", "SORT so STORE so2", "SORT so BY nosort DESC GET # GET w_* STORE so2", "SORT nosuch STORE so2", "SORT so ALPHA LIMIT 1 1 STORE so",
 	// keys
 	"DEL m1 nosuch", "UNLINK m2", "EXPIRE m3 100", "PEXPIRE m3 1000", "EXPIREAT m3 1800000000", "PEXPIREAT m3 1800000000001",
 	"PERSIST m3", "EXPIRE m4 -1", "RENAME m3 m5", "SET m6 1", "RENAMENX m5 m7", "COPY m7 m8", "COPY m7 m8 DB 2 REPLACE", "MOVE m8 1",

@@ -14,10 +14,7 @@ func Shards(cmd *Command, args [][]byte, ks *keyspace.Keyspace, dst []int) ([]in
 	if cmd.Sub != nil {
 		cmd = cmd.Resolve(args)
 	}
-	if cmd.OnlyKey > 0 && cmd.OnlyKey < len(args) {
-		return addShard(dst, ks.ShardOf(args[cmd.OnlyKey])), nil
-	}
-	if cmd.Flags&AllShards != 0 {
+	if cmd.Flags&AllShards != 0 && (cmd.any == nil || cmd.any(args)) {
 		dst = dst[:0]
 		for n := range ks.NumShards() {
 			dst = append(dst, n)
@@ -30,6 +27,14 @@ func Shards(cmd *Command, args [][]byte, ks *keyspace.Keyspace, dst []int) ([]in
 		keys = cmd.keys(nil, args)
 	} else {
 		keys, err = cmd.appendSpecified(keys, args)
+	}
+	if err == errNoMoreKeys {
+		err = nil
+	}
+	if cmd.stores != nil {
+		for _, k := range cmd.stores(nil, args) {
+			dst = addShard(dst, ks.ShardOf(args[k.At]))
+		}
 	}
 	for _, k := range keys {
 		dst = addShard(dst, ks.ShardOf(args[k.At]))

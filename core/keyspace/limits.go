@@ -1,7 +1,7 @@
 package keyspace
 
 // Limits say how large a collection may become before it is unpacked onto the
-// heap, which is for good. They are Redis's parameters of the names given.
+// heap, and a HyperLogLog before it is dense, which is for good. They are Redis's parameters of the names given.
 type Limits struct {
 	HashEntries   int // hash-max-listpack-entries: fields
 	HashValue     int // hash-max-listpack-value: bytes of a field or a value
@@ -13,13 +13,16 @@ type Limits struct {
 	// ListSize is list-max-listpack-size: how many items, or from -1 to -5 how
 	// many bytes: 4, 8, 16, 32 or 64 KiB.
 	ListSize int
+	// HLLSparse is hll-sparse-max-bytes: how long a HyperLogLog may be before it is
+	// dense.
+	HLLSparse int
 }
 
 // DefaultLimits are Redis 7's.
 func DefaultLimits() Limits {
 	return Limits{
 		HashEntries: 512, HashValue: 64, ZSetEntries: 128, ZSetValue: 64,
-		IntsetEntries: 512, SetEntries: 128, SetValue: 64, ListSize: -2,
+		IntsetEntries: 512, SetEntries: 128, SetValue: 64, ListSize: -2, HLLSparse: 3000,
 	}
 }
 

@@ -47,6 +47,7 @@ type Session struct {
 	aheadShards []int    // and the shard of each command's key
 
 	consume bool // see Consume
+	noDebug bool // see ForbidDebug
 
 	tx      transaction
 	blocked blocked
@@ -84,6 +85,11 @@ func (s *Session) Silent() bool { return s.reply != command.ReplyOn }
 // Consume tells whether the commands that follow may give up the memory of
 // large arguments, which is an arena.Buffer's: they then hold anything.
 func (s *Session) Consume(on bool) { s.consume = on }
+
+// ForbidDebug makes DEBUG be refused. It is called before the first command.
+func (s *Session) ForbidDebug() { s.noDebug = true }
+
+const errNoDebug = `ERR DEBUG command not allowed. If the enable-debug-command option is set to "local", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server.`
 
 // Run executes one command and appends its reply to out. args are not kept. When
 // the outcome is Blocked there is no reply yet: see Resume.
@@ -133,6 +139,9 @@ func (s *Session) dispatch(args [][]byte, out *resp.Writer) command.Outcome {
 	}
 	if msg := command.CheckArity(cmd, args); msg != "" {
 		return s.reject(out, msg)
+	}
+	if s.noDebug && cmd.Name == "debug" {
+		return s.reject(out, errNoDebug)
 	}
 	if cmd.Sub != nil {
 		cmd = cmd.Resolve(args)
