@@ -11,7 +11,7 @@ type handlers map[string]Handler
 func groups() []handlers {
 	return []handlers{
 		stringHandlers, genericHandlers, expireHandlers, scanHandlers, objectHandlers,
-		hashHandlers, listHandlers, setHandlers, zsetHandlers,
+		hashHandlers, listHandlers, setHandlers, zsetHandlers, blockingHandlers,
 		connectionHandlers, clientHandlers, clusterHandlers, serverHandlers, configHandlers, debugHandlers, commandHandlers,
 	}
 }
