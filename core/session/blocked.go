@@ -21,8 +21,14 @@ const errUnblocked = "UNBLOCKED client unblocked via CLIENT UNBLOCK"
 var errClosed = errors.New("session: the engine was closed while the command was blocked")
 
 // Blocked tells whether a command of the client is blocked, or held back by CLIENT
-// PAUSE. Any goroutine.
+// PAUSE, and has not replied yet. Any goroutine.
 func (s *Session) Blocked() bool { return s.ticket.Load() != nil }
+
+// waits tells whether there is still something for which such a command waits.
+func (s *Session) waits() bool {
+	t := s.ticket.Load()
+	return t != nil && t.state.Load() == waits
+}
 
 // Deadline is when a blocked command gives up, zero for never.
 func (s *Session) Deadline() time.Time {
@@ -137,11 +143,13 @@ func (s *Session) park(cmd *command.Command, args [][]byte) {
 // block makes t the command that waits.
 func (s *Session) block(t *ticket) {
 	t.client, t.wake, t.mode = s.client, s.blocked.wake, s.mode
+	t.waiting = s.rt.waiting
+	t.waiting.count.Add(1)
 	s.ticket.Store(t)
-	s.rt.waiting.enter(s)
+	t.waiting.enter(s)
 }
 
-// leave ends the waiting.
+// leave ends the waiting, for which the ticket is settled.
 func (s *Session) leave() {
 	t := s.ticket.Load()
 	if t == nil {
@@ -183,6 +191,7 @@ func (s *Session) wait(ctx context.Context) error {
 		case <-ticks:
 		case <-ctx.Done():
 			if !s.Unblock(true) && !s.Ready() { // CLIENT PAUSE holds it back
+				s.Withdraw()
 				s.leave()
 				return context.Cause(ctx)
 			}

@@ -111,7 +111,7 @@ func (s *Session) Info() command.ClientInfo {
 	if s.queued.Load() >= 0 {
 		flags += "x"
 	}
-	if s.Blocked() {
+	if s.waits() {
 		flags += "b"
 	}
 	if s.noEvict.Load() {

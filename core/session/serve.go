@@ -127,8 +127,7 @@ func (s *Session) serve(t *ticket, l *line) (done, tried bool) {
 		return false, true
 	}
 	t.owe(s.rt, c.HasEffects() && c.Writes(), shards)
-	t.state.Store(served)
-	t.wake()
+	t.become(served)
 	return true, true
 }
 

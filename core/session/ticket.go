@@ -26,6 +26,7 @@ type ticket struct {
 	deadline int64             // in Unix milliseconds, 0 for none
 	nothing  func(out *resp.Writer)
 	held     bool // CLIENT PAUSE holds it back; it has not been executed
+	waiting  *waiting
 
 	reach  []int    // the shards of its keys that it does not wait for, ascending
 	others [][]byte // those keys
@@ -65,15 +66,19 @@ type place struct {
 // in time. Any goroutine.
 func (t *ticket) settle(to uint32) bool {
 	t.mu.Lock()
-	ok := t.state.Load() == waits
-	if ok {
-		t.state.Store(to)
+	defer t.mu.Unlock()
+	if t.state.Load() != waits {
+		return false
 	}
-	t.mu.Unlock()
-	if ok {
-		t.wake()
-	}
-	return ok
+	t.become(to)
+	return true
+}
+
+// become is settle for whoever holds mu and knows that the ticket waits.
+func (t *ticket) become(state uint32) {
+	t.waiting.count.Add(-1)
+	t.state.Store(state)
+	t.wake()
 }
 
 func (t *ticket) overdue(now int64) bool { return t.deadline > 0 && now >= t.deadline }

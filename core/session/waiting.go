@@ -20,10 +20,9 @@ type waiting struct {
 	pending atomic.Int64 // lines that are ready
 	far     atomic.Int64 // places of tickets that are served under more than one lock
 
-	count atomic.Int64 // sessions in blocked
-	mu    sync.Mutex
-	// blocked are the sessions that wait, by the clients' numbers.
-	blocked map[int64]*Session
+	count   atomic.Int64 // tickets that wait
+	mu      sync.Mutex
+	blocked map[int64]*Session // by the clients' numbers
 }
 
 var _ command.KeyListener = (*waiting)(nil)
@@ -56,19 +55,17 @@ func newWaiting(shards int, events *command.KeyEvents) *waiting {
 	return w
 }
 
-// enter counts a session that is blocked from now on.
+// enter makes a session known that is blocked from now on.
 func (w *waiting) enter(s *Session) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.blocked[s.id] = s
-	w.count.Store(int64(len(w.blocked)))
 }
 
 func (w *waiting) exit(s *Session) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.blocked, s.id)
-	w.count.Store(int64(len(w.blocked)))
 }
 
 // client is a session that is blocked, nil for none.
