@@ -57,7 +57,7 @@ func (s *Session) Resume(out *resp.Writer) command.Outcome {
 	t := s.ticket.Load()
 	t.settle(late) // unless something else has become of it
 	s.leave()
-	if t.held {
+	if t.held && t.state.Load() != gone {
 		return s.run(t.args, t.mode, out)
 	}
 	start := out.Len()

@@ -283,7 +283,7 @@ type tcp struct {
 }
 
 func serve(t *testing.T) (*server.Server, func() *tcp) {
-	h := coretest.New(t, func(o *core.Options) { o.Clock = nil })
+	h := coretest.New(t, func(o *core.Options) { o.Clock, o.Shards = nil, 8 })
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
