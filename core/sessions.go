@@ -19,6 +19,9 @@ func (db *DB) SessionFor(client command.Client, wake func()) *Session {
 	return db.runtime.New(client, wake)
 }
 
+// BlockedClients is how many clients a command blocks, or CLIENT PAUSE holds back.
+func (db *DB) BlockedClients() int { return db.runtime.BlockedClients() }
+
 // initSessions makes what the sessions know of the engine.
 func (db *DB) initSessions() {
 	rt := &db.runtime

@@ -10,12 +10,14 @@ import (
 
 // Verbs that are logged in place of others.
 var (
-	verbHSet    = []byte("HSET")
-	verbLPop    = []byte("LPOP")
-	verbRPop    = []byte("RPOP")
-	verbSRem    = []byte("SREM")
-	verbZPopMin = []byte("ZPOPMIN")
-	verbZPopMax = []byte("ZPOPMAX")
+	verbHSet      = []byte("HSET")
+	verbLPop      = []byte("LPOP")
+	verbLMove     = []byte("LMOVE")
+	verbRPopLPush = []byte("RPOPLPUSH")
+	verbRPop      = []byte("RPOP")
+	verbSRem      = []byte("SREM")
+	verbZPopMin   = []byte("ZPOPMIN")
+	verbZPopMax   = []byte("ZPOPMAX")
 )
 
 // maxReply bounds the reply of a command that may be asked for any number of

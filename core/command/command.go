@@ -35,6 +35,7 @@ const (
 	AllShards                        // the executor locks every shard
 	InsideMulti                      // executed at once inside MULTI, never queued
 	Rewritten                        // never logged under its own name, see LogAs
+	MayReplicate                     // reads keys, but may cause a write: CLIENT PAUSE WRITE holds it back
 )
 
 // flagNames are the flags that Redis knows, in its spelling and order.
@@ -159,7 +160,7 @@ type Outcome uint8
 const (
 	Done    Outcome = iota // it has replied
 	Failed                 // it has replied with an error
-	Blocked                // it has not replied, and waits for a key: see Ctx.Block
+	Blocked                // it has not replied, and waits: see Ctx.Block
 )
 
 // Call runs cmd, or the subcommand that c.Args name. It checks nothing: CheckArity
@@ -172,7 +173,7 @@ func Call(c *Ctx, cmd *Command) Outcome {
 	errors := c.Out.Errors
 	cmd.Handler(c)
 	switch {
-	case c.block.keys != nil:
+	case c.block.waits:
 		return Blocked
 	case c.Out.Errors > errors:
 		return Failed

@@ -34,11 +34,13 @@ var replaySamples = []string{
 	// lists
 	"RPUSH l a b c d e f a", "LPUSH l z", "RPUSHX l y", "LPUSHX l x", "LPOP l", "RPOP l 2", "LSET l 0 q", "LINSERT l BEFORE c bc", "LREM l 1 a",
 	"LTRIM l 0 3", "LMOVE l l2 LEFT RIGHT", "RPOPLPUSH l l2", "RPOPLPUSH l2 l2", "LMOVE l l LEFT RIGHT", "LMPOP 2 nosuch l LEFT",
+	"RPUSH bl a b c d e f g", "BLPOP nosuch bl 0", "BRPOP bl 0", "BLMOVE bl bl2 left RIGHT 0", "BRPOPLPUSH bl bl2 0", "BLMPOP 0 2 nosuch bl LEFT COUNT 2", "BLMOVE bl2 bl2 LEFT RIGHT 0",
 	// sets
 	"SADD t a b c d e f", "SADD u c d 1 2", "SREM t a", "SPOP t", "SPOP t 2", "SMOVE u t 1", "SADD t k", "SADD u k", "SINTERSTORE ti t u", "SUNIONSTORE tu t u", "SDIFFSTORE td tu u",
 	"SPOP u 100",
 	// sorted sets
 	"ZADD z 1 a 2 b 3 c 4 d 5 e 6 f", "ZADD z GT CH 10 a", "ZADD z INCR 2.5 b", "ZINCRBY z 1.25 c", "ZREM z d", "ZPOPMIN z", "ZPOPMAX z", "ZMPOP 2 nosuch z MIN",
+	"ZADD bz 1 a 2 b 3 c 4 d 5 e", "BZPOPMIN nosuch bz 0", "BZPOPMAX bz 0", "BZMPOP 0 2 nosuch bz MIN COUNT 2",
 	"ZRANGESTORE zs z 0 -1", "ZADD zr 1 a 2 b 3 c 4 d 5 e", "ZREMRANGEBYRANK zr 0 0", "ZREMRANGEBYSCORE zr 2 2",
 	"ZADD zl 0 a 0 b 0 c", "ZREMRANGEBYLEX zl [a [b",
 	"ZADD zu 1 a 2 b", "ZADD zv 3 b 4 c", "ZUNIONSTORE zw 2 zu zv", "ZINTERSTORE zx 2 zu zv", "ZDIFFSTORE zy 2 zu zv",

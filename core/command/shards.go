@@ -14,6 +14,9 @@ func Shards(cmd *Command, args [][]byte, ks *keyspace.Keyspace, dst []int) ([]in
 	if cmd.Sub != nil {
 		cmd = cmd.Resolve(args)
 	}
+	if cmd.OnlyKey > 0 && cmd.OnlyKey < len(args) {
+		return addShard(dst, ks.ShardOf(args[cmd.OnlyKey])), nil
+	}
 	if cmd.Flags&AllShards != 0 && (cmd.any == nil || cmd.any(args)) {
 		dst = dst[:0]
 		for n := range ks.NumShards() {

@@ -331,6 +331,163 @@ var specs = [...]Command{
 		},
 	},
 	{
+		Name: "blmove", Arity: 6, Flags: Write | DenyOOM | NoScript | Blocking | Rewritten, Categories: CatList,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyAccess | KeyDelete, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+			{Flags: KeyRW | KeyInsert, Begin: BeginIndex, Index: 2, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Takes an element from an end of one list to an end of another, returns it, and waits for one where there is none.",
+			Since:   "6.2.0", Group: "list", Complexity: "O(1)",
+			Arguments: []Argument{
+				{Name: "source", Type: "key", Key: 1},
+				{Name: "destination", Type: "key", Key: 2},
+				{Name: "wherefrom", Type: "oneof", Arguments: []Argument{
+					{Name: "left", Type: "pure-token", Token: "LEFT"},
+					{Name: "right", Type: "pure-token", Token: "RIGHT"},
+				},
+				},
+				{Name: "whereto", Type: "oneof", Arguments: []Argument{
+					{Name: "left", Type: "pure-token", Token: "LEFT"},
+					{Name: "right", Type: "pure-token", Token: "RIGHT"},
+				},
+				},
+				{Name: "timeout", Type: "double"},
+			},
+		},
+	},
+	{
+		Name: "blmpop", Arity: -5, Flags: Write | Blocking | Rewritten, Categories: CatList,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyAccess | KeyDelete, Begin: BeginIndex, Index: 2, Find: FindKeyNum, NumIndex: 0, FirstKey: 1, Step: 1},
+		},
+		Doc: &Doc{
+			Summary: "Takes elements from an end of the first of several lists that has any, and waits for one where none has.",
+			Since:   "7.0.0", Group: "list", Complexity: "O(N+M) where N is the number of keys given and M the number of elements returned.",
+			Arguments: []Argument{
+				{Name: "timeout", Type: "double"},
+				{Name: "numkeys", Type: "integer"},
+				{Name: "key", Type: "key", Key: 1, Multiple: true},
+				{Name: "where", Type: "oneof", Arguments: []Argument{
+					{Name: "left", Type: "pure-token", Token: "LEFT"},
+					{Name: "right", Type: "pure-token", Token: "RIGHT"},
+				},
+				},
+				{Name: "count", Type: "integer", Token: "COUNT", Optional: true},
+			},
+		},
+	},
+	{
+		Name: "blpop", Arity: -3, Flags: Write | NoScript | Blocking | Rewritten, Categories: CatList,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyAccess | KeyDelete, Begin: BeginIndex, Index: 1, Find: FindRange, Last: -2, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Takes the first element of the first of several lists that has any, and waits for one where none has.",
+			Since:   "2.0.0", Group: "list", Complexity: "O(N) where N is the number of keys given.",
+			History: []Change{
+				{"6.0.0", "`timeout` may have a fraction."},
+			},
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1, Multiple: true},
+				{Name: "timeout", Type: "double"},
+			},
+		},
+	},
+	{
+		Name: "brpop", Arity: -3, Flags: Write | NoScript | Blocking | Rewritten, Categories: CatList,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyAccess | KeyDelete, Begin: BeginIndex, Index: 1, Find: FindRange, Last: -2, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Takes the last element of the first of several lists that has any, and waits for one where none has.",
+			Since:   "2.0.0", Group: "list", Complexity: "O(N) where N is the number of keys given.",
+			History: []Change{
+				{"6.0.0", "`timeout` may have a fraction."},
+			},
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1, Multiple: true},
+				{Name: "timeout", Type: "double"},
+			},
+		},
+	},
+	{
+		Name: "brpoplpush", Arity: 4, Flags: Write | DenyOOM | NoScript | Blocking | Rewritten, Categories: CatList,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyAccess | KeyDelete, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+			{Flags: KeyRW | KeyInsert, Begin: BeginIndex, Index: 2, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Takes the last element of one list to the beginning of another, returns it, and waits for one where there is none.",
+			Since:   "2.2.0", Group: "list", Complexity: "O(1)",
+			Flags:           []string{"deprecated"},
+			DeprecatedSince: "6.2.0", ReplacedBy: "`BLMOVE` with the words `RIGHT` and `LEFT`",
+			History: []Change{
+				{"6.0.0", "`timeout` may have a fraction."},
+			},
+			Arguments: []Argument{
+				{Name: "source", Type: "key", Key: 1},
+				{Name: "destination", Type: "key", Key: 2},
+				{Name: "timeout", Type: "double"},
+			},
+		},
+	},
+	{
+		Name: "bzmpop", Arity: -5, Flags: Write | Blocking | Rewritten, Categories: CatSortedSet,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyAccess | KeyDelete, Begin: BeginIndex, Index: 2, Find: FindKeyNum, NumIndex: 0, FirstKey: 1, Step: 1},
+		},
+		Doc: &Doc{
+			Summary: "Takes members with the lowest or highest scores of the first of several sorted sets that has any, and waits for one where none has.",
+			Since:   "7.0.0", Group: "sorted-set", Complexity: "O(K)+O(M*log(N)) where K is the number of keys given, M the number of members returned and N the number of members.",
+			Arguments: []Argument{
+				{Name: "timeout", Type: "double"},
+				{Name: "numkeys", Type: "integer"},
+				{Name: "key", Type: "key", Key: 1, Multiple: true},
+				{Name: "where", Type: "oneof", Arguments: []Argument{
+					{Name: "min", Type: "pure-token", Token: "MIN"},
+					{Name: "max", Type: "pure-token", Token: "MAX"},
+				},
+				},
+				{Name: "count", Type: "integer", Token: "COUNT", Optional: true},
+			},
+		},
+	},
+	{
+		Name: "bzpopmax", Arity: -3, Flags: Write | NoScript | Fast | Blocking | Rewritten, Categories: CatSortedSet,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyAccess | KeyDelete, Begin: BeginIndex, Index: 1, Find: FindRange, Last: -2, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Takes the member with the highest score of the first of several sorted sets that has any, and waits for one where none has.",
+			Since:   "5.0.0", Group: "sorted-set", Complexity: "O(N+log(M)) where N is the number of keys given and M the number of members.",
+			History: []Change{
+				{"6.0.0", "`timeout` may have a fraction."},
+			},
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1, Multiple: true},
+				{Name: "timeout", Type: "double"},
+			},
+		},
+	},
+	{
+		Name: "bzpopmin", Arity: -3, Flags: Write | NoScript | Fast | Blocking | Rewritten, Categories: CatSortedSet,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyAccess | KeyDelete, Begin: BeginIndex, Index: 1, Find: FindRange, Last: -2, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Takes the member with the lowest score of the first of several sorted sets that has any, and waits for one where none has.",
+			Since:   "5.0.0", Group: "sorted-set", Complexity: "O(N+log(M)) where N is the number of keys given and M the number of members.",
+			History: []Change{
+				{"6.0.0", "`timeout` may have a fraction."},
+			},
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1, Multiple: true},
+				{Name: "timeout", Type: "double"},
+			},
+		},
+	},
+	{
 		Name: "client", Arity: -2,
 		Doc: &Doc{
 			Summary: "Groups the commands about client connections.",
@@ -446,6 +603,24 @@ var specs = [...]Command{
 				},
 			},
 			{
+				Name: "client|pause", Arity: -3, Flags: Admin | NoScript | Loading | Stale, Categories: CatConnection,
+				Doc: &Doc{
+					Summary: "Holds back the commands of all connections for a while.",
+					Since:   "2.9.50", Group: "connection", Complexity: "O(1)",
+					History: []Change{
+						{"6.2.0", "Takes a mode; `WRITE` holds back writes only."},
+					},
+					Arguments: []Argument{
+						{Name: "timeout", Type: "integer"},
+						{Name: "mode", Type: "oneof", Optional: true, Since: "6.2.0", Arguments: []Argument{
+							{Name: "write", Type: "pure-token", Token: "WRITE"},
+							{Name: "all", Type: "pure-token", Token: "ALL"},
+						},
+						},
+					},
+				},
+			},
+			{
 				Name: "client|reply", Arity: 3, Flags: NoScript | Loading | Stale, Categories: CatConnection,
 				Doc: &Doc{
 					Summary: "Switches the replies to this connection on or off.",
@@ -483,6 +658,28 @@ var specs = [...]Command{
 					Arguments: []Argument{
 						{Name: "connection-name", Type: "string"},
 					},
+				},
+			},
+			{
+				Name: "client|unblock", Arity: -3, Flags: Admin | NoScript | Loading | Stale, Categories: CatConnection,
+				Doc: &Doc{
+					Summary: "Ends the waiting of another connection's command.",
+					Since:   "5.0.0", Group: "connection", Complexity: "O(1)",
+					Arguments: []Argument{
+						{Name: "client-id", Type: "integer"},
+						{Name: "timeout_error", Type: "oneof", Optional: true, Arguments: []Argument{
+							{Name: "timeout", Type: "pure-token", Token: "TIMEOUT"},
+							{Name: "error", Type: "pure-token", Token: "ERROR"},
+						},
+						},
+					},
+				},
+			},
+			{
+				Name: "client|unpause", Arity: 2, Flags: Admin | NoScript | Loading | Stale, Categories: CatConnection,
+				Doc: &Doc{
+					Summary: "Ends what `CLIENT PAUSE` has begun.",
+					Since:   "6.2.0", Group: "connection", Complexity: "O(N) where N is the number of connections that are held back.",
 				},
 			},
 		},
@@ -3364,6 +3561,18 @@ var specs = [...]Command{
 		Doc: &Doc{
 			Summary: "Forgets the keys that were watched.",
 			Since:   "2.2.0", Group: "transactions", Complexity: "O(N) where N is the number of watched keys.",
+		},
+	},
+	{
+		Name: "wait", Arity: 3, Flags: NoScript, Categories: CatConnection,
+		Tips: []string{"request_policy:all_shards", "response_policy:agg_min"},
+		Doc: &Doc{
+			Summary: "Waits until so many replicas have what the connection has written.",
+			Since:   "3.0.0", Group: "generic", Complexity: "O(1)",
+			Arguments: []Argument{
+				{Name: "numreplicas", Type: "integer"},
+				{Name: "timeout", Type: "integer"},
+			},
 		},
 	},
 	{

@@ -280,6 +280,7 @@ func (c *conn) KillClients(match func(command.ClientInfo) bool, skipMe bool) int
 // kill closes the connection from outside, without what it is owed. Any goroutine.
 func (c *conn) kill() {
 	c.killed.Store(true)
+	c.Withdraw()
 	_ = c.nc.Close()
 }
 
