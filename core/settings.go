@@ -52,6 +52,7 @@ func (db *DB) initParams() error {
 		}
 		db.config.Register(&p.Param, p.live(db))
 	}
+	db.keepParams()
 	return nil
 }
 

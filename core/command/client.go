@@ -16,6 +16,7 @@ var clientHandlers = handlers{
 	"client|setname":  clientSetName,
 	"client|setinfo":  clientSetInfo,
 	"client|no-evict": clientNoEvict,
+	"client|no-touch": clientNoTouch,
 	"client|reply":    clientReply,
 	"client|help":     help,
 	"acl|help":        help,
@@ -180,6 +181,19 @@ func clientNoEvict(c *Ctx) {
 		c.Client.SetNoEvict(true)
 	case is(a, "off"):
 		c.Client.SetNoEvict(false)
+	default:
+		c.Out.Error(errSyntax)
+		return
+	}
+	c.Out.OK()
+}
+
+func clientNoTouch(c *Ctx) {
+	switch a := c.Args[2]; {
+	case is(a, "on"):
+		c.Client.SetNoTouch(true)
+	case is(a, "off"):
+		c.Client.SetNoTouch(false)
 	default:
 		c.Out.Error(errSyntax)
 		return

@@ -35,6 +35,7 @@ const (
 	AllShards                        // the executor locks every shard
 	InsideMulti                      // executed at once inside MULTI, never queued
 	Rewritten                        // never logged under its own name, see LogAs
+	Counters                         // shows or resets what sessions count of their commands
 )
 
 // flagNames are the flags that Redis knows, in its spelling and order.
@@ -84,7 +85,8 @@ type Command struct {
 	Tips []string
 	Doc  *Doc
 
-	keys keyFinder // where KeySpecs alone do not say it
+	keys  keyFinder // where KeySpecs alone do not say it
+	index int       // among all commands and subcommands, in the order of names
 }
 
 // Resolve returns the subcommand that args name, or cmd itself where it has

@@ -21,6 +21,7 @@ var (
 	// unknownToRedis are the commands that Redis 7.0 does not have.
 	unknownToRedis = map[string]string{
 		"spillway.plugins":        "it is about what only Spillway has",
+		"client|no-touch":         "Redis 7.2 has it",
 		"client|setinfo":          "clients of Redis 7.2 send it to every server",
 		"debug|help":              undocumented,
 		"debug|object":            undocumented,
@@ -39,9 +40,8 @@ var (
 
 	// notHere are the subcommands of commands that we have, which we do not have.
 	notHere = []string{
-		"client|caching", "client|getredir", "client|no-touch", "client|pause", "client|tracking", "client|trackinginfo",
+		"client|caching", "client|getredir", "client|pause", "client|tracking", "client|trackinginfo",
 		"client|unblock", "client|unpause",
-		"latency|graph", "latency|histogram",
 		"memory|doctor", "memory|malloc-stats", "memory|purge", "memory|stats",
 
 		// There are no other nodes.

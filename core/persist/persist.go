@@ -138,19 +138,20 @@ type Persister struct {
 	// were drawn that no manifest on disk has reserved yet.
 	nextGeneration, nextSegment uint64
 
-	whole     uint64           // segments below this ID are sealed
-	sizes     map[uint64]int64 // of these
-	job       *job
-	nextJob   uint64
-	scheduled sink.Kind // asked for with SCHEDULE while a job was in flight
-	closed    bool
-	snapshot  Outcome
-	rewrite   Outcome
-	lastSave  time.Time
-	attempts  attempts      // that failed, automatic or asked for
-	logStarts attempts      // at switching the log on that failed
-	freeze    time.Duration // of the last cut
-	saves     atomic.Int64  // checkpoints committed since New
+	whole                    uint64           // segments below this ID are sealed
+	sizes                    map[uint64]int64 // of these
+	job                      *job
+	nextJob                  uint64
+	scheduled                sink.Kind // asked for with SCHEDULE while a job was in flight
+	closed                   bool
+	snapshot                 Outcome
+	rewrite                  Outcome
+	rewrites, failedRewrites int64 // succeeded since New, failed since
+	lastSave                 time.Time
+	attempts                 attempts      // that failed, automatic or asked for
+	logStarts                attempts      // at switching the log on that failed
+	freeze                   time.Duration // of the last cut
+	saves                    atomic.Int64  // checkpoints committed since New
 }
 
 // New builds the pipelines of the data directory, its targets and its archive.

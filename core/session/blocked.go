@@ -91,7 +91,10 @@ func (s *Session) Resume(out *resp.Writer) command.Outcome {
 	default:
 		s.ctx.MayBlock = !s.overdue()
 	}
+	s.resumes = true
 	outcome := s.run(b.args, b.mode, out)
+	s.resumes = false
+	s.tally.Flush(s.rt.Stats, s.id)
 	if outcome != command.Blocked {
 		s.leave()
 	}
