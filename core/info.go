@@ -76,7 +76,7 @@ func (db *DB) infoMemory(w *command.InfoWriter) {
 	db.config.Show(w, "maxmemory-policy")
 	pending := int64(0)
 	if log := db.persist.Log(); log != nil {
-		pending = int64(log.Stats().PendingBytes)
+		pending = log.Stats().PendingBytes
 	}
 	w.Field("mem_aof_buffer", pending)
 	w.Field("mem_allocator", keyspace.Allocator)

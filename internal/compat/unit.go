@@ -48,7 +48,7 @@ func (c *compat) runUnit(ctx context.Context, unit string) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }() // a temporary one
 	if err := c.layOut(dir); err != nil {
 		return nil, err
 	}
@@ -71,7 +71,7 @@ func (c *compat) runUnit(ctx context.Context, unit string) (*run, error) {
 	err = c.interpret(ctx, dir, s, log, r)
 	r.took = time.Since(began)
 	switch {
-	case context.Cause(ctx) == context.DeadlineExceeded:
+	case errors.Is(context.Cause(ctx), context.DeadlineExceeded):
 		r.status = statusTimeout
 	case !s.answers():
 		r.status = statusDown
@@ -154,7 +154,7 @@ func (r *run) read(events io.Reader, log io.Writer) error {
 	lines := bufio.NewReader(events)
 	for {
 		line, err := lines.ReadString('\n')
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
