@@ -10,7 +10,7 @@ export PATH := $(PATH):/usr/sbin:/sbin:$(CURDIR)/bin
 RESULTS := bin/results
 TEST = mkdir -p $(RESULTS); bin/gotestsum --format pkgname --format-hide-empty-pkg $(if $(HIDE),--hide-summary=$(HIDE)) --jsonfile $(RESULTS)/$@.json --
 
-.PHONY: all build test check skips system-deps deps fmt vet lint unit race offheap integration lab planted lab-disk lab-syscalls lab-long bench fuzz clean
+.PHONY: all build test check skips system-deps deps fmt vet lint unit race offheap integration compat lab planted lab-disk lab-syscalls lab-long bench fuzz clean
 
 all: build
 
@@ -19,7 +19,7 @@ build: ## the daemon, as bin/spillway, and the official plugins beside it
 
 # What make test goes through. Under the race detector memory is the heap's;
 # offheap runs, as they are used, the packages that have memory of their own.
-PHASES := deps fmt vet lint race offheap integration lab
+PHASES := deps fmt vet lint race offheap integration compat lab
 
 test: ## everything
 	@echo "make test takes about 20 minutes on two idle cores, and up to 50 on busy ones. What it does: $(PHASES)."
@@ -87,6 +87,13 @@ offheap: bin/gotestsum ## the packages that use memory outside of Go's heap, wit
 integration: build bin/gotestsum ## the built binary over TCP: kills, restarts, shard counts
 	export SPILLWAY_ROUNDS=50; $(TEST) -count=1 -timeout 20m ./cmd/spillway/...
 
+# Needs the network once, and Debian's apt-get, to have Redis's source.
+compat: build ## Redis's own tests against the daemon: fails when one fails that passed before; UNITS= and COMPAT= choose
+	@$(GO) build -o bin/ ./internal/compat; bin/compat --fetch-only; case $$? in \
+	0) bin/compat $(COMPAT) $(UNITS);; \
+	3) mkdir -p $(RESULTS); echo "NOT RUN: compat has no source of Redis here (needs apt-get, the archive of Debian 12 and, once, the network)" | tee -a $(RESULTS)/not-run;; \
+	*) exit 1;; esac
+
 lab: planted lab-disk lab-syscalls ## the crash laboratory, its short version; see docs/testing.md
 
 planted: bin/gotestsum ## known bugs, each of which must fail a test
@@ -113,6 +120,7 @@ lab-long: build ## hours: every part of the laboratory at length
 	SPILLWAY_LAB=long $(GO) test -tags syscalls -count=1 -timeout 8h -run TestSyscalls ./cmd/spillway
 	SPILLWAY_SOAK=1h $(GO) test -count=1 -timeout 90m -v -run TestSoak ./cmd/spillway
 	SPILLWAY_LAB=long $(GO) test -count=1 -timeout 1h -v -run TestAbuse ./cmd/spillway
+	$(MAKE) compat COMPAT="--profile full"
 	$(MAKE) fuzz
 
 fuzz: ## every fuzz target, FUZZTIME each

@@ -40,15 +40,18 @@ type DB struct {
 	// for writing by what replaces it whole (DEBUG RELOAD).
 	gate sync.RWMutex
 
-	events  *command.KeyEvents
-	watches *command.Watches
-	stats   *command.Stats
-	config  *command.Config
-	info    *command.InfoRegistry
-	slowlog *command.SlowLog
-	latency *command.LatencyMonitor
-	users   *acl.Store
-	runtime session.Runtime
+	events      *command.KeyEvents
+	watches     *command.Watches
+	stats       *command.Stats
+	opsRate     *command.Rate
+	percentiles atomic.Pointer[[]float64] // latency-tracking-info-percentiles
+	peak        atomic.Int64              // of the memory of keys and values
+	config      *command.Config
+	info        *command.InfoRegistry
+	slowlog     *command.SlowLog
+	latency     *command.LatencyMonitor
+	users       *acl.Store
+	runtime     session.Runtime
 
 	settings     atomic.Pointer[settings]
 	setMu        sync.Mutex // serialises changes of settings
@@ -100,7 +103,7 @@ func Prepare(opts Options) (*DB, error) {
 	config := command.NewConfig()
 	db := &DB{
 		opts: opts, fs: opts.FS, clock: opts.Clock, logger: opts.Logger,
-		stats:  new(command.Stats),
+		stats:  command.NewStats(),
 		config: config, info: new(command.InfoRegistry),
 		slowlog: command.NewSlowLog(config.Secret), latency: command.NewLatencyMonitor(),
 		users:  acl.NewStore(),
@@ -108,6 +111,7 @@ func Prepare(opts Options) (*DB, error) {
 	}
 	db.events = command.NewKeyEvents(db.stats)
 	db.watches = command.NewWatches(opts.Shards, db.events)
+	db.opsRate = db.stats.Rate(db.stats.Commands)
 	db.started = db.clock.Now()
 	db.runID = fmt.Sprintf("%016x%016x%08x", rand.Uint64(), rand.Uint64(), rand.Uint32()) // an identifier
 	db.activeExpire.Store(true)

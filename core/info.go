@@ -2,7 +2,7 @@ package core
 
 import (
 	"fmt"
-	"math"
+	"strings"
 	"time"
 
 	"github.com/spillwaydb/spillway/core/command"
@@ -11,25 +11,74 @@ import (
 	"github.com/spillwaydb/spillway/core/sink"
 )
 
-// registerInfo registers the sections of INFO whose facts the engine has:
-// Memory, Persistence, Stats and Keyspace. The server adds its own.
+// registerInfo registers the sections of INFO whose facts the engine has. The
+// server adds its own.
 func (db *DB) registerInfo() {
 	db.info.Register(
+		command.InfoSection{Name: "Memory", Default: true, Fill: infoNothing("used_memory_overhead used_memory_startup used_memory_lua used_memory_vm_eval " +
+			"used_memory_scripts_eval number_of_cached_scripts number_of_functions number_of_libraries used_memory_vm_functions used_memory_vm_total " +
+			"used_memory_functions used_memory_scripts mem_not_counted_for_evict mem_replication_backlog mem_total_replication_buffers " +
+			"mem_cluster_links active_defrag_running lazyfree_pending_objects lazyfreed_objects")},
+		command.InfoSection{Name: "Clients", Default: true, Fill: infoNothing("tracking_clients")},
+		command.InfoSection{Name: "Persistence", Default: true, Fill: infoNothing("async_loading current_cow_peak current_cow_size current_cow_size_age " +
+			"rdb_last_cow_size rdb_last_load_keys_expired aof_last_cow_size module_fork_in_progress module_fork_last_cow_size")},
+		command.InfoSection{Name: "Stats", Default: true, Fill: infoNothing("total_net_repl_input_bytes total_net_repl_output_bytes sync_full sync_partial_ok " +
+			"sync_partial_err latest_fork_usec total_forks migrate_cached_sockets slave_expires_tracked_keys active_defrag_hits active_defrag_misses " +
+			"active_defrag_key_hits active_defrag_key_misses total_active_defrag_time current_active_defrag_time unexpected_error_replies " +
+			"io_threaded_reads_processed io_threaded_writes_processed reply_buffer_shrinks reply_buffer_expands pubsub_channels pubsub_patterns " +
+			"pubsubshard_channels tracking_total_keys tracking_total_items tracking_total_prefixes dump_payload_sanitizations " +
+			"total_eviction_exceeded_time current_eviction_exceeded_time")},
 		command.InfoSection{Name: "Memory", Default: true, Fill: db.infoMemory},
 		command.InfoSection{Name: "Persistence", Default: true, Fill: db.infoPersistence},
 		command.InfoSection{Name: "Stats", Default: true, Fill: db.infoStats},
+		command.InfoSection{Name: "Commandstats", Fill: db.infoCommands},
+		command.InfoSection{Name: "Errorstats", Default: true, Fill: db.infoErrors},
+		command.InfoSection{Name: "Latencystats", Fill: db.infoLatency},
 		command.InfoSection{Name: "Keyspace", Default: true, Fill: db.infoKeyspace},
 	)
 }
 
+// infoNothing fills in what tools ask for and this engine has none of.
+func infoNothing(fields string) func(*command.InfoWriter) {
+	names := strings.Fields(fields)
+	return func(w *command.InfoWriter) {
+		for _, name := range names {
+			w.Field(name, 0)
+		}
+	}
+}
+
+// notePeak keeps the most memory that keys and values have taken.
+func (db *DB) notePeak() (used, peak int64) {
+	used = db.ks.UsedBytes()
+	for {
+		peak = db.peak.Load()
+		if used <= peak || db.peak.CompareAndSwap(peak, used) {
+			return used, max(used, peak)
+		}
+	}
+}
+
 func (db *DB) infoMemory(w *command.InfoWriter) {
-	used := db.ks.UsedBytes()
+	used, peak := db.notePeak()
 	w.Field("used_memory", used)
-	w.Field("used_memory_human", humanBytes(used))
+	w.Field("used_memory_human", command.HumanBytes(used))
+	w.Field("used_memory_peak", peak)
+	w.Field("used_memory_peak_human", command.HumanBytes(peak))
+	w.Field("used_memory_peak_perc", fmt.Sprintf("%.2f%%", float64(used)*100/float64(max(peak, 1))))
 	w.Field("used_memory_dataset", used)
+	w.Field("used_memory_dataset_perc", "100.00%")
+	for _, name := range []string{"used_memory_lua_human", "used_memory_vm_total_human", "used_memory_scripts_human"} {
+		w.Field(name, command.HumanBytes(0))
+	}
 	db.config.Show(w, "maxmemory")
-	w.Field("maxmemory_human", humanBytes(db.MaxMemory()))
+	w.Field("maxmemory_human", command.HumanBytes(db.MaxMemory()))
 	db.config.Show(w, "maxmemory-policy")
+	pending := int64(0)
+	if log := db.persist.Log(); log != nil {
+		pending = log.Stats().PendingBytes
+	}
+	w.Field("mem_aof_buffer", pending)
 	w.Field("mem_allocator", keyspace.Allocator)
 }
 
@@ -42,12 +91,12 @@ func (db *DB) infoPersistence(w *command.InfoWriter) {
 
 	load := db.loading.Load()
 	w.Field("loading", bit(load != nil))
-	w.Field("async_loading", 0)
 	w.Field("spillway_read_only", bit(db.opts.ReadOnly))
 	processed, total := int64(0), int64(0)
 	if j != nil {
 		processed, total = j.Keys, j.Total
 	}
+	w.Field("current_fork_perc", fmt.Sprintf("%.2f", float64(processed)*100/float64(max(total, 1))))
 	w.Field("current_save_keys_processed", processed)
 	w.Field("current_save_keys_total", total)
 	w.Field("rdb_changes_since_last_save", st.Unsaved)
@@ -57,6 +106,8 @@ func (db *DB) infoPersistence(w *command.InfoWriter) {
 	w.Field("rdb_last_bgsave_time_sec", seconds(st.Snapshot))
 	w.Field("rdb_current_bgsave_time_sec", elapsed(j, saving, now))
 	w.Field("rdb_saves", st.Saves)
+	w.Field("aof_rewrites", st.Rewrites)
+	w.Field("aof_rewrites_consecutive_failures", st.FailedRewrites)
 	if load == nil {
 		w.Field("rdb_last_load_keys_loaded", db.recovered.Keys)
 	}
@@ -72,6 +123,7 @@ func (db *DB) infoPersistence(w *command.InfoWriter) {
 		ls := log.Stats()
 		w.Field("aof_current_size", db.LogSize())
 		w.Field("aof_base_size", st.GrowthBase)
+		w.Field("aof_pending_rewrite", bit(st.RewriteScheduled))
 		w.Field("aof_buffer_length", ls.PendingBytes)
 		w.Field("aof_pending_bio_fsync", 0)
 		w.Field("aof_delayed_fsync", ls.DelayedFsyncs)
@@ -134,13 +186,49 @@ func infoArchive(w *command.InfoWriter, s ArchiveStats, sinks []persist.ArchiveS
 
 func (db *DB) infoStats(w *command.InfoWriter) {
 	s := db.stats
-	w.Field("total_commands_processed", s.Commands.Load())
+	w.Field("total_commands_processed", s.Commands())
+	w.Field("instantaneous_ops_per_sec", db.opsRate.PerSecond())
+	for _, name := range []string{"instantaneous_input_repl_kbps", "instantaneous_output_repl_kbps", "expired_stale_perc"} {
+		w.Field(name, "0.00")
+	}
+	w.Field("expire_cycle_cpu_milliseconds", time.Duration(s.ExpireTime.Load()).Milliseconds())
 	w.Field("expired_keys", s.ExpiredKeys.Load())
 	w.Field("expired_time_cap_reached_count", s.ExpireTimeCapReached.Load())
 	w.Field("evicted_keys", s.EvictedKeys.Load())
 	w.Field("keyspace_hits", s.Hits.Load())
 	w.Field("keyspace_misses", s.Misses.Load())
-	w.Field("total_error_replies", s.Errors.Load())
+	w.Field("total_error_replies", s.Errors())
+}
+
+func (db *DB) infoCommands(w *command.InfoWriter) {
+	for _, c := range db.stats.Calls() {
+		usec := c.Took.Microseconds()
+		w.Field("cmdstat_"+c.Command.Name, fmt.Sprintf("calls=%d,usec=%d,usec_per_call=%.2f,rejected_calls=%d,failed_calls=%d",
+			c.Calls, usec, float64(usec)/float64(max(c.Calls, 1)), c.Rejected, c.Failed))
+	}
+}
+
+func (db *DB) infoErrors(w *command.InfoWriter) {
+	for _, e := range db.stats.ErrorCounts() {
+		w.Field("errorstat_"+e.Code, fmt.Sprintf("count=%d", e.Count))
+	}
+}
+
+func (db *DB) infoLatency(w *command.InfoWriter) {
+	if !db.stats.Latency.Load() {
+		return
+	}
+	percentiles := *db.percentiles.Load()
+	for _, c := range db.stats.Calls() {
+		if c.Durations == nil {
+			continue
+		}
+		var values []string
+		for _, p := range percentiles {
+			values = append(values, fmt.Sprintf("p%s=%.3f", formatPercentile(p), float64(c.Durations.Percentile(p))/1e3))
+		}
+		w.Field("latency_percentiles_usec_"+c.Command.Name, strings.Join(values, ","))
+	}
 }
 
 // keyspaceFacts sums one logical database over the shards, whose locks the
@@ -176,14 +264,6 @@ func bit(b bool) int {
 		return 1
 	}
 	return 0
-}
-
-func humanBytes(n int64) string {
-	if n < 1024 {
-		return fmt.Sprintf("%dB", n)
-	}
-	exp := min(int(math.Log2(float64(n))/10), 5)
-	return fmt.Sprintf("%.2f%c", float64(n)/math.Pow(1024, float64(exp)), "BKMGTP"[exp])
 }
 
 // elapsed is how long the job has run, in seconds, or -1 when it is not the kind asked for.

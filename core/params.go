@@ -36,7 +36,7 @@ type parameter struct {
 var params = []parameter{
 	{
 		Param: param.Param{
-			Name: "shards", HCL: "shards", Type: param.Int{Min: 1, Max: MaxShards}, Auto: "one per CPU", Fixed: true,
+			Name: "shards", HCL: "shards", Type: param.Int{Min: 1, Max: MaxShards}, Auto: "one per CPU", Fixed: true, Hidden: true,
 			Doc: "Number of locks that the keyspace is divided into; each is a file of every checkpoint, and it may differ at every start.",
 		},
 		option: func(o *Options) param.Var { return param.IntVar(&o.Shards) },
@@ -70,7 +70,7 @@ var params = []parameter{
 	},
 	{
 		Param: param.Param{
-			Name: "appendfsync", HCL: "fsync", Type: param.OneOf{"always", "everysec", "no"}, Default: "everysec",
+			Name: "appendfsync", HCL: "fsync", Type: param.OneOf{"everysec", "always", "no"}, Default: "everysec",
 			Doc: "When the log is made durable: before a reply leaves, at most a second later, or when the operating system decides.",
 		},
 		option:  func(o *Options) param.Var { return policyVar(&o.Fsync) },
@@ -133,8 +133,8 @@ var params = []parameter{
 		Param: param.Param{
 			Name: "maxmemory-policy", HCL: "max_memory_policy", Default: "noeviction", Info: "maxmemory_policy",
 			Type: param.OneOf{
-				"noeviction", "allkeys-lru", "allkeys-lfu", "allkeys-random",
 				"volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl",
+				"allkeys-lru", "allkeys-lfu", "allkeys-random", "noeviction",
 			},
 			Doc: "Which keys go when memory is at its bound.",
 		},
@@ -144,7 +144,7 @@ var params = []parameter{
 	},
 	{
 		Param: param.Param{
-			Name: "maxmemory-samples", HCL: "max_memory_samples", Type: param.Int{Min: 1, Max: 64}, Default: "5",
+			Name: "maxmemory-samples", HCL: "max_memory_samples", Type: param.Int{Min: 1, Max: math.MaxInt32}, Default: "5",
 			Doc: "How many keys are looked at to find the one that goes.",
 		},
 		setting: func(s *settings) param.Var { return param.IntVar(&s.maxMemorySamples) },
@@ -162,7 +162,7 @@ var params = []parameter{
 	},
 	{
 		Param: param.Param{
-			Name: "acl-pubsub-default", HCL: "acl_pubsub_default", Type: param.OneOf{"resetchannels", "allchannels"}, Default: "resetchannels",
+			Name: "acl-pubsub-default", HCL: "acl_pubsub_default", Type: param.OneOf{"allchannels", "resetchannels"}, Default: "resetchannels",
 			Doc: "Which channels of publish and subscribe a new user may name: none or all.",
 		},
 		part: func(db *DB) param.Var {
@@ -179,7 +179,7 @@ var params = []parameter{
 	},
 	{
 		Param: param.Param{
-			Name: "acllog-max-len", HCL: "acllog_max_len", Type: param.Int{Min: 0, Max: math.MaxInt32}, Default: "128",
+			Name: "acllog-max-len", HCL: "acllog_max_len", Type: count, Default: "128",
 			Doc: "How many refusals ACL LOG keeps.",
 		},
 		part: func(db *DB) param.Var { return param.IntFunc(db.users.Log.MaxLen, db.users.Log.SetMaxLen) },
@@ -215,22 +215,39 @@ var params = []parameter{
 	},
 	{
 		Param: param.Param{
-			Name: "slowlog-max-len", HCL: "slowlog_max_len", Type: param.Int{Min: 0, Max: math.MaxInt32}, Default: "128",
+			Name: "slowlog-max-len", HCL: "slowlog_max_len", Type: count, Default: "128",
 			Doc: "How many commands SLOWLOG keeps.",
 		},
 		part: func(db *DB) param.Var { return param.IntFunc(db.slowlog.MaxLen, db.slowlog.SetMaxLen) },
 	},
 	{
 		Param: param.Param{
-			Name: "latency-monitor-threshold", HCL: "latency_monitor_threshold", Type: param.Int{Min: 0, Max: math.MaxInt32}, Default: "0",
+			Name: "latency-monitor-threshold", HCL: "latency_monitor_threshold", Type: count, Default: "0",
 			Doc: "LATENCY keeps what takes so many milliseconds; 0 turns it off.",
 		},
 		part: func(db *DB) param.Var {
 			return param.IntFunc(
 				func() int64 { return db.latency.Threshold().Milliseconds() },
-				func(n int64) { db.latency.SetThreshold(time.Duration(n) * time.Millisecond) },
+				func(n int64) {
+					db.latency.SetThreshold(time.Duration(min(n, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond)
+				},
 			)
 		},
+	},
+
+	{
+		Param: param.Param{
+			Name: "latency-tracking", HCL: "latency_tracking", Type: param.Bool{}, Default: "yes",
+			Doc: "Count how long the calls of each command take, for INFO latencystats and LATENCY HISTOGRAM.",
+		},
+		part: func(db *DB) param.Var { return param.AtomicBoolVar(&db.stats.Latency) },
+	},
+	{
+		Param: param.Param{
+			Name: "latency-tracking-info-percentiles", HCL: "latency_tracking_info_percentiles", Type: percentiles, Default: "50 99 99.9",
+			Doc: "Which percentiles INFO latencystats shows.",
+		},
+		part: func(db *DB) param.Var { return percentilesVar(&db.percentiles) },
 	},
 
 	// Up to where a collection is packed into one piece of memory.
@@ -254,13 +271,6 @@ var params = []parameter{
 			Doc: "How many items a packed list, or a chunk of a larger one, may have, or from -1 to -5 how many bytes: 4, 8, 16, 32 or 64 KiB.",
 		},
 		part: limit(func(l *keyspace.Limits) *int { return &l.ListSize }),
-	},
-	{
-		Param: param.Param{
-			Name: "list-compress-depth", HCL: "list_compress_depth", Type: count, Default: "0",
-			Doc: "How many chunks at each end of a list Redis does not compress; here lists are not compressed, whatever it is.",
-		},
-		setting: func(s *settings) param.Var { return param.IntVar(&s.listCompressDepth) },
 	},
 	{
 		Param: param.Param{

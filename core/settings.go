@@ -21,8 +21,6 @@ type settings struct {
 	maxMemoryPolicy  string
 	maxMemorySamples int
 	requirePass      string
-
-	listCompressDepth int // nothing reads it
 }
 
 // initParams puts every parameter to what the options say and registers it with
@@ -55,6 +53,7 @@ func (db *DB) initParams() error {
 		}
 		db.config.Register(&p.Param, p.live(db))
 	}
+	db.keepParams()
 	return nil
 }
 

@@ -11,6 +11,8 @@ import (
 func (db *DB) Tick() {
 	db.tickMu.Lock()
 	defer db.tickMu.Unlock()
+	db.stats.Sample(db.clock.Now())
+	db.notePeak()
 	db.persist.CheckLog()
 	if db.activeExpire.Load() && !db.runtime.Frozen() {
 		db.expireCycle()
@@ -49,6 +51,7 @@ func (db *DB) expireCycle() {
 	start := db.clock.Now()
 	now := start.UnixMilli()
 	budget := tickInterval * expireBudget / 100
+	defer func() { db.stats.ExpireTime.Add(int64(db.clock.Now().Sub(start))) }()
 	for i := range db.ks.NumShards() {
 		for n := range db.opts.Databases {
 			for db.expireSome(i, n, now) {

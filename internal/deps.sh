@@ -14,6 +14,7 @@ want() { # PROGRAM PACKAGE
 want redis-check-rdb redis-tools # redis-server is the same program
 want redis-benchmark redis-tools
 want redis-cli redis-tools
+want tclsh tcl
 want zstd zstd
 want lz4 lz4
 want age age

@@ -69,7 +69,7 @@ func TestParamFlags(t *testing.T) {
 	}
 	for flag, want := range map[string]string{
 		"--shards=0": "--shards 0: want 1 to 4096", "--appendonly=perhaps": `--appendonly "perhaps": want yes or no`,
-		"--appendfsync=sometimes": `--appendfsync "sometimes": want always, everysec or no`, "--maxmemory=lots": `--maxmemory "lots": want a size, as in 512mb`,
+		"--appendfsync=sometimes": `--appendfsync "sometimes": want everysec, always or no`, "--maxmemory=lots": `--maxmemory "lots": want a size, as in 512mb`,
 		"--save=60": `--save: save points "60": want pairs of seconds and changes`, "--maxclients=x": "--maxclients x: want 1 to 4294967295",
 	} {
 		if _, err := flags(flag); err == nil || err.Error() != want {

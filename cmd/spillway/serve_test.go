@@ -61,7 +61,7 @@ func TestConfigErrors(t *testing.T) {
 		"check --json":       {[]string{"check", "--json", "-config", bad}, []string{`"line": 2`, `"column": 11`, `"severity": "error"`, "everysec"}},
 		"no such file":       {[]string{"serve", "-config", bad + "x"}, []string{bad + "x", "no such file"}},
 		"flag":               {[]string{"serve", "--apendonly", "yes"}, []string{`Did you mean "--appendonly"?`}},
-		"flag's value":       {[]string{"serve", "--appendfsync", "sometimes"}, []string{"always, everysec or no"}},
+		"flag's value":       {[]string{"serve", "--appendfsync", "sometimes"}, []string{"everysec, always or no"}},
 		"flag's number":      {[]string{"serve", "--port", "70000"}, []string{"--port 70000"}},
 		"shards":             {[]string{"serve", "--shards", "100000"}, []string{"--shards 100000", "1 to 4096"}},
 		"no shards":          {[]string{"check", "--shards", "-1"}, []string{"--shards -1", "1 to 4096"}},

@@ -277,7 +277,7 @@ func configGet(c *Ctx) {
 
 func configSet(c *Ctx) {
 	if len(c.Args)%2 != 0 {
-		c.Out.Error("ERR wrong number of arguments for 'config|set' command")
+		c.Out.Error(errSyntax)
 		return
 	}
 	var pairs [][2]string

@@ -16,6 +16,7 @@ var clientHandlers = handlers{
 	"client|setname":  clientSetName,
 	"client|setinfo":  clientSetInfo,
 	"client|no-evict": clientNoEvict,
+	"client|no-touch": clientNoTouch,
 	"client|reply":    clientReply,
 	"client|unblock":  clientUnblock,
 	"client|pause":    clientPause,
@@ -183,6 +184,19 @@ func clientNoEvict(c *Ctx) {
 		c.Client.SetNoEvict(true)
 	case is(a, "off"):
 		c.Client.SetNoEvict(false)
+	default:
+		c.Out.Error(errSyntax)
+		return
+	}
+	c.Out.OK()
+}
+
+func clientNoTouch(c *Ctx) {
+	switch a := c.Args[2]; {
+	case is(a, "on"):
+		c.Client.SetNoTouch(true)
+	case is(a, "off"):
+		c.Client.SetNoTouch(false)
 	default:
 		c.Out.Error(errSyntax)
 		return

@@ -88,6 +88,9 @@ type Client interface {
 	Authenticate(by, user, pass string) error
 	SetReplyMode(ReplyMode)
 	SetNoEvict(bool)
+	// SetNoTouch says that the client's reads leave the access clock of keys as it
+	// is (CLIENT NO-TOUCH); see Ctx.NoTouch.
+	SetNoTouch(bool)
 	SetLib(name, version string)
 	// CloseAfterReply ends the connection once the replies so far are out (QUIT).
 	CloseAfterReply()

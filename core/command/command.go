@@ -36,6 +36,7 @@ const (
 	InsideMulti                      // executed at once inside MULTI, never queued
 	Rewritten                        // never logged under its own name, see LogAs
 	MayReplicate                     // reads keys, but may cause a write: CLIENT PAUSE WRITE holds it back
+	Counters                         // shows or resets what sessions count of their commands
 )
 
 // flagNames are the flags that Redis knows, in its spelling and order.
@@ -89,6 +90,7 @@ type Command struct {
 	keys   keyFinder                // where KeySpecs alone do not say it
 	any    func(args [][]byte) bool // with AllShards, whether these arguments need them; nil: always
 	stores keyFinder                // more keys whose shards are locked, see storeFinders
+	index  int                      // among all commands and subcommands, in the order of names
 }
 
 // Resolve returns the subcommand that args name, or cmd itself where it has

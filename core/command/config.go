@@ -53,21 +53,32 @@ func (c *Config) Show(w *InfoWriter, name string) {
 	}
 }
 
-// Get returns name/value pairs, sorted by name, of every parameter that
-// matches any of the glob patterns, case-insensitively.
+// Get returns name/value pairs, sorted by name, of every parameter that one of
+// the patterns names or, with *, ? or [, matches, each once. Case does not matter,
+// and a name is returned as it was given, as in Redis.
 func (c *Config) Get(patterns ...string) [][2]string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var out [][2]string
-	for name, p := range c.params {
-		for _, pat := range patterns {
-			if GlobMatch([]byte(strings.ToLower(pat)), []byte(name), true) {
-				out = append(out, [2]string{name, p.String()})
-				break
+	found := make(map[string]string) // by the name in lower case, as it is returned
+	for _, pattern := range patterns {
+		lower := strings.ToLower(pattern)
+		if !strings.ContainsAny(pattern, "[*?") {
+			if _, ok := c.params[lower]; ok && found[lower] == "" {
+				found[lower] = pattern
+			}
+			continue
+		}
+		for name, p := range c.params {
+			if !p.Hidden && found[name] == "" && GlobMatch([]byte(lower), []byte(name), true) {
+				found[name] = name
 			}
 		}
 	}
-	sort.Slice(out, func(i, j int) bool { return out[i][0] < out[j][0] })
+	out := make([][2]string, 0, len(found))
+	for name, as := range found {
+		out = append(out, [2]string{as, c.params[name].String()})
+	}
+	sort.Slice(out, func(i, j int) bool { return strings.ToLower(out[i][0]) < strings.ToLower(out[j][0]) })
 	return out
 }
 
@@ -106,7 +117,7 @@ func (c *Config) Set(pairs ...[2]string) error {
 			for i := len(done) - 1; i >= 0; i-- {
 				_ = done[i].p.Set(done[i].old) // a value that was in force is valid
 			}
-			return failed(kv[0], err)
+			return failed(strings.ToLower(kv[0]), err)
 		}
 		done = append(done, undo{p, old})
 	}

@@ -33,6 +33,8 @@ type Ctx struct {
 	Cluster bool
 	// Replaying is set while the log is applied.
 	Replaying bool
+	// NoTouch is set while the client's reads do not count as accesses.
+	NoTouch bool
 	// Consume says that the memory of large arguments is an arena.Buffer's and
 	// may be given up for what is stored of them; Args is made to name that.
 	Consume bool
@@ -120,7 +122,7 @@ func (c *Ctx) expire(d *keyspace.DB, n int, key []byte) {
 // the key's access clock.
 func (c *Ctx) lookup(key []byte) (keyspace.Entry, bool) {
 	e, ok := c.peek(key)
-	if ok && !c.Replaying {
+	if ok && !c.Replaying && !c.NoTouch {
 		e.Touch(c.Now)
 	}
 	return e, ok

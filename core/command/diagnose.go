@@ -5,7 +5,6 @@ import (
 	"math"
 	"runtime"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/spillwaydb/spillway/core/param"
@@ -34,12 +33,6 @@ var debugHandlers = handlers{
 	"slowlog|len":   func(c *Ctx) { c.Out.Int(int64(c.Engine.SlowLog().Len())) },
 	"slowlog|reset": func(c *Ctx) { c.Engine.SlowLog().Reset(); c.Out.OK() },
 	"slowlog|help":  help,
-
-	"latency|latest":  latencyLatest,
-	"latency|history": latencyHistoryOf,
-	"latency|reset":   latencyReset,
-	"latency|doctor":  latencyDoctor,
-	"latency|help":    help,
 }
 
 func debugSleep(c *Ctx) {
@@ -146,61 +139,4 @@ func slowlogGet(c *Ctx) {
 		c.Out.BulkString(e.Addr)
 		c.Out.BulkString(e.Name)
 	}
-}
-
-func latencyLatest(c *Ctx) {
-	events := c.Engine.Latency().Events()
-	c.Out.Array(len(events))
-	for _, e := range events {
-		last := e.Samples[len(e.Samples)-1]
-		c.Out.Array(4)
-		c.Out.BulkString(e.Name)
-		c.Out.Int(last.Time)
-		c.Out.Int(last.Took.Milliseconds())
-		c.Out.Int(e.Max.Milliseconds())
-	}
-}
-
-func latencyHistoryOf(c *Ctx) {
-	for _, e := range c.Engine.Latency().Events() {
-		if is(c.Args[2], e.Name) {
-			c.Out.Array(len(e.Samples))
-			for _, s := range e.Samples {
-				c.Out.Array(2)
-				c.Out.Int(s.Time)
-				c.Out.Int(s.Took.Milliseconds())
-			}
-			return
-		}
-	}
-	c.Out.Array(0)
-}
-
-func latencyReset(c *Ctx) {
-	var names []string
-	for _, a := range c.Args[2:] {
-		names = append(names, strings.ToLower(string(a)))
-	}
-	c.Out.Int(int64(c.Engine.Latency().Reset(names...)))
-}
-
-func latencyDoctor(c *Ctx) {
-	m := c.Engine.Latency()
-	var b strings.Builder
-	switch events := m.Events(); {
-	case m.Threshold() == 0:
-		b.WriteString("Latency monitoring is off: CONFIG SET latency-monitor-threshold <milliseconds> turns it on.\n")
-	case len(events) == 0:
-		b.WriteString("No latency spike was observed since monitoring was turned on.\n")
-	default:
-		for i, e := range events {
-			var sum time.Duration
-			for _, s := range e.Samples {
-				sum += s.Took
-			}
-			fmt.Fprintf(&b, "%d. %s: %d latency spikes (average %dms). Worst all time event %dms.\n",
-				i+1, e.Name, len(e.Samples), (sum / time.Duration(len(e.Samples))).Milliseconds(), e.Max.Milliseconds())
-		}
-	}
-	c.Out.Verbatim("txt", b.String())
 }

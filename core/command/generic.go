@@ -53,7 +53,10 @@ func existsCommand(c *Ctx) {
 func touchCommand(c *Ctx) {
 	n := int64(0)
 	for _, key := range c.Args[1:] {
-		if _, found := c.lookup(key); found {
+		if e, found := c.peek(key); found {
+			if !c.Replaying {
+				e.Touch(c.Now) // CLIENT NO-TOUCH does not keep TOUCH from it
+			}
 			n++
 		}
 	}

@@ -36,7 +36,7 @@ func newTester(t testing.TB, shards int) *tester {
 	ks := keyspace.New(keyspace.Config{Shards: shards, Databases: 16})
 	t.Cleanup(ks.Close)
 	x := &tester{t: t, ks: ks, now: testEpoch}
-	stats := new(Stats)
+	stats := NewStats()
 	x.ctx = Ctx{KS: ks, Stats: stats, Events: NewKeyEvents(stats), Rand: rand.New(rand.NewPCG(1, 2))}
 	x.watches = NewWatches(shards, x.ctx.Events)
 	x.ctx.Events.Listen(x)

@@ -2,12 +2,29 @@ package command
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"sync"
 )
 
 // InfoWriter collects the fields of one INFO section.
 type InfoWriter struct{ fields []InfoField }
+
+// ordered are the fields in Redis's order, with the last value of each.
+func (w *InfoWriter) ordered() []InfoField {
+	at := make(map[string]int, len(w.fields))
+	out := w.fields[:0]
+	for _, f := range w.fields {
+		if i, ok := at[f.Name]; ok {
+			out[i].Value = f.Value
+			continue
+		}
+		at[f.Name] = len(out)
+		out = append(out, f)
+	}
+	byInfoRank(out, func(f InfoField) string { return f.Name })
+	return out
+}
 
 // InfoField is one line of INFO. Value is shown as fmt's %v does.
 type InfoField struct {
@@ -28,9 +45,10 @@ type InfoSection struct {
 	Fill    func(*InfoWriter)
 }
 
-// InfoRegistry holds INFO's sections in the order of their first registration.
-// Several fillers may add to one section: the engine and the server both have
-// facts for "Stats". It is safe for concurrent use.
+// InfoRegistry holds INFO's sections, and shows them in Redis's order. Several
+// fillers may add to one section: the engine and the server both have facts for
+// "Stats". A field that a later one fills too has its value. It is safe for
+// concurrent use.
 type InfoRegistry struct {
 	mu       sync.Mutex
 	sections []InfoSection
@@ -53,7 +71,7 @@ func (r *InfoRegistry) Render(names ...string) string {
 			out.WriteString("\r\n")
 		}
 		out.WriteString("# " + name + "\r\n")
-		for _, f := range bodies[name].fields {
+		for _, f := range bodies[name].ordered() {
 			fmt.Fprintf(&out, "%s:%v\r\n", f.Name, f.Value)
 		}
 	}
@@ -66,7 +84,7 @@ func (r *InfoRegistry) Fields(names ...string) []InfoField {
 	var all []InfoField
 	order, bodies := r.fill(names)
 	for _, name := range order {
-		all = append(all, bodies[name].fields...)
+		all = append(all, bodies[name].ordered()...)
 	}
 	return all
 }
@@ -89,6 +107,7 @@ func (r *InfoRegistry) fill(names []string) (order []string, bodies map[string]*
 		}
 		s.Fill(w)
 	}
+	byInfoRank(order, func(name string) string { return name })
 	return order, bodies
 }
 
@@ -100,9 +119,18 @@ func wantedSection(s InfoSection, names []string) bool {
 		switch n = strings.ToLower(n); {
 		case n == "all" || n == "everything" || n == strings.ToLower(s.Name):
 			return true
-		case n == "default" && s.Default:
+		case n == "default" && s.Default, n == "module_list" && s.Name == "Modules":
 			return true
 		}
 	}
 	return false
+}
+
+// HumanBytes is a size as INFO shows it to people: "967.77K".
+func HumanBytes(n int64) string {
+	if n < 1024 {
+		return fmt.Sprintf("%dB", n)
+	}
+	exp := min(int(math.Log2(float64(n))/10), 5)
+	return fmt.Sprintf("%.2f%c", float64(n)/math.Pow(1024, float64(exp)), "BKMGTP"[exp])
 }

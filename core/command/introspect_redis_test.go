@@ -21,6 +21,7 @@ var (
 	// unknownToRedis are the commands that Redis 7.0 does not have.
 	unknownToRedis = map[string]string{
 		"spillway.plugins":                 "it is about what only Spillway has",
+		"client|no-touch":                  "Redis 7.2 has it",
 		"client|setinfo":                   "clients of Redis 7.2 send it to every server",
 		"debug|change-repl-id":             undocumented,
 		"debug|digest":                     undocumented,
@@ -46,9 +47,7 @@ var (
 
 	// notHere are the subcommands of commands that we have, which we do not have.
 	notHere = []string{
-		"client|caching", "client|getredir", "client|no-touch", "client|tracking", "client|trackinginfo",
-
-		"latency|graph", "latency|histogram",
+		"client|caching", "client|getredir", "client|tracking", "client|trackinginfo",
 		"memory|doctor", "memory|stats",
 
 		// There are no other nodes.

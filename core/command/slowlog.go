@@ -94,7 +94,7 @@ func (l *SlowLog) Note(args [][]byte, took time.Duration, at time.Time, addr, na
 }
 
 func (l *SlowLog) trim() {
-	if over := len(l.entries) - int(l.maxLen.Load()); over > 0 {
+	if over := int64(len(l.entries)) - l.maxLen.Load(); over > 0 {
 		l.entries = append(l.entries[:0], l.entries[over:]...)
 	}
 }

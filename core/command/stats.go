@@ -1,15 +1,25 @@
 package command
 
-import "sync/atomic"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // Stats are the counters that commands and the engine share. They only grow,
 // but for Reset.
 type Stats struct {
-	Commands             atomic.Int64 // processed, counted by the executor
-	Errors               atomic.Int64 // error replies
 	ExpiredKeys          atomic.Int64
 	ExpireTimeCapReached atomic.Int64 // expiry cycles that ran out of time
+	ExpireTime           atomic.Int64 // nanoseconds that expiry cycles took
 	EvictedKeys          atomic.Int64
+	Latency              atomic.Bool // latency-tracking: durations are kept by command
+
+	calls  [stripes]stripe
+	errors errorCounts
+
+	mu     sync.Mutex
+	rates  []*Rate
+	resets []func()
 
 	_      [64]byte // the counters of every read, on a line of their own
 	Hits   atomic.Int64
@@ -17,11 +27,35 @@ type Stats struct {
 	_      [48]byte
 }
 
+// NewStats returns counters at zero. Durations are kept, as is Redis's default.
+func NewStats() *Stats {
+	s := new(Stats)
+	s.Latency.Store(true)
+	return s
+}
+
 // Reset zeroes every counter (CONFIG RESETSTAT).
 func (s *Stats) Reset() {
-	for _, n := range []*atomic.Int64{
-		&s.Commands, &s.Errors, &s.ExpiredKeys, &s.ExpireTimeCapReached, &s.EvictedKeys, &s.Hits, &s.Misses,
-	} {
+	for _, n := range []*atomic.Int64{&s.ExpiredKeys, &s.ExpireTimeCapReached, &s.ExpireTime, &s.EvictedKeys, &s.Hits, &s.Misses} {
 		n.Store(0)
 	}
+	for i := range s.calls {
+		s.calls[i].reset()
+	}
+	s.errors.reset()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, reset := range s.resets {
+		reset()
+	}
+	for _, r := range s.rates {
+		r.reset()
+	}
+}
+
+// OnReset has reset called by Reset, which counters of another part need.
+func (s *Stats) OnReset(reset func()) {
+	s.mu.Lock()
+	s.resets = append(s.resets, reset)
+	s.mu.Unlock()
 }

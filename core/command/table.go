@@ -12,7 +12,7 @@ func groups() []handlers {
 	return []handlers{
 		stringHandlers, genericHandlers, expireHandlers, scanHandlers, sortHandlers, objectHandlers,
 		bitmapHandlers, hyperloglogHandlers, hashHandlers, listHandlers, setHandlers, zsetHandlers, geoHandlers, blockingHandlers,
-		connectionHandlers, clientHandlers, clusterHandlers, serverHandlers, configHandlers, debugHandlers, commandHandlers,
+		connectionHandlers, clientHandlers, clusterHandlers, serverHandlers, configHandlers, debugHandlers, latencyHandlers, commandHandlers,
 	}
 }
 
@@ -28,6 +28,7 @@ const (
 var (
 	table [tableSize]*Command
 	all   []*Command
+	every []*Command // with subcommands, by Command.index
 )
 
 func init() {
@@ -45,6 +46,10 @@ func init() {
 		cmd := &specs[i]
 		cmd.finish(run)
 		all[i] = cmd
+		for _, c := range append([]*Command{cmd}, cmd.Sub...) {
+			c.index = len(every)
+			every = append(every, c)
+		}
 		at := nameHash([]byte(cmd.Name))
 		for table[at] != nil {
 			at = (at + 1) % tableSize

@@ -603,6 +603,20 @@ var specs = [...]Command{
 				},
 			},
 			{
+				Name: "client|no-touch", Arity: 3, Flags: NoScript | Loading | Stale, Categories: CatConnection,
+				Doc: &Doc{
+					Summary: "Says whether the commands of this connection leave the age of keys, by which they are evicted, as it is.",
+					Since:   "7.2.0", Group: "connection", Complexity: "O(1)",
+					Arguments: []Argument{
+						{Name: "enabled", Type: "oneof", Arguments: []Argument{
+							{Name: "on", Type: "pure-token", Token: "ON"},
+							{Name: "off", Type: "pure-token", Token: "OFF"},
+						},
+						},
+					},
+				},
+			},
+			{
 				Name: "client|pause", Arity: -3, Flags: Admin | NoScript | Loading | Stale, Categories: CatConnection,
 				Doc: &Doc{
 					Summary: "Holds back the commands of all connections for a while.",
@@ -927,7 +941,7 @@ var specs = [...]Command{
 				},
 			},
 			{
-				Name: "config|resetstat", Arity: 2, Flags: Admin | NoScript | Loading | Stale,
+				Name: "config|resetstat", Arity: 2, Flags: Admin | NoScript | Loading | Stale | Counters,
 				Doc: &Doc{
 					Summary: "Sets the counters shown by INFO back to zero.",
 					Since:   "2.0.0", Group: "server", Complexity: "O(1)",
@@ -2075,7 +2089,7 @@ var specs = [...]Command{
 		},
 	},
 	{
-		Name: "info", Arity: -1, Flags: Loading | Stale | AllShards, Categories: CatDangerous,
+		Name: "info", Arity: -1, Flags: Loading | Stale | AllShards | Counters, Categories: CatDangerous,
 		Tips: []string{"nondeterministic_output", "request_policy:all_shards", "response_policy:special"},
 		Doc: &Doc{
 			Summary: "Shows what the server is and does, in sections.",
@@ -2123,10 +2137,32 @@ var specs = [...]Command{
 				},
 			},
 			{
+				Name: "latency|graph", Arity: 3, Flags: Admin | NoScript | Loading | Stale,
+				Tips: []string{"nondeterministic_output", "request_policy:all_nodes", "response_policy:special"},
+				Doc: &Doc{
+					Summary: "Draws the spikes of an event.",
+					Since:   "2.8.13", Group: "server", Complexity: "O(1)",
+					Arguments: []Argument{
+						{Name: "event", Type: "string"},
+					},
+				},
+			},
+			{
 				Name: "latency|help", Arity: 2, Flags: Loading | Stale,
 				Doc: &Doc{
 					Summary: "Lists the subcommands.",
 					Since:   "2.8.13", Group: "server", Complexity: "O(1)",
+				},
+			},
+			{
+				Name: "latency|histogram", Arity: -2, Flags: Admin | NoScript | Loading | Stale | Counters,
+				Tips: []string{"nondeterministic_output", "request_policy:all_nodes", "response_policy:special"},
+				Doc: &Doc{
+					Summary: "Returns how many calls of the named commands, or of all, took how long at most.",
+					Since:   "7.0.0", Group: "server", Complexity: "O(N) where N is the number of commands that are returned.",
+					Arguments: []Argument{
+						{Name: "command", Type: "string", Optional: true, Multiple: true},
+					},
 				},
 			},
 			{

@@ -19,6 +19,8 @@ type Param struct {
 	Auto string
 	// Fixed parameters cannot change while the engine runs.
 	Fixed bool
+	// Hidden parameters are shown by CONFIG GET only when they are named in full.
+	Hidden bool
 	// Secret values are shown neither in logs nor in diagnostics.
 	Secret bool
 	// Info is the field of INFO that shows the value; empty means none.

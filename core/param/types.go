@@ -204,13 +204,17 @@ type List struct {
 	Example [2]string
 	// Reply is what CONFIG SET says of a wrong one.
 	Reply string
-	// Check returns the list as CONFIG GET shows it, or what is wrong.
+	// Check returns the list as CONFIG GET shows it, or what is wrong; an *Error
+	// has a reply of its own.
 	Check func(text string) (string, error)
 }
 
 // Parse implements Type.
 func (t List) Parse(text string) (string, error) {
 	v, err := t.Check(text)
+	if e := (*Error)(nil); errors.As(err, &e) {
+		return "", e
+	}
 	if err != nil {
 		return "", &Error{Reply: t.Reply, Detail: err.Error()}
 	}

@@ -49,6 +49,10 @@ func (p *Persister) note(j *job, o Outcome, now time.Time) (known bool) {
 	// failed save. It is what Redis calls a rewrite.
 	if j.kind == sink.KindRewrite || j.startLog {
 		p.rewrite = o
+		p.failedRewrites++
+		if o.Err == nil {
+			p.rewrites, p.failedRewrites = p.rewrites+1, 0
+		}
 	}
 	if j.kind == sink.KindSnapshot && (o.Err == nil || !j.startLog) {
 		p.snapshot = o

@@ -120,17 +120,18 @@ type Persister struct {
 	retrying     atomic.Bool
 	retryAfter   atomic.Int64 // nanoseconds until the next attempt
 
-	mu        sync.Mutex
-	job       *job // in flight
-	nextJob   uint64
-	scheduled sink.Kind // asked for with SCHEDULE while a job was in flight
-	closed    bool
-	snapshot  Outcome
-	rewrite   Outcome
-	lastSave  time.Time
-	attempts  attempts      // that failed, automatic or asked for
-	logStarts attempts      // at switching the log on that failed
-	freeze    time.Duration // of the last cut
+	mu                       sync.Mutex
+	job                      *job // in flight
+	nextJob                  uint64
+	scheduled                sink.Kind // asked for with SCHEDULE while a job was in flight
+	closed                   bool
+	snapshot                 Outcome
+	rewrite                  Outcome
+	rewrites, failedRewrites int64 // succeeded since New, failed since
+	lastSave                 time.Time
+	attempts                 attempts      // that failed, automatic or asked for
+	logStarts                attempts      // at switching the log on that failed
+	freeze                   time.Duration // of the last cut
 }
 
 // New builds the pipelines of the data directory, its targets and its archive.

@@ -15,13 +15,15 @@ type Stats struct {
 	// RewriteScheduled tells that a rewrite begins when the job in flight ends.
 	RewriteScheduled bool
 
-	LastSave   time.Time     // of the last snapshot committed
-	Saves      int64         // checkpoints committed since New
-	Unsaved    int64         // changes that no committed checkpoint covers
-	Generation uint64        // of the base, 0 without one
-	Lineage    string        // of the data directory
-	Freeze     time.Duration // what the last cut cost
-	GrowthBase int64         // LogSize after the last checkpoint
+	LastSave       time.Time     // of the last snapshot committed
+	Saves          int64         // checkpoints committed since New
+	Rewrites       int64         // rewrites that have succeeded since New
+	FailedRewrites int64         // how many have failed since the last that succeeded
+	Unsaved        int64         // changes that no committed checkpoint covers
+	Generation     uint64        // of the base, 0 without one
+	Lineage        string        // of the data directory
+	Freeze         time.Duration // what the last cut cost
+	GrowthBase     int64         // LogSize after the last checkpoint
 
 	// Failure is why writes are refused since the log failed.
 	Failure error
@@ -75,7 +77,7 @@ func (p *Persister) Stats() Stats {
 	s := Stats{
 		Snapshot: p.snapshot, Rewrite: p.rewrite, RewriteScheduled: p.scheduled == sink.KindRewrite,
 		LastSave: p.lastSave, Freeze: p.freeze, Lineage: m.Lineage, GrowthBase: m.GrowthBase,
-		LogStart: p.logStarts.err,
+		LogStart: p.logStarts.err, Rewrites: p.rewrites, FailedRewrites: p.failedRewrites,
 	}
 	if m.Base != nil {
 		s.Generation = m.Base.ID.Generation

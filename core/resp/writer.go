@@ -25,9 +25,10 @@ type Writer struct {
 	Spill   Spill
 	spilled int // bytes in Spill, which come before those in Buf
 
-	// Errors counts the errors that were appended. Whoever counts them elsewhere
-	// sets it back to zero.
+	// Errors counts the errors that were appended, and Texts has them. Whoever
+	// counts them elsewhere calls TakeErrors.
 	Errors int
+	Texts  []string
 }
 
 // Spill holds the beginning of replies that are too long for one buffer.
@@ -114,7 +115,15 @@ func (w *Writer) SimpleString(s string) { w.line('+', s) }
 // with the minus. Line ends in it become blanks.
 func (w *Writer) Error(msg string) {
 	w.Errors++
+	w.Texts = append(w.Texts, msg)
 	w.line('-', msg)
+}
+
+// TakeErrors returns the errors since the last call, until the next is appended.
+func (w *Writer) TakeErrors() []string {
+	texts := w.Texts
+	w.Errors, w.Texts = 0, w.Texts[:0]
+	return texts
 }
 
 // Errorf is Error with fmt's formatting.

@@ -130,6 +130,7 @@ func (c *conn) batch() bool {
 		c.inLen.Store(int64(c.w - c.r))
 		return true
 	}
+	c.inLen.Store(int64(c.w - c.r))
 	for c.r < c.w && !c.closing {
 		err := c.parse()
 		c.Prefetch(c.cmds)

@@ -1,9 +1,13 @@
 package server
 
 import (
+	"fmt"
+	"hash/crc64"
 	"os"
 	"runtime"
 	"strconv"
+	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/spillwaydb/spillway/core/command"
@@ -14,8 +18,9 @@ func (s *Server) registerInfo() {
 	s.db.Admin().Info().Register(
 		command.InfoSection{Name: "Server", Default: true, Fill: s.infoServer},
 		command.InfoSection{Name: "Clients", Default: true, Fill: s.infoClients},
+		command.InfoSection{Name: "Memory", Default: true, Fill: s.infoMemory},
 		command.InfoSection{Name: "Stats", Default: true, Fill: s.infoStats},
-		command.InfoSection{Name: "Replication", Default: true, Fill: infoReplication},
+		command.InfoSection{Name: "Replication", Default: true, Fill: s.infoReplication},
 		command.InfoSection{Name: "CPU", Default: true, Fill: infoCPU},
 		command.InfoSection{Name: "Modules", Default: true, Fill: func(*command.InfoWriter) {}},
 		command.InfoSection{Name: "Cluster", Default: true, Fill: s.infoCluster},
@@ -31,28 +36,78 @@ func (s *Server) infoCluster(w *command.InfoWriter) {
 }
 
 func (s *Server) infoServer(w *command.InfoWriter) {
-	up := s.db.Uptime()
+	now, up := s.db.Clock().Now(), s.db.Uptime()
 	w.Field("redis_version", command.RedisVersion)
+	w.Field("redis_git_sha1", "00000000")
+	w.Field("redis_git_dirty", 0)
+	w.Field("redis_build_id", fmt.Sprintf("%x", crc64.Checksum([]byte(s.db.Version()), crc64.MakeTable(crc64.ECMA))))
 	w.Field("spillway_version", s.db.Version())
 	w.Field("redis_mode", map[bool]string{true: "cluster", false: "standalone"}[s.db.Cluster()])
-	w.Field("os", runtime.GOOS+" "+runtime.GOARCH)
+	w.Field("os", machineName())
 	w.Field("arch_bits", strconv.IntSize)
+	w.Field("monotonic_clock", "POSIX clock_gettime")
+	w.Field("multiplexing_api", "epoll")
+	w.Field("atomicvar_api", "go-builtin")
+	w.Field("gcc_version", "0.0.0")
 	w.Field("go_version", runtime.Version())
 	w.Field("process_id", os.Getpid())
+	w.Field("process_supervised", "no")
 	w.Field("run_id", s.db.RunID())
 	s.db.Admin().Config().Show(w, "port")
-	w.Field("server_time_usec", s.db.Clock().Now().UnixMicro())
+	w.Field("server_time_usec", now.UnixMicro())
 	w.Field("uptime_in_seconds", int64(up.Seconds()))
 	w.Field("uptime_in_days", int64(up.Hours()/24))
 	w.Field("hz", 10)
+	w.Field("configured_hz", 10)
+	w.Field("lru_clock", now.Unix()&(1<<24-1))
+	program, _ := os.Executable() // "" where that cannot be known
+	w.Field("executable", program)
 	w.Field("shards", s.db.Keyspace().NumShards())
 	w.Field("config_file", s.opt.ConfigFile)
+	w.Field("io_threads_active", 0)
 }
 
 func (s *Server) infoClients(w *command.InfoWriter) {
+	timed, in, out := 0, 0, 0
+	for _, c := range s.snapshot() {
+		if !c.Deadline().IsZero() {
+			timed++
+		}
+		i := c.Info()
+		in, out = max(in, i.QueryBuf+i.ArgvMem), max(out, i.OutputBuf+i.OutputMem)
+	}
 	w.Field("connected_clients", s.Clients())
+	w.Field("cluster_connections", 0)
 	s.db.Admin().Config().Show(w, "maxclients")
+	w.Field("client_recent_max_input_buffer", in)
+	w.Field("client_recent_max_output_buffer", out)
 	w.Field("blocked_clients", s.db.BlockedClients())
+	w.Field("clients_in_timeout_table", timed)
+}
+
+// infoMemory is what is known of the process: the engine knows of its keys.
+func (s *Server) infoMemory(w *command.InfoWriter) {
+	resident, machine := residentBytes(), machineBytes()
+	objects, held := goMemory()
+	keys := s.db.Keyspace().UsedBytes()
+	allocated, active := keys+objects, keys+held
+	ratio := func(a, b int64) string { return strconv.FormatFloat(float64(a)/float64(max(b, 1)), 'f', 2, 64) }
+	w.Field("used_memory_rss", resident)
+	w.Field("used_memory_rss_human", command.HumanBytes(resident))
+	w.Field("allocator_allocated", allocated)
+	w.Field("allocator_active", active)
+	w.Field("allocator_resident", active)
+	w.Field("total_system_memory", machine)
+	w.Field("total_system_memory_human", command.HumanBytes(machine))
+	w.Field("allocator_frag_ratio", ratio(active, allocated))
+	w.Field("allocator_frag_bytes", active-allocated)
+	w.Field("allocator_rss_ratio", ratio(active, active))
+	w.Field("allocator_rss_bytes", 0)
+	w.Field("rss_overhead_ratio", ratio(resident, active))
+	w.Field("rss_overhead_bytes", resident-active)
+	w.Field("mem_fragmentation_ratio", ratio(resident, allocated))
+	w.Field("mem_fragmentation_bytes", resident-allocated)
+	w.Field("mem_clients_slaves", 0)
 	w.Field("mem_clients_normal", s.memHeld.Load())
 }
 
@@ -61,19 +116,48 @@ func (s *Server) infoStats(w *command.InfoWriter) {
 	w.Field("rejected_connections", s.rejected.Load())
 	w.Field("total_net_input_bytes", s.bytesIn.Load())
 	w.Field("total_net_output_bytes", s.bytesOut.Load())
+	w.Field("total_reads_processed", s.reads.Load())
+	w.Field("total_writes_processed", s.writes.Load())
+	w.Field("instantaneous_input_kbps", kilobytes(s.inRate))
+	w.Field("instantaneous_output_kbps", kilobytes(s.outRate))
 	w.Field("evicted_clients", s.memEvicted.Load())
 }
 
-func infoReplication(w *command.InfoWriter) {
+func kilobytes(r *command.Rate) string {
+	return strconv.FormatFloat(float64(r.PerSecond())/1024, 'f', 2, 64)
+}
+
+// resetStats zeroes what the server counts (CONFIG RESETSTAT).
+func (s *Server) resetStats() {
+	for _, n := range []*atomic.Int64{&s.accepted, &s.rejected, &s.bytesIn, &s.bytesOut, &s.reads, &s.writes, &s.memEvicted} {
+		n.Store(0)
+	}
+}
+
+func (s *Server) infoReplication(w *command.InfoWriter) {
 	w.Field("role", "master")
 	w.Field("connected_slaves", 0)
+	w.Field("master_failover_state", "no-failover")
+	w.Field("master_replid", s.db.RunID())
+	w.Field("master_replid2", strings.Repeat("0", 40))
+	w.Field("master_repl_offset", 0)
+	w.Field("second_repl_offset", -1)
+	w.Field("repl_backlog_active", 0)
+	w.Field("repl_backlog_size", 1<<20)
+	w.Field("repl_backlog_first_byte_offset", 0)
+	w.Field("repl_backlog_histlen", 0)
 }
 
 func infoCPU(w *command.InfoWriter) {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		return // the fields are left out rather than wrong
+	for _, of := range []struct {
+		who  int
+		name string
+	}{{syscall.RUSAGE_SELF, ""}, {syscall.RUSAGE_CHILDREN, "_children"}} {
+		var u syscall.Rusage
+		if err := syscall.Getrusage(of.who, &u); err != nil {
+			continue // the fields are left out rather than wrong
+		}
+		w.Field("used_cpu_sys"+of.name, strconv.FormatFloat(float64(u.Stime.Nano())/1e9, 'f', 6, 64))
+		w.Field("used_cpu_user"+of.name, strconv.FormatFloat(float64(u.Utime.Nano())/1e9, 'f', 6, 64))
 	}
-	w.Field("used_cpu_sys", strconv.FormatFloat(float64(u.Stime.Nano())/1e9, 'f', 6, 64))
-	w.Field("used_cpu_user", strconv.FormatFloat(float64(u.Utime.Nano())/1e9, 'f', 6, 64))
 }

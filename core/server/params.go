@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"math"
 	"strconv"
 	"strings"
@@ -47,8 +48,12 @@ var params = []parameter{
 	},
 	{
 		Param: param.Param{
-			Name: "tcp-keepalive", HCL: "tcp_keepalive", Type: param.Duration{Unit: time.Second, Max: math.MaxInt32}, Default: "300", Fixed: true,
-			Doc: "How often a silent TCP client is probed, so that one that is gone is noticed; 0 turns that off.",
+			Name: "tcp-keepalive", HCL: "tcp_keepalive", Type: param.Duration{Unit: time.Second, Max: math.MaxInt32}, Default: "300",
+			Doc: "How often a silent TCP client is probed, so that one that is gone is noticed; 0 turns that off; CONFIG SET is for clients that connect later.",
+		},
+		live: func(s *Server) param.Var {
+			exact := param.DurationFunc(time.Second, func() time.Duration { return time.Duration(s.keepAlive.Load()) }, func(d time.Duration) { s.keepAlive.Store(int64(d)) })
+			return param.Func{Get: func() string { return wholePart(exact.String()) }, Put: exact.Set}
 		},
 		option: func(o *Options) param.Var {
 			return param.DurationFunc(time.Second,
@@ -131,14 +136,23 @@ var params = []parameter{
 			Name: "enable-debug-command", HCL: "enable_debug_command", Type: param.OneOf{"no", "local", "yes"}, Default: "no", Fixed: true,
 			Doc: "Who may use DEBUG, which can stop or spoil the server: nobody, the clients of this machine, or all.",
 		},
-		option: func(o *Options) param.Var { return param.TextVar(&o.EnableDebug) },
+		option: func(o *Options) param.Var {
+			return param.Func{Get: func() string { return cmp.Or(o.EnableDebug, "no") }, Put: param.TextVar(&o.EnableDebug).Set}
+		},
 	},
 	{
 		Param: param.Param{
-			Name: "port", Type: param.Int{Min: 0, Max: math.MaxUint16}, Auto: "that of the first TCP listener", Fixed: true, Info: "tcp_port",
+			Name: "port", Type: param.Int{Min: 0, Max: math.MaxUint16}, Auto: "that of the first TCP listener", Info: "tcp_port",
 			Doc: "The TCP port that is listened on; 0 is none.",
 		},
-		live: func(s *Server) param.Var { return param.Func{Get: s.port} },
+		live: func(s *Server) param.Var { return param.Func{Get: s.port, Put: s.setPort} },
+	},
+	{
+		Param: param.Param{
+			Name: "bind", Type: param.Text{}, Auto: "those of the listeners on that port",
+			Doc: "The addresses that are listened on, separated by spaces; a failure to listen on one that begins with - is none.",
+		},
+		live: func(s *Server) param.Var { return param.Func{Get: s.bind, Put: s.setBind} },
 	},
 }
 
@@ -151,7 +165,7 @@ func (s *Server) initParams() {
 		if v == nil {
 			v = func(s *Server) param.Var { return s.opt.Var(p.Name) }
 		}
-		if !p.Fixed {
+		if !p.Fixed && p.option != nil {
 			_ = v(s).Set(s.opt.Var(p.Name).String()) // no field of Options holds what is none
 		}
 		s.db.Admin().Config().Register(&p.Param, v(s))

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/spillwaydb/spillway/core"
+	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/param"
 )
 
@@ -59,6 +59,7 @@ type Server struct {
 
 	maxClients atomic.Int64
 	timeout    atomic.Int64 // nanoseconds
+	keepAlive  atomic.Int64 // nanoseconds, 0 for never
 	outputs    atomic.Pointer[outputLimits]
 	queryLimit atomic.Int64
 	protected  atomic.Bool
@@ -66,15 +67,22 @@ type Server struct {
 	rejected   atomic.Int64
 	bytesIn    atomic.Int64
 	bytesOut   atomic.Int64
+	reads      atomic.Int64
+	writes     atomic.Int64
+	inRate     *command.Rate
+	outRate    *command.Rate
 	memLimit   atomic.Int64 // maxmemory-clients; negative: so many percent of maxmemory
 	memHeld    atomic.Int64 // by all clients
 	memEvicted atomic.Int64 // clients closed for it
 	evictMu    sync.Mutex   // one eviction at a time
+	rebindMu   sync.Mutex   // one change of listeners at a time
 	attacks    alarm
 	strangers  alarm
 
 	mu        sync.Mutex
-	listeners map[net.Listener]struct{}
+	listeners map[net.Listener]int // in which order they were served
+	served    int                  // listeners so far
+	bound     []string             // the hosts of CONFIG SET bind, nil before it was asked for
 	conns     map[int64]*conn
 	closed    bool
 	wg        sync.WaitGroup
@@ -97,11 +105,13 @@ func New(db *core.DB, opt Options) *Server {
 	}
 	s := &Server{
 		db: db, log: opt.Logger, opt: opt,
-		listeners: make(map[net.Listener]struct{}), conns: make(map[int64]*conn),
+		listeners: make(map[net.Listener]int), conns: make(map[int64]*conn),
 	}
 	s.outputs.Store(defaultOutputLimits())
+	s.inRate, s.outRate = db.Stats().Rate(s.bytesIn.Load), db.Stats().Rate(s.bytesOut.Load)
 	s.initParams()
 	s.registerInfo()
+	db.Stats().OnReset(s.resetStats)
 	return s
 }
 
@@ -132,7 +142,8 @@ func Listen(network, address string) (net.Listener, error) {
 	return l, nil
 }
 
-// ErrClosed is what Serve returns after Close or Shutdown.
+// ErrClosed is what Serve returns after Close or Shutdown, and for a listener
+// that CONFIG SET port or bind has given up.
 var ErrClosed = errors.New("server closed")
 
 // Serve accepts connections on l until the server is closed; it then returns
@@ -144,16 +155,13 @@ func (s *Server) Serve(l net.Listener) error {
 		_ = l.Close()
 		return ErrClosed
 	}
-	s.listeners[l] = struct{}{}
+	s.add(l)
 	s.mu.Unlock()
 	backoff := 5 * time.Millisecond
 	for {
 		nc, err := l.Accept()
 		if err != nil {
-			s.mu.Lock()
-			closed := s.closed
-			s.mu.Unlock()
-			if closed {
+			if !s.wanted(l) {
 				return ErrClosed
 			}
 			if errors.Is(err, net.ErrClosed) {
@@ -174,8 +182,8 @@ func (s *Server) Serve(l net.Listener) error {
 // accept admits or refuses a connection.
 func (s *Server) accept(nc net.Conn) {
 	if t, ok := nc.(*net.TCPConn); ok {
-		if s.opt.KeepAlive > 0 {
-			_ = t.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: s.opt.KeepAlive, Interval: s.opt.KeepAlive / 3, Count: 3})
+		if every := time.Duration(s.keepAlive.Load()); every > 0 {
+			_ = t.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: every, Interval: every / 3, Count: 3})
 		} else {
 			_ = t.SetKeepAlive(false)
 		}
@@ -273,15 +281,4 @@ func (s *Server) snapshot() []*conn {
 	}
 	sortByID(out)
 	return out
-}
-
-func (s *Server) port() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for l := range s.listeners {
-		if a, ok := l.Addr().(*net.TCPAddr); ok {
-			return strconv.Itoa(a.Port)
-		}
-	}
-	return "0"
 }

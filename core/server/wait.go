@@ -22,6 +22,7 @@ func (c *conn) receive() bool {
 		n, err := c.nc.Read(c.in[c.w:])
 		c.w += n
 		c.srv.bytesIn.Add(int64(n))
+		c.srv.reads.Add(1)
 		if n > 0 || err == nil {
 			return true
 		}

@@ -54,6 +54,7 @@ func (b *mailbox) write(p []byte) bool {
 func (b *mailbox) writeOnce(p []byte) (n int, err error) {
 	if len(p) > 0 {
 		n, err = b.conn.nc.Write(p)
+		b.conn.srv.writes.Add(1)
 	}
 	b.pending.Add(-int64(n))
 	b.conn.srv.bytesOut.Add(int64(n))

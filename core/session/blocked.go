@@ -79,6 +79,8 @@ func (s *Session) Resume(out *resp.Writer) command.Outcome {
 	if out.Errors > 0 {
 		outcome = command.Failed
 	}
+	s.tally.Ended(s.rt.Stats, s.id, t.cmd, t.took, outcome == command.Failed, false)
+	s.tally.Flush(s.rt.Stats, s.id)
 	s.countErrors(out)
 	switch {
 	case t.mode != command.ReplyOn:

@@ -140,12 +140,12 @@ func TestUnblock(t *testing.T) {
 	}
 	a.resumed("*-1\r\n")
 	a.mustBlock("BLPOP k 0")
-	errors := h.DB.Stats().Errors.Load()
+	errors := h.DB.Stats().Errors()
 	if !a.Unblock(true) {
 		t.Error("not unblocked")
 	}
 	a.resumed("-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n")
-	if got := h.DB.Stats().Errors.Load() - errors; got != 1 {
+	if got := h.DB.Stats().Errors() - errors; got != 1 {
 		t.Errorf("%d errors counted", got)
 	}
 }

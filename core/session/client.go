@@ -22,10 +22,12 @@ type identity struct {
 	cmd     atomic.Pointer[command.Command]
 	queued  atomic.Int32 // commands since MULTI, -1 outside of it
 	noEvict atomic.Bool
+	noTouch atomic.Bool
 
 	user   atomic.Pointer[acl.User]
 	authed bool // as user
 	reply  command.ReplyMode
+	answer bool // the running command is answered whatever the mode was
 
 	mu              sync.Mutex // guards what CLIENT LIST shows and CLIENT SET* changes
 	name            string
@@ -75,11 +77,23 @@ func (s *Session) Proto() int { return int(s.proto.Load()) }
 // SetProto implements command.Client.
 func (s *Session) SetProto(v int) { s.proto.Store(int32(v)) }
 
-// SetReplyMode implements command.Client.
-func (s *Session) SetReplyMode(m command.ReplyMode) { s.reply = m }
+// SetReplyMode implements command.Client. CLIENT REPLY ON is answered even behind
+// SKIP, and SKIP changes nothing of OFF.
+func (s *Session) SetReplyMode(m command.ReplyMode) {
+	s.answer = m == command.ReplyOn
+	if m != command.ReplySkipNext || s.reply != command.ReplyOff {
+		s.reply = m
+	}
+}
 
 // SetNoEvict implements command.Client.
 func (s *Session) SetNoEvict(on bool) { s.noEvict.Store(on) }
+
+// SetNoTouch implements command.Client.
+func (s *Session) SetNoTouch(on bool) {
+	s.ctx.NoTouch = on
+	s.noTouch.Store(on)
+}
 
 // NoEvict tells whether CLIENT NO-EVICT has spared the client. Any goroutine.
 func (s *Session) NoEvict() bool { return s.noEvict.Load() }
@@ -91,6 +105,7 @@ func (s *Session) resetClient() {
 	s.db.Store(0)
 	s.proto.Store(2)
 	s.noEvict.Store(false)
+	s.SetNoTouch(false)
 	s.user.Store(s.rt.Users.Default())
 	s.authed = !s.rt.Users.Default().NeedsPassword()
 	s.reply = command.ReplyOn
@@ -116,6 +131,9 @@ func (s *Session) Info() command.ClientInfo {
 	}
 	if s.noEvict.Load() {
 		flags += "e"
+	}
+	if s.noTouch.Load() {
+		flags += "T"
 	}
 	if flags == "" {
 		flags = "N"

@@ -101,7 +101,8 @@ func (s *Session) same(l *line) bool {
 func (s *Session) serve(t *ticket, l *line) (done, tried bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	now := s.rt.Clock.Now().UnixMilli()
+	began := s.rt.Clock.Now()
+	now := began.UnixMilli()
 	if t.state.Load() != waits || t.overdue(now) {
 		return false, false
 	}
@@ -126,6 +127,7 @@ func (s *Session) serve(t *ticket, l *line) (done, tried bool) {
 	if outcome == command.Blocked {
 		return false, true
 	}
+	t.took = s.rt.Clock.Now().Sub(began)
 	t.owe(s.rt, c.HasEffects() && c.Writes(), shards)
 	t.become(served)
 	return true, true

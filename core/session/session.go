@@ -31,6 +31,7 @@ type Session struct {
 	now      time.Time // when the last command of this batch ended; zero: not known
 	dirty    int64     // changes of this batch
 	commands int64     // run in this batch
+	tally    command.Tally
 
 	// What the replies of the batch have to wait for.
 	log  *wal.Log // that its last write went to, or that it saw the writes of; nil: nothing
@@ -120,7 +121,7 @@ func (s *Session) run(args [][]byte, mode command.ReplyMode, out *resp.Writer) c
 	start := out.Len()
 	s.replyStart = start
 	out.Proto = s.Proto()
-	s.writes = false
+	s.writes, s.answer = false, false
 	s.mode = mode
 	s.ctx.MayBlock = true
 	outcome := s.dispatch(args, out)
@@ -128,7 +129,7 @@ func (s *Session) run(args [][]byte, mode command.ReplyMode, out *resp.Writer) c
 	switch {
 	case outcome == command.Blocked:
 		s.release()
-	case mode == command.ReplySkipNext || s.reply != command.ReplyOn:
+	case mode == command.ReplySkipNext && !s.answer || s.reply != command.ReplyOn:
 		out.Truncate(start)
 	case s.writes:
 		s.written = append(s.written, reply{start, out.Len()})
@@ -139,8 +140,7 @@ func (s *Session) run(args [][]byte, mode command.ReplyMode, out *resp.Writer) c
 // countErrors counts the errors that were appended to out.
 func (s *Session) countErrors(out *resp.Writer) {
 	if out.Errors > 0 {
-		s.rt.Stats.Errors.Add(int64(out.Errors))
-		out.Errors = 0
+		s.rt.Stats.CountErrors(out.TakeErrors())
 	}
 }
 
@@ -151,7 +151,10 @@ func (s *Session) dispatch(args [][]byte, out *resp.Writer) command.Outcome {
 		return s.reject(out, command.UnknownCommandError(args))
 	}
 	if msg := command.CheckArity(cmd, args); msg != "" {
-		return s.reject(out, msg)
+		if sub := cmd.Resolve(args); sub != cmd || cmd.Sub == nil || len(args) < 2 {
+			return s.refuse(sub, out, msg)
+		}
+		return s.reject(out, msg) // a subcommand that there is not
 	}
 	if s.noDebug && cmd.Name == "debug" {
 		return s.reject(out, errNoDebug)
@@ -161,31 +164,19 @@ func (s *Session) dispatch(args [][]byte, out *resp.Writer) command.Outcome {
 	}
 	s.cmd.Store(cmd)
 	if cmd.Flags&command.NoAuth == 0 && !s.Authenticated() {
-		return s.reject(out, "NOAUTH Authentication required.")
+		return s.refuse(cmd, out, "NOAUTH Authentication required.")
 	}
 	if !s.permit(cmd, args, out) {
+		s.tally.Rejected(s.rt.Stats, s.id, cmd)
 		return command.Failed
 	}
 	if s.rt.Cluster && cmd.HasKeys {
 		if slot := -1; !cmd.OneSlot(args, &slot) {
-			return s.reject(out, command.CrossSlot)
+			return s.refuse(cmd, out, command.CrossSlot)
 		}
 	}
-	if cmd.Flags&command.Loading == 0 && s.rt.Loading() {
-		return s.reject(out, ErrLoading)
-	}
-	if cmd.Flags&command.Write != 0 {
-		if msg := s.rt.RefusesWrites(); msg != "" {
-			return s.reject(out, msg)
-		}
-		if cmd.Flags&command.DenyOOM != 0 {
-			if limit := s.rt.MaxMemory(); limit > 0 && !s.makeRoom(limit) {
-				return s.reject(out, "OOM command not allowed when used memory > 'maxmemory'.")
-			}
-		}
-		if msg := s.admit(); msg != "" {
-			return s.reject(out, msg)
-		}
+	if msg := s.refusal(cmd); msg != "" {
+		return s.refuse(cmd, out, msg)
 	}
 	if s.holdsBack(cmd) {
 		return s.postpone(cmd, args)
@@ -194,9 +185,38 @@ func (s *Session) dispatch(args [][]byte, out *resp.Writer) command.Outcome {
 		return s.queue(cmd, args, out)
 	}
 	if cmd.Handler == nil {
-		return own[cmd.Name](s, args, out)
+		began := s.began()
+		outcome := own[cmd.Name](s, args, out)
+		s.account(cmd, args, began, outcome)
+		return outcome
 	}
 	return s.execute(cmd, args, out)
+}
+
+// refusal is the reply to a command that may not be executed now, or "". For a
+// write it passes the gate.
+func (s *Session) refusal(cmd *command.Command) string {
+	if cmd.Flags&command.Loading == 0 && s.rt.Loading() {
+		return ErrLoading
+	}
+	if cmd.Flags&command.Write == 0 {
+		return ""
+	}
+	if msg := s.rt.RefusesWrites(); msg != "" {
+		return msg
+	}
+	if cmd.Flags&command.DenyOOM != 0 {
+		if limit := s.rt.MaxMemory(); limit > 0 && !s.makeRoom(limit) {
+			return "OOM command not allowed when used memory > 'maxmemory'."
+		}
+	}
+	return s.admit()
+}
+
+// refuse is reject for a command that INFO counts as rejected.
+func (s *Session) refuse(cmd *command.Command, out *resp.Writer, msg string) command.Outcome {
+	s.tally.Rejected(s.rt.Stats, s.id, cmd)
+	return s.reject(out, msg)
 }
 
 // reject replies with an error and spoils an open transaction.
@@ -250,25 +270,47 @@ func (s *Session) execute(cmd *command.Command, args [][]byte, out *resp.Writer)
 // held. One command begins when the one before it ends, so that each costs one
 // look at the clock.
 func (s *Session) call(cmd *command.Command, args [][]byte, out *resp.Writer) command.Outcome {
-	began := s.now
-	if began.IsZero() {
-		began = s.rt.Clock.Now()
+	began := s.began()
+	if cmd.Flags&command.Counters != 0 {
+		s.tally.Flush(s.rt.Stats, s.id)
 	}
 	c := &s.ctx
 	c.Reset(args, out, s.DB(), s.unit.shard, began.UnixMilli())
 	c.Frozen = s.rt.pause.Load() != nil && s.rt.Frozen()
 	outcome := command.Call(c, cmd)
 	s.dirty += c.Dirty()
+	s.account(cmd, args, began, outcome)
+	return outcome
+}
+
+// began is when the command that comes now begins: when the one before it ended.
+func (s *Session) began() time.Time {
+	if s.now.IsZero() {
+		return s.rt.Clock.Now()
+	}
+	return s.now
+}
+
+// account counts a command that was executed, and keeps it when it was slow.
+func (s *Session) account(cmd *command.Command, args [][]byte, began time.Time, outcome command.Outcome) {
 	s.now = s.rt.Clock.Now()
 	took := s.now.Sub(began)
+	if outcome == command.Blocked {
+		s.tally.Blocked(s.rt.Stats, s.id, cmd, took)
+		return
+	}
+	s.tally.Ended(s.rt.Stats, s.id, cmd, took, outcome == command.Failed, true)
 	if t := s.rt.SlowLog.Threshold(); t >= 0 && took >= t && cmd.Flags&command.SkipSlowlog == 0 {
 		info := s.client.Info()
 		s.rt.SlowLog.Note(args, took, began, info.Addr, info.Name)
 	}
 	if t := s.rt.Latency.Threshold(); t > 0 && took >= t {
-		s.rt.Latency.Note("command", took, began)
+		event := "command"
+		if cmd.Flags&command.Fast != 0 {
+			event = "fast-command"
+		}
+		s.rt.Latency.Note(event, took, began)
 	}
-	return outcome
 }
 
 // Release ends a batch's execution: it gives up the locks that are kept
@@ -278,7 +320,7 @@ func (s *Session) call(cmd *command.Command, args [][]byte, out *resp.Writer) co
 func (s *Session) Release() {
 	s.release()
 	if s.commands > 0 {
-		s.rt.Stats.Commands.Add(s.commands)
+		s.tally.Flush(s.rt.Stats, s.id)
 		s.commands = 0
 		s.active.Store(s.rt.Clock.Now().UnixMilli())
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/keyspace"
@@ -41,6 +42,7 @@ type ticket struct {
 
 	// What serving it has come to; it is the session's from then on.
 	out   resp.Writer
+	took  time.Duration
 	owes  bool // the reply waits for a log, nil for none, up to mark
 	log   *wal.Log
 	mark  uint64

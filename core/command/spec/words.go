@@ -9,6 +9,7 @@ var (
 	}
 	executorFlags = map[string]string{
 		"ALL_SHARDS": "AllShards", "INSIDE_MULTI": "InsideMulti", "REWRITTEN": "Rewritten", "MAY_REPLICATE": "MayReplicate",
+		"COUNTERS": "Counters",
 	}
 
 	categories = map[string]string{

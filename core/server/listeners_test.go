@@ -1,0 +1,73 @@
+package server
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+)
+
+// TestConfigSetPort: CONFIG SET port goes over to another port, or stays where it
+// is when that cannot be listened on; clients that are connected stay.
+func TestConfigSetPort(t *testing.T) {
+	_, addr := serve(t, Options{}, nil, nil)
+	c := dial(t, addr)
+	_, old, _ := net.SplitHostPort(addr)
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, busy, _ := net.SplitHostPort(taken.Addr().String())
+	if got := c.ask("CONFIG SET maxmemory 77mb port " + busy); got != "(error) ERR CONFIG SET failed (possibly related to argument 'port') - Unable to listen on this port. Check server logs." {
+		t.Errorf("a port that is taken: %s", got)
+	}
+	if got := c.ask("CONFIG GET maxmemory"); !strings.Contains(got, `"0"`) {
+		t.Errorf("behind a failure: %s", got)
+	}
+	dial(t, addr).ask("PING")
+	_ = taken.Close()
+	if got := c.ask("CONFIG SET port " + busy); got != `"OK"` {
+		t.Fatalf("a port that is free: %s", got)
+	}
+	if got := dial(t, "127.0.0.1:"+busy).ask("CONFIG GET port"); !strings.Contains(got, busy) {
+		t.Errorf("on the new port: %s", got)
+	}
+	if nc, err := net.Dial("tcp", addr); err == nil {
+		_ = nc.Close()
+		t.Error("the old port is still listened on")
+	}
+	for _, line := range []string{"CONFIG SET port 0", "CONFIG SET port " + old} {
+		if got := c.ask(line); got != `"OK"` {
+			t.Errorf("%s: %s", line, got)
+		}
+	}
+	dial(t, addr).ask("PING")
+}
+
+// TestConfigSetBind: addresses come and go; one that the machine does not have is
+// refused, unless it may fail.
+func TestConfigSetBind(t *testing.T) {
+	_, addr := serve(t, Options{}, nil, nil)
+	c := dial(t, addr)
+	_, port, _ := net.SplitHostPort(addr)
+	for _, step := range []struct{ line, reply, bind string }{
+		{"CONFIG SET bind 192.0.2.1", "(error) ERR CONFIG SET failed (possibly related to argument 'bind') - Failed to bind to specified addresses.", "127.0.0.1"},
+		{`CONFIG SET bind "127.0.0.1 127.0.0.2 -192.0.2.1"`, `"OK"`, "127.0.0.1 127.0.0.2 -192.0.2.1"},
+	} {
+		if got := c.ask(step.line); got != step.reply {
+			t.Errorf("%s: %s", step.line, got)
+		}
+		if got := c.ask("CONFIG GET bind"); got != fmt.Sprintf("[%q %q]", "bind", step.bind) {
+			t.Errorf("behind %s: %s", step.line, got)
+		}
+	}
+	dial(t, "127.0.0.2:"+port).ask("PING")
+	dial(t, addr).ask("PING")
+	if got := c.ask("CONFIG SET bind 127.0.0.1"); got != `"OK"` {
+		t.Error(got)
+	}
+	if nc, err := net.Dial("tcp", "127.0.0.2:"+port); err == nil {
+		_ = nc.Close()
+		t.Error("an address that is no more named is still listened on")
+	}
+}
