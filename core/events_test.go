@@ -186,7 +186,7 @@ func (f flaky) Put(ctx context.Context, p sink.Part, src io.Reader) (sink.Receip
 
 // TestSaveIsGivenUp: a checkpoint ends with the context of who asked for it.
 func TestSaveIsGivenUp(t *testing.T) {
-	g := make(gate)
+	g := newGate()
 	var ch chan string
 	h := coretest.New(t, func(o *core.Options) {
 		ch = eventsOf(o)
@@ -201,7 +201,7 @@ func TestSaveIsGivenUp(t *testing.T) {
 	if err := <-done; err == nil {
 		t.Error("it was committed")
 	}
-	close(g)
+	g.open()
 	if err := h.DB.Save(t.Context()); err != nil {
 		t.Error(err)
 	}
