@@ -33,15 +33,15 @@
 //	ledger.writing   the manifest read, changed, committed        I/O
 //	Env.Barrier      every shard, under the gate                  no I/O
 //	guard.asking     what one target was last asked               I/O on the target
-//	guard.mu         the strangers that were reported             nothing
+//	guard.mu         the strangers that were reported             -
 //	shipper.mu       whether and when one target is sent to       the locks below
 //	archiver.mu      when to seal, and to take off what is owed   the locks below
-//	queue.mu         the sealed segments                          nothing
+//	queue.mu         the sealed segments                          -
 //	Persister.mu     the job in flight, and how earlier ended     the locks below
-//	ledger.mu        the manifest in force, the numbers drawn     ancestry.mu
-//	ancestry.mu      who this directory is on a sink              nothing
-//	background.mu    whether goroutines may begin                 nothing
-//	notifier.mu      what is still to be told                     nothing
+//	ledger.mu        the manifest in force, the numbers drawn     the lock below
+//	ancestry.mu      who this directory is on a sink              -
+//	background.mu    whether goroutines may begin                 -
+//	notifier.mu      what is still to be told                     -
 //
 // A checkpoint and a seal of the archive take turn; whatever commits a manifest
 // takes writing. Why writes are refused (health), and which log is in service, are

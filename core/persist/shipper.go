@@ -189,9 +189,9 @@ func (l *shipper) listTarget(ctx context.Context) error {
 		return err
 	}
 	l.onTarget = make(map[uint64][]sink.Set)
-	first, any := l.queue.first()
+	first, queued := l.queue.first()
 	for _, s := range sets {
-		if any && s.ID.Generation >= first {
+		if queued && s.ID.Generation >= first {
 			l.onTarget[s.ID.Generation] = append(l.onTarget[s.ID.Generation], s)
 		}
 	}

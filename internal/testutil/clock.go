@@ -65,7 +65,7 @@ func (c *Clock) NewRealTicker(d time.Duration) (ticks <-chan time.Time, stop fun
 	return c.newTicker(d, true)
 }
 
-func (c *Clock) newTicker(d time.Duration, real bool) (ticks <-chan time.Time, stop func()) {
+func (c *Clock) newTicker(d time.Duration, realToo bool) (ticks <-chan time.Time, stop func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t := &ticker{c: make(chan time.Time, 1), every: d, next: c.now.Add(d)}
@@ -75,7 +75,7 @@ func (c *Clock) newTicker(d time.Duration, real bool) (ticks <-chan time.Time, s
 		close(c.changed)
 		c.changed = nil
 	}
-	if real {
+	if realToo {
 		t.real = time.AfterFunc(d, func() { c.realTick(t) })
 	}
 	return t.c, func() {

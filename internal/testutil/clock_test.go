@@ -37,10 +37,10 @@ func TestClock(t *testing.T) {
 	if got := c.Now().Sub(start); got != 2*time.Hour+19*time.Second {
 		t.Errorf("moved by %s", got)
 	}
-	real, stopReal := c.NewRealTicker(time.Millisecond)
+	inReal, stopReal := c.NewRealTicker(time.Millisecond)
 	defer stopReal()
-	<-real
-	<-real
+	<-inReal
+	<-inReal
 	waiting := make(chan struct{})
 	go func() { c.AwaitTicker(3); close(waiting) }()
 	_, stop = c.NewTicker(time.Second)
