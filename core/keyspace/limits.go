@@ -1,5 +1,7 @@
 package keyspace
 
+import "github.com/spillwaydb/spillway/core/rdb/packed"
+
 // Limits say how large a collection may become before it is unpacked onto the
 // heap, which is for good. They are Redis's parameters of the names given.
 type Limits struct {
@@ -13,6 +15,9 @@ type Limits struct {
 	// ListSize is list-max-listpack-size: how many items, or from -1 to -5 how
 	// many bytes: 4, 8, 16, 32 or 64 KiB.
 	ListSize int
+	// StreamNodeBytes and StreamNodeEntries bound a run of a stream's entries, 0 for
+	// as many as go into a listpack: stream-node-max-bytes, stream-node-max-entries.
+	StreamNodeBytes, StreamNodeEntries int
 }
 
 // DefaultLimits are Redis 7's.
@@ -20,6 +25,7 @@ func DefaultLimits() Limits {
 	return Limits{
 		HashEntries: 512, HashValue: 64, ZSetEntries: 128, ZSetValue: 64,
 		IntsetEntries: 512, SetEntries: 128, SetValue: 64, ListSize: -2,
+		StreamNodeBytes: 4096, StreamNodeEntries: 100,
 	}
 }
 
@@ -40,6 +46,18 @@ func (l *Limits) list() chunkLimit {
 		return chunkLimit{safeList, max(l.ListSize, 1)}
 	}
 	return chunkLimit{4 << 10 << (min(-l.ListSize, 5) - 1), maxItems}
+}
+
+// stream is how large a run of a stream's entries may become by more than one.
+func (l *Limits) stream() chunkLimit {
+	m := chunkLimit{l.StreamNodeBytes, l.StreamNodeEntries}
+	if m.bytes <= 0 || m.bytes > packed.MaxListpack {
+		m.bytes = packed.MaxListpack
+	}
+	if m.items <= 0 {
+		m.items = maxItems
+	}
+	return m
 }
 
 const maxItems = 1 << 30

@@ -91,9 +91,12 @@ func (c *Commands) Expire(key []byte, ms int64) {
 // Object builds o and gives it its deadline. Its database is the caller's to
 // select; when it was last used, commands cannot say.
 func (c *Commands) Object(o *Object) {
-	if o.Type == TypeString {
+	switch {
+	case o.Type == TypeString:
 		c.String(o.Key, o.Str)
-	} else {
+	case o.Type == TypeStream:
+		c.Stream(o.Key, o.Stream)
+	default:
 		c.elements(o)
 	}
 	if o.ExpireMS != 0 {
