@@ -24,6 +24,7 @@ const (
 	ClassZSet                           // z
 	ClassExpired                        // x
 	ClassEvicted                        // e
+	ClassStream                         // t
 )
 
 // The two events that no command is the cause of.
@@ -83,6 +84,16 @@ var (
 	eventZUnionStore      = Event{"zunionstore", ClassZSet}
 	eventZDiffStore       = Event{"zdiffstore", ClassZSet}
 	eventZRangeStore      = Event{"zrangestore", ClassZSet}
+
+	eventXAdd                 = Event{"xadd", ClassStream}
+	eventXDel                 = Event{"xdel", ClassStream}
+	eventXTrim                = Event{"xtrim", ClassStream}
+	eventXSetID               = Event{"xsetid", ClassStream}
+	eventXGroupCreate         = Event{"xgroup-create", ClassStream}
+	eventXGroupSetID          = Event{"xgroup-setid", ClassStream}
+	eventXGroupDestroy        = Event{"xgroup-destroy", ClassStream}
+	eventXGroupCreateConsumer = Event{"xgroup-createconsumer", ClassStream}
+	eventXGroupDelConsumer    = Event{"xgroup-delconsumer", ClassStream}
 )
 
 // KeyListener is told what happens to keys. Its methods are called where it

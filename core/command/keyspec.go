@@ -180,9 +180,36 @@ func keyNum(args [][]byte, at int) int {
 type keyFinder func(dst []Key, args [][]byte) []Key
 
 // keyFinders are those of the commands that have one: each has a specification
-// with variable flags, an incomplete one, or one that is not known.
+// with variable flags, an incomplete one, one that is not known, or one whose keyword
+// may be something else.
 var keyFinders = map[string]keyFinder{
-	"set": setKeys,
+	"set":        setKeys,
+	"xread":      readKeys,
+	"xreadgroup": readKeys,
+}
+
+// readKeys finds the keys of XREAD and XREADGROUP, behind the word STREAMS that is no
+// argument of an option: a consumer may have that name.
+func readKeys(dst []Key, args [][]byte) []Key {
+	for i := 1; i < len(args); i++ {
+		switch {
+		case is(args[i], "block"), is(args[i], "count"):
+			i++
+		case is(args[i], "group"):
+			i += 2
+		case is(args[i], "noack"):
+		case is(args[i], "streams"):
+			if n := len(args) - 1 - i; n%2 == 0 {
+				for k := range n / 2 {
+					dst = append(dst, Key{i + 1 + k, KeyRO | KeyAccess})
+				}
+			}
+			return dst
+		default:
+			return dst
+		}
+	}
+	return dst
 }
 
 // setKeys finds the key of SET, which is read with the option GET only.

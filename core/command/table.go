@@ -13,6 +13,7 @@ func groups() []handlers {
 		stringHandlers, genericHandlers, expireHandlers, scanHandlers, objectHandlers,
 		hashHandlers, listHandlers, setHandlers, zsetHandlers,
 		connectionHandlers, clientHandlers, clusterHandlers, serverHandlers, configHandlers, debugHandlers, commandHandlers,
+		streamHandlers, streamGroupHandlers, streamInfoHandlers,
 	}
 }
 
@@ -100,9 +101,14 @@ func All() []*Command { return slices.Clone(all) }
 func LoggedVerbs() []string {
 	var out []string
 	for _, cmd := range all {
-		if cmd.Flags&Write != 0 && cmd.Flags&Rewritten == 0 && cmd.Handler != nil {
+		if cmd.logged() || slices.ContainsFunc(cmd.Sub, (*Command).logged) {
 			out = append(out, cmd.Name)
 		}
 	}
 	return out
+}
+
+// logged tells whether cmd can be in a log by its own name.
+func (cmd *Command) logged() bool {
+	return cmd.Flags&Write != 0 && cmd.Flags&Rewritten == 0 && cmd.Handler != nil
 }

@@ -224,6 +224,31 @@ func (s *StreamValue) findFirst() {
 	})
 }
 
+// Count returns how many entries there are from one ID to another, both included, but
+// atMost at most.
+func (s *StreamValue) Count(from, to StreamID, atMost int) (count int) {
+	if to.Less(from) || s.nodes.size() == 0 {
+		return 0
+	}
+	s.nodes.each(max(s.nodeOf(from), 0), false, func(n *streamNode) bool {
+		if to.Less(n.Master) {
+			return false
+		}
+		if last, _ := n.Last(); !n.Master.Less(from) && !to.Less(last.ID) {
+			live, _ := n.Counts()
+			count += live
+			return count < atMost
+		}
+		for e, ok := n.First(); ok && !to.Less(e.ID) && count < atMost; e, ok = n.Next(&e) {
+			if !e.Deleted && !e.ID.Less(from) {
+				count++
+			}
+		}
+		return count < atMost
+	})
+	return min(count, atMost)
+}
+
 // StreamItem is an entry that is visited. It is valid during the visit.
 type StreamItem struct {
 	ID  StreamID

@@ -78,6 +78,7 @@ func (s *Session) Resume(out *resp.Writer) command.Outcome {
 		return command.Blocked
 	}
 	b.state.CompareAndSwap(stirred, parked) // what happens from here on counts again
+	s.ctx.Resumed = true
 	switch b.state.Load() {
 	case refused:
 		if b.mode == command.ReplyOn {

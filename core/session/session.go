@@ -93,7 +93,7 @@ func (s *Session) Run(args [][]byte, out *resp.Writer) command.Outcome {
 		s.reply = command.ReplyOn
 	}
 	s.commands++
-	s.ctx.MayBlock = true
+	s.ctx.MayBlock, s.ctx.Resumed = true, false
 	return s.run(args, mode, out)
 }
 
