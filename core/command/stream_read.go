@@ -32,7 +32,7 @@ func xreadCommand(c *Ctx) {
 		if after[i], ok = c.readAfter(&o, i, s); !ok {
 			return
 		}
-		if s != nil && c.hasNew(s, after[i]) && (n == 0 || !c.Resumed) {
+		if s != nil && hasNew(s, after[i]) && (n == 0 || !c.Resumed) {
 			ready[i] = true
 			n++
 		}
@@ -150,12 +150,8 @@ func (c *Ctx) readAfter(o *readOptions, i int, s *keyspace.StreamValue) (id keys
 	return c.streamID(o.ids[i])
 }
 
-// hasNew tells whether a stream has an entry behind an ID. For a client that has waited
-// one that is gone already counts, as in Redis.
-func (c *Ctx) hasNew(s *keyspace.StreamValue, after keyspace.StreamID) bool {
-	if c.Resumed {
-		return after.Less(s.Info().Last)
-	}
+// hasNew tells whether a stream has an entry behind an ID.
+func hasNew(s *keyspace.StreamValue, after keyspace.StreamID) bool {
 	last, any := s.LastEntry()
 	return any && after.Less(last)
 }
@@ -213,14 +209,14 @@ func xreadgroupCommand(c *Ctx) {
 				"or use the > ID to get new messages. The $ ID would just return an empty result set.")
 			return
 		case ">":
-			ready[i] = c.hasNew(s, g.Last()) && (n == 0 || !c.Resumed)
+			ready[i] = hasNew(s, g.Last()) && (n == 0 || !c.Resumed)
 			after[i] = maxStreamID
 		default:
 			if after[i], ok = c.streamID(id); !ok {
 				return
 			}
 			// Redis takes the largest ID for ">" as well.
-			ready[i] = after[i] != maxStreamID || c.hasNew(s, g.Last())
+			ready[i] = after[i] != maxStreamID || hasNew(s, g.Last())
 		}
 		if ready[i] {
 			n++

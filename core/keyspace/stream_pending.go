@@ -35,7 +35,9 @@ func (g *StreamGroup) EachPending(c *StreamConsumer, from StreamID, fn func(p St
 }
 
 // NumPendingFrom returns how many entries of a consumer are pending from an ID on.
-func (c *StreamConsumer) NumPendingFrom(id StreamID) int { return c.pending.size() - c.pending.seek(id) }
+func (c *StreamConsumer) NumPendingFrom(id StreamID) int {
+	return c.pending.size() - c.pending.seek(id)
+}
 
 // PendingRange returns the first and the last ID that is pending; something must be.
 func (g *StreamGroup) PendingRange() (first, last StreamID) {
