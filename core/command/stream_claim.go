@@ -12,7 +12,8 @@ type claimOptions struct {
 	ids           []keyspace.StreamID
 	dated         bool // IDLE or TIME is given
 	delivered     int64
-	retry         int64 // -1 without RETRYCOUNT
+	counted       bool  // RETRYCOUNT is given
+	retry         int64 // counts with it when it is not negative
 	force, justID bool
 	last          keyspace.StreamID
 }
@@ -42,7 +43,6 @@ func (c *Ctx) minIdleArg(arg []byte, command string) (int64, bool) {
 }
 
 func (c *Ctx) parseClaim(now int64) (o claimOptions, ok bool) {
-	o.retry = -1
 	if o.minIdle, ok = c.minIdleArg(c.Args[4], "XCLAIM"); !ok {
 		return o, false
 	}
@@ -73,7 +73,7 @@ func (c *Ctx) parseClaim(now int64) (o claimOptions, ok bool) {
 		case is(a, "time") && more:
 			o.delivered, o.dated = number("TIME"), true
 		case is(a, "retrycount") && more:
-			o.retry = number("RETRYCOUNT")
+			o.retry, o.counted = number("RETRYCOUNT"), true
 		case is(a, "lastid") && more:
 			at++
 			o.last, ok = c.streamID(c.Args[at])
@@ -137,7 +137,7 @@ func xclaimCommand(c *Ctx) {
 			}
 			p.Consumer, p.Delivered = t.consumer, o.delivered
 			switch {
-			case o.retry >= 0:
+			case o.counted && (o.retry >= 0 || c.Replaying): // what has wrapped around is logged as it is
 				p.Count = uint64(o.retry)
 			case !o.justID:
 				p.Count++

@@ -46,7 +46,7 @@ func (c *Ctx) groupOptions(create bool) (read int64, mkStream, ok bool) {
 			if read, ok = c.intArg(c.Args[i]); !ok {
 				return 0, false, false
 			}
-			if read < 0 && read != rdb.EntriesUnknown {
+			if read < 0 && read != rdb.EntriesUnknown && !c.Replaying { // what has wrapped around is logged as it is
 				c.Out.Error("ERR value for ENTRIESREAD must be positive or -1")
 				return 0, false, false
 			}

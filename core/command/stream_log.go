@@ -1,8 +1,6 @@
 package command
 
 import (
-	"strconv"
-
 	"github.com/spillwaydb/spillway/core/keyspace"
 )
 
@@ -47,7 +45,7 @@ func (t *groupLog) logClaims() {
 	for _, id := range t.ids {
 		args = append(args, id.Append(nil))
 	}
-	args = append(args, wordTime, appendInt(nil, t.last.Delivered), wordRetryCount, strconv.AppendUint(nil, t.last.Count, 10), wordForce, wordJustID)
+	args = append(args, wordTime, appendInt(nil, t.last.Delivered), wordRetryCount, appendInt(nil, int64(t.last.Count)), wordForce, wordJustID)
 	t.c.LogAs(args...)
 	t.ids = t.ids[:0]
 	t.noted = t.last.Delivered == t.now

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"math"
 
 	"github.com/spillwaydb/spillway/core/keyspace"
@@ -209,14 +210,14 @@ func xreadgroupCommand(c *Ctx) {
 				"or use the > ID to get new messages. The $ ID would just return an empty result set.")
 			return
 		case ">":
-			ready[i] = hasNew(s, g.Last()) && (n == 0 || !c.Resumed)
 			after[i] = maxStreamID
+			ready[i] = c.leftFor(&o, i, s, g.Last(), ready) && (n == 0 || !c.Resumed)
 		default:
 			if after[i], ok = c.streamID(id); !ok {
 				return
 			}
 			// Redis takes the largest ID for ">" as well.
-			ready[i] = after[i] != maxStreamID || hasNew(s, g.Last())
+			ready[i] = after[i] != maxStreamID || c.leftFor(&o, i, s, g.Last(), ready)
 		}
 		if ready[i] {
 			n++
@@ -233,6 +234,26 @@ func xreadgroupCommand(c *Ctx) {
 			c.deliver(&o, key, after[i])
 		}
 	}
+}
+
+// leftFor tells whether new entries are left for the i-th stream: what comes before it
+// among the arguments, and is the same, gets its count first.
+func (c *Ctx) leftFor(o *readOptions, i int, s *keyspace.StreamValue, last keyspace.StreamID, ready []bool) bool {
+	if !hasNew(s, last) {
+		return false
+	}
+	before := 0
+	for k := range i {
+		if id, _, _ := parseStreamID(o.ids[k], 0, false); ready[k] && bytes.Equal(o.keys[k], o.keys[i]) && (o.ids[k][0] == '>' || id == maxStreamID) {
+			before++
+		}
+	}
+	if before == 0 || o.count == 0 {
+		return before == 0
+	}
+	taken := before * min(o.count, int(s.Info().Length))
+	from, _ := last.Next()
+	return s.Count(from, maxStreamID, taken+1) > taken
 }
 
 // readingGroup returns a stream and its group that XREADGROUP reads, or replies that it

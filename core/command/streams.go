@@ -46,9 +46,8 @@ func (c *Ctx) streamTime(key []byte) int64 {
 // nextID returns the ID of an entry that is added to a stream with that last ID, and
 // the error reply when it cannot be added.
 func (o *streamOptions) nextID(last keyspace.StreamID, now int64) (id keyspace.StreamID, problem string) {
-	end := last == maxStreamID
 	switch {
-	case end:
+	case last == maxStreamID:
 		return id, "ERR The stream has exhausted the last possible ID, unable to add more items"
 	case o.given:
 		id = o.id
@@ -58,17 +57,17 @@ func (o *streamOptions) nextID(last keyspace.StreamID, now int64) (id keyspace.S
 		id, _ = last.Next()
 	}
 	if o.given && !o.numbered && id.MS == last.MS {
-		next, ok := last.Next()
-		if !ok || next.MS != last.MS {
-			next = last
+		if id, _ = last.Next(); id.MS != last.MS { // no number is left; Redis blames the entry
+			return id, errEntryTooLarge
 		}
-		id = next
 	}
 	if !last.Less(id) {
 		return id, "ERR The ID specified in XADD is equal or smaller than the target stream top item"
 	}
 	return id, ""
 }
+
+const errEntryTooLarge = "ERR Elements are too large to be stored"
 
 // maxStreamEntry bounds what an entry may hold, as Redis bounds it.
 const maxStreamEntry = 1 << 30
@@ -105,7 +104,7 @@ func xaddCommand(c *Ctx) {
 		size += len(p)
 	}
 	if problem == "" && size > maxStreamEntry {
-		problem = "ERR Elements are too large to be stored"
+		problem = errEntryTooLarge
 	}
 	if problem != "" {
 		c.Out.Error(problem)
@@ -207,7 +206,7 @@ func xsetidCommand(c *Ctx) {
 	if !ok {
 		return
 	}
-	added, maxDeleted := int64(-1), keyspace.StreamID{}
+	added, given, maxDeleted := int64(0), false, keyspace.StreamID{}
 	for i := 3; i < len(c.Args); i += 2 {
 		more := i+1 < len(c.Args)
 		switch {
@@ -215,7 +214,7 @@ func xsetidCommand(c *Ctx) {
 			if added, ok = c.intArg(c.Args[i+1]); !ok {
 				return
 			}
-			if added < 0 {
+			if given = true; added < 0 && !c.Replaying { // what has wrapped around is logged as it is
 				c.Out.Error("ERR entries_added must be positive")
 				return
 			}
@@ -247,12 +246,12 @@ func xsetidCommand(c *Ctx) {
 			c.Out.Error("ERR The ID specified in XSETID is smaller than the target stream top item")
 			return
 		}
-		if added != -1 && info.Length > uint64(added) {
+		if given && info.Length > uint64(added) {
 			c.Out.Error("ERR The entries_added specified in XSETID is smaller than the target stream length")
 			return
 		}
 	}
-	if added != -1 {
+	if given {
 		info.EntriesAdded = uint64(added)
 	}
 	if !maxDeleted.IsZero() {

@@ -128,7 +128,7 @@ func (b *streamBuilder) claims(s *Stream, is func(id packed.StreamID) bool) {
 					continue
 				}
 				p := g.Get(id)
-				count = strconv.AppendUint(count[:0], p.Count, 10)
+				count = strconv.AppendInt(count[:0], int64(p.Count), 10) // as Redis, which wraps around
 				b.write(verbXClaim, b.key, g.Name, c.Name, wordZero, b.id(id), wordTime, b.int(p.Delivered), wordRetryCount, count, wordForce, wordJustID)
 			}
 		}

@@ -2,7 +2,6 @@ package rdb
 
 import (
 	"encoding/binary"
-	"math"
 	"slices"
 
 	"github.com/spillwaydb/spillway/core/rdb/packed"
@@ -160,17 +159,8 @@ func (r *streamReader) readInfo(enc byte) (err error) {
 	if s.MaxDeleted, err = r.id(); err != nil {
 		return err
 	}
-	s.EntriesAdded, err = r.number()
+	s.EntriesAdded, err = d.length()
 	return err
-}
-
-// number takes a length that is a count, which commands have as a signed number.
-func (r *streamReader) number() (uint64, error) {
-	n, err := r.d.length()
-	if err == nil && n > math.MaxInt64 {
-		err = r.d.corrupt("a count of %d in a stream", n)
-	}
-	return n, err
 }
 
 // id takes an ID of two lengths.
@@ -219,9 +209,7 @@ func (r *streamReader) readGroups(enc byte) error {
 			if err != nil {
 				return err
 			}
-			if g.EntriesRead = int64(read); g.EntriesRead < EntriesUnknown { // -1 was written as the largest length
-				return d.corrupt("group %.100q has read %d entries", g.Name, read)
-			}
+			g.EntriesRead = int64(read) // -1 was written as the largest length
 		}
 		if err := r.readPending(&g); err != nil {
 			return err
@@ -244,7 +232,7 @@ func (r *streamReader) readPending(g *readGroup) error {
 		if p.Delivered, err = r.time(); err != nil {
 			return err
 		}
-		if p.Count, err = r.number(); err != nil {
+		if p.Count, err = r.d.length(); err != nil {
 			return err
 		}
 		if n := len(g.pending); n > 0 && !g.pending[n-1].ID.Less(p.ID) || p.ID.IsZero() {

@@ -198,8 +198,6 @@ func TestStreamsRefused(t *testing.T) {
 		"pending of two":        func(r *streamReader) { r.groups[1].consumers[2].pending = r.groups[1].consumers[0].pending[:1] },
 		"pending of nobody":     func(r *streamReader) { r.groups[1].consumers[2].pending = nil },
 		"owned and not pending": func(r *streamReader) { r.groups[1].pending = r.groups[1].pending[1:] },
-		"a count without bound": func(r *streamReader) { r.groups[1].pending[0].Count = math.MaxUint64 },
-		"entries read below -1": func(r *streamReader) { r.groups[1].EntriesRead = -2 },
 	} {
 		o, err := DecodeObject(append([]byte{encStream2}, streamAs(encStream2, sampleStream())...))
 		if err != nil {
