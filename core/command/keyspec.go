@@ -1,6 +1,9 @@
 package command
 
-import "errors"
+import (
+	"errors"
+	"strings"
+)
 
 // KeyFlags say what a command does to one of its keys. One of KeyRO to KeyRM is
 // always set; KeyAccess to KeyDelete say what is done to the user's data, and
@@ -142,8 +145,9 @@ func (k *KeySpec) behind(args [][]byte) int {
 	if from < 0 {
 		from, to, step = len(args)+from, 1, -1
 	}
+	word := strings.ToLower(k.Keyword)
 	for i := from; i != to && i > 0 && i < len(args); i += step {
-		if is(args[i], k.Keyword) {
+		if is(args[i], word) {
 			return i + 1
 		}
 	}
@@ -189,26 +193,28 @@ var keyFinders = map[string]keyFinder{
 }
 
 // readKeys finds the keys of XREAD and XREADGROUP, behind the word STREAMS that is no
-// argument of an option: a consumer may have that name.
+// argument of an option: a consumer may have that name. Where the handler will refuse
+// the arguments they are those that the specification finds.
 func readKeys(dst []Key, args [][]byte) []Key {
 	for i := 1; i < len(args); i++ {
 		switch {
 		case is(args[i], "block"), is(args[i], "count"):
 			i++
+			continue
 		case is(args[i], "group"):
 			i += 2
+			continue
 		case is(args[i], "noack"):
-		case is(args[i], "streams"):
-			if n := len(args) - 1 - i; n%2 == 0 {
-				for k := range n / 2 {
-					dst = append(dst, Key{i + 1 + k, KeyRO | KeyAccess})
-				}
+			continue
+		case is(args[i], "streams") && (len(args)-i)%2 == 1:
+			for k := range (len(args) - 1 - i) / 2 {
+				dst = append(dst, Key{i + 1 + k, KeyRO | KeyAccess})
 			}
 			return dst
-		default:
-			return dst
 		}
+		break
 	}
+	dst, _ = Lookup(args[0]).appendSpecified(dst, args) // none if it finds an error
 	return dst
 }
 
