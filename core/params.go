@@ -257,6 +257,13 @@ var params = []parameter{
 	},
 	{
 		Param: param.Param{
+			Name: "list-compress-depth", HCL: "list_compress_depth", Type: count, Default: "0",
+			Doc: "How many chunks at each end of a list Redis does not compress; here lists are not compressed, whatever it is.",
+		},
+		setting: func(s *settings) param.Var { return param.IntVar(&s.listCompressDepth) },
+	},
+	{
+		Param: param.Param{
 			Name: "set-max-intset-entries", HCL: "set_max_intset_entries", Type: count, Default: "512",
 			Doc: "How many members a packed set of integers may have.",
 		},
@@ -303,6 +310,13 @@ var params = []parameter{
 			Doc: "How large a member of a packed sorted set may be.",
 		},
 		part: limit(func(l *keyspace.Limits) *int { return &l.ZSetValue }),
+	},
+	{
+		Param: param.Param{
+			Name: "hll-sparse-max-bytes", HCL: "hll_sparse_max_bytes", Type: param.Memory{}, Default: "3000",
+			Doc: "How long a sparse HyperLogLog may be.",
+		},
+		part: limit(func(l *keyspace.Limits) *int { return &l.HLLSparse }),
 	},
 
 	// Names in the data directory, for programs that ask where things are.

@@ -19,6 +19,9 @@ func (db *DB) SessionFor(client command.Client, wake func()) *Session {
 	return db.runtime.New(client, wake)
 }
 
+// BlockedClients is how many clients a command blocks, or CLIENT PAUSE holds back.
+func (db *DB) BlockedClients() int { return db.runtime.BlockedClients() }
+
 // initSessions makes what the sessions know of the engine.
 func (db *DB) initSessions() {
 	rt := &db.runtime
@@ -28,7 +31,10 @@ func (db *DB) initSessions() {
 	rt.Order = db.order
 	rt.Log, rt.Changed, rt.Committed = db.persist.Log, db.persist.Changed, db.persist.Committed
 	rt.Removed = db.removed
-	rt.Loading, rt.RefusesWrites = db.Loading, db.refusesWrites
+	rt.Loading, rt.RefusesWrites = db.Loading, db.persist.RefusesWrites
+	if db.opts.ReadOnly {
+		rt.RefusesWrites = func() string { return errReadOnlyWrite }
+	}
 	rt.Stopping = func() *session.Stopping {
 		if p := db.stopping.Load(); p != nil {
 			return &p.Stopping
@@ -44,15 +50,6 @@ func (db *DB) initSessions() {
 	rt.Users, rt.ACLFile = db.users, db.aclFile()
 	rt.Closing = db.closing
 	rt.Init()
-}
-
-// refusesWrites is the reply to a write that must not be carried out, because
-// persistence is broken or this is only a look, or "".
-func (db *DB) refusesWrites() string {
-	if db.opts.ReadOnly {
-		return errReadOnlyWrite
-	}
-	return db.persist.RefusesWrites()
 }
 
 // Cluster tells whether the engine is the only node of a cluster.

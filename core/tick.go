@@ -12,9 +12,10 @@ func (db *DB) Tick() {
 	db.tickMu.Lock()
 	defer db.tickMu.Unlock()
 	db.persist.CheckLog()
-	if db.activeExpire.Load() {
+	if db.activeExpire.Load() && !db.runtime.Frozen() {
 		db.expireCycle()
 	}
+	db.runtime.ServeWaiting()
 	if db.opts.ReadOnly {
 		return
 	}

@@ -40,7 +40,7 @@ func savedDir(t *testing.T, flags ...string) string {
 func TestLoading(t *testing.T) {
 	t.Parallel()
 	dir := savedDir(t)
-	d := launchLoading(t, dir, "--shards", "2", "--requirepass", "pw")
+	d := launchLoading(t, dir, "--shards", "2", "--requirepass", "pw", "--enable-debug-command", "yes")
 	w := d.dial()
 	const loading = "(error) LOADING Redis is loading the dataset in memory"
 	for _, c := range [][2]string{

@@ -252,7 +252,7 @@ func TestFunctionsOfRedis(t *testing.T) {
 		dir, mirror := filepath.Join(t.TempDir(), "data"), t.TempDir()
 		mustRun(t, "import", from, "--to", dir, "--quiet")
 		back(from, "rdb", "--dir", dir)
-		d := startConfig(t, mirrored(dir, mirror, "", true), "--save", "", "--appendfsync", "always")
+		d := startConfig(t, mirrored(dir, mirror, "", true), "--save", "", "--appendfsync", "always", "--enable-debug-command", "local")
 		d.do("DEBUG", "RELOAD")
 		d.do("BGREWRITEAOF")
 		d.waitFor("the rewrite", func() bool { return d.info("aof_rewrite_in_progress") == "0" && d.info("aof_rewrite_scheduled") == "0" })

@@ -30,7 +30,8 @@ type Applier struct {
 	opts   Options
 	lanes  []*lane
 	direct executor // of what is on several shards
-	shards []int
+	tx     []task   // scratch
+	shards []int    // scratch
 	all    []int
 
 	mu  sync.Mutex
@@ -67,20 +68,23 @@ func (a *Applier) Transaction(cmds []wal.Cmd, from Origin) error {
 	if !a.opts.Readers {
 		return a.each(cmds, &from)
 	}
-	shards := a.shards[:0]
+	tx, shards := a.tx[:0], a.shards[:0]
 	for i := range cmds {
-		var err error
-		if shards, err = a.shardsOf(&cmds[i], &from, shards); err != nil {
+		cmd, err := a.find(&cmds[i], &from)
+		if err != nil {
 			return err
 		}
+		tx = append(tx, task{cmds[i], cmd})
+		shards = a.addShards(shards, &tx[i])
 	}
-	a.shards = shards
+	a.tx, a.shards = tx, shards
+	defer clear(tx) // they may be large
 	if len(shards) != 1 {
-		return a.together(shards, cmds, &from)
+		return a.together(shards, tx, &from)
 	}
 	l := a.lanes[shards[0]]
-	for i := range cmds { // a batch is applied under one lock
-		l.next.add(&cmds[i], &from)
+	for i := range tx { // a batch is applied under one lock
+		l.next.add(&tx[i], &from)
 	}
 	return a.sendFull(l)
 }
@@ -96,31 +100,31 @@ func (a *Applier) each(cmds []wal.Cmd, from *Origin) error {
 }
 
 func (a *Applier) one(c *wal.Cmd, from *Origin) error {
-	shards, err := a.shardsOf(c, from, a.shards[:0])
+	cmd, err := a.find(c, from)
 	if err != nil {
 		return err
 	}
-	a.shards = shards
-	if len(shards) != 1 {
-		return a.together(shards, []wal.Cmd{*c}, from)
+	t := task{*c, cmd}
+	a.shards = a.addShards(a.shards[:0], &t)
+	if len(a.shards) != 1 {
+		return a.together(a.shards, []task{t}, from)
 	}
-	l := a.lanes[shards[0]]
-	l.next.add(c, from)
+	l := a.lanes[a.shards[0]]
+	l.next.add(&t, from)
 	return a.sendFull(l)
 }
 
 // sendFull gives a lane what it is to apply next, if that is a batch.
 func (a *Applier) sendFull(l *lane) error {
-	if len(l.next.cmds) < batchSize {
+	if len(l.next.tasks) < batchSize {
 		return nil
 	}
 	l.send()
 	return a.failed()
 }
 
-// shardsOf adds the shards of a command to an ascending list of them, after
-// everything has been checked that can be before it is executed.
-func (a *Applier) shardsOf(c *wal.Cmd, from *Origin, shards []int) ([]int, error) {
+// find looks a command up, and checks what can be before it is executed.
+func (a *Applier) find(c *wal.Cmd, from *Origin) (*command.Command, error) {
 	cmd := command.LookupLogged(c.Args[0])
 	switch {
 	case cmd == nil || cmd.Resolve(c.Args).Flags&command.Write == 0:
@@ -131,16 +135,21 @@ func (a *Applier) shardsOf(c *wal.Cmd, from *Origin, shards []int) ([]int, error
 	if msg := command.CheckArity(cmd, c.Args); msg != "" {
 		return nil, from.refuse(errors.New(msg))
 	}
-	shards, err := command.Shards(cmd, c.Args, a.ks, shards)
+	return cmd, nil
+}
+
+// addShards adds the shards of a command to an ascending list of them.
+func (a *Applier) addShards(shards []int, t *task) []int {
+	shards, err := command.Shards(t.cmd, t.Args, a.ks, shards)
 	if err != nil || len(shards) == 0 {
-		return append(shards[:0], a.all...), nil // the handler says what is wrong with it
+		return append(shards[:0], a.all...) // the handler says what is wrong with it
 	}
-	return shards, nil
+	return shards
 }
 
 // together applies commands while the shards that they are about are locked,
 // ascending as everybody locks them, behind what came before on those shards.
-func (a *Applier) together(shards []int, cmds []wal.Cmd, from *Origin) error {
+func (a *Applier) together(shards []int, tasks []task, from *Origin) error {
 	for _, n := range shards {
 		a.lanes[n].flying.Wait()
 	}
@@ -162,8 +171,8 @@ func (a *Applier) together(shards []int, cmds []wal.Cmd, from *Origin) error {
 			return err
 		}
 	}
-	for i := range cmds {
-		if err := a.direct.execute(&cmds[i], -1); err != nil {
+	for i := range tasks {
+		if err := a.direct.execute(&tasks[i], -1); err != nil {
 			return from.refuse(err)
 		}
 	}
@@ -216,11 +225,11 @@ func newExecutor(ks *keyspace.Keyspace) executor {
 // execute executes a command; shard is as in command.Ctx. What was executed once
 // must execute again: an error reply means that the commands and the keyspace do
 // not agree.
-func (e *executor) execute(c *wal.Cmd, shard int) error {
+func (e *executor) execute(t *task, shard int) error {
 	e.out.Buf = e.out.Buf[:0]
-	e.ctx.Reset(c.Args, &e.out, c.DB, shard, 0)
-	if command.Call(e.ctx, command.LookupLogged(c.Args[0])) == command.Failed {
-		return fmt.Errorf("%.100q does not apply to the state before it: %s", c.Args[0], bytes.TrimSpace(e.out.Buf[1:]))
+	e.ctx.Reset(t.Args, &e.out, t.DB, shard, 0)
+	if command.Call(e.ctx, t.cmd) == command.Failed {
+		return fmt.Errorf("%.100q does not apply to the state before it: %s", t.Args[0], bytes.TrimSpace(e.out.Buf[1:]))
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/keyspace"
 	"github.com/spillwaydb/spillway/core/wal"
 )
@@ -34,10 +35,16 @@ type lane struct {
 	keys   [][]byte
 }
 
+// task is a command to be applied.
+type task struct {
+	wal.Cmd
+	cmd *command.Command
+}
+
 // batch is commands in their order, and where they come from.
 type batch struct {
-	cmds []wal.Cmd
-	from []stretch
+	tasks []task
+	from  []stretch
 }
 
 // stretch is a batch's commands from an index on.
@@ -46,11 +53,11 @@ type stretch struct {
 	Origin
 }
 
-func (b *batch) add(c *wal.Cmd, from *Origin) {
+func (b *batch) add(t *task, from *Origin) {
 	if n := len(b.from); n == 0 || b.from[n-1].Origin != *from {
-		b.from = append(b.from, stretch{len(b.cmds), *from})
+		b.from = append(b.from, stretch{len(b.tasks), *from})
 	}
-	b.cmds = append(b.cmds, *c)
+	b.tasks = append(b.tasks, *t)
 }
 
 // origin tells where the command at index i comes from.
@@ -61,9 +68,9 @@ func (b *batch) origin(i int) Origin {
 
 // reset empties b and keeps its memory, but not the commands'.
 func (b *batch) reset() {
-	clear(b.cmds)
+	clear(b.tasks)
 	clear(b.from)
-	b.cmds, b.from = b.cmds[:0], b.from[:0]
+	b.tasks, b.from = b.tasks[:0], b.from[:0]
 }
 
 func newLane(ks *keyspace.Keyspace, index int) *lane {
@@ -75,7 +82,7 @@ func newLane(ks *keyspace.Keyspace, index int) *lane {
 
 // send hands over what is to be applied next.
 func (l *lane) send() {
-	if len(l.next.cmds) == 0 {
+	if len(l.next.tasks) == 0 {
 		return
 	}
 	l.flying.Add(1)
@@ -83,7 +90,7 @@ func (l *lane) send() {
 	select {
 	case l.next = <-l.spare:
 	default:
-		l.next = batch{cmds: make([]wal.Cmd, 0, batchSize)}
+		l.next = batch{tasks: make([]task, 0, batchSize)}
 	}
 }
 
@@ -111,11 +118,11 @@ func (l *lane) apply(b *batch) error {
 	if l.failed {
 		return nil
 	}
-	for i := range b.cmds {
+	for i := range b.tasks {
 		if i%prefetchSize == 0 {
-			l.prefetch(b.cmds[i:min(i+prefetchSize, len(b.cmds))])
+			l.prefetch(b.tasks[i:min(i+prefetchSize, len(b.tasks))])
 		}
-		if err := l.execute(&b.cmds[i], l.index); err != nil {
+		if err := l.execute(&b.tasks[i], l.index); err != nil {
 			l.failed = true
 			at := b.origin(i)
 			return at.refuse(err)
@@ -126,12 +133,12 @@ func (l *lane) apply(b *batch) error {
 
 // prefetch brings what a few commands, usually of one database, will look up
 // into the processor's cache.
-func (l *lane) prefetch(cmds []wal.Cmd) {
+func (l *lane) prefetch(tasks []task) {
 	l.keys = l.keys[:0]
-	for _, c := range cmds {
-		if len(c.Args) > 1 {
-			l.keys = append(l.keys, c.Args[1])
+	for i := range tasks {
+		if args := tasks[i].Args; len(args) > 1 {
+			l.keys = append(l.keys, args[1])
 		}
 	}
-	l.shard.DB(cmds[0].DB).Prefetch(l.keys)
+	l.shard.DB(tasks[0].DB).Prefetch(l.keys)
 }

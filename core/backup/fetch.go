@@ -224,7 +224,7 @@ func (c *checked) Read(b []byte) (int, error) {
 	c.hash.Write(b[:n])
 	switch {
 	case c.n > c.want.Bytes:
-		c.err = fmt.Errorf("%w at offset %d: there are more, %d bytes are recorded", sink.ErrCorrupt, c.want.Bytes, c.want.Bytes)
+		c.err = c.want.CheckSize(c.n)
 		return 0, c.err
 	case errors.Is(err, io.EOF):
 		return n, c.end()
@@ -236,12 +236,10 @@ func (c *checked) Read(b []byte) (int, error) {
 
 // end is io.EOF, or what is wrong.
 func (c *checked) end() error {
-	if c.n < c.want.Bytes {
-		c.err = fmt.Errorf("%w at offset %d: it ends there, %d bytes are recorded", sink.ErrCorrupt, c.n, c.want.Bytes)
-		return c.err
+	if c.err = c.want.CheckSize(c.n); c.err == nil {
+		c.err = c.want.CheckSum(hex.EncodeToString(c.hash.Sum(nil)))
 	}
-	if sum := hex.EncodeToString(c.hash.Sum(nil)); sum != c.want.SHA256 {
-		c.err = fmt.Errorf("%w, somewhere from offset 0 to %d: SHA-256 %s is recorded, they have %s", sink.ErrCorrupt, c.n, c.want.SHA256, sum)
+	if c.err != nil {
 		return c.err
 	}
 	return io.EOF

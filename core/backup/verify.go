@@ -195,9 +195,9 @@ func eachCommand(in io.Reader, fn func(args [][]byte) error) error {
 		case err == io.EOF: //nolint:errorlint // what merely wraps it is a failure
 			return nil
 		case errors.As(err, &bad):
-			return fmt.Errorf("%w at offset %d of the decoded bytes: %w", sink.ErrCorrupt, at, err)
+			return &sink.CorruptError{Offset: at, Decoded: true, Err: err}
 		case errors.Is(err, io.ErrUnexpectedEOF):
-			return fmt.Errorf("%w at offset %d of the decoded bytes: a command is cut short there", sink.ErrCorrupt, at)
+			return &sink.CorruptError{Offset: at, Decoded: true, Err: errors.New("a command is cut short there")}
 		case err != nil:
 			return err
 		}
@@ -207,23 +207,23 @@ func eachCommand(in io.Reader, fn func(args [][]byte) error) error {
 	}
 }
 
-// offsetOf is where an error says the damage is, -1 if it does not.
+// offsetOf is where the damage is, -1 if whoever found it does not know.
 func offsetOf(err error) int64 {
-	var inRDB *rdb.CorruptError
-	var inLog *wal.CorruptError
+	var (
+		stored      *sink.CorruptError
+		inRDB       *rdb.CorruptError
+		unsupported *rdb.UnsupportedError
+		inLog       *wal.CorruptError
+	)
 	switch {
+	case errors.As(err, &stored):
+		return stored.Offset
 	case errors.As(err, &inRDB):
 		return inRDB.Offset
+	case errors.As(err, &unsupported):
+		return unsupported.Offset
 	case errors.As(err, &inLog):
 		return inLog.Offset
-	}
-	for _, mark := range []string{"at offset ", "from offset "} {
-		if _, rest, ok := strings.Cut(err.Error(), mark); ok {
-			var n int64
-			if _, err := fmt.Sscan(rest, &n); err == nil {
-				return n
-			}
-		}
 	}
 	return -1
 }

@@ -17,6 +17,9 @@ var clientHandlers = handlers{
 	"client|setinfo":  clientSetInfo,
 	"client|no-evict": clientNoEvict,
 	"client|reply":    clientReply,
+	"client|unblock":  clientUnblock,
+	"client|pause":    clientPause,
+	"client|unpause":  clientUnpause,
 	"client|help":     help,
 	"acl|help":        help,
 }

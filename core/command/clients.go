@@ -98,4 +98,12 @@ type Client interface {
 	// KillClients closes the clients match accepts, this one after its reply
 	// when skipMe is false, and returns how many.
 	KillClients(match func(ClientInfo) bool, skipMe bool) int
+	// UnblockClient ends the waiting of a client's command, as if it had waited for
+	// too long or with an error, and tells whether there was one.
+	UnblockClient(id int64, withError bool) bool
+	// PauseClients holds commands back, every client's, until a time in Unix
+	// milliseconds: all of them, or those that may write.
+	PauseClients(until int64, all bool)
+	// UnpauseClients lets them go on.
+	UnpauseClients()
 }

@@ -10,12 +10,14 @@ import (
 
 // Verbs that are logged in place of others.
 var (
-	verbHSet    = []byte("HSET")
-	verbLPop    = []byte("LPOP")
-	verbRPop    = []byte("RPOP")
-	verbSRem    = []byte("SREM")
-	verbZPopMin = []byte("ZPOPMIN")
-	verbZPopMax = []byte("ZPOPMAX")
+	verbHSet      = []byte("HSET")
+	verbLPop      = []byte("LPOP")
+	verbLMove     = []byte("LMOVE")
+	verbRPopLPush = []byte("RPOPLPUSH")
+	verbRPop      = []byte("RPOP")
+	verbSRem      = []byte("SREM")
+	verbZPopMin   = []byte("ZPOPMIN")
+	verbZPopMax   = []byte("ZPOPMAX")
 )
 
 // maxReply bounds the reply of a command that may be asked for any number of
@@ -156,6 +158,19 @@ func (c *Ctx) logMembers(verb, key []byte, m *members) {
 		args = append(args[:0], verb, key)
 		for ; i < m.len() && len(args) < 2+atMost; i++ {
 			args = append(args, m.at(i))
+		}
+		c.LogAs(args...)
+	}
+}
+
+// logScored logs ZADDs of m's elements, a bounded number in each.
+func (c *Ctx) logScored(key []byte, m *members) {
+	const atMost = 64
+	args := make([][]byte, 0, 2+2*min(m.len(), atMost))
+	for i := 0; i < m.len(); {
+		args = append(args[:0], verbZAdd, key)
+		for ; i < m.len() && len(args) < 2+2*atMost; i++ {
+			args = append(args, resp.AppendDouble(nil, m.scores[i]), m.at(i))
 		}
 		c.LogAs(args...)
 	}

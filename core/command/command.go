@@ -35,6 +35,7 @@ const (
 	AllShards                        // the executor locks every shard
 	InsideMulti                      // executed at once inside MULTI, never queued
 	Rewritten                        // never logged under its own name, see LogAs
+	MayReplicate                     // reads keys, but may cause a write: CLIENT PAUSE WRITE holds it back
 )
 
 // flagNames are the flags that Redis knows, in its spelling and order.
@@ -64,8 +65,9 @@ type Command struct {
 	Flags Flags
 	// Categories are those of ACLs, with those that follow from Flags.
 	Categories Categories
-	// OnlyKey is where the command always has its one key; 0 when it has none,
-	// several, or a number that depends on the arguments.
+	// OnlyKey is where the command always has its one key, and needs no more than
+	// that key's shard; 0 when it has none, several, or a number that depends on the
+	// arguments. Arguments that CheckArity has accepted reach as far.
 	OnlyKey int
 	// HasKeys tells whether the command, or one of its subcommands, may have keys.
 	HasKeys bool
@@ -84,7 +86,9 @@ type Command struct {
 	Tips []string
 	Doc  *Doc
 
-	keys keyFinder // where KeySpecs alone do not say it
+	keys   keyFinder                // where KeySpecs alone do not say it
+	any    func(args [][]byte) bool // with AllShards, whether these arguments need them; nil: always
+	stores keyFinder                // more keys whose shards are locked, see storeFinders
 }
 
 // Resolve returns the subcommand that args name, or cmd itself where it has
@@ -156,7 +160,7 @@ type Outcome uint8
 const (
 	Done    Outcome = iota // it has replied
 	Failed                 // it has replied with an error
-	Blocked                // it has not replied, and waits for a key: see Ctx.Block
+	Blocked                // it has not replied, and waits: see Ctx.Block
 )
 
 // Call runs cmd, or the subcommand that c.Args name. It checks nothing: CheckArity
@@ -169,7 +173,7 @@ func Call(c *Ctx, cmd *Command) Outcome {
 	errors := c.Out.Errors
 	cmd.Handler(c)
 	switch {
-	case c.block.keys != nil:
+	case c.block.waits:
 		return Blocked
 	case c.Out.Errors > errors:
 		return Failed

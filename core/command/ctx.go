@@ -41,10 +41,15 @@ type Ctx struct {
 
 	// MayBlock says that the command may wait for a key, see Block.
 	MayBlock bool
-	// Resumed says that the command was blocked and is called again.
-	Resumed bool
+	// Served is the key for which a command that waits is called again, see Block.
+	// It is nil when it is called for the first time.
+	Served []byte
+	// Frozen says that keys past their deadline are only hidden from whoever reads
+	// (CLIENT PAUSE).
+	Frozen bool
 
 	block    block
+	served   [1][]byte // scratch of Candidates
 	dirty    int64
 	explicit bool     // LogAs or LogNothing was called: Args are not logged
 	effects  []effect // to be logged, before Args where those are
@@ -65,9 +70,7 @@ type effect struct{ db, end int }
 func (c *Ctx) Reset(args [][]byte, out *resp.Writer, db, shard int, now int64) {
 	c.Args, c.Out, c.DB, c.Shard, c.Now = args, out, db, shard, now
 	c.dirty, c.explicit = 0, false
-	if c.block.keys != nil {
-		c.block = block{}
-	}
+	c.block.waits, c.block.keys = false, nil
 	if len(c.effects) > 0 {
 		c.effects, c.ends, c.bytes = c.effects[:0], c.ends[:0], c.bytes[:0]
 		if c.lent || cap(c.bytes) > 1<<20 {
@@ -126,13 +129,22 @@ func (c *Ctx) lookup(key []byte) (keyspace.Entry, bool) {
 
 // peek is lookup without advancing the access clock (TTL, TYPE, OBJECT…).
 func (c *Ctx) peek(key []byte) (keyspace.Entry, bool) {
-	e, ok := c.find(c.db(key), c.DB, key)
+	e, ok := c.see(key)
 	if ok {
 		c.hits++
 	} else {
 		c.misses++
 	}
 	return e, ok
+}
+
+// see finds a live key for reading.
+func (c *Ctx) see(key []byte) (keyspace.Entry, bool) {
+	if !c.Frozen {
+		return c.find(c.db(key), c.DB, key)
+	}
+	e, status := c.db(key).Get(key, c.Now)
+	return e, status == keyspace.Live
 }
 
 // Account adds the hits and misses of the commands run so far to Stats. The

@@ -5,15 +5,23 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"github.com/spillwaydb/spillway/core/param"
 )
 
 // debugHandlers are those of the commands for finding out what is wrong.
 var debugHandlers = handlers{
-	"debug|sleep":             debugSleep,
-	"debug|reload":            func(c *Ctx) { c.replyDone("OK", c.Engine.Reload()) },
-	"debug|object":            debugObject,
-	"debug|set-active-expire": debugSetActiveExpire,
-	"debug|help":              help,
+	"debug|sleep":                      debugSleep,
+	"debug|reload":                     func(c *Ctx) { c.replyDone("OK", c.Engine.Reload()) },
+	"debug|loadaof":                    func(c *Ctx) { c.replyDone("OK", c.Engine.Reload()) },
+	"debug|object":                     debugObject,
+	"debug|digest":                     debugDigest,
+	"debug|digest-value":               debugDigestValue,
+	"debug|quicklist-packed-threshold": debugPackedThreshold,
+	"debug|change-repl-id":             func(c *Ctx) { c.Out.OK() },
+	"debug|error":                      func(c *Ctx) { c.Out.Error(string(c.Args[2])) },
+	"debug|set-active-expire":          debugSetActiveExpire,
+	"debug|help":                       help,
 
 	"memory|usage": memoryUsage,
 	"memory|help":  help,
@@ -53,6 +61,17 @@ func debugObject(c *Ctx) {
 	}
 	c.Out.SimpleString(fmt.Sprintf("Value at:0x0 refcount:1 encoding:%s serializedlength:%d lru:0 lru_seconds_idle:%d",
 		e.Encoding(), len(payload)-1, e.Idle(c.Now))) // without its type
+}
+
+// debugPackedThreshold accepts what Redis accepts. Elements of a list are packed by
+// list-max-listpack-size alone here.
+func debugPackedThreshold(c *Ctx) {
+	text, err := param.Memory{}.Parse(string(c.Args[2]))
+	if n, ok := parseInt([]byte(text)); err != nil || !ok || n > math.MaxUint32 {
+		c.Out.Error("ERR argument must be a memory value bigger than 1 and smaller than 4gb")
+		return
+	}
+	c.Out.OK()
 }
 
 func debugSetActiveExpire(c *Ctx) {

@@ -10,6 +10,12 @@ type Event struct {
 	Class EventClass
 }
 
+// Feeds tells whether the event may bring what a command waits for: of what happens to
+// a stream that is a new entry, and the end of a group.
+func (ev Event) Feeds() bool {
+	return ev.Class != ClassStream || ev == eventXAdd || ev == eventXGroupDestroy
+}
+
 // EventClass is a set of classes of events, a bit for each letter that the
 // parameter notify-keyspace-events has for one.
 type EventClass uint16
@@ -33,6 +39,10 @@ var (
 	EventEvicted = Event{"evicted", ClassEvicted} // the key had to make room
 )
 
+// eventCached says that bytes of a value have changed that do not mean anything
+// else: those who watch the key are told, and nobody else is, for it has no class.
+var eventCached = Event{}
+
 // The events of the handlers.
 var (
 	eventDel        = Event{"del", ClassGeneric}
@@ -47,6 +57,8 @@ var (
 
 	eventSet         = Event{"set", ClassString}
 	eventSetRange    = Event{"setrange", ClassString}
+	eventSetBit      = Event{"setbit", ClassString}
+	eventPFAdd       = Event{"pfadd", ClassString}
 	eventAppend      = Event{"append", ClassString}
 	eventIncrBy      = Event{"incrby", ClassString}
 	eventIncrByFloat = Event{"incrbyfloat", ClassString}
@@ -59,6 +71,8 @@ var (
 	eventLSet    = Event{"lset", ClassList}
 	eventLTrim   = Event{"ltrim", ClassList}
 	eventLRem    = Event{"lrem", ClassList}
+
+	eventSortStore = Event{"sortstore", ClassList}
 
 	eventSAdd        = Event{"sadd", ClassSet}
 	eventSRem        = Event{"srem", ClassSet}
@@ -84,6 +98,8 @@ var (
 	eventZUnionStore      = Event{"zunionstore", ClassZSet}
 	eventZDiffStore       = Event{"zdiffstore", ClassZSet}
 	eventZRangeStore      = Event{"zrangestore", ClassZSet}
+	eventGeoSearchStore   = Event{"geosearchstore", ClassZSet}
+	eventGeoRadiusStore   = Event{"georadiusstore", ClassZSet}
 
 	eventXAdd                 = Event{"xadd", ClassStream}
 	eventXDel                 = Event{"xdel", ClassStream}

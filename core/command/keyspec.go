@@ -1,9 +1,6 @@
 package command
 
-import (
-	"errors"
-	"strings"
-)
+import "errors"
 
 // KeyFlags say what a command does to one of its keys. One of KeyRO to KeyRM is
 // always set; KeyAccess to KeyDelete say what is done to the user's data, and
@@ -89,6 +86,11 @@ type Key struct {
 // errNoKeys is for arguments that are too few for the command's key positions.
 var errNoKeys = errors.New("Invalid number of arguments specified for command") // Redis's wording
 
+// errNoMoreKeys is errNoKeys for a range that is empty because the arguments end, as
+// of PFMERGE with a destination only. Redis finds no keys then, and executes the
+// command all the same; what comes with this error are the keys before the range.
+var errNoMoreKeys = errors.New(errNoKeys.Error())
+
 // Keys returns the keys among args in the order of the key specifications, a
 // key more than once if the command names it more than once.
 func (cmd *Command) Keys(args [][]byte) ([]Key, error) { return cmd.AppendKeys(nil, args) }
@@ -129,7 +131,9 @@ func (cmd *Command) appendSpecified(dst []Key, args [][]byte) ([]Key, error) {
 			if n == 0 || last >= len(args) {
 				return dst[:have], nil
 			}
-		} else if last = spec.last(args, first); first >= len(args) || last >= len(args) || last < first {
+		} else if last = spec.last(args, first); i > 0 && first == len(args) && last == first-1 {
+			return dst, errNoMoreKeys
+		} else if first >= len(args) || last >= len(args) || last < first {
 			return dst[:have], errNoKeys
 		}
 		for at := first; at <= last; at += spec.Step {
@@ -145,13 +149,25 @@ func (k *KeySpec) behind(args [][]byte) int {
 	if from < 0 {
 		from, to, step = len(args)+from, 1, -1
 	}
-	word := strings.ToLower(k.Keyword)
 	for i := from; i != to && i > 0 && i < len(args); i += step {
-		if is(args[i], word) {
+		if sameWord(args[i], k.Keyword) {
 			return i + 1
 		}
 	}
 	return 0
+}
+
+// sameWord tells whether an argument is a word, in any case of either.
+func sameWord(arg []byte, word string) bool {
+	if len(arg) != len(word) {
+		return false
+	}
+	for i, ch := range arg {
+		if lower(ch) != lower(word[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 // last returns the last argument of a range that begins with first.
@@ -188,6 +204,9 @@ type keyFinder func(dst []Key, args [][]byte) []Key
 // may be something else.
 var keyFinders = map[string]keyFinder{
 	"set":        setKeys,
+	"bitfield":   bitfieldKeys,
+	"sort":       sortKeys,
+	"sort_ro":    func(dst []Key, _ [][]byte) []Key { return append(dst, Key{1, KeyRO | KeyAccess}) },
 	"xread":      readKeys,
 	"xreadgroup": readKeys,
 }
@@ -228,6 +247,59 @@ func setKeys(dst []Key, args [][]byte) []Key {
 	return append(dst, Key{1, KeyOW | KeyUpdate})
 }
 
+// bitfieldKeys finds the key of BITFIELD, which is only read without SET and INCRBY.
+func bitfieldKeys(dst []Key, args [][]byte) []Key {
+	for i := 2; i < len(args); i++ {
+		switch more := len(args) - i - 1; {
+		case is(args[i], "get") && more >= 2:
+			i += 2
+		case is(args[i], "overflow") && more >= 1:
+			i++
+		default: // a write, or what the handler refuses
+			return append(dst, Key{1, KeyRW | KeyAccess | KeyUpdate})
+		}
+	}
+	return append(dst, Key{1, KeyRO | KeyAccess})
+}
+
+// sortKeys finds the keys of SORT that it names: the one that is sorted, and that of
+// the last STORE.
+func sortKeys(dst []Key, args [][]byte) []Key {
+	store := 0
+	for i := 2; i < len(args); i++ {
+		switch a := args[i]; {
+		case is(a, "limit"):
+			i += 2
+		case is(a, "get"), is(a, "by"):
+			i++
+		case is(a, "store") && i+1 < len(args):
+			store = i + 1
+		}
+	}
+	dst = append(dst, Key{1, KeyRO | KeyAccess})
+	if store > 0 {
+		dst = append(dst, Key{store, KeyOW | KeyUpdate})
+	}
+	return dst
+}
+
+// storeFinders find the keys that a command may write to, of those that take the
+// last of several STORE options: a key specification places the first.
+var storeFinders = map[string]keyFinder{
+	"georadius":         storeKeys,
+	"georadiusbymember": storeKeys,
+}
+
+// storeKeys finds the keys behind STORE and STOREDIST.
+func storeKeys(dst []Key, args [][]byte) []Key {
+	for i := 2; i+1 < len(args); i++ {
+		if is(args[i], "store") || is(args[i], "storedist") {
+			dst = append(dst, Key{i + 1, KeyOW | KeyUpdate})
+		}
+	}
+	return dst
+}
+
 // placeKeys derives from the key specifications what is asked for most: whether
 // there are keys, the position of an only key, and the range that COMMAND INFO
 // tells, as Redis derives it.
@@ -253,7 +325,7 @@ func (cmd *Command) placeKeys() {
 		}
 		if one.Flags&KeyIncomplete != 0 {
 			cmd.Flags |= MovableKeys
-		} else if one.Last == 0 && keys == 1 {
+		} else if one.Last == 0 && keys == 1 && cmd.Flags&AllShards == 0 {
 			cmd.OnlyKey = one.Index
 		}
 		return

@@ -31,10 +31,14 @@ func placed(cmd *Command, line string) string {
 
 func TestKeys(t *testing.T) {
 	for line, want := range map[string]string{
-		"GET a":                        "1 RO access",
-		"SET a v":                      "1 OW update",
-		"SET a v EX 10 get":            "1 RW access update",
-		"SET a get":                    "1 OW update",
+		"GET a":             "1 RO access",
+		"SET a v":           "1 OW update",
+		"SET a v EX 10 get": "1 RW access update",
+		"SET a get":         "1 OW update",
+		"BITFIELD a":        "1 RO access",
+		"BITFIELD a GET u8 0 OVERFLOW SAT GET u8 0":      "1 RO access",
+		"BITFIELD a GET u8 0 OVERFLOW SAT INCRBY u8 0 1": "1 RW access update",
+		"BITOP AND d a b":              "2 OW update, 3 RO access, 4 RO access",
 		"MSET a 1 b 2":                 "1 OW update, 3 OW update",
 		"DEL a b a":                    "1 RM delete, 2 RM delete, 3 RM delete",
 		"RENAME a b":                   "1 RW access delete, 2 OW update",

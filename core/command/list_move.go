@@ -1,6 +1,10 @@
 package command
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/spillwaydb/spillway/core/keyspace"
+)
 
 // listEnd parses LEFT or RIGHT, or replies that it is neither.
 func (c *Ctx) listEnd(arg []byte) (front, ok bool) {
@@ -28,21 +32,22 @@ func lmoveCommand(c *Ctx) {
 
 func rpoplpushCommand(c *Ctx) { c.moveElement(false, true) }
 
-// moveElement pops from one list and pushes to another, or to the same.
-func (c *Ctx) moveElement(fromFront, toFront bool) {
+// moveElement pops from one list and pushes to another, or to the same, and tells
+// whether it has.
+func (c *Ctx) moveElement(fromFront, toFront bool) (moved bool) {
 	src, dst := c.Args[1], c.Args[2]
 	// Looking up a key may remove it: both come before either list is touched.
 	_, found, ok := c.listWrite(src)
 	if !ok {
-		return
+		return false
 	}
 	if !found {
 		c.Out.Null()
-		return
+		return false
 	}
 	to, _, ok := c.listWrite(dst)
 	if !ok {
-		return
+		return false
 	}
 	from := c.db(src).List(src)
 	if bytes.Equal(src, dst) && from.Len() == 1 {
@@ -50,7 +55,7 @@ func (c *Ctx) moveElement(fromFront, toFront bool) {
 		c.Changed(dst, pushEvent(toFront))
 		c.ChangedN(src, popEvent(fromFront), 0)
 		c.Out.Bulk(from.At(0))
-		return
+		return true
 	}
 	// The popped bytes are the store's, which the push may reuse.
 	c.scratch = append(c.scratch[:0], takeEnd(from, fromFront)...)
@@ -62,20 +67,21 @@ func (c *Ctx) moveElement(fromFront, toFront bool) {
 	c.Changed(dst, pushEvent(toFront))
 	c.Shrunk(src, popEvent(fromFront), 0) // one change, of two keys
 	c.Out.Bulk(c.scratch)
+	return true
 }
 
-// countedKeys parses "numkeys key [key …]" at args[1], or replies with what is
-// wrong with it. rest is what follows.
-func (c *Ctx) countedKeys() (keys, rest [][]byte, ok bool) {
-	n, ok := c.atLeast(c.Args[1], 1, errNumKeys)
+// countedKeys parses "numkeys key [key …]" at the beginning of args, or replies
+// with what is wrong with it. rest is what follows, which is not nothing.
+func (c *Ctx) countedKeys(args [][]byte) (keys, rest [][]byte, ok bool) {
+	n, ok := c.atLeast(args[0], 1, errNumKeys)
 	if !ok {
 		return nil, nil, false
 	}
-	if n > int64(len(c.Args)-3) {
+	if n > int64(len(args)-2) {
 		c.Out.Error(errSyntax)
 		return nil, nil, false
 	}
-	return c.Args[2 : 2+n], c.Args[2+n:], true
+	return args[1 : 1+n], args[1+n:], true
 }
 
 // countOption parses the [COUNT n] of LMPOP and ZMPOP; 1 without it.
@@ -95,38 +101,59 @@ func (c *Ctx) countOption(args [][]byte) (int64, bool) {
 	return max(count, 1), true
 }
 
+// multiPop is what LMPOP and BLMPOP are to pop.
+type multiPop struct {
+	keys  [][]byte
+	front bool
+	count int64
+}
+
+// multiPop parses "numkeys key [key …] LEFT|RIGHT [COUNT n]", or replies with what is
+// wrong with it.
+func (c *Ctx) multiPop(args [][]byte) (m multiPop, ok bool) {
+	var rest [][]byte
+	if m.keys, rest, ok = c.countedKeys(args); !ok {
+		return m, false
+	}
+	if m.front, ok = c.listEnd(rest[0]); !ok {
+		return m, false
+	}
+	m.count, ok = c.countOption(rest[1:])
+	return m, ok
+}
+
+// popWithKey pops at most count elements of a list that is not empty, and replies
+// with its key and an array of them.
+func (c *Ctx) popWithKey(l keyspace.ListRef, key []byte, front bool, count int64) {
+	n := min(count, int64(l.Len()))
+	c.Out.Array(2)
+	c.Out.Bulk(key)
+	c.popMany(l, key, front, n)
+	var tmp [20]byte
+	c.LogAs(popVerb(front), key, appendInt(tmp[:0], n))
+}
+
+func popVerb(front bool) []byte {
+	if front {
+		return verbLPop
+	}
+	return verbRPop
+}
+
 func lmpopCommand(c *Ctx) {
-	keys, rest, ok := c.countedKeys()
+	m, ok := c.multiPop(c.Args[1:])
 	if !ok {
 		return
 	}
-	front, ok := c.listEnd(rest[0])
-	if !ok {
-		return
-	}
-	count, ok := c.countOption(rest[1:])
-	if !ok {
-		return
-	}
-	for _, key := range keys {
+	for _, key := range m.keys {
 		l, found, ok := c.listWrite(key)
 		if !ok {
 			return
 		}
-		if !found {
-			continue
+		if found {
+			c.popWithKey(l, key, m.front, m.count)
+			return
 		}
-		verb := verbRPop
-		if front {
-			verb = verbLPop
-		}
-		n := min(count, int64(l.Len()))
-		c.Out.Array(2)
-		c.Out.Bulk(key)
-		c.popMany(l, key, front, n)
-		var tmp [20]byte
-		c.LogAs(verb, key, appendInt(tmp[:0], n))
-		return
 	}
 	c.Out.NullArray()
 }

@@ -15,6 +15,16 @@ var replaySamples = []string{
 	"PSETEX s5 10 v", "GETSET s2 q", "GETEX s2 EX 10", "GETEX s2 PERSIST", "GETEX s2 PXAT 1", "GETDEL s3", "MSET m1 a m2 b", "MSETNX m3 a m4 b",
 	"INCR n", "DECR n", "INCRBY n 5", "DECRBY n 7", "INCRBYFLOAT n 1.5", "INCRBYFLOAT f 10.1", "APPEND s abc", "APPEND new abc",
 	"SETRANGE s 2 zz", "SETRANGE pad 5 zz",
+	// bitmaps
+	"SETBIT bm 100 1", "SETBIT bm 7 0", "SETBIT n 3 1", "BITOP OR bo bm s", "BITOP NOT bo bo", "BITOP AND bo nosuch", "BITFIELD bf SET u8 #3 200 INCRBY i5 3 7",
+	"BITFIELD bf OVERFLOW FAIL INCRBY u2 1000 5", "BITFIELD bf OVERFLOW SAT INCRBY u8 #3 100 GET u8 0",
+	// HyperLogLogs
+	"PFADD pf a b c", "PFADD pf a d", "PFADD pf2 x", "PFMERGE pf3 pf pf2", "PFDEBUG TODENSE pf3", "PFADD pf3 y z", "PFCOUNT pf2 pf3",
+	// positions
+	"GEOADD g 13.361389 38.115556 Palermo 15.087269 37.502669 Catania", "GEOADD g NX CH 1 1 Palermo 2 2 x", "GEOSEARCHSTORE gs g FROMLONLAT 15 37 BYRADIUS 200 km",
+	"GEOSEARCHSTORE gs g FROMMEMBER Palermo BYBOX 400 400 km STOREDIST", "GEORADIUS g 15 37 200 km STORE gr", "GEORADIUS g 15 37 1 m STORE gr", "GEORADIUSBYMEMBER g x 1 km STOREDIST gm",
+	// sorting
+	"RPUSH so 3 1 2", "SORT so STORE so2", "SORT so BY nosort DESC GET # GET w_* STORE so2", "SORT nosuch STORE so2", "SORT so ALPHA LIMIT 1 1 STORE so",
 	// keys
 	"DEL m1 nosuch", "UNLINK m2", "EXPIRE m3 100", "PEXPIRE m3 1000", "EXPIREAT m3 1800000000", "PEXPIREAT m3 1800000000001",
 	"PERSIST m3", "EXPIRE m4 -1", "RENAME m3 m5", "SET m6 1", "RENAMENX m5 m7", "COPY m7 m8", "COPY m7 m8 DB 2 REPLACE", "MOVE m8 1",
@@ -24,11 +34,13 @@ var replaySamples = []string{
 	// lists
 	"RPUSH l a b c d e f a", "LPUSH l z", "RPUSHX l y", "LPUSHX l x", "LPOP l", "RPOP l 2", "LSET l 0 q", "LINSERT l BEFORE c bc", "LREM l 1 a",
 	"LTRIM l 0 3", "LMOVE l l2 LEFT RIGHT", "RPOPLPUSH l l2", "RPOPLPUSH l2 l2", "LMOVE l l LEFT RIGHT", "LMPOP 2 nosuch l LEFT",
+	"RPUSH bl a b c d e f g", "BLPOP nosuch bl 0", "BRPOP bl 0", "BLMOVE bl bl2 left RIGHT 0", "BRPOPLPUSH bl bl2 0", "BLMPOP 0 2 nosuch bl LEFT COUNT 2", "BLMOVE bl2 bl2 LEFT RIGHT 0",
 	// sets
 	"SADD t a b c d e f", "SADD u c d 1 2", "SREM t a", "SPOP t", "SPOP t 2", "SMOVE u t 1", "SADD t k", "SADD u k", "SINTERSTORE ti t u", "SUNIONSTORE tu t u", "SDIFFSTORE td tu u",
 	"SPOP u 100",
 	// sorted sets
 	"ZADD z 1 a 2 b 3 c 4 d 5 e 6 f", "ZADD z GT CH 10 a", "ZADD z INCR 2.5 b", "ZINCRBY z 1.25 c", "ZREM z d", "ZPOPMIN z", "ZPOPMAX z", "ZMPOP 2 nosuch z MIN",
+	"ZADD bz 1 a 2 b 3 c 4 d 5 e", "BZPOPMIN nosuch bz 0", "BZPOPMAX bz 0", "BZMPOP 0 2 nosuch bz MIN COUNT 2",
 	"ZRANGESTORE zs z 0 -1", "ZADD zr 1 a 2 b 3 c 4 d 5 e", "ZREMRANGEBYRANK zr 0 0", "ZREMRANGEBYSCORE zr 2 2",
 	"ZADD zl 0 a 0 b 0 c", "ZREMRANGEBYLEX zl [a [b",
 	// streams

@@ -11,15 +11,18 @@ import (
 // shards of several commands can be gathered in it, and be locked in its order.
 // A command without keys adds nothing. CheckArity has accepted the arguments.
 func Shards(cmd *Command, args [][]byte, ks *keyspace.Keyspace, dst []int) ([]int, error) {
-	if cmd = cmd.Resolve(args); cmd.Flags&AllShards != 0 {
+	if cmd.Sub != nil {
+		cmd = cmd.Resolve(args)
+	}
+	if cmd.OnlyKey > 0 && cmd.OnlyKey < len(args) {
+		return addShard(dst, ks.ShardOf(args[cmd.OnlyKey])), nil
+	}
+	if cmd.Flags&AllShards != 0 && (cmd.any == nil || cmd.any(args)) {
 		dst = dst[:0]
 		for n := range ks.NumShards() {
 			dst = append(dst, n)
 		}
 		return dst, nil
-	}
-	if cmd.OnlyKey > 0 && cmd.OnlyKey < len(args) {
-		return addShard(dst, ks.ShardOf(args[cmd.OnlyKey])), nil
 	}
 	var few [8]Key // for not to allocate any
 	keys, err := few[:0], error(nil)
@@ -27,6 +30,14 @@ func Shards(cmd *Command, args [][]byte, ks *keyspace.Keyspace, dst []int) ([]in
 		keys = cmd.keys(nil, args)
 	} else {
 		keys, err = cmd.appendSpecified(keys, args)
+	}
+	if err == errNoMoreKeys {
+		err = nil
+	}
+	if cmd.stores != nil {
+		for _, k := range cmd.stores(nil, args) {
+			dst = addShard(dst, ks.ShardOf(args[k.At]))
+		}
 	}
 	for _, k := range keys {
 		dst = addShard(dst, ks.ShardOf(args[k.At]))

@@ -31,6 +31,11 @@ func TestShards(t *testing.T) {
 		{"GET b;GET a;GET b;PING;DEL c a", of("a", "b", "c"), false},
 		{"OBJECT ENCODING a", of("a"), false},
 		{"ZUNIONSTORE d 2 a b", of("a", "b", "d"), false},
+		{"GEORADIUS a 1 1 1 m STORE b STOREDIST c STORE d", of("a", "b", "c", "d"), false},
+		{"PFMERGE a", of("a"), false},
+		{"SORT a ALPHA STORE b", of("a", "b"), false},
+		{"SORT_RO a BY nosort", of("a"), false},
+		{"SORT a GET w_*", []int{0, 1, 2, 3, 4, 5, 6, 7}, false},
 		{"GET a;DBSIZE;GET b", []int{0, 1, 2, 3, 4, 5, 6, 7}, false},
 		{"GET", nil, true},
 	} {

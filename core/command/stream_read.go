@@ -3,6 +3,7 @@ package command
 import (
 	"bytes"
 	"math"
+	"slices"
 
 	"github.com/spillwaydb/spillway/core/keyspace"
 )
@@ -26,6 +27,9 @@ func xreadCommand(c *Ctx) {
 	ready := make([]bool, len(o.keys))
 	n := 0
 	for i, key := range o.keys {
+		if !c.concerns(&o, i) {
+			continue
+		}
 		s, ok := c.readingStream(key)
 		if !ok {
 			return
@@ -33,8 +37,7 @@ func xreadCommand(c *Ctx) {
 		if after[i], ok = c.readAfter(&o, i, s); !ok {
 			return
 		}
-		if s != nil && hasNew(s, after[i]) && (n == 0 || !c.Resumed) {
-			ready[i] = true
+		if ready[i] = s != nil && c.hasNew(s, after[i]); ready[i] {
 			n++
 		}
 	}
@@ -55,7 +58,7 @@ func xreadCommand(c *Ctx) {
 // readingStream is streamRead for XREAD. What has waited goes on to wait when the key
 // holds another type now.
 func (c *Ctx) readingStream(key []byte) (s *keyspace.StreamValue, ok bool) {
-	if c.Resumed {
+	if c.Served != nil {
 		if e, found := c.peek(key); !found || e.Type() != keyspace.Stream {
 			return nil, true
 		}
@@ -70,7 +73,8 @@ func (c *Ctx) parseRead(grouped bool) (o readOptions, ok bool) {
 		switch a := c.Args[i]; {
 		case is(a, "block") && more > 0:
 			i++
-			if !c.parseBlock(&o, c.Args[i]) {
+			o.blocks = true
+			if o.deadline, ok = c.millisecondsArg(c.Args[i]); !ok {
 				return o, false
 			}
 		case is(a, "count") && more > 0:
@@ -116,21 +120,6 @@ func (c *Ctx) parseRead(grouped bool) (o readOptions, ok bool) {
 	return o, false
 }
 
-// parseBlock parses for how long to wait, in milliseconds.
-func (c *Ctx) parseBlock(o *readOptions, arg []byte) bool {
-	n, ok := parseInt(arg)
-	switch {
-	case !ok:
-		c.Out.Error("ERR timeout is not an integer or out of range")
-	case n < 0:
-		c.Out.Error("ERR timeout is negative")
-	case n > 0:
-		o.deadline = min(n, math.MaxInt64-c.Now) + c.Now
-	}
-	o.blocks = true
-	return ok && n >= 0
-}
-
 // readAfter returns the ID behind which XREAD reads the i-th stream, which is nil where
 // it is not there. What "$" means is decided when the command comes, not when it is
 // called again: the ID takes its place among the arguments.
@@ -151,8 +140,22 @@ func (c *Ctx) readAfter(o *readOptions, i int, s *keyspace.StreamValue) (id keys
 	return c.streamID(o.ids[i])
 }
 
-// hasNew tells whether a stream has an entry behind an ID.
-func hasNew(s *keyspace.StreamValue, after keyspace.StreamID) bool {
+// concerns tells whether the i-th stream is looked at: a command that has waited is
+// called for one key, which it may have been given twice.
+func (c *Ctx) concerns(o *readOptions, i int) bool {
+	if c.Served == nil {
+		return true
+	}
+	is := func(key []byte) bool { return bytes.Equal(key, c.Served) }
+	return slices.IndexFunc(o.keys, is) == i
+}
+
+// hasNew tells whether a stream has an entry behind an ID. For a command that has
+// waited one counts that is gone already, as in Redis.
+func (c *Ctx) hasNew(s *keyspace.StreamValue, after keyspace.StreamID) bool {
+	if c.Served != nil {
+		return after.Less(s.Info().Last)
+	}
 	last, any := s.LastEntry()
 	return any && after.Less(last)
 }
@@ -162,7 +165,7 @@ func hasNew(s *keyspace.StreamValue, after keyspace.StreamID) bool {
 const countBlocked = 1000
 
 func (c *Ctx) readCount(o *readOptions) int {
-	if o.count == 0 && c.Resumed {
+	if o.count == 0 && c.Served != nil {
 		return countBlocked
 	}
 	return o.count
@@ -200,6 +203,9 @@ func xreadgroupCommand(c *Ctx) {
 	ready := make([]bool, len(o.keys))
 	n := 0
 	for i, key := range o.keys {
+		if !c.concerns(&o, i) {
+			continue
+		}
 		s, g, ok := c.readingGroup(&o, key)
 		if !ok {
 			return
@@ -211,7 +217,7 @@ func xreadgroupCommand(c *Ctx) {
 			return
 		case ">":
 			after[i] = maxStreamID
-			ready[i] = c.leftFor(&o, i, s, g.Last(), ready) && (n == 0 || !c.Resumed)
+			ready[i] = c.leftFor(&o, i, s, g.Last(), ready)
 		default:
 			if after[i], ok = c.streamID(id); !ok {
 				return
@@ -239,7 +245,7 @@ func xreadgroupCommand(c *Ctx) {
 // leftFor tells whether new entries are left for the i-th stream: what comes before it
 // among the arguments, and is the same, gets its count first.
 func (c *Ctx) leftFor(o *readOptions, i int, s *keyspace.StreamValue, last keyspace.StreamID, ready []bool) bool {
-	if !hasNew(s, last) {
+	if !c.hasNew(s, last) {
 		return false
 	}
 	before := 0
@@ -260,7 +266,7 @@ func (c *Ctx) leftFor(o *readOptions, i int, s *keyspace.StreamValue, last keysp
 // is not there.
 func (c *Ctx) readingGroup(o *readOptions, key []byte) (s *keyspace.StreamValue, g *keyspace.StreamGroup, ok bool) {
 	e, found := c.lookup(key)
-	if c.Resumed && (!found || e.Type() != keyspace.Stream) {
+	if c.Served != nil && (!found || e.Type() != keyspace.Stream) {
 		c.Out.Error("UNBLOCKED the stream key no longer exists")
 		return nil, nil, false
 	}
@@ -274,7 +280,7 @@ func (c *Ctx) readingGroup(o *readOptions, key []byte) (s *keyspace.StreamValue,
 	switch {
 	case g != nil:
 		return s, g, true
-	case c.Resumed:
+	case c.Served != nil:
 		c.Out.Error("NOGROUP the consumer group this client was blocked on no longer exists")
 	default:
 		c.Out.Errorf("NOGROUP No such key '%s' or consumer group '%s' in XREADGROUP with GROUP option", clip(key, len(key)), clip(o.group, len(o.group)))

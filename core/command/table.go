@@ -10,8 +10,8 @@ type handlers map[string]Handler
 // groups are the handlers of the files of this package.
 func groups() []handlers {
 	return []handlers{
-		stringHandlers, genericHandlers, expireHandlers, scanHandlers, objectHandlers,
-		hashHandlers, listHandlers, setHandlers, zsetHandlers,
+		stringHandlers, genericHandlers, expireHandlers, scanHandlers, sortHandlers, objectHandlers,
+		bitmapHandlers, hyperloglogHandlers, hashHandlers, listHandlers, setHandlers, zsetHandlers, geoHandlers, blockingHandlers,
 		connectionHandlers, clientHandlers, clusterHandlers, serverHandlers, configHandlers, debugHandlers, commandHandlers,
 		streamHandlers, streamGroupHandlers, streamInfoHandlers,
 	}
@@ -66,7 +66,10 @@ func (cmd *Command) finish(run handlers) {
 	cmd.Handler = run[cmd.Name]
 	delete(run, cmd.Name)
 	cmd.Categories = cmd.Categories.implied(cmd.Flags)
-	cmd.keys = keyFinders[cmd.Name]
+	cmd.keys, cmd.stores = keyFinders[cmd.Name], storeFinders[cmd.Name]
+	if cmd.Name == "sort" || cmd.Name == "sort_ro" {
+		cmd.any = readsOthers
+	}
 	cmd.placeKeys()
 }
 

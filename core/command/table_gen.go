@@ -196,6 +196,298 @@ var specs = [...]Command{
 		},
 	},
 	{
+		Name: "bitcount", Arity: -2, Flags: ReadOnly, Categories: CatBitmap,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Counts the bits of a string, or of a range of it, that are 1.",
+			Since:   "2.6.0", Group: "bitmap", Complexity: "O(N) where N is the number of bytes in the range.",
+			History: []Change{
+				{"7.0.0", "BYTE and BIT say what the range is counted in."},
+			},
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "index", Type: "block", Optional: true, Arguments: []Argument{
+					{Name: "start", Type: "integer"},
+					{Name: "end", Type: "integer"},
+					{Name: "index_unit", Type: "oneof", Optional: true, Since: "7.0.0", Arguments: []Argument{
+						{Name: "byte", Type: "pure-token", Token: "BYTE"},
+						{Name: "bit", Type: "pure-token", Token: "BIT"},
+					},
+					},
+				},
+				},
+			},
+		},
+	},
+	{
+		Name: "bitfield", Arity: -2, Flags: Write | DenyOOM, Categories: CatBitmap,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyUpdate | KeyAccess | KeyVariableFlags, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0, Notes: "The key is changed by SET and INCRBY only."},
+		},
+		Doc: &Doc{
+			Summary: "Reads, sets and increments integers of any width at any bit of a string.",
+			Since:   "3.2.0", Group: "bitmap", Complexity: "O(1) for each operation, O(N) where the string grows to N bytes.",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "operation", Type: "oneof", Optional: true, Multiple: true, Arguments: []Argument{
+					{Name: "encoding_offset", Type: "block", Token: "GET", Arguments: []Argument{
+						{Name: "encoding", Type: "string"},
+						{Name: "offset", Type: "integer"},
+					},
+					},
+					{Name: "write", Type: "block", Arguments: []Argument{
+						{Name: "wrap_sat_fail", Type: "oneof", Token: "OVERFLOW", Optional: true, Arguments: []Argument{
+							{Name: "wrap", Type: "pure-token", Token: "WRAP"},
+							{Name: "sat", Type: "pure-token", Token: "SAT"},
+							{Name: "fail", Type: "pure-token", Token: "FAIL"},
+						},
+						},
+						{Name: "write_operation", Type: "oneof", Arguments: []Argument{
+							{Name: "encoding_offset_value", Type: "block", Token: "SET", Arguments: []Argument{
+								{Name: "encoding", Type: "string"},
+								{Name: "offset", Type: "integer"},
+								{Name: "value", Type: "integer"},
+							},
+							},
+							{Name: "encoding_offset_increment", Type: "block", Token: "INCRBY", Arguments: []Argument{
+								{Name: "encoding", Type: "string"},
+								{Name: "offset", Type: "integer"},
+								{Name: "increment", Type: "integer"},
+							},
+							},
+						},
+						},
+					},
+					},
+				},
+				},
+			},
+		},
+	},
+	{
+		Name: "bitfield_ro", Arity: -2, Flags: ReadOnly | Fast, Categories: CatBitmap,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Reads integers of any width at any bit of a string.",
+			Since:   "6.0.0", Group: "bitmap", Complexity: "O(1) for each operation.",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "encoding_offset", Type: "block", Token: "GET", Optional: true, Multiple: true, MultipleToken: true, Arguments: []Argument{
+					{Name: "encoding", Type: "string"},
+					{Name: "offset", Type: "integer"},
+				},
+				},
+			},
+		},
+	},
+	{
+		Name: "bitop", Arity: -4, Flags: Write | DenyOOM, Categories: CatBitmap,
+		KeySpecs: []KeySpec{
+			{Flags: KeyOW | KeyUpdate, Begin: BeginIndex, Index: 2, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 3, Find: FindRange, Last: -1, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Combines strings bit by bit and writes the result to a key.",
+			Since:   "2.6.0", Group: "bitmap", Complexity: "O(N*M) where N is the length of the longest string and M the number of strings.",
+			Arguments: []Argument{
+				{Name: "operation", Type: "string"},
+				{Name: "destkey", Type: "key", Key: 1},
+				{Name: "key", Type: "key", Key: 2, Multiple: true},
+			},
+		},
+	},
+	{
+		Name: "bitpos", Arity: -3, Flags: ReadOnly, Categories: CatBitmap,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Finds the first bit of a string that is 1, or 0.",
+			Since:   "2.8.7", Group: "bitmap", Complexity: "O(N) where N is the number of bytes in the range.",
+			History: []Change{
+				{"7.0.0", "BYTE and BIT say what the range is counted in."},
+			},
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "bit", Type: "integer"},
+				{Name: "index", Type: "block", Optional: true, Arguments: []Argument{
+					{Name: "start", Type: "integer"},
+					{Name: "end_index", Type: "block", Optional: true, Arguments: []Argument{
+						{Name: "end", Type: "integer"},
+						{Name: "index_unit", Type: "oneof", Optional: true, Since: "7.0.0", Arguments: []Argument{
+							{Name: "byte", Type: "pure-token", Token: "BYTE"},
+							{Name: "bit", Type: "pure-token", Token: "BIT"},
+						},
+						},
+					},
+					},
+				},
+				},
+			},
+		},
+	},
+	{
+		Name: "blmove", Arity: 6, Flags: Write | DenyOOM | NoScript | Blocking | Rewritten, Categories: CatList,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyAccess | KeyDelete, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+			{Flags: KeyRW | KeyInsert, Begin: BeginIndex, Index: 2, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Takes an element from an end of one list to an end of another, returns it, and waits for one where there is none.",
+			Since:   "6.2.0", Group: "list", Complexity: "O(1)",
+			Arguments: []Argument{
+				{Name: "source", Type: "key", Key: 1},
+				{Name: "destination", Type: "key", Key: 2},
+				{Name: "wherefrom", Type: "oneof", Arguments: []Argument{
+					{Name: "left", Type: "pure-token", Token: "LEFT"},
+					{Name: "right", Type: "pure-token", Token: "RIGHT"},
+				},
+				},
+				{Name: "whereto", Type: "oneof", Arguments: []Argument{
+					{Name: "left", Type: "pure-token", Token: "LEFT"},
+					{Name: "right", Type: "pure-token", Token: "RIGHT"},
+				},
+				},
+				{Name: "timeout", Type: "double"},
+			},
+		},
+	},
+	{
+		Name: "blmpop", Arity: -5, Flags: Write | Blocking | Rewritten, Categories: CatList,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyAccess | KeyDelete, Begin: BeginIndex, Index: 2, Find: FindKeyNum, NumIndex: 0, FirstKey: 1, Step: 1},
+		},
+		Doc: &Doc{
+			Summary: "Takes elements from an end of the first of several lists that has any, and waits for one where none has.",
+			Since:   "7.0.0", Group: "list", Complexity: "O(N+M) where N is the number of keys given and M the number of elements returned.",
+			Arguments: []Argument{
+				{Name: "timeout", Type: "double"},
+				{Name: "numkeys", Type: "integer"},
+				{Name: "key", Type: "key", Key: 1, Multiple: true},
+				{Name: "where", Type: "oneof", Arguments: []Argument{
+					{Name: "left", Type: "pure-token", Token: "LEFT"},
+					{Name: "right", Type: "pure-token", Token: "RIGHT"},
+				},
+				},
+				{Name: "count", Type: "integer", Token: "COUNT", Optional: true},
+			},
+		},
+	},
+	{
+		Name: "blpop", Arity: -3, Flags: Write | NoScript | Blocking | Rewritten, Categories: CatList,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyAccess | KeyDelete, Begin: BeginIndex, Index: 1, Find: FindRange, Last: -2, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Takes the first element of the first of several lists that has any, and waits for one where none has.",
+			Since:   "2.0.0", Group: "list", Complexity: "O(N) where N is the number of keys given.",
+			History: []Change{
+				{"6.0.0", "`timeout` may have a fraction."},
+			},
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1, Multiple: true},
+				{Name: "timeout", Type: "double"},
+			},
+		},
+	},
+	{
+		Name: "brpop", Arity: -3, Flags: Write | NoScript | Blocking | Rewritten, Categories: CatList,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyAccess | KeyDelete, Begin: BeginIndex, Index: 1, Find: FindRange, Last: -2, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Takes the last element of the first of several lists that has any, and waits for one where none has.",
+			Since:   "2.0.0", Group: "list", Complexity: "O(N) where N is the number of keys given.",
+			History: []Change{
+				{"6.0.0", "`timeout` may have a fraction."},
+			},
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1, Multiple: true},
+				{Name: "timeout", Type: "double"},
+			},
+		},
+	},
+	{
+		Name: "brpoplpush", Arity: 4, Flags: Write | DenyOOM | NoScript | Blocking | Rewritten, Categories: CatList,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyAccess | KeyDelete, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+			{Flags: KeyRW | KeyInsert, Begin: BeginIndex, Index: 2, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Takes the last element of one list to the beginning of another, returns it, and waits for one where there is none.",
+			Since:   "2.2.0", Group: "list", Complexity: "O(1)",
+			Flags:           []string{"deprecated"},
+			DeprecatedSince: "6.2.0", ReplacedBy: "`BLMOVE` with the words `RIGHT` and `LEFT`",
+			History: []Change{
+				{"6.0.0", "`timeout` may have a fraction."},
+			},
+			Arguments: []Argument{
+				{Name: "source", Type: "key", Key: 1},
+				{Name: "destination", Type: "key", Key: 2},
+				{Name: "timeout", Type: "double"},
+			},
+		},
+	},
+	{
+		Name: "bzmpop", Arity: -5, Flags: Write | Blocking | Rewritten, Categories: CatSortedSet,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyAccess | KeyDelete, Begin: BeginIndex, Index: 2, Find: FindKeyNum, NumIndex: 0, FirstKey: 1, Step: 1},
+		},
+		Doc: &Doc{
+			Summary: "Takes members with the lowest or highest scores of the first of several sorted sets that has any, and waits for one where none has.",
+			Since:   "7.0.0", Group: "sorted-set", Complexity: "O(K)+O(M*log(N)) where K is the number of keys given, M the number of members returned and N the number of members.",
+			Arguments: []Argument{
+				{Name: "timeout", Type: "double"},
+				{Name: "numkeys", Type: "integer"},
+				{Name: "key", Type: "key", Key: 1, Multiple: true},
+				{Name: "where", Type: "oneof", Arguments: []Argument{
+					{Name: "min", Type: "pure-token", Token: "MIN"},
+					{Name: "max", Type: "pure-token", Token: "MAX"},
+				},
+				},
+				{Name: "count", Type: "integer", Token: "COUNT", Optional: true},
+			},
+		},
+	},
+	{
+		Name: "bzpopmax", Arity: -3, Flags: Write | NoScript | Fast | Blocking | Rewritten, Categories: CatSortedSet,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyAccess | KeyDelete, Begin: BeginIndex, Index: 1, Find: FindRange, Last: -2, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Takes the member with the highest score of the first of several sorted sets that has any, and waits for one where none has.",
+			Since:   "5.0.0", Group: "sorted-set", Complexity: "O(N+log(M)) where N is the number of keys given and M the number of members.",
+			History: []Change{
+				{"6.0.0", "`timeout` may have a fraction."},
+			},
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1, Multiple: true},
+				{Name: "timeout", Type: "double"},
+			},
+		},
+	},
+	{
+		Name: "bzpopmin", Arity: -3, Flags: Write | NoScript | Fast | Blocking | Rewritten, Categories: CatSortedSet,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyAccess | KeyDelete, Begin: BeginIndex, Index: 1, Find: FindRange, Last: -2, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Takes the member with the lowest score of the first of several sorted sets that has any, and waits for one where none has.",
+			Since:   "5.0.0", Group: "sorted-set", Complexity: "O(N+log(M)) where N is the number of keys given and M the number of members.",
+			History: []Change{
+				{"6.0.0", "`timeout` may have a fraction."},
+			},
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1, Multiple: true},
+				{Name: "timeout", Type: "double"},
+			},
+		},
+	},
+	{
 		Name: "client", Arity: -2,
 		Doc: &Doc{
 			Summary: "Groups the commands about client connections.",
@@ -311,6 +603,24 @@ var specs = [...]Command{
 				},
 			},
 			{
+				Name: "client|pause", Arity: -3, Flags: Admin | NoScript | Loading | Stale, Categories: CatConnection,
+				Doc: &Doc{
+					Summary: "Holds back the commands of all connections for a while.",
+					Since:   "2.9.50", Group: "connection", Complexity: "O(1)",
+					History: []Change{
+						{"6.2.0", "Takes a mode; `WRITE` holds back writes only."},
+					},
+					Arguments: []Argument{
+						{Name: "timeout", Type: "integer"},
+						{Name: "mode", Type: "oneof", Optional: true, Since: "6.2.0", Arguments: []Argument{
+							{Name: "write", Type: "pure-token", Token: "WRITE"},
+							{Name: "all", Type: "pure-token", Token: "ALL"},
+						},
+						},
+					},
+				},
+			},
+			{
 				Name: "client|reply", Arity: 3, Flags: NoScript | Loading | Stale, Categories: CatConnection,
 				Doc: &Doc{
 					Summary: "Switches the replies to this connection on or off.",
@@ -348,6 +658,28 @@ var specs = [...]Command{
 					Arguments: []Argument{
 						{Name: "connection-name", Type: "string"},
 					},
+				},
+			},
+			{
+				Name: "client|unblock", Arity: -3, Flags: Admin | NoScript | Loading | Stale, Categories: CatConnection,
+				Doc: &Doc{
+					Summary: "Ends the waiting of another connection's command.",
+					Since:   "5.0.0", Group: "connection", Complexity: "O(1)",
+					Arguments: []Argument{
+						{Name: "client-id", Type: "integer"},
+						{Name: "timeout_error", Type: "oneof", Optional: true, Arguments: []Argument{
+							{Name: "timeout", Type: "pure-token", Token: "TIMEOUT"},
+							{Name: "error", Type: "pure-token", Token: "ERROR"},
+						},
+						},
+					},
+				},
+			},
+			{
+				Name: "client|unpause", Arity: 2, Flags: Admin | NoScript | Loading | Stale, Categories: CatConnection,
+				Doc: &Doc{
+					Summary: "Ends what `CLIENT PAUSE` has begun.",
+					Since:   "6.2.0", Group: "connection", Complexity: "O(N) where N is the number of connections that are held back.",
 				},
 			},
 		},
@@ -662,10 +994,54 @@ var specs = [...]Command{
 		},
 		Sub: []*Command{
 			{
+				Name: "debug|change-repl-id", Arity: 2, Flags: Admin | NoScript | Loading | Stale,
+				Doc: &Doc{
+					Summary: "Does nothing: there is no replication.",
+					Since:   "1.0.0", Group: "server", Complexity: "O(1)",
+				},
+			},
+			{
+				Name: "debug|digest", Arity: 2, Flags: Admin | NoScript | Loading | Stale | AllShards,
+				Doc: &Doc{
+					Summary: "Returns a digest of all databases, which is that of a Redis with the same data.",
+					Since:   "1.0.0", Group: "server", Complexity: "O(N) where N is the number of elements of all keys",
+				},
+			},
+			{
+				Name: "debug|digest-value", Arity: -3, Flags: Admin | NoScript | Loading | Stale,
+				KeySpecs: []KeySpec{
+					{Flags: KeyRO, Begin: BeginIndex, Index: 2, Find: FindRange, Last: -1, Step: 1, Limit: 0},
+				},
+				Doc: &Doc{
+					Summary: "Returns a digest of each key, which is that of a Redis with the same data.",
+					Since:   "1.0.0", Group: "server", Complexity: "O(N) where N is the number of elements of the keys",
+					Arguments: []Argument{
+						{Name: "key", Type: "key", Key: 1, Multiple: true},
+					},
+				},
+			},
+			{
+				Name: "debug|error", Arity: 3, Flags: Admin | NoScript | Loading | Stale,
+				Doc: &Doc{
+					Summary: "Replies with an error.",
+					Since:   "1.0.0", Group: "server", Complexity: "O(1)",
+					Arguments: []Argument{
+						{Name: "message", Type: "string"},
+					},
+				},
+			},
+			{
 				Name: "debug|help", Arity: 2, Flags: Loading | Stale,
 				Doc: &Doc{
 					Summary: "Lists the subcommands.",
 					Since:   "1.0.0", Group: "server", Complexity: "O(1)",
+				},
+			},
+			{
+				Name: "debug|loadaof", Arity: -2, Flags: Admin | NoScript | Loading | Stale | NoMulti,
+				Doc: &Doc{
+					Summary: "Takes a checkpoint, empties memory and loads the checkpoint back.",
+					Since:   "1.0.0", Group: "server", Complexity: "O(N) where N is the number of keys in all databases",
 				},
 			},
 			{
@@ -678,6 +1054,16 @@ var specs = [...]Command{
 					Since:   "1.0.0", Group: "server", Complexity: "O(N) where N is the size of the value.",
 					Arguments: []Argument{
 						{Name: "key", Type: "key", Key: 1},
+					},
+				},
+			},
+			{
+				Name: "debug|quicklist-packed-threshold", Arity: 3, Flags: Admin | NoScript | Loading | Stale,
+				Doc: &Doc{
+					Summary: "Accepts how large an element of a list may be in a listpack, which makes no difference here.",
+					Since:   "1.0.0", Group: "server", Complexity: "O(1)",
+					Arguments: []Argument{
+						{Name: "size", Type: "string"},
 					},
 				},
 			},
@@ -910,6 +1296,380 @@ var specs = [...]Command{
 		},
 	},
 	{
+		Name: "geoadd", Arity: -5, Flags: Write | DenyOOM | Rewritten, Categories: CatGeo,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyUpdate, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Adds members with a longitude and a latitude, or moves them.",
+			Since:   "3.2.0", Group: "geo", Complexity: "O(log(N)) for each member, where N is the size of the sorted set.",
+			History: []Change{
+				{"6.2.0", "CH, NX and XX."},
+			},
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "condition", Type: "oneof", Optional: true, Since: "6.2.0", Arguments: []Argument{
+					{Name: "nx", Type: "pure-token", Token: "NX"},
+					{Name: "xx", Type: "pure-token", Token: "XX"},
+				},
+				},
+				{Name: "change", Type: "pure-token", Token: "CH", Optional: true, Since: "6.2.0"},
+				{Name: "longitude_latitude_member", Type: "block", Multiple: true, Arguments: []Argument{
+					{Name: "longitude", Type: "double"},
+					{Name: "latitude", Type: "double"},
+					{Name: "member", Type: "string"},
+				},
+				},
+			},
+		},
+	},
+	{
+		Name: "geodist", Arity: -4, Flags: ReadOnly, Categories: CatGeo,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Returns how far two members are from each other.",
+			Since:   "3.2.0", Group: "geo", Complexity: "O(log(N)).",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "member1", Type: "string"},
+				{Name: "member2", Type: "string"},
+				{Name: "unit", Type: "oneof", Optional: true, Arguments: []Argument{
+					{Name: "m", Type: "pure-token", Token: "M"},
+					{Name: "km", Type: "pure-token", Token: "KM"},
+					{Name: "ft", Type: "pure-token", Token: "FT"},
+					{Name: "mi", Type: "pure-token", Token: "MI"},
+				},
+				},
+			},
+		},
+	},
+	{
+		Name: "geohash", Arity: -2, Flags: ReadOnly, Categories: CatGeo,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Returns the positions of members as standard geohash strings.",
+			Since:   "3.2.0", Group: "geo", Complexity: "O(log(N)) for each member.",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "member", Type: "string", Multiple: true},
+			},
+		},
+	},
+	{
+		Name: "geopos", Arity: -2, Flags: ReadOnly, Categories: CatGeo,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Returns the longitude and latitude of members.",
+			Since:   "3.2.0", Group: "geo", Complexity: "O(log(N)) for each member.",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "member", Type: "string", Multiple: true},
+			},
+		},
+	},
+	{
+		Name: "georadius", Arity: -6, Flags: Write | DenyOOM | Rewritten, Categories: CatGeo,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+			{Flags: KeyOW | KeyUpdate, Begin: BeginKeyword, Keyword: "STORE", StartFrom: 6, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+			{Flags: KeyOW | KeyUpdate, Begin: BeginKeyword, Keyword: "STOREDIST", StartFrom: 6, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Returns, or writes to a key, the members within some distance of a point.",
+			Since:   "3.2.0", Group: "geo", Complexity: "O(N+log(M)) where N is the number of members in the squares of the grid that cover the area and M the size of the sorted set.",
+			Flags:           []string{"deprecated"},
+			DeprecatedSince: "6.2.0", ReplacedBy: "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` argument",
+			History: []Change{
+				{"6.2.0", "ANY after COUNT."},
+				{"7.0.0", "Units may be in upper case."},
+			},
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "longitude", Type: "double"},
+				{Name: "latitude", Type: "double"},
+				{Name: "radius", Type: "double"},
+				{Name: "unit", Type: "oneof", Arguments: []Argument{
+					{Name: "m", Type: "pure-token", Token: "M"},
+					{Name: "km", Type: "pure-token", Token: "KM"},
+					{Name: "ft", Type: "pure-token", Token: "FT"},
+					{Name: "mi", Type: "pure-token", Token: "MI"},
+				},
+				},
+				{Name: "withcoord", Type: "pure-token", Token: "WITHCOORD", Optional: true},
+				{Name: "withdist", Type: "pure-token", Token: "WITHDIST", Optional: true},
+				{Name: "withhash", Type: "pure-token", Token: "WITHHASH", Optional: true},
+				{Name: "count", Type: "block", Optional: true, Arguments: []Argument{
+					{Name: "count", Type: "integer", Token: "COUNT"},
+					{Name: "any", Type: "pure-token", Token: "ANY", Optional: true, Since: "6.2.0"},
+				},
+				},
+				{Name: "order", Type: "oneof", Optional: true, Arguments: []Argument{
+					{Name: "asc", Type: "pure-token", Token: "ASC"},
+					{Name: "desc", Type: "pure-token", Token: "DESC"},
+				},
+				},
+				{Name: "key", Type: "key", Token: "STORE", Key: 2, Optional: true},
+				{Name: "key", Type: "key", Token: "STOREDIST", Key: 3, Optional: true},
+			},
+		},
+	},
+	{
+		Name: "georadius_ro", Arity: -6, Flags: ReadOnly, Categories: CatGeo,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Returns the members within some distance of a point.",
+			Since:   "3.2.10", Group: "geo", Complexity: "O(N+log(M)) where N is the number of members in the squares of the grid that cover the area and M the size of the sorted set.",
+			Flags:           []string{"deprecated"},
+			DeprecatedSince: "6.2.0", ReplacedBy: "`GEOSEARCH` with the `BYRADIUS` argument",
+			History: []Change{
+				{"6.2.0", "ANY after COUNT."},
+			},
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "longitude", Type: "double"},
+				{Name: "latitude", Type: "double"},
+				{Name: "radius", Type: "double"},
+				{Name: "unit", Type: "oneof", Arguments: []Argument{
+					{Name: "m", Type: "pure-token", Token: "M"},
+					{Name: "km", Type: "pure-token", Token: "KM"},
+					{Name: "ft", Type: "pure-token", Token: "FT"},
+					{Name: "mi", Type: "pure-token", Token: "MI"},
+				},
+				},
+				{Name: "withcoord", Type: "pure-token", Token: "WITHCOORD", Optional: true},
+				{Name: "withdist", Type: "pure-token", Token: "WITHDIST", Optional: true},
+				{Name: "withhash", Type: "pure-token", Token: "WITHHASH", Optional: true},
+				{Name: "count", Type: "block", Optional: true, Arguments: []Argument{
+					{Name: "count", Type: "integer", Token: "COUNT"},
+					{Name: "any", Type: "pure-token", Token: "ANY", Optional: true, Since: "6.2.0"},
+				},
+				},
+				{Name: "order", Type: "oneof", Optional: true, Arguments: []Argument{
+					{Name: "asc", Type: "pure-token", Token: "ASC"},
+					{Name: "desc", Type: "pure-token", Token: "DESC"},
+				},
+				},
+			},
+		},
+	},
+	{
+		Name: "georadiusbymember", Arity: -5, Flags: Write | DenyOOM | Rewritten, Categories: CatGeo,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+			{Flags: KeyOW | KeyUpdate, Begin: BeginKeyword, Keyword: "STORE", StartFrom: 5, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+			{Flags: KeyOW | KeyUpdate, Begin: BeginKeyword, Keyword: "STOREDIST", StartFrom: 5, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Returns, or writes to a key, the members within some distance of another.",
+			Since:   "3.2.0", Group: "geo", Complexity: "O(N+log(M)) where N is the number of members in the squares of the grid that cover the area and M the size of the sorted set.",
+			Flags:           []string{"deprecated"},
+			DeprecatedSince: "6.2.0", ReplacedBy: "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` and `FROMMEMBER` arguments",
+			History: []Change{
+				{"7.0.0", "Units may be in upper case."},
+			},
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "member", Type: "string"},
+				{Name: "radius", Type: "double"},
+				{Name: "unit", Type: "oneof", Arguments: []Argument{
+					{Name: "m", Type: "pure-token", Token: "M"},
+					{Name: "km", Type: "pure-token", Token: "KM"},
+					{Name: "ft", Type: "pure-token", Token: "FT"},
+					{Name: "mi", Type: "pure-token", Token: "MI"},
+				},
+				},
+				{Name: "withcoord", Type: "pure-token", Token: "WITHCOORD", Optional: true},
+				{Name: "withdist", Type: "pure-token", Token: "WITHDIST", Optional: true},
+				{Name: "withhash", Type: "pure-token", Token: "WITHHASH", Optional: true},
+				{Name: "count", Type: "block", Optional: true, Arguments: []Argument{
+					{Name: "count", Type: "integer", Token: "COUNT"},
+					{Name: "any", Type: "pure-token", Token: "ANY", Optional: true},
+				},
+				},
+				{Name: "order", Type: "oneof", Optional: true, Arguments: []Argument{
+					{Name: "asc", Type: "pure-token", Token: "ASC"},
+					{Name: "desc", Type: "pure-token", Token: "DESC"},
+				},
+				},
+				{Name: "key", Type: "key", Token: "STORE", Key: 2, Optional: true},
+				{Name: "key", Type: "key", Token: "STOREDIST", Key: 3, Optional: true},
+			},
+		},
+	},
+	{
+		Name: "georadiusbymember_ro", Arity: -5, Flags: ReadOnly, Categories: CatGeo,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Returns the members within some distance of another.",
+			Since:   "3.2.10", Group: "geo", Complexity: "O(N+log(M)) where N is the number of members in the squares of the grid that cover the area and M the size of the sorted set.",
+			Flags:           []string{"deprecated"},
+			DeprecatedSince: "6.2.0", ReplacedBy: "`GEOSEARCH` with the `BYRADIUS` and `FROMMEMBER` arguments",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "member", Type: "string"},
+				{Name: "radius", Type: "double"},
+				{Name: "unit", Type: "oneof", Arguments: []Argument{
+					{Name: "m", Type: "pure-token", Token: "M"},
+					{Name: "km", Type: "pure-token", Token: "KM"},
+					{Name: "ft", Type: "pure-token", Token: "FT"},
+					{Name: "mi", Type: "pure-token", Token: "MI"},
+				},
+				},
+				{Name: "withcoord", Type: "pure-token", Token: "WITHCOORD", Optional: true},
+				{Name: "withdist", Type: "pure-token", Token: "WITHDIST", Optional: true},
+				{Name: "withhash", Type: "pure-token", Token: "WITHHASH", Optional: true},
+				{Name: "count", Type: "block", Optional: true, Arguments: []Argument{
+					{Name: "count", Type: "integer", Token: "COUNT"},
+					{Name: "any", Type: "pure-token", Token: "ANY", Optional: true},
+				},
+				},
+				{Name: "order", Type: "oneof", Optional: true, Arguments: []Argument{
+					{Name: "asc", Type: "pure-token", Token: "ASC"},
+					{Name: "desc", Type: "pure-token", Token: "DESC"},
+				},
+				},
+			},
+		},
+	},
+	{
+		Name: "geosearch", Arity: -7, Flags: ReadOnly, Categories: CatGeo,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Returns the members within a circle or a box.",
+			Since:   "6.2.0", Group: "geo", Complexity: "O(N+log(M)) where N is the number of members in the squares of the grid that cover the area and M the size of the sorted set.",
+			History: []Change{
+				{"7.0.0", "Units may be in upper case."},
+			},
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "from", Type: "oneof", Arguments: []Argument{
+					{Name: "member", Type: "string", Token: "FROMMEMBER"},
+					{Name: "longitude_latitude", Type: "block", Token: "FROMLONLAT", Arguments: []Argument{
+						{Name: "longitude", Type: "double"},
+						{Name: "latitude", Type: "double"},
+					},
+					},
+				},
+				},
+				{Name: "by", Type: "oneof", Arguments: []Argument{
+					{Name: "circle", Type: "block", Arguments: []Argument{
+						{Name: "radius", Type: "double", Token: "BYRADIUS"},
+						{Name: "unit", Type: "oneof", Arguments: []Argument{
+							{Name: "m", Type: "pure-token", Token: "M"},
+							{Name: "km", Type: "pure-token", Token: "KM"},
+							{Name: "ft", Type: "pure-token", Token: "FT"},
+							{Name: "mi", Type: "pure-token", Token: "MI"},
+						},
+						},
+					},
+					},
+					{Name: "box", Type: "block", Arguments: []Argument{
+						{Name: "width", Type: "double", Token: "BYBOX"},
+						{Name: "height", Type: "double"},
+						{Name: "unit", Type: "oneof", Arguments: []Argument{
+							{Name: "m", Type: "pure-token", Token: "M"},
+							{Name: "km", Type: "pure-token", Token: "KM"},
+							{Name: "ft", Type: "pure-token", Token: "FT"},
+							{Name: "mi", Type: "pure-token", Token: "MI"},
+						},
+						},
+					},
+					},
+				},
+				},
+				{Name: "order", Type: "oneof", Optional: true, Arguments: []Argument{
+					{Name: "asc", Type: "pure-token", Token: "ASC"},
+					{Name: "desc", Type: "pure-token", Token: "DESC"},
+				},
+				},
+				{Name: "count", Type: "block", Optional: true, Arguments: []Argument{
+					{Name: "count", Type: "integer", Token: "COUNT"},
+					{Name: "any", Type: "pure-token", Token: "ANY", Optional: true},
+				},
+				},
+				{Name: "withcoord", Type: "pure-token", Token: "WITHCOORD", Optional: true},
+				{Name: "withdist", Type: "pure-token", Token: "WITHDIST", Optional: true},
+				{Name: "withhash", Type: "pure-token", Token: "WITHHASH", Optional: true},
+			},
+		},
+	},
+	{
+		Name: "geosearchstore", Arity: -8, Flags: Write | DenyOOM | Rewritten, Categories: CatGeo,
+		KeySpecs: []KeySpec{
+			{Flags: KeyOW | KeyUpdate, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 2, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Writes to a key the members within a circle or a box.",
+			Since:   "6.2.0", Group: "geo", Complexity: "O(N+log(M)) where N is the number of members in the squares of the grid that cover the area and M the size of the sorted set.",
+			History: []Change{
+				{"7.0.0", "Units may be in upper case."},
+			},
+			Arguments: []Argument{
+				{Name: "destination", Type: "key", Key: 1},
+				{Name: "source", Type: "key", Key: 2},
+				{Name: "from", Type: "oneof", Arguments: []Argument{
+					{Name: "member", Type: "string", Token: "FROMMEMBER"},
+					{Name: "longitude_latitude", Type: "block", Token: "FROMLONLAT", Arguments: []Argument{
+						{Name: "longitude", Type: "double"},
+						{Name: "latitude", Type: "double"},
+					},
+					},
+				},
+				},
+				{Name: "by", Type: "oneof", Arguments: []Argument{
+					{Name: "circle", Type: "block", Arguments: []Argument{
+						{Name: "radius", Type: "double", Token: "BYRADIUS"},
+						{Name: "unit", Type: "oneof", Arguments: []Argument{
+							{Name: "m", Type: "pure-token", Token: "M"},
+							{Name: "km", Type: "pure-token", Token: "KM"},
+							{Name: "ft", Type: "pure-token", Token: "FT"},
+							{Name: "mi", Type: "pure-token", Token: "MI"},
+						},
+						},
+					},
+					},
+					{Name: "box", Type: "block", Arguments: []Argument{
+						{Name: "width", Type: "double", Token: "BYBOX"},
+						{Name: "height", Type: "double"},
+						{Name: "unit", Type: "oneof", Arguments: []Argument{
+							{Name: "m", Type: "pure-token", Token: "M"},
+							{Name: "km", Type: "pure-token", Token: "KM"},
+							{Name: "ft", Type: "pure-token", Token: "FT"},
+							{Name: "mi", Type: "pure-token", Token: "MI"},
+						},
+						},
+					},
+					},
+				},
+				},
+				{Name: "order", Type: "oneof", Optional: true, Arguments: []Argument{
+					{Name: "asc", Type: "pure-token", Token: "ASC"},
+					{Name: "desc", Type: "pure-token", Token: "DESC"},
+				},
+				},
+				{Name: "count", Type: "block", Optional: true, Arguments: []Argument{
+					{Name: "count", Type: "integer", Token: "COUNT"},
+					{Name: "any", Type: "pure-token", Token: "ANY", Optional: true},
+				},
+				},
+				{Name: "storedist", Type: "pure-token", Token: "STOREDIST", Optional: true},
+			},
+		},
+	},
+	{
 		Name: "get", Arity: 2, Flags: ReadOnly | Fast, Categories: CatString,
 		KeySpecs: []KeySpec{
 			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
@@ -919,6 +1679,20 @@ var specs = [...]Command{
 			Since:   "1.0.0", Group: "string", Complexity: "O(1)",
 			Arguments: []Argument{
 				{Name: "key", Type: "key", Key: 1},
+			},
+		},
+	},
+	{
+		Name: "getbit", Arity: 3, Flags: ReadOnly | Fast, Categories: CatBitmap,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Returns one bit of a string; beyond its end all are 0.",
+			Since:   "2.2.0", Group: "bitmap", Complexity: "O(1).",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "offset", Type: "integer"},
 			},
 		},
 	},
@@ -1873,6 +2647,71 @@ var specs = [...]Command{
 		},
 	},
 	{
+		Name: "pfadd", Arity: -2, Flags: Write | DenyOOM | Fast, Categories: CatHyperLogLog,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyInsert, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Adds elements to a HyperLogLog, which estimates how many different ones it has seen.",
+			Since:   "2.8.9", Group: "hyperloglog", Complexity: "O(1) for each element.",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "element", Type: "string", Optional: true, Multiple: true},
+			},
+		},
+	},
+	{
+		Name: "pfcount", Arity: -2, Flags: ReadOnly, Categories: CatHyperLogLog,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: -1, Step: 1, Limit: 0, Notes: "An estimate that is new is kept in the value, and logged."},
+		},
+		Doc: &Doc{
+			Summary: "Estimates how many different elements one HyperLogLog, or several together, have seen.",
+			Since:   "2.8.9", Group: "hyperloglog", Complexity: "O(1) for one key, mostly from its cache; O(N) for N keys, each of which is read whole.",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1, Multiple: true},
+			},
+		},
+	},
+	{
+		Name: "pfdebug", Arity: 3, Flags: Write | DenyOOM | Admin, Categories: CatHyperLogLog,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyAccess, Begin: BeginIndex, Index: 2, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Shows the inside of a HyperLogLog, for those who debug it.",
+			Since:   "2.8.9", Group: "hyperloglog", Complexity: "O(N) where N is the number of registers.",
+			Flags: []string{"syscmd"},
+			Arguments: []Argument{
+				{Name: "subcommand", Type: "string"},
+				{Name: "key", Type: "key", Key: 1},
+			},
+		},
+	},
+	{
+		Name: "pfmerge", Arity: -2, Flags: Write | DenyOOM, Categories: CatHyperLogLog,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyAccess | KeyInsert, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 2, Find: FindRange, Last: -1, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Merges HyperLogLogs into one, which has then seen what any of them has.",
+			Since:   "2.8.9", Group: "hyperloglog", Complexity: "O(N) where N is the number of keys, each of which is read whole.",
+			Arguments: []Argument{
+				{Name: "destkey", Type: "key", Key: 1},
+				{Name: "sourcekey", Type: "key", Key: 2, Multiple: true},
+			},
+		},
+	},
+	{
+		Name: "pfselftest", Arity: 1, Flags: Admin, Categories: CatHyperLogLog,
+		Doc: &Doc{
+			Summary: "Tests the implementation of HyperLogLogs.",
+			Since:   "2.8.9", Group: "hyperloglog", Complexity: "O(1), but it takes a second.",
+			Flags: []string{"syscmd"},
+		},
+	},
+	{
 		Name: "ping", Arity: -1, Flags: Fast, Categories: CatConnection,
 		Tips: []string{"request_policy:all_shards", "response_policy:all_succeeded"},
 		Doc: &Doc{
@@ -2211,6 +3050,21 @@ var specs = [...]Command{
 		},
 	},
 	{
+		Name: "setbit", Arity: 4, Flags: Write | DenyOOM, Categories: CatBitmap,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyAccess | KeyUpdate, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Sets or clears one bit of a string, which grows with zero bytes as far as needed.",
+			Since:   "2.2.0", Group: "bitmap", Complexity: "O(1), O(N) where the string grows to N bytes.",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "offset", Type: "integer"},
+				{Name: "value", Type: "integer"},
+			},
+		},
+	},
+	{
 		Name: "setex", Arity: 4, Flags: Write | DenyOOM | Rewritten, Categories: CatString,
 		KeySpecs: []KeySpec{
 			{Flags: KeyOW | KeyUpdate, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
@@ -2419,6 +3273,62 @@ var specs = [...]Command{
 				{Name: "source", Type: "key", Key: 1},
 				{Name: "destination", Type: "key", Key: 2},
 				{Name: "member", Type: "string"},
+			},
+		},
+	},
+	{
+		Name: "sort", Arity: -2, Flags: Write | DenyOOM | AllShards | Rewritten, Categories: CatSet | CatSortedSet | CatList | CatDangerous,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+			{Flags: KeyRO | KeyAccess, Notes: "The keys that BY and GET read are named by the elements."},
+			{Flags: KeyOW | KeyUpdate, Notes: "STORE may stand anywhere behind the key."},
+		},
+		Doc: &Doc{
+			Summary: "Sorts a list, a set or a sorted set, by its elements or by other keys, and returns it or writes it to a key.",
+			Since:   "1.0.0", Group: "generic", Complexity: "O(N+M*log(M)) where N is the number of elements and M that of the elements returned; O(N) where nothing is sorted.",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "pattern", Type: "pattern", Token: "BY", Key: 2, Optional: true},
+				{Name: "offset_count", Type: "block", Token: "LIMIT", Optional: true, Arguments: []Argument{
+					{Name: "offset", Type: "integer"},
+					{Name: "count", Type: "integer"},
+				},
+				},
+				{Name: "pattern", Type: "pattern", Token: "GET", Key: 2, Optional: true, Multiple: true, MultipleToken: true},
+				{Name: "order", Type: "oneof", Optional: true, Arguments: []Argument{
+					{Name: "asc", Type: "pure-token", Token: "ASC"},
+					{Name: "desc", Type: "pure-token", Token: "DESC"},
+				},
+				},
+				{Name: "sorting", Type: "pure-token", Token: "ALPHA", Optional: true},
+				{Name: "destination", Type: "key", Token: "STORE", Key: 3, Optional: true},
+			},
+		},
+	},
+	{
+		Name: "sort_ro", Arity: -2, Flags: ReadOnly | AllShards, Categories: CatSet | CatSortedSet | CatList | CatDangerous,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+			{Flags: KeyRO | KeyAccess, Notes: "The keys that BY and GET read are named by the elements."},
+		},
+		Doc: &Doc{
+			Summary: "Sorts a list, a set or a sorted set, by its elements or by other keys.",
+			Since:   "7.0.0", Group: "generic", Complexity: "O(N+M*log(M)) where N is the number of elements and M that of the elements returned; O(N) where nothing is sorted.",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "pattern", Type: "pattern", Token: "BY", Key: 2, Optional: true},
+				{Name: "offset_count", Type: "block", Token: "LIMIT", Optional: true, Arguments: []Argument{
+					{Name: "offset", Type: "integer"},
+					{Name: "count", Type: "integer"},
+				},
+				},
+				{Name: "pattern", Type: "pattern", Token: "GET", Key: 2, Optional: true, Multiple: true, MultipleToken: true},
+				{Name: "order", Type: "oneof", Optional: true, Arguments: []Argument{
+					{Name: "asc", Type: "pure-token", Token: "ASC"},
+					{Name: "desc", Type: "pure-token", Token: "DESC"},
+				},
+				},
+				{Name: "sorting", Type: "pure-token", Token: "ALPHA", Optional: true},
 			},
 		},
 	},
@@ -2651,6 +3561,18 @@ var specs = [...]Command{
 		Doc: &Doc{
 			Summary: "Forgets the keys that were watched.",
 			Since:   "2.2.0", Group: "transactions", Complexity: "O(N) where N is the number of watched keys.",
+		},
+	},
+	{
+		Name: "wait", Arity: 3, Flags: NoScript, Categories: CatConnection,
+		Tips: []string{"request_policy:all_shards", "response_policy:agg_min"},
+		Doc: &Doc{
+			Summary: "Waits until so many replicas have what the connection has written.",
+			Since:   "3.0.0", Group: "generic", Complexity: "O(1)",
+			Arguments: []Argument{
+				{Name: "numreplicas", Type: "integer"},
+				{Name: "timeout", Type: "integer"},
+			},
 		},
 	},
 	{

@@ -46,9 +46,13 @@ func TestEveryCommandIsExecuted(t *testing.T) {
 
 // otherArity are the commands whose arity does not follow from their arguments.
 var otherArity = map[string]string{
-	"quit":         "it ignores arguments, as in Redis",
-	"debug|object": "it ignores options",
-	"debug|reload": "it ignores options",
+	"quit":          "it ignores arguments, as in Redis",
+	"debug|object":  "it ignores options",
+	"debug|reload":  "it ignores options",
+	"debug|loadaof": "it ignores options",
+	"geohash":       "it takes no members, as in Redis",
+	"geopos":        "it takes no members, as in Redis",
+	"pfmerge":       "it merges nothing into a key, as in Redis",
 }
 
 // TestArityMatchesArguments: the number of arguments that COMMAND INFO tells is
@@ -112,7 +116,7 @@ func TestKeysMatchArity(t *testing.T) {
 		for i, w := range strings.Split(cmd.Name, "|") {
 			args[i] = []byte(w)
 		}
-		if _, err := cmd.Keys(args); err != nil {
+		if _, err := cmd.Keys(args); err != nil && err != errNoMoreKeys {
 			t.Errorf("%s with %d arguments: %v", cmd.Name, least, err)
 		}
 		for i, spec := range cmd.KeySpecs {
@@ -150,7 +154,8 @@ func TestFlagsMatchKeys(t *testing.T) {
 				t.Errorf("%s changes data of a key that it only reads", cmd.Name)
 			}
 		}
-		if writes := cmd.Flags&Write != 0; writes != changes && cmd.Name != onlyReads {
+		// PFCOUNT keeps an estimate in the value, and is for readers all the same.
+		if writes := cmd.Flags&Write != 0; writes != changes && cmd.Name != "pfcount" && cmd.Name != onlyReads {
 			t.Errorf("%s: write flag %v, changes a key %v", cmd.Name, writes, changes)
 		}
 		if cmd.Flags&Rewritten != 0 && cmd.Flags&Write == 0 {

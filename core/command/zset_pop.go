@@ -67,44 +67,69 @@ func (c *Ctx) zpop(fromMax bool) {
 	}
 }
 
-func zmpopCommand(c *Ctx) {
-	keys, rest, ok := c.countedKeys()
-	if !ok {
-		return
+// multiZPop is what ZMPOP and BZMPOP are to pop.
+type multiZPop struct {
+	keys    [][]byte
+	fromMax bool
+	count   int64
+}
+
+// multiZPop parses "numkeys key [key …] MIN|MAX [COUNT n]", or replies with what is
+// wrong with it.
+func (c *Ctx) multiZPop(args [][]byte) (m multiZPop, ok bool) {
+	var rest [][]byte
+	if m.keys, rest, ok = c.countedKeys(args); !ok {
+		return m, false
 	}
-	verb, fromMax := verbZPopMin, false
 	switch {
 	case is(rest[0], "min"):
 	case is(rest[0], "max"):
-		verb, fromMax = verbZPopMax, true
+		m.fromMax = true
 	default:
 		c.Out.Error(errSyntax)
-		return
+		return m, false
 	}
-	count, ok := c.countOption(rest[1:])
+	m.count, ok = c.countOption(rest[1:])
+	return m, ok
+}
+
+// zpopWithKey pops at most count members of a sorted set that is not empty, and
+// replies with its key and an array of them.
+func (c *Ctx) zpopWithKey(z keyspace.ZSetRef, key []byte, fromMax bool, count int64) {
+	popped := c.popScored(z, key, fromMax, count)
+	c.Out.Array(2)
+	c.Out.Bulk(key)
+	c.Out.Array(popped.len())
+	for i := range popped.len() {
+		c.Out.Array(2)
+		c.Out.Bulk(popped.at(i))
+		c.Out.Double(popped.scores[i])
+	}
+	var tmp [20]byte
+	c.LogAs(zpopVerb(fromMax), key, appendInt(tmp[:0], int64(popped.len())))
+}
+
+func zpopVerb(fromMax bool) []byte {
+	if fromMax {
+		return verbZPopMax
+	}
+	return verbZPopMin
+}
+
+func zmpopCommand(c *Ctx) {
+	m, ok := c.multiZPop(c.Args[1:])
 	if !ok {
 		return
 	}
-	for _, key := range keys {
+	for _, key := range m.keys {
 		z, found, ok := c.zsetWrite(key)
 		if !ok {
 			return
 		}
-		if !found {
-			continue
+		if found {
+			c.zpopWithKey(z, key, m.fromMax, m.count)
+			return
 		}
-		popped := c.popScored(z, key, fromMax, count)
-		c.Out.Array(2)
-		c.Out.Bulk(key)
-		c.Out.Array(popped.len())
-		for i := range popped.len() {
-			c.Out.Array(2)
-			c.Out.Bulk(popped.at(i))
-			c.Out.Double(popped.scores[i])
-		}
-		var tmp [20]byte
-		c.LogAs(verb, key, appendInt(tmp[:0], int64(popped.len())))
-		return
 	}
 	c.Out.NullArray()
 }

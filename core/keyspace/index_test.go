@@ -107,6 +107,23 @@ func TestSlot(t *testing.T) {
 			t.Errorf("Slot(%q) = %d, want %d", tt.key, got, tt.slot)
 		}
 	}
+	for n := range 40 { // however it is computed, it is the remainder of a division
+		key := make([]byte, n)
+		for i := range key {
+			key[i] = byte(i*151+n*37) | 0x80 // no brace
+		}
+		var crc uint16
+		for _, c := range key {
+			crc ^= uint16(c) << 8
+			for range 8 {
+				carry := crc >> 15
+				crc = crc<<1 ^ carry*0x1021
+			}
+		}
+		if got := Slot(key); got != int(crc%numSlots) {
+			t.Errorf("Slot of %d bytes = %d, want %d", n, got, crc%numSlots)
+		}
+	}
 	if Slot([]byte("{}foo")) == Slot([]byte("foo")) || Slot([]byte("{}a")) == Slot([]byte("{}b")) {
 		t.Error("an empty tag must not count")
 	}

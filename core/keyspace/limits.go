@@ -3,7 +3,7 @@ package keyspace
 import "github.com/spillwaydb/spillway/core/rdb/packed"
 
 // Limits say how large a collection may become before it is unpacked onto the
-// heap, which is for good. They are Redis's parameters of the names given.
+// heap, and a HyperLogLog before it is dense, which is for good. They are Redis's parameters of the names given.
 type Limits struct {
 	HashEntries   int // hash-max-listpack-entries: fields
 	HashValue     int // hash-max-listpack-value: bytes of a field or a value
@@ -15,6 +15,9 @@ type Limits struct {
 	// ListSize is list-max-listpack-size: how many items, or from -1 to -5 how
 	// many bytes: 4, 8, 16, 32 or 64 KiB.
 	ListSize int
+	// HLLSparse is hll-sparse-max-bytes: how long a HyperLogLog may be before it is
+	// dense.
+	HLLSparse int
 	// StreamNodeBytes and StreamNodeEntries bound a run of a stream's entries, 0 for
 	// as many as go into a listpack: stream-node-max-bytes, stream-node-max-entries.
 	StreamNodeBytes, StreamNodeEntries int
@@ -24,7 +27,7 @@ type Limits struct {
 func DefaultLimits() Limits {
 	return Limits{
 		HashEntries: 512, HashValue: 64, ZSetEntries: 128, ZSetValue: 64,
-		IntsetEntries: 512, SetEntries: 128, SetValue: 64, ListSize: -2,
+		IntsetEntries: 512, SetEntries: 128, SetValue: 64, ListSize: -2, HLLSparse: 3000,
 		StreamNodeBytes: 4096, StreamNodeEntries: 100,
 	}
 }

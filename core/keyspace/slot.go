@@ -13,25 +13,37 @@ func Slot(key []byte) int {
 			key = key[open+1 : open+1+n]
 		}
 	}
-	var crc uint16
-	for _, c := range key {
-		crc = crc<<8 ^ crcTable[byte(crc>>8)^c]
-	}
-	return int(crc % numSlots)
+	return int(crc16(key) % numSlots)
 }
 
-// crcTable is of CRC-16/XMODEM, polynomial 0x1021.
-var crcTable = func() (t [256]uint16) {
-	for i := range t {
+// crc16 is CRC-16/XMODEM, polynomial 0x1021. It takes four bytes at a time, since
+// every command computes it for its keys: byte by byte, each look-up has to wait for
+// the one before it.
+func crc16(b []byte) (crc uint16) {
+	t := &crcTables
+	for ; len(b) >= 4; b = b[4:] {
+		crc = t[3][byte(crc>>8)^b[0]] ^ t[2][byte(crc)^b[1]] ^ t[1][b[2]] ^ t[0][b[3]]
+	}
+	for _, c := range b {
+		crc = crc<<8 ^ t[0][byte(crc>>8)^c]
+	}
+	return crc
+}
+
+// crcTables hold, for each byte, the CRC of it with so many zero bytes behind it.
+var crcTables = func() (t [4][256]uint16) {
+	for i := range t[0] {
 		crc := uint16(i) << 8 // i < 256
-		for range 8 {
-			if crc&0x8000 != 0 {
-				crc = crc<<1 ^ 0x1021
-			} else {
-				crc <<= 1
+		for zeros := range t {
+			for range 8 {
+				if crc&0x8000 != 0 {
+					crc = crc<<1 ^ 0x1021
+				} else {
+					crc <<= 1
+				}
 			}
+			t[zeros][i] = crc
 		}
-		t[i] = crc
 	}
 	return t
 }()

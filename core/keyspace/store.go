@@ -75,6 +75,9 @@ func readBlob(r *arena.Reader, s uint64) blob {
 	return r.Bytes(ref, headerSize(r.Header(ref)))
 }
 
+// blobOf returns the blob in a block.
+func (st *store) blobOf(r arena.Ref) blob { return readBlob(&st.arena.Reader, uint64(r)) }
+
 // place is where find found a key: slot i of a page, which may have to be
 // copied before it is written.
 type place struct {

@@ -54,3 +54,40 @@ func (d *DB) SetRange(key []byte, offset int, val []byte) int {
 // slack is the room that a string which has grown to n bytes gets for more, so
 // that repeated growth does not copy each time.
 func slack(n int) int { return max(min(n/2, 1<<20), 1) }
+
+// ReplaceString makes val the value of a string, which is created when the key is
+// missing, as one that grows. The deadline stays. The key must not hold another
+// type.
+func (d *DB) ReplaceString(key, val []byte) {
+	h := d.ks.hash(key)
+	if _, _, ok := d.st.find(h, key); !ok {
+		d.st.put(h, key, String, encGrown, val, 0)
+		return
+	}
+	d.st.resize(h, key, len(val), slack(len(val)), 0, val)
+}
+
+// FillString makes key a string of n bytes without a deadline, whatever it was;
+// Redis calls it raw at any length.
+// fill writes all of them; what it reads of the keyspace, such as the value that
+// is replaced, is as before the call.
+func (d *DB) FillString(key []byte, n int, fill func(p []byte)) {
+	h := d.ks.hash(key)
+	b, pl, ok := d.st.find(h, key)
+	if !ok {
+		if d.st.dir.root == nil {
+			d.st.start()
+		}
+		r := d.st.newBlob(key, String, encGrown, nil, n, 0, 0, d.st.shard.newClock())
+		fill(d.st.blobOf(r).payload())
+		d.st.insert(h, r, 0)
+		return
+	}
+	r := d.st.newBlob(key, String, encGrown, nil, n, 0, 0, d.st.shard.overwriteClock(b.clock()))
+	fill(d.st.blobOf(r).payload())
+	if b.enc() == encObject {
+		d.st.dropObject(objectID(b.payload()))
+	}
+	d.st.sumDeadline(b.deadline(), 0)
+	d.st.replace(h, pl, b, r, 0)
+}

@@ -72,35 +72,30 @@ type ArchiveStats struct {
 }
 
 // Archive tells how the archive stands; it is zero where there is none.
-func (p *Persister) Archive() ArchiveStats {
-	a := p.archive
+func (p *Persister) Archive() ArchiveStats { return p.archive.stats() }
+
+func (a *archiver) stats() ArchiveStats {
 	if a == nil {
 		return ArchiveStats{}
 	}
-	gap := p.current().ArchiveGap
-	now := p.clock.Now()
+	now := a.clock.Now()
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	s := ArchiveStats{Sealing: a.sealing, LastSegment: a.last, Gap: gap}
 	oldest := cmp.Or(a.cut, a.since)
-	for _, e := range a.queue {
-		switch {
-		case e.lost:
-			s.Gap = max(s.Gap, e.seg.ID)
-		case !e.archived():
-			s.Waiting++
-			s.WaitingBytes += e.bytes
-			if oldest.IsZero() || e.since.Before(oldest) {
-				oldest = e.since
-			}
-		}
+	s := ArchiveStats{Sealing: a.sealing}
+	a.mu.Unlock()
+	// After the lock: what leaves cut is in the queue by then.
+	b := a.queue.backlog()
+	s.LastSegment, s.Gap = b.last, max(b.lost, a.ledger.current().ArchiveGap)
+	s.Waiting, s.WaitingBytes = b.segments, b.bytes
+	if !b.since.IsZero() && (oldest.IsZero() || b.since.Before(oldest)) {
+		oldest = b.since
 	}
 	if !oldest.IsZero() {
 		s.Lag = max(0, now.Sub(oldest))
 	}
-	for _, l := range a.shippers {
-		if l.err != nil {
-			s.Err = l.err
+	for _, sh := range a.shippers {
+		if err := sh.lastError(); err != nil {
+			s.Err = err
 		}
 	}
 	return s
@@ -111,27 +106,17 @@ func (a *archiver) sinks() (out []ArchiveSinkStats) {
 	if a == nil {
 		return nil
 	}
-	for _, l := range a.shippers {
-		s := ArchiveSinkStats{Name: l.name}
-		s.Pending, s.Lag = a.behind(l)
-		s.Bytes, s.Errors = l.sent()
+	now := a.clock.Now()
+	for _, sh := range a.shippers {
+		b := a.queue.lacking(sh)
+		s := ArchiveSinkStats{Name: sh.name, Pending: b.segments}
+		if !b.since.IsZero() {
+			s.Lag = max(0, now.Sub(b.since))
+		}
+		s.Bytes, s.Errors = sh.sent()
 		out = append(out, s)
 	}
 	return out
-}
-
-// behind is how many sealed segments a target lacks, and since when.
-func (a *archiver) behind(l *shipper) (pending int, lag time.Duration) {
-	now := a.p.clock.Now()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, e := range a.queue {
-		if !e.lost && !e.has[l] {
-			pending++
-			lag = max(lag, now.Sub(e.since))
-		}
-	}
-	return pending, lag
 }
 
 // wantsBase says why a checkpoint is wanted, "" if none is: without one that
@@ -142,11 +127,11 @@ func (a *archiver) wantsBase() string {
 	if a == nil {
 		return ""
 	}
-	if log := a.p.log.Load(); log == nil || !log.Healthy() {
+	if log := a.log(); log == nil || !log.Healthy() {
 		return ""
 	}
-	m := a.p.current()
-	now := a.p.clock.Now()
+	m := a.ledger.current()
+	now := a.clock.Now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if !a.baseAsked.IsZero() && now.Sub(a.baseAsked) < baseInterval {
@@ -157,14 +142,8 @@ func (a *archiver) wantsBase() string {
 		return "the archive needs a checkpoint to begin with"
 	}
 	first, _ := strconv.ParseUint(m.Base.Meta[sink.MetaSegment], 10, 64) // the engine's own
-	broken := m.ArchiveGap >= first
-	for _, e := range a.queue {
-		if !e.lost && !e.archived() {
-			return ""
-		}
-		broken = broken || e.lost && e.seg.ID >= first
-	}
-	if !broken {
+	b := a.queue.backlog()
+	if b.segments > 0 || max(m.ArchiveGap, b.lost) < first {
 		return ""
 	}
 	a.baseAsked = now

@@ -11,6 +11,8 @@ import (
 
 	"github.com/spillwaydb/spillway/core/manifest"
 	"github.com/spillwaydb/spillway/core/sink"
+	"github.com/spillwaydb/spillway/core/vfs"
+	"github.com/spillwaydb/spillway/core/wal"
 )
 
 const (
@@ -24,62 +26,65 @@ const (
 	drainPoll = 10 * time.Millisecond
 )
 
-// archiver seals the log's segments and brings them to the targets. A nil one
+// archiveEnv is what the archive needs of persistence around it.
+type archiveEnv struct {
+	fs     vfs.FS
+	clock  wal.Clock
+	logger hclog.Logger
+	own    *ancestry
+	ledger *ledger
+	events *notifier
+	run    func(f func()) bool // in a goroutine that the engine's end waits for; false: not any more
+
+	// log is the one in service, nil if none is; seal ends its active segment.
+	log  func() *wal.Log
+	seal func() error
+	// discard removes what the manifest does not name any more.
+	discard func(now *manifest.Manifest, gone garbage)
+	// checkpoints are those that the segments continue, wherever they are.
+	checkpoints func(ctx context.Context) ([]sink.Set, error)
+}
+
+// archiver has the log's segments sealed, and brings them to the targets. A nil one
 // is an engine without an archive.
 //
 //	active segment ──seal──▶ queue ──shipper per target──▶ archived
 //	                           │ its checkpoint is committed first:
 //	                           └──▶ manifest.Owed, until archived or given up
 //
-// The tick begins everything; sealing and shipping run in goroutines of the
-// Persister, and no command and no checkpoint waits for them.
+// The tick begins everything; sealing and shipping run in the background, and no
+// command and no checkpoint waits for them.
 type archiver struct {
-	p        *Persister
-	log      hclog.Logger
+	archiveEnv
 	opts     Archive
+	queue    *queue
 	shippers []*shipper
 
 	ctx  context.Context // of the shipping
 	stop context.CancelFunc
 
-	mu        sync.Mutex
-	closed    bool
-	queue     []*entry  // the sealed segments that the manifest names, oldest first
-	last      uint64    // the newest that every target has got
-	since     time.Time // of the first data in the active segment; zero: it has none
-	cut       time.Time // the same for the one before it, until that is queued
+	mu        sync.Mutex // for what is below it; held for queue.mu only
+	since     time.Time  // of the first data in the active segment; zero: it has none
+	cut       time.Time  // the same for the one before it, until that is queued
 	sealing   bool
 	notBefore time.Time // no seal before that, after a failure
-	release   time.Time // nothing is taken off the manifest before that
 	releasing bool
+	release   time.Time // nothing is taken off the manifest before that
 	baseAsked time.Time
 }
 
-// entry is a sealed segment.
-type entry struct {
-	seg   manifest.Segment
-	at    time.Time // when it was sealed; zero: by an earlier process
-	since time.Time // its first data, roughly
-	bytes int64
-	has   map[*shipper]bool // the targets that have it
-	want  int               // how many are to have it
-	lost  bool              // it is damaged, or gone: no target will get it
-}
-
-func (e *entry) archived() bool { return len(e.has) == e.want }
-
-func newArchiver(p *Persister) *archiver {
-	opts := p.env.Archive
+// newArchiver returns an archiver of these targets, behind which there is a guard
+// each; nil if there is none.
+func newArchiver(env archiveEnv, opts Archive) *archiver {
 	if len(opts.Targets) == 0 {
 		return nil
 	}
-	a := &archiver{p: p, log: p.logger.Named("archive"), opts: opts}
+	a := &archiver{archiveEnv: env, opts: opts, queue: &queue{targets: len(opts.Targets)}}
 	a.ctx, a.stop = context.WithCancel(context.Background())
-	targets, guards := guarded(p.own, opts.Targets)
-	p.guards = append(p.guards, guards...)
-	for _, t := range targets {
-		a.shippers = append(a.shippers, newShipper(a, t))
+	for _, t := range opts.Targets {
+		a.shippers = append(a.shippers, newShipper(env, opts.Stages, a.queue, t))
 	}
+	a.logger = env.logger.Named("archive")
 	return a
 }
 
@@ -88,23 +93,10 @@ func (a *archiver) close() {
 	if a == nil {
 		return
 	}
-	a.mu.Lock()
-	a.closed = true
-	a.mu.Unlock()
 	a.stop()
-	for _, l := range a.shippers {
-		l.pipe.Close()
+	for _, s := range a.shippers {
+		s.pipe.Close()
 	}
-}
-
-// background runs f in a goroutine that close waits for, and tells whether it
-// will. The caller holds mu.
-func (a *archiver) background(f func()) bool {
-	if a.closed {
-		return false
-	}
-	a.p.bg.Go(f)
-	return true
 }
 
 // sealed queues the segments before this one.
@@ -118,8 +110,8 @@ func (a *archiver) sealed(before uint64) {
 	}
 	since := a.cut
 	a.mu.Unlock()
-	all := slices.Clone(a.p.current().Segments)
-	a.queueUp(slices.DeleteFunc(all, func(s manifest.Segment) bool { return s.ID >= before }), a.p.clock.Now(), since)
+	all := slices.Clone(a.ledger.current().Segments)
+	a.queueUp(slices.DeleteFunc(all, func(s manifest.Segment) bool { return s.ID >= before }), a.clock.Now(), since)
 	a.mu.Lock()
 	a.cut = time.Time{}
 	a.mu.Unlock()
@@ -132,34 +124,15 @@ func (a *archiver) found(owed []manifest.Segment) {
 	}
 }
 
-// queueUp queues segments that were sealed now, and have held data since then;
-// zero times are unknown.
-func (a *archiver) queueUp(segments []manifest.Segment, now, since time.Time) {
+// queueUp queues segments that were sealed at this time, and have held data since
+// then; zero times are unknown.
+func (a *archiver) queueUp(segments []manifest.Segment, at, since time.Time) {
+	if since.IsZero() {
+		since = a.clock.Now()
+	}
 	for _, s := range segments {
-		size := a.p.sizeOf(s)
-		a.mu.Lock()
-		if a.find(s.ID) == nil {
-			e := &entry{seg: s, at: now, since: since, bytes: size, has: map[*shipper]bool{}, want: len(a.shippers)}
-			if e.since.IsZero() {
-				e.since = a.p.clock.Now()
-			}
-			i, _ := slices.BinarySearchFunc(a.queue, s.ID, func(e *entry, id uint64) int {
-				return int(min(max(int64(e.seg.ID)-int64(id), -1), 1))
-			})
-			a.queue = slices.Insert(a.queue, i, e)
-		}
-		a.mu.Unlock()
+		a.queue.add(&entry{seg: s, at: at, since: since, bytes: a.ledger.sizeOf(s)})
 	}
-}
-
-// find returns the entry of a segment, or nil. The caller holds mu.
-func (a *archiver) find(id uint64) *entry {
-	for _, e := range a.queue {
-		if e.seg.ID == id {
-			return e
-		}
-	}
-	return nil
 }
 
 // tick begins what is due.
@@ -167,23 +140,42 @@ func (a *archiver) tick() {
 	if a == nil {
 		return
 	}
-	now := a.p.clock.Now()
-	if a.sealDue(now) {
-		a.mu.Lock()
-		a.sealing = a.background(a.seal)
-		a.mu.Unlock()
-	}
-	for _, l := range a.shippers {
-		a.ship(l, now)
-	}
-	a.settle(now)
+	now := a.clock.Now()
+	a.sealWhenDue(now)
+	a.ship(now)
+	a.releaseArchived(now)
 }
 
-// sealDue watches the active segment and says whether it is to be sealed.
-func (a *archiver) sealDue(now time.Time) bool {
-	log := a.p.log.Load()
+// ship begins to bring every target what it lacks.
+func (a *archiver) ship(now time.Time) {
+	for _, s := range a.shippers {
+		s.ship(a.ctx, now)
+	}
+}
+
+// sealWhenDue begins to seal the active segment when it is old or large enough.
+func (a *archiver) sealWhenDue(now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if !a.sealDue(now) {
+		return
+	}
+	a.sealing = a.run(func() {
+		err := a.seal()
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.sealing = false
+		if err != nil {
+			a.notBefore = a.clock.Now().Add(saveRetry.first)
+			a.logger.Warn("sealing the active segment failed; the log goes on in it", "error", err, "next_attempt_in", saveRetry)
+		}
+	})
+}
+
+// sealDue watches the active segment and says whether it is to be sealed. The
+// caller holds mu.
+func (a *archiver) sealDue(now time.Time) bool {
+	log := a.log()
 	if log == nil || !log.Healthy() {
 		a.since, a.cut = time.Time{}, time.Time{}
 		return false
@@ -204,49 +196,54 @@ func (a *archiver) sealDue(now time.Time) bool {
 	if st.SegmentBytes >= a.opts.SealSize {
 		return true
 	}
-	waiting := 0
-	for _, e := range a.queue {
-		if !e.lost && !e.archived() {
-			waiting++
-		}
-	}
-	return waiting < patientSeals && now.Sub(a.since) >= a.opts.SealAfter
+	return now.Sub(a.since) >= a.opts.SealAfter && a.queue.backlog().segments < patientSeals
 }
 
-// seal seals the active segment.
-func (a *archiver) seal() {
-	err := a.p.seal()
-	now := a.p.clock.Now()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.sealing = false
-	if err != nil {
-		a.notBefore = now.Add(saveRetry.first)
-		a.log.Warn("sealing the active segment failed; the log goes on in it", "error", err, "next_attempt_in", saveRetry)
-	}
-}
-
-// settle has what is archived by now, and was kept for that only, removed.
-func (a *archiver) settle(now time.Time) {
-	owed := a.p.current().Owed
+// releaseArchived begins to take off the manifest what is archived by now, and was
+// kept for that only.
+func (a *archiver) releaseArchived(now time.Time) {
+	owed := a.ledger.current().Owed
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.releasing || now.Before(a.release) || !slices.ContainsFunc(owed, func(s manifest.Segment) bool {
-		e := a.find(s.ID)
-		return e == nil || e.lost || e.archived()
+		return a.queue.fate(s.ID) != waiting
 	}) {
 		return
 	}
-	a.releasing = a.background(func() {
-		err := a.p.release()
+	a.releasing = a.run(func() {
+		err := a.takeOff()
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		a.releasing = false
 		if err != nil {
-			a.release = a.p.clock.Now().Add(saveRetry.first)
-			a.log.Warn("archived segments could not be taken off the manifest yet", "error", err)
+			a.release = a.clock.Now().Add(saveRetry.first)
+			a.logger.Warn("archived segments could not be taken off the manifest yet", "error", err)
 		}
 	})
+}
+
+// takeOff takes what is archived off the manifest's list of what is owed, and
+// removes it.
+func (a *archiver) takeOff() error {
+	l := a.ledger
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	m := l.current().Clone()
+	var gone garbage
+	before := len(m.Owed)
+	if m.Owed, gone.segments = a.retire(m, nil); len(m.Owed) == before {
+		return nil
+	}
+	if err := l.commit(m); err != nil {
+		if errors.Is(err, manifest.ErrUnknownOutcome) {
+			l.later.add(gone)
+			l.adopt()
+		}
+		return err
+	}
+	a.committed(m)
+	a.discard(m, l.removable(gone))
+	return nil
 }
 
 // retire says which segments the manifest m goes on owing when it retires
@@ -260,29 +257,22 @@ func (a *archiver) retire(m *manifest.Manifest, retired []manifest.Segment) (owe
 		}
 		return nil, gone
 	}
-	sizes := make(map[uint64]int64)
+	total := int64(0)
 	for _, s := range all {
-		sizes[s.ID] = a.p.sizeOf(s)
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	waiting := int64(0)
-	for _, s := range all {
-		e := a.find(s.ID)
-		switch {
-		case e != nil && e.lost:
+		switch a.queue.fate(s.ID) {
+		case lost:
 			m.ArchiveGap = max(m.ArchiveGap, s.ID)
 			gone = append(gone, s.Path)
-		case e != nil && e.archived():
+		case archived:
 			gone = append(gone, s.Path)
 		default:
 			owed = append(owed, s)
-			waiting += sizes[s.ID]
+			total += a.ledger.sizeOf(s)
 		}
 	}
-	for waiting > a.opts.MaxWaiting && len(owed) > 0 {
+	for total > a.opts.MaxWaiting && len(owed) > 0 {
 		s := owed[0]
-		owed, waiting = owed[1:], waiting-sizes[s.ID]
+		owed, total = owed[1:], total-a.ledger.sizeOf(s)
 		m.ArchiveGap = max(m.ArchiveGap, s.ID)
 		gone = append(gone, s.Path)
 	}
@@ -302,16 +292,10 @@ func (a *archiver) committed(m *manifest.Manifest) {
 	for _, s := range slices.Concat(m.Owed, m.Segments) {
 		named[s.ID] = true
 	}
-	a.mu.Lock()
-	a.queue = slices.DeleteFunc(a.queue, func(e *entry) bool {
-		if !named[e.seg.ID] && !e.lost && !e.archived() {
-			e.lost = true
-			a.log.Error("too much waits for the archive: a log segment is given up; nothing can be restored across it",
-				"segment", e.seg.ID, "bytes", e.bytes, "max_waiting", a.opts.MaxWaiting)
-		}
-		return !named[e.seg.ID]
-	})
-	a.mu.Unlock()
+	for _, e := range a.queue.keep(named) {
+		a.logger.Error("too much waits for the archive: a log segment is given up; nothing can be restored across it",
+			"segment", e.seg.ID, "bytes", e.bytes, "max_waiting", a.opts.MaxWaiting)
+	}
 	a.found(m.Owed)
 }
 
@@ -321,19 +305,19 @@ func (a *archiver) prune() {
 	if a == nil {
 		return
 	}
-	lineage := a.p.current().Lineage
+	lineage := a.ledger.current().Lineage
 	var checkpoints []sink.Set
 	var err error
 	if slices.ContainsFunc(a.opts.Targets, func(t sink.Target) bool { return !t.Keep.All() }) {
-		checkpoints, err = a.p.pipe.Checkpoints(a.ctx)
+		checkpoints, err = a.checkpoints(a.ctx)
 	}
 	if err == nil {
-		for _, l := range a.shippers {
-			err = errors.Join(err, l.pipe.PruneSegments(a.ctx, lineage, a.p.own.firstSegment, checkpoints))
+		for _, s := range a.shippers {
+			err = errors.Join(err, s.pipe.PruneSegments(a.ctx, lineage, a.own.firstSegment, checkpoints))
 		}
 	}
 	if err != nil && a.ctx.Err() == nil {
-		a.log.Warn("pruning the archive failed", "error", err)
+		a.logger.Warn("pruning the archive failed", "error", err)
 	}
 }
 
@@ -343,20 +327,18 @@ func (a *archiver) drain(ctx context.Context) {
 	if a == nil {
 		return
 	}
-	late, stopLate := a.p.clock.NewTicker(a.opts.ShutdownWait)
+	late, stopLate := a.clock.NewTicker(a.opts.ShutdownWait)
 	defer stopLate()
-	look, stopLook := a.p.clock.NewTicker(drainPoll)
+	look, stopLook := a.clock.NewTicker(drainPoll)
 	defer stopLook()
-	if log := a.p.log.Load(); log != nil && log.Healthy() && log.Stats().LoggedBytes > 0 {
-		if err := a.p.seal(); err != nil {
-			a.log.Warn("the last segment could not be sealed", "error", err)
+	if log := a.log(); log != nil && log.Healthy() && log.Stats().LoggedBytes > 0 {
+		if err := a.seal(); err != nil {
+			a.logger.Warn("the last segment could not be sealed", "error", err)
 		}
 	}
 	for {
-		for _, l := range a.shippers {
-			a.ship(l, a.p.clock.Now())
-		}
-		s := a.p.Archive()
+		a.ship(a.clock.Now())
+		s := a.stats()
 		if s.Waiting == 0 {
 			return
 		}
@@ -366,7 +348,7 @@ func (a *archiver) drain(ctx context.Context) {
 		case <-late:
 		case <-ctx.Done():
 		}
-		a.log.Warn("the archive is behind at the end; the next start goes on", "segments", s.Waiting, "bytes", s.WaitingBytes, "error", s.Err)
+		a.logger.Warn("the archive is behind at the end; the next start goes on", "segments", s.Waiting, "bytes", s.WaitingBytes, "error", s.Err)
 		return
 	}
 }

@@ -52,7 +52,7 @@ func (p *Persister) note(j *job, o Outcome, now time.Time) (known bool) {
 	}
 	if j.kind == sink.KindSnapshot && (o.Err == nil || !j.startLog) {
 		p.snapshot = o
-		p.saveFailed.Store(o.Err != nil)
+		p.health.saved(o.Err)
 	}
 	if o.Err == nil {
 		p.attempts, p.logStarts = attempts{}, attempts{}
@@ -82,7 +82,7 @@ func sameFailure(a, b error) bool {
 
 // noteHeld logs that a save has made writes be refused, or accepted again.
 func (p *Persister) noteHeld(before bool) {
-	switch now := p.savesHoldWrites(); {
+	switch now := p.health.unsaved() != nil; {
 	case now && !before:
 		p.logger.Warn("writes are refused until a save succeeds, which is tried again and again", "option", "stop-writes-on-bgsave-error")
 	case before && !now:

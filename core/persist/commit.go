@@ -15,44 +15,45 @@ import (
 
 // commit installs the new base and retires the log before it, by one rename.
 func (p *Persister) commit(j *job) error {
-	p.writing.Lock()
-	defer p.writing.Unlock()
+	p.ledger.writing.Lock()
+	defer p.ledger.writing.Unlock()
 	log := p.log.Load()
 	if j.startLog && !log.Healthy() {
 		return fmt.Errorf("the log has failed before its base was committed: %w", log.Err())
 	}
-	m, gone := p.nextManifest(p.current(), j, log)
-	if err := p.commitManifest(m); err != nil {
+	m, gone := p.nextManifest(p.ledger.current(), j, log)
+	if err := p.ledger.commit(m); err != nil {
 		if j.unsure = errors.Is(err, manifest.ErrUnknownOutcome); !j.unsure {
 			return err
 		}
-		on, loadErr := p.store.Load()
+		on, loadErr := p.ledger.store.Load()
 		if loadErr != nil || on.Generation != m.Generation || j.startLog || j.apart {
 			// A segment that only this manifest names is no place for what
 			// is to be durable, before it is certain that it stays.
-			p.later.staged = append(p.later.staged, j.set)
+			p.ledger.later.add(garbage{staged: []sink.SetID{j.set}})
 			return errors.Join(err, loadErr)
 		}
 		// Visible, but perhaps not durable: what it retired must stay, in
 		// case a power loss brings the old manifest back.
 		p.jobLog.Warn("the commit reported an error but is on disk; nothing is removed before the next one", "job", j.id, "error", err)
-		p.install(m)
-		p.later.add(gone)
+		p.ledger.install(m)
+		p.ledger.later.add(gone)
 		gone = garbage{}
 	} else {
 		p.archive.committed(m)
-		gone.add(p.later)
-		p.later = garbage{}
+		gone = p.ledger.removable(gone)
 	}
 	if j.startLog {
 		p.based.Store(log)
 	}
 	p.saved.Store(j.changes)
 	if log == nil || j.rotated && log.Healthy() {
-		p.healed() // all that is in memory is safe now, or will be with the log
+		p.health.heal() // all that is in memory is safe now, or will be with the log
 	}
 	p.retire(m, gone)
-	p.part()
+	if err := p.ledger.part(); err != nil {
+		p.jobLog.Warn("taking a lineage of its own failed; the next checkpoint tries again", "error", err)
+	}
 	return nil
 }
 
@@ -98,30 +99,15 @@ func (p *Persister) nextManifest(old *manifest.Manifest, j *job, log *wal.Log) (
 	return m, gone
 }
 
-// garbage is on disk, or on a sink, and of no use to the manifest any more.
-type garbage struct {
-	segments []string
-	sets     []sink.SetID // that were committed: targets keep theirs, see Prune
-	staged   []sink.SetID // that may have been committed, and turned out not to be
-}
-
-func (l *garbage) add(o garbage) {
-	l.segments = append(l.segments, o.segments...)
-	l.sets = append(l.sets, o.sets...)
-	l.staged = append(l.staged, o.staged...)
-}
-
 // retire removes, off the serving path, what the manifest does not name.
 func (p *Persister) retire(now *manifest.Manifest, gone garbage) {
-	p.bg.Add(1)
-	go func() {
-		defer p.bg.Done()
+	p.bg.run(func() {
 		p.discard(now, gone)
 		if err := p.pipe.Prune(context.Background(), now.Lineage, p.own.firstGeneration); err != nil && !errors.Is(err, sink.ErrClosed) {
 			p.jobLog.Warn("pruning old checkpoints on a sink failed", "error", err)
 		}
 		p.archive.prune()
-	}()
+	})
 }
 
 // discard removes what the manifest does not name.
@@ -162,9 +148,7 @@ func (p *Persister) rollback(j *job, cause error) {
 		log.Abandon(cause) // it goes on in a segment that nothing names
 	}
 	if j.unsure {
-		p.writing.Lock()
-		p.adoptOnDisk()
-		p.writing.Unlock()
+		p.ledger.adoptOnDisk()
 		p.jobLog.Error("the outcome of the commit is unknown: nothing is removed", "job", j.id, "error", cause)
 		return
 	}

@@ -44,20 +44,18 @@ func (p *Persister) try(parent context.Context, kind sink.Kind, why string, star
 		return nil, err
 	}
 	p.nextJob++
-	p.own.above(&p.nextGeneration, &p.nextSegment)
 	ctx, cancel := context.WithCancel(parent)
 	j := &job{
-		id: p.nextJob, kind: kind, gen: p.nextGeneration, began: p.clock.Now(),
+		id: p.nextJob, kind: kind, gen: p.ledger.drawGeneration(), began: p.clock.Now(),
 		parent: parent, ctx: ctx, cancel: cancel, startLog: startLog, again: again,
 	}
 	j.enter("rotate")
-	p.nextGeneration++
 	p.job = j
 	out := make(chan error, 1)
 	j.waiters = append(j.waiters, out)
 	p.jobLog.Log(j.level(hclog.Info), "checkpoint started", "job", j.id, "kind", kind, "generation", j.gen, "why", why)
 	tell(p.events, p.events.CheckpointBegun, CheckpointEvent{Kind: kind, Generation: j.gen})
-	p.bg.Go(func() { p.finish(j, p.checkpoint(j)) })
+	p.bg.run(func() { p.finish(j, p.checkpoint(j)) })
 	return out, nil
 }
 
@@ -70,7 +68,7 @@ func (p *Persister) checkpoint(j *job) error {
 		return err
 	}
 	j.enter("encode")
-	j.set = sink.NewSetID(j.gen, j.kind, p.current().Lineage)
+	j.set = sink.NewSetID(j.gen, j.kind, p.ledger.current().Lineage)
 	p.own.drew(j.set)
 	parts := p.encode(j, views)
 	p.queueSealed(j) // while the shards are being encoded
@@ -91,7 +89,7 @@ func (p *Persister) rotateAndCut(j *job) ([]*keyspace.View, error) {
 	defer p.turn.Unlock()
 	log := p.log.Load()
 	j.apart = log != nil && !log.Healthy()
-	next, err := p.rotate(log != nil || j.startLog, !j.startLog && !j.apart)
+	next, err := p.ledger.rotate(log != nil || j.startLog, !j.startLog && !j.apart)
 	j.next = next
 	if err != nil {
 		j.unsure = errors.Is(err, manifest.ErrUnknownOutcome)
@@ -165,7 +163,7 @@ func (p *Persister) cut(j *job) ([]*keyspace.View, error) {
 			if !log.Healthy() {
 				// A client that has not met the failure yet must not be told
 				// that its write is durable before this job has committed.
-				p.fail(log.Err())
+				p.health.fail(log.Err())
 			}
 			log.Cut(j.next.Path)
 			j.rotated = true
@@ -225,7 +223,7 @@ func (p *Persister) publish(j *job) (err error) {
 // set is the checkpoint that the job has made, with what a restore needs to
 // find the log that follows it.
 func (p *Persister) set(j *job) sink.Set {
-	m := p.current()
+	m := p.ledger.current()
 	meta := map[string]string{sink.MetaLineage: m.Lineage}
 	if len(m.Follows) > 0 {
 		meta[sink.MetaFollows] = sink.FormatFollows(m.Follows)
@@ -253,7 +251,7 @@ func (p *Persister) finish(j *job, err error) {
 	}
 	p.mu.Lock()
 	o := Outcome{Err: err, Took: took, Ran: true}
-	held := p.savesHoldWrites()
+	held := p.health.unsaved() != nil
 	known := p.note(j, o, now)
 	if err == nil {
 		p.lastSave = j.cutAt
@@ -318,6 +316,6 @@ func (p *Persister) close() {
 	}
 	p.pipe.Close()
 	p.archive.close()
-	p.bg.Wait()
+	p.bg.close()
 	p.events.wait()
 }

@@ -72,10 +72,22 @@ func (p *Persister) SwitchOn() (gaveUp bool, err error) {
 // logErr is why what is in the log, which is on, does not count nevertheless.
 func (p *Persister) logErr() error {
 	p.CheckLog()
-	if f := p.failed.Load(); f != nil {
-		return fmt.Errorf("the log has failed, and is on again once a checkpoint is committed, which is tried again and again: %w", f.err)
+	if err := p.Failure(); err != nil {
+		return fmt.Errorf("the log has failed, and is on again once a checkpoint is committed, which is tried again and again: %w", err)
 	}
 	return nil
+}
+
+// LogStartError is why the log, which is wanted, could not be switched on yet;
+// nil if it is on or nothing has failed.
+func (p *Persister) LogStartError() error {
+	p.mu.Lock()
+	err := p.logStarts.err
+	p.mu.Unlock()
+	if err == nil || p.LogState() != logStarting {
+		return nil
+	}
+	return err
 }
 
 // join returns the job in flight and a channel that gets its outcome; nil is none.
@@ -118,7 +130,7 @@ func (p *Persister) reconcileLog() {
 		if !p.retireLog() {
 			return
 		}
-		p.healed() // of a log that failed nothing is promised any more
+		p.health.heal() // of a log that failed nothing is promised any more
 		p.logger.Info("the log is off: the next checkpoint replaces it")
 	}
 }
@@ -126,12 +138,12 @@ func (p *Persister) reconcileLog() {
 // openActive opens the log behind the recovered state, creating its first segment
 // when there is none.
 func (p *Persister) openActive() error {
-	m := p.current()
+	m := p.ledger.current()
 	if len(m.Segments) == 0 {
-		if _, err := p.rotate(true, true); err != nil {
+		if _, err := p.ledger.rotate(true, true); err != nil {
 			return fmt.Errorf("creating the log: %w", err)
 		}
-		m = p.current()
+		m = p.ledger.current()
 	}
 	active := m.Segments[len(m.Segments)-1]
 	l, err := p.openLog(active.Path)

@@ -84,33 +84,34 @@ var ErrReadOnly = errors.New("read-only: nothing is written, saved or logged")
 //
 //	rotate → cut → encode (a goroutine per shard) → publish → commit → finish
 //
-// The tick only begins jobs; nobody but those who asked for a job waits for it.
-//
-//	lock             guards                                   held across
-//	turn             the rotation of the log up to its cut    I/O, a barrier
-//	writing          the manifest read, changed, committed    I/O
-//	barrier          every shard, under the gate              no I/O
-//	guard.asking     what one target was last asked           I/O on the target
-//	archiver.mu      the queue of sealed segments             nothing
-//	mu               the fields below it                      nothing
-//	ancestry.mu      who this directory is on a sink          nothing
-//
-// One that stands higher is taken first, where two are held at all. A checkpoint and a seal of the archive take turn;
-// whatever commits a manifest takes writing.
+// The tick only begins jobs; nobody but those who asked for a job waits for it. The
+// parts are types that do not know the Persister: the package comment has their
+// locks.
 type Persister struct {
 	env    Env
 	fs     vfs.FS
 	ks     *keyspace.Keyspace
 	clock  wal.Clock
 	logger hclog.Logger
+	jobLog hclog.Logger
 
+	ledger  *ledger   // the manifest in force
+	health  *health   // why writes are refused
+	archive *archiver // nil: there is none
+	own     *ancestry // who we are on a sink
+	guards  []*guard  // of every target, those of the archive last
+	pipe    *sink.Pipeline
+	local   sink.Sink
+	events  *notifier
+	bg      background
+
+	turn  vfs.IOLock              // held from a rotation of the log to its cut
 	log   atomic.Pointer[wal.Log] // nil: no log is kept
 	based atomic.Pointer[wal.Log] // the last log whose base was committed; see LogOn
 
-	changes    atomic.Int64 // of keys since New
-	saved      atomic.Int64 // of these, covered by the last committed checkpoint
-	failed     atomic.Pointer[failure]
-	saveFailed atomic.Bool // the last snapshot failed
+	changes atomic.Int64 // of keys since New
+	saved   atomic.Int64 // of these, covered by the last committed checkpoint
+	saves   atomic.Int64 // checkpoints committed since New
 
 	// The next three belong to the tick.
 	skipped      string
@@ -119,28 +120,8 @@ type Persister struct {
 	retrying     atomic.Bool
 	retryAfter   atomic.Int64 // nanoseconds until the next attempt
 
-	events  *notifier
-	jobLog  hclog.Logger
-	store   *manifest.Store
-	pipe    *sink.Pipeline
-	local   sink.Sink
-	bg      sync.WaitGroup
-	archive *archiver  // nil: there is none
-	own     *ancestry  // who we are on a sink
-	guards  []*guard   // of every target, the archive's too
-	turn    vfs.IOLock // held from a rotation to its cut
-	writing vfs.IOLock // held from reading the manifest to committing its successor
-	later   garbage    // to be removed once it is certain what is on disk; guarded by writing
-
-	mu       sync.Mutex
-	manifest *manifest.Manifest // in force; nobody changes it
-	// The numbers to draw next: at least the manifest's, and higher where some
-	// were drawn that no manifest on disk has reserved yet.
-	nextGeneration, nextSegment uint64
-
-	whole     uint64           // segments below this ID are sealed
-	sizes     map[uint64]int64 // of these
-	job       *job
+	mu        sync.Mutex
+	job       *job // in flight
 	nextJob   uint64
 	scheduled sink.Kind // asked for with SCHEDULE while a job was in flight
 	closed    bool
@@ -150,43 +131,41 @@ type Persister struct {
 	attempts  attempts      // that failed, automatic or asked for
 	logStarts attempts      // at switching the log on that failed
 	freeze    time.Duration // of the last cut
-	saves     atomic.Int64  // checkpoints committed since New
 }
 
 // New builds the pipelines of the data directory, its targets and its archive.
 // Nothing is read or written before the calls of a start: Survey, LoadManifest,
 // Settle, Accept and Start, in this order. Close must follow.
 func New(env Env) *Persister {
-	env.Archive = env.Archive.withDefaults()
 	now := env.Clock.Now
 	jobLog := env.Logger.Named("checkpoint")
 	local := sink.NewFSSink("local", env.FS, sink.SetsDir)
 	known := sink.NewRegistry(append(slices.Clone(env.DecodeStages), env.Stages...)...)
+	events := &notifier{Events: env.Events}
 	own := &ancestry{log: jobLog, now: now, adopt: env.Adopt}
 	targets, guards := guarded(own, env.Targets)
+	archive := env.Archive.withDefaults()
+	archiveTargets, archiveGuards := guarded(own, archive.Targets)
+	archive.Targets = archiveTargets
 	p := &Persister{
-		env: env, fs: env.FS, ks: env.Keyspace, clock: env.Clock, logger: env.Logger, targetsTried: now(),
-		turn: vfs.NewIOLock(), writing: vfs.NewIOLock(),
-		jobLog: jobLog, store: manifest.NewStore(env.FS, now), local: local,
-		own: own, guards: guards, events: &notifier{Events: env.Events},
+		env: env, fs: env.FS, ks: env.Keyspace, clock: env.Clock, logger: env.Logger, jobLog: jobLog,
+		ledger: newLedger(env.FS, own, now, env.Version), health: newHealth(env, events), own: own,
+		guards: slices.Concat(guards, archiveGuards), local: local, events: events,
 		pipe: sink.NewPipeline("checkpoint", env.Stages, local, targets, sink.PipelineOptions{
 			Logger: env.Logger, Now: now, VerifyDecode: env.VerifyDecode, Registry: known, Known: own.knows,
 		}),
-		manifest: &manifest.Manifest{}, nextGeneration: 1, nextSegment: 1, // until a start has read them
-		lastSave: now(), sizes: make(map[uint64]int64),
+		turn: vfs.NewIOLock(), targetsTried: now(), lastSave: now(),
 	}
 	p.retryAfter.Store(int64(retryFirst))
-	own.numbers = func() (generation, segment uint64) {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		return p.nextGeneration, p.nextSegment
-	}
-	p.archive = newArchiver(p)
+	p.archive = newArchiver(archiveEnv{
+		fs: env.FS, clock: env.Clock, logger: env.Logger, own: own, ledger: p.ledger, events: events, run: p.bg.run,
+		log: p.Log, seal: p.seal, discard: p.discard, checkpoints: p.pipe.Checkpoints,
+	}, archive)
 	return p
 }
 
 // Manifest is the one in force, which nobody changes.
-func (p *Persister) Manifest() *manifest.Manifest { return p.current() }
+func (p *Persister) Manifest() *manifest.Manifest { return p.ledger.current() }
 
 // ReadPart has f read one part of a checkpoint of the data directory, as it was
 // before the stages it went through.

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/spillwaydb/spillway/core/manifest"
@@ -22,29 +23,33 @@ import (
 const shipTimeout = 10 * time.Minute
 
 // shipper sends the queue to one target, oldest first. It runs while there is
-// something to bring; after a failure the tick waits before it begins again.
+// something to send; after a failure the tick waits before it begins again.
 type shipper struct {
-	a    *archiver
-	name string
-	pipe *sink.Pipeline
+	archiveEnv
+	name  string
+	queue *queue
+	pipe  *sink.Pipeline
 
-	onTarget map[uint64][]sink.Set // what the target has of the queue's numbers; nil: to be asked. For run alone
+	onTarget map[uint64][]sink.Set // what the target has of the queue's numbers; nil: to be asked. For send alone
 
-	// Guarded by archiver.mu.
+	mu        sync.Mutex // for what is below it; held for the locks of queue and events only
 	busy      bool
-	err       error
+	err       error // of the last attempt
 	wait      time.Duration
 	notBefore time.Time
 }
 
-func newShipper(a *archiver, t sink.Target) *shipper {
+func newShipper(env archiveEnv, stages []sink.Stage, q *queue, t sink.Target) *shipper {
 	if t.Timeout <= 0 {
 		t.Timeout = shipTimeout
 	}
 	t.Required = true
-	return &shipper{a: a, name: t.Name, pipe: sink.NewPipeline("archive", a.opts.Stages, nil, []sink.Target{t}, sink.PipelineOptions{
-		Logger: a.p.logger, Now: a.p.clock.Now, Known: a.p.own.knows,
-	})}
+	s := &shipper{archiveEnv: env, name: t.Name, queue: q}
+	s.pipe = sink.NewPipeline("archive", stages, nil, []sink.Target{t}, sink.PipelineOptions{
+		Logger: env.logger, Now: env.clock.Now, Known: env.own.knows,
+	})
+	s.logger = env.logger.Named("archive")
+	return s
 }
 
 // sent is how much the target was given since the start, and how often that
@@ -58,83 +63,68 @@ func (l *shipper) sent() (bytes, errs int64) {
 	return bytes, errs
 }
 
-// ship begins to bring a target what it lacks, unless that is under way or is
-// to wait.
-func (a *archiver) ship(l *shipper, now time.Time) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if l.busy || now.Before(l.notBefore) || a.next(l) == nil {
+// lastError is why the last attempt failed, nil if it did not.
+func (l *shipper) lastError() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err
+}
+
+// ship begins to send what the target lacks, until ctx ends, unless that is under
+// way or is to wait.
+func (l *shipper) ship(ctx context.Context, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.busy || now.Before(l.notBefore) || l.queue.next(l) == nil {
 		return
 	}
-	l.busy = a.background(l.run)
+	l.busy = l.run(func() {
+		l.sendAll(ctx)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.busy = false
+	})
 }
 
-// next is the oldest segment that a target lacks, nil if it has all. The caller
-// holds mu.
-func (a *archiver) next(l *shipper) *entry {
-	for _, e := range a.queue {
-		if !e.lost && !e.has[l] {
-			return e
-		}
-	}
-	return nil
-}
-
-// run brings everything there is.
-func (l *shipper) run() {
-	a := l.a
-	for {
-		a.mu.Lock()
-		e := a.next(l)
-		if e == nil || a.closed {
-			l.busy = false
-			a.mu.Unlock()
-			return
-		}
-		a.mu.Unlock()
-		if err := l.send(a.ctx, e); !l.noteAttempt(e, err) {
+// sendAll sends everything there is, or up to a failure.
+func (l *shipper) sendAll(ctx context.Context) {
+	for e := l.queue.next(l); e != nil && ctx.Err() == nil; e = l.queue.next(l) {
+		if err := l.send(ctx, e); !l.noteAttempt(ctx, e, err) {
 			return
 		}
 	}
 }
 
 // noteAttempt takes in how an attempt ended, and tells whether to go on at once.
-func (l *shipper) noteAttempt(e *entry, err error) (goOn bool) {
-	a := l.a
-	now := a.p.clock.Now()
+func (l *shipper) noteAttempt(ctx context.Context, e *entry, err error) (goOn bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	var damaged *wal.CorruptError
-	a.mu.Lock()
-	defer a.mu.Unlock()
 	switch {
-	case e.lost: // given up meanwhile
+	case l.queue.isLost(e): // given up meanwhile
 		return true
 	case err == nil:
 		if l.err != nil {
-			a.log.Info("a target of the archive is back", "sink", l.name)
+			l.logger.Info("a target of the archive is back", "sink", l.name)
 		}
 		l.err, l.wait = nil, 0
-		a.p.events.sink("archive", l.name, false, nil)
-		e.has[l] = true
-		if e.archived() {
-			a.last = max(a.last, e.seg.ID)
-		}
+		l.events.sink("archive", l.name, false, nil)
+		l.queue.delivered(e, l)
 		return true
 	case errors.As(err, &damaged) || errors.Is(err, errSegmentGone):
-		e.lost = true
-		a.log.Error("a log segment cannot be archived; nothing can be restored across it", "segment", e.seg.ID, "error", err)
+		l.queue.lose(e)
+		l.logger.Error("a log segment cannot be archived; nothing can be restored across it", "segment", e.seg.ID, "error", err)
 		return true
-	}
-	l.busy = false
-	if a.ctx.Err() != nil {
+	case ctx.Err() != nil:
 		return false
 	}
 	first := l.err == nil
 	l.err = err
 	l.wait = min(max(2*l.wait, retryFirst), retryLast)
-	l.notBefore = now.Add(l.wait)
-	a.p.events.sink("archive", l.name, true, err)
+	l.notBefore = l.clock.Now().Add(l.wait)
+	l.events.sink("archive", l.name, true, err)
 	if first {
-		a.log.Warn("a target of the archive is behind", "sink", l.name, "segment", e.seg.ID, "error", err)
+		l.logger.Warn("a target of the archive is behind", "sink", l.name, "segment", e.seg.ID, "error", err)
 	}
 	return false
 }
@@ -147,15 +137,14 @@ func (l *shipper) send(ctx context.Context, e *entry) error {
 	if err := l.listTarget(ctx); err != nil {
 		return fmt.Errorf("asking %s what it has: %w", l.name, err)
 	}
-	disk := l.a.p.fs
-	span, err := wal.Scan(disk, e.seg.Path, e.seg.LogID)
+	span, err := wal.Scan(l.fs, e.seg.Path, e.seg.LogID)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w: %w", errSegmentGone, err)
 	}
 	if err != nil {
 		return err
 	}
-	m := l.a.p.current()
+	m := l.ledger.current()
 	set := sink.Set{
 		ID: sink.NewSetID(e.seg.ID, sink.KindSegment, m.Lineage), CreatedAt: e.at.UTC(), Stages: l.pipe.StageRecords(),
 		CreatedBy: m.CreatedBy, Meta: segmentMeta(span, e.seg.PrevLogID, m.Lineage),
@@ -170,7 +159,7 @@ func (l *shipper) send(ctx context.Context, e *entry) error {
 		return err
 	}
 	part, err := l.pipe.Write(ctx, l.pipe.Part(0, set.ID, 0, 1), func(w io.Writer) (int64, error) {
-		f, err := disk.OpenFile(e.seg.Path, os.O_RDONLY, 0)
+		f, err := l.fs.OpenFile(e.seg.Path, os.O_RDONLY, 0)
 		if err != nil {
 			return 0, err
 		}
@@ -199,11 +188,10 @@ func (l *shipper) listTarget(ctx context.Context) error {
 	if err != nil && !errors.Is(err, sink.ErrCorrupt) { // one set's damage hides no other
 		return err
 	}
-	l.a.mu.Lock()
-	defer l.a.mu.Unlock()
 	l.onTarget = make(map[uint64][]sink.Set)
+	first, any := l.queue.first()
 	for _, s := range sets {
-		if len(l.a.queue) > 0 && s.ID.Generation >= l.a.queue[0].seg.ID {
+		if any && s.ID.Generation >= first {
 			l.onTarget[s.ID.Generation] = append(l.onTarget[s.ID.Generation], s)
 		}
 	}
@@ -221,7 +209,7 @@ func (l *shipper) has(ctx context.Context, seg manifest.Segment, span wal.Span, 
 			continue
 		}
 		if own == "" {
-			sum, err := digest(ctx, l.a.p.fs, seg.Path)
+			sum, err := digest(ctx, l.fs, seg.Path)
 			if err != nil {
 				return false, err
 			}

@@ -11,26 +11,26 @@ import (
 
 // LoadManifest reads the manifest of the data directory, and makes it durable; an
 // error that wraps fs.ErrNotExist is a directory without one.
-func (p *Persister) LoadManifest() (*manifest.Manifest, error) { return p.store.Load() }
+func (p *Persister) LoadManifest() (*manifest.Manifest, error) { return p.ledger.store.Load() }
 
 // Accept is the first change on disk of a start that Settle let go on: what
 // onDisk, the manifest that was loaded, does not name is removed and returned, and
 // what Settle has decided is committed.
 func (p *Persister) Accept(onDisk *manifest.Manifest) (swept []string, err error) {
-	if swept, err = p.store.Sweep(onDisk, nil); err != nil {
+	if swept, err = p.ledger.store.Sweep(onDisk, nil); err != nil {
 		return nil, fmt.Errorf("sweeping leftovers: %w", err)
 	}
 	if err := p.commitLineage(onDisk); err != nil {
 		return nil, err
 	}
-	p.savedAt(p.current())
+	p.savedAt(p.ledger.current())
 	return swept, nil
 }
 
 // Show takes in the manifest of a directory that is only looked at.
 func (p *Persister) Show(m *manifest.Manifest) {
 	p.savedAt(m)
-	p.install(m)
+	p.ledger.install(m)
 }
 
 func (p *Persister) savedAt(m *manifest.Manifest) {
@@ -44,13 +44,13 @@ func (p *Persister) savedAt(m *manifest.Manifest) {
 // Start is the end of a start: it opens the log, if there is to be one, and goes
 // on, in the background, with what an earlier process has left to be done.
 func (p *Persister) Start(logged bool) error {
-	found := p.current()
+	found := p.ledger.current()
 	if logged {
 		if err := p.openActive(); err != nil {
 			return err
 		}
 	}
-	owed := p.current().Owed
+	owed := p.ledger.current().Owed
 	if p.archive.found(owed); p.archive == nil && len(owed) > 0 {
 		p.logger.Warn("log segments wait for an archive, and none is configured: the next checkpoint removes them", "segments", len(owed))
 	}

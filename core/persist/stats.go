@@ -70,14 +70,15 @@ type Outcome struct {
 
 // Stats tells how persistence stands.
 func (p *Persister) Stats() Stats {
+	m := p.ledger.current()
 	p.mu.Lock()
 	s := Stats{
 		Snapshot: p.snapshot, Rewrite: p.rewrite, RewriteScheduled: p.scheduled == sink.KindRewrite,
-		LastSave: p.lastSave, Freeze: p.freeze, Lineage: p.manifest.Lineage, GrowthBase: p.manifest.GrowthBase,
+		LastSave: p.lastSave, Freeze: p.freeze, Lineage: m.Lineage, GrowthBase: m.GrowthBase,
 		LogStart: p.logStarts.err,
 	}
-	if p.manifest.Base != nil {
-		s.Generation = p.manifest.Base.ID.Generation
+	if m.Base != nil {
+		s.Generation = m.Base.ID.Generation
 	}
 	if j := p.job; j != nil {
 		s.Job = &JobStats{
@@ -123,13 +124,13 @@ func (p *Persister) LogSize() int64 {
 	if log == nil {
 		return 0
 	}
-	m := p.current()
+	m := p.ledger.current()
 	size := log.Stats().SegmentBytes
 	if m.Base != nil {
 		size += m.Base.Bytes()
 	}
 	for i := 0; i+1 < len(m.Segments); i++ {
-		size += p.sizeOf(m.Segments[i])
+		size += p.ledger.sizeOf(m.Segments[i])
 	}
 	return size
 }

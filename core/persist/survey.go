@@ -43,7 +43,7 @@ func (p *Persister) Survey(ctx context.Context) (all []Holding) {
 			}
 			answers <- Holding{g, sets, err}
 		}()
-		p.bg.Go(func() { // Close waits for those that end when they are told to
+		p.bg.run(func() { // Close waits for those that end when they are told to
 			select {
 			case <-done:
 				return
@@ -88,7 +88,7 @@ func (p *Persister) Settle(m *manifest.Manifest, held []Holding, found Recovered
 	if next.Lineage == "" {
 		next.Lineage = manifest.NewLineage()
 	}
-	p.install(next)
+	p.ledger.install(next)
 	p.env.Order.Continue(found.LastSeq)
 	p.own.begin(next, found.LastSeq)
 	empty := found.Empty
@@ -117,7 +117,7 @@ func (p *Persister) Settle(m *manifest.Manifest, held []Holding, found Recovered
 		return nil, errors.Join(refusals...)
 	}
 	next.Lineage, next.Follows = p.own.goOn(verdicts)
-	p.install(next)
+	p.ledger.install(next)
 	return next, nil
 }
 
@@ -125,11 +125,11 @@ func (p *Persister) Settle(m *manifest.Manifest, held []Holding, found Recovered
 // the name of a lineage that a crash could take back. The lineage of a directory
 // that has none yet comes with its first manifest.
 func (p *Persister) commitLineage(onDisk *manifest.Manifest) error {
-	next := p.current()
+	next := p.ledger.current()
 	if (onDisk.Lineage == next.Lineage || onDisk.Lineage == "") && slices.Equal(onDisk.Follows, next.Follows) {
 		return nil
 	}
-	p.writing.Lock()
-	defer p.writing.Unlock()
-	return p.commitManifest(next.Clone())
+	p.ledger.writing.Lock()
+	defer p.ledger.writing.Unlock()
+	return p.ledger.commit(next.Clone())
 }

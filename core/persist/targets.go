@@ -28,9 +28,7 @@ func (p *Persister) feedTargets(complaint string, feed func(context.Context) err
 		return
 	}
 	p.targetsTried = p.clock.Now()
-	p.bg.Add(1)
-	go func() {
-		defer p.bg.Done()
+	p.bg.run(func() {
 		defer p.retrying.Store(false)
 		err := feed(context.Background())
 		p.noteTargets(err)
@@ -44,7 +42,7 @@ func (p *Persister) feedTargets(complaint string, feed func(context.Context) err
 			return
 		}
 		p.retryAfter.Store(int64(retryFirst))
-	}()
+	})
 }
 
 // noteTargets tells which best-effort sinks have got behind, or caught up. err is
@@ -63,7 +61,7 @@ func (p *Persister) noteTargets(err error) {
 // catchUp feeds, in the background, best-effort sinks that had not got the
 // newest checkpoint when the last process ended.
 func (p *Persister) catchUp() {
-	base := p.current().Base
+	base := p.ledger.current().Base
 	if base == nil || len(p.env.Targets) == 0 {
 		return
 	}

@@ -40,10 +40,9 @@ func (p *Persister) dueTrigger() (kind sink.Kind, why string, again bool) {
 	now := p.clock.Now()
 	p.mu.Lock()
 	last, failed := p.lastSave, p.attempts
-	base, segments := p.manifest.GrowthBase, len(p.manifest.Segments)
 	inFlight := p.job
 	p.mu.Unlock()
-	if f := p.failed.Load(); f != nil {
+	if f := p.health.failed.Load(); f != nil {
 		// Persistence is broken: only a fresh checkpoint heals it.
 		if inFlight == nil && now.Sub(p.healTried) >= healInterval {
 			again = !p.healTried.Before(f.at)
@@ -52,7 +51,7 @@ func (p *Persister) dueTrigger() (kind sink.Kind, why string, again bool) {
 		}
 		return "", "", false
 	}
-	if p.savesHoldWrites() {
+	if p.health.unsaved() != nil {
 		// While writes are refused nothing changes, and a save point may never fire.
 		if inFlight == nil && failed.due(now, heldRetry) {
 			return sink.KindSnapshot, "writes are refused until a save succeeds", true
@@ -75,16 +74,17 @@ func (p *Persister) dueTrigger() (kind sink.Kind, why string, again bool) {
 	if why := p.archive.wantsBase(); why != "" && inFlight == nil {
 		return sink.KindSnapshot, why, false
 	}
+	m := p.ledger.current()
 	if log := p.log.Load(); log != nil && s.RewritePercentage > 0 {
-		size := p.LogSize()
-		if size >= s.RewriteMinSize && (size-max(base, 1))*100 >= max(base, 1)*int64(s.RewritePercentage) {
+		size, base := p.LogSize(), max(m.GrowthBase, 1)
+		if size >= s.RewriteMinSize && (size-base)*100 >= base*int64(s.RewritePercentage) {
 			if inFlight != nil && inFlight.kind == sink.KindRewrite {
 				return "", "", false
 			}
 			return sink.KindRewrite, "log growth", false
 		}
 	}
-	if segments > maxSegments && inFlight == nil {
+	if len(m.Segments) > maxSegments && inFlight == nil {
 		return sink.KindRewrite, "the log has many segments", false
 	}
 	return "", "", false

@@ -177,7 +177,19 @@ const (
 // leading zero, no plus. Of the line end only the \r is looked at, and, as in
 // Redis, nothing is said about the line before it is there.
 func number(buf []byte, i int) (v int64, next, status int) {
-	line := buf[i:]
+	line, n := buf[i:], 0
+	for ; n < len(line) && n < 18 && line[n]-'0' <= 9; n++ {
+		v = v*10 + int64(line[n]-'0')
+	}
+	if n > 0 && n+1 < len(line) && line[n] == '\r' && line[0] != '0' {
+		return v, i + n + 2, numOK
+	}
+	return oddNumber(line, i)
+}
+
+// oddNumber is number for a line at i that is not just some digits: zero, a negative
+// number, what is not all there, or none.
+func oddNumber(line []byte, i int) (v int64, next, status int) {
 	neg := len(line) > 0 && line[0] == '-'
 	digits := line
 	if neg {

@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"slices"
@@ -182,6 +183,23 @@ func (w *Writer) Double(f float64) {
 	}
 	var tmp [32]byte
 	w.Bulk(AppendDouble(tmp[:0], f))
+}
+
+// Decimal is Double in the form in which Redis replies with coordinates: with 17
+// digits after the point, but no zeros at the end, and no exponent.
+func (w *Writer) Decimal(f float64) {
+	var tmp [32]byte
+	b := bytes.TrimRight(bytes.TrimRight(strconv.AppendFloat(tmp[:0], f, 'f', 17, 64), "0"), ".")
+	if string(b) == "-0" {
+		b = b[1:]
+	}
+	if w.Proto < 3 {
+		w.Bulk(b)
+		return
+	}
+	w.Buf = append(w.Buf, ',')
+	w.Buf = append(w.Buf, b...)
+	w.Buf = append(w.Buf, '\r', '\n')
 }
 
 // Bool appends a truth value; in RESP2 the integer 1 or 0.

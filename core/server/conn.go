@@ -56,6 +56,9 @@ var _ command.Client = (*conn)(nil)
 func newConn(s *Server, nc net.Conn) *conn {
 	c := &conn{srv: s, nc: nc, in: make([]byte, readBuffer)}
 	c.Session = s.db.SessionFor(c, c.wake)
+	if s.opt.EnableDebug != "yes" && (s.opt.EnableDebug != "local" || remote(nc)) {
+		c.ForbidDebug()
+	}
 	c.box.init(c)
 	c.box.setClass(command.ClientNormal)
 	c.out.Proto = 2
@@ -277,6 +280,7 @@ func (c *conn) KillClients(match func(command.ClientInfo) bool, skipMe bool) int
 // kill closes the connection from outside, without what it is owed. Any goroutine.
 func (c *conn) kill() {
 	c.killed.Store(true)
+	c.Withdraw()
 	_ = c.nc.Close()
 }
 

@@ -50,15 +50,9 @@ func (s *Server) infoServer(w *command.InfoWriter) {
 }
 
 func (s *Server) infoClients(w *command.InfoWriter) {
-	blocked := 0
-	for _, c := range s.snapshot() {
-		if c.Blocked() {
-			blocked++
-		}
-	}
 	w.Field("connected_clients", s.Clients())
 	s.db.Admin().Config().Show(w, "maxclients")
-	w.Field("blocked_clients", blocked)
+	w.Field("blocked_clients", s.db.BlockedClients())
 	w.Field("mem_clients_normal", s.memHeld.Load())
 }
 

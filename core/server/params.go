@@ -127,6 +127,13 @@ var params = []parameter{
 	},
 	{
 		Param: param.Param{
+			Name: "enable-debug-command", HCL: "enable_debug_command", Type: param.OneOf{"no", "local", "yes"}, Default: "no", Fixed: true,
+			Doc: "Who may use DEBUG, which can stop or spoil the server: nobody, the clients of this machine, or all.",
+		},
+		option: func(o *Options) param.Var { return param.TextVar(&o.EnableDebug) },
+	},
+	{
+		Param: param.Param{
 			Name: "port", Type: param.Int{Min: 0, Max: math.MaxUint16}, Auto: "that of the first TCP listener", Fixed: true, Info: "tcp_port",
 			Doc: "The TCP port that is listened on; 0 is none.",
 		},

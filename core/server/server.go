@@ -40,6 +40,9 @@ type Options struct {
 	// AllowRemote lets clients from other machines in without a password
 	// (Redis's protected-mode no).
 	AllowRemote bool
+	// EnableDebug says who may use DEBUG, as Redis's enable-debug-command: "yes"
+	// everybody, "local" the clients of this machine, "no" or "" nobody.
+	EnableDebug string
 	// Logger gets one line per event; nil discards.
 	Logger hclog.Logger
 	// ConfigFile is what INFO shows as config_file.

@@ -216,7 +216,7 @@ func TestTimeoutChanges(t *testing.T) {
 // what was asked before it is answered.
 func TestDrain(t *testing.T) {
 	for _, timeout := range []time.Duration{0, time.Hour} {
-		s, addr := serve(t, Options{Timeout: timeout}, nil, nil)
+		s, addr := serve(t, Options{Timeout: timeout, EnableDebug: "local"}, nil, nil)
 		var cs []*client
 		for range 20 {
 			c := dial(t, addr)

@@ -3,98 +3,88 @@ package session
 import (
 	"context"
 	"errors"
-	"slices"
-	"sync/atomic"
 	"time"
 
 	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/resp"
 )
 
-// blocked is a command that waits: see [command.Ctx.Block]. The session holds no
-// locks meanwhile, and is registered with Runtime.waiting for each of the keys.
+// blocked is what a session knows of the command of its own that waits.
 type blocked struct {
-	state    atomic.Uint32
-	args     [][]byte          // the session's own
-	mode     command.ReplyMode // that its reply is for
-	keys     []waitedKey
-	deadline int64 // in Unix milliseconds, 0 for none
-
 	wake   func()        // see Runtime.New
 	signal chan struct{} // what wake of an embedded client sends to
 }
-
-// The states of a session, each of which may go over into a later one until the
-// command has replied. Any goroutine makes them, so that each is what was asked
-// for last.
-const (
-	running   uint32 = iota // no command is blocked
-	parked                  // it waits
-	stirred                 // something has happened to a key
-	unblocked               // it must reply as if the deadline had passed
-	refused                 // it must reply with an error
-)
 
 // errUnblocked is Redis's.
 const errUnblocked = "UNBLOCKED client unblocked via CLIENT UNBLOCK"
 
 var errClosed = errors.New("session: the engine was closed while the command was blocked")
 
-// Blocked tells whether a command of the client is blocked. Any goroutine.
-func (s *Session) Blocked() bool { return s.blocked.state.Load() != running }
+// Blocked tells whether a command of the client is blocked, or held back by CLIENT
+// PAUSE, and has not replied yet. Any goroutine.
+func (s *Session) Blocked() bool { return s.ticket.Load() != nil }
+
+// waits tells whether there is still something for which such a command waits.
+func (s *Session) waits() bool {
+	t := s.ticket.Load()
+	return t != nil && t.state.Load() == waits
+}
 
 // Deadline is when a blocked command gives up, zero for never.
 func (s *Session) Deadline() time.Time {
-	if s.blocked.deadline == 0 {
+	t := s.ticket.Load()
+	if t == nil || t.deadline == 0 {
 		return time.Time{}
 	}
-	return time.UnixMilli(s.blocked.deadline)
+	return time.UnixMilli(t.deadline)
 }
 
-// Ready tells whether a blocked command has to be resumed: something has happened
-// to a key, its deadline has passed, or it was told to give up.
+// Ready tells whether a blocked command has to be resumed: it was served, its
+// deadline has passed, or it was told to give up.
 func (s *Session) Ready() bool {
-	switch s.blocked.state.Load() {
-	case running:
-		return false
-	case parked:
-		return s.overdue()
-	}
-	return true
+	t := s.ticket.Load()
+	return t != nil && (t.state.Load() != waits || t.overdue(s.rt.Clock.Now().UnixMilli()))
 }
 
-func (s *Session) overdue() bool {
-	d := s.blocked.deadline
-	return d > 0 && s.rt.Clock.Now().UnixMilli() >= d
-}
-
-// Resume runs the blocked command again, if it is Ready. Its outcome is as Run's:
-// when that is Blocked it waits on, and nothing else may be Run before it has
-// replied. The caller waits in between for the call of wake (see Runtime.New) and
-// for the Deadline, after the Finish of what was Run before.
+// Resume ends the blocked command, if it is Ready: it replies. Its outcome is as
+// Run's: when that is Blocked it waits on, and nothing else may be Run before it
+// has replied. The caller waits in between for the call of wake (see Runtime.New)
+// and for the Deadline, after the Finish of what was Run before.
 func (s *Session) Resume(out *resp.Writer) command.Outcome {
-	b := &s.blocked
 	if !s.Ready() {
 		return command.Blocked
 	}
-	b.state.CompareAndSwap(stirred, parked) // what happens from here on counts again
-	s.ctx.Resumed = true
-	switch b.state.Load() {
-	case refused:
-		if b.mode == command.ReplyOn {
-			out.Error(errUnblocked)
-			s.countErrors(out)
-		}
-		s.leave()
-		return command.Failed
-	case unblocked:
-		s.ctx.MayBlock = false
-	default:
-		s.ctx.MayBlock = !s.overdue()
+	t := s.ticket.Load()
+	t.settle(late) // unless something else has become of it
+	s.leave()
+	if t.held && t.state.Load() != gone {
+		return s.run(t.args, t.mode, out)
 	}
-	outcome := s.run(b.args, b.mode, out)
-	if outcome != command.Blocked {
-		s.leave()
+	start := out.Len()
+	out.Proto = s.Proto()
+	switch t.state.Load() {
+	case served:
+		out.Raw(t.out.Buf)
+		out.Errors += t.out.Errors
+		if t.owes {
+			s.waitFor(t.log, t.mark)
+		}
+		s.wrote = s.wrote || t.wrote
+	case late:
+		t.nothing(out)
+	case refused:
+		out.Error(errUnblocked)
+	}
+	outcome := command.Done
+	if out.Errors > 0 {
+		outcome = command.Failed
+	}
+	s.countErrors(out)
+	switch {
+	case t.mode != command.ReplyOn:
+		out.Truncate(start)
+	case t.wrote:
+		s.written = append(s.written, reply{start, out.Len()})
 	}
 	return outcome
 }
@@ -102,27 +92,32 @@ func (s *Session) Resume(out *resp.Writer) command.Outcome {
 // Unblock has a blocked command end now, as if its deadline had passed or with an
 // error, and tells whether there was one (CLIENT UNBLOCK). Any goroutine.
 func (s *Session) Unblock(withError bool) bool {
-	if withError {
-		return s.stir(refused)
+	t := s.ticket.Load()
+	switch {
+	case t == nil || t.held:
+		return false
+	case withError:
+		return t.settle(refused)
 	}
-	return s.stir(unblocked)
+	return t.settle(late)
 }
 
-// stir wakes a session that is blocked. Any goroutine.
-func (s *Session) stir(to uint32) bool {
-	for {
-		old := s.blocked.state.Load()
-		switch {
-		case old == running:
-			return false
-		case old >= to:
-			return true
-		case s.blocked.state.CompareAndSwap(old, to):
-			s.blocked.wake()
-			return true
-		}
+// Withdraw has a blocked command get nothing any more, because its client is about
+// to be closed. Any goroutine.
+func (s *Session) Withdraw() {
+	if t := s.ticket.Load(); t != nil {
+		t.settle(gone)
 	}
 }
+
+// UnblockClient implements command.Client.
+func (s *Session) UnblockClient(id int64, withError bool) bool {
+	other := s.rt.waiting.client(id)
+	return other != nil && other.Unblock(withError)
+}
+
+// BlockedClients is how many clients are blocked, or held back by CLIENT PAUSE.
+func (rt *Runtime) BlockedClients() int { return int(rt.waiting.count.Load()) }
 
 // notify is wake for an embedded client.
 func (b *blocked) notify() {
@@ -132,52 +127,61 @@ func (b *blocked) notify() {
 	}
 }
 
-// park registers the session for the keys that its command waits for, before
-// their locks are given up: nothing that happens to them is missed. A command that
-// waits already keeps its place.
-func (s *Session) park(args [][]byte) {
-	b := &s.blocked
-	if b.state.Load() != running {
-		return
-	}
-	var keys [][]byte
-	keys, b.deadline = s.ctx.BlockedOn()
-	b.args = cloneArgs(args)
-	b.state.Store(parked)
+// park has the command that was just called wait for what it has asked for, before
+// the locks of its keys are given up: nothing that happens to them is missed.
+func (s *Session) park(cmd *command.Command, args [][]byte) {
+	keys, deadline, nothing := s.ctx.BlockedOn()
+	t := &ticket{cmd: cmd, args: cloneArgs(args), db: s.DB(), deadline: deadline, nothing: nothing}
+	t.out.Proto = s.Proto()
+	t.aim(s.rt.Keyspace, keys)
+	s.block(t)
 	for _, k := range keys {
-		w := waitedKey{s.rt.Keyspace.ShardOf(k), s.DB(), string(k)}
-		if !slices.Contains(b.keys, w) {
-			b.keys = append(b.keys, w)
-			s.rt.waiting.add(w, s)
-		}
+		s.rt.waiting.add(t, s.rt.Keyspace.ShardOf(k), k)
 	}
 }
 
-// leave ends the waiting.
+// block makes t the command that waits.
+func (s *Session) block(t *ticket) {
+	t.client, t.wake, t.mode = s.client, s.blocked.wake, s.mode
+	t.waiting = s.rt.waiting
+	t.waiting.count.Add(1)
+	s.ticket.Store(t)
+	t.waiting.enter(s)
+}
+
+// leave ends the waiting, for which the ticket is settled.
 func (s *Session) leave() {
-	b := &s.blocked
-	if b.state.Load() == running {
+	t := s.ticket.Load()
+	if t == nil {
 		return
 	}
-	s.release()
-	s.enter()
-	for _, k := range b.keys {
-		shard := s.rt.Keyspace.Shard(k.shard)
-		shard.Lock()
-		s.rt.waiting.remove(k, s)
-		shard.Unlock()
+	if len(t.places) > 1 || len(t.places) == 1 && t.state.Load() != served { // it has left that line
+		s.release()
+		s.enter()
+		for i := range t.places {
+			p := &t.places[i]
+			shard := s.rt.Keyspace.Shard(p.line.shard)
+			shard.Lock()
+			s.rt.waiting.remove(t, p)
+			shard.Unlock()
+		}
+		s.release()
 	}
-	s.release()
-	b.state.Store(running)
-	b.args, b.keys, b.deadline = nil, nil, 0
+	s.forget()
+}
+
+// forget makes the session one that is not blocked.
+func (s *Session) forget() {
+	s.rt.waiting.exit(s)
+	s.ticket.Store(nil)
 }
 
 // wait returns when the blocked command of an embedded client is Ready, which the
 // end of ctx makes it too. The error says that it never will be.
 func (s *Session) wait(ctx context.Context) error {
 	var ticks <-chan time.Time
-	if s.blocked.deadline > 0 {
-		ch, stop := s.rt.Clock.NewTicker(max(time.Millisecond, s.Deadline().Sub(s.rt.Clock.Now())))
+	if d := s.Deadline(); !d.IsZero() {
+		ch, stop := s.rt.Clock.NewTicker(max(time.Millisecond, d.Sub(s.rt.Clock.Now())))
 		defer stop()
 		ticks = ch
 	}
@@ -186,8 +190,14 @@ func (s *Session) wait(ctx context.Context) error {
 		case <-s.blocked.signal:
 		case <-ticks:
 		case <-ctx.Done():
-			s.Unblock(true)
+			if !s.Unblock(true) && !s.Ready() { // CLIENT PAUSE holds it back
+				s.Withdraw()
+				s.leave()
+				return context.Cause(ctx)
+			}
 		case <-s.rt.Closing:
+			s.Withdraw()
+			s.forget() // no lock can be had any more
 			return errClosed
 		}
 	}

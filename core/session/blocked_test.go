@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"runtime"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -22,40 +20,6 @@ import (
 )
 
 const patience = 30 * time.Second // a hang guard
-
-// TestMain makes two commands block, for this package's tests:
-//
-//	GETSET key milliseconds   is a BLPOP of one key
-//	UNLINK key [key ...]      is a BLPOP without a timeout
-func TestMain(m *testing.M) {
-	command.Lookup([]byte("getset")).Handler = func(c *command.Ctx) {
-		ms, _ := strconv.ParseInt(string(c.Args[2]), 10, 64)
-		take(c, c.Args[1:2], c.Now+ms)
-	}
-	command.Lookup([]byte("unlink")).Handler = func(c *command.Ctx) { take(c, c.Args[1:], 0) }
-	os.Exit(m.Run())
-}
-
-// take pops from the first list that has an element, or waits for one.
-func take(c *command.Ctx, keys [][]byte, deadline int64) {
-	args, start, errs := c.Args, c.Out.Len(), c.Out.Errors
-	defer func() { c.Args = args }()
-	for _, k := range keys {
-		c.Args = [][]byte{[]byte("LPOP"), k}
-		command.Lookup(c.Args[0]).Handler(c)
-		if c.Dirty() > 0 {
-			c.LogAs(c.Args...)
-			return
-		}
-		if c.Out.Errors > errs {
-			return
-		}
-		c.Out.Truncate(start)
-	}
-	if !c.Block(keys, deadline) {
-		c.Out.NullArray()
-	}
-}
 
 // client runs commands step by step, so that what other clients do comes in
 // between where the test says.
@@ -109,7 +73,7 @@ func words(line string) (out [][]byte) {
 func TestBlocked(t *testing.T) {
 	h := coretest.New(t)
 	a := newClient(t, h)
-	a.mustBlock("UNLINK k1 k2 k3 k1")
+	a.mustBlock("BLPOP k1 k2 k3 k1 0")
 	h.Do("SET", "other", "1")
 	if a.Ready() {
 		t.Error("a key that it does not wait for has woken it")
@@ -121,37 +85,33 @@ func TestBlocked(t *testing.T) {
 		t.Errorf("flags %q of a blocked client", got)
 	}
 	h.Do("RPUSH", "k2", "v", "w")
-	a.resumed("$1\r\nv\r\n")
+	a.resumed("*2\r\n$2\r\nk2\r\n$1\r\nv\r\n")
 	h.Crash(0)
 	if got := h.Do("LRANGE", "k2", "0", "-1"); got != `["w"]` {
 		t.Errorf("%s is left after a crash", got)
 	}
 }
 
-// TestBlockedAgain: a command that another client was faster than waits on, until
-// the deadline of its first call.
-func TestBlockedAgain(t *testing.T) {
+// TestBlockedDeadline: a command waits until the deadline of its first call, whatever
+// happens to its key meanwhile that is of no use to it.
+func TestBlockedDeadline(t *testing.T) {
 	h := coretest.New(t)
 	a := newClient(t, h)
-	a.mustBlock("GETSET k 1000")
+	a.mustBlock("BLPOP k 1")
 	h.Clock.Advance(900 * time.Millisecond)
-	h.Do("RPUSH", "k", "v")
+	h.Do("SADD", "k", "v")
 	h.Do("DEL", "k")
-	if !a.Ready() || a.Resume(&a.out) != command.Blocked || a.Ready() {
-		t.Fatal("it does not wait on")
-	}
-	a.Finish(&a.out)
 	h.Clock.Advance(99 * time.Millisecond)
 	if a.Ready() || a.Resume(&a.out) != command.Blocked {
 		t.Error("it has ended before its deadline")
 	}
 	h.Clock.Advance(time.Millisecond)
-	a.resumed("*-1\r\n")
 	h.Do("RPUSH", "k", "v")
-	if a.Ready() {
-		t.Error("it waits although it has ended")
+	a.resumed("*-1\r\n")
+	if got := h.Do("LLEN", "k"); got != "1" {
+		t.Errorf("a client that was late has taken an element: LLEN %s", got)
 	}
-	if got := a.run("GETSET k 1000"); got != command.Done || string(a.out.Buf) != "$1\r\nv\r\n" {
+	if got := a.run("BLPOP k 1"); got != command.Done || string(a.out.Buf) != "*2\r\n$1\r\nk\r\n$1\r\nv\r\n" {
 		t.Errorf("with an element there: outcome %v, reply %q", got, a.out.Buf)
 	}
 }
@@ -162,9 +122,9 @@ func TestBlockedByDatabase(t *testing.T) {
 	h.Do("SELECT", "1")
 	h.Do("RPUSH", "k", "v")
 	a := newClient(t, h)
-	a.mustBlock("UNLINK k")
+	a.mustBlock("BLPOP k 0")
 	h.Do("SWAPDB", "0", "1")
-	a.resumed("$1\r\nv\r\n")
+	a.resumed("*2\r\n$1\r\nk\r\n$1\r\nv\r\n")
 }
 
 // TestUnblock: a client can be told to give up, with an error or without.
@@ -174,12 +134,12 @@ func TestUnblock(t *testing.T) {
 	if a.Unblock(false) {
 		t.Error("a client that is not blocked was unblocked")
 	}
-	a.mustBlock("UNLINK k")
+	a.mustBlock("BLPOP k 0")
 	if !a.Unblock(false) {
 		t.Error("not unblocked")
 	}
 	a.resumed("*-1\r\n")
-	a.mustBlock("UNLINK k")
+	a.mustBlock("BLPOP k 0")
 	errors := h.DB.Stats().Errors.Load()
 	if !a.Unblock(true) {
 		t.Error("not unblocked")
@@ -195,14 +155,14 @@ func TestUnblock(t *testing.T) {
 func TestBlockedReplies(t *testing.T) {
 	h := coretest.New(t)
 	h.Do("MULTI")
-	h.Do("UNLINK", "k")
+	h.Do("BLPOP", "k", "0")
 	h.Do("GET", "k")
 	if got := h.Do("EXEC"); got != "[(nil) (nil)]" {
 		t.Errorf("EXEC: %s", got)
 	}
 	a := newClient(t, h)
 	a.run("CLIENT REPLY SKIP")
-	a.mustBlock("UNLINK k")
+	a.mustBlock("BLPOP k 0")
 	h.Do("RPUSH", "k", "v")
 	a.resumed("")
 	if a.run("LLEN k"); string(a.out.Buf) != ":0\r\n" {
@@ -210,25 +170,11 @@ func TestBlockedReplies(t *testing.T) {
 	}
 }
 
-// TestBlockedMeetsChecks: a command that is run again is checked again.
-func TestBlockedMeetsChecks(t *testing.T) {
-	h := coretest.New(t)
-	a := newClient(t, h)
-	a.mustBlock("GETSET k 1000")
-	h.Do("RPUSH", "k", "v")
-	h.Do("CONFIG", "SET", "maxmemory", "1")
-	a.resumed("-OOM command not allowed when used memory > 'maxmemory'.\r\n")
-	h.Do("CONFIG", "SET", "maxmemory", "0")
-	if got := h.Do("LLEN", "k"); got != "1" {
-		t.Errorf("LLEN: %s", got)
-	}
-}
-
 // TestBlockedClose: a client that goes does not wait any more.
 func TestBlockedClose(t *testing.T) {
 	h := coretest.New(t)
 	a := newClient(t, h)
-	a.mustBlock("UNLINK k k2")
+	a.mustBlock("BLPOP k k2 0")
 	a.Close()
 	h.Do("RPUSH", "k", "v")
 	if a.Blocked() || h.Do("LLEN", "k") != "1" {
@@ -255,18 +201,18 @@ func TestDoWaits(t *testing.T) {
 		}
 		return s, done
 	}
-	_, done := start("UNLINK", "k")
+	_, done := start("BLPOP", "k", "0")
 	h.Do("RPUSH", "k", "v")
-	if a := <-done; a.v.String() != `"v"` {
+	if a := <-done; a.v.String() != `["k" "v"]` {
 		t.Errorf("%v, %v", a.v, a.err)
 	}
-	s, done := start("GETSET", "k", "1")
+	s, done := start("BLPOP", "k", "0.001")
 	h.Clock.Advance(time.Millisecond)
 	if a := <-done; a.v.String() != "(nil)" {
 		t.Errorf("%v, %v", a.v, a.err)
 	}
 	_ = s
-	s, done = start("UNLINK", "k")
+	s, done = start("BLPOP", "k", "0")
 	s.Unblock(true)
 	if a := <-done; a.v.Err() == nil {
 		t.Errorf("%v, %v", a.v, a.err)
@@ -279,7 +225,7 @@ func TestDoWaits(t *testing.T) {
 		}
 		cancel()
 	}()
-	if v, err := given.DoContext(ctx, "UNLINK", "k"); !errors.Is(err, context.Canceled) {
+	if v, err := given.DoContext(ctx, "BLPOP", "k", "0"); !errors.Is(err, context.Canceled) {
 		t.Errorf("a command whose context has ended: %v, %v", v, err)
 	}
 	h.Do("RPUSH", "k", "v") // of which it takes nothing
@@ -287,7 +233,7 @@ func TestDoWaits(t *testing.T) {
 		t.Errorf("behind it: %v, %v", v, err)
 	}
 	h.Do("DEL", "k")
-	_, done = start("UNLINK", "k")
+	_, done = start("BLPOP", "k", "0")
 	if err := h.DB.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -309,13 +255,13 @@ func TestNothingMissed(t *testing.T) {
 		s := h.DB.Session()
 		wg.Go(func() {
 			for range rounds {
-				v, err := s.Do(append([]string{"UNLINK"}, keys...)...)
+				v, err := s.Do(append(append([]string{"BLPOP"}, keys...), "0")...)
 				if err != nil {
 					t.Error(err)
 					return
 				}
 				mu.Lock()
-				got[v.String()]++
+				got[v.Elems[1].String()]++
 				mu.Unlock()
 			}
 		})
@@ -337,7 +283,7 @@ type tcp struct {
 }
 
 func serve(t *testing.T) (*server.Server, func() *tcp) {
-	h := coretest.New(t, func(o *core.Options) { o.Clock = nil })
+	h := coretest.New(t, func(o *core.Options) { o.Clock, o.Shards = nil, 8 })
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -390,7 +336,7 @@ func TestBatchStops(t *testing.T) {
 	_, dial := serve(t)
 	a, b := dial(), dial()
 	long := strings.Repeat("x", 50_000)
-	a.send("SET before 1", "UNLINK k", "SET after 1", "GETSET k2 1000000", "SET last "+long)
+	a.send("SET before 1", "BLPOP k 0", "SET after 1", "BLPOP k2 1000", "SET last "+long)
 	a.wants(`"OK"`)
 	b.send("GET before", "GET after", "INFO clients")
 	b.wants(`"1"`, "(nil)")
@@ -400,11 +346,11 @@ func TestBatchStops(t *testing.T) {
 	a.send("STRLEN last")
 	b.send("RPUSH k v")
 	b.wants("1")
-	a.wants(`"v"`, `"OK"`)
+	a.wants(`["k" "v"]`, `"OK"`)
 	b.send("GET after", "GET last", "RPUSH k2 w")
 	b.wants(`"1"`, "(nil)", "1")
-	a.wants(`"w"`, `"OK"`, "50000")
-	a.send("GETSET k 1", "PING")
+	a.wants(`["k2" "w"]`, `"OK"`, "50000")
+	a.send("BLPOP k 0.001", "PING")
 	a.wants("(nil)", `"PONG"`)
 }
 
@@ -413,7 +359,7 @@ func TestBatchStops(t *testing.T) {
 func TestBlockedConnectionEnds(t *testing.T) {
 	s, dial := serve(t)
 	a, b := dial(), dial()
-	a.send("PING", "UNLINK k")
+	a.send("PING", "BLPOP k 0")
 	a.wants(`"PONG"`)
 	_ = a.Close()
 	for {
@@ -426,7 +372,7 @@ func TestBlockedConnectionEnds(t *testing.T) {
 			break
 		}
 	}
-	b.send("RPUSH k v", "LLEN k", "UNLINK nothing")
+	b.send("RPUSH k v", "LLEN k", "BLPOP nothing 0")
 	b.wants("1", "1")
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()

@@ -111,11 +111,11 @@ func (s *Session) Info() command.ClientInfo {
 	if s.queued.Load() >= 0 {
 		flags += "x"
 	}
+	if s.waits() {
+		flags += "b"
+	}
 	if s.noEvict.Load() {
 		flags += "e"
-	}
-	if s.Blocked() {
-		flags += "b"
 	}
 	if flags == "" {
 		flags = "N"

@@ -11,7 +11,7 @@ import (
 // makeRoom evicts keys until the keyspace is within limit, as the policy says,
 // and tells whether it is. It gives up every lock the session holds.
 func (s *Session) makeRoom(limit int64) bool {
-	if s.rt.Keyspace.UsedBytes() <= limit {
+	if s.rt.Keyspace.UsedBytes() <= limit || s.rt.Frozen() {
 		return true
 	}
 	e := s.rt.Eviction()

@@ -69,6 +69,8 @@ type Runtime struct {
 
 	nextID  atomic.Int64 // of clients
 	waiting *waiting
+	pause   atomic.Pointer[pause]
+	steward *Session // see ServeWaiting
 }
 
 // Init makes the runtime ready, once it is filled in.

@@ -2,6 +2,7 @@ package session
 
 import (
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/spillwaydb/spillway/core/command"
@@ -35,6 +36,8 @@ type Session struct {
 	log  *wal.Log // that its last write went to, or that it saw the writes of; nil: nothing
 	mark uint64   // that log up to there
 
+	mode command.ReplyMode // that the running command's reply is for
+
 	// For a batch whose writes turn out not to be durable.
 	wrote      bool    // it has written
 	writes     bool    // the running command has
@@ -47,9 +50,14 @@ type Session struct {
 	aheadShards []int    // and the shard of each command's key
 
 	consume bool // see Consume
+	noDebug bool // see ForbidDebug
 
-	tx      transaction
-	blocked blocked
+	tx       transaction
+	blocked  blocked
+	ticket   atomic.Pointer[ticket] // the command that waits, nil for none; the session's goroutine writes it
+	proxy    command.Ctx            // for the commands of others that it serves
+	unserved bool                   // serving needs locks that the unit has not had
+	pausing  bool                   // it has paused the clients and holds locks
 }
 
 // reply is where in the output a reply begins and ends.
@@ -71,11 +79,17 @@ func (rt *Runtime) New(client command.Client, wake func()) *Session {
 	s.active.Store(s.created.UnixMilli())
 	s.queued.Store(-1)
 	s.resetClient()
-	s.ctx = command.Ctx{
-		KS: rt.Keyspace, Stats: rt.Stats, Engine: rt.Engine, Client: s.client, Events: rt.Events, Cluster: rt.Cluster,
+	s.ctx = s.newCtx()
+	s.ctx.Client = s.client
+	return s
+}
+
+// newCtx is what commands are executed with, but for the client.
+func (s *Session) newCtx() command.Ctx {
+	return command.Ctx{
+		KS: s.rt.Keyspace, Stats: s.rt.Stats, Engine: s.rt.Engine, Events: s.rt.Events, Cluster: s.rt.Cluster,
 		Rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), // not for secrets
 	}
-	return s
 }
 
 // Silent tells whether the client gets no replies now (CLIENT REPLY).
@@ -85,6 +99,11 @@ func (s *Session) Silent() bool { return s.reply != command.ReplyOn }
 // large arguments, which is an arena.Buffer's: they then hold anything.
 func (s *Session) Consume(on bool) { s.consume = on }
 
+// ForbidDebug makes DEBUG be refused. It is called before the first command.
+func (s *Session) ForbidDebug() { s.noDebug = true }
+
+const errNoDebug = `ERR DEBUG command not allowed. If the enable-debug-command option is set to "local", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server.`
+
 // Run executes one command and appends its reply to out. args are not kept. When
 // the outcome is Blocked there is no reply yet: see Resume.
 func (s *Session) Run(args [][]byte, out *resp.Writer) command.Outcome {
@@ -93,7 +112,6 @@ func (s *Session) Run(args [][]byte, out *resp.Writer) command.Outcome {
 		s.reply = command.ReplyOn
 	}
 	s.commands++
-	s.ctx.MayBlock, s.ctx.Resumed = true, false
 	return s.run(args, mode, out)
 }
 
@@ -103,11 +121,12 @@ func (s *Session) run(args [][]byte, mode command.ReplyMode, out *resp.Writer) c
 	s.replyStart = start
 	out.Proto = s.Proto()
 	s.writes = false
+	s.mode = mode
+	s.ctx.MayBlock = true
 	outcome := s.dispatch(args, out)
 	s.countErrors(out)
 	switch {
 	case outcome == command.Blocked:
-		s.blocked.mode = mode
 		s.release()
 	case mode == command.ReplySkipNext || s.reply != command.ReplyOn:
 		out.Truncate(start)
@@ -133,6 +152,9 @@ func (s *Session) dispatch(args [][]byte, out *resp.Writer) command.Outcome {
 	}
 	if msg := command.CheckArity(cmd, args); msg != "" {
 		return s.reject(out, msg)
+	}
+	if s.noDebug && cmd.Name == "debug" {
+		return s.reject(out, errNoDebug)
 	}
 	if cmd.Sub != nil {
 		cmd = cmd.Resolve(args)
@@ -164,6 +186,9 @@ func (s *Session) dispatch(args [][]byte, out *resp.Writer) command.Outcome {
 		if msg := s.admit(); msg != "" {
 			return s.reject(out, msg)
 		}
+	}
+	if s.holdsBack(cmd) {
+		return s.postpone(cmd, args)
 	}
 	if s.tx.open && !command.RunsInsideMulti(cmd) {
 		return s.queue(cmd, args, out)
@@ -201,17 +226,22 @@ func (s *Session) admit() string {
 
 // execute runs one command outside a transaction.
 func (s *Session) execute(cmd *command.Command, args [][]byte, out *resp.Writer) command.Outcome {
-	if err := s.unit.add(s.rt.Keyspace, cmd, args); err != nil {
+	if err := s.lockFor(cmd, args); err != nil {
 		return s.reject(out, "ERR "+err.Error())
 	}
-	s.lock(cmd.Flags&command.AllShards == 0)
+	if s.holdsBack(cmd) {
+		s.unlock()
+		return s.postpone(cmd, args)
+	}
 	s.ctx.Consume = s.consume
 	outcome := s.call(cmd, args, out)
 	s.ctx.Consume = false
 	if outcome == command.Blocked {
-		s.park(args)
+		s.park(cmd, args)
 	}
-	s.logCommand(args)
+	if s.ctx.HasEffects() {
+		s.logCommand(args)
+	}
 	s.unlock()
 	return outcome
 }
@@ -226,6 +256,7 @@ func (s *Session) call(cmd *command.Command, args [][]byte, out *resp.Writer) co
 	}
 	c := &s.ctx
 	c.Reset(args, out, s.DB(), s.unit.shard, began.UnixMilli())
+	c.Frozen = s.rt.pause.Load() != nil && s.rt.Frozen()
 	outcome := command.Call(c, cmd)
 	s.dirty += c.Dirty()
 	s.now = s.rt.Clock.Now()
@@ -259,6 +290,7 @@ func (s *Session) Release() {
 
 // Close gives up the session: watched keys are forgotten, and a blocked command with them.
 func (s *Session) Close() {
+	s.Withdraw()
 	s.release()
 	s.unwatch()
 	s.leave()

@@ -124,11 +124,15 @@ func (s *Session) unwatch() {
 }
 
 // execCommand runs the queued commands as one unit.
-func (s *Session) execCommand(_ [][]byte, out *resp.Writer) command.Outcome {
+func (s *Session) execCommand(args [][]byte, out *resp.Writer) (outcome command.Outcome) {
 	if !s.tx.open {
 		return s.reject(out, "ERR EXEC without MULTI")
 	}
-	defer s.endMulti()
+	defer func() {
+		if outcome != command.Blocked {
+			s.endMulti()
+		}
+	}()
 	if s.tx.spoiled {
 		return s.reject(out, "EXECABORT Transaction discarded because of previous errors.")
 	}
@@ -146,6 +150,10 @@ func (s *Session) execCommand(_ [][]byte, out *resp.Writer) command.Outcome {
 		return s.reject(out, "ERR "+err.Error())
 	}
 	s.lock(false)
+	if exec := s.cmd.Load(); s.holdsBack(exec) {
+		s.unlock()
+		return s.postpone(exec, args)
+	}
 	defer s.release()
 	defer s.unlock()
 	if w := s.tx.watch; w != nil && w.Touched(s.rt.Clock.Now().UnixMilli(), s.watchedDB) {
@@ -205,6 +213,11 @@ func (s *Session) addTransaction() error {
 func (t *transaction) oneSlot() bool {
 	slot := -1
 	return !slices.ContainsFunc(t.queue, func(q queued) bool { return !q.cmd.OneSlot(q.args, &slot) })
+}
+
+// mayWrite tells whether a queued command may write, be it by way of a script.
+func (t *transaction) mayWrite() bool {
+	return slices.ContainsFunc(t.queue, func(q queued) bool { return q.cmd.Flags&(command.Write|command.MayReplicate) != 0 })
 }
 
 // writes tells whether a queued command may change the keyspace.

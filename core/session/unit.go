@@ -20,6 +20,9 @@ type unit struct {
 	shards []int // that it may touch, ascending
 	shard  int   // the only one of them, -1 when there are several or none
 	locked bool  // shards are locked, and will be unlocked behind the unit
+	more   []int // what shards will be instead, see Session.widen
+
+	commands []queued // that it is made of
 
 	effects []wal.Cmd // to be logged; scratch of a single command
 	changed bool      // a command has effects, a key that has expired among them
@@ -30,10 +33,20 @@ type unit struct {
 // add makes the unit have room for a command: it will lock the shards of its keys.
 func (u *unit) add(ks *keyspace.Keyspace, cmd *command.Command, args [][]byte) (err error) {
 	u.shards, err = command.Shards(cmd, args, ks, u.shards)
+	u.commands = append(u.commands, queued{cmd, args})
 	if err != nil {
-		u.shards = u.shards[:0]
+		u.clear()
 	}
 	return err
+}
+
+// clear makes the unit an empty one.
+func (u *unit) clear() {
+	u.shards = u.shards[:0]
+	u.commands = u.commands[:0]
+	if cap(u.commands) > 64 {
+		u.commands = nil
+	}
 }
 
 // addShards adds shards that no command of the unit may need.
@@ -58,8 +71,19 @@ func (s *Session) lock(keep bool) {
 		return
 	case keep && u.shard >= 0:
 		s.hold(u.shard)
-		return
+	default:
+		s.lockShards()
 	}
+	for s.rt.waiting.far.Load() > 0 && s.widen() {
+		s.unlockShards()
+		u.shards = u.more
+		s.lockShards()
+	}
+}
+
+// lockShards takes the locks of the unit's shards, and holds no others.
+func (s *Session) lockShards() {
+	u := &s.unit
 	s.unhold()
 	s.enter()
 	for _, n := range u.shards {
@@ -69,28 +93,59 @@ func (s *Session) lock(keep bool) {
 	s.now = time.Time{} // the locks may have been long in coming
 }
 
-// unlock ends the unit.
-func (s *Session) unlock() {
+// lockFor takes the locks of a unit that is one command.
+func (s *Session) lockFor(cmd *command.Command, args [][]byte) error {
+	u, ks := &s.unit, s.rt.Keyspace
+	if cmd.OnlyKey > 0 { // as nearly always
+		u.shard = ks.ShardOf(args[cmd.OnlyKey])
+		u.shards = append(u.shards, u.shard)
+		s.hold(u.shard)
+		return nil
+	}
+	if err := u.add(ks, cmd, args); err != nil {
+		return err
+	}
+	s.lock(cmd.Flags&command.AllShards == 0)
+	return nil
+}
+
+// unlockShards gives up the locks that lockShards has taken, if it has.
+func (s *Session) unlockShards() {
 	u := &s.unit
 	if u.locked {
-		s.noteSeen(u.shards...)
 		for _, n := range u.shards {
 			s.rt.Keyspace.Shard(n).Unlock()
 		}
 		u.locked = false
 	}
-	u.shards = u.shards[:0]
+}
+
+// unlock ends the unit. Before anybody else can see what it has done, those are
+// served who have waited for it.
+func (s *Session) unlock() {
+	u := &s.unit
+	if s.rt.waiting.pending.Load() > 0 {
+		s.serveWaiting()
+	}
+	if u.locked {
+		s.noteSeen(u.shards...)
+		s.unlockShards()
+	}
+	u.clear()
+	if s.unserved {
+		s.serveUnforeseen()
+	}
+	if s.pausing {
+		s.release()
+		s.awaitUnits()
+	}
 }
 
 // logCommand appends what the only command of the unit has changed to the order,
 // while its locks are still held. Several effects, or several shards, are a
 // transaction of it.
 func (s *Session) logCommand(args [][]byte) {
-	c, u := &s.ctx, &s.unit
-	if !c.HasEffects() {
-		return
-	}
-	order := s.rt.Order
+	c, u, order := &s.ctx, &s.unit, s.rt.Order
 	switch {
 	case u.shard >= 0 && !order.Taken():
 		order.Skip(u.shard)

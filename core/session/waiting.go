@@ -1,78 +1,188 @@
 package session
 
 import (
+	"container/list"
 	"slices"
+	"sync"
+	"sync/atomic"
 
 	"github.com/spillwaydb/spillway/core/command"
 )
 
-// waiting knows which sessions wait for which key, and hears from Runtime.Events
-// what happens to them. What it keeps of a shard is guarded by that shard's lock.
+// waiting knows which commands wait for which key, and hears from Runtime.Events
+// what happens to those. What it keeps of a shard is guarded by that shard's lock.
+// See serve.go for what is done with it.
 type waiting struct {
 	events *command.KeyEvents
 	shards []waitingShard
+
+	marks   atomic.Int64 // lines that became ready, ever: their order
+	pending atomic.Int64 // lines that are ready
+	far     atomic.Int64 // places of tickets that are served under more than one lock
+
+	count   atomic.Int64 // tickets that wait
+	mu      sync.Mutex
+	blocked map[int64]*Session // by the clients' numbers
 }
 
 var _ command.KeyListener = (*waiting)(nil)
 
 type waitingShard struct {
-	keys map[waitedKey][]*Session // in the order in which they came
-	_    [56]byte
+	lines map[waitedKey]*line
+	far   map[string][]*ticket // for a key of any database, those that are served under more than one lock
+	ready []*line              // to which something has happened, in that order
+	_     [40]byte
 }
 
 type waitedKey struct {
-	shard, db int
-	key       string
+	db  int
+	key string
+}
+
+// line is the tickets that wait for a key, in the order in which they came.
+type line struct {
+	waitedKey
+	shard   int
+	tickets list.List
+	ready   bool
+	mark    int64 // when it became so
+	useful  bool  // and what was at the key then is something that a command waits for
 }
 
 func newWaiting(shards int, events *command.KeyEvents) *waiting {
-	w := &waiting{events: events, shards: make([]waitingShard, shards)}
+	w := &waiting{events: events, shards: make([]waitingShard, shards), blocked: make(map[int64]*Session)}
 	events.Listen(w)
 	return w
 }
 
-// add makes s wait for a key, behind the sessions that do already.
-func (w *waiting) add(k waitedKey, s *Session) {
-	shard := &w.shards[k.shard]
-	if shard.keys == nil {
-		shard.keys = make(map[waitedKey][]*Session)
+// enter makes a session known that is blocked from now on.
+func (w *waiting) enter(s *Session) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.blocked[s.id] = s
+}
+
+func (w *waiting) exit(s *Session) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.blocked, s.id)
+}
+
+// client is a session that is blocked, nil for none.
+func (w *waiting) client(id int64) *Session {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.blocked[id]
+}
+
+// letGo has the commands go on that CLIENT PAUSE holds back.
+func (w *waiting) letGo() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, s := range w.blocked {
+		if t := s.ticket.Load(); t != nil && t.held {
+			t.settle(late)
+		}
 	}
-	shard.keys[k] = append(shard.keys[k], s)
+}
+
+// add makes a ticket wait for a key, behind those that do already. The key is named
+// again without effect.
+func (w *waiting) add(t *ticket, shard int, key []byte) {
+	if slices.ContainsFunc(t.places, func(p place) bool { return p.line.key == string(key) }) {
+		return
+	}
+	s := &w.shards[shard]
+	k := waitedKey{t.db, string(key)}
+	l := s.lines[k]
+	if l == nil {
+		if s.lines == nil {
+			s.lines, s.far = make(map[waitedKey]*line), make(map[string][]*ticket)
+		}
+		l = &line{waitedKey: k, shard: shard}
+		s.lines[k] = l
+	}
+	t.places = append(t.places, place{l, l.tickets.PushBack(t)})
+	if t.far(shard) {
+		s.far[k.key] = append(s.far[k.key], t)
+		w.far.Add(1)
+	}
 	w.events.Want(1)
 }
 
-func (w *waiting) remove(k waitedKey, s *Session) {
-	keys := w.shards[k.shard].keys
-	i := slices.Index(keys[k], s)
-	if i < 0 {
+// remove takes a ticket out of a line, if it is still there.
+func (w *waiting) remove(t *ticket, p *place) {
+	if p.at == nil {
 		return
 	}
-	if rest := slices.Delete(keys[k], i, i+1); len(rest) > 0 {
-		keys[k] = rest
-	} else {
-		delete(keys, k)
+	l := p.line
+	s := &w.shards[l.shard]
+	l.tickets.Remove(p.at)
+	p.at = nil
+	if l.tickets.Len() == 0 && s.lines[l.waitedKey] == l {
+		delete(s.lines, l.waitedKey)
+	}
+	if t.far(l.shard) {
+		w.far.Add(-1)
+		rest := slices.DeleteFunc(s.far[l.key], func(o *ticket) bool { return o == t })
+		if len(rest) > 0 {
+			s.far[l.key] = rest
+		} else {
+			delete(s.far, l.key)
+		}
 	}
 	w.events.Want(-1)
 }
 
 // KeyEvent implements command.KeyListener.
-func (w *waiting) KeyEvent(_ command.Event, shard, db int, key []byte) {
-	for _, s := range w.shards[shard].keys[waitedKey{shard, db, string(key)}] {
-		s.stir(stirred)
+func (w *waiting) KeyEvent(ev command.Event, shard, db int, key []byte) {
+	if l := w.shards[shard].lines[waitedKey{db, string(key)}]; l != nil && ev.Feeds() {
+		w.ready(l, ev.Class&(command.ClassString|command.ClassSet|command.ClassHash) == 0)
 	}
 }
 
-// DatabaseEvent implements command.KeyListener. The sessions that it wakes find
-// the database changed, since they cannot look before the locks are given up.
+// DatabaseEvent implements command.KeyListener.
 func (w *waiting) DatabaseEvent(db int, changed func(shard int, key []byte) bool) {
 	for i := range w.shards {
-		for k, list := range w.shards[i].keys {
-			if k.db != db || !changed(i, []byte(k.key)) {
-				continue
-			}
-			for _, s := range list {
-				s.stir(stirred)
+		for k, l := range w.shards[i].lines {
+			if k.db == db && changed(i, []byte(k.key)) {
+				w.ready(l, true)
 			}
 		}
 	}
+}
+
+// ready marks a line to which something has happened. useful says that it may have
+// brought what a command waits for: a key is served when that first happened to it.
+func (w *waiting) ready(l *line, useful bool) {
+	s := &w.shards[l.shard]
+	switch {
+	case !l.ready:
+		l.ready = true
+		w.pending.Add(1)
+	case l.useful || !useful:
+		return
+	default:
+		s.ready = slices.DeleteFunc(s.ready, func(o *line) bool { return o == l })
+	}
+	l.mark, l.useful = w.marks.Add(1), useful
+	s.ready = append(s.ready, l)
+}
+
+// next takes the line out that became ready first, of those of the shards; nil for
+// none. Their locks are held.
+func (w *waiting) next(shards []int) *line {
+	var first *line
+	for _, n := range shards {
+		if r := w.shards[n].ready; len(r) > 0 && (first == nil || r[0].mark < first.mark) {
+			first = r[0]
+		}
+	}
+	if first != nil {
+		s := &w.shards[first.shard]
+		s.ready = slices.Delete(s.ready, 0, 1)
+		first.ready = false
+		w.pending.Add(-1)
+	}
+	return first
 }

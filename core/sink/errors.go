@@ -3,6 +3,7 @@ package sink
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 )
 
@@ -119,6 +120,33 @@ func (e *Error) Error() string {
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
+
+// CorruptError says where stored bytes are not the ones that were written. It wraps
+// ErrCorrupt.
+type CorruptError struct {
+	// Offset is where the damage begins. With End it is somewhere from Offset to
+	// there, and that is all that is known.
+	Offset, End int64
+	// Decoded: the offset is one of the bytes as they were before the stages.
+	Decoded bool
+	// Err is what is wrong.
+	Err error
+}
+
+// Error implements error: "stored bytes are damaged at offset 7: it ends there".
+func (e *CorruptError) Error() string {
+	where := fmt.Sprintf(" at offset %d", e.Offset)
+	if e.End > e.Offset {
+		where = fmt.Sprintf(", somewhere from offset %d to %d", e.Offset, e.End)
+	}
+	if e.Decoded {
+		where += " of the decoded bytes"
+	}
+	return ErrCorrupt.Error() + where + ": " + e.Err.Error()
+}
+
+// Unwrap returns ErrCorrupt and the cause.
+func (e *CorruptError) Unwrap() []error { return []error{ErrCorrupt, e.Err} }
 
 // sinkError says that a sink failed at op. A sink that has said so itself is not
 // repeated, but called by the name the pipeline knows it by.

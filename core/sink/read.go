@@ -174,15 +174,11 @@ func (r *run) pump(m *member, sp SetPart, dst *pipe) *task[struct{}] {
 		if err != nil {
 			return struct{}{}, err
 		}
-		if n != sp.Bytes {
-			what := "it ends there"
-			if n > sp.Bytes {
-				n, what = sp.Bytes, "there are more"
-			}
-			return struct{}{}, fmt.Errorf("%w at offset %d: %s, %d bytes are recorded", ErrCorrupt, n, what, sp.Bytes)
+		if err := sp.CheckSize(n); err != nil {
+			return struct{}{}, err
 		}
-		if sum := hex.EncodeToString(h.Sum(nil)); sum != sp.SHA256 {
-			return struct{}{}, fmt.Errorf("%w, somewhere from offset 0 to %d: SHA-256 %s is recorded, they have %s", ErrCorrupt, n, sp.SHA256, sum)
+		if err := sp.CheckSum(hex.EncodeToString(h.Sum(nil))); err != nil {
+			return struct{}{}, err
 		}
 		return struct{}{}, nil
 	}, func(_ struct{}, err error) error {
@@ -230,7 +226,7 @@ func (r *rawReader) Read(b []byte) (int, error) {
 	n, err := r.src.Read(b)
 	r.n += int64(n)
 	if r.n > r.limit {
-		return 0, fmt.Errorf("%w at offset %d: it decodes to more than the %d bytes recorded", ErrCorrupt, r.limit, r.limit)
+		return 0, &CorruptError{Offset: r.limit, Err: fmt.Errorf("it decodes to more than the %d bytes recorded", r.limit)}
 	}
 	r.hash.Write(b[:n])
 	return n, err

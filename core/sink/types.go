@@ -164,6 +164,27 @@ type SetPart struct {
 	Keys int64 `json:"keys"`
 }
 
+// CheckSize is the damage of a part of which n stored bytes were found, nil if that
+// is what sp records.
+func (sp *SetPart) CheckSize(n int64) error {
+	switch {
+	case n < sp.Bytes:
+		return &CorruptError{Offset: n, Err: fmt.Errorf("it ends there, %d bytes are recorded", sp.Bytes)}
+	case n > sp.Bytes:
+		return &CorruptError{Offset: sp.Bytes, Err: fmt.Errorf("there are more, %d bytes are recorded", sp.Bytes)}
+	}
+	return nil
+}
+
+// CheckSum is the damage of a part whose stored bytes have this SHA-256, in hex, nil
+// if that is what sp records.
+func (sp *SetPart) CheckSum(sum string) error {
+	if sum == sp.SHA256 {
+		return nil
+	}
+	return &CorruptError{End: sp.Bytes, Err: fmt.Errorf("SHA-256 %s is recorded, they have %s", sp.SHA256, sum)}
+}
+
 // Set is one complete checkpoint: all its parts, and how to undo the stages.
 type Set struct {
 	ID        SetID         `json:"id"`

@@ -213,8 +213,8 @@ func checkArguments(args []argument, used []bool, versions *[]string) error {
 			return fmt.Errorf("argument %s: oneof and block have arguments, others have none", a.Name)
 		case (a.Type == "pure-token") && a.Token == "":
 			return fmt.Errorf("argument %s is a token that is not named", a.Name)
-		case (a.Type == "key") != (a.KeySpecIndex != nil):
-			return fmt.Errorf("argument %s: keys, and only keys, have a key_spec_index", a.Name)
+		case a.Type != "pattern" && (a.Type == "key") != (a.KeySpecIndex != nil):
+			return fmt.Errorf("argument %s: keys, and only keys and patterns of keys, have a key_spec_index", a.Name)
 		}
 		if i := a.KeySpecIndex; i != nil {
 			if *i < 0 || *i >= len(used) {

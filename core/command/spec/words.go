@@ -7,7 +7,9 @@ var (
 		"BLOCKING": "Blocking", "LOADING": "Loading", "STALE": "Stale", "SKIP_MONITOR": "SkipMonitor", "SKIP_SLOWLOG": "SkipSlowlog",
 		"FAST": "Fast", "NO_AUTH": "NoAuth", "ALLOW_BUSY": "AllowBusy", "NO_ASYNC_LOADING": "NoAsyncLoading", "NO_MULTI": "NoMulti",
 	}
-	executorFlags = map[string]string{"ALL_SHARDS": "AllShards", "INSIDE_MULTI": "InsideMulti", "REWRITTEN": "Rewritten"}
+	executorFlags = map[string]string{
+		"ALL_SHARDS": "AllShards", "INSIDE_MULTI": "InsideMulti", "REWRITTEN": "Rewritten", "MAY_REPLICATE": "MayReplicate",
+	}
 
 	categories = map[string]string{
 		"KEYSPACE": "CatKeyspace", "READ": "CatRead", "WRITE": "CatWrite", "SET": "CatSet", "SORTEDSET": "CatSortedSet", "LIST": "CatList",

@@ -1,0 +1,31 @@
+package session
+
+import "github.com/spillwaydb/spillway/core/command"
+
+// PushUnforeseen pushes as a command does that says nothing of the key: the unit has
+// the lock of the key's shard and no other.
+func (s *Session) PushUnforeseen(key, value string) {
+	n := s.pushUnseen(key, value)
+	s.unit.shards, s.unit.locked = []int{n}, true
+	s.unlock()
+	s.release()
+}
+
+// PushUnseen pushes as nobody's command does.
+func (s *Session) PushUnseen(key, value string) {
+	n := s.pushUnseen(key, value)
+	s.rt.Keyspace.Shard(n).Unlock()
+	s.release()
+}
+
+func (s *Session) pushUnseen(key, value string) (shard int) {
+	s.release()
+	s.enter()
+	n := s.rt.Keyspace.ShardOf([]byte(key))
+	shardOf := s.rt.Keyspace.Shard(n)
+	shardOf.Lock()
+	shardOf.DB(0).List([]byte(key)).PushBack([]byte(value))
+	s.rt.Order.Append(n, 0, [][]byte{[]byte("RPUSH"), []byte(key), []byte(value)})
+	s.rt.Events.Happened(command.Event{Name: "rpush", Class: command.ClassList}, n, 0, []byte(key))
+	return n
+}
