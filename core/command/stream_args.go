@@ -22,7 +22,6 @@ var (
 	wordRetryCount     = []byte("RETRYCOUNT")
 	wordForce          = []byte("FORCE")
 	wordJustID         = []byte("JUSTID")
-	wordLastID         = []byte("LASTID")
 	wordNoID           = []byte("0-0")
 	wordZero           = []byte("0")
 )

@@ -18,11 +18,12 @@ type claimOptions struct {
 	last          keyspace.StreamID
 }
 
-// claimingGroup returns the stream and the group that XCLAIM and XAUTOCLAIM are about, or
-// replies that they are not there.
-func (c *Ctx) claimingGroup() (s *keyspace.StreamValue, g *keyspace.StreamGroup, ok bool) {
-	if s, ok = c.streamRead(c.Args[1]); !ok {
-		return nil, nil, false
+// claimingGroup returns the group that XCLAIM and XAUTOCLAIM are about, or
+// replies that it is not there.
+func (c *Ctx) claimingGroup() (g *keyspace.StreamGroup, ok bool) {
+	s, ok := c.streamRead(c.Args[1])
+	if !ok {
+		return nil, false
 	}
 	if s != nil {
 		g = s.Group(c.Args[2])
@@ -30,7 +31,7 @@ func (c *Ctx) claimingGroup() (s *keyspace.StreamValue, g *keyspace.StreamGroup,
 	if g == nil {
 		c.noKeyOrGroup(c.Args[1], c.Args[2])
 	}
-	return s, g, g != nil
+	return g, g != nil
 }
 
 // minIdleArg parses for how long an entry must have been pending.
@@ -91,7 +92,7 @@ func (c *Ctx) parseClaim(now int64) (o claimOptions, ok bool) {
 }
 
 func xclaimCommand(c *Ctx) {
-	_, _, ok := c.claimingGroup()
+	_, ok := c.claimingGroup()
 	if !ok {
 		return
 	}
@@ -188,7 +189,7 @@ func xautoclaimCommand(c *Ctx) {
 			return
 		}
 	}
-	if _, _, ok = c.claimingGroup(); !ok {
+	if _, ok = c.claimingGroup(); !ok {
 		return
 	}
 	key := c.Args[1]
@@ -198,8 +199,8 @@ func xautoclaimCommand(c *Ctx) {
 	var cursor keyspace.StreamID
 	c.editGroup(key, c.Args[2], func(s *keyspace.StreamValue, g *keyspace.StreamGroup) {
 		t := groupLog{c: c, key: key, group: c.Args[2], consumer: c.Args[3], now: now}
-		id, any := g.NextPending(start)
-		for attempts := count * 10; attempts > 0 && count > 0 && any; attempts-- {
+		id, more := g.NextPending(start)
+		for attempts := count * 10; attempts > 0 && count > 0 && more; attempts-- {
 			p, _ := g.Pending(id)
 			switch {
 			case !s.Has(id):
@@ -225,11 +226,11 @@ func xautoclaimCommand(c *Ctx) {
 				n++
 				count--
 			}
-			if id, any = id.Next(); any {
-				id, any = g.NextPending(id)
+			if id, more = id.Next(); more {
+				id, more = g.NextPending(id)
 			}
 		}
-		if any {
+		if more {
 			cursor = id
 		}
 		if n > 0 {

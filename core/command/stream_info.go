@@ -63,7 +63,7 @@ func xpendingCommand(c *Ctx) {
 	if !ok {
 		return
 	}
-	_, g, ok := c.claimingGroup()
+	g, ok := c.claimingGroup()
 	if !ok {
 		return
 	}

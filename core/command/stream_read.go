@@ -156,8 +156,8 @@ func (c *Ctx) hasNew(s *keyspace.StreamValue, after keyspace.StreamID) bool {
 	if c.Served != nil {
 		return after.Less(s.Info().Last)
 	}
-	last, any := s.LastEntry()
-	return any && after.Less(last)
+	last, there := s.LastEntry()
+	return there && after.Less(last)
 }
 
 // countBlocked bounds what a client is sent that has waited and has not said how much

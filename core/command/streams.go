@@ -241,7 +241,7 @@ func xsetidCommand(c *Ctx) {
 		return
 	}
 	info := *s.Info()
-	if last, any := s.LastEntry(); any {
+	if last, there := s.LastEntry(); there {
 		if id.Less(last) {
 			c.Out.Error("ERR The ID specified in XSETID is smaller than the target stream top item")
 			return

@@ -43,8 +43,7 @@ func (s *series[E]) cost(each int64) int64 {
 	return n*each*5/4 + (n+runSize-1)/runSize*runCost
 }
 
-func (r *run[E]) first() StreamID { return r.items[0].ident() }
-func (r *run[E]) last() StreamID  { return r.items[len(r.items)-1].ident() }
+func (r *run[E]) last() StreamID { return r.items[len(r.items)-1].ident() }
 
 // seek returns the first position that has an ID or one behind it, which may be size.
 func (s *series[E]) seek(id StreamID) int {

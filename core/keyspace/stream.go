@@ -202,7 +202,7 @@ func (s *StreamValue) Delete(id StreamID) bool {
 		n := s.nodes.remove(node)
 		s.bytes -= n.cost()
 	} else {
-		s.editNode(node, func(n *streamNode) { n.StreamNode = n.StreamNode.Delete(e) })
+		s.editNode(node, func(n *streamNode) { n.StreamNode = n.Delete(e) })
 	}
 	i := &s.info
 	i.Length--

@@ -68,7 +68,7 @@ func (s *StreamValue) trimNode(t StreamTrim) (removed int) {
 		}
 	}
 	if len(entries) > 0 {
-		s.editNode(0, func(n *streamNode) { n.StreamNode = n.StreamNode.Delete(entries...) })
+		s.editNode(0, func(n *streamNode) { n.StreamNode = n.Delete(entries...) })
 	}
 	return len(entries)
 }

@@ -91,12 +91,11 @@ func (c *Commands) Expire(key []byte, ms int64) {
 // Object builds o and gives it its deadline. Its database is the caller's to
 // select; when it was last used, commands cannot say.
 func (c *Commands) Object(o *Object) {
-	switch {
-	case o.Type == TypeString:
+	if o.Type == TypeString {
 		c.String(o.Key, o.Str)
-	case o.Type == TypeStream:
+	} else if o.Type == TypeStream {
 		c.Stream(o.Key, o.Stream)
-	default:
+	} else {
 		c.elements(o)
 	}
 	if o.ExpireMS != 0 {

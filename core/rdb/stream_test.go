@@ -22,7 +22,7 @@ import (
 // sampleStream has two nodes, deleted entries, two groups, consumers with and without
 // pending entries, and one that is pending although it was deleted.
 func sampleStream() *Stream {
-	pairs := func(words ...string) [][]byte { return byteItems(words...) }
+	pairs := byteItems
 	id := func(ms, seq uint64) packed.StreamID { return packed.StreamID{MS: ms, Seq: seq} }
 	n := packed.NewStreamNode(nil, id(5, 1), pairs("f", "v", "g", "1"))
 	n = n.Append(id(5, 1), pairs("f", "v", "g", "1")).Append(id(5, 2), pairs("f", "w", "g", "-70000")).Append(id(6, 0), pairs("other", ""))

@@ -186,25 +186,23 @@ func streamCommands() map[string]command {
 	}
 }
 
-// xadd knows NOMKSTREAM and MAXLEN, and IDs that are given, "ms-*" among them.
+// xadd knows NOMKSTREAM or MAXLEN, in this order, and IDs that are given, "ms-*" among them.
 func xadd(k *call) Reply {
 	key, at, maxLen := k.args[1], 2, int64(-1)
 	there := k.read(key, kindStream) != nil
 	mayMake := true
-	for ; ; at++ {
-		if strings.EqualFold(k.args[at], "nomkstream") {
-			mayMake = false
-		} else if strings.EqualFold(k.args[at], "maxlen") {
-			at++
-			maxLen = k.int(k.args[at])
-		} else {
-			break
-		}
+	if strings.EqualFold(k.args[at], "nomkstream") {
+		mayMake = false
+		at++
+	}
+	if strings.EqualFold(k.args[at], "maxlen") {
+		maxLen = k.int(k.args[at+1])
+		at += 2
 	}
 	v := k.edit(key, kindStream)
 	s := v.stream
 	ms, seq, _ := strings.Cut(k.args[at], "-")
-	id := streamID{}
+	var id streamID
 	if seq == "*" {
 		id = k.streamID(ms)
 		if id.ms == s.last.ms {

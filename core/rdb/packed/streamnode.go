@@ -189,7 +189,8 @@ func (n StreamNode) Append(id StreamID, pairs [][]byte) StreamNode {
 		}
 	}
 	b = AppendInt(b, int64(pieces))
-	n.Items = append(b, endByte)
+	b = append(b, endByte)
+	n.Items = b
 	n.Items.Spliced(pieces + 1)
 	return n
 }
