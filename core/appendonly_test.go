@@ -14,6 +14,7 @@ import (
 	"github.com/spillwaydb/spillway/core/wal"
 	"github.com/spillwaydb/spillway/fsbackends/faultfs"
 	"github.com/spillwaydb/spillway/fsbackends/memfs"
+	"github.com/spillwaydb/spillway/internal/testutil"
 )
 
 // breakable is a harness without a log whose disk fails as told.
@@ -109,7 +110,7 @@ func TestLogCannotBegin(t *testing.T) {
 func TestLogBegins(t *testing.T) {
 	for _, also := range []string{"", "a save is in flight", "another client asks too"} {
 		t.Run(also, func(t *testing.T) {
-			g := make(gate)
+			g := newGate()
 			h := coretest.New(t, func(o *core.Options) { o.NoLog, o.Stages = true, []sink.Stage{g.stage()} })
 			h.Do("SET", "a", "1")
 			if also == "a save is in flight" {
@@ -130,9 +131,8 @@ func TestLogBegins(t *testing.T) {
 				asked = askers
 				go ask()
 			}
-			for field(t, h, "aof_state") == "off" || !strings.Contains(persistence(h), "spillway_job_phase:encode") {
-				time.Sleep(time.Millisecond)
-			}
+			<-g.met
+			testutil.Eventually(t, "the log is wanted", func() bool { return field(t, h, "aof_state") != "off" })
 			logIs(t, h, "starting")
 			if got := h.Do("INCR", "n"); got != "1" {
 				t.Errorf("a write meanwhile: %s", got)
@@ -142,7 +142,7 @@ func TestLogBegins(t *testing.T) {
 				t.Errorf("CONFIG SET has answered %s, and no base is there", got)
 			default:
 			}
-			close(g)
+			g.open()
 			for range asked {
 				if got := <-replies; got != `"OK"` {
 					t.Fatal(got)
@@ -162,7 +162,7 @@ func TestLogBegins(t *testing.T) {
 // its base is committed, so no write is told that it is not durable, and none is
 // refused.
 func TestLogFailsWhileBeginning(t *testing.T) {
-	g := make(gate)
+	g := newGate()
 	h, disk := breakable(t, func(o *core.Options) { o.Stages = []sink.Stage{g.stage()} })
 	h.Do("SET", "a", "1")
 	reply := make(chan string, 1)
@@ -173,9 +173,7 @@ func TestLogFailsWhileBeginning(t *testing.T) {
 		}
 		reply <- v.String()
 	}()
-	for !strings.Contains(persistence(h), "spillway_job_phase:encode") {
-		time.Sleep(time.Millisecond)
-	}
+	<-g.met
 	disk.SetInject(on(faultfs.OpSync, "log/", syscall.EIO))
 	for i := range 3 {
 		if got := h.Do("SET", "b", "2"); got != `"OK"` {
@@ -183,7 +181,7 @@ func TestLogFailsWhileBeginning(t *testing.T) {
 		}
 		h.DB.Tick()
 	}
-	close(g)
+	g.open()
 	if got := <-reply; !strings.Contains(got, "Unable to turn on AOF") {
 		t.Errorf("CONFIG SET: %s", got)
 	}
@@ -215,15 +213,15 @@ func TestLogSetByProgram(t *testing.T) {
 	if got := field(t, h, "spillway_log_start_error"); !strings.Contains(got, "no space left") {
 		t.Errorf("spillway_log_start_error:%s", got)
 	}
-	tries := log.count("checkpoint started")
+	tries := log.Count("checkpoint started")
 	if tries < 600/6 || tries > 600/5+10 {
 		t.Errorf("%d attempts in ten minutes", tries)
 	}
-	if n := log.count("checkpoint failed"); n != tries {
+	if n := log.Count("checkpoint failed"); n != tries {
 		t.Errorf("%d of %d failures are logged at all", n, tries)
 	}
-	if n := log.count("[ERROR] checkpoint: checkpoint failed") + log.count("[WARN]"); n != 1 {
-		t.Errorf("%d lines say the same:\n%.3000s", n, log.buf.String())
+	if n := log.Count("[ERROR] checkpoint: checkpoint failed") + log.Count("[WARN]"); n != 1 {
+		t.Errorf("%d lines say the same:\n%.3000s", n, log.String())
 	}
 	disk.SetInject(nil)
 	for range 6 {

@@ -122,6 +122,55 @@ func TestEventsAreNotHeldUp(t *testing.T) {
 	}
 }
 
+// TestPatience: how long a checkpoint waits for a best-effort sink that hangs is up
+// to the engine's clock.
+func TestPatience(t *testing.T) {
+	var ch chan string
+	waits := make(chan time.Duration, 100)
+	h := coretest.New(t, func(o *core.Options) {
+		ch = eventsOf(o)
+		o.Shards, o.Clock = 1, watched{o.Clock, waits} // one part: one wait
+		o.Targets = []sink.Target{{Name: "hanging", Sink: hanging{sink.NewFSSink("hanging", memfs.New(), sink.SetsDir)}}}
+	})
+	h.Do("SET", "a", "1")
+	done := make(chan error, 1)
+	go func() { done <- h.DB.Save(t.Context()) }()
+	const patience = 10 * time.Second
+	for d := range waits {
+		if d == patience { // before that everything but the hanging sink is done
+			break
+		}
+	}
+	h.Clock.Advance(patience)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	expect(t, ch, "committed snapshot 1 keys=1 err=false", "behind hanging")
+}
+
+// watched is a clock that tells what is waited for on it.
+type watched struct {
+	core.Clock
+	waits chan time.Duration
+}
+
+func (w watched) NewTicker(d time.Duration) (<-chan time.Time, func()) {
+	c, stop := w.Clock.NewTicker(d)
+	select {
+	case w.waits <- d:
+	default:
+	}
+	return c, stop
+}
+
+// hanging is a sink whose Put ends when it is told to.
+type hanging struct{ sink.Sink }
+
+func (hanging) Put(ctx context.Context, _ sink.Part, _ io.Reader) (sink.Receipt, error) {
+	<-ctx.Done()
+	return nil, context.Cause(ctx)
+}
+
 // flaky is a sink that is down at times.
 type flaky struct {
 	sink.Sink
@@ -137,7 +186,7 @@ func (f flaky) Put(ctx context.Context, p sink.Part, src io.Reader) (sink.Receip
 
 // TestSaveIsGivenUp: a checkpoint ends with the context of who asked for it.
 func TestSaveIsGivenUp(t *testing.T) {
-	g := make(gate)
+	g := newGate()
 	var ch chan string
 	h := coretest.New(t, func(o *core.Options) {
 		ch = eventsOf(o)
@@ -152,7 +201,7 @@ func TestSaveIsGivenUp(t *testing.T) {
 	if err := <-done; err == nil {
 		t.Error("it was committed")
 	}
-	close(g)
+	g.open()
 	if err := h.DB.Save(t.Context()); err != nil {
 		t.Error(err)
 	}

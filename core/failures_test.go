@@ -360,7 +360,7 @@ func (f *failing) told(t *testing.T, kind sink.Kind, says string) {
 	if got := field(t, f.Harness, reason); !strings.Contains(got, says) {
 		t.Errorf("%s is %s", reason, got)
 	}
-	if n := f.log.count("checkpoint failed"); n != 1 {
+	if n := f.log.Count("checkpoint failed"); n != 1 {
 		t.Errorf("%d lines in the log about the failure", n)
 	}
 }

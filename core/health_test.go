@@ -62,16 +62,16 @@ func TestFailedSaveIsRetried(t *testing.T) {
 				}
 			}
 			wantWrite(stop)
-			before := log.count("checkpoint started")
+			before := log.Count("checkpoint started")
 			for range 600 { // ten minutes
 				h.Clock.Advance(time.Second)
 				h.Settle()
 			}
-			tries := log.count("checkpoint started") - before
+			tries := log.Count("checkpoint started") - before
 			if stop && (tries < 600/30 || tries > 600/30+6) || !stop && tries != 0 {
 				t.Errorf("%d attempts in ten minutes", tries)
 			}
-			if n := log.count("[ERROR] checkpoint: checkpoint failed"); n != 1 {
+			if n := log.Count("[ERROR] checkpoint: checkpoint failed"); n != 1 {
 				t.Errorf("%d lines for one failure", n)
 			}
 			wantWrite(stop)
@@ -81,7 +81,7 @@ func TestFailedSaveIsRetried(t *testing.T) {
 				h.Settle()
 			}
 			wantWrite(false)
-			held, over := log.count("[WARN]  writes are refused until a save succeeds"), log.count("[INFO]  a save has succeeded: writes are accepted again")
+			held, over := log.Count("[WARN]  writes are refused until a save succeeds"), log.Count("[INFO]  a save has succeeded: writes are accepted again")
 			if stop && (held != 1 || over != 1) || !stop && held+over != 0 {
 				t.Errorf("%d lines say that writes are held, %d that it is over", held, over)
 			}
@@ -197,12 +197,12 @@ func TestEndIsQuiet(t *testing.T) {
 				h.Open()
 			}
 			<-other.busy
-			before := log.count("[WARN]") + log.count("[ERROR]")
+			before := log.Count("[WARN]") + log.Count("[ERROR]")
 			if err := h.DB.Close(); err != nil {
 				t.Fatal(err)
 			}
-			if n := log.count("[WARN]") + log.count("[ERROR]"); n != before {
-				t.Errorf("%d warnings:\n%s", n-before, log.buf.String())
+			if n := log.Count("[WARN]") + log.Count("[ERROR]"); n != before {
+				t.Errorf("%d warnings:\n%s", n-before, log.String())
 			}
 		})
 	}

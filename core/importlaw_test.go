@@ -39,7 +39,7 @@ var law = map[string][]string{
 	"core":                  {"fsbackends/osfs", "core/acl", "core/apply", "core/command", "core/keyspace", "core/manifest", "core/param", "core/persist", "core/rdb", "core/repair", "core/session", "core/sink", "core/vfs", "core/wal"},
 	"core/server":           {"core", "core/command", "core/keyspace/arena", "core/param", "core/resp", "core/session"},
 	"core/coretest/model":   {"core/resp"},
-	"core/coretest":         {"core", "core/command", "core/coretest/model", "core/resp", "core/vfs", "core/wal", "fsbackends/faultfs", "fsbackends/memfs"},
+	"core/coretest":         {"core", "core/command", "core/coretest/model", "core/resp", "core/vfs", "core/wal", "fsbackends/faultfs", "fsbackends/memfs", "internal/testutil"},
 	"core/coretest/lives":   {"core", "core/backup", "core/manifest", "core/resp", "core/sink", "fsbackends/faultfs", "fsbackends/memfs"},
 	"core/coretest/planted": {},
 	"core/coretest/linear":  {"core/resp"},

@@ -1,7 +1,6 @@
 package core_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -18,38 +17,33 @@ import (
 	"github.com/spillwaydb/spillway/core/coretest"
 	"github.com/spillwaydb/spillway/core/sink"
 	"github.com/spillwaydb/spillway/fsbackends/memfs"
+	"github.com/spillwaydb/spillway/internal/testutil"
 )
 
 // journal is a logger's output, to be searched for lines.
-type journal struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.buf.Write(p)
-}
-
-// count is how many lines contain s.
-func (j *journal) count(s string) int {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return strings.Count(j.buf.String(), s)
-}
+type journal struct{ testutil.Buffer }
 
 func (j *journal) logger() hclog.Logger {
 	return hclog.New(&hclog.LoggerOptions{Output: j, Level: hclog.Debug})
 }
 
 // gate is a stage that lets bytes through when it is opened.
-type gate chan struct{}
+type gate struct {
+	opened chan struct{}
+	met    chan struct{} // closed when a part has come to it
+	first  sync.Once
+}
 
-func (g gate) stage() sink.Stage {
+func newGate() *gate { return &gate{opened: make(chan struct{}), met: make(chan struct{})} }
+
+// open lets everything through from now on.
+func (g *gate) open() { close(g.opened) }
+
+func (g *gate) stage() sink.Stage {
 	return hooked{func(ctx context.Context, dst io.Writer, src io.Reader) error {
+		g.first.Do(func() { close(g.met) })
 		select {
-		case <-g:
+		case <-g.opened:
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
@@ -84,7 +78,7 @@ func TestLogOffDuringJob(t *testing.T) {
 		"rewrite":  {(*core.DB).RewriteAOF, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := make(gate)
+			g := newGate()
 			h := coretest.New(t, func(o *core.Options) {
 				o.Stages = []sink.Stage{g.stage()}
 				o.Save = []core.SavePoint{{Seconds: 100_000, Changes: 1}} // without any, nothing refuses writes
@@ -92,14 +86,12 @@ func TestLogOffDuringJob(t *testing.T) {
 			h.Do("SET", "a", "1")
 			done := make(chan error, 1)
 			go func() { done <- c.run(h.DB, context.Background()) }()
-			for busy, _ := h.DB.Checkpoints(); !busy; busy, _ = h.DB.Checkpoints() {
-				runtime.Gosched()
-			}
+			<-g.met
 			h.Do("CONFIG", "SET", "appendonly", "no")
 			for range 3 {
 				h.DB.Tick()
 			}
-			close(g)
+			g.open()
 			if err := <-done; (err != nil) != c.gives {
 				t.Errorf("the job: %v", err)
 			}
@@ -126,7 +118,7 @@ func TestLogOffDuringJob(t *testing.T) {
 // error, and leaves one line in the log.
 func TestRequestsInFlight(t *testing.T) {
 	var log journal
-	hold := make(gate)
+	hold := newGate()
 	h := coretest.New(t, func(o *core.Options) { o.Stages, o.Logger = []sink.Stage{hold.stage()}, log.logger() })
 	fill(h, "a")
 	if got := h.Do("BGREWRITEAOF"); !strings.Contains(got, "rewriting started") {
@@ -139,14 +131,14 @@ func TestRequestsInFlight(t *testing.T) {
 		if got := h.Do(c.cmd); got != c.reply {
 			t.Errorf("%s: %s", c.cmd, got)
 		}
-		if n := log.count("checkpoint refused: one is in flight"); n != i+1 {
+		if n := log.Count("checkpoint refused: one is in flight"); n != i+1 {
 			t.Errorf("%s: %d lines in the log, want %d", c.cmd, n, i+1)
 		}
 	}
 	if got := h.Do("BGSAVE", "SCHEDULE"); !strings.Contains(got, "scheduled") {
 		t.Errorf("BGSAVE SCHEDULE: %s", got)
 	}
-	close(hold)
+	hold.open()
 	h.Settle()
 	if field(t, h, "aof_last_bgrewrite_status") != "ok" || field(t, h, "rdb_saves") != "2" {
 		t.Errorf("the rewrite, or the save scheduled behind it, is not there:\n%s", persistence(h))
@@ -157,7 +149,7 @@ func TestRequestsInFlight(t *testing.T) {
 // with one line, however often it is due, and is not queued.
 func TestTriggerInFlight(t *testing.T) {
 	var log journal
-	hold := make(gate)
+	hold := newGate()
 	h := coretest.New(t, func(o *core.Options) {
 		o.Stages, o.Logger = []sink.Stage{hold.stage()}, log.logger()
 		o.Save = []core.SavePoint{{Seconds: 60, Changes: 1}}
@@ -168,10 +160,10 @@ func TestTriggerInFlight(t *testing.T) {
 	for range 5 {
 		h.DB.Tick()
 	}
-	if n := log.count("automatic checkpoint skipped: one is in flight"); n != 1 {
+	if n := log.Count("automatic checkpoint skipped: one is in flight"); n != 1 {
 		t.Errorf("%d lines about the skipped trigger, want 1", n)
 	}
-	close(hold)
+	hold.open()
 	h.Settle()
 	if got := field(t, h, "rdb_saves"); got != "1" {
 		t.Errorf("%s checkpoints: the trigger was queued", got)
@@ -180,18 +172,14 @@ func TestTriggerInFlight(t *testing.T) {
 
 // TestProgress: INFO tells how far a job is while it runs.
 func TestProgress(t *testing.T) {
-	hold := make(gate)
+	hold := newGate()
 	h := coretest.New(t, func(o *core.Options) { o.Stages = []sink.Stage{hold.stage()} })
 	for i := range 1000 {
 		h.Do("SET", fmt.Sprint("key", i), strings.Repeat("v", 1000))
 	}
 	h.Do("BGSAVE")
-	for range 20_000 {
-		if field(t, h, "spillway_job_phase") == "encode" && field(t, h, "current_save_keys_processed") != "0" {
-			break
-		}
-		time.Sleep(time.Millisecond)
-	}
+	<-hold.met
+	testutil.Eventually(t, "a key is encoded", func() bool { return field(t, h, "current_save_keys_processed") != "0" })
 	h.Clock.Advance(3 * time.Second)
 	for name, want := range map[string]string{
 		"rdb_bgsave_in_progress": "1", "spillway_job_phase": "encode", "current_save_keys_total": "1000",
@@ -204,7 +192,7 @@ func TestProgress(t *testing.T) {
 	if got := field(t, h, "spillway_job_raw_bytes"); got == "0" {
 		t.Error("no bytes are counted while the stage is being fed")
 	}
-	close(hold)
+	hold.open()
 	h.Settle()
 	if got := persistence(h); !strings.Contains(got, "name=hooked,role=stage,bytes_in=10") || strings.Contains(got, "bytes_per_sec=0,errors=0\r\nspillway_pipeline3") {
 		t.Errorf("the stage's share is not told:\n%s", got)
@@ -312,7 +300,7 @@ func TestDeadWorker(t *testing.T) {
 		t.Fatalf("the death of a worker was answered with %v", err)
 	}
 	deadly.Store("")
-	if log.count("checkpoint worker died; its job has failed") == 0 {
+	if log.Count("checkpoint worker died; its job has failed") == 0 {
 		t.Error("the log does not tell")
 	}
 	if got := field(t, h, "rdb_last_bgsave_status"); got != "err" {

@@ -175,19 +175,19 @@ func (o Options) withDefaults() Options {
 		o.Shards = keyspace.DefaultShards()
 	}
 	if o.Databases <= 0 {
-		o.reset("databases")
+		options.Reset(&o, "databases")
 	}
 	if o.RewritePercentage == 0 {
-		o.reset("auto-aof-rewrite-percentage")
+		options.Reset(&o, "auto-aof-rewrite-percentage")
 	}
 	if o.RewriteMinSize == 0 {
-		o.reset("auto-aof-rewrite-min-size")
+		options.Reset(&o, "auto-aof-rewrite-min-size")
 	}
 	if o.Keep <= 0 {
 		o.Keep = 1
 	}
 	if o.MaxMemoryPolicy == "" {
-		o.reset("maxmemory-policy")
+		options.Reset(&o, "maxmemory-policy")
 	}
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
@@ -205,22 +205,8 @@ func (o Options) withDefaults() Options {
 // log on, and three checkpoints kept.
 func DefaultOptions(fs vfs.FS) Options {
 	o := Options{FS: fs, Keep: 3}
-	for i := range params {
-		if p := &params[i]; p.option != nil && p.Auto == "" {
-			o.reset(p.Name)
-		}
-	}
+	options.Defaults(&o)
 	return o
-}
-
-// reset gives the field of a parameter its default.
-func (o *Options) reset(name string) {
-	for i := range params {
-		if p := &params[i]; p.Name == name {
-			_ = p.option(o).Set(p.Default) // a test says that it is a value
-			return
-		}
-	}
 }
 
 const (

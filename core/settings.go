@@ -38,12 +38,13 @@ func (db *DB) initParams() error {
 		if p.setting != nil {
 			at = func(*DB) param.Var { return p.setting(s) }
 		}
-		v, err := p.Type.Parse(p.in(&db.opts).String())
+		given := db.opts.Var(p.Name)
+		v, err := p.Type.Parse(given.String())
 		if err == nil {
 			err = at(db).Set(v)
 		}
 		if err != nil {
-			return fmt.Errorf("%s %q: want %s", p.Name, p.in(&db.opts), p.Type.Want())
+			return fmt.Errorf("%s %q: want %s", p.Name, given, p.Type.Want())
 		}
 	}
 	db.settings.Store(s)
@@ -62,8 +63,10 @@ func (p *parameter) live(db *DB) param.Var {
 	switch {
 	case p.part != nil:
 		return p.part(db)
+	case p.HCL == "":
+		return param.Const(p.Default)
 	case p.setting == nil:
-		return p.in(&db.opts)
+		return db.opts.Var(p.Name)
 	}
 	return param.Func{
 		Get: func() string {
@@ -102,30 +105,16 @@ func (db *DB) change(f func(*settings) error) error {
 	return nil
 }
 
+// options is the table of parameters as those see it who read or fill in Options.
+var options = param.NewTable(params,
+	func(p *parameter) param.Option[Options] {
+		return param.Option[Options]{Param: &p.Param, Field: p.option}
+	},
+	func(o *Options) *param.Values { return &o.values })
+
 // Params are the parameters of the engine, in the order of documentation.
-func Params() []*param.Param {
-	out := make([]*param.Param, len(params))
-	for i := range params {
-		out[i] = &params[i].Param
-	}
-	return out
-}
+func Params() []*param.Param { return options.Params() }
 
 // Var is where the options keep the parameter that CONFIG knows by a name, for
 // those that read options as text. It is nil for one that options do not have.
-func (o *Options) Var(name string) param.Var {
-	for i := range params {
-		if p := &params[i]; p.Name == name && p.HCL != "" {
-			return p.in(o)
-		}
-	}
-	return nil
-}
-
-// in is where options keep a parameter.
-func (p *parameter) in(o *Options) param.Var {
-	if p.option != nil {
-		return p.option(o)
-	}
-	return o.values.Var(&p.Param)
-}
+func (o *Options) Var(name string) param.Var { return options.Var(o, name) }

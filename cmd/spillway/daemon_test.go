@@ -21,6 +21,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/spillwaydb/spillway/core/resp"
+	"github.com/spillwaydb/spillway/internal/testutil"
 )
 
 var binary string
@@ -58,28 +59,10 @@ const patience = 60 * time.Second
 type daemon struct {
 	t    *testing.T
 	cmd  *exec.Cmd
-	log  lockedBuffer
+	log  testutil.Buffer
 	addr string
 	done chan struct{}
 	rdb  *redis.Client
-}
-
-// lockedBuffer is a log that is read while it is written.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // startDaemon runs the daemon on dir with further flags and waits until it serves.
@@ -361,7 +344,7 @@ func redisServer(t *testing.T, dir string, flags ...string) (socket string, c *r
 	t.Helper()
 	socket = filepath.Join(t.TempDir(), "r.sock")
 	cmd := exec.Command("redis-server", append([]string{"--port", "0", "--unixsocket", socket, "--dir", dir, "--save", ""}, flags...)...)
-	var log lockedBuffer
+	var log testutil.Buffer
 	cmd.Stdout, cmd.Stderr = &log, &log
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("%v: apt-get install redis-server", err)

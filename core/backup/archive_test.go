@@ -12,6 +12,7 @@ import (
 	"github.com/spillwaydb/spillway/core/manifest"
 	"github.com/spillwaydb/spillway/core/sink"
 	"github.com/spillwaydb/spillway/fsbackends/memfs"
+	"github.com/spillwaydb/spillway/internal/testutil"
 )
 
 // archived is a world whose engine archives its log by itself.
@@ -26,19 +27,15 @@ func archived(t *testing.T) *world {
 // settle ticks until everything is where it is to be.
 func (w *world) settle() {
 	w.t.Helper()
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Microsecond) {
+	testutil.Eventually(w.t, "the archive comes to rest", func() bool {
 		w.h.DB.Tick()
 		s := w.h.DB.Archive()
 		if s.Err != nil {
 			w.t.Fatalf("the archive: %v", s.Err)
 		}
-		if busy, _ := w.h.DB.Checkpoints(); !busy && s.Waiting == 0 && !s.Sealing {
-			return
-		}
-		if time.Now().After(deadline) {
-			w.t.Fatalf("the archive does not come to rest: %+v", s)
-		}
-	}
+		busy, _ := w.h.DB.Checkpoints()
+		return !busy && s.Waiting == 0 && !s.Sealing
+	})
 }
 
 // TestArchiveAndBack: an engine archives its log, the machine is lost, a restore

@@ -108,7 +108,7 @@ func Restore(ctx context.Context, target vfs.FS, src sink.Sink, p *Point, o Opti
 	local := sink.NewFSSink("data directory", target, sink.SetsDir)
 	r := &restorer{
 		Options: o, target: target, src: src, point: p, local: local,
-		pipe: sink.NewPipeline("restore", nil, local, nil, sink.PipelineOptions{Logger: o.Logger, Now: o.Now, Registry: o.Stages}),
+		pipe: sink.NewPipeline("restore", nil, local, nil, sink.PipelineOptions{Logger: o.Logger, Registry: o.Stages}),
 		res:  &Result{Set: p.Set.ID, Parts: len(p.Set.Parts), Keys: p.Set.Keys(), LastWrite: p.Set.CreatedAt},
 	}
 	defer r.pipe.Close()

@@ -27,6 +27,7 @@ var serverHandlers = handlers{
 	"lastsave":         func(c *Ctx) { c.Out.Int(c.Engine.LastSave()) },
 	"shutdown":         shutdown,
 	"role":             role,
+	"lolwut":           lolwut,
 	"spillway.plugins": askPlugins,
 }
 

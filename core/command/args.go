@@ -116,7 +116,7 @@ func parseInt(b []byte) (int64, bool) {
 // parseFloat reads a floating-point number as Redis does: all of b, no
 // blanks, no NaN.
 func parseFloat(b []byte) (float64, bool) {
-	if len(b) == 0 {
+	if len(b) == 0 || len(b) >= 5<<10 {
 		return 0, false
 	}
 	for _, ch := range b {

@@ -264,7 +264,7 @@ func (c *Ctx) runFieldOperation(key []byte, op fieldOperation, grown bool) (chan
 		var tmp [9]byte
 		first, last := op.at>>3, (op.at+int64(op.width)-1)>>3
 		part := tmp[:copy(tmp[:], b[first:last+1])]
-		op.bitField.at &= 7
+		op.at &= 7
 		op.put(part, v)
 		c.db(key).SetRange(key, int(first), part)
 	}

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"math"
 	"math/big"
 
@@ -30,7 +31,10 @@ type block struct {
 // Block is false where waiting is out of the question: inside MULTI, in a script,
 // and while the log is applied. The handler then replies that there is nothing:
 //
-//	for _, key := range c.Candidates(keys) {
+//	for _, key := range keys {
+//		if !c.Concerns(key) {
+//			continue
+//		}
 //		if v, ok := c.take(key); ok {
 //			reply(v)
 //			return
@@ -62,15 +66,9 @@ func (c *Ctx) BlockedOn() (keys [][]byte, deadline int64, nothing func(out *resp
 	return c.block.keys, c.block.deadline, c.block.nothing
 }
 
-// Candidates are those of the keys that a command which may block has to look at:
-// all of them, or the one that it is called again for.
-func (c *Ctx) Candidates(keys [][]byte) [][]byte {
-	if c.Served == nil {
-		return keys
-	}
-	c.served[0] = c.Served
-	return c.served[:]
-}
+// Concerns tells whether a command that may block looks at one of the keys that it
+// waits for: at all of them when it is called for the first time, and then at Served.
+func (c *Ctx) Concerns(key []byte) bool { return c.Served == nil || bytes.Equal(key, c.Served) }
 
 // blocksOn tells whether a key that the command may wait for is there. One of another
 // type is an error, which it replies; but a command that waits already takes no

@@ -81,7 +81,10 @@ func bzmpopCommand(c *Ctx) {
 
 // fromFirst takes from the first of the keys that is there, or waits for one.
 func (c *Ctx) fromFirst(keys [][]byte, t keyspace.Type, deadline int64, take func(key []byte)) {
-	for _, key := range c.Candidates(keys) {
+	for _, key := range keys {
+		if !c.Concerns(key) {
+			continue
+		}
 		found, ok := c.blocksOn(key, t)
 		if !ok {
 			return

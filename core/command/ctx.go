@@ -49,7 +49,6 @@ type Ctx struct {
 	Frozen bool
 
 	block    block
-	served   [1][]byte // scratch of Candidates
 	dirty    int64
 	explicit bool     // LogAs or LogNothing was called: Args are not logged
 	effects  []effect // to be logged, before Args where those are

@@ -3,6 +3,8 @@ package command
 import (
 	"fmt"
 	"math"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -23,8 +25,10 @@ var debugHandlers = handlers{
 	"debug|set-active-expire":          debugSetActiveExpire,
 	"debug|help":                       help,
 
-	"memory|usage": memoryUsage,
-	"memory|help":  help,
+	"memory|usage":        memoryUsage,
+	"memory|help":         help,
+	"memory|purge":        func(c *Ctx) { debug.FreeOSMemory(); c.Out.OK() },
+	"memory|malloc-stats": memoryMallocStats,
 
 	"slowlog|get":   slowlogGet,
 	"slowlog|len":   func(c *Ctx) { c.Out.Int(int64(c.Engine.SlowLog().Len())) },
@@ -105,6 +109,14 @@ func memoryUsage(c *Ctx) {
 	} else {
 		c.Out.Null()
 	}
+}
+
+func memoryMallocStats(c *Ctx) {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	c.Out.Verbatim("txt", fmt.Sprintf("keyspace: %d bytes\nheap: %d bytes in %d objects, %d bytes reserved, %d of them free\n"+
+		"stacks: %d bytes\nreserved by the runtime: %d bytes\ncollections: %d, %d us of pauses\n",
+		c.KS.UsedBytes(), m.HeapAlloc, m.HeapObjects, m.HeapSys, m.HeapIdle-m.HeapReleased, m.StackInuse, m.Sys, m.NumGC, m.PauseTotalNs/1000))
 }
 
 func slowlogGet(c *Ctx) {

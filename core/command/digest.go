@@ -16,7 +16,7 @@ type digest [sha1.Size]byte
 
 // add takes in data, whose order among other data does not matter.
 func (d *digest) add(data []byte) {
-	for i, b := range sha1.Sum(data) { //nolint:gosec
+	for i, b := range sha1.Sum(data) { //nolint:gosec // as above
 		d[i] ^= b
 	}
 }
@@ -24,7 +24,7 @@ func (d *digest) add(data []byte) {
 // mix takes in data, whose order matters.
 func (d *digest) mix(data []byte) {
 	d.add(data)
-	*d = sha1.Sum(d[:]) //nolint:gosec
+	*d = sha1.Sum(d[:]) //nolint:gosec // as above
 }
 
 func (d *digest) String() string { return hex.EncodeToString(d[:]) }

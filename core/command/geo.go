@@ -72,13 +72,11 @@ func geoaddCommand(c *Ctx) {
 	at := 2
 	nx, xx := false, false
 	for ; at < len(c.Args); at++ {
-		if is(c.Args[at], "nx") {
-			nx = true
-		} else if is(c.Args[at], "xx") {
-			xx = true
-		} else if !is(c.Args[at], "ch") {
+		isNX, isXX := is(c.Args[at], "nx"), is(c.Args[at], "xx")
+		if !isNX && !isXX && !is(c.Args[at], "ch") {
 			break
 		}
+		nx, xx = nx || isNX, xx || isXX
 	}
 	places := c.Args[at:]
 	if len(places)%3 != 0 || nx && xx {

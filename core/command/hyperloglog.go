@@ -79,7 +79,8 @@ func pfaddCommand(c *Ctx) {
 		c.addDense(key, c.Args[2:])
 		return
 	}
-	updated, b := 0, append(c.scratch[:0], old...)
+	c.scratch = append(c.scratch[:0], old...)
+	updated, b := 0, c.scratch
 	if !found {
 		updated, b = 1, hll.New()
 		hll.Forget(b)

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/spillwaydb/spillway/core/keyspace"
@@ -31,7 +32,7 @@ func Shards(cmd *Command, args [][]byte, ks *keyspace.Keyspace, dst []int) ([]in
 	} else {
 		keys, err = cmd.appendSpecified(keys, args)
 	}
-	if err == errNoMoreKeys {
+	if errors.Is(err, errNoMoreKeys) {
 		err = nil
 	}
 	if cmd.stores != nil {

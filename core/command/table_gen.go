@@ -2272,6 +2272,16 @@ var specs = [...]Command{
 		},
 	},
 	{
+		Name: "lolwut", Arity: -1, Flags: ReadOnly | Fast,
+		Doc: &Doc{
+			Summary: "Draws something, and tells the version of Redis that is followed.",
+			Since:   "5.0.0", Group: "server", Complexity: "O(1).",
+			Arguments: []Argument{
+				{Name: "version", Type: "integer", Token: "VERSION", Optional: true},
+			},
+		},
+	},
+	{
 		Name: "lpop", Arity: -2, Flags: Write | Fast, Categories: CatList,
 		KeySpecs: []KeySpec{
 			{Flags: KeyRW | KeyAccess | KeyDelete, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
@@ -2411,6 +2421,22 @@ var specs = [...]Command{
 				Doc: &Doc{
 					Summary: "Lists the subcommands.",
 					Since:   "4.0.0", Group: "server", Complexity: "O(1)",
+				},
+			},
+			{
+				Name: "memory|malloc-stats", Arity: 2,
+				Tips: []string{"nondeterministic_output", "request_policy:all_shards", "response_policy:special"},
+				Doc: &Doc{
+					Summary: "Tells in words what the memory of the process is used for.",
+					Since:   "4.0.0", Group: "server", Complexity: "O(N) where N is the size of the heap.",
+				},
+			},
+			{
+				Name: "memory|purge", Arity: 2,
+				Tips: []string{"request_policy:all_shards", "response_policy:all_succeeded"},
+				Doc: &Doc{
+					Summary: "Gives memory that is free back to the operating system.",
+					Since:   "4.0.0", Group: "server", Complexity: "O(N) where N is the size of the heap.",
 				},
 			},
 			{

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -116,7 +117,7 @@ func TestKeysMatchArity(t *testing.T) {
 		for i, w := range strings.Split(cmd.Name, "|") {
 			args[i] = []byte(w)
 		}
-		if _, err := cmd.Keys(args); err != nil && err != errNoMoreKeys {
+		if _, err := cmd.Keys(args); err != nil && !errors.Is(err, errNoMoreKeys) {
 			t.Errorf("%s with %d arguments: %v", cmd.Name, least, err)
 		}
 		for i, spec := range cmd.KeySpecs {

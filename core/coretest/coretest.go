@@ -9,7 +9,6 @@
 package coretest
 
 import (
-	"sync"
 	"testing"
 	"time"
 
@@ -17,37 +16,37 @@ import (
 	"github.com/spillwaydb/spillway/core/resp"
 	"github.com/spillwaydb/spillway/core/vfs"
 	"github.com/spillwaydb/spillway/fsbackends/memfs"
+	"github.com/spillwaydb/spillway/internal/testutil"
 )
 
 // Clock is a manual clock. It is safe for concurrent use.
 type Clock struct {
-	mu  sync.Mutex
-	now time.Time
+	manual testutil.Clock
 }
 
 var _ core.Clock = (*Clock)(nil)
 
-func newClock() *Clock { return &Clock{now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)} }
+// beginning is what the clocks of tests show first.
+var beginning = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func newClock(now time.Time) *Clock {
+	c := &Clock{}
+	c.manual.Set(now)
+	return c
+}
 
 // Now implements core.Clock.
-func (c *Clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
+func (c *Clock) Now() time.Time { return c.manual.Now() }
 
-// Advance moves the clock forward.
-func (c *Clock) Advance(d time.Duration) {
-	c.mu.Lock()
-	c.now = c.now.Add(d)
-	c.mu.Unlock()
-}
+// Advance moves the clock forward. What waits on it for so long, a sink that is too
+// slow for instance, has waited enough.
+func (c *Clock) Advance(d time.Duration) { c.manual.Advance(d) }
 
-// NewTicker implements core.Clock with real ticks: what waits on a ticker (the
-// log's own goroutine) makes progress whatever the clock says.
+// NewTicker implements core.Clock. Ticks come when the clock is moved, and in real
+// time too: what waits on a ticker (the log's own goroutine) makes progress when
+// nobody moves it.
 func (c *Clock) NewTicker(d time.Duration) (<-chan time.Time, func()) {
-	t := time.NewTicker(d)
-	return t.C, t.Stop
+	return c.manual.NewRealTicker(d)
 }
 
 // Harness is an engine under test. Its methods are for one goroutine.
@@ -72,7 +71,7 @@ type Harness struct {
 func New(t testing.TB, change ...func(*core.Options)) *Harness {
 	t.Helper()
 	h := &Harness{
-		t: t, FS: memfs.New(), Clock: newClock(), change: change,
+		t: t, FS: memfs.New(), Clock: newClock(beginning), change: change,
 	}
 	h.Open()
 	t.Cleanup(func() { _ = h.DB.Close() })

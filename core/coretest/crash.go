@@ -122,7 +122,7 @@ func (r *Run) after(left *memfs.FS) *Run {
 	w := *r.w
 	w.history = r.w.history.Clone()
 	w.shaken = false
-	clock := &Clock{now: r.clock.Now()}
+	clock := newClock(r.clock.Now())
 	return &Run{
 		m: &machine{clock: clock, change: r.m.change}, clock: clock,
 		disk: d, w: &w, always: r.always, running: r.running,

@@ -42,7 +42,7 @@ type Run struct {
 type unwinding struct{ err error }
 
 func newRun(d *disk, change []func(*core.Options)) *Run {
-	clock := newClock()
+	clock := newClock(beginning)
 	m := &machine{clock: clock, change: change}
 	return &Run{m: m, clock: clock, disk: d, w: newWitness(options(d.fs, m.clock, change))}
 }

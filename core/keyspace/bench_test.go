@@ -172,3 +172,11 @@ func BenchmarkEncode(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(*benchKeys), "ns/key")
 }
+
+// BenchmarkSlot is what every command spends on each of its keys.
+func BenchmarkSlot(b *testing.B) {
+	key := []byte("key:000000012345")
+	for b.Loop() {
+		Slot(key)
+	}
+}

@@ -8,5 +8,6 @@
 //
 //	text of CONFIG SET, a flag, plugins.hcl ─▶ Type.Parse ─▶ Var.Set ─▶ a field
 //
-// The parameters themselves are in core/params.go and core/server/params.go.
+// A [Table] is the parameters of one struct of options. The parameters themselves
+// are in core/params.go and core/server/params.go.
 package param

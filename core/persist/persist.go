@@ -152,7 +152,7 @@ func New(env Env) *Persister {
 		ledger: newLedger(env.FS, own, now, env.Version), health: newHealth(env, events), own: own,
 		guards: slices.Concat(guards, archiveGuards), local: local, events: events,
 		pipe: sink.NewPipeline("checkpoint", env.Stages, local, targets, sink.PipelineOptions{
-			Logger: env.Logger, Now: now, VerifyDecode: env.VerifyDecode, Registry: known, Known: own.knows,
+			Logger: env.Logger, Clock: env.Clock, VerifyDecode: env.VerifyDecode, Registry: known, Known: own.knows,
 		}),
 		turn: vfs.NewIOLock(), targetsTried: now(), lastSave: now(),
 	}

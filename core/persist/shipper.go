@@ -46,7 +46,7 @@ func newShipper(env archiveEnv, stages []sink.Stage, q *queue, t sink.Target) *s
 	t.Required = true
 	s := &shipper{archiveEnv: env, name: t.Name, queue: q}
 	s.pipe = sink.NewPipeline("archive", stages, nil, []sink.Target{t}, sink.PipelineOptions{
-		Logger: env.logger, Now: env.clock.Now, Known: env.own.knows,
+		Logger: env.logger, Clock: env.clock, Known: env.own.knows,
 	})
 	s.logger = env.logger.Named("archive")
 	return s

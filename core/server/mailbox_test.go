@@ -17,25 +17,11 @@ import (
 	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/keyspace/arena"
 	"github.com/spillwaydb/spillway/core/resp"
+	"github.com/spillwaydb/spillway/internal/testutil"
 )
 
 // lines is a log that tests read while it is written.
-type lines struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
+type lines struct{ testutil.Buffer }
 
 func (l *lines) logger() hclog.Logger {
 	return hclog.New(&hclog.LoggerOptions{Output: l, Level: hclog.Debug})
@@ -68,15 +54,6 @@ func dialed(t *testing.T, s *Server, addr string) (*client, *conn) {
 	return c, s.conns[id]
 }
 
-func eventually(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !is(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("never: %s", what)
-		}
-	}
-}
-
 // wantClosed reads what the server has sent and wants it to have closed.
 func (c *client) wantClosed(what string) {
 	c.t.Helper()
@@ -88,7 +65,7 @@ func (c *client) wantClosed(what string) {
 // wantNothingHeld wants all memory of all clients back, once there are none.
 func wantNothingHeld(t *testing.T, s *Server) {
 	t.Helper()
-	eventually(t, "no client and no memory", func() bool { return s.Clients() == 0 && s.memHeld.Load() == 0 })
+	testutil.Eventually(t, "no client and no memory", func() bool { return s.Clients() == 0 && s.memHeld.Load() == 0 })
 }
 
 // push is a message as a producer frames it.
@@ -147,7 +124,7 @@ func TestDeliver(t *testing.T) {
 					}
 				}
 			})
-			eventually(t, "the client is behind", func() bool { return conn.box.pending.Load() > 4<<20 })
+			testutil.Eventually(t, "the client is behind", func() bool { return conn.box.pending.Load() > 4<<20 })
 			var next [producers]int
 			for replies, pushed := 0, 0; replies < 2*asks || pushed < producers*pushes; {
 				v, err := resp.ReadReply(c.r)
@@ -181,7 +158,7 @@ func TestDeliver(t *testing.T) {
 				}
 			}
 			all.Wait()
-			eventually(t, "the mailbox is idle and empty", func() bool {
+			testutil.Eventually(t, "the mailbox is idle and empty", func() bool {
 				conn.box.mu.Lock()
 				defer conn.box.mu.Unlock()
 				return !conn.box.writing && conn.box.pending.Load() == 0 && conn.box.soft.IsZero() && conn.box.mem.Load() == 0
@@ -237,7 +214,7 @@ func TestDeliverLimits(t *testing.T) {
 						break // the rest must come by itself
 					}
 				}
-				eventually(t, "the client is closed", func() bool { return s.Clients() == 1 })
+				testutil.Eventually(t, "the client is closed", func() bool { return s.Clients() == 1 })
 				if n < 2<<20/size || n == 10_000 {
 					t.Errorf("%d pushes were taken", n)
 				}
@@ -272,7 +249,7 @@ func TestDeliverUnlimited(t *testing.T) {
 		}
 	}
 	go func() { _, _ = io.WriteString(c, strings.Repeat("INCR n\r\nGET pad\r\n", asks)) }()
-	eventually(t, "the connection waits for its client", func() bool {
+	testutil.Eventually(t, "the connection waits for its client", func() bool {
 		conn.box.mu.Lock()
 		defer conn.box.mu.Unlock()
 		return conn.box.awaited
@@ -360,7 +337,7 @@ func TestDeliverToClosed(t *testing.T) {
 			if name == "CLIENT KILL" && conn.box.deliver(push(1, 0, 1)) {
 				t.Error("a push enters after CLIENT KILL has replied")
 			}
-			eventually(t, "nothing enters any more", func() bool { return !conn.box.deliver(push(1, 0, 1)) })
+			testutil.Eventually(t, "nothing enters any more", func() bool { return !conn.box.deliver(push(1, 0, 1)) })
 			_ = other.Close()
 			wantNothingHeld(t, s)
 			if conn.box.deliver(push(1, 0, 1)) || s.memHeld.Load() != 0 {
@@ -475,7 +452,7 @@ func TestBlockedWriteLooksAgain(t *testing.T) {
 			c.ask("SET big " + strings.Repeat("v", 60_000))
 			go func() { _, _ = io.WriteString(c, strings.Repeat("GET big\r\n", 1000)) }()
 			before, same := int64(-1), 0
-			eventually(t, "the write is blocked", func() bool {
+			testutil.Eventually(t, "the write is blocked", func() bool {
 				if n := s.bytesOut.Load(); n != before {
 					before, same = n, 0
 				}
@@ -483,7 +460,7 @@ func TestBlockedWriteLooksAgain(t *testing.T) {
 				return same > 50 && conn.box.pending.Load() > 0
 			})
 			set(s)
-			eventually(t, "the client is closed", func() bool { return s.Clients() == 0 })
+			testutil.Eventually(t, "the client is closed", func() bool { return s.Clients() == 0 })
 		})
 	}
 }
@@ -499,14 +476,14 @@ func TestNothingFollowsHalfAReply(t *testing.T) {
 		if _, err := io.WriteString(c, "GET long\r\n"); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "a reply waits", func() bool { return conn.box.pending.Load() > 1<<20 })
+		testutil.Eventually(t, "a reply waits", func() bool { return conn.box.pending.Load() > 1<<20 })
 		for i := range 100 {
 			if !conn.box.deliver(push(1, i, 100)) {
 				t.Fatalf("push %d is refused", i)
 			}
 		}
 		s.setTimeout(20 * time.Millisecond)
-		eventually(t, "the client is closed", func() bool { return s.Clients() == 0 })
+		testutil.Eventually(t, "the client is closed", func() bool { return s.Clients() == 0 })
 		got, _ := io.ReadAll(c.r)
 		if rest := bytes.Trim(got, "\x00"); len(got) > 9_999_000 || string(rest) != "$10000000\r\n" {
 			t.Errorf("%s: %d bytes, with %.100q", name, len(got), rest)
@@ -605,7 +582,7 @@ func TestWhoWrites(t *testing.T) {
 		out := resp.Writer{Buf: []byte(msg)}
 		before := conn.box.pending.Load() // nothing is taken meanwhile
 		go func() { sent <- conn.box.send(&out, &conn.long) }()
-		eventually(t, msg+" has entered", func() bool {
+		testutil.Eventually(t, msg+" has entered", func() bool {
 			conn.box.mu.Lock()
 			defer conn.box.mu.Unlock()
 			return conn.box.writing && conn.box.pending.Load() == before+int64(len(msg))
@@ -620,13 +597,13 @@ func TestWhoWrites(t *testing.T) {
 			t.Fatal("the connection ends")
 		}
 		take("one two") // by the goroutine, for whom there is nothing else to do
-		eventually(t, "the mailbox is idle and holds nothing", func() bool {
+		testutil.Eventually(t, "the mailbox is idle and holds nothing", func() bool {
 			conn.box.mu.Lock()
 			defer conn.box.mu.Unlock()
 			return !conn.box.writing && conn.box.mem.Load() == 0 && conn.box.pending.Load() == 0
 		})
 		deliver("three")
-		eventually(t, "it is being written", func() bool {
+		testutil.Eventually(t, "it is being written", func() bool {
 			conn.box.mu.Lock()
 			defer conn.box.mu.Unlock()
 			return conn.box.next.size() == 0
@@ -638,7 +615,7 @@ func TestWhoWrites(t *testing.T) {
 		if !<-sent { // which was not to return before the reply was taken
 			t.Fatal("the connection ends")
 		}
-		eventually(t, "the mailbox is idle and holds nothing", func() bool {
+		testutil.Eventually(t, "the mailbox is idle and holds nothing", func() bool {
 			conn.box.mu.Lock()
 			defer conn.box.mu.Unlock()
 			return !conn.box.writing && conn.box.mem.Load() == 0 && conn.box.pending.Load() == 0

@@ -15,7 +15,8 @@ import (
 type parameter struct {
 	param.Param
 
-	// option is where Options keep it; nil for one that they do not have.
+	// option is the field of Options for it. A parameter without one is given as
+	// text, by way of [Options.Var].
 	option func(*Options) param.Var
 	// live is where the server keeps it; nil for one that stays what option says.
 	live func(*Server) param.Var
@@ -148,54 +149,33 @@ func (s *Server) initParams() {
 		p := &params[i]
 		v := p.live
 		if v == nil {
-			v = func(s *Server) param.Var { return p.option(&s.opt) }
+			v = func(s *Server) param.Var { return s.opt.Var(p.Name) }
 		}
 		if !p.Fixed {
-			_ = v(s).Set(p.option(&s.opt).String()) // no field of Options holds what is none
+			_ = v(s).Set(s.opt.Var(p.Name).String()) // no field of Options holds what is none
 		}
 		s.db.Admin().Config().Register(&p.Param, v(s))
 	}
 }
 
+// options is the table of parameters as those see it who read or fill in Options.
+var options = param.NewTable(params,
+	func(p *parameter) param.Option[Options] {
+		return param.Option[Options]{Param: &p.Param, Field: p.option}
+	},
+	func(o *Options) *param.Values { return &o.values })
+
 // Params are the parameters of the server, in the order of documentation.
-func Params() []*param.Param {
-	out := make([]*param.Param, len(params))
-	for i := range params {
-		out[i] = &params[i].Param
-	}
-	return out
-}
+func Params() []*param.Param { return options.Params() }
 
 // Var is where the options keep the parameter that CONFIG knows by a name, for
 // those that read options as text. It is nil for one that options do not have.
-func (o *Options) Var(name string) param.Var {
-	for i := range params {
-		if p := &params[i]; p.Name == name && p.option != nil {
-			return p.option(o)
-		}
-	}
-	return nil
-}
+func (o *Options) Var(name string) param.Var { return options.Var(o, name) }
 
 // DefaultOptions are the defaults of all parameters.
-func DefaultOptions() Options {
-	var o Options
-	for i := range params {
-		if p := &params[i]; p.option != nil {
-			o.reset(p.Name)
-		}
-	}
+func DefaultOptions() (o Options) {
+	options.Defaults(&o)
 	return o
-}
-
-// reset gives a parameter of the options its default.
-func (o *Options) reset(name string) {
-	for i := range params {
-		if p := &params[i]; p.Name == name {
-			_ = p.option(o).Set(p.Default) // a test says that it is a value
-			return
-		}
-	}
 }
 
 // shareVar keeps a size, or a percentage of another as a negative number.

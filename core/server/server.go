@@ -84,13 +84,13 @@ type Server struct {
 // with it. Serve it with [Server.Serve].
 func New(db *core.DB, opt Options) *Server {
 	if opt.MaxClients <= 0 {
-		opt.reset("maxclients")
+		options.Reset(&opt, "maxclients")
 	}
 	if opt.KeepAlive == 0 {
-		opt.reset("tcp-keepalive")
+		options.Reset(&opt, "tcp-keepalive")
 	}
 	if opt.QueryLimit <= 0 {
-		opt.reset("client-query-buffer-limit")
+		options.Reset(&opt, "client-query-buffer-limit")
 	}
 	if opt.Logger == nil {
 		opt.Logger = hclog.NewNullLogger()

@@ -15,6 +15,7 @@ import (
 	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/resp"
 	"github.com/spillwaydb/spillway/fsbackends/memfs"
+	"github.com/spillwaydb/spillway/internal/testutil"
 )
 
 const patience = 30 * time.Second // a hang guard
@@ -198,11 +199,7 @@ func TestTimeoutChanges(t *testing.T) {
 	// A client that reads nothing is idle too.
 	c.ask("SET big " + strings.Repeat("v", 60_000))
 	go func() { _, _ = io.WriteString(c, strings.Repeat("GET big\r\n", 2000)) }()
-	for deadline := time.Now().Add(patience); s.bytesOut.Load() < 1<<20; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("nothing is written")
-		}
-	}
+	testutil.Eventually(t, "something is written", func() bool { return s.bytesOut.Load() >= 1<<20 })
 	s.setTimeout(50 * time.Millisecond)
 	if got := idle.rest(); got != "" {
 		t.Errorf("an idle client gets %q", got)
@@ -226,11 +223,7 @@ func TestDrain(t *testing.T) {
 		if _, err := io.WriteString(cs[0], "DEBUG SLEEP 0.05\r\n"); err != nil {
 			t.Fatal(err)
 		}
-		for deadline := time.Now().Add(patience); !strings.Contains(cs[1].ask("CLIENT LIST"), "cmd=debug|sleep"); {
-			if time.Now().After(deadline) {
-				t.Fatal("the command does not begin")
-			}
-		}
+		testutil.Eventually(t, "the command begins", func() bool { return strings.Contains(cs[1].ask("CLIENT LIST"), "cmd=debug|sleep") })
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		if err := s.Shutdown(ctx); err != nil {
 			t.Fatal(err)
@@ -266,11 +259,7 @@ func TestOutbox(t *testing.T) {
 		if err := <-sent; err != nil {
 			t.Fatal(err)
 		}
-		for deadline := time.Now().Add(patience); dial(t, addr).ask("GET n") != `"3000"`; time.Sleep(time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatal("the server waits for the client although it need not")
-			}
-		}
+		testutil.Eventually(t, "the server does not wait for a client for which it need not", func() bool { return dial(t, addr).ask("GET n") == `"3000"` })
 		for i := range n {
 			v, err := resp.ReadReply(c.r)
 			if err != nil || v.Int != int64(i+1) {

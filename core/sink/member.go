@@ -101,6 +101,7 @@ func (m *member) ready() error {
 
 // task is one call of a member in a goroutine of its own.
 type task[T any] struct {
+	p     *Pipeline
 	m     *member
 	state atomic.Int32 // running, returned, or left behind
 	done  chan struct{}
@@ -117,13 +118,13 @@ const (
 // start runs f in its own goroutine. A panic or a runtime.Goexit in it becomes
 // its error. after, if not nil, sees the result before anyone else and may
 // replace it.
-func start[T any](log hclog.Logger, m *member, f func() (T, error), after func(T, error) error) *task[T] {
-	t := &task[T]{m: m, done: make(chan struct{})}
+func start[T any](p *Pipeline, m *member, f func() (T, error), after func(T, error) error) *task[T] {
+	t := &task[T]{p: p, m: m, done: make(chan struct{})}
 	go func() {
 		finished := false
 		defer func() {
 			if r := recover(); r != nil {
-				t.err = panicError(log, m.name, r)
+				t.err = panicError(p.log, m.name, r)
 			} else if !finished {
 				t.err = Permanent(errors.New("ended its goroutine (runtime.Goexit)"))
 			}
@@ -147,13 +148,13 @@ func panicError(log hclog.Logger, name string, r any) error {
 	return Permanent(fmt.Errorf("panic: %v", r))
 }
 
-// wait returns when the task has returned, or when it has not within grace
-// after cancelled was closed: the task is then left behind and counted as stuck
-// until it returns after all. Later waits for a task left behind return at once.
+// wait returns when the task has returned, or when it has not within the pipeline's
+// grace after cancelled was closed: the task is then left behind and counted as
+// stuck until it returns after all. Later waits for a task left behind return at once.
 // A task is waited for by one goroutine.
-func (t *task[T]) wait(cancelled <-chan struct{}, grace time.Duration) (T, error) {
+func (t *task[T]) wait(cancelled <-chan struct{}) (T, error) {
 	var none T
-	stuck := Transient(fmt.Errorf("%w (waited %s)", ErrStuck, grace))
+	stuck := Transient(fmt.Errorf("%w (waited %s)", ErrStuck, t.p.opts.Grace))
 	if t.state.Load() == taskLeft {
 		return none, stuck
 	}
@@ -162,12 +163,12 @@ func (t *task[T]) wait(cancelled <-chan struct{}, grace time.Duration) (T, error
 		return t.val, t.err
 	case <-cancelled:
 	}
-	timer := time.NewTimer(grace)
-	defer timer.Stop()
+	late, stop := t.p.opts.Clock.NewTicker(t.p.opts.Grace)
+	defer stop()
 	select {
 	case <-t.done:
 		return t.val, t.err
-	case <-timer.C:
+	case <-late:
 	}
 	if t.state.CompareAndSwap(taskRunning, taskLeft) {
 		t.m.stuck.Add(1)
@@ -187,13 +188,14 @@ func call[T any](ctx context.Context, p *Pipeline, m *member, patience time.Dura
 	}
 	cctx, cancel := withTimeout(ctx, shorter(m.timeout, patience))
 	defer cancel()
-	t := start(p.log, m, func() (T, error) { return f(cctx) }, nil)
-	v, err := t.wait(cctx.Done(), p.opts.Grace)
+	t := start(p, m, func() (T, error) { return f(cctx) }, nil)
+	v, err := t.wait(cctx.Done())
 	return v, explain(cctx, err)
 }
 
 // withTimeout is context.WithTimeout with a cause that says the bound; 0 sets
-// none.
+// none. It is of real time whatever the clock, since members hand the deadline on:
+// to the network, and to another process.
 func withTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	if d <= 0 {
 		return context.WithCancel(ctx)

@@ -18,7 +18,7 @@ import (
 //	closeWrite(err): the reader gets err at once
 //	closeRead(err):  the writer gets err at once
 type pipe struct {
-	now func() time.Time
+	clock Clock
 
 	mu       sync.Mutex
 	canRead  sync.Cond
@@ -43,8 +43,8 @@ type pipe struct {
 	reads yielder
 }
 
-func newPipe(size int, now func() time.Time) *pipe {
-	p := &pipe{buf: make([]byte, size), now: now}
+func newPipe(size int, clock Clock) *pipe {
+	p := &pipe{buf: make([]byte, size), clock: clock}
 	p.canRead.L, p.canWrite.L = &p.mu, &p.mu
 	return p
 }
@@ -69,11 +69,11 @@ func (p *pipe) read(b []byte) (n int, yield bool, err error) {
 		return 0, false, nil
 	}
 	if p.n == 0 && !p.wdone && p.rerr == nil {
-		p.readSince = p.now()
+		p.readSince = p.clock.Now()
 		for p.n == 0 && !p.wdone && p.rerr == nil {
 			p.canRead.Wait()
 		}
-		p.readWait += p.now().Sub(p.readSince)
+		p.readWait += p.clock.Now().Sub(p.readSince)
 		p.readSince = time.Time{}
 	}
 	switch {
@@ -130,27 +130,27 @@ func (p *pipe) Write(b []byte) (written int, err error) {
 
 // waitForRoom waits until the state has changed; the caller holds the lock.
 func (p *pipe) waitForRoom() {
+	if p.slowAfter > 0 && p.writeWait >= p.slowAfter {
+		p.closeReadLocked(p.slowErr)
+		return
+	}
+	p.writeSince = p.clock.Now()
 	if p.slowAfter > 0 {
-		if p.writeWait >= p.slowAfter {
-			p.closeReadLocked(p.slowErr)
-			return
-		}
 		p.slowTimers++
 		armed := p.slowTimers
-		t := time.AfterFunc(p.slowAfter-p.writeWait, func() {
+		stop := after(p.clock, p.slowAfter-p.writeWait, func() {
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			if p.slowTimers == armed {
 				p.closeReadLocked(p.slowErr)
 			}
 		})
-		defer func() { t.Stop(); p.slowTimers++ }()
+		defer func() { stop(); p.slowTimers++ }()
 	}
-	p.writeSince = p.now()
 	for p.n == len(p.buf) && !p.wdone && p.rerr == nil {
 		p.canWrite.Wait()
 	}
-	p.writeWait += p.now().Sub(p.writeSince)
+	p.writeWait += p.clock.Now().Sub(p.writeSince)
 	p.writeSince = time.Time{}
 }
 
@@ -205,10 +205,10 @@ func (p *pipe) flow() (bytes int64, readWait, writeWait time.Duration) {
 	defer p.mu.Unlock()
 	readWait, writeWait = p.readWait, p.writeWait
 	if !p.readSince.IsZero() {
-		readWait += p.now().Sub(p.readSince)
+		readWait += p.clock.Now().Sub(p.readSince)
 	}
 	if !p.writeSince.IsZero() {
-		writeWait += p.now().Sub(p.writeSince)
+		writeWait += p.clock.Now().Sub(p.writeSince)
 	}
 	return p.passed, readWait, writeWait
 }

@@ -7,9 +7,11 @@ import (
 	"math/rand"
 	"testing"
 	"time"
+
+	"github.com/spillwaydb/spillway/internal/testutil"
 )
 
-func testPipe(size int) *pipe { return newPipe(size, time.Now) }
+func testPipe(size int) *pipe { return newPipe(size, unmeasured{}) }
 
 // Bytes come out as they went in, whatever the sizes of reads and writes.
 func TestPipeCarriesEverything(t *testing.T) {
@@ -96,30 +98,55 @@ func TestPipeClosing(t *testing.T) {
 	}
 }
 
+// write fills the pipe from a goroutine of its own, and says how that ended.
+func (p *pipe) write(n int) <-chan error {
+	done := make(chan error, 1)
+	go func() {
+		_, err := p.Write(make([]byte, n))
+		done <- err
+	}()
+	return done
+}
+
+// TestPipePatience: what a writer waits adds up, by the clock that the pipe was given.
 func TestPipePatience(t *testing.T) {
 	slow := errors.New("slow")
-	p := testPipe(2)
-	p.patience(20*time.Millisecond, slow)
-	n, err := p.Write(make([]byte, 10))
-	if n != 2 || err != slow {
-		t.Errorf("one long wait: %d, %v", n, err)
+	clock := testutil.NewClock(time.Unix(1e9, 0))
+	p := newPipe(2, clock)
+	p.patience(10*time.Second, slow)
+	done := p.write(10)
+	clock.AwaitTicker(1)
+	clock.Advance(10*time.Second - 1)
+	select {
+	case err := <-done:
+		t.Fatalf("too early: %v", err)
+	default:
+	}
+	clock.Advance(1)
+	if err := <-done; err != slow {
+		t.Errorf("one long wait: %v", err)
 	}
 
-	// Many short waits add up.
-	p = testPipe(1)
-	p.patience(50*time.Millisecond, slow)
-	go func() {
-		b := make([]byte, 1)
-		for {
-			time.Sleep(5 * time.Millisecond)
-			if _, err := p.Read(b); err != nil {
-				return
+	clock = testutil.NewClock(time.Unix(1e9, 0))
+	p = newPipe(1, clock)
+	p.patience(10*time.Second, slow)
+	done = p.write(100)
+	for i := range 10 {
+		clock.AwaitTicker(i + 1)
+		select {
+		case err := <-done:
+			t.Fatalf("after %d s: %v", i, err)
+		default:
+		}
+		clock.Advance(time.Second)
+		if i < 9 {
+			if _, err := p.Read(make([]byte, 1)); err != nil {
+				t.Fatal(err)
 			}
 		}
-	}()
-	start := time.Now()
-	if _, err = p.Write(make([]byte, 10_000)); err != slow || time.Since(start) > 5*time.Second {
-		t.Errorf("many waits: %v after %s", err, time.Since(start))
+	}
+	if err := <-done; err != slow {
+		t.Errorf("many waits: %v", err)
 	}
 }
 

@@ -17,8 +17,9 @@ type PipelineOptions struct {
 	// Logger gets one line per thing a caller is not told by an error; nil
 	// discards.
 	Logger hclog.Logger
-	// Now is the clock that durations are measured with; nil measures none.
-	Now func() time.Time
+	// Clock is what Patience and Grace run by, and what durations are measured
+	// with; nil waits in real time and measures none.
+	Clock Clock
 	// VerifyDecode makes Write decode each part back through the stages,
 	// besides the digest check that always happens.
 	VerifyDecode bool
@@ -72,8 +73,8 @@ func NewPipeline(name string, stages []Stage, local Sink, targets []Target, opts
 	if opts.Logger == nil {
 		opts.Logger = hclog.NewNullLogger()
 	}
-	if opts.Now == nil {
-		opts.Now = func() time.Time { return time.Time{} }
+	if opts.Clock == nil {
+		opts.Clock = unmeasured{}
 	}
 	if opts.Buffer <= 0 {
 		opts.Buffer = 256 << 10

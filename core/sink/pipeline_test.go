@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/spillwaydb/spillway/core/sink"
@@ -23,9 +24,25 @@ var (
 
 const big = 3 << 20 // more than all buffers of a pipeline hold
 
+// machineClock is the clock of the machine, or of the bubble that a test runs in.
+type machineClock struct{}
+
+func (machineClock) Now() time.Time { return time.Now() }
+
+func (machineClock) NewTicker(d time.Duration) (<-chan time.Time, func()) {
+	t := time.NewTicker(d)
+	return t.C, t.Stop
+}
+
 // quick makes the tests' waits short and the buffers small.
 func quick() sink.PipelineOptions {
-	return sink.PipelineOptions{Now: time.Now, Buffer: 8 << 10, Patience: 150 * time.Millisecond, Grace: 150 * time.Millisecond}
+	return sink.PipelineOptions{Clock: machineClock{}, Buffer: 8 << 10, Patience: 150 * time.Millisecond, Grace: 150 * time.Millisecond}
+}
+
+// inBubble runs a subtest in a bubble of testing/synctest: time passes when nothing
+// else can happen, and costs none.
+func inBubble(t *testing.T, name string, f func(t *testing.T)) {
+	t.Run(name, func(t *testing.T) { synctest.Test(t, f) })
 }
 
 // payload is an encoder of n bytes.
@@ -83,7 +100,7 @@ func TestWriteReadPublish(t *testing.T) {
 				local, need, best := plugintest.NewMemSink("l"), plugintest.NewMemSink("need"), plugintest.NewMemSink("best")
 				p := sink.NewPipeline("test", chain, local, []sink.Target{
 					{Name: "need", Sink: need, Required: true, Timeout: time.Minute}, {Name: "best", Sink: best},
-				}, sink.PipelineOptions{Now: time.Now, VerifyDecode: true})
+				}, sink.PipelineOptions{Clock: machineClock{}, VerifyDecode: true})
 				var prog sink.Progress
 				sp, err := p.Write(bg, snap(p), payload(n), &prog)
 				if err != nil {
@@ -233,7 +250,7 @@ func TestWriteFaults(t *testing.T) {
 		}, []string{"verify", "sink local", "boom"}, boom},
 	}
 	for _, f := range faults {
-		t.Run(f.name, func(t *testing.T) {
+		inBubble(t, f.name, func(t *testing.T) {
 			plugintest.NoLeaks(t)
 			x := &parts{
 				encode: payload(big),
@@ -246,7 +263,7 @@ func TestWriteFaults(t *testing.T) {
 			f.plant(x)
 			best := plugintest.NewMemSink("b")
 			opts := quick()
-			opts.Patience = time.Minute // the best-effort sink is not what fails here, however busy the machine
+			opts.Patience = time.Minute // the best-effort sink is not what fails here
 			p := sink.NewPipeline("test", []sink.Stage{plugintest.XOR("x", 9), x.stage, plugintest.XOR("y", 7)}, x.local, []sink.Target{
 				{Name: "best", Sink: best},
 				{Name: "need", Sink: x.need, Required: true, Timeout: x.timeout},
@@ -352,7 +369,9 @@ func TestCancellation(t *testing.T) {
 
 // A stage that hangs for ever is left behind, gets no more work meanwhile, and
 // is forgiven once it has returned. The encoder has always returned.
-func TestStuckStage(t *testing.T) {
+func TestStuckStage(t *testing.T) { synctest.Test(t, testStuckStage) }
+
+func testStuckStage(t *testing.T) {
 	plugintest.NoLeaks(t)
 	release := make(chan struct{})
 	stage := &plugintest.FuncStage{Name: "hang", EncodeFunc: func(context.Context, sink.Part, io.Writer, io.Reader) (sink.Receipt, error) {
@@ -378,9 +397,7 @@ func TestStuckStage(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	close(release)
-	for stats(p, "hang").Stuck > 0 {
-		time.Sleep(time.Millisecond)
-	}
+	synctest.Wait()
 	stage.EncodeFunc = nil
 	if _, err := p.Write(bg, snap(p), encode, nil); err != nil {
 		t.Errorf("after it returned: %v", err)

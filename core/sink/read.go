@@ -71,7 +71,7 @@ func (p *Pipeline) read(ctx context.Context, m *member, sp SetPart, fn func(r io
 	defer func() { // fn's runtime.Goexit included
 		r.fail(&Error{Op: "read", Path: name, Err: errors.New("reader has ended")})
 		for _, t := range tasks {
-			_, _ = t.wait(r.ctx.Done(), p.opts.Grace)
+			_, _ = t.wait(r.ctx.Done())
 		}
 	}()
 	for i := len(stages) - 1; i >= 0; i-- {
@@ -97,7 +97,7 @@ func (r *run) end(err error, tasks ...*task[struct{}]) error {
 		r.fail(err)
 	}
 	for _, t := range tasks {
-		if _, err := t.wait(r.ctx.Done(), r.p.opts.Grace); err != nil {
+		if _, err := t.wait(r.ctx.Done()); err != nil {
 			r.fail(&Error{Op: "read", Path: r.part.Name, Stage: t.m.name, Err: err})
 		}
 	}
@@ -159,7 +159,7 @@ func (p *Pipeline) runReader(src io.Reader, fn func(io.Reader) error) (err error
 // only if the bytes are the ones that were written.
 func (r *run) pump(m *member, sp SetPart, dst *pipe) *task[struct{}] {
 	path := fmt.Sprintf("%s of %s", sp.Part.Name, sp.Part.ID())
-	return start(r.p.log, m, func() (struct{}, error) {
+	return start(r.p, m, func() (struct{}, error) {
 		if err := m.ready(); err != nil {
 			return struct{}{}, err
 		}
@@ -199,7 +199,7 @@ func (r *run) pump(m *member, sp SetPart, dst *pipe) *task[struct{}] {
 // decodeStage starts the undoing of one stage.
 func (r *run) decodeStage(s Stage, receipt Receipt, dst, src *pipe) *task[struct{}] {
 	name := s.Info().Name
-	return start(r.p.log, &member{name: name}, func() (struct{}, error) {
+	return start(r.p, &member{name: name}, func() (struct{}, error) {
 		return struct{}{}, s.Decode(r.ctx, r.part, receipt, onlyWriter{dst}, readOnly{src})
 	}, func(_ struct{}, err error) error {
 		if err = finished(r.ctx, src, nil, err); err != nil {

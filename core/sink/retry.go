@@ -200,7 +200,7 @@ func (p *Pipeline) copyPart(ctx context.Context, m *member, sp SetPart) (Receipt
 		n, _, _ := src.flow()
 		return flow{in: n}
 	})
-	put := start(p.log, m, func() (Receipt, error) {
+	put := start(p, m, func() (Receipt, error) {
 		if err := m.ready(); err != nil {
 			return nil, err
 		}
@@ -213,8 +213,8 @@ func (p *Pipeline) copyPart(ctx context.Context, m *member, sp SetPart) (Receipt
 		}
 		return err
 	})
-	_, perr := pumped.wait(r.ctx.Done(), p.opts.Grace)
-	receipt, err := put.wait(r.ctx.Done(), p.opts.Grace)
+	_, perr := pumped.wait(r.ctx.Done())
+	receipt, err := put.wait(r.ctx.Done())
 	switch {
 	case errors.Is(perr, os.ErrNotExist):
 		return nil, fmt.Errorf("%w: %w", errSourceGone, perr)

@@ -51,7 +51,7 @@ func TestBestEffortFaults(t *testing.T) {
 			return nil, nil
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
+		inBubble(t, name, func(t *testing.T) {
 			plugintest.NoLeaks(t)
 			local, need := plugintest.NewMemSink("l"), plugintest.NewMemSink("n")
 			best := &plugintest.FuncSink{Inner: plugintest.NewMemSink("b"), PutFunc: put}

@@ -46,7 +46,7 @@ func (r *run) pipe() *pipe { return r.pipeFor(int64(r.p.opts.Buffer)) }
 
 // pipeFor is pipe for n bytes, if those are few.
 func (r *run) pipeFor(n int64) *pipe {
-	q := newPipe(int(min(max(n, 512), int64(r.p.opts.Buffer))), r.p.opts.Now)
+	q := newPipe(int(min(max(n, 512), int64(r.p.opts.Buffer))), r.p.opts.Clock)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.pipes = append(r.pipes, q)
@@ -139,7 +139,7 @@ func (p *Pipeline) Write(ctx context.Context, part Part, encode func(w io.Writer
 			r.blame(p.enc, &Error{Op: "encode", Path: part.Name, Err: errors.New("encoder: ended its goroutine")})
 		}
 		for _, t := range chain {
-			_, _ = t.wait(r.ctx.Done(), p.opts.Grace)
+			_, _ = t.wait(r.ctx.Done())
 		}
 	}()
 
@@ -147,8 +147,8 @@ func (p *Pipeline) Write(ctx context.Context, part Part, encode func(w io.Writer
 	if len(p.stages) > 0 {
 		raw.hash = sha256.New() // without stages the stored digest is the same
 	}
-	start := p.opts.Now()
-	work := p.enc.begin(func() flow { return flow{out: raw.n.Load(), busy: p.opts.Now().Sub(start) - waits()} })
+	start := p.opts.Clock.Now()
+	work := p.enc.begin(func() flow { return flow{out: raw.n.Load(), busy: p.opts.Clock.Now().Sub(start) - waits()} })
 	defer func() {
 		if !ended {
 			work.end(errors.New("ended its goroutine"))
@@ -165,7 +165,7 @@ func (p *Pipeline) Write(ctx context.Context, part Part, encode func(w io.Writer
 
 	sp := SetPart{Part: part, RawBytes: raw.n.Load(), Keys: keys, Stages: p.StageRecords()}
 	for i, t := range chain {
-		receipt, err := t.wait(r.ctx.Done(), p.opts.Grace)
+		receipt, err := t.wait(r.ctx.Done())
 		if err != nil { // already recorded, unless it is stuck
 			r.blame(p.stages[i], &Error{Op: "encode", Path: part.Name, Stage: p.stages[i].name, Err: err})
 		}
@@ -219,12 +219,12 @@ func (p *Pipeline) runEncoder(w *rawWriter, encode func(io.Writer) (int64, error
 func (r *run) encodeStage(m *member, in *pipe, dst io.Writer, done func(), waits func() time.Duration) *task[Receipt] {
 	p := r.p
 	w := &countWriter{dst: dst}
-	begin := p.opts.Now()
+	begin := p.opts.Clock.Now()
 	work := m.begin(func() flow {
 		n, wait, _ := in.flow()
-		return flow{in: n, out: w.n.Load(), busy: p.opts.Now().Sub(begin) - wait - waits()}
+		return flow{in: n, out: w.n.Load(), busy: p.opts.Clock.Now().Sub(begin) - wait - waits()}
 	})
-	return start(p.log, m, func() (Receipt, error) {
+	return start(p, m, func() (Receipt, error) {
 		if err := m.ready(); err != nil {
 			return nil, err
 		}
@@ -307,12 +307,12 @@ func (t *tee) add(m *member) {
 		o.in.closeRead(cause)
 	})
 	o.release = func() { unhook(); o.cancel(nil); end() }
-	begin := p.opts.Now()
+	begin := p.opts.Clock.Now()
 	work := m.begin(func() flow {
 		n, wait, _ := o.in.flow()
-		return flow{in: n, busy: p.opts.Now().Sub(begin) - wait}
+		return flow{in: n, busy: p.opts.Clock.Now().Sub(begin) - wait}
 	})
-	o.task = start(p.log, m, func() (Receipt, error) {
+	o.task = start(p, m, func() (Receipt, error) {
 		if err := m.ready(); err != nil {
 			return nil, err
 		}
@@ -389,10 +389,10 @@ func (t *tee) join(which func(*outlet) bool) {
 		o.joined = true
 		if !o.m.required {
 			_, _, waited := o.in.flow()
-			timer := time.AfterFunc(max(p.opts.Patience-waited, p.opts.Patience/8), func() { o.cancel(errTooSlow) })
-			defer timer.Stop()
+			stop := after(p.opts.Clock, max(p.opts.Patience-waited, p.opts.Patience/8), func() { o.cancel(errTooSlow) })
+			defer stop()
 		}
-		o.receipt, o.err = o.task.wait(o.ctx.Done(), p.opts.Grace)
+		o.receipt, o.err = o.task.wait(o.ctx.Done())
 		o.release()
 		if o.err != nil && o.m.required {
 			r.blame(o.m, &Error{Op: "put", Path: r.part.Name, Sink: o.m.name, Err: o.err})

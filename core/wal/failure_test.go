@@ -13,6 +13,7 @@ import (
 
 	"github.com/spillwaydb/spillway/fsbackends/faultfs"
 	"github.com/spillwaydb/spillway/fsbackends/memfs"
+	"github.com/spillwaydb/spillway/internal/testutil"
 )
 
 // A failed write or fsync is final for its segment, is told to everybody, and
@@ -306,7 +307,7 @@ func TestGroupCommit(t *testing.T) {
 	for range 50 {
 		commit()
 	}
-	eventually(t, "waiting", func() bool {
+	testutil.Eventually(t, "waiting", func() bool {
 		l.group.mu.Lock()
 		defer l.group.mu.Unlock()
 		return len(l.group.followers) == 50
@@ -341,7 +342,7 @@ func TestBackPressure(t *testing.T) {
 		}
 	}()
 	go func() {
-		eventually(t, "held back", func() bool { return l.Stats().PendingBytes > maxPending && n.Load() < 70 })
+		testutil.Eventually(t, "held back", func() bool { return l.Stats().PendingBytes > maxPending && n.Load() < 70 })
 		time.Sleep(20 * time.Millisecond)
 		released.Store(n.Load())
 		close(hold)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/spillwaydb/spillway/fsbackends/memfs"
+	"github.com/spillwaydb/spillway/internal/testutil"
 )
 
 func TestRoundTrip(t *testing.T) {
@@ -131,11 +132,11 @@ func TestPolicies(t *testing.T) {
 		if err := l.Commit(); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "written", func() bool { return l.Stats().Blocks == 1 })
+		testutil.Eventually(t, "written", func() bool { return l.Stats().Blocks == 1 })
 		if p == EverySec {
-			eventually(t, "fsynced", func() bool { return l.Stats().Fsyncs == 1 })
+			testutil.Eventually(t, "fsynced", func() bool { return l.Stats().Fsyncs == 1 })
 			mustContain(t, fs.CrashClone(memfs.LoseAll), "0:SET,a,1", seg1)
-			eventually(t, "marked", func() bool { return bytes.Contains(readAll(t, fs, seg1), []byte("#S seq=1 ")) })
+			testutil.Eventually(t, "marked", func() bool { return bytes.Contains(readAll(t, fs, seg1), []byte("#S seq=1 ")) })
 		}
 		if got, err := ParsePolicy(strings.ToUpper(p.String())); err != nil || got != p {
 			t.Fatal(got, err)
@@ -152,18 +153,7 @@ func TestPolicies(t *testing.T) {
 	fs := memfs.New()
 	l := openNew(t, fs, 1, Always, realClock{})
 	l.Append(0, 0, words("DEL expired"))
-	eventually(t, "fsynced", func() bool { return l.Stats().Fsyncs == 1 })
-}
-
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for range 500 {
-		if ok() {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Fatalf("not %s after five seconds", what)
+	testutil.Eventually(t, "fsynced", func() bool { return l.Stats().Fsyncs == 1 })
 }
 
 func TestAppendAllocatesNothing(t *testing.T) {

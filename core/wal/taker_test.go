@@ -15,6 +15,7 @@ import (
 	"github.com/spillwaydb/spillway/core/resp"
 	"github.com/spillwaydb/spillway/fsbackends/faultfs"
 	"github.com/spillwaydb/spillway/fsbackends/memfs"
+	"github.com/spillwaydb/spillway/internal/testutil"
 )
 
 func newOrder(t testing.TB, shards int, clock Clock) *Order {
@@ -313,7 +314,7 @@ func TestTakerFails(t *testing.T) {
 				t.Fatal(err)
 			}
 			broken.Store(true)
-			eventually(t, "failed", func() bool { // one with a queue fails with the block after
+			testutil.Eventually(t, "failed", func() bool { // one with a queue fails with the block after
 				l.Append(0, 0, words("SET lost 1"))
 				_ = l.CommitTo(l.Mark())
 				return m.Err() != nil

@@ -10,13 +10,13 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/spillwaydb/spillway/core/sink"
+	"github.com/spillwaydb/spillway/internal/testutil"
 	"github.com/spillwaydb/spillway/plugins/host"
 	"github.com/spillwaydb/spillway/plugins/middleware"
 	"github.com/spillwaydb/spillway/plugins/plugintest"
@@ -35,7 +35,7 @@ type rig struct {
 	t         testing.TB
 	host      *host.Host
 	bad, good *host.Plugin
-	log       *lockedBuffer
+	log       *testutil.Buffer
 }
 
 // newRig makes everything that must be gone when t ends; it is checked.
@@ -48,7 +48,7 @@ func newRig(t testing.TB, how string, health time.Duration, edit func(*host.Spec
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := &lockedBuffer{}
+	log := &testutil.Buffer{}
 	h, err := host.New(host.Options{
 		Logger: hclog.New(&hclog.LoggerOptions{Name: "spillway", Level: hclog.Info, Output: log, DisableTime: true}),
 		Dir:    dir, HealthEvery: 100 * time.Millisecond, HealthTimeout: health, CancelGrace: quick / 2, ExitTimeout: ample,
@@ -146,24 +146,6 @@ func (r *rig) goodWorks() {
 	if err := r.write(r.good.Stage("xor", "xor", nil)); err != nil {
 		r.t.Errorf("the next job, with a good plugin: %v", err)
 	}
-}
-
-// lockedBuffer is a log that is read while it is written.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(b)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // TestHostileStage: whatever a plugin's stage does, its job fails within the

@@ -38,7 +38,7 @@ func testRegisters(rng *rand.Rand) error {
 func testEstimates(rng *rand.Rand, limit int) error {
 	const most = 10_000_000
 	dense, _ := ToDense(New())
-	any := New()
+	either := New()
 	relative := 1.04 / math.Sqrt(Registers)
 	seed := rng.Uint64()
 	next := uint64(1)
@@ -48,18 +48,18 @@ func testEstimates(rng *rand.Rand, limit int) error {
 		i, v := Place(element[:])
 		raise(dense, i, v)
 		var err error
-		if any, _, err = Set(any, i, v, limit); err != nil {
+		if either, _, err = Set(either, i, v, limit); err != nil {
 			return err
 		}
 		if n != next {
 			continue
 		}
 		next *= 10
-		if n < uint64(max(limit, 0))/2 && Dense(any) {
+		if n < uint64(max(limit, 0))/2 && Dense(either) {
 			return errors.New("TESTFAILED sparse encoding not used")
 		}
 		a, _ := Count(dense)
-		b, err := Count(any)
+		b, err := Count(either)
 		if err != nil || a != b {
 			return errors.New("TESTFAILED dense/sparse disagree")
 		}
