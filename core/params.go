@@ -295,6 +295,20 @@ var params = []parameter{
 	},
 	{
 		Param: param.Param{
+			Name: "stream-node-max-bytes", HCL: "stream_node_max_bytes", Type: param.Memory{}, Default: "4096",
+			Doc: "How many bytes a run of a stream's entries may have, 0 for no bound.",
+		},
+		part: limit(func(l *keyspace.Limits) *int { return &l.StreamNodeBytes }),
+	},
+	{
+		Param: param.Param{
+			Name: "stream-node-max-entries", HCL: "stream_node_max_entries", Type: count, Default: "100",
+			Doc: "How many entries a run of a stream's entries may have, 0 for no bound.",
+		},
+		part: limit(func(l *keyspace.Limits) *int { return &l.StreamNodeEntries }),
+	},
+	{
+		Param: param.Param{
 			Name: "zset-max-listpack-entries", Aliases: []string{"zset-max-ziplist-entries"}, HCL: "zset_max_listpack_entries", Type: count, Default: "128",
 			Doc: "How many members a packed sorted set may have.",
 		},

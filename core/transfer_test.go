@@ -48,7 +48,7 @@ func TestImportCommands(t *testing.T) {
 		"cut in a length":     {whole + "*2\r\n$3", `"1" 2 "1"`, len(whole), ""},
 		"cut in a tx":         {whole + commands("MULTI", "SET a 2", "DEL l"), `"1" 2 "1"`, len(whole), ""},
 		"cut inside one":      {whole + commands("MULTI", "SET a 2") + "*3\r\n$3\r\nSE", `"1" 2 "1"`, len(whole), ""},
-		"unknown command":     {whole + commands("XADD s * f v"), "", -1, `unsupported command "XADD" on key "s"`},
+		"unknown command":     {whole + commands("JSON.SET s $ 1"), "", -1, `unsupported command "JSON.SET" on key "s"`},
 		"wrong type":          {whole + commands("SADD l m"), "", -1, "WRONGTYPE"},
 		"no such database":    {whole + commands("SELECT 99", "SET a 1"), "", -1, "16 databases"},
 		"not RESP":            {whole + "*x\r\n", "", -1, "Protocol error"},
@@ -108,7 +108,7 @@ func rdbFile(t *testing.T) string {
 func TestImportSkips(t *testing.T) {
 	h := coretest.New(t, importing)
 	var told []string
-	in := commands("SET a 1", "XADD s * f v", "MULTI", "XADD s * f v", "SET b 2", "EXEC", "FLUSHSTREAMS")
+	in := commands("SET a 1", "JSON.SET s $ 1", "MULTI", "JSON.SET s $ 1", "SET b 2", "EXEC", "FLUSHSTREAMS")
 	got, err := h.DB.Import(context.Background(), strings.NewReader(in), "f", apply.ImportOptions{Skip: func(what error) error {
 		told = append(told, what.Error())
 		return nil

@@ -49,7 +49,7 @@ func importCommand() *cobra.Command {
 		},
 		Long: "import reads an RDB file, an append-only file, the directory of one with its manifest, or the dataset of\n" +
 			"a running Redis (as a replica does; rediss:// with TLS), and makes a new data directory of it, through the\n" +
-			"stages of the configuration. Streams, modules and functions are refused, with the key that holds them, or\n" +
+			"stages of the configuration. Modules are refused, with the key that holds them, or\n" +
 			"left out with --skip-unsupported.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			defer interruptible(cmd)()
@@ -63,7 +63,7 @@ func importCommand() *cobra.Command {
 	f.StringVar(&m.o.config, "config", "", "configuration file, for its stages (default: plugins.hcl, if it is there)")
 	f.StringVar(&m.from, "from", "", "what to import, in place of the argument")
 	f.StringVar(&m.to, "to", "", "data directory to make: new or empty")
-	f.BoolVar(&m.skip, "skip-unsupported", false, "leave out what cannot be held (streams, modules, functions) instead of refusing it")
+	f.BoolVar(&m.skip, "skip-unsupported", false, "leave out what cannot be held (values and data of modules) instead of refusing it")
 	f.StringVar(&m.ca, "cacert", "", "file with the certificates to trust with rediss://")
 	f.BoolVar(&m.insecure, "insecure", false, "with rediss://, trust any certificate")
 	f.BoolVar(&m.json, "json", false, "print JSON")

@@ -62,6 +62,7 @@ func populate(t *testing.T, client *redis.Client) {
 			p.Rename(ctx, "{m}1", "renamed")
 			p.Copy(ctx, "zset:small", "zset:copy", db, false)
 			p.Del(ctx, "m3")
+			populateStreams(ctx, p)
 			return nil
 		})
 		if err != nil {
@@ -82,6 +83,51 @@ func populate(t *testing.T, client *redis.Client) {
 		}
 	}
 	c.Do(ctx, "SELECT", 0)
+}
+
+// populateStreams makes streams, with groups and what is pending of them.
+func populateStreams(ctx context.Context, p redis.Pipeliner) {
+	for i := range 250 {
+		p.XAdd(ctx, &redis.XAddArgs{Stream: "stream", ID: fmt.Sprint("7-", i+1), Values: []any{"n", i, "text", strings.Repeat("x", i%40)}})
+	}
+	p.XAdd(ctx, &redis.XAddArgs{Stream: "stream", Values: []any{"other", "field"}})
+	p.XDel(ctx, "stream", "7-5", "7-130")
+	p.XTrimMaxLen(ctx, "stream", 240)
+	p.XGroupCreate(ctx, "stream", "readers", "0")
+	p.XGroupCreate(ctx, "stream", "idle \xff", "$")
+	for _, consumer := range []string{"one", "two"} {
+		p.XReadGroup(ctx, &redis.XReadGroupArgs{Group: "readers", Consumer: consumer, Streams: []string{"stream", ">"}, Count: 60, Block: -1})
+	}
+	p.XAck(ctx, "stream", "readers", "7-20", "7-21")
+	p.XClaim(ctx, &redis.XClaimArgs{Stream: "stream", Group: "readers", Consumer: "three", Messages: []string{"7-30", "7-31"}})
+	p.XGroupCreateConsumer(ctx, "stream", "readers", "none")
+	// How many entries a group has read, Redis's own log does not say.
+	p.Do(ctx, "XGROUP", "SETID", "stream", "readers", "7-130", "ENTRIESREAD", 130)
+	p.XGroupCreateMkStream(ctx, "stream:empty", "g", "0")
+}
+
+// streamText is what XINFO tells of a stream, but for its layout and when consumers
+// were seen, which Redis's own log does not say.
+func streamText(v any) string {
+	switch v := v.(type) {
+	case map[any]any:
+		var lines []string
+		for name, e := range v {
+			if name != "radix-tree-keys" && name != "radix-tree-nodes" && name != "seen-time" {
+				lines = append(lines, fmt.Sprintf("%s=%s", name, streamText(e)))
+			}
+		}
+		sort.Strings(lines)
+		return strings.Join(lines, " ")
+	case []any:
+		var b strings.Builder
+		for _, e := range v {
+			b.WriteString("[" + streamText(e) + "]")
+		}
+		return b.String()
+	default:
+		return fmt.Sprint(v)
+	}
 }
 
 // dataset is all of a server's data: "db key" → type, deadline and value.
@@ -116,6 +162,8 @@ func dataset(t *testing.T, c *redis.Client) map[string]string {
 				v = conn.HGetAll(ctx, k).Val() // fmt sorts it
 			case "zset":
 				v = conn.ZRangeWithScores(ctx, k, 0, -1).Val()
+			case "stream":
+				v = streamText(conn.Do(ctx, "XINFO", "STREAM", k, "FULL", "COUNT", 0).Val())
 			default:
 				t.Fatalf("key %q is a %s", k, typ)
 			}

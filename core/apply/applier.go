@@ -127,7 +127,7 @@ func (a *Applier) sendFull(l *lane) error {
 func (a *Applier) find(c *wal.Cmd, from *Origin) (*command.Command, error) {
 	cmd := command.LookupLogged(c.Args[0])
 	switch {
-	case cmd == nil || cmd.Flags&command.Write == 0:
+	case cmd == nil || cmd.Resolve(c.Args).Flags&command.Write == 0:
 		return nil, from.refuse(fmt.Errorf("%.100q is no write command", c.Args[0]))
 	case c.DB >= a.ks.NumDatabases():
 		return nil, fmt.Errorf("%s in database %d, but only %d are configured: configure more (nothing was changed on disk)", cmd.Name, c.DB, a.ks.NumDatabases())

@@ -175,6 +175,10 @@ func (c *Ctx) Changed(key []byte, ev Event) { c.ChangedIn(c.DB, key, ev, 1) }
 // another event (SET with a deadline).
 func (c *Ctx) ChangedN(key []byte, ev Event, n int) { c.ChangedIn(c.DB, key, ev, n) }
 
+// Counted counts and logs n changes of which Redis tells nobody: what consumers of a
+// stream do with entries.
+func (c *Ctx) Counted(n int) { c.dirty += int64(n) }
+
 // ChangedIn is ChangedN for a key of another database.
 func (c *Ctx) ChangedIn(db int, key []byte, ev Event, n int) {
 	c.dirty += int64(n)

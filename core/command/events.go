@@ -10,6 +10,12 @@ type Event struct {
 	Class EventClass
 }
 
+// Feeds tells whether the event may bring what a command waits for: of what happens to
+// a stream that is a new entry, and the end of a group.
+func (ev Event) Feeds() bool {
+	return ev.Class != ClassStream || ev == eventXAdd || ev == eventXGroupDestroy
+}
+
 // EventClass is a set of classes of events, a bit for each letter that the
 // parameter notify-keyspace-events has for one.
 type EventClass uint16
@@ -24,6 +30,7 @@ const (
 	ClassZSet                           // z
 	ClassExpired                        // x
 	ClassEvicted                        // e
+	ClassStream                         // t
 )
 
 // The two events that no command is the cause of.
@@ -93,6 +100,16 @@ var (
 	eventZRangeStore      = Event{"zrangestore", ClassZSet}
 	eventGeoSearchStore   = Event{"geosearchstore", ClassZSet}
 	eventGeoRadiusStore   = Event{"georadiusstore", ClassZSet}
+
+	eventXAdd                 = Event{"xadd", ClassStream}
+	eventXDel                 = Event{"xdel", ClassStream}
+	eventXTrim                = Event{"xtrim", ClassStream}
+	eventXSetID               = Event{"xsetid", ClassStream}
+	eventXGroupCreate         = Event{"xgroup-create", ClassStream}
+	eventXGroupSetID          = Event{"xgroup-setid", ClassStream}
+	eventXGroupDestroy        = Event{"xgroup-destroy", ClassStream}
+	eventXGroupCreateConsumer = Event{"xgroup-createconsumer", ClassStream}
+	eventXGroupDelConsumer    = Event{"xgroup-delconsumer", ClassStream}
 )
 
 // KeyListener is told what happens to keys. Its methods are called where it

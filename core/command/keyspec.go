@@ -200,12 +200,41 @@ func keyNum(args [][]byte, at int) int {
 type keyFinder func(dst []Key, args [][]byte) []Key
 
 // keyFinders are those of the commands that have one: each has a specification
-// with variable flags, an incomplete one, or one that is not known.
+// with variable flags, an incomplete one, one that is not known, or one whose keyword
+// may be something else.
 var keyFinders = map[string]keyFinder{
-	"set":      setKeys,
-	"bitfield": bitfieldKeys,
-	"sort":     sortKeys,
-	"sort_ro":  func(dst []Key, _ [][]byte) []Key { return append(dst, Key{1, KeyRO | KeyAccess}) },
+	"set":        setKeys,
+	"bitfield":   bitfieldKeys,
+	"sort":       sortKeys,
+	"sort_ro":    func(dst []Key, _ [][]byte) []Key { return append(dst, Key{1, KeyRO | KeyAccess}) },
+	"xread":      readKeys,
+	"xreadgroup": readKeys,
+}
+
+// readKeys finds the keys of XREAD and XREADGROUP, behind the word STREAMS that is no
+// argument of an option: a consumer may have that name. Where the handler will refuse
+// the arguments they are those that the specification finds.
+func readKeys(dst []Key, args [][]byte) []Key {
+	for i := 1; i < len(args); i++ {
+		switch {
+		case is(args[i], "block"), is(args[i], "count"):
+			i++
+			continue
+		case is(args[i], "group"):
+			i += 2
+			continue
+		case is(args[i], "noack"):
+			continue
+		case is(args[i], "streams") && (len(args)-i)%2 == 1:
+			for k := range (len(args) - 1 - i) / 2 {
+				dst = append(dst, Key{i + 1 + k, KeyRO | KeyAccess})
+			}
+			return dst
+		}
+		break
+	}
+	dst, _ = Lookup(args[0]).appendSpecified(dst, args) // none if it finds an error
+	return dst
 }
 
 // setKeys finds the key of SET, which is read with the option GET only.

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/spillwaydb/spillway/core/keyspace"
+	"github.com/spillwaydb/spillway/core/rdb"
 )
 
 var sortHandlers = handlers{
@@ -134,9 +135,11 @@ func (c *Ctx) elements(t keyspace.Type) (all []sorted) {
 		d.List(key).Each(0, false, add)
 	case keyspace.Set:
 		d.Set(key).Each(add)
-	default:
+	case keyspace.ZSet:
 		z := d.ZSet(key)
 		z.EachRank(0, z.Len()-1, false, func(m []byte, _ float64) bool { return add(m) })
+	default:
+		panic(rdb.UnknownType(t))
 	}
 	all = make([]sorted, bytes.len())
 	for i := range all {

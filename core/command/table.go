@@ -12,6 +12,7 @@ func groups() []handlers {
 	return []handlers{
 		stringHandlers, genericHandlers, expireHandlers, scanHandlers, sortHandlers, objectHandlers,
 		bitmapHandlers, hyperloglogHandlers, hashHandlers, listHandlers, setHandlers, zsetHandlers, geoHandlers, blockingHandlers,
+		streamHandlers, streamGroupHandlers, streamInfoHandlers,
 		connectionHandlers, clientHandlers, clusterHandlers, serverHandlers, configHandlers, debugHandlers, latencyHandlers, commandHandlers,
 	}
 }
@@ -108,9 +109,14 @@ func All() []*Command { return slices.Clone(all) }
 func LoggedVerbs() []string {
 	var out []string
 	for _, cmd := range all {
-		if cmd.Flags&Write != 0 && cmd.Flags&Rewritten == 0 && cmd.Handler != nil {
+		if cmd.logged() || slices.ContainsFunc(cmd.Sub, (*Command).logged) {
 			out = append(out, cmd.Name)
 		}
 	}
 	return out
+}
+
+// logged tells whether cmd can be in a log by its own name.
+func (cmd *Command) logged() bool {
+	return cmd.Flags&Write != 0 && cmd.Flags&Rewritten == 0 && cmd.Handler != nil
 }

@@ -3651,6 +3651,473 @@ var specs = [...]Command{
 		},
 	},
 	{
+		Name: "xack", Arity: -4, Flags: Write | Fast, Categories: CatStream,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyUpdate, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Acknowledges entries: they are no longer pending in a consumer group.",
+			Since:   "5.0.0", Group: "stream", Complexity: "O(M*log(N)) where M is the number of IDs and N that of pending entries.",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "group", Type: "string"},
+				{Name: "id", Type: "string", Multiple: true},
+			},
+		},
+	},
+	{
+		Name: "xadd", Arity: -5, Flags: Write | DenyOOM | Fast, Categories: CatStream,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyUpdate, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0, Notes: "it updates because it may trim"},
+		},
+		Tips: []string{"nondeterministic_output"},
+		Doc: &Doc{
+			Summary: "Adds an entry to a stream, which is created with its first one.",
+			Since:   "5.0.0", Group: "stream", Complexity: "O(log(N)), and O(M) for a trim, where N is the number of runs of entries and M that of the entries removed.",
+			History: []Change{
+				{"6.2.0", "Takes `NOMKSTREAM`, trims by `MINID`, and has a `LIMIT` of what a trim removes."},
+				{"7.0.0", "An ID may be given without its number: `<ms>-*`."},
+			},
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "nomkstream", Type: "pure-token", Token: "NOMKSTREAM", Optional: true, Since: "6.2.0"},
+				{Name: "trim", Type: "block", Optional: true, Arguments: []Argument{
+					{Name: "strategy", Type: "oneof", Arguments: []Argument{
+						{Name: "maxlen", Type: "pure-token", Token: "MAXLEN"},
+						{Name: "minid", Type: "pure-token", Token: "MINID", Since: "6.2.0"},
+					},
+					},
+					{Name: "operator", Type: "oneof", Optional: true, Arguments: []Argument{
+						{Name: "equal", Type: "pure-token", Token: "="},
+						{Name: "approximately", Type: "pure-token", Token: "~"},
+					},
+					},
+					{Name: "threshold", Type: "string"},
+					{Name: "count", Type: "integer", Token: "LIMIT", Optional: true, Since: "6.2.0"},
+				},
+				},
+				{Name: "id_or_auto", Type: "oneof", Arguments: []Argument{
+					{Name: "auto_id", Type: "pure-token", Token: "*"},
+					{Name: "id", Type: "string"},
+				},
+				},
+				{Name: "field_value", Type: "block", Multiple: true, Arguments: []Argument{
+					{Name: "field", Type: "string"},
+					{Name: "value", Type: "string"},
+				},
+				},
+			},
+		},
+	},
+	{
+		Name: "xautoclaim", Arity: -6, Flags: Write | Fast | Rewritten, Categories: CatStream,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyDelete, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Tips: []string{"nondeterministic_output"},
+		Doc: &Doc{
+			Summary: "Makes entries that have been pending for long a consumer's, in the order of their IDs.",
+			Since:   "6.2.0", Group: "stream", Complexity: "O(M*log(N)) where M is the number of entries looked at and N that of pending ones.",
+			History: []Change{
+				{"7.0.0", "Replies also with the IDs that are no longer pending because their entries were deleted."},
+			},
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "group", Type: "string"},
+				{Name: "consumer", Type: "string"},
+				{Name: "min-idle-time", Type: "string"},
+				{Name: "start", Type: "string"},
+				{Name: "count", Type: "integer", Token: "COUNT", Optional: true},
+				{Name: "justid", Type: "pure-token", Token: "JUSTID", Optional: true},
+			},
+		},
+	},
+	{
+		Name: "xclaim", Arity: -6, Flags: Write | Fast, Categories: CatStream,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyUpdate, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Tips: []string{"nondeterministic_output"},
+		Doc: &Doc{
+			Summary: "Makes pending entries a consumer's, as if they had been delivered to it.",
+			Since:   "5.0.0", Group: "stream", Complexity: "O(M*log(N)) where M is the number of IDs and N that of pending entries.",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "group", Type: "string"},
+				{Name: "consumer", Type: "string"},
+				{Name: "min-idle-time", Type: "string"},
+				{Name: "id", Type: "string", Multiple: true},
+				{Name: "ms", Type: "integer", Token: "IDLE", Optional: true},
+				{Name: "unix-time-milliseconds", Type: "unix-time", Token: "TIME", Optional: true},
+				{Name: "count", Type: "integer", Token: "RETRYCOUNT", Optional: true},
+				{Name: "force", Type: "pure-token", Token: "FORCE", Optional: true},
+				{Name: "justid", Type: "pure-token", Token: "JUSTID", Optional: true},
+				{Name: "id", Type: "string", Token: "LASTID", Optional: true},
+			},
+		},
+	},
+	{
+		Name: "xdel", Arity: -3, Flags: Write | Fast, Categories: CatStream,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyDelete, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Removes entries from a stream.",
+			Since:   "5.0.0", Group: "stream", Complexity: "O(M*log(N)) where M is the number of IDs and N that of runs of entries.",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "id", Type: "string", Multiple: true},
+			},
+		},
+	},
+	{
+		Name: "xgroup", Arity: -2,
+		Doc: &Doc{
+			Summary: "Consumer groups of a stream.",
+			Since:   "5.0.0", Group: "stream", Complexity: "It depends on the subcommand.",
+		},
+		Sub: []*Command{
+			{
+				Name: "xgroup|create", Arity: -5, Flags: Write | DenyOOM, Categories: CatStream,
+				KeySpecs: []KeySpec{
+					{Flags: KeyRW | KeyInsert, Begin: BeginIndex, Index: 2, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+				},
+				Doc: &Doc{
+					Summary: "Creates a consumer group.",
+					Since:   "5.0.0", Group: "stream", Complexity: "O(log(N)) where N is the number of groups.",
+					History: []Change{
+						{"7.0.0", "Takes the number of entries that the group has read."},
+					},
+					Arguments: []Argument{
+						{Name: "key", Type: "key", Key: 1},
+						{Name: "groupname", Type: "string"},
+						{Name: "id", Type: "oneof", Arguments: []Argument{
+							{Name: "id", Type: "string"},
+							{Name: "new_id", Type: "pure-token", Token: "$"},
+						},
+						},
+						{Name: "mkstream", Type: "pure-token", Token: "MKSTREAM", Optional: true},
+						{Name: "entries_read", Type: "integer", Token: "ENTRIESREAD", Optional: true},
+					},
+				},
+			},
+			{
+				Name: "xgroup|createconsumer", Arity: 5, Flags: Write | DenyOOM, Categories: CatStream,
+				KeySpecs: []KeySpec{
+					{Flags: KeyRW | KeyInsert, Begin: BeginIndex, Index: 2, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+				},
+				Doc: &Doc{
+					Summary: "Creates a consumer in a group.",
+					Since:   "6.2.0", Group: "stream", Complexity: "O(log(N)) where N is the number of consumers.",
+					Arguments: []Argument{
+						{Name: "key", Type: "key", Key: 1},
+						{Name: "groupname", Type: "string"},
+						{Name: "consumername", Type: "string"},
+					},
+				},
+			},
+			{
+				Name: "xgroup|delconsumer", Arity: 5, Flags: Write, Categories: CatStream,
+				KeySpecs: []KeySpec{
+					{Flags: KeyRW | KeyDelete, Begin: BeginIndex, Index: 2, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+				},
+				Doc: &Doc{
+					Summary: "Removes a consumer from a group, and what is pending of it.",
+					Since:   "5.0.0", Group: "stream", Complexity: "O(M*log(N)) where M is the number of its pending entries and N that of the group's.",
+					Arguments: []Argument{
+						{Name: "key", Type: "key", Key: 1},
+						{Name: "groupname", Type: "string"},
+						{Name: "consumername", Type: "string"},
+					},
+				},
+			},
+			{
+				Name: "xgroup|destroy", Arity: 4, Flags: Write, Categories: CatStream,
+				KeySpecs: []KeySpec{
+					{Flags: KeyRW | KeyDelete, Begin: BeginIndex, Index: 2, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+				},
+				Doc: &Doc{
+					Summary: "Removes a consumer group.",
+					Since:   "5.0.0", Group: "stream", Complexity: "O(log(N)) where N is the number of groups.",
+					Arguments: []Argument{
+						{Name: "key", Type: "key", Key: 1},
+						{Name: "groupname", Type: "string"},
+					},
+				},
+			},
+			{
+				Name: "xgroup|help", Arity: 2, Flags: Loading | Stale, Categories: CatStream,
+				Doc: &Doc{
+					Summary: "Tells which subcommands there are.",
+					Since:   "5.0.0", Group: "stream", Complexity: "O(1)",
+				},
+			},
+			{
+				Name: "xgroup|setid", Arity: -5, Flags: Write, Categories: CatStream,
+				KeySpecs: []KeySpec{
+					{Flags: KeyRW | KeyUpdate, Begin: BeginIndex, Index: 2, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+				},
+				Doc: &Doc{
+					Summary: "Sets the last ID that counts as delivered to a consumer group.",
+					Since:   "5.0.0", Group: "stream", Complexity: "O(log(N)) where N is the number of groups.",
+					History: []Change{
+						{"7.0.0", "Takes the number of entries that the group has read."},
+					},
+					Arguments: []Argument{
+						{Name: "key", Type: "key", Key: 1},
+						{Name: "groupname", Type: "string"},
+						{Name: "id", Type: "oneof", Arguments: []Argument{
+							{Name: "id", Type: "string"},
+							{Name: "new_id", Type: "pure-token", Token: "$"},
+						},
+						},
+						{Name: "entries_read", Type: "integer", Token: "ENTRIESREAD", Optional: true},
+					},
+				},
+			},
+		},
+	},
+	{
+		Name: "xinfo", Arity: -2,
+		Doc: &Doc{
+			Summary: "What is known of streams.",
+			Since:   "5.0.0", Group: "stream", Complexity: "It depends on the subcommand.",
+		},
+		Sub: []*Command{
+			{
+				Name: "xinfo|consumers", Arity: 4, Flags: ReadOnly, Categories: CatStream,
+				KeySpecs: []KeySpec{
+					{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 2, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+				},
+				Tips: []string{"nondeterministic_output"},
+				Doc: &Doc{
+					Summary: "Lists the consumers of a group.",
+					Since:   "5.0.0", Group: "stream", Complexity: "O(N) where N is the number of consumers.",
+					Arguments: []Argument{
+						{Name: "key", Type: "key", Key: 1},
+						{Name: "groupname", Type: "string"},
+					},
+				},
+			},
+			{
+				Name: "xinfo|groups", Arity: 3, Flags: ReadOnly, Categories: CatStream,
+				KeySpecs: []KeySpec{
+					{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 2, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+				},
+				Doc: &Doc{
+					Summary: "Lists the consumer groups of a stream.",
+					Since:   "5.0.0", Group: "stream", Complexity: "O(N) where N is the number of groups.",
+					History: []Change{
+						{"7.0.0", "Tells `entries-read` and `lag`."},
+					},
+					Arguments: []Argument{
+						{Name: "key", Type: "key", Key: 1},
+					},
+				},
+			},
+			{
+				Name: "xinfo|help", Arity: 2, Flags: Loading | Stale, Categories: CatStream,
+				Doc: &Doc{
+					Summary: "Tells which subcommands there are.",
+					Since:   "5.0.0", Group: "stream", Complexity: "O(1)",
+				},
+			},
+			{
+				Name: "xinfo|stream", Arity: -3, Flags: ReadOnly, Categories: CatStream,
+				KeySpecs: []KeySpec{
+					{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 2, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+				},
+				Doc: &Doc{
+					Summary: "Tells what is known of a stream.",
+					Since:   "5.0.0", Group: "stream", Complexity: "O(N) where N is the number of runs of entries.",
+					History: []Change{
+						{"6.0.0", "Takes `FULL`."},
+						{"7.0.0", "Tells `max-deleted-entry-id`, `entries-added` and `recorded-first-entry-id`, and of groups `entries-read` and `lag`."},
+					},
+					Arguments: []Argument{
+						{Name: "key", Type: "key", Key: 1},
+						{Name: "full", Type: "block", Token: "FULL", Optional: true, Arguments: []Argument{
+							{Name: "count", Type: "integer", Token: "COUNT", Optional: true},
+						},
+						},
+					},
+				},
+			},
+		},
+	},
+	{
+		Name: "xlen", Arity: 2, Flags: ReadOnly | Fast, Categories: CatStream,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRO, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Returns the number of entries of a stream.",
+			Since:   "5.0.0", Group: "stream", Complexity: "O(1)",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+			},
+		},
+	},
+	{
+		Name: "xpending", Arity: -3, Flags: ReadOnly, Categories: CatStream,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Tips: []string{"nondeterministic_output"},
+		Doc: &Doc{
+			Summary: "Tells which entries of a consumer group are pending.",
+			Since:   "5.0.0", Group: "stream", Complexity: "O(N) where N is the number of consumers, or of the entries looked at.",
+			History: []Change{
+				{"6.2.0", "Filters by `IDLE`, and takes exclusive ranges."},
+			},
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "group", Type: "string"},
+				{Name: "filters", Type: "block", Optional: true, Arguments: []Argument{
+					{Name: "min-idle-time", Type: "integer", Token: "IDLE", Optional: true, Since: "6.2.0"},
+					{Name: "start", Type: "string"},
+					{Name: "end", Type: "string"},
+					{Name: "count", Type: "integer"},
+					{Name: "consumer", Type: "string", Optional: true},
+				},
+				},
+			},
+		},
+	},
+	{
+		Name: "xrange", Arity: -4, Flags: ReadOnly, Categories: CatStream,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Returns the entries of a range of IDs.",
+			Since:   "5.0.0", Group: "stream", Complexity: "O(log(N)+M) where N is the number of runs of entries and M that of the entries returned.",
+			History: []Change{
+				{"6.2.0", "Takes exclusive ranges."},
+			},
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "start", Type: "string"},
+				{Name: "end", Type: "string"},
+				{Name: "count", Type: "integer", Token: "COUNT", Optional: true},
+			},
+		},
+	},
+	{
+		Name: "xread", Arity: -4, Flags: Blocking | ReadOnly, Categories: CatStream,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRO | KeyAccess, Begin: BeginKeyword, Keyword: "STREAMS", StartFrom: 1, Find: FindRange, Last: -1, Step: 1, Limit: 2},
+		},
+		Doc: &Doc{
+			Summary: "Returns the entries behind an ID of each of several streams, and can wait for one.",
+			Since:   "5.0.0", Group: "stream", Complexity: "O(log(N)+M) for each stream, where N is the number of runs of entries and M that of the entries returned.",
+			Arguments: []Argument{
+				{Name: "count", Type: "integer", Token: "COUNT", Optional: true},
+				{Name: "milliseconds", Type: "integer", Token: "BLOCK", Optional: true},
+				{Name: "streams", Type: "block", Token: "STREAMS", Arguments: []Argument{
+					{Name: "key", Type: "key", Key: 1, Multiple: true},
+					{Name: "id", Type: "string", Multiple: true},
+				},
+				},
+			},
+		},
+	},
+	{
+		Name: "xreadgroup", Arity: -7, Flags: Blocking | Write | Rewritten, Categories: CatStream,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRO | KeyAccess, Begin: BeginKeyword, Keyword: "STREAMS", StartFrom: 4, Find: FindRange, Last: -1, Step: 1, Limit: 2},
+		},
+		Doc: &Doc{
+			Summary: "Delivers entries of streams to a consumer of a group, or returns those that are pending of it, and can wait for one.",
+			Since:   "5.0.0", Group: "stream", Complexity: "O(log(N)+M*log(P)) for each stream, where N is the number of runs of entries, M that of the entries returned and P that of pending ones.",
+			Arguments: []Argument{
+				{Name: "group_consumer", Type: "block", Token: "GROUP", Arguments: []Argument{
+					{Name: "group", Type: "string"},
+					{Name: "consumer", Type: "string"},
+				},
+				},
+				{Name: "count", Type: "integer", Token: "COUNT", Optional: true},
+				{Name: "milliseconds", Type: "integer", Token: "BLOCK", Optional: true},
+				{Name: "noack", Type: "pure-token", Token: "NOACK", Optional: true},
+				{Name: "streams", Type: "block", Token: "STREAMS", Arguments: []Argument{
+					{Name: "key", Type: "key", Key: 1, Multiple: true},
+					{Name: "id", Type: "string", Multiple: true},
+				},
+				},
+			},
+		},
+	},
+	{
+		Name: "xrevrange", Arity: -4, Flags: ReadOnly, Categories: CatStream,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Returns the entries of a range of IDs, the last first.",
+			Since:   "5.0.0", Group: "stream", Complexity: "O(log(N)+M) where N is the number of runs of entries and M that of the entries returned.",
+			History: []Change{
+				{"6.2.0", "Takes exclusive ranges."},
+			},
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "end", Type: "string"},
+				{Name: "start", Type: "string"},
+				{Name: "count", Type: "integer", Token: "COUNT", Optional: true},
+			},
+		},
+	},
+	{
+		Name: "xsetid", Arity: -3, Flags: Write | DenyOOM | Fast, Categories: CatStream,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyUpdate, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Sets the last ID of a stream.",
+			Since:   "5.0.0", Group: "stream", Complexity: "O(1)",
+			History: []Change{
+				{"7.0.0", "Takes the number of entries ever added and the largest ID deleted."},
+			},
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "last-id", Type: "string"},
+				{Name: "entries_added", Type: "integer", Token: "ENTRIESADDED", Optional: true, Since: "7.0.0"},
+				{Name: "max_deleted_entry_id", Type: "string", Token: "MAXDELETEDID", Optional: true, Since: "7.0.0"},
+			},
+		},
+	},
+	{
+		Name: "xtrim", Arity: -4, Flags: Write, Categories: CatStream,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyDelete, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Tips: []string{"nondeterministic_output"},
+		Doc: &Doc{
+			Summary: "Removes the first entries of a stream.",
+			Since:   "5.0.0", Group: "stream", Complexity: "O(N) where N is the number of entries removed.",
+			History: []Change{
+				{"6.2.0", "Trims by `MINID`, and has a `LIMIT`."},
+			},
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "trim", Type: "block", Arguments: []Argument{
+					{Name: "strategy", Type: "oneof", Arguments: []Argument{
+						{Name: "maxlen", Type: "pure-token", Token: "MAXLEN"},
+						{Name: "minid", Type: "pure-token", Token: "MINID", Since: "6.2.0"},
+					},
+					},
+					{Name: "operator", Type: "oneof", Optional: true, Arguments: []Argument{
+						{Name: "equal", Type: "pure-token", Token: "="},
+						{Name: "approximately", Type: "pure-token", Token: "~"},
+					},
+					},
+					{Name: "threshold", Type: "string"},
+					{Name: "count", Type: "integer", Token: "LIMIT", Optional: true, Since: "6.2.0"},
+				},
+				},
+			},
+		},
+	},
+	{
 		Name: "zadd", Arity: -4, Flags: Write | DenyOOM | Fast, Categories: CatSortedSet,
 		KeySpecs: []KeySpec{
 			{Flags: KeyRW | KeyUpdate, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},

@@ -21,7 +21,7 @@ func encode(d *keyspace.DB, key []byte, e keyspace.Entry) ([]byte, error) {
 func wellFormed(o *rdb.Object) bool {
 	step := 1
 	switch o.Type {
-	case rdb.TypeString, rdb.TypeList:
+	case rdb.TypeString, rdb.TypeList, rdb.TypeStream:
 		return true
 	case rdb.TypeHash:
 		step = 2

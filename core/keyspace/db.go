@@ -36,6 +36,9 @@ func (d *DB) Get(key []byte, now int64) (Entry, Status) {
 	return e, Live
 }
 
+// Clock returns the latest time that Get was given: what time it is for who has none.
+func (d *DB) Clock() int64 { return d.st.shard.now }
+
 // Touch advances the access clock of a key to now. Who has its Entry at hand
 // calls Entry.Touch and saves the search.
 func (d *DB) Touch(key []byte, now int64) {

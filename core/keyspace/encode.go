@@ -60,11 +60,14 @@ func (d *dbView) encode(w *rdb.Writer, b blob) error {
 	case b.packed():
 		return d.encodeElements(w, b)
 	default:
-		c, isList := d.object(b).(*chunks)
-		if !isList {
+		switch o := d.object(b).(type) {
+		case *chunks:
+			encodeChunks(w, key, o)
+		case *StreamValue:
+			w.Stream(key, o.value())
+		default:
 			return d.encodeElements(w, b)
 		}
-		encodeChunks(w, key, c)
 	}
 	return nil
 }
@@ -94,8 +97,8 @@ func (d *dbView) encodeElements(w *rdb.Writer, b blob) error {
 }
 
 // EncodeCommands gives emit the commands that build the view in an empty
-// keyspace: FUNCTION LOAD, SELECT, SET, RPUSH, SADD, ZADD, HSET, PEXPIREAT. The arguments are
-// valid during the call only. progress and results are as for Encode.
+// keyspace: FUNCTION LOAD, SELECT, SET, RPUSH, SADD, ZADD, HSET, those of streams, PEXPIREAT. The
+// arguments are valid during the call only. progress and results are as for Encode.
 func (v *View) EncodeCommands(emit func(args [][]byte) error, progress func(n int64)) (keys int64, err error) {
 	c := rdb.NewCommands(emit)
 	for _, l := range v.libraries {
@@ -117,6 +120,8 @@ func (d *dbView) build(c *rdb.Commands, b blob) error {
 	key := b.key()
 	if b.typ() == String {
 		c.String(key, b.payload())
+	} else if s, isStream := d.stream(b); isStream {
+		c.Stream(key, s.value())
 	} else if err := d.buildElements(c, b); err != nil {
 		return err
 	}
@@ -124,6 +129,14 @@ func (d *dbView) build(c *rdb.Commands, b blob) error {
 		c.Expire(key, ms)
 	}
 	return c.Err()
+}
+
+// stream returns the stream that b holds.
+func (d *dbView) stream(b blob) (s *StreamValue, ok bool) {
+	if !b.packed() {
+		s, ok = d.object(b).(*StreamValue)
+	}
+	return s, ok
 }
 
 func (d *dbView) buildElements(c *rdb.Commands, b blob) error {

@@ -1,5 +1,7 @@
 package keyspace
 
+import "github.com/spillwaydb/spillway/core/rdb/packed"
+
 // Limits say how large a collection may become before it is unpacked onto the
 // heap, and a HyperLogLog before it is dense, which is for good. They are Redis's parameters of the names given.
 type Limits struct {
@@ -16,6 +18,9 @@ type Limits struct {
 	// HLLSparse is hll-sparse-max-bytes: how long a HyperLogLog may be before it is
 	// dense.
 	HLLSparse int
+	// StreamNodeBytes and StreamNodeEntries bound a run of a stream's entries, 0 for
+	// as many as go into a listpack: stream-node-max-bytes, stream-node-max-entries.
+	StreamNodeBytes, StreamNodeEntries int
 }
 
 // DefaultLimits are Redis 7's.
@@ -23,6 +28,7 @@ func DefaultLimits() Limits {
 	return Limits{
 		HashEntries: 512, HashValue: 64, ZSetEntries: 128, ZSetValue: 64,
 		IntsetEntries: 512, SetEntries: 128, SetValue: 64, ListSize: -2, HLLSparse: 3000,
+		StreamNodeBytes: 4096, StreamNodeEntries: 100,
 	}
 }
 
@@ -43,6 +49,18 @@ func (l *Limits) list() chunkLimit {
 		return chunkLimit{safeList, max(l.ListSize, 1)}
 	}
 	return chunkLimit{4 << 10 << (min(-l.ListSize, 5) - 1), maxItems}
+}
+
+// stream is how large a run of a stream's entries may become by more than one.
+func (l *Limits) stream() chunkLimit {
+	m := chunkLimit{l.StreamNodeBytes, l.StreamNodeEntries}
+	if m.bytes <= 0 || m.bytes > packed.MaxListpack {
+		m.bytes = packed.MaxListpack
+	}
+	if m.items <= 0 {
+		m.items = maxItems
+	}
+	return m
 }
 
 const maxItems = 1 << 30

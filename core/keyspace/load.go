@@ -27,6 +27,15 @@ func (d *DB) Restore(key []byte, obj *rdb.Object) error {
 	switch obj.Type {
 	case String:
 		d.SetString(key, obj.Str, obj.ExpireMS)
+	case Stream:
+		if obj.Stream == nil {
+			return fmt.Errorf("keyspace: loading key %.100q: a stream without its value", key)
+		}
+		d.Delete(key)
+		d.newObject(key, Stream, loadStream(obj.Stream))
+		if obj.ExpireMS != 0 {
+			d.SetDeadline(key, obj.ExpireMS)
+		}
 	case List, Set, ZSet, Hash:
 		d.Delete(key)
 		if obj.Len() == 0 {
@@ -47,7 +56,7 @@ func (d *DB) Restore(key []byte, obj *rdb.Object) error {
 
 // Dump is Restore the other way round: the value and the deadline of e, which is
 // what key holds, as they can be written. A collection that is packed as a file has
-// it is handed out as it is, and aliases the store, without its Items; of any other
+// it, or a stream, is handed out as it is, and aliases the store, without its Items; of any other
 // they are copies. The lock is held.
 func (d *DB) Dump(key []byte, e Entry) (*rdb.Object, error) {
 	o := &rdb.Object{Type: e.Type(), ExpireMS: e.Deadline(), LRU: -1, LFU: -1}
@@ -66,6 +75,8 @@ func (d *DB) Dump(key []byte, e Entry) (*rdb.Object, error) {
 	switch o.Type {
 	case String:
 		o.Str = e.Bytes()
+	case Stream:
+		o.Stream = d.Stream(key).value()
 	case List:
 		d.List(key).Each(0, false, item)
 	case Set:

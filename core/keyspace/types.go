@@ -12,6 +12,7 @@ const (
 	Set    = rdb.TypeSet
 	ZSet   = rdb.TypeZSet
 	Hash   = rdb.TypeHash
+	Stream = rdb.TypeStream
 )
 
 // enc says how a blob's payload represents its value.
@@ -41,6 +42,8 @@ func encodingName(t Type, e enc) string {
 		if e != encPacked {
 			return "hashtable"
 		}
+	case Stream:
+		return "stream"
 	default:
 		panic(rdb.UnknownType(t))
 	}

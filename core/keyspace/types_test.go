@@ -40,7 +40,7 @@ func TestUndeclaredType(t *testing.T) {
 // TestEveryTypeIsNamed: this package has a name for each type that rdb declares, and
 // room for it in a blob.
 func TestEveryTypeIsNamed(t *testing.T) {
-	named := []Type{String, List, Set, ZSet, Hash}
+	named := []Type{String, List, Set, ZSet, Hash, Stream}
 	if types := rdb.Types(); len(types) != len(named) || len(types)-1 > flagType {
 		t.Errorf("rdb declares %v, and here are %v, of %d that a blob has room for", types, named, flagType+1)
 	}

@@ -93,6 +93,8 @@ func (c *Commands) Expire(key []byte, ms int64) {
 func (c *Commands) Object(o *Object) {
 	if o.Type == TypeString {
 		c.String(o.Key, o.Str)
+	} else if o.Type == TypeStream {
+		c.Stream(o.Key, o.Stream)
 	} else {
 		c.elements(o)
 	}

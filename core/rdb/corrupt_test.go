@@ -98,7 +98,6 @@ func TestUnsupported(t *testing.T) {
 		data []byte
 		want UnsupportedError
 	}{
-		"stream":   {seal(10, object(encStream2, "s", []byte{1, 2, 3})), UnsupportedError{"stream", 19, "s", 9}},
 		"module":   {seal(10, object(encModule2, "m", nil)), UnsupportedError{"module value", 7, "m", 9}},
 		"function": {seal(10, []byte{opFunction2, 3, 'a', 'b', 'c'}), UnsupportedError{"function library", 245, "", 9}},
 		"aux":      {seal(10, []byte{opModuleAux, 0}), UnsupportedError{"module data", 247, "", 9}},

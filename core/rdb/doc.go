@@ -40,12 +40,13 @@
 //	set     2  n member*n                   11  intset
 //	hash    4  n (field value)*n            16  listpack
 //	zset    5  n (member score:float64le)*n 17  listpack
+//	stream  19 nodes, IDs and groups, which stream_write.go draws
 //
 // Read also takes the encodings it never writes: ziplist, zipmap, set-listpack,
-// quicklist, textual scores and LZF strings. It hands packed values out in
+// quicklist, the two other versions of streams, textual scores and LZF strings. It hands packed values out in
 // elements, and as they are for who can keep them so.
 //
-// It refuses streams and modules with an [UnsupportedError], or walks over them
+// It refuses modules with an [UnsupportedError], or walks over them
 // where a Handler asks for that, functions too where a Handler has no place for
 // them, and anything malformed with a [CorruptError]: bad lengths, a wrong checksum, a
 // truncated file, bytes after the end. Hostile input never panics, and never

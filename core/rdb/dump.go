@@ -23,6 +23,13 @@ func EncodeObject(dst []byte, o *Object) ([]byte, error) {
 	if o.Type == TypeString {
 		return appendString(append(dst, encString), o.Str), nil
 	}
+	if o.Type == TypeStream && o.Stream != nil {
+		a := appender{append(dst, encStream2)}
+		if err := writeStream(&a, o.Stream); err != nil {
+			return dst, fmt.Errorf("rdb: encode stream %.100q: %w", o.Key, err)
+		}
+		return a.dst, nil
+	}
 	if code, blob := o.whole(); blob != nil {
 		dst = append(dst, code)
 		if code == encListQuicklist2 {
@@ -63,7 +70,7 @@ func DecodeObject(payload []byte) (*Object, error) {
 	if d.pos != d.end {
 		return nil, d.corrupt("%d more bytes after the value", d.end-d.pos)
 	}
-	if d.obj.Len() == 0 {
+	if d.obj.empty() {
 		return nil, d.corrupt("an empty %s", d.obj.Type)
 	}
 	return &d.obj, nil

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/metrics"
+	"slices"
 	"testing"
 )
 
@@ -27,6 +28,9 @@ func seeds() []legacyValue {
 		{typ: encSetListpack, value: appendString(nil, buildListpack(short...))},
 		{typ: encListQuicklist, value: append([]byte{1}, appendString(nil, buildZiplist(short...))...)},
 		{typ: encListQuicklist2, value: append([]byte{2, 1, 1, 'x', 2}, appendString(nil, buildListpack(short...))...)},
+	}
+	for _, enc := range []byte{encStream, encStream2, encStream3} {
+		out = append(out, legacyValue{typ: enc, value: streamAs(enc, sampleStream())})
 	}
 	for _, l := range legacy() {
 		if len(l.value) < 1000 {
@@ -72,7 +76,7 @@ func within(t *testing.T, size int, f func()) {
 // FuzzRead feeds arbitrary bytes, as they are and with a checksum that
 // matches, so that mutations reach beyond it.
 func FuzzRead(f *testing.F) {
-	f.Add(writeFile(f, sample()))
+	f.Add(writeFile(f, slices.Concat(sample(), streamSample())))
 	for _, data := range artifacts(f) {
 		f.Add(data)
 	}
@@ -124,7 +128,7 @@ func FuzzDecodeObject(f *testing.F) {
 	for _, l := range seeds() {
 		f.Add(append([]byte{l.typ}, l.value...))
 	}
-	for _, o := range sample() {
+	for _, o := range slices.Concat(sample(), streamSample()) {
 		p, err := EncodeObject(nil, &o)
 		if err != nil {
 			f.Fatal(err)
@@ -157,7 +161,7 @@ func FuzzDecodeObject(f *testing.F) {
 // FuzzRestore feeds the payload of RESTORE, as it is and with a footer that
 // matches: what opens has the bytes that were sealed.
 func FuzzRestore(f *testing.F) {
-	for _, o := range sample() {
+	for _, o := range slices.Concat(sample(), streamSample()) {
 		p, err := EncodeObject(nil, &o)
 		if err != nil {
 			f.Fatal(err)

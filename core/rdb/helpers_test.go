@@ -27,6 +27,7 @@ type contents map[keyOf]Object
 
 func clone(o *Object) Object {
 	c := *o
+	c.Stream = cloneStream(o.Stream)
 	c.Key, c.Str = bytes.Clone(o.Key), bytes.Clone(o.Str)
 	c.Items, c.Scores = nil, slices.Clone(o.Scores)
 	for _, it := range o.Items {
@@ -47,7 +48,7 @@ func normal(o Object) Object {
 	}
 	group := 1
 	switch o.Type {
-	case TypeString, TypeList:
+	case TypeString, TypeList, TypeStream:
 		return o
 	case TypeHash:
 		group = 2
@@ -129,6 +130,9 @@ func describe(o Object) string {
 	if o.Type == TypeString {
 		fmt.Fprintf(&b, "%q", o.Str)
 	}
+	if o.Stream != nil {
+		b.WriteString(describeStream(o.Stream))
+	}
 	for i, it := range o.Items {
 		fmt.Fprintf(&b, " %q", it)
 		if o.Type == TypeZSet {
@@ -143,8 +147,12 @@ func writeObject(w *Writer, o *Object) {
 	if o.ExpireMS != 0 {
 		w.Expire(o.ExpireMS)
 	}
-	if o.Type == TypeString {
+	switch o.Type {
+	case TypeString:
 		w.String(o.Key, o.Str)
+		return
+	case TypeStream:
+		w.Stream(o.Key, o.Stream)
 		return
 	}
 	w.Begin(o.Type, o.Key, o.Len())
@@ -270,7 +278,12 @@ func randomObjects(r *rand.Rand, n int) []Object {
 	return objs
 }
 
-// sample is small, fixed, and has one of everything.
+// streamSample is what sample has not, whose golden files are older.
+func streamSample() []Object {
+	return []Object{{DB: 3, Key: []byte("stream"), Type: TypeStream, Stream: sampleStream(), ExpireMS: 4102444800000}}
+}
+
+// sample is small, fixed, and has one of everything but a stream.
 func sample() []Object {
 	items := func(s ...string) (out [][]byte) {
 		for _, x := range s {

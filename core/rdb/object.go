@@ -19,18 +19,26 @@ type Object struct {
 	Scores   []float64 // zset only: Scores[i] belongs to Items[i]
 	Listpack []byte    // the whole value again, where it came as one canonical listpack
 	Intset   []byte    // the whole value again, where it came as an intset
+	Stream   *Stream   // of a stream
 	LRU      int64     // idle time in seconds, -1 when the file does not say
 	LFU      int       // access frequency counter 0–255, -1 when the file does not say
 }
 
-// Len returns the number of elements: pairs of a hash, items of the other
+// Len returns the number of elements: pairs of a hash, entries of a stream, items of the other
 // collections, and 1 for a string.
 func (o *Object) Len() int {
-	if o.Type == TypeString {
+	switch {
+	case o.Type == TypeString:
 		return 1
+	case o.Stream != nil:
+		return int(o.Stream.Length)
 	}
 	return len(o.Items) / max(o.Type.traits().items, 1)
 }
+
+// empty tells whether o is a collection without elements, which does not exist; a
+// stream may be without entries.
+func (o *Object) empty() bool { return o.Type != TypeStream && o.Len() == 0 }
 
 // each calls fn for every element until it returns false: an item or member, a
 // field and its value, a member and its score. o must have passed check.
@@ -145,7 +153,7 @@ func (e *CorruptError) Error() string {
 func (e *CorruptError) Unwrap() error { return e.Err }
 
 // UnsupportedError reports well-formed content this package does not handle:
-// streams, modules, functions, or a newer version of the format.
+// modules, functions, or a newer version of the format.
 type UnsupportedError struct {
 	Name   string // what it is, in words
 	Code   int    // type byte, opcode or version number

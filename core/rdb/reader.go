@@ -22,7 +22,7 @@ type Handler struct {
 	Function func(code []byte) error
 	// Unsupported is told of content that this package does not hand out. When
 	// it returns nil that is walked over, where the format says where it ends
-	// (streams, module values and data, functions); an error stops Read. A nil
+	// (module values and data, functions); an error stops Read. A nil
 	// function refuses all of it.
 	Unsupported func(e *UnsupportedError) error
 	// Rest gets what follows the end mark, when the checksum was right. A nil
@@ -178,7 +178,7 @@ func (d *decoder) object(enc byte, at int64, h Handler) error {
 	if err = d.value(enc); err != nil {
 		return fmt.Errorf("rdb: load key %.100q of db %d: %w", d.obj.Key, d.obj.DB, err)
 	}
-	if d.obj.Len() == 0 || h.Object == nil {
+	if d.obj.empty() || h.Object == nil {
 		return nil
 	}
 	if err = h.Object(&d.obj); err != nil {
@@ -214,8 +214,6 @@ func (d *decoder) unsupported(e *UnsupportedError, h Handler) error {
 // it is real but not for this package, else "".
 func unsupportedType(enc byte) string {
 	switch enc {
-	case encStream, encStream2, encStream3:
-		return "stream"
 	case encModulePre, encModule2:
 		return "module value"
 	case opModuleAux:

@@ -124,6 +124,14 @@ func ask(t *testing.T, c *redis.Client) contents {
 					items = append(items, z.Member.(string))
 					o.Scores = append(o.Scores, z.Score)
 				}
+			case "stream":
+				dump, err := conn.Dump(ctx, key).Bytes()
+				check(err)
+				payload, err := OpenDump(dump)
+				check(err)
+				value, err := DecodeObject(payload)
+				check(err)
+				o.Type, o.Stream = TypeStream, value.Stream
 			default:
 				t.Fatalf("key %q is a %s", key, kind)
 			}
@@ -136,7 +144,7 @@ func ask(t *testing.T, c *redis.Client) contents {
 }
 
 func TestRedisLoadsOurFile(t *testing.T) {
-	objs := append(sample(), randomObjects(rand.New(rand.NewPCG(11, 11)), 300)...)
+	objs := append(slices.Concat(sample(), streamSample()), randomObjects(rand.New(rand.NewPCG(11, 11)), 300)...)
 	data := writeFile(t, objs)
 	path := filepath.Join(t.TempDir(), "ours.rdb")
 	if err := os.WriteFile(path, data, 0o600); err != nil {
@@ -263,7 +271,6 @@ func TestRedisContentWeRefuse(t *testing.T) {
 		cmds [][]any
 		want UnsupportedError
 	}{
-		"stream":   {[][]any{{"XADD", "events", "*", "f", "v"}}, UnsupportedError{Name: "stream", Key: "events"}},
 		"function": {[][]any{{"FUNCTION", "LOAD", "#!lua name=l\nredis.register_function('f', function() end)"}}, UnsupportedError{Name: "function library"}},
 	} {
 		client, dir := startRedis(t, nil)

@@ -3,10 +3,6 @@ package rdb
 // Content that this package does not hand out can be walked over, where the
 // format says where it ends:
 //
-//	stream     n (id:16 listpack)*n  length last-id  [v2: first-id max-deleted added]
-//	           groups (name last-id [v2: read]
-//	                   n (id:16 time:8 count)*n
-//	                   consumers (name seen:8 [v3: active:8] n (id:16)*n)*)*
 //	module     id (1|2 length, 3 float32, 4 float64, 5 string)* 0
 //	module aux id when-opcode when, and as a module
 //	function   string
@@ -15,7 +11,7 @@ package rdb
 // announces.
 func skippable(enc byte) bool {
 	switch enc {
-	case encStream, encStream2, encStream3, encModule2, opModuleAux, opFunction2:
+	case encModule2, opModuleAux, opFunction2:
 		return true
 	}
 	return false
@@ -26,18 +22,16 @@ func (d *decoder) skip(enc byte) error {
 	switch enc {
 	case opFunction2:
 		return d.drop(1)
-	case encModule2:
-		if _, err := d.length(); err != nil {
-			return err
-		}
-		return d.skipModule()
 	case opModuleAux:
 		if err := d.lengths(3); err != nil {
 			return err
 		}
 		return d.skipModule()
 	}
-	return d.skipStream(enc)
+	if _, err := d.length(); err != nil {
+		return err
+	}
+	return d.skipModule()
 }
 
 // drop takes n strings.
@@ -100,52 +94,4 @@ func (d *decoder) skipModule() error {
 			return err
 		}
 	}
-}
-
-func (d *decoder) skipStream(enc byte) error {
-	v2, v3 := enc != encStream, enc == encStream3
-	if err := d.count(func() error { return d.drop(2) }); err != nil {
-		return err
-	}
-	n := 3 // how many entries, and the last id's two halves
-	if v2 {
-		n += 5
-	}
-	if err := d.lengths(n); err != nil {
-		return err
-	}
-	return d.count(func() error {
-		if err := d.drop(1); err != nil {
-			return err
-		}
-		n := 2
-		if v2 {
-			n++
-		}
-		if err := d.lengths(n); err != nil {
-			return err
-		}
-		err := d.count(func() error {
-			if err := d.fixed(24); err != nil {
-				return err
-			}
-			return d.lengths(1)
-		})
-		if err != nil {
-			return err
-		}
-		return d.count(func() error {
-			if err := d.drop(1); err != nil {
-				return err
-			}
-			times := 8
-			if v3 {
-				times += 8
-			}
-			if err := d.fixed(times); err != nil {
-				return err
-			}
-			return d.count(func() error { return d.fixed(16) })
-		})
-	})
 }

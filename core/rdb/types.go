@@ -7,13 +7,14 @@ import "fmt"
 // engine's own number for a type is this one.
 type Type uint8
 
-// The five types this package reads and writes.
+// The types this package reads and writes.
 const (
 	TypeString Type = iota
 	TypeList
 	TypeSet
 	TypeZSet
 	TypeHash
+	TypeStream
 )
 
 // traits are what sets one type apart from the others where values are written
@@ -33,6 +34,7 @@ var declared = [...]traits{
 	TypeSet:    {name: "set", verb: []byte("SADD"), items: 1, code: encSet},
 	TypeZSet:   {name: "zset", verb: []byte("ZADD"), items: 1, scored: true, code: encZSet2, listpack: encZSetListpack},
 	TypeHash:   {name: "hash", verb: []byte("HSET"), items: 2, code: encHash, listpack: encHashListpack},
+	TypeStream: {name: "stream", verb: []byte("XADD"), code: encStream2},
 }
 
 // Types returns every type there is.

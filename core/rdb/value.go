@@ -228,6 +228,9 @@ func (d *decoder) value(enc byte) error {
 		if err = d.packedPairs(enc == encZSetListpack); err == nil {
 			err = d.splitScores()
 		}
+	case encStream, encStream2, encStream3:
+		o.Type = TypeStream
+		o.Stream, err = d.stream(enc)
 	default:
 		err = d.corrupt("unknown type byte %d", enc)
 	}

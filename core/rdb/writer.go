@@ -20,7 +20,7 @@ const (
 //
 // The order of calls is Header, Function for each function library, then for each
 // database SelectDB, ResizeDB and its objects, then End. An object is, after an optional Expire, Idle or Freq,
-// one String, Listpack or Intset, or one Begin followed by exactly as many
+// one String, Listpack, Intset or Stream, or one Begin followed by exactly as many
 // Elements, or BeginQuicklist and as many Nodes, as announced; Object is all of
 // that in one. Calls in another order are an error, never a broken file.
 type Writer struct {
@@ -163,6 +163,8 @@ func (w *Writer) Object(o *Object) {
 	switch code, blob := o.whole(); {
 	case o.Type == TypeString:
 		w.String(o.Key, o.Str)
+	case o.Type == TypeStream:
+		w.Stream(o.Key, o.Stream)
 	case code == encSetIntset:
 		w.Intset(o.Key, blob)
 	case blob != nil:

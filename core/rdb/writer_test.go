@@ -9,6 +9,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -41,13 +42,15 @@ func TestRoundTrip(t *testing.T) {
 // The golden file was written by the first release of the format and must
 // be readable, and be what the Writer writes, for ever.
 func TestGolden(t *testing.T) {
-	golden, err := os.ReadFile("testdata/golden-v10.rdb")
-	if err != nil {
-		t.Fatal(err)
-	}
-	sameContents(t, "golden file", toContents(sample()), mustRead(t, golden))
-	if !bytes.Equal(golden, writeFile(t, sample())) {
-		t.Fatal("the Writer no longer writes the golden bytes")
+	for name, objs := range map[string][]Object{"golden-v10.rdb": sample(), "golden-v10-stream.rdb": streamSample()} {
+		golden, err := os.ReadFile("testdata/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sameContents(t, name, toContents(objs), mustRead(t, golden))
+		if !bytes.Equal(golden, writeFile(t, objs)) {
+			t.Fatalf("the Writer no longer writes the bytes of %s", name)
+		}
 	}
 }
 
@@ -59,7 +62,7 @@ func TestGoldenDump(t *testing.T) {
 	}
 	var now bytes.Buffer
 	lines := strings.Split(strings.TrimSpace(string(golden)), "\n")
-	for i, o := range sample() {
+	for i, o := range slices.Concat(sample(), streamSample()) {
 		payload, err := EncodeObject(nil, &o)
 		if err != nil {
 			t.Fatal(err)

@@ -92,6 +92,7 @@ func (s *Session) same(l *line) bool {
 	switch e.Type() {
 	case keyspace.String, keyspace.List, keyspace.Set, keyspace.Hash, keyspace.ZSet:
 		return true
+	case keyspace.Stream:
 	}
 	return false
 }

@@ -215,6 +215,8 @@ func newValue(want kind) *value {
 		v.hash = map[string]string{}
 	case kindZSet:
 		v.zset = map[string]float64{}
+	case kindStream:
+		v.stream = &stream{groups: map[string]*streamGroup{}}
 	case kindString, kindList:
 	default:
 		panic(unknownType(want))

@@ -21,20 +21,21 @@ func Random(rng *rand.Rand) []string {
 }
 
 // The placeholders of templates: keys k (any type, so that most names of a type
-// hold it), numbers, members, and times in milliseconds.
+// hold it), numbers, members, groups and
+// consumers g and c, and times in milliseconds.
 func fill(rng *rand.Rand, a string) string {
 	pick := func(of ...string) string { return of[rng.IntN(len(of))] }
 	key := func(t string) string {
 		if rng.IntN(25) == 0 {
-			t = pick("s", "n", "l", "h", "e", "z")
+			t = pick("s", "n", "l", "h", "e", "z", "x")
 		}
 		return t + strconv.Itoa(rng.IntN(4))
 	}
 	switch a {
-	case "{s}", "{n}", "{l}", "{h}", "{e}", "{z}":
+	case "{s}", "{n}", "{l}", "{h}", "{e}", "{z}", "{x}":
 		return key(a[1:2])
 	case "{k}":
-		return key(pick("s", "n", "l", "h", "e", "z"))
+		return key(pick("s", "n", "l", "h", "e", "z", "x"))
 	case "{v}":
 		return pick("a", "bb", "", "x y", "\x00\r\n", strings.Repeat("v", rng.IntN(200)))
 	case "{m}":
@@ -45,6 +46,12 @@ func fill(rng *rand.Rand, a string) string {
 		return strconv.Itoa(rng.IntN(4))
 	case "{f}":
 		return pick("1", "2", "-3", "0.5", "2.25", "10")
+	case "{g}":
+		return pick("g1", "g2")
+	case "{c}":
+		return pick("c1", "c2", "c3")
+	case "{id}": // of an entry: all are of one millisecond
+		return "3-" + strconv.Itoa(rng.IntN(30))
 	case "{ms}":
 		return strconv.Itoa(1 + rng.IntN(4000))
 	case "{sec}":
@@ -135,6 +142,33 @@ ZPOPMAX {z} {u}
 ZREMRANGEBYRANK {z} {u} {u}
 ZREMRANGEBYSCORE {z} {i} {i}
 ZUNIONSTORE {z} 2 {z} {z}
+XADD {x} 3-* {m} {v}
+XADD {x} 3-* {m} {v} {m} {u}
+XADD {x} 3-* {m} {v} {m} {u}
+XADD {x} NOMKSTREAM 3-* {m} {v}
+XADD {x} MAXLEN {u} 3-* {m} {v}
+XADD {x} {id} {m} {v}
+XTRIM {x} MAXLEN {u}
+XTRIM {x} MINID {id}
+XDEL {x} {id} {id}
+XSETID {x} {id}
+XLEN {x}
+XRANGE {x} - +
+XGROUP CREATE {x} {g} 0 MKSTREAM
+XGROUP CREATE {x} {g} $
+XGROUP SETID {x} {g} {id}
+XGROUP DESTROY {x} {g}
+XGROUP CREATECONSUMER {x} {g} {c}
+XGROUP DELCONSUMER {x} {g} {c}
+XREADGROUP GROUP {g} {c} COUNT 2 STREAMS {x} >
+XREADGROUP GROUP {g} {c} STREAMS {x} >
+XREADGROUP GROUP {g} {c} NOACK COUNT 2 STREAMS {x} >
+XREADGROUP GROUP {g} {c} STREAMS {x} 0
+XACK {x} {g} {id} {id}
+XCLAIM {x} {g} {c} 0 {id} {id}
+XCLAIM {x} {g} {c} 0 {id} FORCE JUSTID
+XAUTOCLAIM {x} {g} {c} 0 0 COUNT 2
+XPENDING {x} {g}
 DEL {k} {k}
 UNLINK {k}
 EXISTS {k} {k}

@@ -91,10 +91,15 @@ func (r *reader) value(key string) (*value, error) {
 				return nil, fmt.Errorf("ZRANGE says %s has the score %s, ZSCORE says %s", m, e[i+1].Text(), by)
 			}
 		}
+	case kindStream:
+		var err error
+		if v.stream, err = r.stream(key); err != nil {
+			return nil, err
+		}
 	default:
 		return nil, unknownType(v.kind)
 	}
-	if n := int64(len(v.list) + len(v.hash) + len(v.zset)); v.kind != kindString && (n != size || n == 0) {
+	if n := int64(len(v.list) + len(v.hash) + len(v.zset)); v.kind != kindString && v.kind != kindStream && (n != size || n == 0) {
 		return nil, fmt.Errorf("a %s of %d elements says that it has %d", v.kind, n, size)
 	}
 	if d := r.ask("PEXPIRETIME", key).Int; d > 0 {

@@ -20,12 +20,13 @@ const (
 	kindHash   kind = "hash"
 	kindSet    kind = "set"
 	kindZSet   kind = "zset"
+	kindStream kind = "stream"
 )
 
 // known tells whether it is the type of a value.
 func (k kind) known() bool {
 	switch k {
-	case kindString, kindList, kindHash, kindSet, kindZSet:
+	case kindString, kindList, kindHash, kindSet, kindZSet, kindStream:
 		return true
 	}
 	return false
@@ -43,6 +44,7 @@ type value struct {
 	list     []string
 	hash     map[string]string  // of a set, the members are the keys
 	zset     map[string]float64 // scores by member
+	stream   *stream            // nil for another kind
 	deadline int64              // Unix milliseconds, 0: none
 }
 
@@ -52,12 +54,14 @@ func (v *value) copy() *value {
 	c.list = slices.Clone(v.list)
 	c.hash = maps.Clone(v.hash)
 	c.zset = maps.Clone(v.zset)
+	c.stream = v.stream.copy()
 	return &c
 }
 
-// empty tells a collection without elements, which does not exist.
+// empty tells a collection without elements, which does not exist; a stream may be
+// without.
 func (v *value) empty() bool {
-	return v.kind != kindString && len(v.list) == 0 && len(v.hash) == 0 && len(v.zset) == 0
+	return v.kind != kindString && v.kind != kindStream && len(v.list) == 0 && len(v.hash) == 0 && len(v.zset) == 0
 }
 
 // text is the value on one line, elements in a fixed order.
@@ -83,6 +87,8 @@ func (v *value) text() string {
 		for _, m := range v.ranked() {
 			fmt.Fprintf(&b, " %q=%s", m, formatFloat(v.zset[m]))
 		}
+	case kindStream:
+		b.WriteString(v.stream.text())
 	}
 	if v.deadline != 0 {
 		fmt.Fprintf(&b, " expires=%d", v.deadline)

@@ -1,0 +1,80 @@
+package command
+
+import (
+	"github.com/spillwaydb/spillway/core/keyspace"
+)
+
+// groupLog logs what a command does to the consumers and the pending entries of a
+// group, so that it is the same when it is executed again: an XCLAIM that says which
+// entries are pending of whom since when, as in Redis. Redis does not tell a replica, or its log, when a
+// consumer was seen, nor that an entry was delivered once more from a consumer's
+// history. Here an XCLAIM of 0-0, which in Redis is without effect, says the first.
+type groupLog struct {
+	c                    *Ctx
+	key, group, consumer []byte
+	now                  int64
+
+	ids   []keyspace.StreamID // claimed, and not logged yet
+	last  keyspace.StreamPending
+	noted bool // when the consumer was seen follows from what is logged
+}
+
+// claimsLogged is how many entries one XCLAIM names at most.
+const claimsLogged = 512
+
+// see makes the consumer exist, and notes that it was seen.
+func (t *groupLog) see(g *keyspace.StreamGroup) {
+	if !g.CreateConsumer(t.consumer, t.now) {
+		g.See(t.consumer, t.now)
+		return
+	}
+	t.c.Changed(t.key, eventXGroupCreateConsumer)
+	t.c.LogAs(verbXGroup, wordCreateConsumer, t.key, t.group, t.consumer)
+}
+
+// claimed notes that an entry is the consumer's.
+func (t *groupLog) claimed(p keyspace.StreamPending) {
+	if n := len(t.ids); n > 0 && (n == claimsLogged || p.Count != t.last.Count || p.Delivered != t.last.Delivered) {
+		t.logClaims()
+	}
+	t.ids, t.last = append(t.ids, p.ID), p
+}
+
+func (t *groupLog) logClaims() {
+	args := [][]byte{verbXClaim, t.key, t.group, t.consumer, wordZero}
+	for _, id := range t.ids {
+		args = append(args, id.Append(nil))
+	}
+	args = append(args, wordTime, appendInt(nil, t.last.Delivered), wordRetryCount, appendInt(nil, int64(t.last.Count)), wordForce, wordJustID)
+	t.c.LogAs(args...)
+	t.ids = t.ids[:0]
+	t.noted = t.last.Delivered == t.now
+}
+
+// flush logs what was noted.
+func (t *groupLog) flush() {
+	if len(t.ids) > 0 {
+		t.logClaims()
+	}
+	if !t.noted {
+		t.c.LogAs(verbXClaim, t.key, t.group, t.consumer, wordZero, wordNoID, wordTime, appendInt(nil, t.now), wordForce, wordJustID)
+	}
+}
+
+// logLast logs the last ID that was delivered to the group.
+func (t *groupLog) logLast(g *keyspace.StreamGroup) {
+	t.c.LogAs(verbXGroup, wordSetID, t.key, t.group, g.Last().Append(nil), wordEntriesRead, appendInt(nil, g.EntriesRead()))
+}
+
+// acked logs that entries are no longer pending.
+func (t *groupLog) acked(ids []keyspace.StreamID) {
+	for len(ids) > 0 {
+		args := [][]byte{verbXAck, t.key, t.group}
+		n := min(len(ids), claimsLogged)
+		for _, id := range ids[:n] {
+			args = append(args, id.Append(nil))
+		}
+		t.c.LogAs(args...)
+		ids = ids[n:]
+	}
+}
