@@ -30,6 +30,11 @@ func (db *DB) infoMemory(w *command.InfoWriter) {
 	db.config.Show(w, "maxmemory")
 	w.Field("maxmemory_human", humanBytes(db.MaxMemory()))
 	db.config.Show(w, "maxmemory-policy")
+	scripts, bytes, libraries, functions := db.runtime.ScriptCounts()
+	w.Field("used_memory_scripts", bytes)
+	w.Field("number_of_cached_scripts", scripts)
+	w.Field("number_of_functions", functions)
+	w.Field("number_of_libraries", libraries)
 	w.Field("mem_allocator", keyspace.Allocator)
 }
 

@@ -21,6 +21,8 @@ type settings struct {
 	maxMemoryPolicy  string
 	maxMemorySamples int
 	requirePass      string
+	busyThreshold    int64 // milliseconds
+	deprecatedLua    bool
 
 	listCompressDepth int // nothing reads it
 }

@@ -12,7 +12,7 @@ func groups() []handlers {
 	return []handlers{
 		stringHandlers, genericHandlers, expireHandlers, scanHandlers, sortHandlers, objectHandlers,
 		bitmapHandlers, hyperloglogHandlers, hashHandlers, listHandlers, setHandlers, zsetHandlers, geoHandlers, blockingHandlers,
-		connectionHandlers, clientHandlers, clusterHandlers, serverHandlers, configHandlers, debugHandlers, commandHandlers,
+		connectionHandlers, clientHandlers, clusterHandlers, serverHandlers, configHandlers, debugHandlers, commandHandlers, functionHandlers,
 	}
 }
 

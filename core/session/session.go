@@ -1,6 +1,7 @@
 package session
 
 import (
+	"errors"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -45,6 +46,9 @@ type Session struct {
 	written    []reply // of the commands that have written, in their order
 
 	nextEvict int // the shard to evict from next
+
+	host *scriptHost // of its scripts
+	oom  bool        // memory was over maxmemory before the running script
 
 	ahead       [][]byte // scratch of Prefetch: keys of one shard
 	aheadShards []int    // and the shard of each command's key
@@ -174,6 +178,13 @@ func (s *Session) dispatch(args [][]byte, out *resp.Writer) command.Outcome {
 	if cmd.Flags&command.Loading == 0 && s.rt.Loading() {
 		return s.reject(out, ErrLoading)
 	}
+	if msg := s.rt.busyError(); msg != "" && !allowedWhileBusy(cmd, args) {
+		if s.tx.open && cmd.Name == "exec" {
+			s.endMulti()
+			msg = "EXECABORT Transaction discarded because of: " + msg
+		}
+		return s.reject(out, msg)
+	}
 	if cmd.Flags&command.Write != 0 {
 		if msg := s.rt.RefusesWrites(); msg != "" {
 			return s.reject(out, msg)
@@ -190,13 +201,25 @@ func (s *Session) dispatch(args [][]byte, out *resp.Writer) command.Outcome {
 	if s.holdsBack(cmd) {
 		return s.postpone(cmd, args)
 	}
-	if s.tx.open && !command.RunsInsideMulti(cmd) {
+	if cmd.Handler != nil {
+		if s.tx.open && !command.RunsInsideMulti(cmd) {
+			return s.queue(cmd, args, out)
+		}
+		return s.execute(cmd, args, out)
+	}
+	sc, scripting := scriptingCommands[cmd.Name]
+	if sc.script {
+		if msg := s.refusesScript(cmd, args); msg != "" {
+			return s.reject(out, msg)
+		}
+	}
+	switch {
+	case s.tx.open && !command.RunsInsideMulti(cmd):
 		return s.queue(cmd, args, out)
+	case scripting:
+		return s.executeScripting(sc, cmd, args, out)
 	}
-	if cmd.Handler == nil {
-		return own[cmd.Name](s, args, out)
-	}
-	return s.execute(cmd, args, out)
+	return own[cmd.Name](s, args, out)
 }
 
 // reject replies with an error and spoils an open transaction.
@@ -227,6 +250,10 @@ func (s *Session) admit() string {
 // execute runs one command outside a transaction.
 func (s *Session) execute(cmd *command.Command, args [][]byte, out *resp.Writer) command.Outcome {
 	if err := s.lockFor(cmd, args); err != nil {
+		if errors.Is(err, errShardBusy) {
+			s.release()
+			return s.rejectBusy(out)
+		}
 		return s.reject(out, "ERR "+err.Error())
 	}
 	if s.holdsBack(cmd) {
