@@ -165,7 +165,7 @@ func (s *Session) scriptHost(run *scriptRun) *scriptHost {
 		h = &scriptHost{s: s}
 		h.client.Client = s.client
 		h.ctx = s.newCtx()
-		h.ctx.Client = &h.client
+		h.ctx.Client, h.ctx.InScript = &h.client, true
 		s.host = h
 	}
 	h.run, h.client.db, h.client.proto, h.now = run, s.DB(), 2, run.began.UnixMilli()
