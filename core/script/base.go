@@ -2,6 +2,7 @@ package script
 
 import (
 	"fmt"
+	"math"
 	"runtime"
 	"strings"
 
@@ -144,7 +145,7 @@ func (in *Interp) baseLoad(L *lua.LState) int {
 	var src strings.Builder
 	for {
 		L.Push(f)
-		in.call(L, 0, 1)
+		in.call(L, 0)
 		v := L.Get(-1)
 		L.Pop(1)
 		if v == lua.LNil {
@@ -237,7 +238,7 @@ func (in *Interp) baseXpcall(L *lua.LState) int {
 	return in.protected(L, L.Get(1), nil, func(th *lua.LState, v lua.LValue) lua.LValue {
 		th.Push(handler)
 		th.Push(in.worded(th, v))
-		in.call(th, 1, 1)
+		in.call(th, 1)
 		return th.Get(-1)
 	})
 }
@@ -267,7 +268,7 @@ func (in *Interp) rawSet(L *lua.LState, t *lua.LTable, k, v lua.LValue) {
 	if k == lua.LNil {
 		raise(L, lua.LString("table index is nil"))
 	}
-	if n, ok := k.(lua.LNumber); ok && n != n {
+	if n, ok := k.(lua.LNumber); ok && math.IsNaN(float64(n)) {
 		raise(L, lua.LString("table index is NaN"))
 	}
 	t.RawSet(k, v)
@@ -353,7 +354,7 @@ func (in *Interp) tostring(L *lua.LState, v lua.LValue) string {
 	if m := L.GetMetaField(v, "__tostring"); m != lua.LNil {
 		L.Push(m)
 		L.Push(v)
-		in.call(L, 1, 1)
+		in.call(L, 1)
 		s, ok := text(L.Get(-1))
 		L.Pop(1)
 		if ok {
@@ -377,7 +378,7 @@ func (in *Interp) baseToString(L *lua.LState) int {
 	if m := L.GetMetaField(v, "__tostring"); m != lua.LNil {
 		L.Push(m)
 		L.Push(v)
-		in.call(L, 1, 1)
+		in.call(L, 1)
 		return 1
 	}
 	L.Push(lua.LString(in.tostring(L, v)))

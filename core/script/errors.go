@@ -45,8 +45,6 @@ func (in *Interp) translate(msg string) string {
 		word := strings.Fields(what)[2]
 		if word == "init" {
 			word = "initial value"
-		} else if word == "limit" {
-			word = "limit"
 		}
 		return place + "'for' " + word + " must be a number"
 	}

@@ -265,10 +265,10 @@ func (in *Interp) nest(L *lua.LState) {
 	}
 }
 
-// call is L.Call for a function in Go: what it calls cannot yield.
-func (in *Interp) call(L *lua.LState, nargs, nret int) {
+// call is L.Call with one result, for a function in Go: what it calls cannot yield.
+func (in *Interp) call(L *lua.LState, nargs int) {
 	in.callbacks[L]++
-	L.Call(nargs, nret)
+	L.Call(nargs, 1)
 	in.callbacks[L]--
 }
 

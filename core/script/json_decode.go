@@ -156,7 +156,7 @@ func (d *jsonDecoder) next() jsonToken {
 		return d.string(t)
 	case c == '-' || isDigit(c):
 		if d.c.decodeInvalid.Load() == 0 && d.invalidNumber() {
-			return d.wrong(t, "invalid number")
+			return d.wrong("invalid number")
 		}
 		return d.number(t)
 	case strings.HasPrefix(rest, "true"):
@@ -171,12 +171,12 @@ func (d *jsonDecoder) next() jsonToken {
 	case strings.IndexByte("fiInNt+", c) >= 0 && d.c.decodeInvalid.Load() != 0 && d.invalidNumber():
 		return d.number(t)
 	default:
-		return d.wrong(t, "invalid token")
+		return d.wrong("invalid token")
 	}
 	return t
 }
 
-func (d *jsonDecoder) wrong(t jsonToken, reason string) jsonToken {
+func (d *jsonDecoder) wrong(reason string) jsonToken {
 	return jsonToken{kind: "T_ERROR", text: reason, index: d.pos}
 }
 
@@ -202,7 +202,7 @@ func (d *jsonDecoder) invalidNumber() bool {
 func (d *jsonDecoder) number(t jsonToken) jsonToken {
 	f, n := scanNumber(d.s[d.pos:])
 	if n == 0 {
-		return d.wrong(t, "invalid number")
+		return d.wrong("invalid number")
 	}
 	t.kind, t.num = "T_NUMBER", f
 	d.pos += n
@@ -226,7 +226,7 @@ func (d *jsonDecoder) string(t jsonToken) jsonToken {
 			t.kind, t.text = "T_STRING", string(out)
 			return t
 		case 0:
-			return d.wrong(t, "unexpected end of string")
+			return d.wrong("unexpected end of string")
 		case '\\':
 			switch e := d.at(d.pos + 1); e {
 			case '"', '\\', '/':
@@ -244,13 +244,13 @@ func (d *jsonDecoder) string(t jsonToken) jsonToken {
 			case 'u':
 				r, n := d.unicode()
 				if n == 0 {
-					return d.wrong(t, "invalid unicode escape code")
+					return d.wrong("invalid unicode escape code")
 				}
 				out = appendRune(out, r)
 				d.pos += n
 				continue
 			default:
-				return d.wrong(t, "invalid escape code")
+				return d.wrong("invalid escape code")
 			}
 			d.pos++
 		}

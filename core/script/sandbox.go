@@ -36,8 +36,8 @@ func refuseWrite(L *lua.LState) int {
 
 // plain is the table that v shows, or v.
 func (in *Interp) plain(t *lua.LTable) *lua.LTable {
-	if real := in.behind[t]; real != nil {
-		return real
+	if behind := in.behind[t]; behind != nil {
+		return behind
 	}
 	return t
 }

@@ -185,7 +185,7 @@ func (in *Interp) replacement(m *matcher, out []byte, s, e int) []byte {
 	switch r := L.Get(3).(type) {
 	case *lua.LFunction:
 		L.Push(r)
-		in.call(L, m.push(s, e, true), 1)
+		in.call(L, m.push(s, e, true))
 		v = L.Get(-1)
 		L.Pop(1)
 	case *lua.LTable:
@@ -348,7 +348,7 @@ func (in *Interp) concatMeta(L *lua.LState, n int) int {
 		L.Push(op)
 		L.Push(left)
 		L.Push(v)
-		in.call(L, 2, 1)
+		in.call(L, 2)
 		v = L.Get(-1)
 		L.Pop(1)
 	}

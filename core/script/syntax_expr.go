@@ -13,7 +13,7 @@ const unaryPriority = 8
 // maxPath is how far the path of a value is known: redis.call, and a little more.
 const maxPath = 4
 
-func (p *parser) expr() mention { return p.subexpr(0) }
+func (p *parser) expr() { p.subexpr(0) }
 
 func (p *parser) subexpr(limit int) mention {
 	p.enter()

@@ -105,7 +105,7 @@ func (in *Interp) visit(L *lua.LState, k, v lua.LValue) (done bool) {
 	L.Push(L.Get(2))
 	L.Push(k)
 	L.Push(v)
-	in.call(L, 2, 1)
+	in.call(L, 2)
 	if L.Get(-1) != lua.LNil {
 		return true
 	}
@@ -216,7 +216,7 @@ func (s *sorter) less(a, b lua.LValue) bool {
 	s.L.Push(s.fn)
 	s.L.Push(a)
 	s.L.Push(b)
-	s.in.call(s.L, 2, 1)
+	s.in.call(s.L, 2)
 	res := lua.LVAsBool(s.L.Get(-1))
 	s.L.Pop(1)
 	return res
@@ -286,7 +286,7 @@ func (in *Interp) lessThan(L *lua.LState, a, b lua.LValue) bool {
 			L.Push(m)
 			L.Push(a)
 			L.Push(b)
-			in.call(L, 2, 1)
+			in.call(L, 2)
 			res := lua.LVAsBool(L.Get(-1))
 			L.Pop(1)
 			return res

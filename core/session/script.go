@@ -345,15 +345,18 @@ func (s *Session) runScript(cmd *command.Command, args [][]byte, out *resp.Write
 	if !ok {
 		return
 	}
-	body, err := sc.scripts.Lookup(args[1]), error(nil)
+	body := sc.scripts.Lookup(args[1])
 	if strings.HasPrefix(cmd.Name, "evalsha") {
 		if body == nil {
 			out.Error(errNoScript)
 			return
 		}
-	} else if body, err = sc.scripts.Load(args[1]); err != nil {
-		out.Error("ERR " + err.Error())
-		return
+	} else {
+		var err error
+		if body, err = sc.scripts.Load(args[1]); err != nil {
+			out.Error("ERR " + err.Error())
+			return
+		}
 	}
 	if s.mayRun(body.Flags, readOnly, out) {
 		s.perform(&scriptRun{name: body.Digest, eval: true}, args, body.Flags, readOnly, func(h *scriptHost) {
