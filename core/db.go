@@ -172,6 +172,7 @@ func (db *DB) Recover(ctx context.Context) error {
 
 // run begins to serve.
 func (db *DB) run() {
+	db.runtime.CompileLibraries()
 	if !db.opts.ManualTick {
 		db.loopDone = make(chan struct{})
 		go db.loop()
@@ -193,6 +194,7 @@ func (db *DB) Close() error {
 		if err := db.persist.Close(); err != nil {
 			errs = append(errs, err)
 		}
+		db.runtime.EndScripts(true)
 		db.gate.Lock() // sessions that are still at it finish first
 		db.order.Close()
 		db.ks.Close()

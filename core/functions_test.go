@@ -191,9 +191,4 @@ func TestFunctionsOfALog(t *testing.T) {
 			t.Errorf("%s: %v, %q, want %q", name, err, names, c.want)
 		}
 	}
-	// No client can load what nobody executes.
-	h := coretest.New(t)
-	if got := h.Do("FUNCTION", "LOAD", string(one)); !strings.Contains(got, "unknown command") {
-		t.Errorf("a client's FUNCTION LOAD: %s", got)
-	}
 }

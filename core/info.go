@@ -16,7 +16,7 @@ import (
 func (db *DB) registerInfo() {
 	db.info.Register(
 		command.InfoSection{Name: "Memory", Default: true, Fill: infoNothing("used_memory_overhead used_memory_startup used_memory_lua used_memory_vm_eval " +
-			"used_memory_scripts_eval number_of_cached_scripts number_of_functions number_of_libraries used_memory_vm_functions used_memory_vm_total " +
+			"used_memory_scripts_eval used_memory_vm_functions used_memory_vm_total " +
 			"used_memory_functions used_memory_scripts mem_not_counted_for_evict mem_replication_backlog mem_total_replication_buffers " +
 			"mem_cluster_links active_defrag_running lazyfree_pending_objects lazyfreed_objects")},
 		command.InfoSection{Name: "Clients", Default: true, Fill: infoNothing("tracking_clients")},
@@ -79,6 +79,11 @@ func (db *DB) infoMemory(w *command.InfoWriter) {
 		pending = log.Stats().PendingBytes
 	}
 	w.Field("mem_aof_buffer", pending)
+	scripts, bytes, libraries, functions := db.runtime.ScriptCounts()
+	w.Field("used_memory_scripts", bytes)
+	w.Field("number_of_cached_scripts", scripts)
+	w.Field("number_of_functions", functions)
+	w.Field("number_of_libraries", libraries)
 	w.Field("mem_allocator", keyspace.Allocator)
 }
 

@@ -150,6 +150,22 @@ var params = []parameter{
 		setting: func(s *settings) param.Var { return param.IntVar(&s.maxMemorySamples) },
 	},
 
+	// Scripts.
+	{
+		Param: param.Param{
+			Name: "busy-reply-threshold", Aliases: []string{"lua-time-limit"}, HCL: "busy_reply_threshold", Type: param.Int{Min: 0, Max: math.MaxInt64}, Default: "5000",
+			Doc: "For how many milliseconds a script may run before other clients are told that the engine is busy, and the script can be killed; 0 means for ever.",
+		},
+		setting: func(s *settings) param.Var { return param.IntVar(&s.busyThreshold) },
+	},
+	{
+		Param: param.Param{
+			Name: "lua-enable-deprecated-api", HCL: "lua_enable_deprecated_api", Type: param.Bool{}, Default: "no",
+			Doc: "Give scripts the functions setfenv, getfenv and newproxy; it counts for scripts that run after the next SCRIPT FLUSH.",
+		},
+		setting: func(s *settings) param.Var { return param.BoolVar(&s.deprecatedLua) },
+	},
+
 	// Clients.
 	{
 		Param: param.Param{

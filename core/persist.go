@@ -27,6 +27,13 @@ func (db *DB) persistEnv() persist.Env {
 func (db *DB) barrier(f func()) {
 	db.gate.RLock()
 	defer db.gate.RUnlock()
+	if l := db.ks.Script(); l != nil {
+		select {
+		case <-l.Done():
+		case <-l.Busy():
+			db.logger.Warn("persistence waits for a script that runs for too long; SCRIPT KILL, FUNCTION KILL or SHUTDOWN NOSAVE end it")
+		}
+	}
 	db.ks.LockAll()
 	defer db.ks.UnlockAll()
 	f()

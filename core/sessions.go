@@ -1,7 +1,11 @@
 package core
 
 import (
+	"math"
+	"time"
+
 	"github.com/spillwaydb/spillway/core/command"
+	"github.com/spillwaydb/spillway/core/script"
 	"github.com/spillwaydb/spillway/core/session"
 )
 
@@ -48,8 +52,38 @@ func (db *DB) initSessions() {
 		return session.Eviction{Policy: s.maxMemoryPolicy, Samples: s.maxMemorySamples}
 	}
 	rt.Users, rt.ACLFile = db.users, db.aclFile()
+	rt.BusyThreshold = func() time.Duration {
+		return time.Duration(min(db.settings.Load().busyThreshold, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond
+	}
+	rt.DeprecatedLua = func() bool { return db.settings.Load().deprecatedLua }
+	rt.ScriptLog = db.logScript
 	rt.Closing = db.closing
 	rt.Init()
+}
+
+// logScript writes a line of a script to the log. Redis's levels are debug, verbose,
+// notice and warning.
+func (db *DB) logScript(level int, msg string) {
+	logger := db.logger.Named("script")
+	switch level {
+	case script.LogDebug:
+		logger.Trace(msg)
+	case script.LogVerbose:
+		logger.Debug(msg)
+	case script.LogNotice:
+		logger.Info(msg)
+	default:
+		logger.Warn(msg)
+	}
+}
+
+// refusesWrites is the reply to a write that must not be carried out, because
+// persistence is broken or this is only a look, or "".
+func (db *DB) refusesWrites() string {
+	if db.opts.ReadOnly {
+		return errReadOnlyWrite
+	}
+	return db.persist.RefusesWrites()
 }
 
 // Cluster tells whether the engine is the only node of a cluster.

@@ -21,6 +21,8 @@ type settings struct {
 	maxMemoryPolicy  string
 	maxMemorySamples int
 	requirePass      string
+	busyThreshold    int64 // milliseconds
+	deprecatedLua    bool
 }
 
 // initParams puts every parameter to what the options say and registers it with

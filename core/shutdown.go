@@ -34,7 +34,9 @@ type stopping struct {
 // it on SIGTERM.
 //
 // A second call waits for the first and succeeds if that does; with
-// ShutdownNoSave it calls the first one off. While loading there is nothing to
+// ShutdownNoSave it calls the first one off. A script that has run for longer than
+// busy-reply-threshold does not hold it up: it is ended, and when it had written no
+// snapshot is taken. While loading there is nothing to
 // do: the disk has everything.
 func (db *DB) PrepareShutdown(mode command.ShutdownMode, force bool) error {
 	if db.Loading() {
@@ -57,8 +59,13 @@ func (db *DB) PrepareShutdown(mode command.ShutdownMode, force bool) error {
 		}
 	}
 	// Who has passed the gate before the swap finishes first; see admit.
+	db.runtime.EndScripts(true)
 	db.gate.Lock()
 	db.gate.Unlock() //nolint:staticcheck // a barrier
+	db.runtime.EndScripts(false)
+	if db.runtime.ScriptAbandoned() {
+		mode = command.ShutdownNoSave // memory has half of a script, the log nothing
+	}
 	err := db.finalSave(p, mode)
 	if err == nil {
 		err = db.finalSync(mode)

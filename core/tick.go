@@ -71,7 +71,9 @@ func (db *DB) expireSome(shard, n int, now int64) (more bool) {
 	db.gate.RLock()
 	defer db.gate.RUnlock()
 	s := db.ks.Shard(shard)
-	s.Lock()
+	if !s.LockUnlessBusy() {
+		return false // the next cycle comes
+	}
 	defer s.Unlock()
 	d := s.DB(n)
 	if d.Expires() == 0 {

@@ -56,6 +56,18 @@ func (d Denial) ExecReply() string {
 		"This command is no longer allowed for the following reason: " + why
 }
 
+// ScriptReply is the error of a command that a script calls and the user may not run.
+func (d Denial) ScriptReply() string {
+	why := "can't run this command or subcommand"
+	switch d.Reason {
+	case DeniedKey:
+		why = "can't access at least one of the keys mentioned in the command arguments"
+	case DeniedChannel:
+		why = "can't publish to the channel mentioned in the command"
+	}
+	return "The user executing the script " + why
+}
+
 // Check tells whether the user may run a command, which is a subcommand and no
 // container where args name one.
 func (u *User) Check(cmd *command.Command, args [][]byte) Denial {

@@ -156,6 +156,7 @@ func (a *Applier) together(shards []int, tasks []task, from *Origin) error {
 	if err := a.failed(); err != nil {
 		return err
 	}
+	a.ks.EnterSeveral(true)
 	for _, n := range shards {
 		a.ks.Shard(n).Lock()
 	}
@@ -163,6 +164,7 @@ func (a *Applier) together(shards []int, tasks []task, from *Origin) error {
 		for _, n := range shards {
 			a.ks.Shard(n).Unlock()
 		}
+		a.ks.LeaveSeveral()
 	}()
 	for _, n := range shards {
 		l := a.lanes[n]

@@ -15,28 +15,29 @@ type Flags uint32
 
 // The flags. Those above NoMulti are Redis's; the rest steer our executor.
 const (
-	Write          Flags = 1 << iota // may change the keyspace
-	ReadOnly                         // reads keys, changes nothing
-	DenyOOM                          // refused while memory is over maxmemory
-	Admin                            // for operators
-	PubSub                           // part of publish/subscribe
-	NoScript                         // not callable from scripts
-	Blocking                         // may block the client
-	Loading                          // allowed while loading
-	Stale                            // allowed on a stale replica
-	SkipMonitor                      // not shown by MONITOR
-	SkipSlowlog                      // never kept by SLOWLOG
-	Fast                             // O(1) or O(log N)
-	NoAuth                           // allowed before AUTH
-	AllowBusy                        // allowed while a script runs too long
-	NoAsyncLoading                   // not allowed during asynchronous loading
-	MovableKeys                      // key positions depend on the arguments
-	NoMulti                          // not allowed inside MULTI
-	AllShards                        // the executor locks every shard
-	InsideMulti                      // executed at once inside MULTI, never queued
-	Rewritten                        // never logged under its own name, see LogAs
-	MayReplicate                     // reads keys, but may cause a write: CLIENT PAUSE WRITE holds it back
-	Counters                         // shows or resets what sessions count of their commands
+	Write           Flags = 1 << iota // may change the keyspace
+	ReadOnly                          // reads keys, changes nothing
+	DenyOOM                           // refused while memory is over maxmemory
+	Admin                             // for operators
+	PubSub                            // part of publish/subscribe
+	NoScript                          // not callable from scripts
+	Blocking                          // may block the client
+	Loading                           // allowed while loading
+	Stale                             // allowed on a stale replica
+	SkipMonitor                       // not shown by MONITOR
+	SkipSlowlog                       // never kept by SLOWLOG
+	Fast                              // O(1) or O(log N)
+	NoAuth                            // allowed before AUTH
+	AllowBusy                         // allowed while a script runs too long
+	NoAsyncLoading                    // not allowed during asynchronous loading
+	MovableKeys                       // key positions depend on the arguments
+	NoMulti                           // not allowed inside MULTI
+	AllShards                         // the executor locks every shard
+	InsideMulti                       // executed at once inside MULTI, never queued
+	Rewritten                         // never logged under its own name, see LogAs
+	MayReplicate                      // reads keys, but may cause a write: CLIENT PAUSE WRITE holds it back
+	Counters                          // shows or resets what sessions count of their commands
+	NoMandatoryKeys                   // takes keys, and may have none
 )
 
 // flagNames are the flags that Redis knows, in its spelling and order.
@@ -44,7 +45,7 @@ var flagNames = []named[Flags]{
 	{Write, "write"}, {ReadOnly, "readonly"}, {DenyOOM, "denyoom"}, {Admin, "admin"},
 	{PubSub, "pubsub"}, {NoScript, "noscript"}, {Blocking, "blocking"}, {Loading, "loading"},
 	{Stale, "stale"}, {SkipMonitor, "skip_monitor"}, {SkipSlowlog, "skip_slowlog"}, {Fast, "fast"},
-	{NoAuth, "no_auth"}, {AllowBusy, "allow_busy"}, {NoAsyncLoading, "no_async_loading"},
+	{NoAuth, "no_auth"}, {NoMandatoryKeys, "no_mandatory_keys"}, {AllowBusy, "allow_busy"}, {NoAsyncLoading, "no_async_loading"},
 	{MovableKeys, "movablekeys"}, {NoMulti, "no_multi"},
 }
 

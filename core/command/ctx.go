@@ -43,6 +43,8 @@ type Ctx struct {
 
 	// MayBlock says that the command may wait for a key, see Block.
 	MayBlock bool
+	// InScript says that a script calls the command.
+	InScript bool
 	// Served is the key for which a command that waits is called again, see Block.
 	// It is nil when it is called for the first time.
 	Served []byte

@@ -11,9 +11,12 @@ import (
 	"github.com/spillwaydb/spillway/core/resp"
 )
 
-// Function libraries are kept: they are in a checkpoint, in the log and in what is
-// imported and exported. They are not executed, and no client can load one: FUNCTION
-// is not in the table, and LookupLogged finds it for those who apply what was logged.
+// Function libraries are kept here: they are in a checkpoint, in the log and in what is
+// imported and exported. What compiles and executes them is the session's: a client's
+// FUNCTION is checked there, and then changes the list by the handlers that
+// LookupLogged finds, as whoever applies a log does.
+
+var functionHandlers = handlers{"function|help": help, "script|help": help}
 
 // functionCommand is FUNCTION as a log has it. Every shard is locked: libraries are
 // of none, and change in order with everything else.
@@ -34,8 +37,8 @@ func init() {
 	})
 }
 
-// LookupLogged is Lookup for what is applied and not called: it also finds what no
-// client can call, and logs, rewrites and files of Redis hold.
+// LookupLogged is Lookup for what is applied and not called: FUNCTION as logs, rewrites
+// and files of Redis hold it, which compiles nothing.
 func LookupLogged(name []byte) *Command {
 	if is(name, functionCommand.Name) {
 		return functionCommand
@@ -55,7 +58,7 @@ func LoadLibrary(ks *keyspace.Keyspace, code []byte) error {
 
 // addLibrary is LoadLibrary with the lock held.
 func addLibrary(ks *keyspace.Keyspace, code []byte, replace bool) (name string, err error) {
-	name, err = libraryName(code)
+	name, err = LibraryName(code)
 	if err != nil {
 		return "", err
 	}
@@ -66,9 +69,9 @@ func addLibrary(ks *keyspace.Keyspace, code []byte, replace bool) (name string, 
 	return name, nil
 }
 
-// libraryName returns what the first line of a library says: "#!lua name=mylib". The
+// LibraryName returns what the first line of a library says: "#!lua name=mylib". The
 // errors are Redis's.
-func libraryName(code []byte) (string, error) {
+func LibraryName(code []byte) (string, error) {
 	if !bytes.HasPrefix(code, []byte("#!")) {
 		return "", errors.New("Missing library metadata")
 	}
@@ -94,6 +97,9 @@ func libraryName(code []byte) (string, error) {
 	case name == "" || strings.ContainsFunc(name, notInName):
 		return "", errors.New("Library names can only contain letters, numbers, or underscores(_) and must be at least one character long")
 	}
+	if engine := string(words[0][2:]); !strings.EqualFold(engine, "lua") {
+		return "", fmt.Errorf("Engine '%s' not found", engine)
+	}
 	return name, nil
 }
 
@@ -115,6 +121,7 @@ func functionLoad(c *Ctx) {
 		c.Out.Error("ERR " + err.Error())
 		return
 	}
+	c.dirty++
 	c.Out.BulkString(name)
 }
 
@@ -123,47 +130,73 @@ func functionDelete(c *Ctx) {
 		c.Out.Error("ERR Library not found")
 		return
 	}
+	c.dirty++
 	c.Out.OK()
 }
 
 func functionFlush(c *Ctx) {
-	if n := len(c.Args); n > 3 || n == 3 && !is(c.Args[2], "sync") && !is(c.Args[2], "async") {
+	if len(c.Args) > 3 {
+		c.Out.Errorf("ERR unknown subcommand or wrong number of arguments for '%s'. Try FUNCTION HELP.", clip(c.Args[1], 128))
+		return
+	}
+	if n := len(c.Args); n == 3 && !is(c.Args[2], "sync") && !is(c.Args[2], "async") {
 		c.Out.Error("ERR FUNCTION FLUSH only supports SYNC|ASYNC option")
 		return
 	}
 	c.KS.SetLibraries(nil)
+	c.dirty++
 	c.Out.OK()
 }
 
+// RestoredLibraries returns what FUNCTION RESTORE is asked for: the policy, in lower
+// case, and the sources of the libraries. The error's text is Redis's.
+func RestoredLibraries(args [][]byte) (policy string, codes [][]byte, err error) {
+	policy = "append"
+	if len(args) > 3 {
+		policy = strings.ToLower(string(args[3]))
+	}
+	switch {
+	case len(args) > 4:
+		return "", nil, fmt.Errorf("unknown subcommand or wrong number of arguments for '%s'. Try FUNCTION HELP.", clip(args[1], 128))
+	case policy != "append" && policy != "replace" && policy != "flush":
+		return "", nil, errors.New("Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE.")
+	}
+	payload, err := rdb.OpenDump(args[2])
+	if err != nil {
+		return "", nil, errors.New("DUMP payload version or checksum are wrong")
+	}
+	if codes, err = rdb.DecodeFunctions(payload); err != nil {
+		return "", nil, errors.New("failed loading the given functions payload")
+	}
+	return policy, codes, nil
+}
+
+// DumpLibraries is the payload of FUNCTION DUMP.
+func DumpLibraries(ks *keyspace.Keyspace) []byte {
+	var codes [][]byte
+	for _, l := range ks.Libraries() {
+		codes = append(codes, l.Code)
+	}
+	return rdb.SealDump(rdb.EncodeFunctions(codes))
+}
+
 func functionRestore(c *Ctx) {
-	policy := []byte("append")
-	if len(c.Args) > 3 {
-		policy = c.Args[3]
-	}
-	if len(c.Args) > 4 || !is(policy, "append") && !is(policy, "replace") && !is(policy, "flush") {
-		c.Out.Error("ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE.")
-		return
-	}
-	payload, err := rdb.OpenDump(c.Args[2])
+	policy, codes, err := RestoredLibraries(c.Args)
 	if err != nil {
-		c.Out.Error("ERR DUMP payload version or checksum are wrong")
-		return
-	}
-	codes, err := rdb.DecodeFunctions(payload)
-	if err != nil {
-		c.Out.Error("ERR failed loading functions")
+		c.Out.Error("ERR " + err.Error())
 		return
 	}
 	before := c.KS.Libraries()
-	if is(policy, "flush") {
+	if policy == "flush" {
 		c.KS.SetLibraries(nil)
 	}
 	for _, code := range codes {
-		if _, err := addLibrary(c.KS, code, is(policy, "replace")); err != nil {
+		if _, err := addLibrary(c.KS, code, policy == "replace"); err != nil {
 			c.KS.SetLibraries(before) // all of them or none
 			c.Out.Error("ERR " + err.Error())
 			return
 		}
 	}
+	c.dirty++
 	c.Out.OK()
 }

@@ -88,8 +88,8 @@ func (c *Ctx) sort(readOnly bool) {
 		c.Out.Error(errWrongType)
 		return
 	}
-	if found && e.Type() == keyspace.Set && q.unsorted && q.store != nil {
-		// A set has no order of its own that could be stored.
+	if found && e.Type() == keyspace.Set && q.unsorted && (q.store != nil || c.InScript) {
+		// A set has no order of its own that could be stored, or that a script could rely on.
 		q.unsorted, q.alpha, q.by = false, true, nil
 	}
 	var all []sorted

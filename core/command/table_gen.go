@@ -1187,6 +1187,70 @@ var specs = [...]Command{
 		},
 	},
 	{
+		Name: "eval", Arity: -3, Flags: NoScript | SkipMonitor | MayReplicate | NoMandatoryKeys | Stale, Categories: CatScripting,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyAccess | KeyUpdate, Begin: BeginIndex, Index: 2, Find: FindKeyNum, NumIndex: 0, FirstKey: 1, Step: 1, Notes: "What a script does to its keys is not known, so the worst is assumed."},
+		},
+		Doc: &Doc{
+			Summary: "Executes a Lua script.",
+			Since:   "2.6.0", Group: "scripting", Complexity: "Depends on the script.",
+			Arguments: []Argument{
+				{Name: "script", Type: "string"},
+				{Name: "numkeys", Type: "integer"},
+				{Name: "key", Type: "key", Key: 1, Optional: true, Multiple: true},
+				{Name: "arg", Type: "string", Optional: true, Multiple: true},
+			},
+		},
+	},
+	{
+		Name: "eval_ro", Arity: -3, Flags: NoScript | SkipMonitor | NoMandatoryKeys | Stale | ReadOnly, Categories: CatScripting,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 2, Find: FindKeyNum, NumIndex: 0, FirstKey: 1, Step: 1, Notes: "What a script does to its keys is not known, so the worst is assumed."},
+		},
+		Doc: &Doc{
+			Summary: "Executes a Lua script that may not write.",
+			Since:   "7.0.0", Group: "scripting", Complexity: "Depends on the script.",
+			Arguments: []Argument{
+				{Name: "script", Type: "string"},
+				{Name: "numkeys", Type: "integer"},
+				{Name: "key", Type: "key", Key: 1, Optional: true, Multiple: true},
+				{Name: "arg", Type: "string", Optional: true, Multiple: true},
+			},
+		},
+	},
+	{
+		Name: "evalsha", Arity: -3, Flags: NoScript | SkipMonitor | MayReplicate | NoMandatoryKeys | Stale, Categories: CatScripting,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyAccess | KeyUpdate, Begin: BeginIndex, Index: 2, Find: FindKeyNum, NumIndex: 0, FirstKey: 1, Step: 1},
+		},
+		Doc: &Doc{
+			Summary: "Executes a Lua script that the server knows, by its SHA1 digest.",
+			Since:   "2.6.0", Group: "scripting", Complexity: "Depends on the script.",
+			Arguments: []Argument{
+				{Name: "sha1", Type: "string"},
+				{Name: "numkeys", Type: "integer"},
+				{Name: "key", Type: "key", Key: 1, Optional: true, Multiple: true},
+				{Name: "arg", Type: "string", Optional: true, Multiple: true},
+			},
+		},
+	},
+	{
+		Name: "evalsha_ro", Arity: -3, Flags: NoScript | SkipMonitor | NoMandatoryKeys | Stale | ReadOnly, Categories: CatScripting,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 2, Find: FindKeyNum, NumIndex: 0, FirstKey: 1, Step: 1},
+		},
+		Doc: &Doc{
+			Summary: "Executes a Lua script that the server knows and that may not write, by its SHA1 digest.",
+			Since:   "7.0.0", Group: "scripting", Complexity: "Depends on the script.",
+			Arguments: []Argument{
+				{Name: "sha1", Type: "string"},
+				{Name: "numkeys", Type: "integer"},
+				{Name: "key", Type: "key", Key: 1, Optional: true, Multiple: true},
+				{Name: "arg", Type: "string", Optional: true, Multiple: true},
+			},
+		},
+	},
+	{
 		Name: "exec", Arity: 1, Flags: NoScript | Loading | Stale | SkipSlowlog | InsideMulti, Categories: CatTransaction,
 		Doc: &Doc{
 			Summary: "Executes the queued commands as one unit.",
@@ -1272,6 +1336,38 @@ var specs = [...]Command{
 		},
 	},
 	{
+		Name: "fcall", Arity: -3, Flags: NoScript | SkipMonitor | MayReplicate | NoMandatoryKeys | Stale, Categories: CatScripting,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyAccess | KeyUpdate, Begin: BeginIndex, Index: 2, Find: FindKeyNum, NumIndex: 0, FirstKey: 1, Step: 1, Notes: "What a script does to its keys is not known, so the worst is assumed."},
+		},
+		Doc: &Doc{
+			Summary: "Calls a function of a library.",
+			Since:   "7.0.0", Group: "scripting", Complexity: "Depends on the function.",
+			Arguments: []Argument{
+				{Name: "function", Type: "string"},
+				{Name: "numkeys", Type: "integer"},
+				{Name: "key", Type: "key", Key: 1, Optional: true, Multiple: true},
+				{Name: "arg", Type: "string", Optional: true, Multiple: true},
+			},
+		},
+	},
+	{
+		Name: "fcall_ro", Arity: -3, Flags: NoScript | SkipMonitor | NoMandatoryKeys | Stale | ReadOnly, Categories: CatScripting,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 2, Find: FindKeyNum, NumIndex: 0, FirstKey: 1, Step: 1, Notes: "What a script does to its keys is not known, so the worst is assumed."},
+		},
+		Doc: &Doc{
+			Summary: "Calls a function of a library that may not write.",
+			Since:   "7.0.0", Group: "scripting", Complexity: "Depends on the function.",
+			Arguments: []Argument{
+				{Name: "function", Type: "string"},
+				{Name: "numkeys", Type: "integer"},
+				{Name: "key", Type: "key", Key: 1, Optional: true, Multiple: true},
+				{Name: "arg", Type: "string", Optional: true, Multiple: true},
+			},
+		},
+	},
+	{
 		Name: "flushall", Arity: -1, Flags: Write | AllShards, Categories: CatKeyspace | CatDangerous,
 		Tips: []string{"request_policy:all_shards", "response_policy:all_succeeded"},
 		Doc: &Doc{
@@ -1305,6 +1401,112 @@ var specs = [...]Command{
 					{Name: "async", Type: "pure-token", Token: "ASYNC", Since: "4.0.0"},
 					{Name: "sync", Type: "pure-token", Token: "SYNC", Since: "6.2.0"},
 				},
+				},
+			},
+		},
+	},
+	{
+		Name: "function", Arity: -2,
+		Doc: &Doc{
+			Summary: "Groups the commands about function libraries.",
+			Since:   "7.0.0", Group: "scripting", Complexity: "Depends on the subcommand.",
+		},
+		Sub: []*Command{
+			{
+				Name: "function|delete", Arity: 3, Flags: NoScript | Write | AllShards, Categories: CatScripting,
+				Tips: []string{"request_policy:all_shards", "response_policy:all_succeeded"},
+				Doc: &Doc{
+					Summary: "Removes a library and its functions.",
+					Since:   "7.0.0", Group: "scripting", Complexity: "O(N) where N is the number of the library's functions.",
+					Arguments: []Argument{
+						{Name: "library-name", Type: "string"},
+					},
+				},
+			},
+			{
+				Name: "function|dump", Arity: 2, Flags: NoScript, Categories: CatScripting,
+				Doc: &Doc{
+					Summary: "Returns all libraries in serialized form.",
+					Since:   "7.0.0", Group: "scripting", Complexity: "O(N) where N is the number of functions.",
+				},
+			},
+			{
+				Name: "function|flush", Arity: -2, Flags: NoScript | Write | AllShards, Categories: CatScripting,
+				Tips: []string{"request_policy:all_shards", "response_policy:all_succeeded"},
+				Doc: &Doc{
+					Summary: "Removes all libraries.",
+					Since:   "7.0.0", Group: "scripting", Complexity: "O(N) where N is the number of functions.",
+					Arguments: []Argument{
+						{Name: "async", Type: "oneof", Optional: true, Arguments: []Argument{
+							{Name: "async", Type: "pure-token", Token: "ASYNC"},
+							{Name: "sync", Type: "pure-token", Token: "SYNC"},
+						},
+						},
+					},
+				},
+			},
+			{
+				Name: "function|help", Arity: 2, Flags: Loading | Stale, Categories: CatScripting,
+				Doc: &Doc{
+					Summary: "Lists the subcommands.",
+					Since:   "7.0.0", Group: "scripting", Complexity: "O(1)",
+				},
+			},
+			{
+				Name: "function|kill", Arity: 2, Flags: NoScript | AllowBusy, Categories: CatScripting,
+				Tips: []string{"request_policy:all_shards", "response_policy:one_succeeded"},
+				Doc: &Doc{
+					Summary: "Ends the function that is running, if it has not written.",
+					Since:   "7.0.0", Group: "scripting", Complexity: "O(1)",
+				},
+			},
+			{
+				Name: "function|list", Arity: -2, Flags: NoScript | AllShards, Categories: CatScripting,
+				Tips: []string{"nondeterministic_output_order"},
+				Doc: &Doc{
+					Summary: "Tells of libraries and their functions.",
+					Since:   "7.0.0", Group: "scripting", Complexity: "O(N) where N is the number of functions.",
+					Arguments: []Argument{
+						{Name: "library-name-pattern", Type: "string", Token: "LIBRARYNAME", Optional: true},
+						{Name: "withcode", Type: "pure-token", Token: "WITHCODE", Optional: true},
+					},
+				},
+			},
+			{
+				Name: "function|load", Arity: -3, Flags: NoScript | Write | DenyOOM | AllShards, Categories: CatScripting,
+				Tips: []string{"request_policy:all_shards", "response_policy:all_succeeded"},
+				Doc: &Doc{
+					Summary: "Adds a library.",
+					Since:   "7.0.0", Group: "scripting", Complexity: "O(1), and what the library does while it is loaded.",
+					Arguments: []Argument{
+						{Name: "replace", Type: "pure-token", Token: "REPLACE", Optional: true},
+						{Name: "function-code", Type: "string"},
+					},
+				},
+			},
+			{
+				Name: "function|restore", Arity: -3, Flags: NoScript | Write | DenyOOM | AllShards, Categories: CatScripting,
+				Tips: []string{"request_policy:all_shards", "response_policy:all_succeeded"},
+				Doc: &Doc{
+					Summary: "Adds the libraries of a serialized form.",
+					Since:   "7.0.0", Group: "scripting", Complexity: "O(N) where N is the number of functions in it.",
+					Arguments: []Argument{
+						{Name: "serialized-value", Type: "string"},
+						{Name: "policy", Type: "oneof", Optional: true, Arguments: []Argument{
+							{Name: "flush", Type: "pure-token", Token: "FLUSH"},
+							{Name: "append", Type: "pure-token", Token: "APPEND"},
+							{Name: "replace", Type: "pure-token", Token: "REPLACE"},
+						},
+						},
+					},
+				},
+			},
+			{
+				Name: "function|stats", Arity: 2, Flags: NoScript | AllowBusy, Categories: CatScripting,
+				Tips: []string{"nondeterministic_output", "request_policy:all_shards", "response_policy:special"},
+				Doc: &Doc{
+					Summary: "Tells of the function that is running, and how many libraries there are.",
+					Since:   "7.0.0", Group: "scripting", Complexity: "O(1)",
 				},
 			},
 		},
@@ -3035,6 +3237,85 @@ var specs = [...]Command{
 			Since:   "1.0.0", Group: "set", Complexity: "O(1)",
 			Arguments: []Argument{
 				{Name: "key", Type: "key", Key: 1},
+			},
+		},
+	},
+	{
+		Name: "script", Arity: -2,
+		Doc: &Doc{
+			Summary: "Groups the commands about Lua scripts.",
+			Since:   "2.6.0", Group: "scripting", Complexity: "Depends on the subcommand.",
+		},
+		Sub: []*Command{
+			{
+				Name: "script|debug", Arity: 3, Flags: NoScript, Categories: CatScripting,
+				Doc: &Doc{
+					Summary: "Turns the debugging of this client's scripts on or off.",
+					Since:   "3.2.0", Group: "scripting", Complexity: "O(1)",
+					Arguments: []Argument{
+						{Name: "mode", Type: "oneof", Arguments: []Argument{
+							{Name: "yes", Type: "pure-token", Token: "YES"},
+							{Name: "sync", Type: "pure-token", Token: "SYNC"},
+							{Name: "no", Type: "pure-token", Token: "NO"},
+						},
+						},
+					},
+				},
+			},
+			{
+				Name: "script|exists", Arity: -3, Flags: NoScript, Categories: CatScripting,
+				Tips: []string{"request_policy:all_shards", "response_policy:agg_logical_and"},
+				Doc: &Doc{
+					Summary: "Tells which scripts the server knows.",
+					Since:   "2.6.0", Group: "scripting", Complexity: "O(N) where N is the number of digests given.",
+					Arguments: []Argument{
+						{Name: "sha1", Type: "string", Multiple: true},
+					},
+				},
+			},
+			{
+				Name: "script|flush", Arity: -2, Flags: NoScript, Categories: CatScripting,
+				Tips: []string{"request_policy:all_nodes", "response_policy:all_succeeded"},
+				Doc: &Doc{
+					Summary: "Forgets all scripts.",
+					Since:   "2.6.0", Group: "scripting", Complexity: "O(N) where N is the number of scripts.",
+					History: []Change{
+						{"6.2.0", "Added the modes `ASYNC` and `SYNC`."},
+					},
+					Arguments: []Argument{
+						{Name: "async", Type: "oneof", Optional: true, Since: "6.2.0", Arguments: []Argument{
+							{Name: "async", Type: "pure-token", Token: "ASYNC"},
+							{Name: "sync", Type: "pure-token", Token: "SYNC"},
+						},
+						},
+					},
+				},
+			},
+			{
+				Name: "script|help", Arity: 2, Flags: Loading | Stale, Categories: CatScripting,
+				Doc: &Doc{
+					Summary: "Lists the subcommands.",
+					Since:   "5.0.0", Group: "scripting", Complexity: "O(1)",
+				},
+			},
+			{
+				Name: "script|kill", Arity: 2, Flags: NoScript | AllowBusy, Categories: CatScripting,
+				Tips: []string{"request_policy:all_shards", "response_policy:one_succeeded"},
+				Doc: &Doc{
+					Summary: "Ends the script that is running, if it has not written.",
+					Since:   "2.6.0", Group: "scripting", Complexity: "O(1)",
+				},
+			},
+			{
+				Name: "script|load", Arity: 3, Flags: NoScript | Stale, Categories: CatScripting,
+				Tips: []string{"request_policy:all_nodes", "response_policy:all_succeeded"},
+				Doc: &Doc{
+					Summary: "Has the server keep a script without executing it.",
+					Since:   "2.6.0", Group: "scripting", Complexity: "O(N) where N is the length of the script in bytes.",
+					Arguments: []Argument{
+						{Name: "script", Type: "string"},
+					},
+				},
 			},
 		},
 	},

@@ -25,6 +25,7 @@ type Config struct {
 // names, under that shard's lock.
 type Keyspace struct {
 	shards []*Shard
+	gate   gate
 	seed   maphash.Seed
 	lfu    atomic.Bool
 	limits atomic.Pointer[Limits]
@@ -63,8 +64,9 @@ func (k *Keyspace) UsedBytes() int64 {
 }
 
 // LockAll locks every shard, in ascending order: everybody who locks several
-// does it in this order.
+// does it in this order. It waits for a script that runs, however long.
 func (k *Keyspace) LockAll() {
+	k.EnterSeveral(true)
 	for _, s := range k.shards {
 		s.Lock()
 	}
@@ -75,6 +77,7 @@ func (k *Keyspace) UnlockAll() {
 	for i := len(k.shards) - 1; i >= 0; i-- {
 		k.shards[i].Unlock()
 	}
+	k.LeaveSeveral()
 }
 
 // FreezeAll freezes every shard, at one instant: the caller holds all their locks.

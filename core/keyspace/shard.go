@@ -10,11 +10,12 @@ import (
 var ErrFrozen = errors.New("keyspace: a view of this shard is alive; release it first")
 
 // Shard is a lock and the data under it: its share of every database. Who
-// locks several does so in ascending order.
+// locks several does so in ascending order, between EnterSeveral and LeaveSeveral.
 type Shard struct {
-	mu  sync.Mutex
-	ks  *Keyspace
-	dbs []*DB
+	mu    sync.Mutex
+	lease *Lease // the script that the shard belongs to, see exclusive.go
+	ks    *Keyspace
+	dbs   []*DB
 
 	epoch  uint32 // of what is written now
 	frozen uint32 // epoch of the live view: what is not younger must not be written; 0 without one
@@ -30,7 +31,12 @@ type Shard struct {
 }
 
 // Lock locks the shard.
-func (s *Shard) Lock() { s.mu.Lock() }
+func (s *Shard) Lock() {
+	s.mu.Lock()
+	if s.lease != nil {
+		s.outwait(true)
+	}
+}
 
 // Unlock unlocks the shard. Entries and slices got under the lock are invalid
 // from then on.

@@ -53,7 +53,10 @@ func (s *Session) noteRefused(d acl.Denial, cmd *command.Command, args [][]byte)
 
 func (s *Session) noteDenied(why acl.Reason, object, user string) {
 	context := "toplevel"
-	if s.tx.open {
+	switch {
+	case s.unit.lease != nil && s.host != nil && s.host.calling:
+		context = "lua"
+	case s.tx.open:
 		context = "multi"
 	}
 	s.rt.Users.Log.Note(acl.Entry{

@@ -39,7 +39,9 @@ func (s *Session) evictOne(with Eviction) bool {
 	n := s.nextEvict % s.rt.Keyspace.NumShards()
 	s.nextEvict++
 	shard := s.rt.Keyspace.Shard(n)
-	shard.Lock()
+	if !shard.LockUnlessBusy() {
+		return false
+	}
 	defer shard.Unlock()
 	volatile := strings.HasPrefix(with.Policy, "volatile-")
 	now := s.rt.Clock.Now().UnixMilli()

@@ -31,7 +31,9 @@ func (s *Session) Prefetch(cmds [][][]byte) {
 				s.aheadShards[j] = -1
 			}
 		}
-		s.hold(shard)
+		if !s.hold(shard) {
+			return
+		}
 		s.rt.Keyspace.Shard(shard).DB(s.DB()).Prefetch(s.ahead)
 	}
 }

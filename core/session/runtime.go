@@ -64,18 +64,29 @@ type Runtime struct {
 	Users   *acl.Store
 	ACLFile acl.File
 
+	// BusyThreshold is how long a script may run before other clients are told that
+	// the engine is busy, 0 for ever.
+	BusyThreshold func() time.Duration
+	// DeprecatedLua tells whether scripts have setfenv, getfenv and newproxy.
+	DeprecatedLua func() bool
+	// ScriptLog writes a line of a script, or about one, to the log, at one of
+	// Redis's levels (script.LogDebug …).
+	ScriptLog func(level int, msg string)
+
 	// Closing is closed when the engine begins to end.
 	Closing <-chan struct{}
 
-	nextID  atomic.Int64 // of clients
-	waiting *waiting
-	pause   atomic.Pointer[pause]
-	steward *Session // see ServeWaiting
+	nextID    atomic.Int64 // of clients
+	waiting   *waiting
+	pause     atomic.Pointer[pause]
+	steward   *Session // see ServeWaiting
+	scripting *scripting
 }
 
 // Init makes the runtime ready, once it is filled in.
 func (rt *Runtime) Init() {
 	rt.waiting = newWaiting(rt.Keyspace.NumShards(), rt.Events)
+	rt.scripting = newScripting(rt.DeprecatedLua)
 }
 
 // Clock is where sessions take the time from.

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"errors"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -46,6 +47,9 @@ type Session struct {
 	written    []reply // of the commands that have written, in their order
 
 	nextEvict int // the shard to evict from next
+
+	host *scriptHost // of its scripts
+	oom  bool        // memory was over maxmemory before the running script
 
 	ahead       [][]byte // scratch of Prefetch: keys of one shard
 	aheadShards []int    // and the shard of each command's key
@@ -175,29 +179,52 @@ func (s *Session) dispatch(args [][]byte, out *resp.Writer) command.Outcome {
 			return s.refuse(cmd, out, command.CrossSlot)
 		}
 	}
-	if msg := s.refusal(cmd); msg != "" {
+	if msg := s.refusal(cmd, args); msg != "" {
 		return s.refuse(cmd, out, msg)
 	}
 	if s.holdsBack(cmd) {
 		return s.postpone(cmd, args)
 	}
+	if cmd.Handler != nil {
+		if s.tx.open && !command.RunsInsideMulti(cmd) {
+			return s.queue(cmd, args, out)
+		}
+		return s.execute(cmd, args, out)
+	}
+	sc, scripting := scriptingCommands[cmd.Name]
+	if sc.script {
+		if msg := s.refusesScript(cmd, args); msg != "" {
+			return s.refuse(cmd, out, msg)
+		}
+	}
 	if s.tx.open && !command.RunsInsideMulti(cmd) {
 		return s.queue(cmd, args, out)
 	}
-	if cmd.Handler == nil {
-		began := s.began()
-		outcome := own[cmd.Name](s, args, out)
-		s.account(cmd, args, began, outcome)
-		return outcome
+	began := s.began()
+	var outcome command.Outcome
+	if scripting {
+		outcome = s.executeScripting(sc, cmd, args, out)
+	} else {
+		outcome = own[cmd.Name](s, args, out)
 	}
-	return s.execute(cmd, args, out)
+	if outcome != command.Blocked { // which CLIENT PAUSE has postponed
+		s.account(cmd, args, began, outcome)
+	}
+	return outcome
 }
 
 // refusal is the reply to a command that may not be executed now, or "". For a
 // write it passes the gate.
-func (s *Session) refusal(cmd *command.Command) string {
+func (s *Session) refusal(cmd *command.Command, args [][]byte) string {
 	if cmd.Flags&command.Loading == 0 && s.rt.Loading() {
 		return ErrLoading
+	}
+	if msg := s.rt.busyError(); msg != "" && !allowedWhileBusy(cmd, args) {
+		if s.tx.open && cmd.Name == "exec" {
+			s.endMulti()
+			msg = "EXECABORT Transaction discarded because of: " + msg
+		}
+		return msg
 	}
 	if cmd.Flags&command.Write == 0 {
 		return ""
@@ -247,6 +274,10 @@ func (s *Session) admit() string {
 // execute runs one command outside a transaction.
 func (s *Session) execute(cmd *command.Command, args [][]byte, out *resp.Writer) command.Outcome {
 	if err := s.lockFor(cmd, args); err != nil {
+		if errors.Is(err, errShardBusy) {
+			s.release()
+			return s.rejectBusy(out)
+		}
 		return s.reject(out, "ERR "+err.Error())
 	}
 	if s.holdsBack(cmd) {
@@ -274,12 +305,18 @@ func (s *Session) call(cmd *command.Command, args [][]byte, out *resp.Writer) co
 	if cmd.Flags&command.Counters != 0 {
 		s.tally.Flush(s.rt.Stats, s.id)
 	}
+	outcome := s.invoke(cmd, args, out, began)
+	s.account(cmd, args, began, outcome)
+	return outcome
+}
+
+// invoke runs the handler.
+func (s *Session) invoke(cmd *command.Command, args [][]byte, out *resp.Writer, began time.Time) command.Outcome {
 	c := &s.ctx
 	c.Reset(args, out, s.DB(), s.unit.shard, began.UnixMilli())
 	c.Frozen = s.rt.pause.Load() != nil && s.rt.Frozen()
 	outcome := command.Call(c, cmd)
 	s.dirty += c.Dirty()
-	s.account(cmd, args, began, outcome)
 	return outcome
 }
 

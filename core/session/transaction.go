@@ -48,7 +48,9 @@ func (s *Session) watchCommand(args [][]byte, out *resp.Writer) command.Outcome 
 		out.Error("ERR WATCH inside MULTI is not allowed")
 		return command.Failed
 	}
-	s.watch(args[1:])
+	if !s.watch(args[1:]) {
+		return s.rejectBusy(out)
+	}
 	out.OK()
 	return command.Done
 }
@@ -87,8 +89,10 @@ func (s *Session) endMulti() {
 // to the client's request, which is not complete before EXEC.
 func (s *Session) QueuedBytes() int { return s.tx.bytes }
 
-// watch registers keys; their shards are locked one after another.
-func (s *Session) watch(keys [][]byte) {
+// watch registers keys; their shards are locked one after another. It is false when
+// a script is busy that has one of them.
+func (s *Session) watch(keys [][]byte) bool {
+	defer s.release()
 	s.release()
 	s.enter()
 	if s.tx.watch == nil {
@@ -98,11 +102,13 @@ func (s *Session) watch(keys [][]byte) {
 	for _, k := range keys {
 		n := s.rt.Keyspace.ShardOf(k)
 		shard := s.rt.Keyspace.Shard(n)
-		shard.Lock()
+		if !shard.LockUnlessBusy() {
+			return false
+		}
 		s.rt.Watches.Watch(s.tx.watch, n, s.DB(), k, shard.DB(s.DB()), now)
 		shard.Unlock()
 	}
-	s.release()
+	return true
 }
 
 // unwatch forgets every watched key.
@@ -111,16 +117,30 @@ func (s *Session) unwatch() {
 	if w == nil {
 		return
 	}
+	s.tx.watch = nil
 	s.release()
 	s.enter()
-	for _, n := range w.Shards() {
-		shard := s.rt.Keyspace.Shard(n)
-		shard.Lock()
+	for i, n := range w.Shards() {
+		if shard := s.rt.Keyspace.Shard(n); !shard.LockUnlessBusy() {
+			go s.rt.unwatchLater(w, w.Shards()[i:]) // the client is answered beside a busy script
+			break
+		}
 		s.rt.Watches.Unwatch(w, n)
-		shard.Unlock()
+		s.rt.Keyspace.Shard(n).Unlock()
 	}
 	s.release()
-	s.tx.watch = nil
+}
+
+// unwatchLater forgets what nobody looks at any more.
+func (rt *Runtime) unwatchLater(w *command.Watcher, shards []int) {
+	rt.Gate.RLock()
+	defer rt.Gate.RUnlock()
+	for _, n := range shards {
+		shard := rt.Keyspace.Shard(n)
+		shard.Lock()
+		rt.Watches.Unwatch(w, n)
+		shard.Unlock()
+	}
 }
 
 // execCommand runs the queued commands as one unit.
@@ -140,8 +160,11 @@ func (s *Session) execCommand(args [][]byte, out *resp.Writer) (outcome command.
 		return s.reject(out, command.CrossSlot)
 	}
 	s.release()
-	writes := s.tx.writes()
-	if writes {
+	writes, scripts := s.tx.writes(), s.tx.scripts()
+	if scripts {
+		s.measure()
+	}
+	if writes || scripts {
 		if msg := s.admit(); msg != "" {
 			return s.reject(out, msg)
 		}
@@ -149,7 +172,12 @@ func (s *Session) execCommand(args [][]byte, out *resp.Writer) (outcome command.
 	if err := s.addTransaction(); err != nil {
 		return s.reject(out, "ERR "+err.Error())
 	}
-	s.lock(false)
+	s.unit.script = scripts
+	if !s.lock(false) {
+		s.release()
+		out.Error("EXECABORT Transaction discarded because of: " + s.busyOr())
+		return command.Failed
+	}
 	if exec := s.cmd.Load(); s.holdsBack(exec) {
 		s.unlock()
 		return s.postpone(exec, args)
@@ -193,13 +221,20 @@ func (s *Session) execOwn(q queued, out *resp.Writer) {
 		out.OK()
 		return
 	}
-	own[q.cmd.Name](s, q.args, out)
+	began, errors := s.began(), out.Errors
+	if sc, ok := scriptingCommands[q.cmd.Name]; ok {
+		sc.run(s, q.cmd, q.args, out)
+	} else {
+		own[q.cmd.Name](s, q.args, out)
+	}
+	s.account(q.cmd, q.args, began, outcomeOf(out, errors))
 }
 
 // addTransaction adds to the unit what the queued commands and the watched keys need.
 func (s *Session) addTransaction() error {
 	for _, q := range s.tx.queue {
 		if err := s.unit.add(s.rt.Keyspace, q.cmd, q.args); err != nil {
+			s.unit.shards = s.unit.shards[:0]
 			return err
 		}
 	}
@@ -223,6 +258,11 @@ func (t *transaction) mayWrite() bool {
 // writes tells whether a queued command may change the keyspace.
 func (t *transaction) writes() bool {
 	return slices.ContainsFunc(t.queue, func(q queued) bool { return q.cmd.Flags&command.Write != 0 })
+}
+
+// scripts tells whether a queued command runs a script.
+func (t *transaction) scripts() bool {
+	return slices.ContainsFunc(t.queue, func(q queued) bool { return q.cmd.Handler == nil && scriptingCommands[q.cmd.Name].script })
 }
 
 func cloneArgs(args [][]byte) [][]byte {

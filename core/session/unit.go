@@ -1,6 +1,7 @@
 package session
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -23,6 +24,10 @@ type unit struct {
 	more   []int // what shards will be instead, see Session.widen
 
 	commands []queued // that it is made of
+
+	several bool            // the gate of those who lock several shards is passed
+	script  bool            // a command of it is a script
+	lease   *keyspace.Lease // by which it has its shards, if one is
 
 	effects []wal.Cmd // to be logged; scratch of a single command
 	changed bool      // a command has effects, a key that has expired among them
@@ -58,39 +63,82 @@ func (u *unit) addShards(shards []int) {
 
 // lock takes the locks of the unit. With keep, that of a single shard stays held
 // until the batch ends or another shard is needed; a unit without keys runs
-// without any lock.
-func (s *Session) lock(keep bool) {
+// without any lock. It is false, and nothing is locked, when a script is busy that
+// has what the unit needs.
+func (s *Session) lock(keep bool) bool {
 	u := &s.unit
 	u.shard = -1
 	if len(u.shards) == 1 {
 		u.shard = u.shards[0]
 	}
 	switch {
+	case u.script:
+		s.unhold()
+		s.enter()
+		return s.lease()
 	case len(u.shards) == 0:
 		s.release()
-		return
+		return true
 	case keep && u.shard >= 0:
-		s.hold(u.shard)
+		if !s.hold(u.shard) {
+			u.clear()
+			return false
+		}
 	default:
-		s.lockShards()
+		if !s.lockShards() {
+			return false
+		}
 	}
 	for s.rt.waiting.far.Load() > 0 && s.widen() {
 		s.unlockShards()
 		u.shards = u.more
-		s.lockShards()
+		if !s.lockShards() {
+			return false
+		}
 	}
+	return true
 }
 
-// lockShards takes the locks of the unit's shards, and holds no others.
-func (s *Session) lockShards() {
-	u := &s.unit
+// lockShards takes the locks of the unit's shards, and holds no others. It is false as
+// lock is.
+func (s *Session) lockShards() bool {
+	u, ks := &s.unit, s.rt.Keyspace
 	s.unhold()
 	s.enter()
-	for _, n := range u.shards {
-		s.rt.Keyspace.Shard(n).Lock()
+	switch {
+	case len(u.shards) == 1:
+		if !ks.Shard(u.shards[0]).LockUnlessBusy() {
+			u.clear()
+			return false
+		}
+	case !ks.EnterSeveral(false):
+		u.clear()
+		return false
+	default:
+		u.several = true
+		for _, n := range u.shards {
+			ks.Shard(n).Lock()
+		}
 	}
 	u.locked = true
 	s.now = time.Time{} // the locks may have been long in coming
+	return true
+}
+
+// lease is lock for a unit with a script, which may take further shards.
+func (s *Session) lease() bool {
+	u, ks := &s.unit, s.rt.Keyspace
+	u.script, u.shard = false, -1
+	if u.lease = ks.Exclusive(); u.lease == nil {
+		u.clear()
+		return false
+	}
+	for _, n := range u.shards {
+		ks.Take(u.lease, n)
+	}
+	u.locked = true
+	s.now = time.Time{}
+	return true
 }
 
 // lockFor takes the locks of a unit that is one command.
@@ -99,22 +147,39 @@ func (s *Session) lockFor(cmd *command.Command, args [][]byte) error {
 	if cmd.OnlyKey > 0 { // as nearly always
 		u.shard = ks.ShardOf(args[cmd.OnlyKey])
 		u.shards = append(u.shards, u.shard)
-		s.hold(u.shard)
+		if !s.hold(u.shard) {
+			u.clear()
+			return errShardBusy
+		}
 		return nil
 	}
 	if err := u.add(ks, cmd, args); err != nil {
 		return err
 	}
-	s.lock(cmd.Flags&command.AllShards == 0)
+	if !s.lock(cmd.Flags&command.AllShards == 0) {
+		return errShardBusy
+	}
 	return nil
 }
+
+// errShardBusy is for a unit that a busy script keeps from its shards.
+var errShardBusy = errors.New("a busy script has a shard of the command")
 
 // unlockShards gives up the locks that lockShards has taken, if it has.
 func (s *Session) unlockShards() {
 	u := &s.unit
 	if u.locked {
-		for _, n := range u.shards {
-			s.rt.Keyspace.Shard(n).Unlock()
+		if u.lease != nil {
+			s.rt.Keyspace.End(u.lease, u.shards)
+			u.lease = nil
+		} else {
+			for _, n := range u.shards {
+				s.rt.Keyspace.Shard(n).Unlock()
+			}
+		}
+		if u.several {
+			s.rt.Keyspace.LeaveSeveral()
+			u.several = false
 		}
 		u.locked = false
 	}
@@ -182,6 +247,7 @@ func (s *Session) collect() {
 func (s *Session) logAll() {
 	u, order := &s.unit, s.rt.Order
 	switch {
+	case s.rt.scripting.abandoned.Load(): // the engine ends, and a script of it was cut short
 	case len(u.effects) > 0:
 		order.AppendTx(u.shards, u.effects)
 	case u.changed && len(u.shards) > 0:
@@ -196,17 +262,21 @@ func (s *Session) logAll() {
 // heldMax bounds how many pipelined commands run under one lock hold.
 const heldMax = 128
 
-// hold makes shard n the one whose lock is held.
-func (s *Session) hold(n int) {
+// hold makes shard n the one whose lock is held. It is false, and none is held, when
+// a script is busy that has the shard.
+func (s *Session) hold(n int) bool {
 	if s.held == n && s.heldFor < heldMax {
 		s.heldFor++
-		return
+		return true
 	}
 	s.unhold()
 	s.enter()
-	s.rt.Keyspace.Shard(n).Lock()
+	if !s.rt.Keyspace.Shard(n).LockUnlessBusy() {
+		return false
+	}
 	s.held, s.heldFor = n, 1
 	s.now = time.Time{} // the lock may have been long in coming
+	return true
 }
 
 func (s *Session) unhold() {
