@@ -23,6 +23,7 @@ func (db *DB) SessionFor(client command.Client, wake func()) *Session {
 func (db *DB) initSessions() {
 	rt := &db.runtime
 	rt.Keyspace, rt.Events, rt.Watches = db.ks, db.events, db.watches
+	rt.Hub, rt.Tracking = db.hub, db.tracking
 	rt.Stats, rt.SlowLog, rt.Latency = db.stats, db.slowlog, db.latency
 	rt.Engine, rt.Clock, rt.Gate = admin{db}, db.clock, &db.gate
 	rt.Order = db.order

@@ -94,6 +94,7 @@ func (c *Ctx) rename(nx bool) (moved, ok bool) {
 		return false, true
 	}
 	c.db(src).Move(src, dst, c.db(dst))
+	c.renewed(c.DB, dst)
 	c.Changed(src, eventRenameFrom)
 	c.ChangedN(dst, eventRenameTo, 0)
 	return true, true
@@ -152,6 +153,7 @@ func copyCommand(c *Ctx) {
 		return
 	}
 	c.db(src).Copy(src, dst, d)
+	c.renewed(to, dst)
 	c.ChangedIn(to, dst, eventCopyTo, 1)
 	c.Out.Int(1)
 }
@@ -197,6 +199,7 @@ func (c *Ctx) flushArgs() bool {
 
 func flushdbCommand(c *Ctx) {
 	if c.flushArgs() {
+		c.Events.emptied(c.Client)
 		c.flush(c.DB)
 		c.Out.OK()
 	}
@@ -204,6 +207,7 @@ func flushdbCommand(c *Ctx) {
 
 func flushallCommand(c *Ctx) {
 	if c.flushArgs() {
+		c.Events.emptied(c.Client)
 		for n := range c.KS.NumDatabases() {
 			c.flush(n)
 		}

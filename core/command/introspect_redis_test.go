@@ -39,8 +39,7 @@ var (
 
 	// notHere are the subcommands of commands that we have, which we do not have.
 	notHere = []string{
-		"client|caching", "client|getredir", "client|no-touch", "client|pause", "client|tracking", "client|trackinginfo",
-		"client|unblock", "client|unpause",
+		"client|no-touch", "client|pause", "client|unblock", "client|unpause",
 		"latency|graph", "latency|histogram",
 		"memory|doctor", "memory|malloc-stats", "memory|purge", "memory|stats",
 

@@ -12,7 +12,7 @@ func groups() []handlers {
 	return []handlers{
 		stringHandlers, genericHandlers, expireHandlers, scanHandlers, objectHandlers,
 		hashHandlers, listHandlers, setHandlers, zsetHandlers,
-		connectionHandlers, clientHandlers, clusterHandlers, serverHandlers, configHandlers, debugHandlers, commandHandlers,
+		pubsubHandlers, trackingHandlers, connectionHandlers, clientHandlers, clusterHandlers, serverHandlers, configHandlers, debugHandlers, commandHandlers,
 	}
 }
 

@@ -50,15 +50,20 @@ func (s *Server) infoServer(w *command.InfoWriter) {
 }
 
 func (s *Server) infoClients(w *command.InfoWriter) {
-	blocked := 0
+	blocked, listening := 0, 0
 	for _, c := range s.snapshot() {
 		if c.Blocked() {
 			blocked++
+		}
+		if c.Subscribed() {
+			listening++
 		}
 	}
 	w.Field("connected_clients", s.Clients())
 	s.db.Admin().Config().Show(w, "maxclients")
 	w.Field("blocked_clients", blocked)
+	w.Field("tracking_clients", s.db.TrackedClients())
+	w.Field("pubsub_clients", listening)
 	w.Field("mem_clients_normal", s.memHeld.Load())
 }
 

@@ -1,12 +1,14 @@
 package session
 
 import (
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/spillwaydb/spillway/core/acl"
 	"github.com/spillwaydb/spillway/core/command"
+	"github.com/spillwaydb/spillway/core/pubsub"
 )
 
 // identity is what commands and other clients see of a session: its name,
@@ -26,6 +28,7 @@ type identity struct {
 	user   atomic.Pointer[acl.User]
 	authed bool // as user
 	reply  command.ReplyMode
+	answer bool // CLIENT REPLY ON, which is answered behind CLIENT REPLY SKIP too
 
 	mu              sync.Mutex // guards what CLIENT LIST shows and CLIENT SET* changes
 	name            string
@@ -76,7 +79,7 @@ func (s *Session) Proto() int { return int(s.proto.Load()) }
 func (s *Session) SetProto(v int) { s.proto.Store(int32(v)) }
 
 // SetReplyMode implements command.Client.
-func (s *Session) SetReplyMode(m command.ReplyMode) { s.reply = m }
+func (s *Session) SetReplyMode(m command.ReplyMode) { s.reply, s.answer = m, m == command.ReplyOn }
 
 // SetNoEvict implements command.Client.
 func (s *Session) SetNoEvict(on bool) { s.noEvict.Store(on) }
@@ -107,25 +110,34 @@ func (s *Session) Info() command.ClientInfo {
 	if cmd := s.cmd.Load(); cmd != nil {
 		name = cmd.Name
 	}
-	flags := ""
-	if s.queued.Load() >= 0 {
-		flags += "x"
+	tracking := s.track.Mode()
+	redir := int64(-1)
+	if tracking.On {
+		redir = tracking.Redirect
 	}
-	if s.noEvict.Load() {
-		flags += "e"
+	var flags strings.Builder // in Redis's order
+	for _, f := range [...]struct {
+		on     bool
+		letter byte
+	}{
+		{s.monitors.Load(), 'O'}, {s.sub.Active(), 'P'}, {s.queued.Load() >= 0, 'x'}, {s.Blocked(), 'b'},
+		{tracking.On, 't'}, {s.track.Broken(), 'R'}, {tracking.Broadcast, 'B'}, {s.noEvict.Load(), 'e'},
+	} {
+		if f.on {
+			flags.WriteByte(f.letter)
+		}
 	}
-	if s.Blocked() {
-		flags += "b"
-	}
-	if flags == "" {
-		flags = "N"
+	if flags.Len() == 0 {
+		flags.WriteByte('N')
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return command.ClientInfo{
-		ID: s.id, Name: s.name, DB: s.DB(), Proto: s.Proto(), Flags: flags,
+		ID: s.id, Name: s.name, DB: s.DB(), Proto: s.Proto(), Flags: flags.String(),
 		Multi: int(s.queued.Load()), Cmd: name, User: s.user.Load().Name(), LibName: s.libName, LibVer: s.libVer, Events: "r",
-		Age: now.Sub(s.created), Idle: max(0, now.Sub(time.UnixMilli(s.active.Load()))),
+		Sub: s.sub.Count(pubsub.Channel), PSub: s.sub.Count(pubsub.Pattern), SSub: s.sub.Count(pubsub.ShardChannel),
+		Redir: redir,
+		Age:   now.Sub(s.created), Idle: max(0, now.Sub(time.UnixMilli(s.active.Load()))),
 	}
 }
 

@@ -2,6 +2,7 @@ package session
 
 import (
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/spillwaydb/spillway/core/command"
@@ -48,6 +49,7 @@ type Session struct {
 
 	consume bool // see Consume
 
+	pushed
 	tx      transaction
 	blocked blocked
 }
@@ -73,8 +75,9 @@ func (rt *Runtime) New(client command.Client, wake func()) *Session {
 	s.resetClient()
 	s.ctx = command.Ctx{
 		KS: rt.Keyspace, Stats: rt.Stats, Engine: rt.Engine, Client: s.client, Events: rt.Events, Cluster: rt.Cluster,
-		Rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), // not for secrets
+		Hub: rt.Hub, Rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), // not for secrets
 	}
+	s.initPush()
 	return s
 }
 
@@ -103,16 +106,22 @@ func (s *Session) run(args [][]byte, mode command.ReplyMode, out *resp.Writer) c
 	s.replyStart = start
 	out.Proto = s.Proto()
 	s.writes = false
+	s.answer = false
+	s.ctx.Out, s.silent = out, mode != command.ReplyOn
+	s.repliesFirst()
 	outcome := s.dispatch(args, out)
 	s.countErrors(out)
 	switch {
 	case outcome == command.Blocked:
 		s.blocked.mode = mode
 		s.release()
-	case mode == command.ReplySkipNext || s.reply != command.ReplyOn:
+	case mode == command.ReplySkipNext && !s.answer || s.reply != command.ReplyOn:
 		out.Truncate(start)
 	case s.writes:
 		s.written = append(s.written, reply{start, out.Len()})
+	}
+	if s.track.Mode().On || s.silent {
+		s.replied(out)
 	}
 	return outcome
 }
@@ -165,11 +174,28 @@ func (s *Session) dispatch(args [][]byte, out *resp.Writer) command.Outcome {
 			return s.reject(out, msg)
 		}
 	}
+	if s.subscribed && s.Proto() < 3 {
+		if msg := command.RefuseSubscribed(cmd); msg != "" {
+			if cmd.Name == "exec" {
+				msg = "EXECABORT Transaction discarded because of: " + strings.TrimPrefix(msg, "ERR ")
+			}
+			return s.reject(out, msg)
+		}
+	}
+	if s.monitors.Load() {
+		if msg := command.RefuseMonitor(cmd); msg != "" {
+			return s.reject(out, msg)
+		}
+	}
 	if s.tx.open && !command.RunsInsideMulti(cmd) {
 		return s.queue(cmd, args, out)
 	}
 	if cmd.Handler == nil {
-		return own[cmd.Name](s, args, out)
+		outcome := own[cmd.Name](s, args, out)
+		if s.rt.monitors.any() && cmd.Name != "quit" {
+			s.monitored(cmd, args, "")
+		}
+		return outcome
 	}
 	return s.execute(cmd, args, out)
 }
@@ -205,7 +231,7 @@ func (s *Session) execute(cmd *command.Command, args [][]byte, out *resp.Writer)
 		return s.reject(out, "ERR "+err.Error())
 	}
 	s.lock(cmd.Flags&command.AllShards == 0)
-	s.ctx.Consume = s.consume
+	s.ctx.Consume = s.consume && !s.rt.monitors.any()
 	outcome := s.call(cmd, args, out)
 	s.ctx.Consume = false
 	if outcome == command.Blocked {
@@ -228,6 +254,15 @@ func (s *Session) call(cmd *command.Command, args [][]byte, out *resp.Writer) co
 	c.Reset(args, out, s.DB(), s.unit.shard, began.UnixMilli())
 	outcome := command.Call(c, cmd)
 	s.dirty += c.Dirty()
+	switch {
+	case cmd.Flags&command.PubSub != 0:
+		s.classify()
+	case cmd.Flags&command.ReadOnly != 0 && s.track.Remembers():
+		s.remember(cmd, args)
+	}
+	if s.rt.monitors.any() {
+		s.monitored(cmd, args, "")
+	}
 	s.now = s.rt.Clock.Now()
 	took := s.now.Sub(began)
 	if t := s.rt.SlowLog.Threshold(); t >= 0 && took >= t && cmd.Flags&command.SkipSlowlog == 0 {
@@ -257,9 +292,12 @@ func (s *Session) Release() {
 	}
 }
 
-// Close gives up the session: watched keys are forgotten, and a blocked command with them.
+// Close gives up the session: watched keys are forgotten, a blocked command with
+// them, and nothing is pushed to it any more.
 func (s *Session) Close() {
 	s.release()
 	s.unwatch()
 	s.leave()
+	s.endPush()
+	s.track.Close()
 }

@@ -56,7 +56,7 @@ func (w *waiting) remove(k waitedKey, s *Session) {
 }
 
 // KeyEvent implements command.KeyListener.
-func (w *waiting) KeyEvent(_ command.Event, shard, db int, key []byte) {
+func (w *waiting) KeyEvent(_ command.Client, _ command.Event, shard, db int, key []byte) {
 	for _, s := range w.shards[shard].keys[waitedKey{shard, db, string(key)}] {
 		s.stir(stirred)
 	}
