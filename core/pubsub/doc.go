@@ -4,8 +4,8 @@
 // names of their own and match no pattern. A Subscriber is one who listens: a
 // client's connection, or a program that embeds the engine. A message is handed to
 // those who have subscribed when it is published, and to nobody later; a
-// subscriber takes it without waiting, and what it then does with it, and how much
-// of it it keeps, is its own affair.
+// subscriber takes it without waiting; what becomes of it then, and how much may
+// wait, is the subscriber's own affair.
 //
 // # Order
 //
