@@ -126,7 +126,8 @@ func (p *pushed) step(name, line string) {
 	if verb == "EXEC" || verb == "DISCARD" || verb == "RESET" {
 		p.multi[name] = false
 	}
-	if verb == "MULTI" || p.multi[name] {
+	switch {
+	case verb == "MULTI" || p.multi[name]:
 		v := p.read(name)
 		for v.Kind == resp.KindPush {
 			p.note(name, v)
@@ -136,12 +137,12 @@ func (p *pushed) step(name, line string) {
 		if verb == "MULTI" && v.Kind == resp.KindSimple {
 			p.multi[name] = true
 		}
-	} else if verb == "QUIT" {
+	case verb == "QUIT":
 		p.note(name, p.read(name))
 		_ = p.conns[name].Close()
 		delete(p.conns, name)
 		return
-	} else {
+	default:
 		p.drain(name)
 	}
 	// Its own once more: what follows on the replies of a batch may have followed
