@@ -17,7 +17,9 @@ import (
 	"github.com/spillwaydb/spillway/core/keyspace"
 	"github.com/spillwaydb/spillway/core/manifest"
 	"github.com/spillwaydb/spillway/core/persist"
+	"github.com/spillwaydb/spillway/core/pubsub"
 	"github.com/spillwaydb/spillway/core/session"
+	"github.com/spillwaydb/spillway/core/tracking"
 	"github.com/spillwaydb/spillway/core/vfs"
 	"github.com/spillwaydb/spillway/core/wal"
 )
@@ -42,6 +44,9 @@ type DB struct {
 
 	events      *command.KeyEvents
 	watches     *command.Watches
+	hub         *pubsub.Hub
+	notifier    *command.Notifier
+	tracking    *tracking.Table
 	stats       *command.Stats
 	opsRate     *command.Rate
 	percentiles atomic.Pointer[[]float64] // latency-tracking-info-percentiles
@@ -112,6 +117,9 @@ func Prepare(opts Options) (*DB, error) {
 	db.events = command.NewKeyEvents(db.stats)
 	db.watches = command.NewWatches(opts.Shards, db.events)
 	db.opsRate = db.stats.Rate(db.stats.Commands)
+	db.hub = pubsub.NewHub(func(pattern, name []byte) bool { return command.GlobMatch(pattern, name, false) })
+	db.tracking = command.NewTracker(opts.Shards, db.events) // told first, as most of Redis's commands do it
+	db.notifier = command.NewNotifier(db.hub, db.events)
 	db.started = db.clock.Now()
 	db.runID = fmt.Sprintf("%016x%016x%08x", rand.Uint64(), rand.Uint64(), rand.Uint32()) // an identifier
 	db.activeExpire.Store(true)

@@ -8,6 +8,7 @@ import (
 	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/keyspace"
 	"github.com/spillwaydb/spillway/core/persist"
+	"github.com/spillwaydb/spillway/core/pubsub"
 	"github.com/spillwaydb/spillway/core/sink"
 )
 
@@ -202,6 +203,13 @@ func (db *DB) infoStats(w *command.InfoWriter) {
 	w.Field("evicted_keys", s.EvictedKeys.Load())
 	w.Field("keyspace_hits", s.Hits.Load())
 	w.Field("keyspace_misses", s.Misses.Load())
+	w.Field("pubsub_channels", db.hub.Topics(pubsub.Channel))
+	w.Field("pubsub_patterns", db.hub.Topics(pubsub.Pattern))
+	w.Field("pubsubshard_channels", db.hub.Topics(pubsub.ShardChannel))
+	t := db.tracking.Stats()
+	w.Field("tracking_total_keys", t.Keys)
+	w.Field("tracking_total_items", t.Items)
+	w.Field("tracking_total_prefixes", t.Prefixes)
 	w.Field("total_error_replies", s.Errors())
 }
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/keyspace"
 	"github.com/spillwaydb/spillway/core/param"
 	"github.com/spillwaydb/spillway/core/wal"
@@ -216,6 +217,33 @@ var params = []parameter{
 		option: func(o *Options) param.Var { return param.BoolVar(&o.Cluster) },
 	},
 
+	// What clients are told.
+	{
+		Param: param.Param{
+			Name: "notify-keyspace-events", HCL: "notify_keyspace_events", Type: eventClasses{}, Default: "",
+			Doc: "Which events of keys are published: K, E or both for the channels, and a letter for each class, as in Redis's keyspace notifications; empty is none.",
+		},
+		part: func(db *DB) param.Var {
+			return param.Func{
+				Get: func() string { return db.notifier.Classes().String() },
+				Put: func(text string) error {
+					classes, err := command.ParseClasses(text)
+					if err == nil {
+						db.notifier.SetClasses(classes)
+					}
+					return err
+				},
+			}
+		},
+	},
+	{
+		Param: param.Param{
+			Name: "tracking-table-max-keys", HCL: "tracking_table_max_keys", Type: param.Int{Min: 0, Max: math.MaxInt64}, Default: "1000000",
+			Doc: "How many keys are remembered for CLIENT TRACKING, those of all clients together; 0 is any number.",
+		},
+		part: func(db *DB) param.Var { return param.IntFunc(db.tracking.MaxKeys, db.tracking.SetMaxKeys) },
+	},
+
 	// What is slow.
 	{
 		Param: param.Param{
@@ -359,6 +387,18 @@ var params = []parameter{
 		},
 	},
 }
+
+// eventClasses is the type of notify-keyspace-events.
+type eventClasses struct{}
+
+// Parse implements param.Type. It keeps an n that CONFIG GET does not show.
+func (eventClasses) Parse(text string) (string, error) {
+	classes, err := command.ParseClasses(text)
+	return classes.Text(), err
+}
+
+// Want implements param.Type.
+func (eventClasses) Want() string { return "any of the letters KEg$lshzxetdmnA" }
 
 // count is a number of elements.
 var count = param.Int{Min: 0, Max: math.MaxInt64}

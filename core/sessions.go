@@ -30,6 +30,7 @@ func (db *DB) BlockedClients() int { return db.runtime.BlockedClients() }
 func (db *DB) initSessions() {
 	rt := &db.runtime
 	rt.Keyspace, rt.Events, rt.Watches = db.ks, db.events, db.watches
+	rt.Hub, rt.Tracking = db.hub, db.tracking
 	rt.Stats, rt.SlowLog, rt.Latency = db.stats, db.slowlog, db.latency
 	rt.Engine, rt.Clock, rt.Gate = admin{db}, db.clock, &db.gate
 	rt.Order = db.order
@@ -75,15 +76,6 @@ func (db *DB) logScript(level int, msg string) {
 	default:
 		logger.Warn(msg)
 	}
-}
-
-// refusesWrites is the reply to a write that must not be carried out, because
-// persistence is broken or this is only a look, or "".
-func (db *DB) refusesWrites() string {
-	if db.opts.ReadOnly {
-		return errReadOnlyWrite
-	}
-	return db.persist.RefusesWrites()
 }
 
 // Cluster tells whether the engine is the only node of a cluster.

@@ -18,6 +18,8 @@ func (db *DB) Tick() {
 		db.expireCycle()
 	}
 	db.runtime.ServeWaiting()
+
+	db.limitTracking()
 	if db.opts.ReadOnly {
 		return
 	}
@@ -39,6 +41,22 @@ func (db *DB) loop() {
 				db.reclaim()
 			}
 		}
+	}
+}
+
+// limitTracking forgets what is remembered of keys for CLIENT TRACKING beyond
+// tracking-table-max-keys, which may have been lowered.
+func (db *DB) limitTracking() {
+	if !db.tracking.Over() {
+		return
+	}
+	db.gate.RLock()
+	defer db.gate.RUnlock()
+	for i := range db.ks.NumShards() {
+		s := db.ks.Shard(i)
+		s.Lock()
+		db.tracking.Limit(i, nil)
+		s.Unlock()
 	}
 }
 
@@ -88,7 +106,7 @@ func (db *DB) expireSome(shard, n int, now int64) (more bool) {
 // the key stays on disk, and tells those who listen. The caller holds the
 // shard's lock.
 func (db *DB) removed(ev command.Event, shard, n int, key []byte) {
-	db.events.Removed(ev, shard, n, key)
+	db.events.Removed(nil, ev, shard, n, key)
 	if db.opts.ReadOnly {
 		return
 	}

@@ -92,6 +92,8 @@ func stateSet(name, help string, states ...string) metric {
 var metrics = map[string]metric{
 	"uptime_in_seconds":              gauge("uptime_seconds", "Time since the start."),
 	"connected_clients":              gauge("connected_clients", "Clients that are connected."),
+	"pubsub_clients":                 gauge("pubsub_clients", "Clients that have subscribed to anything."),
+	"tracking_clients":               gauge("tracking_clients", "Clients that are told when keys change."),
 	"total_connections_received":     counter("connections_received_total", "Connections that were accepted."),
 	"rejected_connections":           counter("rejected_connections_total", "Connections refused because of maxclients."),
 	"total_net_input_bytes":          counter("net_input_bytes_total", "Bytes read from clients."),
@@ -100,6 +102,9 @@ var metrics = map[string]metric{
 	"total_error_replies":            counter("error_replies_total", "Commands that were answered with an error."),
 	"keyspace_hits":                  counter("keyspace_hits_total", "Reads of a key that was there."),
 	"keyspace_misses":                counter("keyspace_misses_total", "Reads of a key that was not there."),
+	"pubsub_channels":                gauge("pubsub_channels", "Channels that have subscribers."),
+	"pubsub_patterns":                gauge("pubsub_patterns", "Patterns that have subscribers."),
+	"tracking_total_keys":            gauge("tracking_keys", "Keys that are remembered for clients that may have them cached."),
 	"expired_keys":                   counter("expired_keys_total", "Keys that expired."),
 	"evicted_keys":                   counter("evicted_keys_total", "Keys that were evicted because of maxmemory."),
 	"used_memory":                    gauge("memory_used_bytes", "Memory of keys, values and their index."),

@@ -21,6 +21,7 @@ var connectionHandlers = handlers{
 var serverHandlers = handlers{
 	"time":             unixTime,
 	"info":             info,
+	"monitor":          monitor,
 	"save":             save,
 	"bgsave":           bgSave,
 	"bgrewriteaof":     bgRewriteAOF,
@@ -32,6 +33,12 @@ var serverHandlers = handlers{
 }
 
 func ping(c *Ctx) {
+	if s := subscriberOf(c.Client); s != nil && s.Active() && c.Client.Proto() < 3 && len(c.Args) <= 2 {
+		c.Out.Array(2) // what a subscriber can tell from messages
+		c.Out.BulkString("pong")
+		c.Out.Bulk(append(c.Args, nil)[1])
+		return
+	}
 	switch len(c.Args) {
 	case 1:
 		c.Out.SimpleString("PONG")

@@ -28,12 +28,15 @@ var clientHandlers = handlers{
 // Line is the client's line of CLIENT LIST, without its end.
 func (i ClientInfo) Line() string { return strings.TrimSuffix(clientLine(i), "\n") }
 
+// OfClient tells whether cmd is a subcommand of CLIENT, which may be nil.
+func OfClient(cmd *Command) bool { return cmd != nil && strings.HasPrefix(cmd.Name, "client|") }
+
 // clientLine is one line of CLIENT LIST, in Redis's field order.
 func clientLine(i ClientInfo) string {
-	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=%d sub=0 psub=0 ssub=0 multi=%d qbuf=%d qbuf-free=%d "+
-		"argv-mem=%d multi-mem=0 rbs=0 rbp=0 obl=%d oll=%d omem=%d tot-mem=%d events=%s cmd=%s user=%s redir=-1 resp=%d lib-name=%s lib-ver=%s\n",
-		i.ID, i.Addr, i.LAddr, i.FD, i.Name, seconds(i.Age), seconds(i.Idle), i.Flags, i.DB, i.Multi, i.QueryBuf, i.QueryBufFree,
-		i.ArgvMem, i.OutputBuf, i.OutputList, i.OutputMem, i.TotMem, i.Events, i.Cmd, i.User, i.Proto, i.LibName, i.LibVer)
+	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=%d sub=%d psub=%d ssub=%d multi=%d qbuf=%d qbuf-free=%d "+
+		"argv-mem=%d multi-mem=0 rbs=0 rbp=0 obl=%d oll=%d omem=%d tot-mem=%d events=%s cmd=%s user=%s redir=%d resp=%d lib-name=%s lib-ver=%s\n",
+		i.ID, i.Addr, i.LAddr, i.FD, i.Name, seconds(i.Age), seconds(i.Idle), i.Flags, i.DB, i.Sub, i.PSub, i.SSub, i.Multi, i.QueryBuf, i.QueryBufFree,
+		i.ArgvMem, i.OutputBuf, i.OutputList, i.OutputMem, i.TotMem, i.Events, i.Cmd, i.User, i.Redir, i.Proto, i.LibName, i.LibVer)
 }
 
 func clientList(c *Ctx) {

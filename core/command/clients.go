@@ -4,6 +4,10 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/spillwaydb/spillway/core/pubsub"
+	"github.com/spillwaydb/spillway/core/resp"
+	"github.com/spillwaydb/spillway/core/tracking"
 )
 
 // ReplyMode is the state CLIENT REPLY leaves a connection in.
@@ -54,7 +58,11 @@ type ClientInfo struct {
 	Type         ClientType
 	Flags        string // "N" for a normal client, see CLIENT LIST
 	DB           int
-	Multi        int // queued commands, -1 outside MULTI
+	Sub          int   // subscriptions to channels
+	PSub         int   // to patterns
+	SSub         int   // to shard channels
+	Redir        int64 // the client that gets its invalidations, -1 for a client that is not tracked
+	Multi        int   // queued commands, -1 outside MULTI
 	QueryBuf     int
 	QueryBufFree int
 	ArgvMem      int
@@ -92,6 +100,18 @@ type Client interface {
 	// is (CLIENT NO-TOUCH); see Ctx.NoTouch.
 	SetNoTouch(bool)
 	SetLib(name, version string)
+	// Subscriber is what the client listens to channels with, nil for one that
+	// nothing can be pushed to.
+	Subscriber() *pubsub.Subscriber
+	// Tracking is by what the client is told that a key has changed.
+	Tracking() *tracking.Client
+	// Pushes is where messages go that are no replies. Those that others push to
+	// the client stay behind them, and behind its replies, from now on and until
+	// the replies leave.
+	Pushes() *resp.Writer
+	// Monitor has the client told of every command from now on. It is false where
+	// it is already.
+	Monitor() bool
 	// CloseAfterReply ends the connection once the replies so far are out (QUIT).
 	CloseAfterReply()
 	// Info is the client's own line of CLIENT LIST.

@@ -215,6 +215,7 @@ func (c *Ctx) repeat(start int, n int64, one func()) {
 func (c *Ctx) makeRoom(dst []byte) (found bool) {
 	if _, found = c.lookupWrite(dst); found {
 		c.db(dst).Delete(dst)
+		c.tellEnd() // it is overwritten
 	}
 	return found
 }

@@ -174,7 +174,11 @@ func Call(c *Ctx, cmd *Command) Outcome {
 		cmd = cmd.Resolve(c.Args)
 	}
 	errors := c.Out.Errors
+	c.tellNew = c.Events.asks(ClassNew)
 	cmd.Handler(c)
+	if c.tellNew {
+		c.tellEnd()
+	}
 	switch {
 	case c.block.waits:
 		return Blocked

@@ -2,8 +2,10 @@ package command
 
 import (
 	"math/rand/v2"
+	"slices"
 
 	"github.com/spillwaydb/spillway/core/keyspace"
+	"github.com/spillwaydb/spillway/core/pubsub"
 	"github.com/spillwaydb/spillway/core/resp"
 )
 
@@ -40,6 +42,8 @@ type Ctx struct {
 	Consume bool
 	// Events is told what happens to keys; it may be nil.
 	Events *KeyEvents
+	// Hub is where messages are published.
+	Hub *pubsub.Hub
 
 	// MayBlock says that the command may wait for a key, see Block.
 	MayBlock bool
@@ -48,11 +52,17 @@ type Ctx struct {
 	// Served is the key for which a command that waits is called again, see Block.
 	// It is nil when it is called for the first time.
 	Served []byte
+	// ForOther says that the command is executed for a client of another goroutine,
+	// which waited for it: nobody is told of its events as of his own.
+	ForOther bool
 	// Frozen says that keys past their deadline are only hidden from whoever reads
 	// (CLIENT PAUSE).
 	Frozen bool
 
 	block    block
+	tellNew  bool  // keys that were not there are an event
+	toldNew  bool  // there was one
+	telling  []int // the shards that tell of them
 	dirty    int64
 	explicit bool     // LogAs or LogNothing was called: Args are not logged
 	effects  []effect // to be logged, before Args where those are
@@ -89,7 +99,35 @@ func (c *Ctx) Reset(args [][]byte, out *resp.Writer, db, shard int, now int64) {
 func (c *Ctx) db(key []byte) *keyspace.DB { return c.dbOf(c.DB, key) }
 
 func (c *Ctx) dbOf(n int, key []byte) *keyspace.DB {
-	return c.KS.Shard(c.shardOf(key)).DB(n)
+	shard := c.shardOf(key)
+	s := c.KS.Shard(shard)
+	if c.tellNew && !slices.Contains(c.telling, shard) {
+		c.telling = append(c.telling, shard)
+		s.OnInsert(c.inserted)
+	}
+	return s.DB(n)
+}
+
+// tellEnd ends what tellNew asks of the shards. They are locked.
+func (c *Ctx) tellEnd() {
+	for _, n := range c.telling {
+		c.KS.Shard(n).OnInsert(nil)
+	}
+	c.tellNew, c.toldNew, c.telling = false, false, c.telling[:0]
+}
+
+// renewed tells of a key that has replaced another of its name, where that is as
+// good as a new one.
+func (c *Ctx) renewed(db int, key []byte) {
+	if c.tellNew && !c.toldNew {
+		c.inserted(db, key)
+	}
+}
+
+// inserted tells of a key that was not there. Its shard is locked.
+func (c *Ctx) inserted(db int, key []byte) {
+	c.toldNew = true
+	c.Events.notifier.KeyEvent(c.origin(), eventNew, -1, db, key)
 }
 
 // shardOf is the shard of a key of the command.
@@ -117,7 +155,7 @@ func (c *Ctx) find(d *keyspace.DB, n int, key []byte) (keyspace.Entry, bool) {
 func (c *Ctx) expire(d *keyspace.DB, n int, key []byte) {
 	c.appendEffect(n, verbDel, key)
 	d.Delete(key)
-	c.Events.Removed(EventExpired, c.shardOf(key), n, key)
+	c.Events.Removed(c.origin(), EventExpired, c.shardOf(key), n, key)
 }
 
 // lookup finds a live key for reading: it counts a hit or a miss and advances
@@ -132,6 +170,16 @@ func (c *Ctx) lookup(key []byte) (keyspace.Entry, bool) {
 
 // peek is lookup without advancing the access clock (TTL, TYPE, OBJECT…).
 func (c *Ctx) peek(key []byte) (keyspace.Entry, bool) {
+	e, ok := c.inspect(key)
+	if !ok && c.Events.asks(ClassMissed) {
+		c.Events.notifier.KeyEvent(c.origin(), eventMissed, -1, c.DB, key)
+	}
+	return e, ok
+}
+
+// inspect is peek for what is asked about a key by operators: that it is not
+// there is no event.
+func (c *Ctx) inspect(key []byte) (keyspace.Entry, bool) {
 	e, ok := c.see(key)
 	if ok {
 		c.hits++
@@ -177,6 +225,14 @@ func (c *Ctx) Changed(key []byte, ev Event) { c.ChangedIn(c.DB, key, ev, 1) }
 // another event (SET with a deadline).
 func (c *Ctx) ChangedN(key []byte, ev Event, n int) { c.ChangedIn(c.DB, key, ev, n) }
 
+// origin is the client whose own goroutine causes what happens, nil for none.
+func (c *Ctx) origin() Client {
+	if c.ForOther {
+		return nil
+	}
+	return c.Client
+}
+
 // Counted counts and logs n changes of which Redis tells nobody: what consumers of a
 // stream do with entries.
 func (c *Ctx) Counted(n int) { c.dirty += int64(n) }
@@ -185,7 +241,7 @@ func (c *Ctx) Counted(n int) { c.dirty += int64(n) }
 func (c *Ctx) ChangedIn(db int, key []byte, ev Event, n int) {
 	c.dirty += int64(n)
 	if c.Events.wanted() {
-		c.Events.Happened(ev, c.shardOf(key), db, key)
+		c.Events.Happened(c.origin(), ev, c.shardOf(key), db, key)
 	}
 }
 

@@ -46,7 +46,7 @@ func debugSleep(c *Ctx) {
 }
 
 func debugObject(c *Ctx) {
-	e, found := c.peek(c.Args[2])
+	e, found := c.inspect(c.Args[2])
 	if !found {
 		c.Out.Error(errNoSuchKey)
 		return
@@ -97,7 +97,7 @@ func memoryUsage(c *Ctx) {
 		c.Out.Error(errSyntax)
 		return
 	}
-	if e, found := c.peek(c.Args[2]); found {
+	if e, found := c.inspect(c.Args[2]); found {
 		c.Out.Int(e.Mem())
 	} else {
 		c.Out.Null()

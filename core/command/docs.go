@@ -56,9 +56,9 @@ func replyDocs(o *resp.Writer, cmds []*Command) {
 
 func replyDoc(o *resp.Writer, cmd *Command) {
 	d := cmd.Doc
-	n := 4
+	n := 3
 	for _, there := range []bool{
-		len(d.Flags) > 0, d.DeprecatedSince != "", d.ReplacedBy != "", len(d.History) > 0, len(d.Arguments) > 0, len(cmd.Sub) > 0,
+		d.Complexity != "", len(d.Flags) > 0, d.DeprecatedSince != "", d.ReplacedBy != "", len(d.History) > 0, len(d.Arguments) > 0, len(cmd.Sub) > 0,
 	} {
 		if there {
 			n++

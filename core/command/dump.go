@@ -108,6 +108,7 @@ func restoreCommand(c *Ctx) {
 		c.Out.Error("ERR " + err.Error())
 		return
 	}
+	c.renewed(c.DB, key)
 	c.Changed(key, eventRestore)
 	var tmp [20]byte
 	c.LogAs(verbRestore, key, appendInt(tmp[:0], deadline), c.Args[3], wordReplace, wordAbsTTL)

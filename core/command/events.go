@@ -31,6 +31,11 @@ const (
 	ClassExpired                        // x
 	ClassEvicted                        // e
 	ClassStream                         // t
+	ClassModule                         // d
+	ClassNew                            // n: a key that was not there; KeyListeners are not told
+	ClassMissed                         // m: a key was read that is not there; KeyListeners are not told
+	ToKeyspace                          // K: events are published on the key's channel
+	ToKeyEvent                          // E: events are published on the event's channel
 )
 
 // The two events that no command is the cause of.
@@ -42,6 +47,13 @@ var (
 // eventCached says that bytes of a value have changed that do not mean anything
 // else: those who watch the key are told, and nobody else is, for it has no class.
 var eventCached = Event{}
+
+// The events that change nothing, or are told beside the one that does. Only the
+// Notifier is told of them.
+var (
+	eventNew    = Event{"new", ClassNew}
+	eventMissed = Event{"keymiss", ClassMissed}
+)
 
 // The events of the handlers.
 var (
@@ -119,23 +131,32 @@ var (
 type KeyListener interface {
 	// KeyEvent tells what happened to a key of database db. The lock of its
 	// shard is held. Where the event is a removal, the key is gone or is about
-	// to be.
-	KeyEvent(ev Event, shard, db int, key []byte)
+	// to be. by is the client whose command it was and whose goroutine calls, nil
+	// for none.
+	KeyEvent(by Client, ev Event, shard, db int, key []byte)
 	// DatabaseEvent tells that a database is about to be emptied or exchanged
 	// with another. changed tells whether this concerns a key. The locks of all
 	// shards are held.
 	DatabaseEvent(db int, changed func(shard int, key []byte) bool)
 }
 
+// EmptyListener is a [KeyListener] that is told when databases are emptied, be it
+// one or all of them, in one call. by is the client whose command it is.
+type EmptyListener interface {
+	Emptied(by Client)
+}
+
 // KeyEvents is the one door through which everything passes that happens to a
 // key: what handlers change and remove (see [Ctx.Changed]), and the keys that go
 // because they are past their deadline or have to make room ([KeyEvents.Removed]).
-// WATCH stands behind it (see [Watches]).
+// WATCH stands behind it (see [Watches]), blocked commands, keyspace notifications
+// (see [Notifier]), and the tracking of what clients have cached (see [Tracker]).
 //
 // A nil KeyEvents has no listeners.
 type KeyEvents struct {
 	interest  atomic.Int64
 	listeners []KeyListener
+	notifier  *Notifier // one of them; nil for none
 	stats     *Stats
 }
 
@@ -155,18 +176,23 @@ func (k *KeyEvents) Want(n int64) { k.interest.Add(n) }
 func (k *KeyEvents) wanted() bool { return k != nil && k.interest.Load() > 0 }
 
 // Happened tells the listeners of an event. The lock of the key's shard is held.
-func (k *KeyEvents) Happened(ev Event, shard, db int, key []byte) {
+// by is the client whose goroutine calls, nil for none.
+func (k *KeyEvents) Happened(by Client, ev Event, shard, db int, key []byte) {
 	if !k.wanted() {
 		return
 	}
 	for _, l := range k.listeners {
-		l.KeyEvent(ev, shard, db, key)
+		l.KeyEvent(by, ev, shard, db, key)
 	}
 }
 
+// asks tells whether events of a class that only the Notifier is told of are
+// wanted.
+func (k *KeyEvents) asks(class EventClass) bool { return k.wanted() && k.notifier.asks(class) }
+
 // Removed is Happened for a key that no command removes: ev is EventExpired or
 // EventEvicted. It is counted. Logging the removal is the caller's part.
-func (k *KeyEvents) Removed(ev Event, shard, db int, key []byte) {
+func (k *KeyEvents) Removed(by Client, ev Event, shard, db int, key []byte) {
 	if k == nil {
 		return
 	}
@@ -177,7 +203,7 @@ func (k *KeyEvents) Removed(ev Event, shard, db int, key []byte) {
 			k.stats.ExpiredKeys.Add(1)
 		}
 	}
-	k.Happened(ev, shard, db, key)
+	k.Happened(by, ev, shard, db, key)
 }
 
 // databaseChanges tells the listeners of a database that is about to be emptied
@@ -188,5 +214,18 @@ func (k *KeyEvents) databaseChanges(db int, changed func(shard int, key []byte) 
 	}
 	for _, l := range k.listeners {
 		l.DatabaseEvent(db, changed)
+	}
+}
+
+// emptied tells the listeners that databases are about to be emptied, whether they
+// have clients that want to know or not: they may keep something of the keys.
+func (k *KeyEvents) emptied(by Client) {
+	if k == nil {
+		return
+	}
+	for _, l := range k.listeners {
+		if l, ok := l.(EmptyListener); ok {
+			l.Emptied(by)
+		}
 	}
 }

@@ -97,6 +97,7 @@ func (c *Ctx) rename(nx bool) (moved, ok bool) {
 		return false, true
 	}
 	c.db(src).Move(src, dst, c.db(dst))
+	c.renewed(c.DB, dst)
 	c.Changed(src, eventRenameFrom)
 	c.ChangedN(dst, eventRenameTo, 0)
 	return true, true
@@ -155,6 +156,7 @@ func copyCommand(c *Ctx) {
 		return
 	}
 	c.db(src).Copy(src, dst, d)
+	c.renewed(to, dst)
 	c.ChangedIn(to, dst, eventCopyTo, 1)
 	c.Out.Int(1)
 }
@@ -200,6 +202,7 @@ func (c *Ctx) flushArgs() bool {
 
 func flushdbCommand(c *Ctx) {
 	if c.flushArgs() {
+		c.Events.emptied(c.origin())
 		c.flush(c.DB)
 		c.Out.OK()
 	}
@@ -207,6 +210,7 @@ func flushdbCommand(c *Ctx) {
 
 func flushallCommand(c *Ctx) {
 	if c.flushArgs() {
+		c.Events.emptied(c.origin())
 		for n := range c.KS.NumDatabases() {
 			c.flush(n)
 		}

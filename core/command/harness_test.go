@@ -45,7 +45,7 @@ func newTester(t testing.TB, shards int) *tester {
 }
 
 // KeyEvent implements KeyListener: it keeps what happened as Redis would tell it.
-func (x *tester) KeyEvent(ev Event, shard, db int, key []byte) {
+func (x *tester) KeyEvent(_ Client, ev Event, shard, db int, key []byte) {
 	if want := x.ks.ShardOf(key); shard != want {
 		x.t.Errorf("%s of %q in shard %d: it lives in %d", ev.Name, key, shard, want)
 	}

@@ -206,7 +206,7 @@ func commandKeys(c *Ctx, withFlags bool) {
 	case cmd == nil:
 		c.Out.Error("ERR Invalid command specified")
 		return
-	case len(cmd.KeySpecs) == 0:
+	case !cmd.HasKeys:
 		c.Out.Error("ERR The command has no key arguments")
 		return
 	case cmd.Arity > 0 && len(args) != cmd.Arity || len(args) < -cmd.Arity:

@@ -47,7 +47,6 @@ var (
 
 	// notHere are the subcommands of commands that we have, which we do not have.
 	notHere = []string{
-		"client|caching", "client|getredir", "client|tracking", "client|trackinginfo",
 		"memory|doctor", "memory|stats",
 
 		// There are no other nodes.

@@ -9,7 +9,7 @@ var objectHandlers = handlers{
 }
 
 func objectEncoding(c *Ctx) {
-	if e, found := c.peek(c.Args[2]); found {
+	if e, found := c.inspect(c.Args[2]); found {
 		c.Out.BulkString(e.Encoding())
 	} else {
 		c.Out.Null()
@@ -17,7 +17,7 @@ func objectEncoding(c *Ctx) {
 }
 
 func objectRefcount(c *Ctx) {
-	if _, found := c.peek(c.Args[2]); found {
+	if _, found := c.inspect(c.Args[2]); found {
 		c.Out.Int(1)
 	} else {
 		c.Out.Null()
@@ -27,7 +27,7 @@ func objectRefcount(c *Ctx) {
 const lruLfuNote = " Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
 
 func objectIdletime(c *Ctx) {
-	e, found := c.peek(c.Args[2])
+	e, found := c.inspect(c.Args[2])
 	switch {
 	case !found:
 		c.Out.Null()
@@ -39,7 +39,7 @@ func objectIdletime(c *Ctx) {
 }
 
 func objectFreq(c *Ctx) {
-	e, found := c.peek(c.Args[2])
+	e, found := c.inspect(c.Args[2])
 	switch {
 	case !found:
 		c.Out.Null()

@@ -12,7 +12,7 @@ func groups() []handlers {
 	return []handlers{
 		stringHandlers, genericHandlers, expireHandlers, scanHandlers, sortHandlers, objectHandlers,
 		bitmapHandlers, hyperloglogHandlers, hashHandlers, listHandlers, setHandlers, zsetHandlers, geoHandlers, blockingHandlers,
-		streamHandlers, streamGroupHandlers, streamInfoHandlers, functionHandlers,
+		streamHandlers, streamGroupHandlers, streamInfoHandlers, functionHandlers, pubsubHandlers, trackingHandlers,
 		connectionHandlers, clientHandlers, clusterHandlers, serverHandlers, configHandlers, debugHandlers, latencyHandlers, commandHandlers,
 	}
 }

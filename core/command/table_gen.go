@@ -495,10 +495,31 @@ var specs = [...]Command{
 		},
 		Sub: []*Command{
 			{
+				Name: "client|caching", Arity: 3, Flags: NoScript | Loading | Stale, Categories: CatConnection,
+				Doc: &Doc{
+					Summary: "Says whether the keys that the next command reads are tracked.",
+					Since:   "6.0.0", Group: "connection", Complexity: "O(1)",
+					Arguments: []Argument{
+						{Name: "mode", Type: "oneof", Arguments: []Argument{
+							{Name: "yes", Type: "pure-token", Token: "YES"},
+							{Name: "no", Type: "pure-token", Token: "NO"},
+						},
+						},
+					},
+				},
+			},
+			{
 				Name: "client|getname", Arity: 2, Flags: NoScript | Loading | Stale, Categories: CatConnection,
 				Doc: &Doc{
 					Summary: "Returns the name that this connection was given.",
 					Since:   "2.6.9", Group: "connection", Complexity: "O(1)",
+				},
+			},
+			{
+				Name: "client|getredir", Arity: 2, Flags: NoScript | Loading | Stale, Categories: CatConnection,
+				Doc: &Doc{
+					Summary: "Returns the identifier of the client that gets this connection's invalidations.",
+					Since:   "6.0.0", Group: "connection", Complexity: "O(1)",
 				},
 			},
 			{
@@ -672,6 +693,33 @@ var specs = [...]Command{
 					Arguments: []Argument{
 						{Name: "connection-name", Type: "string"},
 					},
+				},
+			},
+			{
+				Name: "client|tracking", Arity: -3, Flags: NoScript | Loading | Stale, Categories: CatConnection,
+				Doc: &Doc{
+					Summary: "Says whether this connection is told when keys change that it has read and may have cached.",
+					Since:   "6.0.0", Group: "connection", Complexity: "O(1), and with BCAST O(N) for N prefixes",
+					Arguments: []Argument{
+						{Name: "status", Type: "oneof", Arguments: []Argument{
+							{Name: "on", Type: "pure-token", Token: "ON"},
+							{Name: "off", Type: "pure-token", Token: "OFF"},
+						},
+						},
+						{Name: "client-id", Type: "integer", Token: "REDIRECT", Optional: true},
+						{Name: "prefix", Type: "string", Token: "PREFIX", Optional: true, Multiple: true, MultipleToken: true},
+						{Name: "bcast", Type: "pure-token", Token: "BCAST", Optional: true},
+						{Name: "optin", Type: "pure-token", Token: "OPTIN", Optional: true},
+						{Name: "optout", Type: "pure-token", Token: "OPTOUT", Optional: true},
+						{Name: "noloop", Type: "pure-token", Token: "NOLOOP", Optional: true},
+					},
+				},
+			},
+			{
+				Name: "client|trackinginfo", Arity: 2, Flags: NoScript | Loading | Stale, Categories: CatConnection,
+				Doc: &Doc{
+					Summary: "Returns what CLIENT TRACKING has set for this connection.",
+					Since:   "6.2.0", Group: "connection", Complexity: "O(1)",
 				},
 			},
 			{
@@ -2708,6 +2756,13 @@ var specs = [...]Command{
 		},
 	},
 	{
+		Name: "monitor", Arity: 1, Flags: Admin | NoScript | Loading | Stale,
+		Doc: &Doc{
+			Summary: "Has this connection receive every command that the server executes.",
+			Since:   "1.0.0", Group: "server", Complexity: "",
+		},
+	},
+	{
 		Name: "move", Arity: 3, Flags: Write | Fast, Categories: CatKeyspace,
 		KeySpecs: []KeySpec{
 			{Flags: KeyRW | KeyAccess | KeyUpdate, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
@@ -3002,6 +3057,19 @@ var specs = [...]Command{
 		},
 	},
 	{
+		Name: "psubscribe", Arity: -2, Flags: PubSub | NoScript | Loading | Stale,
+		Doc: &Doc{
+			Summary: "Has this connection receive what is published to every channel whose name matches a pattern.",
+			Since:   "2.0.0", Group: "pubsub", Complexity: "O(N) for N patterns",
+			Arguments: []Argument{
+				{Name: "pattern", Type: "block", Multiple: true, Arguments: []Argument{
+					{Name: "pattern", Type: "pattern"},
+				},
+				},
+			},
+		},
+	},
+	{
 		Name: "pttl", Arity: 2, Flags: ReadOnly | Fast, Categories: CatKeyspace,
 		KeySpecs: []KeySpec{
 			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
@@ -3015,6 +3083,90 @@ var specs = [...]Command{
 			},
 			Arguments: []Argument{
 				{Name: "key", Type: "key", Key: 1},
+			},
+		},
+	},
+	{
+		Name: "publish", Arity: 3, Flags: PubSub | Loading | Stale | Fast,
+		Doc: &Doc{
+			Summary: "Sends a message to all who have subscribed to a channel, and counts them.",
+			Since:   "2.0.0", Group: "pubsub", Complexity: "O(N+M) for N subscribers of the channel and M patterns that anybody has subscribed to",
+			Arguments: []Argument{
+				{Name: "channel", Type: "string"},
+				{Name: "message", Type: "string"},
+			},
+		},
+	},
+	{
+		Name: "pubsub", Arity: -2,
+		Doc: &Doc{
+			Summary: "Groups the commands that tell who has subscribed to what.",
+			Since:   "2.8.0", Group: "pubsub", Complexity: "Depends on the subcommand",
+		},
+		Sub: []*Command{
+			{
+				Name: "pubsub|channels", Arity: -2, Flags: PubSub | Loading | Stale,
+				Doc: &Doc{
+					Summary: "Lists the channels that have subscribers, or those of them that match a pattern.",
+					Since:   "2.8.0", Group: "pubsub", Complexity: "O(N) for N channels",
+					Arguments: []Argument{
+						{Name: "pattern", Type: "pattern", Optional: true},
+					},
+				},
+			},
+			{
+				Name: "pubsub|help", Arity: 2, Flags: Loading | Stale,
+				Doc: &Doc{
+					Summary: "Lists the subcommands of PUBSUB.",
+					Since:   "6.2.0", Group: "pubsub", Complexity: "O(1)",
+				},
+			},
+			{
+				Name: "pubsub|numpat", Arity: 2, Flags: PubSub | Loading | Stale,
+				Doc: &Doc{
+					Summary: "Counts the different patterns that anybody has subscribed to.",
+					Since:   "2.8.0", Group: "pubsub", Complexity: "O(1)",
+				},
+			},
+			{
+				Name: "pubsub|numsub", Arity: -2, Flags: PubSub | Loading | Stale,
+				Doc: &Doc{
+					Summary: "Counts the subscribers of channels, without those of patterns.",
+					Since:   "2.8.0", Group: "pubsub", Complexity: "O(N) for N channels named",
+					Arguments: []Argument{
+						{Name: "channel", Type: "string", Optional: true, Multiple: true},
+					},
+				},
+			},
+			{
+				Name: "pubsub|shardchannels", Arity: -2, Flags: PubSub | Loading | Stale,
+				Doc: &Doc{
+					Summary: "Lists the shard channels that have subscribers, or those of them that match a pattern.",
+					Since:   "7.0.0", Group: "pubsub", Complexity: "O(N) for N channels",
+					Arguments: []Argument{
+						{Name: "pattern", Type: "pattern", Optional: true},
+					},
+				},
+			},
+			{
+				Name: "pubsub|shardnumsub", Arity: -2, Flags: PubSub | Loading | Stale,
+				Doc: &Doc{
+					Summary: "Counts the subscribers of shard channels.",
+					Since:   "7.0.0", Group: "pubsub", Complexity: "O(N) for N channels named",
+					Arguments: []Argument{
+						{Name: "shardchannel", Type: "string", Optional: true, Multiple: true},
+					},
+				},
+			},
+		},
+	},
+	{
+		Name: "punsubscribe", Arity: -1, Flags: PubSub | NoScript | Loading | Stale,
+		Doc: &Doc{
+			Summary: "Ends this connection's subscriptions to patterns, to all of them when none is named.",
+			Since:   "2.0.0", Group: "pubsub", Complexity: "O(N) for N patterns",
+			Arguments: []Argument{
+				{Name: "pattern", Type: "pattern", Optional: true, Multiple: true},
 			},
 		},
 	},
@@ -3712,6 +3864,20 @@ var specs = [...]Command{
 		},
 	},
 	{
+		Name: "spublish", Arity: 3, Flags: PubSub | Loading | Stale | Fast,
+		KeySpecs: []KeySpec{
+			{Flags: KeyNotKey, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Sends a message to all who have subscribed to a shard channel, and counts them.",
+			Since:   "7.0.0", Group: "pubsub", Complexity: "O(N) for N subscribers of the channel",
+			Arguments: []Argument{
+				{Name: "shardchannel", Type: "string"},
+				{Name: "message", Type: "string"},
+			},
+		},
+	},
+	{
 		Name: "srandmember", Arity: -2, Flags: ReadOnly, Categories: CatSet,
 		KeySpecs: []KeySpec{
 			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
@@ -3764,6 +3930,19 @@ var specs = [...]Command{
 		},
 	},
 	{
+		Name: "ssubscribe", Arity: -2, Flags: PubSub | NoScript | Loading | Stale,
+		KeySpecs: []KeySpec{
+			{Flags: KeyNotKey, Begin: BeginIndex, Index: 1, Find: FindRange, Last: -1, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Has this connection receive what is published to shard channels.",
+			Since:   "7.0.0", Group: "pubsub", Complexity: "O(N) for N channels",
+			Arguments: []Argument{
+				{Name: "shardchannel", Type: "string", Multiple: true},
+			},
+		},
+	},
+	{
 		Name: "strlen", Arity: 2, Flags: ReadOnly | Fast, Categories: CatString,
 		KeySpecs: []KeySpec{
 			{Flags: KeyRO, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
@@ -3773,6 +3952,16 @@ var specs = [...]Command{
 			Since:   "2.2.0", Group: "string", Complexity: "O(1)",
 			Arguments: []Argument{
 				{Name: "key", Type: "key", Key: 1},
+			},
+		},
+	},
+	{
+		Name: "subscribe", Arity: -2, Flags: PubSub | NoScript | Loading | Stale,
+		Doc: &Doc{
+			Summary: "Has this connection receive what is published to channels.",
+			Since:   "2.0.0", Group: "pubsub", Complexity: "O(N) for N channels",
+			Arguments: []Argument{
+				{Name: "channel", Type: "string", Multiple: true},
 			},
 		},
 	},
@@ -3819,6 +4008,19 @@ var specs = [...]Command{
 			Arguments: []Argument{
 				{Name: "destination", Type: "key", Key: 1},
 				{Name: "key", Type: "key", Key: 2, Multiple: true},
+			},
+		},
+	},
+	{
+		Name: "sunsubscribe", Arity: -1, Flags: PubSub | NoScript | Loading | Stale,
+		KeySpecs: []KeySpec{
+			{Flags: KeyNotKey, Begin: BeginIndex, Index: 1, Find: FindRange, Last: -1, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Ends this connection's subscriptions to shard channels, to all of them when none is named.",
+			Since:   "7.0.0", Group: "pubsub", Complexity: "O(N) for N channels",
+			Arguments: []Argument{
+				{Name: "shardchannel", Type: "string", Optional: true, Multiple: true},
 			},
 		},
 	},
@@ -3896,6 +4098,16 @@ var specs = [...]Command{
 			Since:   "4.0.0", Group: "generic", Complexity: "O(N) where N is the number of keys given.",
 			Arguments: []Argument{
 				{Name: "key", Type: "key", Key: 1, Multiple: true},
+			},
+		},
+	},
+	{
+		Name: "unsubscribe", Arity: -1, Flags: PubSub | NoScript | Loading | Stale,
+		Doc: &Doc{
+			Summary: "Ends this connection's subscriptions to channels, to all of them when none is named.",
+			Since:   "2.0.0", Group: "pubsub", Complexity: "O(N) for N channels",
+			Arguments: []Argument{
+				{Name: "channel", Type: "string", Optional: true, Multiple: true},
 			},
 		},
 	},

@@ -94,7 +94,7 @@ func (ws *Watches) Unwatch(w *Watcher, shard int) {
 
 // KeyEvent implements KeyListener. A key that was past its deadline already
 // when it was watched may be removed without that being a change.
-func (ws *Watches) KeyEvent(ev Event, shard, db int, key []byte) {
+func (ws *Watches) KeyEvent(_ Client, ev Event, shard, db int, key []byte) {
 	for _, e := range ws.shards[shard].keys[watchedKey{db, string(key)}] {
 		if e.expired && ev.Class == ClassExpired {
 			e.expired = false

@@ -25,6 +25,8 @@ type Shard struct {
 	used   int64
 	scratch
 
+	inserted func(db int, key []byte) // see OnInsert
+
 	prefetched  uint64 // nothing: Prefetch's loads end here
 	published   int64  // what usedOutside holds
 	usedOutside atomic.Int64
@@ -53,6 +55,19 @@ func (s *Shard) DB(n int) *DB { return s.dbs[n] }
 
 // SwapDB exchanges two databases. The lock is held.
 func (s *Shard) SwapDB(a, b int) { s.dbs[a], s.dbs[b] = s.dbs[b], s.dbs[a] }
+
+// OnInsert has f called for every key that is put into the shard and was not
+// there, nil for nobody. It is under the lock of the shard, which is held now too.
+func (s *Shard) OnInsert(f func(db int, key []byte)) { s.inserted = f }
+
+// tellInserted calls what OnInsert was given.
+func (s *Shard) tellInserted(st *store, key []byte) {
+	for n, d := range s.dbs {
+		if d.st == st {
+			s.inserted(n, key)
+		}
+	}
+}
 
 // UsedBytes returns how many bytes keys, values and their index take, without
 // what is only kept for a live view. It needs no lock and may lag behind who

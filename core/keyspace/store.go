@@ -145,6 +145,9 @@ func (st *store) put(h uint64, key []byte, t Type, e enc, payload []byte, deadli
 		}
 		r := st.newBlob(key, t, e, payload, len(payload), 0, deadline, st.shard.newClock())
 		st.insert(h, r, deadline)
+		if st.shard.inserted != nil {
+			st.shard.tellInserted(st, key)
+		}
 		return r
 	}
 	if b.enc() == encObject && (e != encObject || objectID(b.payload()) != objectID(payload)) {

@@ -91,16 +91,22 @@ func (c *Commands) Expire(key []byte, ms int64) {
 // Object builds o and gives it its deadline. Its database is the caller's to
 // select; when it was last used, commands cannot say.
 func (c *Commands) Object(o *Object) {
-	if o.Type == TypeString {
-		c.String(o.Key, o.Str)
-	} else if o.Type == TypeStream {
-		c.Stream(o.Key, o.Stream)
-	} else {
-		c.elements(o)
-	}
+	c.build(o)
 	if o.ExpireMS != 0 {
 		c.Expire(o.Key, o.ExpireMS)
 	}
+}
+
+func (c *Commands) build(o *Object) {
+	if o.Type == TypeString {
+		c.String(o.Key, o.Str)
+		return
+	}
+	if o.Type == TypeStream {
+		c.Stream(o.Key, o.Stream)
+		return
+	}
+	c.elements(o)
 }
 
 func (c *Commands) elements(o *Object) {

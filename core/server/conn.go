@@ -6,6 +6,7 @@ import (
 	"net"
 	"runtime"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/spillwaydb/spillway/core/command"
@@ -51,7 +52,10 @@ type conn struct {
 	evicted atomic.Bool  // it is closed for what it holds
 }
 
-var _ command.Client = (*conn)(nil)
+var (
+	_ command.Client  = (*conn)(nil)
+	_ session.Mailbox = (*conn)(nil)
+)
 
 func newConn(s *Server, nc net.Conn) *conn {
 	c := &conn{srv: s, nc: nc, in: make([]byte, readBuffer)}
@@ -231,6 +235,15 @@ func addrString(a net.Addr) string {
 	return a.String()
 }
 
+// Deliver implements session.Mailbox.
+func (c *conn) Deliver(msg []byte) bool { return c.box.deliver(msg) }
+
+// HoldBack implements session.Mailbox.
+func (c *conn) HoldBack(out *resp.Writer) { c.box.cork(out) }
+
+// Classify implements session.Mailbox.
+func (c *conn) Classify(t command.ClientType) { c.box.setClass(t) }
+
 // CloseAfterReply implements command.Client.
 func (c *conn) CloseAfterReply() { c.closing = true }
 
@@ -245,7 +258,10 @@ func (c *conn) Info() command.ClientInfo {
 	i.OutputList = (i.OutputMem + arena.ChunkSize - 1) / arena.ChunkSize
 	i.TotMem = int(c.mem.Load())
 	if _, ok := c.nc.(*net.UnixConn); ok {
-		i.Flags = "U" + i.Flags
+		rest, noEvict := strings.CutSuffix(strings.TrimSuffix(i.Flags, "N"), "e")
+		if i.Flags = rest + "U"; noEvict {
+			i.Flags += "e"
+		}
 		i.Addr = i.LAddr
 	}
 	return i

@@ -68,13 +68,16 @@ func (s *Server) infoServer(w *command.InfoWriter) {
 }
 
 func (s *Server) infoClients(w *command.InfoWriter) {
-	timed, in, out := 0, 0, 0
+	timed, in, out, listening := 0, 0, 0, 0
 	for _, c := range s.snapshot() {
 		if !c.Deadline().IsZero() {
 			timed++
 		}
 		i := c.Info()
 		in, out = max(in, i.QueryBuf+i.ArgvMem), max(out, i.OutputBuf+i.OutputMem)
+		if c.Subscribed() {
+			listening++
+		}
 	}
 	w.Field("connected_clients", s.Clients())
 	w.Field("cluster_connections", 0)
@@ -83,6 +86,8 @@ func (s *Server) infoClients(w *command.InfoWriter) {
 	w.Field("client_recent_max_output_buffer", out)
 	w.Field("blocked_clients", s.db.BlockedClients())
 	w.Field("clients_in_timeout_table", timed)
+	w.Field("tracking_clients", s.db.TrackedClients())
+	w.Field("pubsub_clients", listening)
 }
 
 // infoMemory is what is known of the process: the engine knows of its keys.

@@ -101,11 +101,19 @@ func (b *mailbox) deliver(msg []byte) bool {
 
 // cork lets pushes that are delivered from now on leave only behind the replies
 // of the batch that is running, so that a command's reply comes before the pushes
-// it asks for. It holds until the next send. The connection's goroutine.
-func (b *mailbox) cork() {
+// it asks for. It holds until the next send. What has come late already goes to
+// out, behind the replies that are there. The connection's goroutine.
+func (b *mailbox) cork(out *resp.Writer) {
 	b.mu.Lock()
 	b.corked = true
+	late := b.late
+	b.late = b.newQueue()
 	b.mu.Unlock()
+	if late.size() > 0 {
+		b.pending.Add(-int64(late.size())) // send counts it again
+		late.to(out)
+	}
+	late.free()
 }
 
 // uncork puts what came late behind the replies, which have entered.

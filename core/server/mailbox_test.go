@@ -295,7 +295,7 @@ func TestDeliverMemory(t *testing.T) {
 	_, conn := dialed(t, s, addr)
 	other := dial(t, addr)
 	before := conn.mem.Load()
-	conn.box.cork()
+	conn.box.cork(&conn.out)
 	conn.box.deliver(push(1, 0, 20_000))
 	if held := conn.mem.Load() - before; held < 20_000 || held > 80_000 {
 		t.Errorf("a push of 20,000 bytes takes %d", held)
@@ -413,7 +413,7 @@ func TestCork(t *testing.T) {
 		// The connection's goroutine waits for a command and is not in the way.
 		var out resp.Writer
 		out.SimpleString("ack")
-		conn.box.cork()
+		conn.box.cork(&conn.out)
 		conn.box.deliver(push(1, 0, 10))
 		conn.box.deliver(push(1, 1, 100_000))
 		if !conn.box.send(&out, &conn.long) {

@@ -1,5 +1,7 @@
 package server
 
+import "github.com/spillwaydb/spillway/core/resp"
+
 // fewBytes is up to how much a queue keeps in memory of its own size.
 const fewBytes = 64 << 10
 
@@ -29,6 +31,16 @@ func (q *queue) add(c *chunks, p []byte) bool {
 		return q.append(p)
 	}
 	return q.pack() && q.many.move(c) && q.many.Append(p)
+}
+
+// to moves everything behind the replies in out.
+func (q *queue) to(out *resp.Writer) {
+	for p := q.many.front(); len(p) > 0; p = q.many.front() {
+		out.Raw(p)
+		q.many.left(len(p))
+	}
+	out.Raw(q.few)
+	q.few = q.few[:0]
 }
 
 // pack moves the few bytes into chunks.

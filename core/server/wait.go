@@ -75,9 +75,9 @@ func (c *conn) armRead(since *time.Time) bool {
 }
 
 // idleTimeout is for how long the client may neither send nor take anything, 0
-// for ever. Subscribers and replicas wait by trade.
+// for ever. Subscribers, monitors and replicas wait by trade.
 func (c *conn) idleTimeout() time.Duration {
-	if c.box.class.Load() != int32(command.ClientNormal) {
+	if c.box.class.Load() != int32(command.ClientNormal) || c.Monitors() {
 		return 0
 	}
 	return time.Duration(c.srv.timeout.Load())

@@ -1,12 +1,14 @@
 package session
 
 import (
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/spillwaydb/spillway/core/acl"
 	"github.com/spillwaydb/spillway/core/command"
+	"github.com/spillwaydb/spillway/core/pubsub"
 )
 
 // identity is what commands and other clients see of a session: its name,
@@ -122,28 +124,34 @@ func (s *Session) Info() command.ClientInfo {
 	if cmd := s.cmd.Load(); cmd != nil {
 		name = cmd.Name
 	}
-	flags := ""
-	if s.queued.Load() >= 0 {
-		flags += "x"
+	tracking := s.track.Mode()
+	redir := int64(-1)
+	if tracking.On {
+		redir = tracking.Redirect
 	}
-	if s.waits() {
-		flags += "b"
+	var flags strings.Builder // in Redis's order
+	for _, f := range [...]struct {
+		on     bool
+		letter byte
+	}{
+		{s.monitors.Load(), 'O'}, {s.sub.Active(), 'P'}, {s.queued.Load() >= 0, 'x'}, {s.waits(), 'b'},
+		{tracking.On, 't'}, {s.track.Broken(), 'R'}, {tracking.Broadcast, 'B'}, {s.noEvict.Load(), 'e'}, {s.noTouch.Load(), 'T'},
+	} {
+		if f.on {
+			flags.WriteByte(f.letter)
+		}
 	}
-	if s.noEvict.Load() {
-		flags += "e"
-	}
-	if s.noTouch.Load() {
-		flags += "T"
-	}
-	if flags == "" {
-		flags = "N"
+	if flags.Len() == 0 {
+		flags.WriteByte('N')
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return command.ClientInfo{
-		ID: s.id, Name: s.name, DB: s.DB(), Proto: s.Proto(), Flags: flags,
+		ID: s.id, Name: s.name, DB: s.DB(), Proto: s.Proto(), Flags: flags.String(),
 		Multi: int(s.queued.Load()), Cmd: name, User: s.user.Load().Name(), LibName: s.libName, LibVer: s.libVer, Events: "r",
-		Age: now.Sub(s.created), Idle: max(0, now.Sub(time.UnixMilli(s.active.Load()))),
+		Sub: s.sub.Count(pubsub.Channel), PSub: s.sub.Count(pubsub.Pattern), SSub: s.sub.Count(pubsub.ShardChannel),
+		Redir: redir,
+		Age:   now.Sub(s.created), Idle: max(0, now.Sub(time.UnixMilli(s.active.Load()))),
 	}
 }
 

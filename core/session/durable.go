@@ -44,6 +44,8 @@ func (s *Session) waitFor(log *wal.Log, mark uint64) {
 // that is only being switched on nothing is promised yet.
 func (s *Session) Finish(out *resp.Writer) {
 	s.Release()
+	s.ctx.Out, s.silent = out, false
+	s.track.Flush()
 	s.countErrors(out) // what others have appended
 	log, mark, wrote, written := s.log, s.mark, s.wrote, s.written
 	s.written = s.written[:0]

@@ -26,6 +26,6 @@ func (s *Session) pushUnseen(key, value string) (shard int) {
 	shardOf.Lock()
 	shardOf.DB(0).List([]byte(key)).PushBack([]byte(value))
 	s.rt.Order.Append(n, 0, [][]byte{[]byte("RPUSH"), []byte(key), []byte(value)})
-	s.rt.Events.Happened(command.Event{Name: "rpush", Class: command.ClassList}, n, 0, []byte(key))
+	s.rt.Events.Happened(nil, command.Event{Name: "rpush", Class: command.ClassList}, n, 0, []byte(key))
 	return n
 }

@@ -38,6 +38,7 @@ var ownCommands = map[string]func(s *Session, args [][]byte, out *resp.Writer) c
 
 func (s *Session) resetCommand(_ [][]byte, out *resp.Writer) command.Outcome {
 	s.endMulti()
+	s.endPush()
 	s.resetClient()
 	out.Proto = s.Proto()
 	out.SimpleString("RESET")
@@ -46,6 +47,8 @@ func (s *Session) resetCommand(_ [][]byte, out *resp.Writer) command.Outcome {
 
 func (s *Session) quitCommand(_ [][]byte, out *resp.Writer) command.Outcome {
 	s.client.CloseAfterReply()
+	s.endPush() // who has read the reply finds it gone
+	s.track.Close()
 	out.OK()
 	return command.Done
 }

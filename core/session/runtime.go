@@ -8,6 +8,8 @@ import (
 	"github.com/spillwaydb/spillway/core/acl"
 	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/keyspace"
+	"github.com/spillwaydb/spillway/core/pubsub"
+	"github.com/spillwaydb/spillway/core/tracking"
 	"github.com/spillwaydb/spillway/core/wal"
 )
 
@@ -23,6 +25,8 @@ type Runtime struct {
 	SlowLog  *command.SlowLog
 	Latency  *command.LatencyMonitor
 	Engine   command.Engine // behind the administrative commands
+	Hub      *pubsub.Hub
+	Tracking *tracking.Table
 	Clock    Clock
 	Gate     *sync.RWMutex // held for reading by whoever is at the keyspace
 
@@ -81,6 +85,7 @@ type Runtime struct {
 	pause     atomic.Pointer[pause]
 	steward   *Session // see ServeWaiting
 	scripting *scripting
+	monitors  monitors
 }
 
 // Init makes the runtime ready, once it is filled in.

@@ -200,6 +200,9 @@ func (h *scriptHost) Call(args [][]byte, proto int) (reply []byte, refused strin
 	c.Reset(args, &h.out, h.client.db, -1, h.now)
 	outcome := command.Call(c, cmd)
 	s.dirty += c.Dirty()
+	if s.rt.monitors.any() {
+		s.monitored(cmd, args, "lua")
+	}
 	s.account(cmd, args, began, outcome)
 	s.countErrors(&h.out)
 	if c.HasEffects() {

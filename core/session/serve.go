@@ -118,7 +118,7 @@ func (s *Session) serve(t *ticket, l *line) (done, tried bool) {
 	if c.KS == nil {
 		*c = s.newCtx()
 	}
-	c.Client, c.MayBlock, c.Served = t.client, true, []byte(l.key)
+	c.Client, c.ForOther, c.MayBlock, c.Served = t.client, true, true, []byte(l.key)
 	c.Reset(t.args, &t.out, t.db, shard, now)
 	outcome := command.Call(c, t.cmd)
 	s.dirty += c.Dirty()

@@ -3,6 +3,7 @@ package session
 import (
 	"errors"
 	"math/rand/v2"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -57,6 +58,7 @@ type Session struct {
 	consume bool // see Consume
 	noDebug bool // see ForbidDebug
 
+	pushed
 	tx       transaction
 	blocked  blocked
 	ticket   atomic.Pointer[ticket] // the command that waits, nil for none; the session's goroutine writes it
@@ -86,13 +88,14 @@ func (rt *Runtime) New(client command.Client, wake func()) *Session {
 	s.resetClient()
 	s.ctx = s.newCtx()
 	s.ctx.Client = s.client
+	s.initPush()
 	return s
 }
 
 // newCtx is what commands are executed with, but for the client.
 func (s *Session) newCtx() command.Ctx {
 	return command.Ctx{
-		KS: s.rt.Keyspace, Stats: s.rt.Stats, Engine: s.rt.Engine, Events: s.rt.Events, Cluster: s.rt.Cluster,
+		KS: s.rt.Keyspace, Stats: s.rt.Stats, Engine: s.rt.Engine, Events: s.rt.Events, Cluster: s.rt.Cluster, Hub: s.rt.Hub,
 		Rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), // not for secrets
 	}
 }
@@ -128,6 +131,8 @@ func (s *Session) run(args [][]byte, mode command.ReplyMode, out *resp.Writer) c
 	s.writes, s.answer = false, false
 	s.mode = mode
 	s.ctx.MayBlock = true
+	s.ctx.Out, s.silent = out, mode != command.ReplyOn
+	s.repliesFirst()
 	outcome := s.dispatch(args, out)
 	s.countErrors(out)
 	switch {
@@ -137,6 +142,9 @@ func (s *Session) run(args [][]byte, mode command.ReplyMode, out *resp.Writer) c
 		out.Truncate(start)
 	case s.writes:
 		s.written = append(s.written, reply{start, out.Len()})
+	}
+	if s.track.Mode().On || s.silent {
+		s.replied(out)
 	}
 	return outcome
 }
@@ -185,6 +193,19 @@ func (s *Session) dispatch(args [][]byte, out *resp.Writer) command.Outcome {
 	if s.holdsBack(cmd) {
 		return s.postpone(cmd, args)
 	}
+	if s.subscribed && s.Proto() < 3 {
+		if msg := command.RefuseSubscribed(cmd); msg != "" {
+			if cmd.Name == "exec" {
+				msg = "EXECABORT Transaction discarded because of: " + strings.TrimPrefix(msg, "ERR ")
+			}
+			return s.reject(out, msg)
+		}
+	}
+	if s.monitors.Load() {
+		if msg := command.RefuseMonitor(cmd); msg != "" {
+			return s.reject(out, msg)
+		}
+	}
 	if cmd.Handler != nil {
 		if s.tx.open && !command.RunsInsideMulti(cmd) {
 			return s.queue(cmd, args, out)
@@ -201,11 +222,17 @@ func (s *Session) dispatch(args [][]byte, out *resp.Writer) command.Outcome {
 		return s.queue(cmd, args, out)
 	}
 	began := s.began()
+	if sc.script && s.rt.monitors.any() { // it stands before what it calls
+		s.tellMonitors(args, s.source())
+	}
 	var outcome command.Outcome
 	if scripting {
 		outcome = s.executeScripting(sc, cmd, args, out)
 	} else {
 		outcome = own[cmd.Name](s, args, out)
+	}
+	if s.rt.monitors.any() && cmd.Name != "quit" {
+		s.monitored(cmd, args, "")
 	}
 	if outcome != command.Blocked { // which CLIENT PAUSE has postponed
 		s.account(cmd, args, began, outcome)
@@ -284,7 +311,7 @@ func (s *Session) execute(cmd *command.Command, args [][]byte, out *resp.Writer)
 		s.unlock()
 		return s.postpone(cmd, args)
 	}
-	s.ctx.Consume = s.consume
+	s.ctx.Consume = s.consume && !s.rt.monitors.any()
 	outcome := s.call(cmd, args, out)
 	s.ctx.Consume = false
 	if outcome == command.Blocked {
@@ -306,6 +333,15 @@ func (s *Session) call(cmd *command.Command, args [][]byte, out *resp.Writer) co
 		s.tally.Flush(s.rt.Stats, s.id)
 	}
 	outcome := s.invoke(cmd, args, out, began)
+	switch {
+	case cmd.Flags&command.PubSub != 0:
+		s.classify()
+	case cmd.Flags&command.ReadOnly != 0 && s.track.Remembers():
+		s.remember(cmd, args)
+	}
+	if s.rt.monitors.any() {
+		s.monitored(cmd, args, "")
+	}
 	s.account(cmd, args, began, outcome)
 	return outcome
 }
@@ -367,10 +403,13 @@ func (s *Session) Release() {
 	}
 }
 
-// Close gives up the session: watched keys are forgotten, and a blocked command with them.
+// Close gives up the session: watched keys are forgotten, a blocked command with
+// them, and nothing is pushed to it any more.
 func (s *Session) Close() {
 	s.Withdraw()
 	s.release()
 	s.unwatch()
 	s.leave()
+	s.endPush()
+	s.track.Close()
 }

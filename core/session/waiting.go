@@ -135,7 +135,7 @@ func (w *waiting) remove(t *ticket, p *place) {
 }
 
 // KeyEvent implements command.KeyListener.
-func (w *waiting) KeyEvent(ev command.Event, shard, db int, key []byte) {
+func (w *waiting) KeyEvent(_ command.Client, ev command.Event, shard, db int, key []byte) {
 	if l := w.shards[shard].lines[waitedKey{db, string(key)}]; l != nil && ev.Feeds() {
 		w.ready(l, ev.Class&(command.ClassString|command.ClassSet|command.ClassHash) == 0)
 	}

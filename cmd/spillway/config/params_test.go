@@ -84,6 +84,7 @@ func inFile(p *param.Param, value string) (*Config, *File) {
 // examples are, for types that have no obvious ones, a value and one that is none.
 var examples = map[string][2]string{
 	"save":                              {"60 1 5 100", "60"},
+	"notify-keyspace-events":            {"AKE", "KEy"},
 	"latency-tracking-info-percentiles": {"0 99.99 100", "101"},
 	"client-output-buffer-limit":        {"normal 3145728 2 1", "normal x 0 0"},
 }

@@ -149,7 +149,7 @@ var version = regexp.MustCompile(`^[1-9]\d*\.\d+\.\d+$`)
 // check refuses what cannot be meant. What the words stand for is checked by
 // the Go compiler, and what they say by the tests of package command.
 func (s *spec) check() error {
-	for field, v := range map[string]string{"summary": s.Summary, "since": s.Since, "group": s.Group, "complexity": s.Complexity} {
+	for field, v := range map[string]string{"summary": s.Summary, "since": s.Since, "group": s.Group} {
 		if v == "" {
 			return fmt.Errorf("%s is missing", field)
 		}
