@@ -107,7 +107,11 @@ func allowedWhileBusy(cmd *command.Command, args [][]byte) bool {
 // EndScripts has scripts that run for longer than busy-reply-threshold end, until it
 // is called with false: those that have written too, which are not in the log then. It
 // is for an engine that is about to end.
-func (rt *Runtime) EndScripts(on bool) { rt.scripting.ending.Store(on) }
+func (rt *Runtime) EndScripts(on bool) {
+	if rt.scripting != nil { // an engine that could not be prepared has no sessions
+		rt.scripting.ending.Store(on)
+	}
+}
 
 // ScriptAbandoned tells whether EndScripts has ended a script that had written: what
 // is in memory is then not what the log has.
