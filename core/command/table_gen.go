@@ -2980,7 +2980,7 @@ var specs = [...]Command{
 		},
 	},
 	{
-		Name: "pfcount", Arity: -2, Flags: ReadOnly, Categories: CatHyperLogLog,
+		Name: "pfcount", Arity: -2, Flags: ReadOnly | MayReplicate, Categories: CatHyperLogLog,
 		KeySpecs: []KeySpec{
 			{Flags: KeyRW | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: -1, Step: 1, Limit: 0, Notes: "An estimate that is new is kept in the value, and logged."},
 		},
@@ -3087,7 +3087,7 @@ var specs = [...]Command{
 		},
 	},
 	{
-		Name: "publish", Arity: 3, Flags: PubSub | Loading | Stale | Fast,
+		Name: "publish", Arity: 3, Flags: PubSub | Loading | Stale | Fast | MayReplicate,
 		Doc: &Doc{
 			Summary: "Sends a message to all who have subscribed to a channel, and counts them.",
 			Since:   "2.0.0", Group: "pubsub", Complexity: "O(N+M) for N subscribers of the channel and M patterns that anybody has subscribed to",
@@ -3864,7 +3864,7 @@ var specs = [...]Command{
 		},
 	},
 	{
-		Name: "spublish", Arity: 3, Flags: PubSub | Loading | Stale | Fast,
+		Name: "spublish", Arity: 3, Flags: PubSub | Loading | Stale | Fast | MayReplicate,
 		KeySpecs: []KeySpec{
 			{Flags: KeyNotKey, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
 		},

@@ -2,8 +2,10 @@ package session
 
 import (
 	"math"
+	"slices"
 
 	"github.com/spillwaydb/spillway/core/command"
+	"github.com/spillwaydb/spillway/core/script"
 )
 
 // pause is a CLIENT PAUSE.
@@ -66,13 +68,25 @@ func (s *Session) UnpauseClients() {
 }
 
 // holdsBack tells whether a pause concerns a command.
-func (s *Session) holdsBack(cmd *command.Command) bool {
+func (s *Session) holdsBack(cmd *command.Command, args [][]byte) bool {
 	if s.rt.pause.Load() == nil {
 		return false
 	}
 	p := s.rt.paused()
-	const mayWrite = command.Write | command.MayReplicate
-	return p != nil && (p.all || cmd.Flags&mayWrite != 0 || cmd.Name == "exec" && s.tx.mayWrite())
+	return p != nil && (p.all || s.mayWrite(cmd, args))
+}
+
+// mayWrite tells whether a command, or for EXEC one of the queued ones, may write. A
+// script may that does not declare that it does not.
+func (s *Session) mayWrite(cmd *command.Command, args [][]byte) bool {
+	if cmd.Name == "exec" {
+		return slices.ContainsFunc(s.tx.queue, func(q queued) bool { return s.mayWrite(q.cmd, q.args) })
+	}
+	if cmd.Flags&(command.Write|command.MayReplicate) == 0 {
+		return false
+	}
+	flags, declared := s.scriptFlags(cmd, args)
+	return !declared || flags&script.NoWrites == 0
 }
 
 // postpone has the command wait until the pause is over. It is executed from the

@@ -92,7 +92,7 @@ func (s *Session) executeScripting(sc scriptingCommand, cmd *command.Command, ar
 		s.release()
 		return s.rejectBusy(out)
 	}
-	if s.holdsBack(cmd) {
+	if s.holdsBack(cmd, args) {
 		s.unlock()
 		return s.postpone(cmd, args)
 	}

@@ -190,7 +190,7 @@ func (s *Session) dispatch(args [][]byte, out *resp.Writer) command.Outcome {
 	if msg := s.refusal(cmd, args); msg != "" {
 		return s.refuse(cmd, out, msg)
 	}
-	if s.holdsBack(cmd) {
+	if s.holdsBack(cmd, args) {
 		return s.postpone(cmd, args)
 	}
 	if s.subscribed && s.Proto() < 3 {
@@ -307,7 +307,7 @@ func (s *Session) execute(cmd *command.Command, args [][]byte, out *resp.Writer)
 		}
 		return s.reject(out, "ERR "+err.Error())
 	}
-	if s.holdsBack(cmd) {
+	if s.holdsBack(cmd, args) {
 		s.unlock()
 		return s.postpone(cmd, args)
 	}

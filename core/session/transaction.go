@@ -178,7 +178,7 @@ func (s *Session) execCommand(args [][]byte, out *resp.Writer) (outcome command.
 		out.Error("EXECABORT Transaction discarded because of: " + s.busyOr())
 		return command.Failed
 	}
-	if exec := s.cmd.Load(); s.holdsBack(exec) {
+	if exec := s.cmd.Load(); s.holdsBack(exec, args) {
 		s.unlock()
 		return s.postpone(exec, args)
 	}
@@ -248,11 +248,6 @@ func (s *Session) addTransaction() error {
 func (t *transaction) oneSlot() bool {
 	slot := -1
 	return !slices.ContainsFunc(t.queue, func(q queued) bool { return !q.cmd.OneSlot(q.args, &slot) })
-}
-
-// mayWrite tells whether a queued command may write, be it by way of a script.
-func (t *transaction) mayWrite() bool {
-	return slices.ContainsFunc(t.queue, func(q queued) bool { return q.cmd.Flags&(command.Write|command.MayReplicate) != 0 })
 }
 
 // writes tells whether a queued command may change the keyspace.
