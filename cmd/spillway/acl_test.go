@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/spillwaydb/spillway/core/resp"
 )
 
 // as is a client of a user; its error is what keeps it from being one.
@@ -148,5 +150,68 @@ func TestACLFile(t *testing.T) {
 	d.wantExit(1)
 	if !strings.Contains(d.log.String(), "users.acl:1 should start with user keyword") {
 		t.Errorf("the log does not say what is wrong:\n%s", d.log.String())
+	}
+}
+
+// TestSortNeedsEveryKey: what SORT reads by patterns are keys that no rule can be
+// held against, so that the user must be permitted all.
+func TestSortNeedsEveryKey(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	d := startDaemon(t, t.TempDir())
+	d.do("RPUSH", "mine", "1", "2")
+	d.do("ACL", "SETUSER", "some", "on", ">pw", "~mine", "+@all")
+	d.do("ACL", "SETUSER", "all", "on", ">pw", "~*", "+@all")
+	some, err := d.as("some", "pw")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := d.as("all", "pw")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		line string
+		bad  bool
+	}{
+		{"SORT mine", false}, {"SORT mine BY nosort", false}, {"SORT mine BY w_*", true}, {"SORT mine GET v_*", true}, {"SORT_RO mine GET #", true},
+	} {
+		var args []any
+		for _, w := range strings.Fields(tt.line) {
+			args = append(args, w)
+		}
+		if err := some.Do(ctx, args...).Err(); (err != nil) != tt.bad || tt.bad && !strings.Contains(err.Error(), "denied due to insufficient ACL permissions") {
+			t.Errorf("%s: %v", tt.line, err)
+		}
+		if err := all.Do(ctx, args...).Err(); err != nil {
+			t.Errorf("%s: %v", tt.line, err)
+		}
+	}
+}
+
+// TestSubscribersAreRevoked: whoever listens to what the user may not name any more
+// is cut off, and nobody else.
+func TestSubscribersAreRevoked(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, t.TempDir())
+	d.do("ACL", "SETUSER", "u", "on", ">pw", "+@all", "&news.*", "&kept")
+	listen := func(args ...string) *plainClient {
+		c := d.plain()
+		for _, cmd := range [][]string{{"AUTH", "u", "pw"}, args} {
+			if v, err := c.Do(cmd...); err != nil || v.Err() != nil {
+				t.Fatal(cmd, v, err)
+			}
+		}
+		return c
+	}
+	channel, pattern, kept := listen("SUBSCRIBE", "news.a"), listen("PSUBSCRIBE", "news.*"), listen("SUBSCRIBE", "kept")
+	d.do("ACL", "SETUSER", "u", "resetchannels", "&kept")
+	for _, c := range []*plainClient{channel, pattern} {
+		if _, err := resp.ReadReply(c.in); err == nil {
+			t.Error("one who may not listen any more still does")
+		}
+	}
+	if v, err := kept.Do("PING"); err != nil || v.Err() != nil {
+		t.Errorf("one who may listen: %v, %v", v, err)
 	}
 }

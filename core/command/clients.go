@@ -94,6 +94,9 @@ type Client interface {
 	// Authenticate makes the client a user, given the password. by is the command
 	// that asks; the error's text is the reply's, with its code.
 	Authenticate(by, user, pass string) error
+	// MayReadEveryKey tells whether the user may run the command if it also reads
+	// keys that its arguments do not name.
+	MayReadEveryKey(cmd *Command, args [][]byte) bool
 	SetReplyMode(ReplyMode)
 	SetNoEvict(bool)
 	// SetNoTouch says that the client's reads leave the access clock of keys as it

@@ -67,9 +67,25 @@ func (c *Ctx) parseSort(args [][]byte, readOnly bool) (q sortQuery, ok bool) {
 			i++
 			q.by = args[i]
 			q.unsorted = q.unsorted || bytes.IndexByte(q.by, '*') < 0
+			if bytes.IndexByte(q.by, '*') >= 0 && c.Cluster {
+				c.Out.Error("ERR BY option of SORT denied in Cluster mode.")
+				return q, false
+			}
+			if bytes.IndexByte(q.by, '*') >= 0 && !c.mayReadEveryKey() {
+				c.Out.Error("ERR BY option of SORT denied due to insufficient ACL permissions.")
+				return q, false
+			}
 		case is(a, "get") && more >= 1:
 			i++
 			q.get = append(q.get, args[i])
+			if c.Cluster {
+				c.Out.Error("ERR GET option of SORT denied in Cluster mode.")
+				return q, false
+			}
+			if !c.mayReadEveryKey() {
+				c.Out.Error("ERR GET option of SORT denied due to insufficient ACL permissions.")
+				return q, false
+			}
 		default:
 			c.Out.Error(errSyntax)
 			return q, false
@@ -294,4 +310,10 @@ func (c *Ctx) storeSorted(q *sortQuery, all []sorted) {
 		c.Changed(dst, eventDel)
 	}
 	c.Out.Int(int64(values.len()))
+}
+
+// mayReadEveryKey tells whether the client's user may read the keys that patterns
+// name.
+func (c *Ctx) mayReadEveryKey() bool {
+	return c.Client == nil || c.Client.MayReadEveryKey(Lookup(c.Args[0]), c.Args)
 }

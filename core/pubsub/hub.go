@@ -127,6 +127,28 @@ func (h *Hub) Channels(k Kind, pattern []byte) []string {
 	return out
 }
 
+// Each calls fn for every subscription, under the lock that it is under: fn must be
+// quick, and must not subscribe or publish.
+func (h *Hub) Each(fn func(k Kind, name string, to Receiver)) {
+	each := func(k Kind, topics map[string]*topic) {
+		for name, t := range topics {
+			for _, s := range t.subs {
+				fn(k, name, s.of.to)
+			}
+		}
+	}
+	for i := range h.buckets {
+		b := &h.buckets[i]
+		b.mu.Lock()
+		each(Channel, b.topics[Channel])
+		each(ShardChannel, b.topics[ShardChannel])
+		b.mu.Unlock()
+	}
+	h.mu.RLock()
+	each(Pattern, h.patterns)
+	h.mu.RUnlock()
+}
+
 // lock locks what the topics of a kind and name are in, and returns that.
 func (h *Hub) lock(k Kind, name []byte) (topics map[string]*topic, unlock func()) {
 	if k == Pattern {

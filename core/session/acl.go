@@ -8,6 +8,7 @@ import (
 
 	"github.com/spillwaydb/spillway/core/acl"
 	"github.com/spillwaydb/spillway/core/command"
+	"github.com/spillwaydb/spillway/core/pubsub"
 	"github.com/spillwaydb/spillway/core/resp"
 )
 
@@ -28,6 +29,11 @@ func (s *Session) Authenticate(by, user, pass string) error {
 	s.user.Store(u)
 	s.authed = true
 	return nil
+}
+
+// MayReadEveryKey implements command.Client.
+func (s *Session) MayReadEveryKey(cmd *command.Command, args [][]byte) bool {
+	return s.user.Load().CheckEveryKey(cmd, args, command.KeyAccess)
 }
 
 // permit tells whether the user may run a command. When not, it has replied.
@@ -130,13 +136,30 @@ func (s *Session) aclSetUser(args [][]byte, out *resp.Writer) command.Outcome {
 		rules[i] = string(args[i+3])
 	}
 	name := string(args[2])
-	_, err := s.rt.Users.SetUser(name, rules)
+	lost, err := s.rt.Users.SetUser(name, rules)
 	if err != nil {
 		out.Error("ERR " + err.Error())
 		return command.Failed
 	}
+	if lost != nil {
+		s.revoke(name, lost)
+	}
 	out.OK()
 	return command.Done
+}
+
+// revoke closes the connections of a user that are subscribed to what the user may
+// not name any more.
+func (s *Session) revoke(user string, lost func(channel string, pattern bool) bool) {
+	ids := make(map[int64]bool)
+	s.rt.Hub.Each(func(k pubsub.Kind, name string, to pubsub.Receiver) {
+		if o, ok := to.(*Session); ok && o.User().Name() == user && lost(name, k == pubsub.Pattern) {
+			ids[o.id] = true
+		}
+	})
+	if len(ids) > 0 {
+		s.client.KillClients(func(i command.ClientInfo) bool { return ids[i.ID] }, false)
+	}
 }
 
 func (s *Session) aclDelUser(args [][]byte, out *resp.Writer) command.Outcome {
