@@ -1,7 +1,6 @@
 package command
 
 import (
-	"bufio"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -296,21 +295,7 @@ func asRedis70(args []string, v resp.Value, ks *keyspace.Keyspace) resp.Value {
 func TestCollectionsAgainstRedis(t *testing.T) {
 	w := words{rand.New(rand.NewPCG(seedOf(t), 1))}
 	conn := redisServer(t)
-	r := bufio.NewReader(conn)
-	ask := func(line []string) resp.Value {
-		args := make([][]byte, len(line))
-		for i := range line {
-			args[i] = []byte(line[i])
-		}
-		if _, err := conn.Write(resp.AppendCommand(nil, args...)); err != nil {
-			t.Fatal(err)
-		}
-		v, err := resp.ReadReply(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return v
-	}
+	ask := asker(t, conn)
 	x := newTester(t, 4)
 	rounds := 30_000
 	if testing.Short() {
@@ -319,18 +304,18 @@ func TestCollectionsAgainstRedis(t *testing.T) {
 	encodings := map[string]int{}
 	for i := range rounds {
 		if i == rounds/2 {
-			ask([]string{"HELLO", "3"})
+			ask("HELLO", "3")
 			x.out.Proto = 3
 		}
 		if i%250 == 249 {
 			l, set := w.limits()
 			x.ks.SetLimits(l)
-			if v := ask(set); v.Err() != nil {
+			if v := ask(set...); v.Err() != nil {
 				t.Fatal(v.Err())
 			}
 		}
 		line, unordered := w.command()
-		theirs := plusZero(ask(line))
+		theirs := plusZero(ask(line...))
 		ours := plusZero(x.run(line...))
 		if line[0] == "OBJECT" {
 			encodings[ours.String()]++

@@ -1,7 +1,6 @@
 package command
 
 import (
-	"bufio"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -24,21 +23,7 @@ type compared struct {
 func (c *compared) compare(t *testing.T) {
 	w := words{rand.New(rand.NewPCG(seedOf(t), 11))}
 	conn := redisServer(t)
-	r := bufio.NewReader(conn)
-	ask := func(line ...string) resp.Value {
-		args := make([][]byte, len(line))
-		for i := range line {
-			args[i] = []byte(line[i])
-		}
-		if _, err := conn.Write(resp.AppendCommand(nil, args...)); err != nil {
-			t.Fatal(err)
-		}
-		v, err := resp.ReadReply(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return v
-	}
+	ask := asker(t, conn)
 	x := newTester(t, 4)
 	met := map[string]int{}
 	for i := range c.rounds {

@@ -2,12 +2,8 @@ package command
 
 import (
 	"bufio"
-	"bytes"
 	"fmt"
 	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +12,7 @@ import (
 	"github.com/cockroachdb/datadriven"
 
 	"github.com/spillwaydb/spillway/core/resp"
+	"github.com/spillwaydb/spillway/internal/testutil"
 )
 
 // redisServer starts a real redis-server and returns a connection to it.
@@ -24,44 +21,27 @@ func redisServer(t *testing.T) net.Conn { return redisDialer(t)() }
 // redisDialer starts a real redis-server and returns what connects to it.
 func redisDialer(t *testing.T) (dial func() net.Conn) {
 	t.Helper()
-	bin, err := exec.LookPath("redis-server")
-	if err != nil {
-		t.Fatalf("redis-server is needed to judge this package: apt-get install redis-server (%v)", err)
-	}
-	dir, err := os.MkdirTemp("", "spillway")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	socket := filepath.Join(dir, "s")
-	var log bytes.Buffer
-	cmd := exec.Command(bin, "--port", "0", "--unixsocket", socket, "--dir", dir, "--save", "", "--appendonly", "no", "--enable-debug-command", "yes")
-	cmd.Stdout, cmd.Stderr = &log, &log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	for deadline := time.Now().Add(10 * time.Second); ; {
-		conn, err := net.Dial("unix", socket)
-		if err == nil {
-			_ = conn.Close()
-			break
+	return testutil.Redis(t, "--enable-debug-command", "yes")
+}
+
+// asker returns what sends a command over a connection to a redis-server and returns
+// the reply.
+func asker(t *testing.T, conn net.Conn) func(line ...string) resp.Value {
+	r := bufio.NewReader(conn)
+	return func(line ...string) resp.Value {
+		t.Helper()
+		args := make([][]byte, len(line))
+		for i := range line {
+			args[i] = []byte(line[i])
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("redis-server does not answer: %v\n%s", err, log.String())
+		if _, err := conn.Write(resp.AppendCommand(nil, args...)); err != nil {
+			t.Fatal(err)
 		}
-		time.Sleep(5 * time.Millisecond)
-	}
-	return func() net.Conn {
-		conn, err := net.Dial("unix", socket)
+		v, err := resp.ReadReply(r)
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { _ = conn.Close() })
-		return conn
+		return v
 	}
 }
 

@@ -1,7 +1,6 @@
 package command
 
 import (
-	"bufio"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -213,21 +212,7 @@ func TestStreamsAgainstRedis(t *testing.T) {
 	w := streamWords{words{rand.New(rand.NewPCG(seedOf(t), 1))}}
 	dial := redisDialer(t)
 	conn, events := dial(), listenToRedis(t, dial())
-	r := bufio.NewReader(conn)
-	ask := func(line ...string) resp.Value {
-		args := make([][]byte, len(line))
-		for i := range line {
-			args[i] = []byte(line[i])
-		}
-		if _, err := conn.Write(resp.AppendCommand(nil, args...)); err != nil {
-			t.Fatal(err)
-		}
-		v, err := resp.ReadReply(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return v
-	}
+	ask := asker(t, conn)
 	x := newTester(t, 4)
 	x.now = time.Now().UnixMilli()
 	x.run("SET", "string", "v")

@@ -2,57 +2,25 @@ package script
 
 import (
 	"bufio"
-	"bytes"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"net"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/spillwaydb/spillway/core/resp"
+	"github.com/spillwaydb/spillway/internal/testutil"
 )
 
 // redisServer starts a real redis-server and returns a connection to it.
 func redisServer(t *testing.T) *redisConn {
 	t.Helper()
-	bin, err := exec.LookPath("redis-server")
-	if err != nil {
-		t.Fatalf("redis-server is needed to judge this package: apt-get install redis-server (%v)", err)
-	}
-	dir, err := os.MkdirTemp("", "spillway")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	socket := filepath.Join(dir, "s")
-	var log bytes.Buffer
-	cmd := exec.Command(bin, "--port", "0", "--unixsocket", socket, "--dir", dir, "--save", "", "--appendonly", "no")
-	cmd.Stdout, cmd.Stderr = &log, &log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	for deadline := time.Now().Add(10 * time.Second); ; {
-		conn, err := net.Dial("unix", socket)
-		if err == nil {
-			t.Cleanup(func() { _ = conn.Close() })
-			c := &redisConn{t: t, conn: conn}
-			c.in = bufio.NewReader(&tee{c})
-			return c
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("redis-server does not answer: %v\n%s", err, log.String())
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
+	c := &redisConn{t: t, conn: testutil.Redis(t)()}
+	c.in = bufio.NewReader(&tee{c})
+	return c
 }
 
 // redisConn is a connection that keeps the bytes of the last reply.

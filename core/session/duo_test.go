@@ -5,15 +5,13 @@ import (
 	"bytes"
 	"fmt"
 	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/spillwaydb/spillway/core/resp"
+	"github.com/spillwaydb/spillway/internal/testutil"
 )
 
 // duo is several clients of a real redis-server and as many of ours, of which each
@@ -45,7 +43,7 @@ type peer struct {
 
 func newDuo(t *testing.T, clients, proto int) *duo {
 	_, ours := serve(t)
-	theirs := redisServer(t)
+	theirs := testutil.Redis(t)
 	d := &duo{t: t, clients: clients}
 	d.ours = newSide(t, "ours", clients, proto, func() net.Conn { return ours().Conn })
 	d.theirs = newSide(t, "redis", clients, proto, theirs)
@@ -221,47 +219,5 @@ func (d *duo) end() {
 			d.t.Fatalf("client %d, unblocked: %q, in redis %q\n%s", i, a, b, strings.Join(d.transcript, "\n"))
 		}
 		p.busy, q.busy = false, false
-	}
-}
-
-// redisServer starts a real redis-server and returns what connects to it.
-func redisServer(t *testing.T) func() net.Conn {
-	t.Helper()
-	bin, err := exec.LookPath("redis-server")
-	if err != nil {
-		t.Fatalf("redis-server is needed to judge this package: apt-get install redis-server (%v)", err)
-	}
-	dir, err := os.MkdirTemp("", "spillway")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	socket := filepath.Join(dir, "s")
-	var log bytes.Buffer
-	cmd := exec.Command(bin, "--port", "0", "--unixsocket", socket, "--dir", dir, "--save", "", "--appendonly", "no")
-	cmd.Stdout, cmd.Stderr = &log, &log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	dial := func() (net.Conn, error) { return net.Dial("unix", socket) }
-	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
-		if conn, err := dial(); err == nil {
-			_ = conn.Close()
-			break
-		} else if time.Now().After(deadline) {
-			t.Fatalf("redis-server does not answer: %v\n%s", err, log.String())
-		}
-	}
-	return func() net.Conn {
-		conn, err := dial()
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = conn.Close() })
-		return conn
 	}
 }
