@@ -11,7 +11,7 @@ import (
 // entries.
 type StreamValue struct {
 	info   rdb.StreamInfo
-	nodes  tree[streamNode]
+	nodes  tree[streamNode]  // by ID; see packed.CheckStreamNode for the order within
 	groups tree[StreamGroup] // by name
 	bytes  int64
 }
@@ -93,7 +93,12 @@ func (s *StreamValue) add(id StreamID, pairs [][]byte, m chunkLimit) {
 	for _, p := range pairs {
 		size += len(p)
 	}
+	// Where XSETID set the last ID back, runs without a live entry may lie behind it.
 	n := s.nodes.size()
+	for ; n > 0 && !s.nodes.at(n-1).Master.Less(id); n-- {
+		s.bytes -= s.nodes.at(n - 1).cost()
+		s.nodes.remove(n - 1)
+	}
 	if n == 0 || !s.nodes.at(n-1).hasRoom(size, m) {
 		if n > 0 {
 			s.clip(n - 1)
@@ -170,8 +175,8 @@ func (s *StreamValue) find(id StreamID) (node int, e packed.StreamEntry, ok bool
 	}
 	n := s.nodes.at(node)
 	for e, ok = n.First(); ok; e, ok = n.Next(&e) {
-		if c := e.ID.Compare(id); c >= 0 {
-			return node, e, c == 0 && !e.Deleted
+		if e.ID == id && !e.Deleted {
+			return node, e, true
 		}
 	}
 	return 0, e, false
@@ -239,8 +244,12 @@ func (s *StreamValue) Count(from, to StreamID, atMost int) (count int) {
 			count += live
 			return count < atMost
 		}
-		for e, ok := n.First(); ok && !to.Less(e.ID) && count < atMost; e, ok = n.Next(&e) {
-			if !e.Deleted && !e.ID.Less(from) {
+		for e, ok := n.First(); ok && count < atMost; e, ok = n.Next(&e) {
+			switch {
+			case e.Deleted || e.ID.Less(from):
+			case to.Less(e.ID):
+				return false
+			default:
 				count++
 			}
 		}
@@ -289,9 +298,10 @@ func (s *StreamValue) Each(from, to StreamID, reverse bool, fn func(it *StreamIt
 		for ok {
 			it.ID, it.Len = it.e.ID, it.e.Len
 			switch early, late := it.ID.Less(from), to.Less(it.ID); {
+			case it.e.Deleted: // wherever its ID lies
 			case late && !reverse, early && reverse:
 				return false
-			case late, early, it.e.Deleted:
+			case late, early:
 			case !fn(&it):
 				return false
 			}

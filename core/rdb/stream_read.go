@@ -92,8 +92,8 @@ func (r *streamReader) has(id packed.StreamID) bool {
 	}
 	n := r.nodes[i]
 	for e, ok := n.First(); ok; e, ok = n.Next(&e) {
-		if c := e.ID.Compare(id); c >= 0 {
-			return c == 0 && !e.Deleted
+		if e.ID == id && !e.Deleted {
+			return true
 		}
 	}
 	return false
@@ -102,7 +102,7 @@ func (r *streamReader) has(id packed.StreamID) bool {
 // readNodes takes the entries.
 func (r *streamReader) readNodes(byte) error {
 	d := r.d
-	var last packed.StreamID
+	var last, master packed.StreamID
 	return d.count(func() error {
 		key, err := d.str()
 		if err != nil {
@@ -119,10 +119,13 @@ func (r *streamReader) readNodes(byte) error {
 		if err != nil {
 			return d.corrupt("%v", err)
 		}
-		if len(r.nodes) > 0 && !last.Less(node.Master) {
+		if len(r.nodes) > 0 && (!master.Less(node.Master) || !last.Less(node.Master)) {
 			return d.corrupt("stream nodes out of order")
 		}
-		last = sum.Last
+		master = node.Master
+		if sum.Live > 0 {
+			last = sum.Last
+		}
 		r.live += uint64(sum.Live)
 		if r.info.First.IsZero() && sum.Live > 0 {
 			for e, ok := node.First(); ok; e, ok = node.Next(&e) {

@@ -8,12 +8,14 @@ import (
 // StreamSummary is what CheckStreamNode finds in a node.
 type StreamSummary struct {
 	Live, Deleted int
-	First, Last   StreamID // of all entries, deleted ones included
+	Last          StreamID // the largest ID of an entry that is not deleted
 }
 
 // CheckStreamNode tells whether items are a node that begins at master, and what is
 // in it. Any bytes may be given; what is accepted can be read without looking out
-// of bounds, has an entry at least, and its IDs ascend.
+// of bounds, has an entry at least, none before master, and the IDs of those that are
+// not deleted ascend. Those of deleted entries need not: XSETID may set the last ID
+// back behind them, and the next entries get IDs from there on.
 func CheckStreamNode(master StreamID, items []byte) (s StreamSummary, err error) {
 	if _, _, err := CheckListpack(items); err != nil {
 		return s, err
@@ -105,23 +107,20 @@ func (c *nodeChecker) entry(master StreamID, fields int, s *StreamSummary) {
 	if n := c.int(); c.err == nil && n != int64(pieces) {
 		c.fail("a wrong number of pieces")
 	}
-	none := s.Live+s.Deleted == 0
+	deleted := flags&flagDeleted != 0
 	switch {
 	case c.err != nil:
 	case flags&^(flagDeleted|flagSameFields) != 0:
 		c.fail("unknown flags")
-	case none && id.Less(master) || !none && !s.Last.Less(id) || id.IsZero():
+	case id.Less(master) || id.IsZero() || !deleted && s.Live > 0 && !s.Last.Less(id):
 		c.fail("IDs out of order")
 	case s.Live+s.Deleted == math.MaxInt32:
 		c.fail("too many entries")
 	}
-	if none {
-		s.First = id
-	}
-	s.Last = id
-	if flags&flagDeleted != 0 {
+	if deleted {
 		s.Deleted++
 	} else {
 		s.Live++
+		s.Last = id
 	}
 }
