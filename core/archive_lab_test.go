@@ -148,7 +148,7 @@ func TestArchiveCrashes(t *testing.T) {
 // TestArchiveFaults fails every operation of the data directory under it.
 func TestArchiveFaults(t *testing.T) {
 	n := coretest.EveryFault(t, archiving(true), func(o *core.Options) { o.ContinueOnSaveError = true })
-	if n.Struck < 500 {
+	if n.Struck+n.LeftOut < 500 {
 		t.Errorf("only %+v", n)
 	}
 }

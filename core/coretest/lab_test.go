@@ -33,7 +33,7 @@ func TestSmall(t *testing.T) {
 			set := func(o *core.Options) { o.Fsync = policy }
 			crashes := coretest.EveryCrashPoint(t, small, set)
 			faults := coretest.EveryFault(t, small, set)
-			if crashes.Struck < 40 || crashes.Recoveries < 4*crashes.Struck || faults.Struck < 200 || faults.Recoveries < 2*faults.Struck {
+			if crashes.Struck < 40 || crashes.Recoveries < 4*crashes.Struck || faults.Struck+faults.LeftOut < 200 || faults.Recoveries < 2*faults.Struck {
 				t.Errorf("only %+v and %+v", crashes, faults)
 			}
 		})
@@ -58,7 +58,7 @@ func toggled(r *coretest.Run) {
 func TestLogToggled(t *testing.T) {
 	crashes := coretest.EveryCrashPoint(t, toggled)
 	faults := coretest.EveryFault(t, toggled)
-	if crashes.Struck < 40 || crashes.Recoveries < 4*crashes.Struck || faults.Struck < 200 || faults.Recoveries < 2*faults.Struck {
+	if crashes.Struck < 40 || crashes.Recoveries < 4*crashes.Struck || faults.Struck+faults.LeftOut < 200 || faults.Recoveries < 2*faults.Struck {
 		t.Errorf("only %+v and %+v", crashes, faults)
 	}
 }

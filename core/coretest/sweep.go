@@ -18,6 +18,12 @@ func onlyPoint() int64 {
 	return n
 }
 
+// stride is how far apart the points of EveryFault lie, 1 for all of them.
+func stride() int64 {
+	n, _ := strconv.ParseInt(os.Getenv("SPILLWAY_LAB_STRIDE"), 10, 64)
+	return max(n, 1)
+}
+
 // outcome is what one run at one point has come to.
 type outcome struct {
 	operations int64 // done in the run
@@ -26,20 +32,19 @@ type outcome struct {
 	recoveries int
 }
 
-// sweep calls try for every point, from 1 up to the first at which nothing
-// happens any more, on every processor. It fails the test with the error of the
-// lowest point, or when nothing ever happened.
-func sweep(t testing.TB, what string, try func(n int64) (outcome, error)) Tried {
+// sweep calls try for the points first, first+step, first+2*step and so on, up to the
+// first one at which nothing happens any more, on every processor. It fails the test
+// with the error of the lowest point, and tells whether anything happened while the
+// scenario ran.
+func sweep(t testing.TB, what string, first, step int64, try func(n int64) (outcome, error)) (tried Tried, within bool) {
 	t.Helper()
 	var (
-		tried  Tried
-		mu     sync.Mutex
-		next   atomic.Int64
-		end    atomic.Bool
-		wg     sync.WaitGroup
-		worst  error
-		at     int64
-		within bool
+		mu    sync.Mutex
+		next  atomic.Int64
+		end   atomic.Bool
+		wg    sync.WaitGroup
+		worst error
+		at    int64
 	)
 	work := func(n int64) {
 		o, err := try(n)
@@ -66,7 +71,7 @@ func sweep(t testing.TB, what string, try func(n int64) (outcome, error)) Tried 
 		for range runtime.GOMAXPROCS(0) {
 			wg.Go(func() {
 				for !end.Load() {
-					work(next.Add(1))
+					work(first + (next.Add(1)-1)*step)
 				}
 			})
 		}
@@ -75,8 +80,12 @@ func sweep(t testing.TB, what string, try func(n int64) (outcome, error)) Tried 
 	if worst != nil {
 		t.Fatalf("%s at operation %d: %v\nagain: SPILLWAY_LAB_POINT=%d go test -run '^%s$'", what, at, worst, at, t.Name())
 	}
-	if !within {
-		t.Fatalf("%s not once during the scenario: it does nothing to its disk, the test shows nothing", what)
-	}
-	return tried
+	tried.LeftOut = int(step-1) * tried.Struck
+	return tried, within
+}
+
+// nothing fails a test whose scenario gave nothing to strike.
+func nothing(t testing.TB, what string) {
+	t.Helper()
+	t.Fatalf("%s not once during the scenario: it does nothing to its disk, the test shows nothing", what)
 }
