@@ -52,6 +52,19 @@ log {
 # Where clients connect. Any number, also listener "unix" "NAME" { path = "…" }.
 listener "tcp" "main" { address = "127.0.0.1:6380" }
 
+# One with TLS. Replaced files are used from the next connection on, without a restart.
+# listener "tcp" "secure" {
+#   address = "0.0.0.0:6390"
+#   tls {
+#     cert        = "server.pem" # with intermediate certificates behind it
+#     key         = "server.key"
+#     client_ca   = "clients.pem" # authorities whose client certificates are accepted
+#     client_auth = "yes"         # yes: clients need one; optional; no. Default: yes with client_ca
+#     client_user = true          # a client is the ACL user of its certificate's common name, without AUTH
+#     min_version = "1.2"         # or "1.3"
+#   }
+# }
+
 # Metrics for Prometheus at /metrics, and /healthz: 200, or 503 with the reason
 # while the data is loaded or writes are refused. Off unless given; anybody who
 # reaches the address can read it.

@@ -71,7 +71,11 @@ func planOf(c *config.Config) plan {
 		p.Shards = keyspace.DefaultShards()
 	}
 	for _, l := range c.Listen {
-		p.Listeners = append(p.Listeners, l.Network+"://"+l.Address)
+		scheme := l.Network
+		if l.TLS != nil {
+			scheme = "tls"
+		}
+		p.Listeners = append(p.Listeners, scheme+"://"+l.Address)
 	}
 	for _, s := range c.Engine.Save {
 		p.Save = append(p.Save, s.String())

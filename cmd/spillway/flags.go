@@ -27,6 +27,7 @@ type overrides struct {
 	config     string
 	bind       string
 	port       int
+	tls        tlsFlags
 	unixSocket string
 	dir        string
 	logLevel   string
@@ -45,6 +46,7 @@ func (o *overrides) register(cmd *cobra.Command) {
 	f.StringVar(&o.config, "config", "", "configuration file (default: plugins.hcl, if it is there)")
 	f.StringVar(&o.bind, "bind", "", `addresses to listen on, separated by spaces; "" for none`)
 	f.IntVar(&o.port, "port", 0, "TCP port; 0 listens on no TCP port")
+	o.tls.register(f)
 	f.StringVar(&o.unixSocket, "unixsocket", "", "path of a Unix socket to listen on")
 	f.StringVar(&o.dir, "dir", "", "data directory")
 	for _, p := range config.Params() {
@@ -168,6 +170,9 @@ func usageOf(p *param.Param) string {
 
 func (o *overrides) apply(cmd *cobra.Command, c *config.Config) error {
 	given := func(name string) bool { return cmd.Flags().Changed(name) }
+	if err := o.tls.apply(given, o.bind, c); err != nil {
+		return err
+	}
 	if given("bind") || given("port") {
 		if err := o.applyListeners(given, c); err != nil {
 			return err
@@ -212,12 +217,12 @@ var logLevels = map[string]string{
 	"warning": "warn", "warn": "warn", "error": "error",
 }
 
-// applyListeners replaces the TCP listeners by those of --bind and --port;
+// applyListeners replaces the TCP listeners without TLS by those of --bind and --port;
 // what is not given is taken from the first one.
 func (o *overrides) applyListeners(given func(string) bool, c *config.Config) error {
 	host, port := "127.0.0.1", "6380"
 	for _, l := range c.Listen {
-		if l.Network == "tcp" {
+		if plainTCP(l) {
 			h, p, err := net.SplitHostPort(l.Address)
 			if err != nil {
 				return fmt.Errorf("listener %q: %w", l.Name, err)
@@ -236,7 +241,7 @@ func (o *overrides) applyListeners(given func(string) bool, c *config.Config) er
 	if given("bind") {
 		hosts = strings.Fields(o.bind)
 	}
-	c.Listen = slices.DeleteFunc(c.Listen, func(l config.Listener) bool { return l.Network == "tcp" })
+	c.Listen = slices.DeleteFunc(c.Listen, plainTCP)
 	if port == "0" {
 		return nil
 	}
@@ -248,6 +253,8 @@ func (o *overrides) applyListeners(given func(string) bool, c *config.Config) er
 	}
 	return nil
 }
+
+func plainTCP(l config.Listener) bool { return l.Network == "tcp" && l.TLS == nil }
 
 // wantDataDir refuses the place that a flag names when it is one that cannot hold
 // a data directory.

@@ -147,6 +147,11 @@ func serve(cfg *config.Config, f *faults, refill refill, adopt bool, log hclog.I
 		db.Admin().Info().Register(command.InfoSection{Name: "Plugins", Default: true, Fill: plugged.info})
 	}
 	closeDB := func() { err = errors.Join(err, db.Close()) }
+	secured, err := certificates(cfg.Listen)
+	if err != nil {
+		closeDB()
+		return err
+	}
 	listeners, err := listenOrElse(cfg.Listen)
 	if err != nil {
 		closeDB()
@@ -165,9 +170,13 @@ func serve(cfg *config.Config, f *faults, refill refill, adopt bool, log hclog.I
 		defer stopMetrics()
 	}
 	failed := make(chan error, len(listeners))
-	for _, l := range listeners {
+	for i, l := range listeners {
+		serve := srv.Serve
+		if t := secured[i]; t != nil {
+			serve = func(l net.Listener) error { return srv.ServeTLS(l, t) }
+		}
 		go func() {
-			if err := srv.Serve(l); !errors.Is(err, server.ErrClosed) {
+			if err := serve(l); !errors.Is(err, server.ErrClosed) {
 				failed <- err
 			}
 		}()
@@ -185,8 +194,8 @@ func serve(cfg *config.Config, f *faults, refill refill, adopt bool, log hclog.I
 		loaded <- db.Recover(loading)
 	}()
 	err = await(db, log, signals, events{loaded: loaded, failed: failed, stop: stop}, func() {
-		for _, l := range listeners {
-			log.Info("Ready to accept connections", "listener", l.Addr().String(), "network", l.Addr().Network())
+		for i, l := range listeners {
+			log.Info("Ready to accept connections", "listener", l.Addr().String(), "network", l.Addr().Network(), "tls", secured[i] != nil)
 		}
 	})
 	var damage *repair.DamagedError
@@ -338,6 +347,21 @@ func listen(ls []config.Listener) ([]net.Listener, error) {
 			return nil, fmt.Errorf("listener %q: %w", l.Name, err)
 		}
 		out = append(out, nl)
+	}
+	return out, nil
+}
+
+// certificates loads what each listener needs for TLS, nil for one without.
+func certificates(ls []config.Listener) ([]*server.TLS, error) {
+	out := make([]*server.TLS, len(ls))
+	for i, l := range ls {
+		if l.TLS == nil {
+			continue
+		}
+		var err error
+		if out[i], err = server.NewTLS(*l.TLS); err != nil {
+			return nil, fmt.Errorf("listener %q: %w", l.Name, err)
+		}
 	}
 	return out, nil
 }

@@ -76,6 +76,9 @@ func (c *conn) serve() {
 	defer c.forget()
 	defer c.box.close()
 	defer c.Close()
+	if !c.handshake() {
+		return
+	}
 	for !c.closing && !c.draining.Load() {
 		if !c.read() || !c.greeted() || !c.batch() {
 			return

@@ -10,7 +10,14 @@ import (
 
 // CONFIG SET port and bind change where the server listens: the new addresses are
 // listened on first, and those that are no more wanted are given up only when all of
-// them could be. Listeners on other ports, which plugins.hcl may have, and Unix sockets stay.
+// them could be. Listeners on other ports, which plugins.hcl may have, those with TLS,
+// and Unix sockets stay.
+
+// served is how a listener is served.
+type served struct {
+	nth int  // how many were served before it, and itself
+	tls *TLS // nil without TLS
+}
 
 // wanted tells whether clients are still accepted on l.
 func (s *Server) wanted(l net.Listener) bool {
@@ -25,7 +32,7 @@ func (s *Server) wanted(l net.Listener) bool {
 func (s *Server) tcp() (out []net.Listener, port int) {
 	port = s.firstPort()
 	for l := range s.listeners {
-		if a, ok := l.Addr().(*net.TCPAddr); ok && a.Port == port {
+		if a, ok := l.Addr().(*net.TCPAddr); ok && a.Port == port && s.listeners[l].tls == nil {
 			out = append(out, l)
 		}
 	}
@@ -38,9 +45,9 @@ func (s *Server) tcp() (out []net.Listener, port int) {
 func (s *Server) firstPort() int {
 	first := 0
 	port := 0
-	for l, n := range s.listeners {
-		if a, ok := l.Addr().(*net.TCPAddr); ok && (first == 0 || n < first) {
-			first, port = n, a.Port
+	for l, is := range s.listeners {
+		if a, ok := l.Addr().(*net.TCPAddr); ok && is.tls == nil && (first == 0 || is.nth < first) {
+			first, port = is.nth, a.Port
 		}
 	}
 	return port
@@ -133,7 +140,7 @@ func (s *Server) rebind(hosts []string, port int) bool {
 	s.mu.Lock()
 	s.bound = hosts
 	for _, l := range fresh {
-		s.add(l)
+		s.add(l, nil)
 	}
 	for _, l := range old {
 		if !slices.Contains(kept, l) {
@@ -154,9 +161,9 @@ func (s *Server) rebind(hosts []string, port int) bool {
 }
 
 // add takes a listener in. The caller holds mu.
-func (s *Server) add(l net.Listener) {
+func (s *Server) add(l net.Listener, t *TLS) {
 	if _, ok := s.listeners[l]; !ok {
 		s.served++
-		s.listeners[l] = s.served
+		s.listeners[l] = served{s.served, t}
 	}
 }

@@ -80,9 +80,9 @@ type Server struct {
 	strangers  alarm
 
 	mu        sync.Mutex
-	listeners map[net.Listener]int // in which order they were served
-	served    int                  // listeners so far
-	bound     []string             // the hosts of CONFIG SET bind, nil before it was asked for
+	listeners map[net.Listener]served
+	served    int      // listeners so far
+	bound     []string // the hosts of CONFIG SET bind, nil before it was asked for
 	conns     map[int64]*conn
 	closed    bool
 	wg        sync.WaitGroup
@@ -105,7 +105,7 @@ func New(db *core.DB, opt Options) *Server {
 	}
 	s := &Server{
 		db: db, log: opt.Logger, opt: opt,
-		listeners: make(map[net.Listener]int), conns: make(map[int64]*conn),
+		listeners: make(map[net.Listener]served), conns: make(map[int64]*conn),
 	}
 	s.outputs.Store(defaultOutputLimits())
 	s.inRate, s.outRate = db.Stats().Rate(s.bytesIn.Load), db.Stats().Rate(s.bytesOut.Load)
@@ -148,14 +148,17 @@ var ErrClosed = errors.New("server closed")
 
 // Serve accepts connections on l until the server is closed; it then returns
 // ErrClosed. Several listeners may be served at once.
-func (s *Server) Serve(l net.Listener) error {
+func (s *Server) Serve(l net.Listener) error { return s.serve(l, nil) }
+
+// serve is Serve, with TLS unless t is nil.
+func (s *Server) serve(l net.Listener, t *TLS) error {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
 		_ = l.Close()
 		return ErrClosed
 	}
-	s.add(l)
+	s.add(l, t)
 	s.mu.Unlock()
 	backoff := 5 * time.Millisecond
 	for {
@@ -175,18 +178,22 @@ func (s *Server) Serve(l net.Listener) error {
 			continue
 		}
 		backoff = 5 * time.Millisecond
-		s.accept(nc)
+		s.accept(nc, t)
 	}
 }
 
-// accept admits or refuses a connection.
-func (s *Server) accept(nc net.Conn) {
+// accept admits or refuses a connection, on which the client speaks TLS unless t is
+// nil.
+func (s *Server) accept(nc net.Conn, t *TLS) {
 	if t, ok := nc.(*net.TCPConn); ok {
 		if every := time.Duration(s.keepAlive.Load()); every > 0 {
 			_ = t.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: every, Interval: every / 3, Count: 3})
 		} else {
 			_ = t.SetKeepAlive(false)
 		}
+	}
+	if t != nil {
+		nc = s.newTLSConn(nc, t)
 	}
 	if s.protected.Load() && !s.db.Admin().HasPassword() && remote(nc) {
 		s.refuse(nc, "-DENIED Spillway is running in protected mode because protected mode is enabled and no password is set for the default user. "+
@@ -225,6 +232,10 @@ func (s *Server) refuse(nc net.Conn, reply string) {
 }
 
 func (s *Server) dismiss(nc net.Conn, reply string) {
+	if t, ok := nc.(*tlsConn); ok { // a handshake is too much for one that may not stay
+		_ = t.raw.Close()
+		return
+	}
 	_ = nc.SetWriteDeadline(s.db.Clock().Now().Add(time.Second))
 	_, _ = nc.Write([]byte(reply)) // the client may be gone already
 	_ = nc.Close()

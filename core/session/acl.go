@@ -31,6 +31,21 @@ func (s *Session) Authenticate(by, user, pass string) error {
 	return nil
 }
 
+// BecomeUser makes the client a user without a password, since something else has
+// shown who it is, as the certificate of a connection. It tells whether there is
+// such a user and it is on; the client stays what it was if not. The session's
+// goroutine.
+func (s *Session) BecomeUser(name string) bool {
+	u := s.rt.Users.User(name)
+	if u == nil || !u.Enabled() {
+		s.noteDenied(acl.DeniedAuth, "tls-cert", name)
+		return false
+	}
+	s.user.Store(u)
+	s.authed = true
+	return true
+}
+
 // MayReadEveryKey implements command.Client.
 func (s *Session) MayReadEveryKey(cmd *command.Command, args [][]byte) bool {
 	return s.user.Load().CheckEveryKey(cmd, args, command.KeyAccess)

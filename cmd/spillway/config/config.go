@@ -47,8 +47,10 @@ type Config struct {
 // Listener is a block listener: Network is "tcp" or "unix".
 type Listener struct {
 	Name, Network, Address string
+	TLS                    *server.TLSOptions // nil without TLS
 
-	at hcl.Range // of the address; zero for one that is not of a file
+	at    hcl.Range // of the address; zero for one that is not of a file
+	tlsAt hcl.Range // of the block tls
 }
 
 // Filesystem is a block filesystem: Kind is "os", "mem", or that of a remote one.
@@ -152,7 +154,18 @@ type listenerBlock struct {
 	Name    string         `hcl:"name,label"`
 	Address *hcl.Attribute `hcl:"address"`
 	Path    *hcl.Attribute `hcl:"path"`
+	TLS     *tlsBlock      `hcl:"tls,block"`
 	Range   hcl.Range      `hcl:",def_range"`
+}
+
+type tlsBlock struct {
+	Cert       *hcl.Attribute `hcl:"cert"`
+	Key        *hcl.Attribute `hcl:"key"`
+	ClientCA   *hcl.Attribute `hcl:"client_ca"`
+	ClientAuth *hcl.Attribute `hcl:"client_auth"`
+	ClientUser *hcl.Attribute `hcl:"client_user"`
+	MinVersion *hcl.Attribute `hcl:"min_version"`
+	Range      hcl.Range      `hcl:",def_range"`
 }
 
 type filesystemBlock struct {

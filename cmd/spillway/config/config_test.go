@@ -81,6 +81,9 @@ func describe(c *Config) []string {
 	}
 	for _, l := range c.Listen {
 		out = append(out, fmt.Sprintf("listener {Name:%s Network:%s Address:%s}", l.Name, l.Network, l.Address))
+		if l.TLS != nil {
+			out = append(out, fmt.Sprintf("  tls %+v", *l.TLS))
+		}
 	}
 	for _, st := range c.Check.Stages {
 		out = append(out, "stage "+st.Name+st.Plugin.describe())

@@ -159,31 +159,6 @@ func (d *decoder) decode(raw *file) *Config {
 	return c
 }
 
-func (d *decoder) listener(b *listenerBlock) Listener {
-	l := Listener{Name: b.Name, Network: b.Network}
-	switch b.Network {
-	case "tcp":
-		l.Address = d.str(b.Address, "")
-		d.address(b.Address, b.Network, l.Address, &l.at)
-		if b.Path != nil {
-			d.errorf(b.Path, "No path here", "A listener \"tcp\" has an address, as in \"127.0.0.1:6380\".")
-		}
-	case "unix":
-		l.Address = d.str(b.Path, "")
-		d.address(b.Path, b.Network, l.Address, &l.at)
-		if b.Address != nil {
-			d.errorf(b.Address, "No address here", "A listener \"unix\" has a path, as in \"/run/spillway.sock\".")
-		}
-	default:
-		d.errorAt(&b.Range, "Unknown listener", "There is no listener kind %q; there are \"tcp\" and \"unix\".%s", b.Network, DidYouMean(b.Network, []string{"tcp", "unix"}))
-		return l
-	}
-	if l.Address == "" && !d.f.diags.HasErrors() {
-		d.errorAt(&b.Range, "Incomplete listener", "A listener %q wants %s.", b.Network, map[string]string{"tcp": "address", "unix": "path"}[b.Network])
-	}
-	return l
-}
-
 // address requires one that something could listen on, and notes its place.
 // user adds a user. What is wrong with a rule is said at the line, and so is a
 // second user of the name.

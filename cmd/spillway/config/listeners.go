@@ -2,6 +2,7 @@ package config
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -15,7 +16,66 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"golang.org/x/sys/unix"
+
+	"github.com/spillwaydb/spillway/core/server"
 )
+
+// listener decodes a listener.
+func (d *decoder) listener(b *listenerBlock) Listener {
+	l := Listener{Name: b.Name, Network: b.Network}
+	switch b.Network {
+	case "tcp":
+		l.Address = d.str(b.Address, "")
+		d.address(b.Address, b.Network, l.Address, &l.at)
+		if b.TLS != nil {
+			l.TLS, l.tlsAt = d.tls(b.TLS), b.TLS.Range
+		}
+		if b.Path != nil {
+			d.errorf(b.Path, "No path here", "A listener \"tcp\" has an address, as in \"127.0.0.1:6380\".")
+		}
+	case "unix":
+		l.Address = d.str(b.Path, "")
+		d.address(b.Path, b.Network, l.Address, &l.at)
+		if b.TLS != nil {
+			d.errorAt(&b.TLS.Range, "No TLS here", "A Unix socket stays on this machine: TLS is for a listener \"tcp\".")
+		}
+		if b.Address != nil {
+			d.errorf(b.Address, "No address here", "A listener \"unix\" has a path, as in \"/run/spillway.sock\".")
+		}
+	default:
+		d.errorAt(&b.Range, "Unknown listener", "There is no listener kind %q; there are \"tcp\" and \"unix\".%s", b.Network, DidYouMean(b.Network, []string{"tcp", "unix"}))
+		return l
+	}
+	if l.Address == "" && !d.f.diags.HasErrors() {
+		d.errorAt(&b.Range, "Incomplete listener", "A listener %q wants %s.", b.Network, map[string]string{"tcp": "address", "unix": "path"}[b.Network])
+	}
+	return l
+}
+
+// tls decodes how a listener speaks TLS. Without client_auth, clients need a certificate
+// if there is an authority for it.
+func (d *decoder) tls(b *tlsBlock) *server.TLSOptions {
+	o := &server.TLSOptions{}
+	for _, f := range []struct {
+		a    *hcl.Attribute
+		path *string
+	}{{b.Cert, &o.CertFile}, {b.Key, &o.KeyFile}, {b.ClientCA, &o.ClientCAFile}} {
+		if path := d.str(f.a, ""); path != "" {
+			*f.path = beside(d.dir, path)
+		}
+	}
+	if b.Cert == nil || b.Key == nil {
+		d.errorAt(&b.Range, "Incomplete TLS", "A block tls wants cert and key, the files of the certificate and of its private key.")
+	}
+	if b.ClientAuth != nil {
+		o.ClientAuth = server.ClientAuth(d.oneOf(b.ClientAuth, "", string(server.ClientAuthRequired), string(server.ClientAuthOptional), string(server.ClientAuthNone)))
+	}
+	o.ClientUser = d.boolean(b.ClientUser, false)
+	o.MinVersion = tlsVersions[d.oneOf(b.MinVersion, "1.2", "1.2", "1.3")]
+	return o
+}
+
+var tlsVersions = map[string]uint16{"1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13}
 
 // ListenNetwork is the network that package net listens on for an address: an
 // IPv4 address is IPv4 alone and an IPv6 address IPv6 alone, as with Redis, also
@@ -72,7 +132,7 @@ func CheckAddress(network, address string) error {
 const resolveTimeout = 5 * time.Second
 
 // VerifyListeners tries every address of a configuration: names are resolved,
-// sockets bound and closed at once without ever listening, and the directory of
+// sockets bound and closed at once without ever listening, certificates loaded, and the directory of
 // a Unix socket has to be there. What this machine cannot listen on is added to
 // the diagnostics; ok is whether nothing is. busy are the addresses that another
 // process listens on at the moment, which is no mistake of the configuration.
@@ -94,6 +154,15 @@ func (f *File) VerifyListeners(c *Config) (busy []string, ok bool) {
 		if err := CheckAddress(l.Network, l.Address); err != nil {
 			fail(err)
 			continue
+		}
+		if l.TLS != nil {
+			if _, err := server.NewTLS(*l.TLS); err != nil {
+				if l.tlsAt.Filename != "" {
+					l.at = l.tlsAt
+				}
+				fail(err)
+				continue
+			}
 		}
 		if l.Network == "unix" {
 			path, err := filepath.Abs(l.Address)
