@@ -283,11 +283,13 @@ func sortKeys(dst []Key, args [][]byte) []Key {
 	return dst
 }
 
-// storeFinders find the keys that a command may write to, of those that take the
-// last of several STORE options: a key specification places the first.
+// storeFinders find keys whose shards are locked although no key specification places
+// them: of several STORE options the last counts, and a specification places the first;
+// and DEBUG has none.
 var storeFinders = map[string]keyFinder{
 	"georadius":         storeKeys,
 	"georadiusbymember": storeKeys,
+	"debug":             debugKeys,
 }
 
 // storeKeys finds the keys behind STORE and STOREDIST.

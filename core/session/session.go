@@ -253,7 +253,7 @@ func (s *Session) refusal(cmd *command.Command, args [][]byte) string {
 		}
 		return msg
 	}
-	if cmd.Flags&command.Write == 0 {
+	if !cmd.Changes(args) {
 		return ""
 	}
 	if msg := s.rt.RefusesWrites(); msg != "" {
