@@ -38,6 +38,7 @@ const (
 	MayReplicate                      // reads keys, but may cause a write: CLIENT PAUSE WRITE holds it back
 	Counters                          // shows or resets what sessions count of their commands
 	NoMandatoryKeys                   // takes keys, and may have none
+	Prepared                          // the session calls Prepare before it locks shards
 	Asking                            // allowed on a node that a slot is being moved to
 )
 

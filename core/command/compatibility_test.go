@@ -13,9 +13,7 @@ import (
 
 // neverHere says why commands of Redis 7.0 do not exist here and will not. There are
 // none; those that are here only to be refused say so in their summaries.
-var neverHere = map[string]string{
-	"migrate": "`spillway import` and `spillway export` move data between servers",
-}
+var neverHere = map[string]string{}
 
 // redisCommand is a command of Redis 7.0 that it documents.
 type redisCommand struct{ group, name string }

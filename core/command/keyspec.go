@@ -207,6 +207,7 @@ var keyFinders = map[string]keyFinder{
 	"bitfield":   bitfieldKeys,
 	"sort":       sortKeys,
 	"sort_ro":    func(dst []Key, _ [][]byte) []Key { return append(dst, Key{1, KeyRO | KeyAccess}) },
+	"migrate":    migrateKeys,
 	"xread":      readKeys,
 	"xreadgroup": readKeys,
 }

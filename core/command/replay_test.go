@@ -28,6 +28,7 @@ var replaySamples = []string{
 	// keys
 	"DEL m1 nosuch", "UNLINK m2", "EXPIRE m3 100", "PEXPIRE m3 1000", "EXPIREAT m3 1800000000", "PEXPIREAT m3 1800000000001",
 	"PERSIST m3", "EXPIRE m4 -1", "RENAME m3 m5", "SET m6 1", "RENAMENX m5 m7", "COPY m7 m8", "COPY m7 m8 DB 2 REPLACE", "MOVE m8 1",
+	"SET mig v", "MIGRATE h 1 mig 0 1000 COPY", "MIGRATE h 1 mig 0 1000", "MSET mig2 v mig3 v", "MIGRATE h 1 \"\" 0 1000 KEYS mig2 nosuch mig3",
 	"SWAPDB 1 3", "SET s6 v PX 50",
 	// hashes
 	"HSET h f v g w", "HSETNX h x y", "HMSET h a 1 b 2", "HDEL h a", "HINCRBY h n 5", "HINCRBYFLOAT h n 1.5",

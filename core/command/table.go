@@ -13,7 +13,7 @@ func groups() []handlers {
 		stringHandlers, genericHandlers, expireHandlers, scanHandlers, sortHandlers, objectHandlers,
 		bitmapHandlers, hyperloglogHandlers, hashHandlers, listHandlers, setHandlers, zsetHandlers, geoHandlers, blockingHandlers,
 		streamHandlers, streamGroupHandlers, streamInfoHandlers, functionHandlers, pubsubHandlers, trackingHandlers,
-		connectionHandlers, clientHandlers, clusterHandlers, clusterOneHandlers, moduleHandlers, replicationHandlers, serverHandlers, configHandlers, debugHandlers, diagnoseHandlers, latencyHandlers, commandHandlers,
+		connectionHandlers, clientHandlers, clusterHandlers, clusterOneHandlers, moduleHandlers, replicationHandlers, migrateHandlers, serverHandlers, configHandlers, debugHandlers, diagnoseHandlers, latencyHandlers, commandHandlers,
 	}
 }
 

@@ -2853,6 +2853,47 @@ var specs = [...]Command{
 		},
 	},
 	{
+		Name: "migrate", Arity: -6, Flags: Write | Rewritten | Prepared, Categories: CatKeyspace | CatDangerous,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyAccess | KeyDelete, Begin: BeginIndex, Index: 3, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+			{Flags: KeyRW | KeyAccess | KeyDelete | KeyIncomplete, Begin: BeginKeyword, Keyword: "KEYS", StartFrom: -2, Find: FindRange, Last: -1, Step: 1, Limit: 0},
+		},
+		Tips: []string{"nondeterministic_output"},
+		Doc: &Doc{
+			Summary: "Moves keys to another server: each is restored there, and then removed here.",
+			Since:   "2.6.0", Group: "generic", Complexity: "O(N) where N is the size of all values, here and there, and their transfer.",
+			History: []Change{
+				{"3.0.0", "Takes the options `COPY` and `REPLACE`."},
+				{"3.0.6", "Takes several keys, behind `KEYS`."},
+				{"4.0.7", "Takes the option `AUTH`."},
+				{"6.0.0", "Takes the option `AUTH2`."},
+			},
+			Arguments: []Argument{
+				{Name: "host", Type: "string"},
+				{Name: "port", Type: "integer"},
+				{Name: "key_or_empty_string", Type: "oneof", Arguments: []Argument{
+					{Name: "key", Type: "key", Key: 1},
+					{Name: "empty_string", Type: "pure-token", Token: "\"\""},
+				},
+				},
+				{Name: "destination-db", Type: "integer"},
+				{Name: "timeout", Type: "integer"},
+				{Name: "copy", Type: "pure-token", Token: "COPY", Optional: true, Since: "3.0.0"},
+				{Name: "replace", Type: "pure-token", Token: "REPLACE", Optional: true, Since: "3.0.0"},
+				{Name: "authentication", Type: "oneof", Optional: true, Arguments: []Argument{
+					{Name: "password", Type: "string", Token: "AUTH", Optional: true, Since: "4.0.7"},
+					{Name: "username_password", Type: "block", Token: "AUTH2", Optional: true, Since: "6.0.0", Arguments: []Argument{
+						{Name: "username", Type: "string"},
+						{Name: "password", Type: "string"},
+					},
+					},
+				},
+				},
+				{Name: "key", Type: "key", Token: "KEYS", Key: 2, Optional: true, Multiple: true, Since: "3.0.6"},
+			},
+		},
+	},
+	{
 		Name: "module", Arity: -2,
 		Doc: &Doc{
 			Summary: "Groups the commands about modules.",

@@ -300,6 +300,12 @@ func (s *Session) admit() string {
 
 // execute runs one command outside a transaction.
 func (s *Session) execute(cmd *command.Command, args [][]byte, out *resp.Writer) command.Outcome {
+	if cmd.Flags&command.Prepared != 0 {
+		if msg := s.prepare(cmd, args); msg != "" {
+			return s.reject(out, msg)
+		}
+		defer func() { s.ctx.Migration = nil }()
+	}
 	if err := s.lockFor(cmd, args); err != nil {
 		if errors.Is(err, errShardBusy) {
 			s.release()
