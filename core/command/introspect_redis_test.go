@@ -21,6 +21,7 @@ var (
 	// unknownToRedis are the commands that Redis 7.0 does not have.
 	unknownToRedis = map[string]string{
 		"spillway.plugins": "it is about what only Spillway has",
+		"waitaof":          "Redis 7.2 has it",
 		"client|no-touch":  "Redis 7.2 has it",
 		"client|setinfo":   "clients of Redis 7.2 send it to every server",
 	}

@@ -4430,6 +4430,19 @@ var specs = [...]Command{
 		},
 	},
 	{
+		Name: "waitaof", Arity: 4, Flags: Blocking, Categories: CatConnection,
+		Tips: []string{"request_policy:all_shards", "response_policy:agg_min"},
+		Doc: &Doc{
+			Summary: "Waits until what the connection has written is in the log on the disk, and on so many replicas.",
+			Since:   "7.2.0", Group: "generic", Complexity: "O(1)",
+			Arguments: []Argument{
+				{Name: "numlocal", Type: "integer"},
+				{Name: "numreplicas", Type: "integer"},
+				{Name: "timeout", Type: "integer"},
+			},
+		},
+	},
+	{
 		Name: "watch", Arity: -2, Flags: NoScript | Loading | Stale | Fast | AllowBusy | InsideMulti, Categories: CatTransaction,
 		KeySpecs: []KeySpec{
 			{Flags: KeyRO, Begin: BeginIndex, Index: 1, Find: FindRange, Last: -1, Step: 1, Limit: 0},

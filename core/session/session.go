@@ -39,6 +39,8 @@ type Session struct {
 	log  *wal.Log // that its last write went to, or that it saw the writes of; nil: nothing
 	mark uint64   // that log up to there
 
+	lastWrite uint64 // the mark of the last write of all, for WAITAOF
+
 	mode command.ReplyMode // that the running command's reply is for
 
 	// For a batch whose writes turn out not to be durable.
