@@ -238,10 +238,10 @@ func readKeys(dst []Key, args [][]byte) []Key {
 	return dst
 }
 
-// setKeys finds the key of SET, which is read with the option GET only.
+// setKeys finds the key of SET, which is read with the options GET, IFEQ and IFNE only.
 func setKeys(dst []Key, args [][]byte) []Key {
 	for _, a := range args[min(3, len(args)):] {
-		if is(a, "get") {
+		if is(a, "get") || is(a, "ifeq") || is(a, "ifne") {
 			return append(dst, Key{1, KeyRW | KeyAccess | KeyUpdate})
 		}
 	}

@@ -555,6 +555,7 @@ var specs = [...]Command{
 						{"3.2.0", "`TYPE` knows `master`."},
 						{"5.0.0", "`TYPE` knows `replica`, and still `slave` for the same."},
 						{"6.2.0", "Filters by `LADDR`."},
+						{"7.4.0", "Filters by `MAXAGE`."},
 					},
 					Arguments: []Argument{
 						{Name: "filter", Type: "oneof", Arguments: []Argument{
@@ -573,6 +574,7 @@ var specs = [...]Command{
 								{Name: "ip:port", Type: "string", Token: "ADDR", Optional: true},
 								{Name: "ip:port", Type: "string", Token: "LADDR", Optional: true, Since: "6.2.0"},
 								{Name: "yes/no", Type: "string", Token: "SKIPME", Optional: true},
+								{Name: "maxage", Type: "integer", Token: "MAXAGE", Optional: true, Since: "7.4.0"},
 							},
 							},
 						},
@@ -1264,6 +1266,20 @@ var specs = [...]Command{
 			Since:   "1.0.0", Group: "generic", Complexity: "O(N) where N is the number of keys given.",
 			Arguments: []Argument{
 				{Name: "key", Type: "key", Key: 1, Multiple: true},
+			},
+		},
+	},
+	{
+		Name: "delifeq", Arity: 3, Flags: Write | Fast | Rewritten, Categories: CatString,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRM | KeyAccess | KeyDelete, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Removes a key if its value is the one that is given (Valkey 9).",
+			Since:   "9.0.0", Group: "string", Complexity: "O(1)",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "value", Type: "string"},
 			},
 		},
 	},
@@ -3781,7 +3797,7 @@ var specs = [...]Command{
 	{
 		Name: "set", Arity: -3, Flags: Write | DenyOOM, Categories: CatString,
 		KeySpecs: []KeySpec{
-			{Flags: KeyRW | KeyAccess | KeyUpdate | KeyVariableFlags, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0, Notes: "The old value is read, and so needs ACCESS, only with `GET`."},
+			{Flags: KeyRW | KeyAccess | KeyUpdate | KeyVariableFlags, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0, Notes: "The old value is read, and so needs ACCESS, only with `GET`, `IFEQ` and `IFNE`."},
 		},
 		Doc: &Doc{
 			Summary: "Writes a string to a key, whatever the key held.",
@@ -3791,6 +3807,7 @@ var specs = [...]Command{
 				{"6.0.0", "Takes the option `KEEPTTL`."},
 				{"6.2.0", "Takes the options `GET`, `EXAT` and `PXAT`."},
 				{"7.0.0", "`NX` and `GET` may be given together."},
+				{"8.4.0", "Takes the options `IFEQ`, which is also of Valkey 8.1, and `IFNE`."},
 			},
 			Arguments: []Argument{
 				{Name: "key", Type: "key", Key: 1},
@@ -3798,6 +3815,8 @@ var specs = [...]Command{
 				{Name: "condition", Type: "oneof", Optional: true, Since: "2.6.12", Arguments: []Argument{
 					{Name: "nx", Type: "pure-token", Token: "NX"},
 					{Name: "xx", Type: "pure-token", Token: "XX"},
+					{Name: "ifeq-value", Type: "string", Token: "IFEQ", Since: "8.4.0"},
+					{Name: "ifne-value", Type: "string", Token: "IFNE", Since: "8.4.0"},
 				},
 				},
 				{Name: "get", Type: "pure-token", Token: "GET", Optional: true, Since: "6.2.0"},
@@ -5294,16 +5313,20 @@ var specs = [...]Command{
 		},
 	},
 	{
-		Name: "zrank", Arity: 3, Flags: ReadOnly | Fast, Categories: CatSortedSet,
+		Name: "zrank", Arity: -3, Flags: ReadOnly | Fast, Categories: CatSortedSet,
 		KeySpecs: []KeySpec{
 			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
 		},
 		Doc: &Doc{
 			Summary: "Returns the rank of a member of a sorted set, the lowest score first.",
 			Since:   "2.0.0", Group: "sorted-set", Complexity: "O(log(N)) where N is the number of members in the sorted set.",
+			History: []Change{
+				{"7.2.0", "Takes the option `WITHSCORE`."},
+			},
 			Arguments: []Argument{
 				{Name: "key", Type: "key", Key: 1},
 				{Name: "member", Type: "string"},
+				{Name: "withscore", Type: "pure-token", Token: "WITHSCORE", Optional: true, Since: "7.2.0"},
 			},
 		},
 	},
@@ -5436,16 +5459,20 @@ var specs = [...]Command{
 		},
 	},
 	{
-		Name: "zrevrank", Arity: 3, Flags: ReadOnly | Fast, Categories: CatSortedSet,
+		Name: "zrevrank", Arity: -3, Flags: ReadOnly | Fast, Categories: CatSortedSet,
 		KeySpecs: []KeySpec{
 			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
 		},
 		Doc: &Doc{
 			Summary: "Returns the rank of a member of a sorted set, the highest score first.",
 			Since:   "2.0.0", Group: "sorted-set", Complexity: "O(log(N)) where N is the number of members in the sorted set.",
+			History: []Change{
+				{"7.2.0", "Takes the option `WITHSCORE`."},
+			},
 			Arguments: []Argument{
 				{Name: "key", Type: "key", Key: 1},
 				{Name: "member", Type: "string"},
+				{Name: "withscore", Type: "pure-token", Token: "WITHSCORE", Optional: true, Since: "7.2.0"},
 			},
 		},
 	},
