@@ -27,7 +27,6 @@ var serverHandlers = handlers{
 	"bgrewriteaof":     bgRewriteAOF,
 	"lastsave":         func(c *Ctx) { c.Out.Int(c.Engine.LastSave()) },
 	"shutdown":         shutdown,
-	"role":             role,
 	"lolwut":           lolwut,
 	"spillway.plugins": askPlugins,
 }
@@ -250,13 +249,6 @@ func shutdown(c *Ctx) {
 		return
 	}
 	c.Client.CloseAfterReply() // no reply: the closed connection is the answer
-}
-
-func role(c *Ctx) {
-	c.Out.Array(3)
-	c.Out.BulkString("master")
-	c.Out.Int(0)
-	c.Out.Array(0)
 }
 
 var configHandlers = handlers{

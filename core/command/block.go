@@ -15,6 +15,7 @@ type block struct {
 	keys     [][]byte
 	deadline int64
 	nothing  func(out *resp.Writer)
+	begin    func()
 }
 
 // Block has the command wait until something happens to one of the keys, which
@@ -60,6 +61,19 @@ func (c *Ctx) BlockUntil(deadline int64, nothing func(out *resp.Writer)) bool {
 	c.block = block{waits: true, deadline: deadline, nothing: nothing}
 	return true
 }
+
+// BlockWhile is BlockUntil for a command that begins something whose end ends its
+// waiting (Client.UnblockClient and the like): begin is called once the command waits.
+func (c *Ctx) BlockWhile(deadline int64, begin func(), nothing func(out *resp.Writer)) bool {
+	if !c.BlockUntil(deadline, nothing) {
+		return false
+	}
+	c.block.begin = begin
+	return true
+}
+
+// Begin is what BlockWhile was called with, nil for nothing.
+func (c *Ctx) Begin() func() { return c.block.begin }
 
 // BlockedOn is what Block or BlockUntil was called with. It is valid until Reset.
 func (c *Ctx) BlockedOn() (keys [][]byte, deadline int64, nothing func(out *resp.Writer)) {

@@ -14,6 +14,7 @@ var blockingHandlers = handlers{
 	"bzpopmax":   func(c *Ctx) { c.bzpop(true) },
 	"bzmpop":     bzmpopCommand,
 	"wait":       waitCommand,
+	"waitaof":    waitAOF,
 }
 
 // keysThenTimeout are the arguments of BLPOP and its like.

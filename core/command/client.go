@@ -118,6 +118,17 @@ func clientKill(c *Ctx) {
 				return
 			}
 			tests = append(tests, func(i ClientInfo) bool { return i.Type == t })
+		case is(opt, "maxage"):
+			n, ok := parseInt(c.Args[i+1])
+			if !ok {
+				c.Out.Error("ERR maxage is not an integer or out of range")
+				return
+			}
+			if n <= 0 {
+				c.Out.Error("ERR maxage should be greater than 0")
+				return
+			}
+			tests = append(tests, func(i ClientInfo) bool { return seconds(i.Age) >= n })
 		case is(opt, "skipme") && is(c.Args[i+1], "yes"):
 			skipMe = true
 		case is(opt, "skipme") && is(c.Args[i+1], "no"):

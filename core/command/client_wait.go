@@ -75,3 +75,44 @@ func waitCommand(c *Ctx) {
 		none(c.Out)
 	}
 }
+
+// waitAOF is WAITAOF where there are no replicas. The log is synced at once, whatever
+// appendfsync says.
+func waitAOF(c *Ctx) {
+	local, ok := c.intArg(c.Args[1])
+	if !ok {
+		return
+	}
+	if local < 0 || local > 1 {
+		c.Out.Error("ERR value is out of range, value must between 0 and 1") // Redis's wording
+		return
+	}
+	replicas, ok := c.positiveArg(c.Args[2])
+	if !ok {
+		return
+	}
+	deadline, ok := c.millisecondsArg(c.Args[3])
+	if !ok {
+		return
+	}
+	client := c.Client
+	kept, synced := client.Synced()
+	if local == 1 && !kept {
+		c.Out.Error("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.")
+		return
+	}
+	reply := func(out *resp.Writer) {
+		out.Array(2)
+		if _, synced := client.Synced(); synced {
+			out.Int(1)
+		} else {
+			out.Int(0)
+		}
+		out.Int(0)
+	}
+	enough := replicas == 0 && (local == 0 || synced)
+	begin := func() { client.SyncWrites(replicas == 0) }
+	if enough || !c.BlockWhile(deadline, begin, reply) {
+		reply(c.Out)
+	}
+}

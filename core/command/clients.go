@@ -127,6 +127,12 @@ type Client interface {
 	// UnblockClient ends the waiting of a client's command, as if it had waited for
 	// too long or with an error, and tells whether there was one.
 	UnblockClient(id int64, withError bool) bool
+	// Synced tells whether a log is kept, and whether what the client has written is in
+	// it on the disk.
+	Synced() (kept, synced bool)
+	// SyncWrites makes it so, aside, and then ends the waiting of the client's command
+	// if it is to.
+	SyncWrites(unblock bool)
 	// PauseClients holds commands back, every client's, until a time in Unix
 	// milliseconds: all of them, or those that may write.
 	PauseClients(until int64, all bool)

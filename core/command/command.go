@@ -38,6 +38,8 @@ const (
 	MayReplicate                      // reads keys, but may cause a write: CLIENT PAUSE WRITE holds it back
 	Counters                          // shows or resets what sessions count of their commands
 	NoMandatoryKeys                   // takes keys, and may have none
+	Prepared                          // the session calls Prepare before it locks shards
+	Asking                            // allowed on a node that a slot is being moved to
 )
 
 // flagNames are the flags that Redis knows, in its spelling and order.
@@ -45,7 +47,7 @@ var flagNames = []named[Flags]{
 	{Write, "write"}, {ReadOnly, "readonly"}, {DenyOOM, "denyoom"}, {Admin, "admin"},
 	{PubSub, "pubsub"}, {NoScript, "noscript"}, {Blocking, "blocking"}, {Loading, "loading"},
 	{Stale, "stale"}, {SkipMonitor, "skip_monitor"}, {SkipSlowlog, "skip_slowlog"}, {Fast, "fast"},
-	{NoAuth, "no_auth"}, {NoMandatoryKeys, "no_mandatory_keys"}, {AllowBusy, "allow_busy"}, {NoAsyncLoading, "no_async_loading"},
+	{NoAuth, "no_auth"}, {Asking, "asking"}, {NoMandatoryKeys, "no_mandatory_keys"}, {AllowBusy, "allow_busy"}, {NoAsyncLoading, "no_async_loading"},
 	{MovableKeys, "movablekeys"}, {NoMulti, "no_multi"},
 }
 

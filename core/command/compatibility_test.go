@@ -11,19 +11,9 @@ import (
 	"testing"
 )
 
-// neverHere says why commands of Redis 7.0 do not exist here and will not: by
-// command or, of a container, for all of its subcommands.
-var neverHere = map[string]string{
-	"module":         "modules are C code for another program; stages and sinks are plugins of processes of their own",
-	"failover":       "there are no replicas",
-	"psync":          "there are no replicas",
-	"replconf":       "there are no replicas",
-	"replicaof":      "there are no replicas",
-	"slaveof":        "there are no replicas",
-	"sync":           "there are no replicas",
-	"restore-asking": "slots do not move between nodes",
-	"migrate":        "`spillway import` and `spillway export` move data between servers",
-}
+// neverHere says why commands of Redis 7.0 do not exist here and will not. There are
+// none; those that are here only to be refused say so in their summaries.
+var neverHere = map[string]string{}
 
 // redisCommand is a command of Redis 7.0 that it documents.
 type redisCommand struct{ group, name string }

@@ -59,6 +59,10 @@ type Ctx struct {
 	// (CLIENT PAUSE).
 	Frozen bool
 
+	// Migration is what has been done of a MIGRATE before its shards were locked, nil
+	// for nothing.
+	Migration *Migration
+
 	block    block
 	tellNew  bool  // keys that were not there are an event
 	toldNew  bool  // there was one

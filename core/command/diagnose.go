@@ -5,80 +5,21 @@ import (
 	"math"
 	"runtime"
 	"runtime/debug"
-	"time"
-
-	"github.com/spillwaydb/spillway/core/param"
 )
 
-// debugHandlers are those of the commands for finding out what is wrong.
-var debugHandlers = handlers{
-	"debug|sleep":                      debugSleep,
-	"debug|reload":                     func(c *Ctx) { c.replyDone("OK", c.Engine.Reload()) },
-	"debug|loadaof":                    func(c *Ctx) { c.replyDone("OK", c.Engine.Reload()) },
-	"debug|object":                     debugObject,
-	"debug|digest":                     debugDigest,
-	"debug|digest-value":               debugDigestValue,
-	"debug|quicklist-packed-threshold": debugPackedThreshold,
-	"debug|change-repl-id":             func(c *Ctx) { c.Out.OK() },
-	"debug|error":                      func(c *Ctx) { c.Out.Error(string(c.Args[2])) },
-	"debug|set-active-expire":          debugSetActiveExpire,
-	"debug|help":                       help,
-
+// diagnoseHandlers are those of the commands for finding out what is wrong.
+var diagnoseHandlers = handlers{
 	"memory|usage":        memoryUsage,
 	"memory|help":         help,
 	"memory|purge":        func(c *Ctx) { debug.FreeOSMemory(); c.Out.OK() },
 	"memory|malloc-stats": memoryMallocStats,
+	"memory|stats":        memoryStats,
+	"memory|doctor":       memoryDoctor,
 
 	"slowlog|get":   slowlogGet,
 	"slowlog|len":   func(c *Ctx) { c.Out.Int(int64(c.Engine.SlowLog().Len())) },
 	"slowlog|reset": func(c *Ctx) { c.Engine.SlowLog().Reset(); c.Out.OK() },
 	"slowlog|help":  help,
-}
-
-func debugSleep(c *Ctx) {
-	f, ok := parseFloat(c.Args[2])
-	if !ok || f < 0 || f > math.MaxInt32 {
-		c.Out.Error(errNotFloat)
-		return
-	}
-	c.Engine.Sleep(time.Duration(f * float64(time.Second)))
-	c.Out.OK()
-}
-
-func debugObject(c *Ctx) {
-	e, found := c.inspect(c.Args[2])
-	if !found {
-		c.Out.Error(errNoSuchKey)
-		return
-	}
-	payload, err := encode(c.db(c.Args[2]), c.Args[2], e)
-	if err != nil {
-		c.Out.Error("ERR " + err.Error())
-		return
-	}
-	c.Out.SimpleString(fmt.Sprintf("Value at:0x0 refcount:1 encoding:%s serializedlength:%d lru:0 lru_seconds_idle:%d",
-		e.Encoding(), len(payload)-1, e.Idle(c.Now))) // without its type
-}
-
-// debugPackedThreshold accepts what Redis accepts. Elements of a list are packed by
-// list-max-listpack-size alone here.
-func debugPackedThreshold(c *Ctx) {
-	text, err := param.Memory{}.Parse(string(c.Args[2]))
-	if n, ok := parseInt([]byte(text)); err != nil || !ok || n > math.MaxUint32 {
-		c.Out.Error("ERR argument must be a memory value bigger than 1 and smaller than 4gb")
-		return
-	}
-	c.Out.OK()
-}
-
-func debugSetActiveExpire(c *Ctx) {
-	n, ok := parseInt(c.Args[2])
-	if !ok {
-		c.Out.Error(errNotInt)
-		return
-	}
-	c.Engine.SetActiveExpire(n != 0)
-	c.Out.OK()
 }
 
 func memoryUsage(c *Ctx) {

@@ -4,9 +4,11 @@ import (
 	"crypto/sha1" //nolint:gosec // the digest that Redis's DEBUG DIGEST has
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 
 	"github.com/spillwaydb/spillway/core/keyspace"
 	"github.com/spillwaydb/spillway/core/rdb"
+	"github.com/spillwaydb/spillway/core/rdb/packed"
 	"github.com/spillwaydb/spillway/core/resp"
 )
 
@@ -42,6 +44,8 @@ func typeNumber(t keyspace.Type) uint32 {
 		return 3
 	case keyspace.Hash:
 		return 4
+	case keyspace.Stream:
+		return 6
 	default:
 		panic(rdb.UnknownType(t))
 	}
@@ -70,6 +74,16 @@ func (d *digest) mixValue(db *keyspace.DB, key []byte, e keyspace.Entry) {
 		z := db.ZSet(key)
 		var tmp [32]byte
 		z.EachRank(0, z.Len()-1, false, func(m []byte, score float64) bool { return pair(m, resp.AppendDouble(tmp[:0], score)) })
+	case keyspace.Stream:
+		db.Stream(key).Each(keyspace.StreamID{}, packed.MaxStreamID, false, func(it *keyspace.StreamItem) bool {
+			d.mix(fmt.Appendf(nil, "%d.%d", it.ID.MS, it.ID.Seq))
+			it.Fields(func(field, value []byte) bool {
+				d.mix(field)
+				d.mix(value)
+				return true
+			})
+			return true
+		})
 	default:
 		panic(rdb.UnknownType(e.Type()))
 	}

@@ -18,6 +18,9 @@ type Doc struct {
 // Change is something that a version of Redis has changed about a command.
 type Change struct{ Since, Text string }
 
+// emptyToken is the Token of an argument that is an empty string (MIGRATE).
+const emptyToken = `""`
+
 // Argument is an argument of a command, a choice of some (oneof) or several one
 // after the other (block).
 type Argument struct {
@@ -127,7 +130,12 @@ func replyArgument(o *resp.Writer, a *Argument) {
 		o.BulkString("key_spec_index")
 		o.Int(int64(a.Key - 1))
 	}
-	replyText(o, "token", a.Token)
+	if a.Token == emptyToken {
+		o.BulkString("token")
+		o.BulkString("")
+	} else {
+		replyText(o, "token", a.Token)
+	}
 	replyText(o, "since", a.Since)
 	replyText(o, "deprecated_since", a.DeprecatedSince)
 	if len(flags) > 0 {

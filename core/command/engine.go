@@ -61,6 +61,10 @@ type Engine interface {
 	// NodeID is the name of this engine as the node of a cluster: 40 hexadecimal
 	// digits, the same over restarts.
 	NodeID() string
+	// Exchange sends a request to another server and returns the first lines of so
+	// many replies. Each step may take as long as timeout. The error is an
+	// *ExchangeError, and the lines are those that came before it.
+	Exchange(addr string, request []byte, replies int, timeout time.Duration) (lines []string, err error)
 	// Now is the engine's wall clock.
 	Now() time.Time
 	// Sleep waits on the engine's clock (DEBUG SLEEP).

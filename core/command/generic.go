@@ -18,9 +18,11 @@ var genericHandlers = handlers{
 	"move":     moveCommand,
 	"dump":     dumpCommand,
 	"restore":  restoreCommand,
-	"flushdb":  flushdbCommand,
-	"flushall": flushallCommand,
-	"swapdb":   swapdbCommand,
+
+	"restore-asking": restoreCommand,
+	"flushdb":        flushdbCommand,
+	"flushall":       flushallCommand,
+	"swapdb":         swapdbCommand,
 }
 
 // remove deletes a live key and counts the change.

@@ -207,6 +207,7 @@ var keyFinders = map[string]keyFinder{
 	"bitfield":   bitfieldKeys,
 	"sort":       sortKeys,
 	"sort_ro":    func(dst []Key, _ [][]byte) []Key { return append(dst, Key{1, KeyRO | KeyAccess}) },
+	"migrate":    migrateKeys,
 	"xread":      readKeys,
 	"xreadgroup": readKeys,
 }
@@ -237,10 +238,10 @@ func readKeys(dst []Key, args [][]byte) []Key {
 	return dst
 }
 
-// setKeys finds the key of SET, which is read with the option GET only.
+// setKeys finds the key of SET, which is read with the options GET, IFEQ and IFNE only.
 func setKeys(dst []Key, args [][]byte) []Key {
 	for _, a := range args[min(3, len(args)):] {
-		if is(a, "get") {
+		if is(a, "get") || is(a, "ifeq") || is(a, "ifne") {
 			return append(dst, Key{1, KeyRW | KeyAccess | KeyUpdate})
 		}
 	}
@@ -283,11 +284,13 @@ func sortKeys(dst []Key, args [][]byte) []Key {
 	return dst
 }
 
-// storeFinders find the keys that a command may write to, of those that take the
-// last of several STORE options: a key specification places the first.
+// storeFinders find keys whose shards are locked although no key specification places
+// them: of several STORE options the last counts, and a specification places the first;
+// and DEBUG has none.
 var storeFinders = map[string]keyFinder{
 	"georadius":         storeKeys,
 	"georadiusbymember": storeKeys,
+	"debug":             debugKeys,
 }
 
 // storeKeys finds the keys behind STORE and STOREDIST.

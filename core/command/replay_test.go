@@ -11,7 +11,7 @@ import (
 // is that each verb of LoggedVerbs turns up.
 var replaySamples = []string{
 	// strings
-	"SET s v", "SET s w EX 100", "SET s x KEEPTTL", "SET s y NX", "SET s2 y NX PX 5", "SET s2 z XX GET", "SETNX s3 v", "SETEX s4 10 v",
+	"SET s v", "SET s w EX 100", "SET s x KEEPTTL", "SET s y NX", "SET s2 y NX PX 5", "SET s2 z XX GET", "SET ifq a", "SET ifq b IFEQ a EX 100", "SET ifq c IFEQ nosuch", "SET ifq d IFNE z KEEPTTL", "SET ifq2 d IFNE d", "DELIFEQ ifq x", "DELIFEQ ifq2 d", "SETNX s3 v", "SETEX s4 10 v",
 	"PSETEX s5 10 v", "GETSET s2 q", "GETEX s2 EX 10", "GETEX s2 PERSIST", "GETEX s2 PXAT 1", "GETDEL s3", "MSET m1 a m2 b", "MSETNX m3 a m4 b",
 	"INCR n", "DECR n", "INCRBY n 5", "DECRBY n 7", "INCRBYFLOAT n 1.5", "INCRBYFLOAT f 10.1", "APPEND s abc", "APPEND new abc",
 	"SETRANGE s 2 zz", "SETRANGE pad 5 zz",
@@ -28,6 +28,7 @@ var replaySamples = []string{
 	// keys
 	"DEL m1 nosuch", "UNLINK m2", "EXPIRE m3 100", "PEXPIRE m3 1000", "EXPIREAT m3 1800000000", "PEXPIREAT m3 1800000000001",
 	"PERSIST m3", "EXPIRE m4 -1", "RENAME m3 m5", "SET m6 1", "RENAMENX m5 m7", "COPY m7 m8", "COPY m7 m8 DB 2 REPLACE", "MOVE m8 1",
+	"SET mig v", "MIGRATE h 1 mig 0 1000 COPY", "MIGRATE h 1 mig 0 1000", "MSET mig2 v mig3 v", "MIGRATE h 1 \"\" 0 1000 KEYS mig2 nosuch mig3",
 	"SWAPDB 1 3", "SET s6 v PX 50",
 	// hashes
 	"HSET h f v g w", "HSETNX h x y", "HMSET h a 1 b 2", "HDEL h a", "HINCRBY h n 5", "HINCRBYFLOAT h n 1.5",

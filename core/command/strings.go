@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"math"
 
 	"github.com/spillwaydb/spillway/core/keyspace"
@@ -23,6 +24,7 @@ var stringHandlers = handlers{
 	"getset":      getsetCommand,
 	"getex":       getexCommand,
 	"getdel":      getdelCommand,
+	"delifeq":     delifeqCommand,
 	"mget":        mgetCommand,
 	"mset":        msetCommand,
 	"msetnx":      msetnxCommand,
@@ -58,8 +60,25 @@ func getCommand(c *Ctx) { c.replyString(c.Args[1]) }
 // setOptions are the options of SET and GETEX.
 type setOptions struct {
 	nx, xx, get, keepTTL, persist bool
+	ifEQ, ifNE                    bool   // the value is compared
+	other                         []byte // with this
 	expire                        []byte // the argument of EX, PX, EXAT or PXAT
 	seconds, relative             bool   // what kind it is
+}
+
+// compares tells whether the value that there is decides.
+func (o *setOptions) compares() bool { return o.ifEQ || o.ifNE }
+
+// matches tells whether the value of a key is what it has to be for the key to be set;
+// one that is not there equals nothing. The value is a string if it is compared.
+func (o *setOptions) matches(e keyspace.Entry, found bool) bool {
+	switch {
+	case o.ifEQ:
+		return found && bytes.Equal(e.Bytes(), o.other)
+	case o.ifNE:
+		return !found || !bytes.Equal(e.Bytes(), o.other)
+	}
+	return !(o.nx && found || o.xx && !found)
 }
 
 // parseSetOptions reads the options of SET, or of GETEX.
@@ -68,11 +87,19 @@ func parseSetOptions(args [][]byte, getex bool) (o setOptions, ok bool) {
 		a := args[i]
 		seconds, relative := false, false
 		switch {
-		case !getex && is(a, "nx") && !o.xx:
+		case !getex && is(a, "nx") && !o.xx && !o.compares():
 			o.nx = true
 			continue
-		case !getex && is(a, "xx") && !o.nx:
+		case !getex && is(a, "xx") && !o.nx && !o.compares():
 			o.xx = true
+			continue
+		case !getex && is(a, "ifeq") && !o.nx && !o.xx && !o.compares() && i+1 < len(args):
+			i++
+			o.ifEQ, o.other = true, args[i]
+			continue
+		case !getex && is(a, "ifne") && !o.nx && !o.xx && !o.compares() && i+1 < len(args):
+			i++
+			o.ifNE, o.other = true, args[i]
 			continue
 		case !getex && is(a, "get"):
 			o.get = true
@@ -155,9 +182,13 @@ func setCommand(c *Ctx) {
 			return
 		}
 	}
-	if o.nx || o.xx || o.keepTTL {
+	if o.nx || o.xx || o.keepTTL || o.compares() {
 		e, found := c.lookupWrite(key)
-		if o.nx && found || o.xx && !found {
+		if found && o.compares() && e.Type() != keyspace.String {
+			c.Out.Error(errWrongType)
+			return
+		}
+		if !o.matches(e, found) {
 			if !o.get {
 				c.Out.Null()
 			}
@@ -409,4 +440,18 @@ func appendCommand(c *Ctx) {
 	c.db(key).Append(key, suffix)
 	c.Changed(key, eventAppend)
 	c.Out.Int(int64(n))
+}
+
+// delifeqCommand is DELIFEQ of Valkey 9.
+func delifeqCommand(c *Ctx) {
+	e, found, ok := c.typedWrite(c.Args[1], keyspace.String)
+	if !ok {
+		return
+	}
+	same := found && bytes.Equal(e.Bytes(), c.Args[2])
+	if same {
+		c.remove(c.Args[1])
+		c.LogAs(verbDel, c.Args[1])
+	}
+	c.replyBool(same)
 }

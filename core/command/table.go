@@ -13,7 +13,7 @@ func groups() []handlers {
 		stringHandlers, genericHandlers, expireHandlers, scanHandlers, sortHandlers, objectHandlers,
 		bitmapHandlers, hyperloglogHandlers, hashHandlers, listHandlers, setHandlers, zsetHandlers, geoHandlers, blockingHandlers,
 		streamHandlers, streamGroupHandlers, streamInfoHandlers, functionHandlers, pubsubHandlers, trackingHandlers,
-		connectionHandlers, clientHandlers, clusterHandlers, serverHandlers, configHandlers, debugHandlers, latencyHandlers, commandHandlers,
+		connectionHandlers, clientHandlers, clusterHandlers, clusterOneHandlers, moduleHandlers, replicationHandlers, migrateHandlers, serverHandlers, configHandlers, debugHandlers, diagnoseHandlers, latencyHandlers, commandHandlers,
 	}
 }
 
@@ -72,10 +72,13 @@ func (cmd *Command) finish(run handlers) {
 	delete(run, cmd.Name)
 	cmd.Categories = cmd.Categories.implied(cmd.Flags)
 	cmd.keys, cmd.stores = keyFinders[cmd.Name], storeFinders[cmd.Name]
-	if cmd.Name == "sort" || cmd.Name == "sort_ro" {
-		cmd.any = readsOthers
-	}
+	cmd.any = everywhere[cmd.Name]
 	cmd.placeKeys()
+}
+
+// everywhere tell, of commands that may need every shard, whether these arguments do.
+var everywhere = map[string]func(args [][]byte) bool{
+	"sort": readsOthers, "sort_ro": readsOthers, "debug": debugsAll,
 }
 
 // nameHash hashes a name regardless of case.

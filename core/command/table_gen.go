@@ -555,6 +555,7 @@ var specs = [...]Command{
 						{"3.2.0", "`TYPE` knows `master`."},
 						{"5.0.0", "`TYPE` knows `replica`, and still `slave` for the same."},
 						{"6.2.0", "Filters by `LADDR`."},
+						{"7.4.0", "Filters by `MAXAGE`."},
 					},
 					Arguments: []Argument{
 						{Name: "filter", Type: "oneof", Arguments: []Argument{
@@ -573,6 +574,7 @@ var specs = [...]Command{
 								{Name: "ip:port", Type: "string", Token: "ADDR", Optional: true},
 								{Name: "ip:port", Type: "string", Token: "LADDR", Optional: true, Since: "6.2.0"},
 								{Name: "yes/no", Type: "string", Token: "SKIPME", Optional: true},
+								{Name: "maxage", Type: "integer", Token: "MAXAGE", Optional: true, Since: "7.4.0"},
 							},
 							},
 						},
@@ -754,12 +756,110 @@ var specs = [...]Command{
 		},
 		Sub: []*Command{
 			{
+				Name: "cluster|addslots", Arity: -3, Flags: NoAsyncLoading | Admin | Stale,
+				Doc: &Doc{
+					Summary: "Refuses to take slots: this node has them all.",
+					Since:   "3.0.0", Group: "cluster", Complexity: "O(N) where N is the number of slots.",
+					Arguments: []Argument{
+						{Name: "slot", Type: "integer", Multiple: true},
+					},
+				},
+			},
+			{
+				Name: "cluster|addslotsrange", Arity: -4, Flags: NoAsyncLoading | Admin | Stale,
+				Doc: &Doc{
+					Summary: "Refuses to take ranges of slots: this node has them all.",
+					Since:   "7.0.0", Group: "cluster", Complexity: "O(N) where N is the number of slots.",
+					Arguments: []Argument{
+						{Name: "start-slot_end-slot", Type: "block", Multiple: true, Arguments: []Argument{
+							{Name: "start-slot", Type: "integer"},
+							{Name: "end-slot", Type: "integer"},
+						},
+						},
+					},
+				},
+			},
+			{
+				Name: "cluster|bumpepoch", Arity: 2, Flags: NoAsyncLoading | Admin | Stale,
+				Tips: []string{"nondeterministic_output"},
+				Doc: &Doc{
+					Summary: "Says that the node's epoch stays what it is.",
+					Since:   "3.0.0", Group: "cluster", Complexity: "O(1)",
+				},
+			},
+			{
+				Name: "cluster|count-failure-reports", Arity: 3, Flags: Admin | Stale,
+				Tips: []string{"nondeterministic_output"},
+				Doc: &Doc{
+					Summary: "Counts the reports that a node has failed, which nobody makes.",
+					Since:   "3.0.0", Group: "cluster", Complexity: "O(1)",
+					Arguments: []Argument{
+						{Name: "node-id", Type: "string"},
+					},
+				},
+			},
+			{
 				Name: "cluster|countkeysinslot", Arity: 3, Flags: Stale | AllShards,
 				Doc: &Doc{
 					Summary: "Counts the keys of a slot.",
 					Since:   "3.0.0", Group: "cluster", Complexity: "O(N) where N is the number of keys.",
 					Arguments: []Argument{
 						{Name: "slot", Type: "integer"},
+					},
+				},
+			},
+			{
+				Name: "cluster|delslots", Arity: -3, Flags: NoAsyncLoading | Admin | Stale,
+				Doc: &Doc{
+					Summary: "Refuses to give slots up: no other node could serve them.",
+					Since:   "3.0.0", Group: "cluster", Complexity: "O(N) where N is the number of slots.",
+					Arguments: []Argument{
+						{Name: "slot", Type: "integer", Multiple: true},
+					},
+				},
+			},
+			{
+				Name: "cluster|delslotsrange", Arity: -4, Flags: NoAsyncLoading | Admin | Stale,
+				Doc: &Doc{
+					Summary: "Refuses to give ranges of slots up: no other node could serve them.",
+					Since:   "7.0.0", Group: "cluster", Complexity: "O(N) where N is the number of slots.",
+					Arguments: []Argument{
+						{Name: "start-slot_end-slot", Type: "block", Multiple: true, Arguments: []Argument{
+							{Name: "start-slot", Type: "integer"},
+							{Name: "end-slot", Type: "integer"},
+						},
+						},
+					},
+				},
+			},
+			{
+				Name: "cluster|failover", Arity: -2, Flags: NoAsyncLoading | Admin | Stale,
+				Doc: &Doc{
+					Summary: "Refuses to take a master's place: this node is one.",
+					Since:   "3.0.0", Group: "cluster", Complexity: "O(1)",
+					Arguments: []Argument{
+						{Name: "options", Type: "oneof", Optional: true, Arguments: []Argument{
+							{Name: "force", Type: "pure-token", Token: "FORCE"},
+							{Name: "takeover", Type: "pure-token", Token: "TAKEOVER"},
+						},
+						},
+					},
+				},
+			},
+			{
+				Name: "cluster|flushslots", Arity: 2, Flags: NoAsyncLoading | Admin | Stale | AllShards,
+				Doc: &Doc{
+					Summary: "Refuses to give all slots up: no other node could serve them.",
+					Since:   "3.0.0", Group: "cluster", Complexity: "O(1)",
+				},
+			},
+			{
+				Name: "cluster|forget", Arity: 3, Flags: NoAsyncLoading | Admin | Stale,
+				Doc: &Doc{
+					Summary: "Refuses to forget a node: there are no others.",
+					Since:   "3.0.0", Group: "cluster", Complexity: "O(1)",
+					Arguments: []Argument{
+						{Name: "node-id", Type: "string"},
 					},
 				},
 			},
@@ -809,6 +909,21 @@ var specs = [...]Command{
 				},
 			},
 			{
+				Name: "cluster|meet", Arity: -4, Flags: NoAsyncLoading | Admin | Stale,
+				Doc: &Doc{
+					Summary: "Refuses to join another node.",
+					Since:   "3.0.0", Group: "cluster", Complexity: "O(1)",
+					History: []Change{
+						{"4.0.0", "Takes the argument `cluster-bus-port`."},
+					},
+					Arguments: []Argument{
+						{Name: "ip", Type: "string"},
+						{Name: "port", Type: "integer"},
+						{Name: "cluster_bus_port", Type: "integer", Optional: true, Since: "4.0.0"},
+					},
+				},
+			},
+			{
 				Name: "cluster|myid", Arity: 2, Flags: Stale,
 				Doc: &Doc{
 					Summary: "Returns the name of this node.",
@@ -831,6 +946,64 @@ var specs = [...]Command{
 					Since:   "5.0.0", Group: "cluster", Complexity: "O(1)",
 					Arguments: []Argument{
 						{Name: "node-id", Type: "string"},
+					},
+				},
+			},
+			{
+				Name: "cluster|replicate", Arity: 3, Flags: NoAsyncLoading | Admin | Stale,
+				Doc: &Doc{
+					Summary: "Refuses to become another node's replica.",
+					Since:   "3.0.0", Group: "cluster", Complexity: "O(1)",
+					Arguments: []Argument{
+						{Name: "node-id", Type: "string"},
+					},
+				},
+			},
+			{
+				Name: "cluster|reset", Arity: -2, Flags: Admin | Stale | NoScript,
+				Doc: &Doc{
+					Summary: "Resets the node, which changes nothing: it keeps its slots and its name.",
+					Since:   "3.0.0", Group: "cluster", Complexity: "O(N) where N is the number of nodes.",
+					Arguments: []Argument{
+						{Name: "hard_soft", Type: "oneof", Optional: true, Arguments: []Argument{
+							{Name: "hard", Type: "pure-token", Token: "HARD"},
+							{Name: "soft", Type: "pure-token", Token: "SOFT"},
+						},
+						},
+					},
+				},
+			},
+			{
+				Name: "cluster|saveconfig", Arity: 2, Flags: NoAsyncLoading | Admin | Stale,
+				Doc: &Doc{
+					Summary: "Saves the node's state, of which nothing ever changes.",
+					Since:   "3.0.0", Group: "cluster", Complexity: "O(1)",
+				},
+			},
+			{
+				Name: "cluster|set-config-epoch", Arity: 3, Flags: NoAsyncLoading | Admin | Stale,
+				Doc: &Doc{
+					Summary: "Refuses to give the node an epoch.",
+					Since:   "3.0.0", Group: "cluster", Complexity: "O(1)",
+					Arguments: []Argument{
+						{Name: "config-epoch", Type: "integer"},
+					},
+				},
+			},
+			{
+				Name: "cluster|setslot", Arity: -4, Flags: NoAsyncLoading | Admin | Stale,
+				Doc: &Doc{
+					Summary: "Refuses to move a slot: there are no other nodes.",
+					Since:   "3.0.0", Group: "cluster", Complexity: "O(1)",
+					Arguments: []Argument{
+						{Name: "slot", Type: "integer"},
+						{Name: "subcommand", Type: "oneof", Arguments: []Argument{
+							{Name: "node-id", Type: "string", Token: "IMPORTING"},
+							{Name: "node-id", Type: "string", Token: "MIGRATING"},
+							{Name: "node-id", Type: "string", Token: "NODE"},
+							{Name: "stable", Type: "pure-token", Token: "STABLE"},
+						},
+						},
 					},
 				},
 			},
@@ -1048,118 +1221,11 @@ var specs = [...]Command{
 		},
 	},
 	{
-		Name: "debug", Arity: -2, Flags: Admin | NoScript | Loading | Stale,
+		Name: "debug", Arity: -2, Flags: Admin | NoScript | Loading | Stale | AllShards,
 		Doc: &Doc{
-			Summary: "Groups the commands for tests of the server itself.",
+			Summary: "Has subcommands for tests of the server itself.",
 			Since:   "1.0.0", Group: "server", Complexity: "Depends on the subcommand.",
 			Flags: []string{"syscmd"},
-		},
-		Sub: []*Command{
-			{
-				Name: "debug|change-repl-id", Arity: 2, Flags: Admin | NoScript | Loading | Stale,
-				Doc: &Doc{
-					Summary: "Does nothing: there is no replication.",
-					Since:   "1.0.0", Group: "server", Complexity: "O(1)",
-				},
-			},
-			{
-				Name: "debug|digest", Arity: 2, Flags: Admin | NoScript | Loading | Stale | AllShards,
-				Doc: &Doc{
-					Summary: "Returns a digest of all databases, which is that of a Redis with the same data.",
-					Since:   "1.0.0", Group: "server", Complexity: "O(N) where N is the number of elements of all keys",
-				},
-			},
-			{
-				Name: "debug|digest-value", Arity: -3, Flags: Admin | NoScript | Loading | Stale,
-				KeySpecs: []KeySpec{
-					{Flags: KeyRO, Begin: BeginIndex, Index: 2, Find: FindRange, Last: -1, Step: 1, Limit: 0},
-				},
-				Doc: &Doc{
-					Summary: "Returns a digest of each key, which is that of a Redis with the same data.",
-					Since:   "1.0.0", Group: "server", Complexity: "O(N) where N is the number of elements of the keys",
-					Arguments: []Argument{
-						{Name: "key", Type: "key", Key: 1, Multiple: true},
-					},
-				},
-			},
-			{
-				Name: "debug|error", Arity: 3, Flags: Admin | NoScript | Loading | Stale,
-				Doc: &Doc{
-					Summary: "Replies with an error.",
-					Since:   "1.0.0", Group: "server", Complexity: "O(1)",
-					Arguments: []Argument{
-						{Name: "message", Type: "string"},
-					},
-				},
-			},
-			{
-				Name: "debug|help", Arity: 2, Flags: Loading | Stale,
-				Doc: &Doc{
-					Summary: "Lists the subcommands.",
-					Since:   "1.0.0", Group: "server", Complexity: "O(1)",
-				},
-			},
-			{
-				Name: "debug|loadaof", Arity: -2, Flags: Admin | NoScript | Loading | Stale | NoMulti,
-				Doc: &Doc{
-					Summary: "Takes a checkpoint, empties memory and loads the checkpoint back.",
-					Since:   "1.0.0", Group: "server", Complexity: "O(N) where N is the number of keys in all databases",
-				},
-			},
-			{
-				Name: "debug|object", Arity: -3, Flags: Admin | NoScript | Loading | Stale,
-				KeySpecs: []KeySpec{
-					{Flags: KeyRO, Begin: BeginIndex, Index: 2, Find: FindRange, Last: 0, Step: 1, Limit: 0},
-				},
-				Doc: &Doc{
-					Summary: "Shows how the value of a key is stored.",
-					Since:   "1.0.0", Group: "server", Complexity: "O(N) where N is the size of the value.",
-					Arguments: []Argument{
-						{Name: "key", Type: "key", Key: 1},
-					},
-				},
-			},
-			{
-				Name: "debug|quicklist-packed-threshold", Arity: 3, Flags: Admin | NoScript | Loading | Stale,
-				Doc: &Doc{
-					Summary: "Accepts how large an element of a list may be in a listpack, which makes no difference here.",
-					Since:   "1.0.0", Group: "server", Complexity: "O(1)",
-					Arguments: []Argument{
-						{Name: "size", Type: "string"},
-					},
-				},
-			},
-			{
-				Name: "debug|reload", Arity: -2, Flags: Admin | NoScript | Loading | Stale | NoMulti,
-				Doc: &Doc{
-					Summary: "Takes a checkpoint, empties memory and loads the checkpoint back.",
-					Since:   "1.0.0", Group: "server", Complexity: "O(N) where N is the number of keys in all databases.",
-				},
-			},
-			{
-				Name: "debug|set-active-expire", Arity: 3, Flags: Admin | NoScript | Loading | Stale,
-				Doc: &Doc{
-					Summary: "Switches the removal of expired keys that nobody asks for on or off.",
-					Since:   "1.0.0", Group: "server", Complexity: "O(1)",
-					Arguments: []Argument{
-						{Name: "enabled", Type: "oneof", Arguments: []Argument{
-							{Name: "on", Type: "pure-token", Token: "1"},
-							{Name: "off", Type: "pure-token", Token: "0"},
-						},
-						},
-					},
-				},
-			},
-			{
-				Name: "debug|sleep", Arity: 3, Flags: Admin | NoScript | Loading | Stale | NoMulti,
-				Doc: &Doc{
-					Summary: "Makes this client wait.",
-					Since:   "1.0.0", Group: "server", Complexity: "O(1)",
-					Arguments: []Argument{
-						{Name: "seconds", Type: "double"},
-					},
-				},
-			},
 		},
 	},
 	{
@@ -1200,6 +1266,20 @@ var specs = [...]Command{
 			Since:   "1.0.0", Group: "generic", Complexity: "O(N) where N is the number of keys given.",
 			Arguments: []Argument{
 				{Name: "key", Type: "key", Key: 1, Multiple: true},
+			},
+		},
+	},
+	{
+		Name: "delifeq", Arity: 3, Flags: Write | Fast | Rewritten, Categories: CatString,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRM | KeyAccess | KeyDelete, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Removes a key if its value is the one that is given (Valkey 9).",
+			Since:   "9.0.0", Group: "string", Complexity: "O(1)",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "value", Type: "string"},
 			},
 		},
 	},
@@ -1380,6 +1460,23 @@ var specs = [...]Command{
 			Since:   "7.0.0", Group: "generic", Complexity: "O(1)",
 			Arguments: []Argument{
 				{Name: "key", Type: "key", Key: 1},
+			},
+		},
+	},
+	{
+		Name: "failover", Arity: -1, Flags: Admin | NoScript | Stale,
+		Doc: &Doc{
+			Summary: "Refuses to hand the service to a replica: there are none.",
+			Since:   "6.2.0", Group: "server", Complexity: "O(1)",
+			Arguments: []Argument{
+				{Name: "target", Type: "block", Token: "TO", Optional: true, Arguments: []Argument{
+					{Name: "host", Type: "string"},
+					{Name: "port", Type: "integer"},
+					{Name: "force", Type: "pure-token", Token: "FORCE", Optional: true},
+				},
+				},
+				{Name: "abort", Type: "pure-token", Token: "ABORT", Optional: true},
+				{Name: "milliseconds", Type: "integer", Token: "TIMEOUT", Optional: true},
 			},
 		},
 	},
@@ -2703,6 +2800,14 @@ var specs = [...]Command{
 		},
 		Sub: []*Command{
 			{
+				Name: "memory|doctor", Arity: 2,
+				Tips: []string{"nondeterministic_output", "request_policy:all_shards", "response_policy:special"},
+				Doc: &Doc{
+					Summary: "Says what is wrong with the use of memory.",
+					Since:   "4.0.0", Group: "server", Complexity: "O(1)",
+				},
+			},
+			{
 				Name: "memory|help", Arity: 2, Flags: Loading | Stale,
 				Doc: &Doc{
 					Summary: "Lists the subcommands.",
@@ -2723,6 +2828,14 @@ var specs = [...]Command{
 				Doc: &Doc{
 					Summary: "Gives memory that is free back to the operating system.",
 					Since:   "4.0.0", Group: "server", Complexity: "O(N) where N is the size of the heap.",
+				},
+			},
+			{
+				Name: "memory|stats", Arity: 2, Flags: AllShards,
+				Tips: []string{"nondeterministic_output", "request_policy:all_shards", "response_policy:special"},
+				Doc: &Doc{
+					Summary: "Shows what memory is used for.",
+					Since:   "4.0.0", Group: "server", Complexity: "O(1)",
 				},
 			},
 			{
@@ -2752,6 +2865,111 @@ var specs = [...]Command{
 			Since:   "1.0.0", Group: "string", Complexity: "O(N) where N is the number of keys given.",
 			Arguments: []Argument{
 				{Name: "key", Type: "key", Key: 1, Multiple: true},
+			},
+		},
+	},
+	{
+		Name: "migrate", Arity: -6, Flags: Write | Rewritten | Prepared, Categories: CatKeyspace | CatDangerous,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyAccess | KeyDelete, Begin: BeginIndex, Index: 3, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+			{Flags: KeyRW | KeyAccess | KeyDelete | KeyIncomplete, Begin: BeginKeyword, Keyword: "KEYS", StartFrom: -2, Find: FindRange, Last: -1, Step: 1, Limit: 0},
+		},
+		Tips: []string{"nondeterministic_output"},
+		Doc: &Doc{
+			Summary: "Moves keys to another server: each is restored there, and then removed here.",
+			Since:   "2.6.0", Group: "generic", Complexity: "O(N) where N is the size of all values, here and there, and their transfer.",
+			History: []Change{
+				{"3.0.0", "Takes the options `COPY` and `REPLACE`."},
+				{"3.0.6", "Takes several keys, behind `KEYS`."},
+				{"4.0.7", "Takes the option `AUTH`."},
+				{"6.0.0", "Takes the option `AUTH2`."},
+			},
+			Arguments: []Argument{
+				{Name: "host", Type: "string"},
+				{Name: "port", Type: "integer"},
+				{Name: "key_or_empty_string", Type: "oneof", Arguments: []Argument{
+					{Name: "key", Type: "key", Key: 1},
+					{Name: "empty_string", Type: "pure-token", Token: "\"\""},
+				},
+				},
+				{Name: "destination-db", Type: "integer"},
+				{Name: "timeout", Type: "integer"},
+				{Name: "copy", Type: "pure-token", Token: "COPY", Optional: true, Since: "3.0.0"},
+				{Name: "replace", Type: "pure-token", Token: "REPLACE", Optional: true, Since: "3.0.0"},
+				{Name: "authentication", Type: "oneof", Optional: true, Arguments: []Argument{
+					{Name: "password", Type: "string", Token: "AUTH", Optional: true, Since: "4.0.7"},
+					{Name: "username_password", Type: "block", Token: "AUTH2", Optional: true, Since: "6.0.0", Arguments: []Argument{
+						{Name: "username", Type: "string"},
+						{Name: "password", Type: "string"},
+					},
+					},
+				},
+				},
+				{Name: "key", Type: "key", Token: "KEYS", Key: 2, Optional: true, Multiple: true, Since: "3.0.6"},
+			},
+		},
+	},
+	{
+		Name: "module", Arity: -2,
+		Doc: &Doc{
+			Summary: "Groups the commands about modules.",
+			Since:   "4.0.0", Group: "server", Complexity: "Depends on the subcommand.",
+		},
+		Sub: []*Command{
+			{
+				Name: "module|help", Arity: 2, Flags: Loading | Stale,
+				Doc: &Doc{
+					Summary: "Lists the subcommands.",
+					Since:   "5.0.0", Group: "server", Complexity: "O(1)",
+				},
+			},
+			{
+				Name: "module|list", Arity: 2, Flags: Admin | NoScript,
+				Tips: []string{"nondeterministic_output_order"},
+				Doc: &Doc{
+					Summary: "Lists the modules, of which there are none.",
+					Since:   "4.0.0", Group: "server", Complexity: "O(1)",
+				},
+			},
+			{
+				Name: "module|load", Arity: -3, Flags: NoAsyncLoading | Admin | NoScript,
+				Doc: &Doc{
+					Summary: "Refuses to load a module: there are none.",
+					Since:   "4.0.0", Group: "server", Complexity: "O(1)",
+					Arguments: []Argument{
+						{Name: "path", Type: "string"},
+						{Name: "arg", Type: "string", Optional: true, Multiple: true},
+					},
+				},
+			},
+			{
+				Name: "module|loadex", Arity: -3, Flags: NoAsyncLoading | Admin | NoScript,
+				Doc: &Doc{
+					Summary: "Refuses to load a module with parameters: there are none.",
+					Since:   "7.0.0", Group: "server", Complexity: "O(1)",
+					Arguments: []Argument{
+						{Name: "path", Type: "string"},
+						{Name: "configs", Type: "block", Token: "CONFIG", Optional: true, Multiple: true, MultipleToken: true, Arguments: []Argument{
+							{Name: "name", Type: "string"},
+							{Name: "value", Type: "string"},
+						},
+						},
+						{Name: "args", Type: "block", Token: "ARGS", Optional: true, Multiple: true, Arguments: []Argument{
+							{Name: "arg", Type: "string"},
+						},
+						},
+					},
+				},
+			},
+			{
+				Name: "module|unload", Arity: 3, Flags: NoAsyncLoading | Admin | NoScript,
+				Doc: &Doc{
+					Summary: "Refuses to unload a module: there are none.",
+					Since:   "4.0.0", Group: "server", Complexity: "O(1)",
+					Arguments: []Argument{
+						{Name: "name", Type: "string"},
+					},
+				},
 			},
 		},
 	},
@@ -3070,6 +3288,17 @@ var specs = [...]Command{
 		},
 	},
 	{
+		Name: "psync", Arity: -3, Flags: NoAsyncLoading | Admin | NoMulti | NoScript,
+		Doc: &Doc{
+			Summary: "Refuses to feed a replica from where it was.",
+			Since:   "2.8.0", Group: "server", Complexity: "O(1)",
+			Arguments: []Argument{
+				{Name: "replicationid", Type: "string"},
+				{Name: "offset", Type: "integer"},
+			},
+		},
+	},
+	{
 		Name: "pttl", Arity: 2, Flags: ReadOnly | Fast, Categories: CatKeyspace,
 		KeySpecs: []KeySpec{
 			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
@@ -3233,6 +3462,36 @@ var specs = [...]Command{
 		},
 	},
 	{
+		Name: "replconf", Arity: -1, Flags: Admin | NoScript | Loading | Stale | AllowBusy,
+		Doc: &Doc{
+			Summary: "Takes a replica's settings, which change nothing.",
+			Since:   "3.0.0", Group: "server", Complexity: "O(1)",
+			Flags: []string{"syscmd"},
+		},
+	},
+	{
+		Name: "replicaof", Arity: 3, Flags: NoAsyncLoading | Admin | NoScript | Stale,
+		Doc: &Doc{
+			Summary: "Accepts to be no replica, which the server always is, and refuses to be one.",
+			Since:   "5.0.0", Group: "server", Complexity: "O(1)",
+			Arguments: []Argument{
+				{Name: "args", Type: "oneof", Arguments: []Argument{
+					{Name: "host-port", Type: "block", Arguments: []Argument{
+						{Name: "host", Type: "string"},
+						{Name: "port", Type: "integer"},
+					},
+					},
+					{Name: "no-one", Type: "block", Arguments: []Argument{
+						{Name: "no", Type: "pure-token", Token: "NO"},
+						{Name: "one", Type: "pure-token", Token: "ONE"},
+					},
+					},
+				},
+				},
+			},
+		},
+	},
+	{
 		Name: "reset", Arity: 1, Flags: NoScript | Loading | Stale | Fast | NoAuth | AllowBusy | InsideMulti, Categories: CatConnection,
 		Doc: &Doc{
 			Summary: "Puts the connection back into the state of a new one.",
@@ -3250,6 +3509,31 @@ var specs = [...]Command{
 			History: []Change{
 				{"3.0.0", "Takes the word `REPLACE`."},
 				{"5.0.0", "Takes the word `ABSTTL`."},
+				{"5.0.0", "Takes the options `IDLETIME` and `FREQ`."},
+			},
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "ttl", Type: "integer"},
+				{Name: "serialized-value", Type: "string"},
+				{Name: "replace", Type: "pure-token", Token: "REPLACE", Optional: true, Since: "3.0.0"},
+				{Name: "absttl", Type: "pure-token", Token: "ABSTTL", Optional: true, Since: "5.0.0"},
+				{Name: "seconds", Type: "integer", Token: "IDLETIME", Optional: true, Since: "5.0.0"},
+				{Name: "frequency", Type: "integer", Token: "FREQ", Optional: true, Since: "5.0.0"},
+			},
+		},
+	},
+	{
+		Name: "restore-asking", Arity: -4, Flags: Write | DenyOOM | Asking | Rewritten, Categories: CatKeyspace | CatDangerous,
+		KeySpecs: []KeySpec{
+			{Flags: KeyOW | KeyUpdate, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Does what RESTORE does; nodes of a cluster send it to each other.",
+			Since:   "3.0.0", Group: "server", Complexity: "O(N) where N is the size of the value, and O(N*log(N)) for a sorted set.",
+			Flags: []string{"syscmd"},
+			History: []Change{
+				{"3.0.0", "Takes the option `REPLACE`."},
+				{"5.0.0", "Takes the option `ABSTTL`."},
 				{"5.0.0", "Takes the options `IDLETIME` and `FREQ`."},
 			},
 			Arguments: []Argument{
@@ -3513,7 +3797,7 @@ var specs = [...]Command{
 	{
 		Name: "set", Arity: -3, Flags: Write | DenyOOM, Categories: CatString,
 		KeySpecs: []KeySpec{
-			{Flags: KeyRW | KeyAccess | KeyUpdate | KeyVariableFlags, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0, Notes: "The old value is read, and so needs ACCESS, only with `GET`."},
+			{Flags: KeyRW | KeyAccess | KeyUpdate | KeyVariableFlags, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0, Notes: "The old value is read, and so needs ACCESS, only with `GET`, `IFEQ` and `IFNE`."},
 		},
 		Doc: &Doc{
 			Summary: "Writes a string to a key, whatever the key held.",
@@ -3523,6 +3807,7 @@ var specs = [...]Command{
 				{"6.0.0", "Takes the option `KEEPTTL`."},
 				{"6.2.0", "Takes the options `GET`, `EXAT` and `PXAT`."},
 				{"7.0.0", "`NX` and `GET` may be given together."},
+				{"8.4.0", "Takes the options `IFEQ`, which is also of Valkey 8.1, and `IFNE`."},
 			},
 			Arguments: []Argument{
 				{Name: "key", Type: "key", Key: 1},
@@ -3530,6 +3815,8 @@ var specs = [...]Command{
 				{Name: "condition", Type: "oneof", Optional: true, Since: "2.6.12", Arguments: []Argument{
 					{Name: "nx", Type: "pure-token", Token: "NX"},
 					{Name: "xx", Type: "pure-token", Token: "XX"},
+					{Name: "ifeq-value", Type: "string", Token: "IFEQ", Since: "8.4.0"},
+					{Name: "ifne-value", Type: "string", Token: "IFNE", Since: "8.4.0"},
 				},
 				},
 				{Name: "get", Type: "pure-token", Token: "GET", Optional: true, Since: "6.2.0"},
@@ -3678,6 +3965,30 @@ var specs = [...]Command{
 			Arguments: []Argument{
 				{Name: "key", Type: "key", Key: 1},
 				{Name: "member", Type: "string"},
+			},
+		},
+	},
+	{
+		Name: "slaveof", Arity: 3, Flags: NoAsyncLoading | Admin | NoScript | Stale,
+		Doc: &Doc{
+			Summary: "Does what REPLICAOF does.",
+			Since:   "1.0.0", Group: "server", Complexity: "O(1)",
+			Flags:           []string{"deprecated"},
+			DeprecatedSince: "5.0.0", ReplacedBy: "`REPLICAOF`",
+			Arguments: []Argument{
+				{Name: "args", Type: "oneof", Arguments: []Argument{
+					{Name: "host-port", Type: "block", Arguments: []Argument{
+						{Name: "host", Type: "string"},
+						{Name: "port", Type: "integer"},
+					},
+					},
+					{Name: "no-one", Type: "block", Arguments: []Argument{
+						{Name: "no", Type: "pure-token", Token: "NO"},
+						{Name: "one", Type: "pure-token", Token: "ONE"},
+					},
+					},
+				},
+				},
 			},
 		},
 	},
@@ -4036,6 +4347,13 @@ var specs = [...]Command{
 		},
 	},
 	{
+		Name: "sync", Arity: 1, Flags: NoAsyncLoading | Admin | NoMulti | NoScript,
+		Doc: &Doc{
+			Summary: "Refuses to feed a replica.",
+			Since:   "1.0.0", Group: "server", Complexity: "O(1)",
+		},
+	},
+	{
 		Name: "time", Arity: 1, Flags: Loading | Stale | Fast,
 		Tips: []string{"nondeterministic_output"},
 		Doc: &Doc{
@@ -4125,6 +4443,19 @@ var specs = [...]Command{
 			Summary: "Waits until so many replicas have what the connection has written.",
 			Since:   "3.0.0", Group: "generic", Complexity: "O(1)",
 			Arguments: []Argument{
+				{Name: "numreplicas", Type: "integer"},
+				{Name: "timeout", Type: "integer"},
+			},
+		},
+	},
+	{
+		Name: "waitaof", Arity: 4, Flags: Blocking, Categories: CatConnection,
+		Tips: []string{"request_policy:all_shards", "response_policy:agg_min"},
+		Doc: &Doc{
+			Summary: "Waits until what the connection has written is in the log on the disk, and on so many replicas.",
+			Since:   "7.2.0", Group: "generic", Complexity: "O(1)",
+			Arguments: []Argument{
+				{Name: "numlocal", Type: "integer"},
 				{Name: "numreplicas", Type: "integer"},
 				{Name: "timeout", Type: "integer"},
 			},
@@ -4982,16 +5313,20 @@ var specs = [...]Command{
 		},
 	},
 	{
-		Name: "zrank", Arity: 3, Flags: ReadOnly | Fast, Categories: CatSortedSet,
+		Name: "zrank", Arity: -3, Flags: ReadOnly | Fast, Categories: CatSortedSet,
 		KeySpecs: []KeySpec{
 			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
 		},
 		Doc: &Doc{
 			Summary: "Returns the rank of a member of a sorted set, the lowest score first.",
 			Since:   "2.0.0", Group: "sorted-set", Complexity: "O(log(N)) where N is the number of members in the sorted set.",
+			History: []Change{
+				{"7.2.0", "Takes the option `WITHSCORE`."},
+			},
 			Arguments: []Argument{
 				{Name: "key", Type: "key", Key: 1},
 				{Name: "member", Type: "string"},
+				{Name: "withscore", Type: "pure-token", Token: "WITHSCORE", Optional: true, Since: "7.2.0"},
 			},
 		},
 	},
@@ -5124,16 +5459,20 @@ var specs = [...]Command{
 		},
 	},
 	{
-		Name: "zrevrank", Arity: 3, Flags: ReadOnly | Fast, Categories: CatSortedSet,
+		Name: "zrevrank", Arity: -3, Flags: ReadOnly | Fast, Categories: CatSortedSet,
 		KeySpecs: []KeySpec{
 			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
 		},
 		Doc: &Doc{
 			Summary: "Returns the rank of a member of a sorted set, the highest score first.",
 			Since:   "2.0.0", Group: "sorted-set", Complexity: "O(log(N)) where N is the number of members in the sorted set.",
+			History: []Change{
+				{"7.2.0", "Takes the option `WITHSCORE`."},
+			},
 			Arguments: []Argument{
 				{Name: "key", Type: "key", Key: 1},
 				{Name: "member", Type: "string"},
+				{Name: "withscore", Type: "pure-token", Token: "WITHSCORE", Optional: true, Since: "7.2.0"},
 			},
 		},
 	},

@@ -50,13 +50,13 @@ func TestEveryCommandIsExecuted(t *testing.T) {
 
 // otherArity are the commands whose arity does not follow from their arguments.
 var otherArity = map[string]string{
-	"quit":          "it ignores arguments, as in Redis",
-	"debug|object":  "it ignores options",
-	"debug|reload":  "it ignores options",
-	"debug|loadaof": "it ignores options",
-	"geohash":       "it takes no members, as in Redis",
-	"geopos":        "it takes no members, as in Redis",
-	"pfmerge":       "it merges nothing into a key, as in Redis",
+	"debug":    "it documents no arguments, as in Redis",
+	"psync":    "it ignores arguments, as in Redis",
+	"replconf": "it documents no arguments, as in Redis",
+	"quit":     "it ignores arguments, as in Redis",
+	"geohash":  "it takes no members, as in Redis",
+	"geopos":   "it takes no members, as in Redis",
+	"pfmerge":  "it merges nothing into a key, as in Redis",
 }
 
 // TestArityMatchesArguments: the number of arguments that COMMAND INFO tells is
@@ -187,7 +187,7 @@ func TestOnlyWrittenKeysChange(t *testing.T) {
 	x := newTester(t, 4)
 	changing := map[string]bool{}
 	before := x.keyStates()
-	for _, line := range slices.Concat(replaySamples, []string{"RESTORE r 0 \"\\x00\\x01x\\x0a\\x00" + seal(t, "\x00\x01x") + "\"", "SELECT 1", "SET k v", "FLUSHDB", "SELECT 0", "FLUSHALL"}) {
+	for _, line := range slices.Concat(replaySamples, []string{"RESTORE r 0 \"\\x00\\x01x\\x0a\\x00" + seal(t, "\x00\x01x") + "\"", "RESTORE-ASKING r2 0 \"\\x00\\x01x\\x0a\\x00" + seal(t, "\x00\x01x") + "\"", "SELECT 1", "SET k v", "FLUSHDB", "SELECT 0", "FLUSHALL"}) {
 		args, _ := resp.SplitArgs([]byte(line), nil)
 		cmd := Lookup(args[0]).Resolve(args)
 		keys, err := cmd.Keys(args)
@@ -285,9 +285,9 @@ func TestUsage(t *testing.T) {
 	for name, want := range map[string]string{
 		"get": "GET <key>", "mset": "MSET <key> <value> ...", "del": "DEL <key> [<key> ...]", "config|resetstat": "RESETSTAT",
 		"copy":             "COPY <source> <destination> [DB <destination-db>] [REPLACE]",
-		"client|kill":      "KILL (<ip:port>|(ID <client-id>|TYPE (NORMAL|MASTER|SLAVE|REPLICA|PUBSUB)|USER <username>|ADDR <ip:port>|LADDR <ip:port>|SKIPME <yes/no>) ...)",
+		"client|kill":      "KILL (<ip:port>|(ID <client-id>|TYPE (NORMAL|MASTER|SLAVE|REPLICA|PUBSUB)|USER <username>|ADDR <ip:port>|LADDR <ip:port>|SKIPME <yes/no>|MAXAGE <maxage>) ...)",
 		"client|reply":     "REPLY (ON|OFF|SKIP)",
-		"set":              "SET <key> <value> [NX|XX] [GET] [EX <seconds>|PX <milliseconds>|EXAT <unix-time-seconds>|PXAT <unix-time-milliseconds>|KEEPTTL]",
+		"set":              "SET <key> <value> [NX|XX|IFEQ <ifeq-value>|IFNE <ifne-value>] [GET] [EX <seconds>|PX <milliseconds>|EXAT <unix-time-seconds>|PXAT <unix-time-milliseconds>|KEEPTTL]",
 		"zunionstore":      "ZUNIONSTORE <destination> <numkeys> <key> [<key> ...] [WEIGHTS <weight> [<weight> ...]] [AGGREGATE (SUM|MIN|MAX)]",
 		"spillway.plugins": "SPILLWAY.PLUGINS (LIST|LOGS <name> [<count>])",
 	} {

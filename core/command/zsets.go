@@ -3,6 +3,7 @@ package command
 import (
 	"github.com/spillwaydb/spillway/core/keyspace"
 	"github.com/spillwaydb/spillway/core/resp"
+	"strings"
 )
 
 var zsetHandlers = handlers{
@@ -112,7 +113,17 @@ func zcardCommand(c *Ctx) {
 func zrankCommand(c *Ctx)    { c.zrank(false) }
 func zrevrankCommand(c *Ctx) { c.zrank(true) }
 
+// zrank is ZRANK or ZREVRANK, with the score of the member if that is asked for.
 func (c *Ctx) zrank(reverse bool) {
+	if len(c.Args) > 4 {
+		c.Out.Error("ERR wrong number of arguments for '" + strings.ToLower(string(c.Args[0])) + "' command")
+		return
+	}
+	withScore := len(c.Args) == 4
+	if withScore && !is(c.Args[3], "withscore") {
+		c.Out.Error(errSyntax)
+		return
+	}
 	z, found, ok := c.zsetRead(c.Args[1])
 	if !ok {
 		return
@@ -121,13 +132,24 @@ func (c *Ctx) zrank(reverse bool) {
 	if found {
 		rank, found = z.Rank(c.Args[2])
 	}
-	switch {
-	case !found:
-		c.Out.Null()
-	case reverse:
-		c.Out.Int(int64(z.Len() - 1 - rank))
-	default:
-		c.Out.Int(int64(rank))
+	if !found {
+		if withScore {
+			c.Out.NullArray()
+		} else {
+			c.Out.Null()
+		}
+		return
+	}
+	if reverse {
+		rank = z.Len() - 1 - rank
+	}
+	if withScore {
+		c.Out.Array(2)
+	}
+	c.Out.Int(int64(rank))
+	if withScore {
+		score, _ := z.Score(c.Args[2])
+		c.Out.Double(score)
 	}
 }
 

@@ -140,6 +140,9 @@ func (s *Session) park(cmd *command.Command, args [][]byte) {
 	for _, k := range keys {
 		s.rt.waiting.add(t, s.rt.Keyspace.ShardOf(k), k)
 	}
+	if begin := s.ctx.Begin(); begin != nil {
+		begin()
+	}
 }
 
 // block makes t the command that waits.

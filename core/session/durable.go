@@ -13,7 +13,8 @@ func (s *Session) noteWrite() {
 	if log == nil && !order.Taken() {
 		return
 	}
-	s.waitFor(log, order.Mark())
+	s.lastWrite = order.Mark()
+	s.waitFor(log, s.lastWrite)
 	s.wrote, s.writes = true, true
 }
 
@@ -101,4 +102,25 @@ func replace(out *resp.Writer, replies []reply, msg string) {
 		done = r.end - first
 	}
 	out.Raw(rest[done:])
+}
+
+// Synced implements command.Client.
+func (s *Session) Synced() (kept, synced bool) {
+	log := s.rt.Log()
+	return log != nil, log != nil && log.Synced(s.lastWrite)
+}
+
+// SyncWrites implements command.Client. Where the log fails the waiting ends too: what
+// is not synced then will not be.
+func (s *Session) SyncWrites(unblock bool) {
+	log, t := s.rt.Log(), s.ticket.Load()
+	if log == nil {
+		return
+	}
+	go func() {
+		_ = log.Sync() // the reply tells
+		if unblock && t != nil {
+			t.settle(late)
+		}
+	}()
 }

@@ -82,7 +82,7 @@ func (s *Session) mayWrite(cmd *command.Command, args [][]byte) bool {
 	if cmd.Name == "exec" {
 		return slices.ContainsFunc(s.tx.queue, func(q queued) bool { return s.mayWrite(q.cmd, q.args) })
 	}
-	if cmd.Flags&(command.Write|command.MayReplicate) == 0 {
+	if cmd.Flags&command.MayReplicate == 0 && !cmd.Changes(args) {
 		return false
 	}
 	flags, declared := s.scriptFlags(cmd, args)

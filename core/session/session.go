@@ -39,6 +39,8 @@ type Session struct {
 	log  *wal.Log // that its last write went to, or that it saw the writes of; nil: nothing
 	mark uint64   // that log up to there
 
+	lastWrite uint64 // the mark of the last write of all, for WAITAOF
+
 	mode command.ReplyMode // that the running command's reply is for
 
 	// For a batch whose writes turn out not to be durable.
@@ -253,7 +255,7 @@ func (s *Session) refusal(cmd *command.Command, args [][]byte) string {
 		}
 		return msg
 	}
-	if cmd.Flags&command.Write == 0 {
+	if !cmd.Changes(args) {
 		return ""
 	}
 	if msg := s.rt.RefusesWrites(); msg != "" {
@@ -300,6 +302,12 @@ func (s *Session) admit() string {
 
 // execute runs one command outside a transaction.
 func (s *Session) execute(cmd *command.Command, args [][]byte, out *resp.Writer) command.Outcome {
+	if cmd.Flags&command.Prepared != 0 {
+		if msg := s.prepare(cmd, args); msg != "" {
+			return s.reject(out, msg)
+		}
+		defer func() { s.ctx.Migration = nil }()
+	}
 	if err := s.lockFor(cmd, args); err != nil {
 		if errors.Is(err, errShardBusy) {
 			s.release()

@@ -63,7 +63,7 @@ func (s *Session) unwatchCommand(_ [][]byte, out *resp.Writer) command.Outcome {
 
 // queue keeps a copy of a command until EXEC.
 func (s *Session) queue(cmd *command.Command, args [][]byte, out *resp.Writer) command.Outcome {
-	if cmd.Flags&command.NoMulti != 0 {
+	if cmd.Flags&command.NoMulti != 0 || command.Reloads(cmd, args) {
 		return s.reject(out, "ERR Command not allowed inside a transaction")
 	}
 	if command.SwitchesLogOn(args) {
@@ -252,7 +252,7 @@ func (t *transaction) oneSlot() bool {
 
 // writes tells whether a queued command may change the keyspace.
 func (t *transaction) writes() bool {
-	return slices.ContainsFunc(t.queue, func(q queued) bool { return q.cmd.Flags&command.Write != 0 })
+	return slices.ContainsFunc(t.queue, func(q queued) bool { return q.cmd.Changes(q.args) })
 }
 
 // scripts tells whether a queued command runs a script.

@@ -131,6 +131,9 @@ func (l *Log) Sync() error {
 	return l.file.member.outcome(mark)
 }
 
+// Synced tells whether what was appended before Mark returned mark is fsynced.
+func (l *Log) Synced(mark uint64) bool { return l.file.member.synced.Load() >= mark }
+
 // Flush writes everything appended before the call, without fsync.
 func (l *Log) Flush() error {
 	l.lead(never, false)

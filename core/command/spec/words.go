@@ -6,11 +6,11 @@ var (
 		"WRITE": "Write", "READONLY": "ReadOnly", "DENYOOM": "DenyOOM", "ADMIN": "Admin", "PUBSUB": "PubSub", "NOSCRIPT": "NoScript",
 		"BLOCKING": "Blocking", "LOADING": "Loading", "STALE": "Stale", "SKIP_MONITOR": "SkipMonitor", "SKIP_SLOWLOG": "SkipSlowlog",
 		"FAST": "Fast", "NO_AUTH": "NoAuth", "ALLOW_BUSY": "AllowBusy", "NO_ASYNC_LOADING": "NoAsyncLoading", "NO_MULTI": "NoMulti",
-		"MAY_REPLICATE": "MayReplicate", "NO_MANDATORY_KEYS": "NoMandatoryKeys",
+		"MAY_REPLICATE": "MayReplicate", "NO_MANDATORY_KEYS": "NoMandatoryKeys", "ASKING": "Asking",
 	}
 	executorFlags = map[string]string{
 		"ALL_SHARDS": "AllShards", "INSIDE_MULTI": "InsideMulti", "REWRITTEN": "Rewritten", "MAY_REPLICATE": "MayReplicate",
-		"COUNTERS": "Counters",
+		"COUNTERS": "Counters", "PREPARED": "Prepared",
 	}
 
 	categories = map[string]string{

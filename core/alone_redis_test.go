@@ -1,0 +1,134 @@
+package core_test
+
+import (
+	"bufio"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/spillwaydb/spillway/core"
+	"github.com/spillwaydb/spillway/core/coretest"
+	"github.com/spillwaydb/spillway/core/resp"
+	"github.com/spillwaydb/spillway/internal/testutil"
+)
+
+// askRedis returns what asks a redis-server over a connection.
+func askRedis(t *testing.T, conn net.Conn) func(line string) resp.Value {
+	r := bufio.NewReader(conn)
+	return func(line string) resp.Value {
+		t.Helper()
+		args, ok := resp.SplitArgs([]byte(line), nil)
+		if !ok {
+			t.Fatalf("bad command line %q", line)
+		}
+		if _, err := conn.Write(resp.AppendCommand(nil, args...)); err != nil {
+			t.Fatal(err)
+		}
+		v, err := resp.ReadReply(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+// TestClusterOfOneAgainstRedis: what would change a cluster of one node that has all
+// slots, and is refused or changes nothing, is answered as a redis-server in the same
+// state answers it.
+func TestClusterOfOneAgainstRedis(t *testing.T) {
+	ask := askRedis(t, testutil.Redis(t, "--cluster-enabled", "yes", "--port", "0")())
+	if v := ask("CLUSTER ADDSLOTSRANGE 0 16383"); v.Err() != nil {
+		t.Fatal(v)
+	}
+	testutil.Eventually(t, "the cluster is up", func() bool { return ask("SET k v").Err() == nil })
+	h := coretest.New(t, func(o *core.Options) { o.Cluster = true })
+	theirs := string(ask("CLUSTER MYID").Str)
+	ours := string(h.Value("CLUSTER", "MYID").Str)
+	for _, line := range []string{
+		"CLUSTER ADDSLOTS 1", "CLUSTER ADDSLOTS 1 x", "CLUSTER ADDSLOTS 16384", "CLUSTER ADDSLOTS", "CLUSTER ADDSLOTS 7 8",
+		"CLUSTER ADDSLOTSRANGE 1 2", "CLUSTER ADDSLOTSRANGE 2 1", "CLUSTER ADDSLOTSRANGE 1 2 3", "CLUSTER ADDSLOTSRANGE 1 x", "CLUSTER DELSLOTSRANGE 2 1",
+		"CLUSTER DELSLOTS x", "CLUSTER BUMPEPOCH x", "CLUSTER SET-CONFIG-EPOCH x", "CLUSTER SET-CONFIG-EPOCH -1", "CLUSTER SET-CONFIG-EPOCH 0",
+		"CLUSTER COUNT-FAILURE-REPORTS nosuch", "CLUSTER COUNT-FAILURE-REPORTS $ME", "CLUSTER FAILOVER", "CLUSTER FAILOVER FORCE", "CLUSTER FAILOVER NOSUCH", "CLUSTER FAILOVER FORCE x",
+		"CLUSTER FORGET nosuch", "CLUSTER FORGET $ME", "CLUSTER MEET 127.0.0.1 x", "CLUSTER MEET 127.0.0.1 1 x", "CLUSTER MEET 127.0.0.1 1 1 1", "CLUSTER REPLICATE nosuch", "CLUSTER REPLICATE $ME",
+		"CLUSTER RESET NOSUCH", "CLUSTER RESET HARD x", "CLUSTER SAVECONFIG",
+		"CLUSTER SETSLOT x STABLE", "CLUSTER SETSLOT 1 STABLE", "CLUSTER SETSLOT 1 STABLE x", "CLUSTER SETSLOT 1 NODE nosuch", "CLUSTER SETSLOT 1 NODE $ME", "CLUSTER SETSLOT 1 MIGRATING nosuch",
+		"CLUSTER SETSLOT 1 MIGRATING $ME", "CLUSTER SETSLOT 1 IMPORTING nosuch", "CLUSTER SETSLOT 1 NOSUCH", "CLUSTER SETSLOT 1",
+		"REPLICAOF NO ONE", "SLAVEOF h 1", "FAILOVER", "SET k v", "CLUSTER FLUSHSLOTS", "CLUSTER RESET", "CLUSTER RESET HARD", "DEL k", "RESTORE-ASKING k 0 x", "CLUSTER NOSUCH",
+	} {
+		want := ask(strings.ReplaceAll(line, "$ME", theirs))
+		if got := h.Do(strings.Fields(strings.ReplaceAll(line, "$ME", ours))...); got != want.String() {
+			t.Errorf("%s\n  ours  %s\n  redis %s", line, got, want)
+		}
+	}
+	for line, want := range map[string]string{ // Redis gives its slots up
+		"CLUSTER RESET SOFT": `"OK"`, "CLUSTER DELSLOTS 1": "only one of its cluster", "CLUSTER FLUSHSLOTS": "only one of its cluster", "CLUSTER MEET 127.0.0.1 1": "only one of its cluster",
+		"CLUSTER BUMPEPOCH": `"STILL 0"`, "CLUSTER MYID": ours,
+	} {
+		if got := h.Do(strings.Fields(line)...); !strings.Contains(got, want) {
+			t.Errorf("%s: %s", line, got)
+		}
+	}
+}
+
+// TestMemoryStatsAgainstRedis: MEMORY STATS has the fields of a redis-server, in its
+// order and of its types.
+func TestMemoryStatsAgainstRedis(t *testing.T) {
+	ask := askRedis(t, testutil.Redis(t)())
+	h := coretest.New(t)
+	for _, line := range []string{"MSET a 1 b 2", "SELECT 3", "SET c 1", "SELECT 0", "HELLO 3"} {
+		ask(line)
+		h.Do(strings.Fields(line)...)
+	}
+	shape := func(v resp.Value) string {
+		var b strings.Builder
+		var add func(v resp.Value)
+		add = func(v resp.Value) {
+			b.WriteByte(byte(v.Kind))
+			for i, e := range v.Elems {
+				if i%2 == 0 {
+					b.WriteString(" " + string(e.Str) + " ")
+				} else {
+					add(e)
+				}
+			}
+		}
+		add(v)
+		return b.String()
+	}
+	ours := h.Value("MEMORY", "STATS")
+	if got, want := shape(ours), shape(ask("MEMORY STATS")); got != want {
+		t.Errorf("ours  %s\nredis %s", got, want)
+	}
+	if got := ours.String(); !strings.Contains(got, `"keys.count" 3`) {
+		t.Errorf("three keys: %s", got)
+	}
+	if got := h.Do("MEMORY", "DOCTOR"); !strings.Contains(got, "hardly anything") {
+		t.Error(got)
+	}
+	h.Do("DEBUG", "POPULATE", "1000", "big", "10000")
+	if got := h.Do("MEMORY", "DOCTOR"); !strings.Contains(got, "Nothing is wrong") {
+		t.Error(got)
+	}
+	h.Do("FLUSHALL")
+	h.Do("DEBUG", "POPULATE", "600", "big", "10000")
+	if got := h.Do("MEMORY", "DOCTOR"); !strings.Contains(got, "Peak:") {
+		t.Error(got)
+	}
+}
+
+// TestDebugWrites: DEBUG POPULATE is refused where writes are, is in the log, and can
+// be a part of a transaction; DEBUG RELOAD cannot.
+func TestDebugWrites(t *testing.T) {
+	h := coretest.New(t, func(o *core.Options) { o.Shards = 4 })
+	for _, line := range []string{"MULTI", "DEBUG POPULATE 20 p", "DEBUG OBJECT p:7", "DEBUG SLEEP 0", "EXEC", "MULTI", "DEBUG RELOAD", "EXEC", "DEBUG POPULATE 3"} {
+		t.Log(line, h.Do(strings.Fields(line)...))
+	}
+	digest := h.Do("DEBUG", "DIGEST")
+	h.Crash(1)
+	if got := h.Do("DBSIZE"); got != "23" {
+		t.Errorf("%s keys after a crash", got)
+	}
+	if got := h.Do("DEBUG", "DIGEST"); got != digest {
+		t.Errorf("%s after a crash, %s before", got, digest)
+	}
+}

@@ -1,0 +1,138 @@
+package command
+
+import "strings"
+
+// There are no replicas, and the engine is never one. What asks for replication is
+// refused with the errors of a Redis without replicas, where it has one; tools that
+// only want to be sure of a master (REPLICAOF NO ONE) are told that it is one.
+var replicationHandlers = handlers{
+	"replicaof": replicaOf,
+	"slaveof":   replicaOf,
+	"failover":  failover,
+	"role":      role,
+	"replconf":  replConf,
+	"psync":     psync,
+	"sync":      noReplication,
+}
+
+func replicaOf(c *Ctx) {
+	if c.Cluster {
+		c.Out.Error("ERR REPLICAOF not allowed in cluster mode.")
+		return
+	}
+	if is(c.Args[1], "no") && is(c.Args[2], "one") {
+		c.Out.OK()
+		return
+	}
+	if port, ok := parseInt(c.Args[2]); !ok || port < 0 || port > 65535 {
+		c.Out.Error("ERR Invalid master port")
+		return
+	}
+	noReplication(c)
+}
+
+// noReplication refuses to be a replica, or to have one.
+func noReplication(c *Ctx) {
+	c.Out.Errorf("ERR %s is not supported: this server has no replicas and is none.", strings.ToUpper(string(c.Args[0])))
+}
+
+func failover(c *Ctx) {
+	if c.Cluster {
+		c.Out.Error("ERR FAILOVER not allowed in cluster mode. Use CLUSTER FAILOVER command instead.")
+		return
+	}
+	if len(c.Args) == 2 && is(c.Args[1], "abort") {
+		c.Out.Error("ERR No failover in progress.")
+		return
+	}
+	timeout, host, force := int64(0), false, false
+	for i := 1; i < len(c.Args); i++ {
+		more := len(c.Args) - i - 1
+		var ok bool
+		switch a := c.Args[i]; {
+		case is(a, "timeout") && more >= 1 && timeout == 0:
+			i++
+			if timeout, ok = c.intArg(c.Args[i]); !ok {
+				return
+			}
+			if timeout <= 0 {
+				c.Out.Error("ERR FAILOVER timeout must be greater than 0")
+				return
+			}
+		case is(a, "to") && more >= 2 && !host:
+			i += 2
+			if _, host = c.intArg(c.Args[i]); !host {
+				return
+			}
+		case is(a, "force") && !force:
+			force = true
+		default:
+			c.Out.Error(errSyntax)
+			return
+		}
+	}
+	c.Out.Error("ERR FAILOVER requires connected replicas.")
+}
+
+// role is that of a master that nobody replicates.
+func role(c *Ctx) {
+	c.Out.Array(3)
+	c.Out.BulkString("master")
+	c.Out.Int(0)
+	c.Out.Array(0)
+}
+
+// replConf takes what a replica says of itself before it asks for the data. An
+// acknowledgement, and the request for one, have no reply.
+func replConf(c *Ctx) {
+	if len(c.Args)%2 == 0 {
+		c.Out.Error(errSyntax)
+		return
+	}
+	for i := 1; i < len(c.Args); i += 2 {
+		value := c.Args[i+1]
+		switch a := c.Args[i]; {
+		case is(a, "listening-port"):
+			if _, ok := c.intArg(value); !ok {
+				return
+			}
+		case is(a, "ip-address"):
+			if len(value) >= maxHost {
+				c.Out.Errorf("ERR REPLCONF ip-address provided by replica instance is too long: %d bytes", len(value))
+				return
+			}
+		case is(a, "capa"):
+		case is(a, "ack"), is(a, "getack"):
+			return
+		case is(a, "rdb-only"):
+			n, ok := c.intArg(value)
+			if !ok {
+				return
+			}
+			if n < 0 || n > 1 {
+				c.Out.Error("ERR value is out of range, value must between 0 and 1") // Redis's wording
+				return
+			}
+		case is(a, "rdb-filter-only"):
+			if len(value) > 0 && !is(value, "functions") {
+				c.Out.Errorf("ERR Unsupported rdb-filter-only option: %s", value)
+				return
+			}
+		default:
+			c.Out.Errorf("ERR Unrecognized REPLCONF option: %s", a)
+			return
+		}
+	}
+	c.Out.OK()
+}
+
+// maxHost is the longest name of a host that Redis keeps, with its end.
+const maxHost = 256
+
+func psync(c *Ctx) {
+	if len(c.Args) > 3 && is(c.Args[3], "failover") {
+		c.Out.Error("ERR PSYNC FAILOVER can't be sent to a master.")
+		return
+	}
+	noReplication(c)
+}
