@@ -91,7 +91,7 @@ integration: build bin/gotestsum ## the built binary over TCP: kills, restarts, 
 # Needs the network once, and Debian's apt-get, to have Redis's source.
 compat: build ## Redis's own tests against the daemon: fails when one fails that passed before; UNITS= and COMPAT= choose
 	@$(GO) build -o bin/ ./internal/compat; bin/compat --fetch-only; case $$? in \
-	0) bin/compat $(COMPAT) $(UNITS);; \
+	0) bin/compat $(COMPAT) $(UNITS) && if [ -z "$(strip $(COMPAT) $(UNITS))" ]; then bin/compat --profile started; fi;; \
 	3) mkdir -p $(RESULTS); echo "NOT RUN: compat has no source of Redis here (needs apt-get, the archive of Debian 12 and, once, the network)" | tee -a $(RESULTS)/not-run;; \
 	*) exit 1;; esac
 

@@ -194,7 +194,8 @@ func distinct(rng *rand.Rand, n, k int) []int {
 }
 
 // repeat writes n replies with one, unless they become larger than a reply may
-// be; then it takes back everything since start and replies with an error.
+// be; then it takes back everything since start and replies with an error. A client
+// that may not be owed so much is lost instead, as it is in the middle of any reply.
 func (c *Ctx) repeat(start int, n int64, one func()) {
 	for i := int64(0); i < n; i++ {
 		one()
@@ -204,6 +205,10 @@ func (c *Ctx) repeat(start int, n int64, one func()) {
 		}
 		if size := int64(c.Out.Len() - start); size > maxReply || i == 0 && n > maxReply/size {
 			c.Out.Truncate(start)
+			if most := int64(c.Out.Max); most > 0 && (size > most || n > most/size) {
+				c.Out.Over = true
+				return
+			}
 			c.Out.Error(errTooBig)
 			return
 		}

@@ -42,8 +42,16 @@ type watch struct {
 type Watcher struct {
 	dirty   atomic.Bool // a watched key was changed
 	watches []*watch
+	bytes   int   // what they take, about
 	shards  []int // ascending
 }
+
+// watchBytes is what a watched key takes beside its name, about: the watch, what
+// refers to it, and its place in the map.
+const watchBytes = 160
+
+// Bytes is about what is kept for w. Its own goroutine.
+func (w *Watcher) Bytes() int { return w.bytes }
 
 // NewWatches returns an empty registry for so many shards, which listens to events.
 func NewWatches(shards int, events *KeyEvents) *Watches {
@@ -69,6 +77,7 @@ func (ws *Watches) Watch(w *Watcher, shard, db int, key []byte, d *keyspace.DB, 
 	s.keys[e.watchedKey] = append(s.keys[e.watchedKey], e)
 	ws.events.Want(1)
 	w.watches = append(w.watches, e)
+	w.bytes += watchBytes + len(key)
 	if i, found := slices.BinarySearch(w.shards, shard); !found {
 		w.shards = slices.Insert(w.shards, i, shard)
 	}

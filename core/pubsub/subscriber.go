@@ -22,8 +22,14 @@ type Subscriber struct {
 	subs [kinds]map[string]*subscription
 	seq  uint64 // subscriptions ever made
 
+	bytes int // what the subscriptions take, about
+
 	counts [kinds]atomic.Int32
 }
+
+// subscriptionBytes is what a subscription takes beside its name, about: itself,
+// and its place in two maps.
+const subscriptionBytes = 160
 
 // Subscriber returns one who has subscribed to nothing.
 func (h *Hub) Subscriber(to Receiver) *Subscriber { return &Subscriber{hub: h, to: to} }
@@ -40,6 +46,7 @@ func (s *Subscriber) Subscribe(k Kind, name []byte) {
 	n := &subscription{of: s, seq: s.seq}
 	s.subs[k][string(name)] = n
 	s.counts[k].Add(1)
+	s.bytes += subscriptionBytes + len(name)
 	s.hub.add(k, name, n)
 }
 
@@ -53,7 +60,11 @@ func (s *Subscriber) Unsubscribe(k Kind, name []byte) {
 	s.hub.remove(k, name, n)
 	delete(s.subs[k], string(name))
 	s.counts[k].Add(-1)
+	s.bytes -= subscriptionBytes + len(name)
 }
+
+// Bytes is about what is kept for the subscriptions.
+func (s *Subscriber) Bytes() int { return s.bytes }
 
 // Names are what the subscriptions of a kind are to, oldest first.
 func (s *Subscriber) Names(k Kind) []string {

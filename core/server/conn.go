@@ -257,8 +257,9 @@ func (c *conn) Info() command.ClientInfo {
 	i.QueryBuf = int(c.inLen.Load())
 	i.Type = command.ClientType(c.box.class.Load())
 	i.OutputBuf = int(c.box.pending.Load())
-	i.OutputMem = int(c.box.mem.Load())
-	i.OutputList = (i.OutputMem + arena.ChunkSize - 1) / arena.ChunkSize
+	held := int(c.box.mem.Load())
+	i.OutputMem = min(i.OutputBuf, held) // as client-output-buffer-limit counts it; TotMem has the memory
+	i.OutputList = (held + arena.ChunkSize - 1) / arena.ChunkSize
 	i.TotMem = int(c.mem.Load())
 	if _, ok := c.nc.(*net.UnixConn); ok {
 		rest, noEvict := strings.CutSuffix(strings.TrimSuffix(i.Flags, "N"), "e")

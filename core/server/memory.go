@@ -3,8 +3,8 @@ package server
 import "github.com/spillwaydb/spillway/core/command"
 
 // hold counts memory that the connection takes, or gives back if delta is
-// negative: its request, what it has queued, replies that wait. It is false
-// once the connection is closed because all clients together hold too much,
+// negative: its request, what it has queued, what it watches, listens to and
+// tracks, replies that wait. It is false once the connection is closed because all clients together hold too much,
 // and is to hold no more. Any goroutine.
 func (c *conn) hold(delta int) bool {
 	c.mem.Add(int64(delta))
@@ -18,7 +18,7 @@ func (c *conn) hold(delta int) bool {
 // account is hold for the buffers whose growth is not counted where it takes
 // place.
 func (c *conn) account() bool {
-	own := int64(len(c.in) + cap(c.out.Buf) + c.QueuedBytes())
+	own := int64(len(c.in) + cap(c.out.Buf) + c.QueuedBytes() + c.ListenBytes())
 	delta := own - c.own
 	if delta == 0 {
 		return !c.evicted.Load()

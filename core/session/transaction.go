@@ -89,6 +89,17 @@ func (s *Session) endMulti() {
 // to the client's request, which is not complete before EXEC.
 func (s *Session) QueuedBytes() int { return s.tx.bytes }
 
+// ListenBytes is about what the engine keeps of what the client wants to be told:
+// keys that it watches, subscriptions, prefixes that it tracks. A server counts it
+// to what the client takes.
+func (s *Session) ListenBytes() int {
+	n := s.sub.Bytes() + s.track.PrefixBytes()
+	if s.tx.watch != nil {
+		n += s.tx.watch.Bytes()
+	}
+	return n
+}
+
 // watch registers keys; their shards are locked one after another. It is false when
 // a script is busy that has one of them.
 func (s *Session) watch(keys [][]byte) bool {

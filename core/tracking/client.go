@@ -40,10 +40,19 @@ type Client struct {
 	mode   atomic.Pointer[Mode]
 	broken atomic.Bool // the client that Mode.Redirect names was not there
 
+	prefixBytes int // what the prefixes take, about
+
 	caching bool      // CLIENT CACHING was given for the next command
 	pending []pending // invalidations for itself, which follow on the reply
 	touched [][]byte  // keys that it has changed, to be broadcast
 }
+
+// prefixBytes is what a prefix takes beside its text, about: twice a string, and its
+// place in the table.
+const prefixBytes = 96
+
+// PrefixBytes is about what is kept for the client's prefixes.
+func (c *Client) PrefixBytes() int { return c.prefixBytes }
 
 // pending is a key that was invalidated, or all of them.
 type pending struct {
@@ -94,6 +103,10 @@ func (c *Client) Start(m Mode) {
 	m.Prefixes = slices.Compact(m.Prefixes)
 	c.broken.Store(false)
 	c.mode.Store(&m)
+	c.prefixBytes = 0
+	for _, p := range m.Prefixes {
+		c.prefixBytes += prefixBytes + len(p)
+	}
 	c.table.addPrefixes(c, added)
 	if !old.On {
 		c.table.count(1)
@@ -108,6 +121,7 @@ func (c *Client) Stop() {
 		return
 	}
 	c.mode.Store(off)
+	c.prefixBytes = 0
 	c.table.removePrefixes(c, old.Prefixes)
 	c.broken.Store(false)
 	c.caching, c.pending = false, nil

@@ -12,9 +12,12 @@
 // A unit is a file of the suite. Each has a daemon of its own, with an empty data
 // directory, and a Tcl interpreter of its own, which runs harness.tcl: it loads
 // the suite as it is, in its mode for a server that runs already, and reports
-// each test as a line. Nothing of the suite is changed on disk, no test is
-// treated differently from another, and none is left out but by the tags of a
-// profile (profile.go). What harness.tcl does in addition:
+// each test as a line. In the profile started the suite starts the servers itself,
+// and only the tests run that need it to; what it takes for redis-server is then
+// this program (standin.go), which becomes the daemon. Nothing of the suite is
+// changed on disk, no test is treated differently from another, and none is left
+// out but by a profile, which says why (profile.go). What harness.tcl does in
+// addition:
 //
 //   - A reply that does not come within a limit fails its test. Without that it
 //     would hold up the whole unit.

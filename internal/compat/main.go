@@ -10,6 +10,8 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -28,6 +30,7 @@ type compat struct {
 	profile    profile
 	suite      string   // Redis's source
 	command    []string // what starts a server, without port and directory
+	standIn    []string // the environment of the stand-in for redis-server; none for the true one
 	logs       string
 	unitLimit  time.Duration
 	replyLimit time.Duration
@@ -45,6 +48,12 @@ type options struct {
 }
 
 func main() {
+	if filepath.Base(os.Args[0]) == standInName {
+		if err := standIn(os.Args[1:]); err != nil {
+			fmt.Fprintln(os.Stderr, "stand-in for redis-server:", err)
+			os.Exit(exitFailed)
+		}
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := newCommand().ExecuteContext(ctx); err != nil {
@@ -69,7 +78,7 @@ func newCommand() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.profile, "profile", "standard", "which tests: standard, or full, which has the slow ones and those that need DEBUG")
+	f.StringVar(&o.profile, "profile", "standard", "which tests: standard, or full, which has the slow ones and those that need DEBUG; started has those of servers that the suite starts itself")
 	f.StringVar(&o.cache, "cache", "bin/redis-suite", "where the suite is downloaded to, and logs are written")
 	f.StringVar(&o.lists, "lists", "internal/compat/testdata", "where the lists of passing tests are")
 	f.StringVar(&o.server, "server", "bin/spillway", "the daemon")
@@ -121,7 +130,7 @@ func (c *compat) main(ctx context.Context, o options, units []string, out io.Wri
 	if o.reference {
 		c.before, c.retries = c.reference, 0
 		c.command = []string{"redis-server", "--save", "", "--enable-debug-command", "yes", "--enable-protected-configs", "yes"}
-	} else if c.command, err = spillway(o.server); err != nil {
+	} else if err = c.spillway(o.server); err != nil {
 		return err
 	}
 	results, err := c.all(ctx, func(r result) {
@@ -168,22 +177,28 @@ func (c *compat) main(ctx context.Context, o options, units []string, out io.Wri
 	return nil
 }
 
-// spillway is the command line of the daemon at path. It keeps no log and takes no
+// spillway makes the daemon at path what is tested. It keeps no log and takes no
 // snapshot unless a test asks for it, as the suite's own servers.
-func spillway(path string) ([]string, error) {
+func (c *compat) spillway(path string) error {
 	path, err := filepath.Abs(path)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	args := []string{path, "serve", "--save", "", "--appendonly", "no"}
 	help, err := exec.Command(path, "serve", "--help").Output()
 	if err != nil {
-		return nil, fmt.Errorf("%s serve --help: %w", path, err)
+		return fmt.Errorf("%s serve --help: %w", path, err)
 	}
+	flags := regexp.MustCompile(`(?m)^ +(--[a-z-]+) `).FindAllStringSubmatch(string(help), -1)
+	var names []string
+	for _, f := range flags {
+		names = append(names, f[1])
+	}
+	c.command = []string{path, "serve", "--save", "", "--appendonly", "no"}
 	for _, name := range []string{"--enable-debug-command", "--enable-protected-configs"} {
-		if strings.Contains(string(help), name+" ") {
-			args = append(args, name, "yes")
+		if slices.Contains(names, name) {
+			c.command = append(c.command, name, "yes")
 		}
 	}
-	return args, nil
+	c.standIn = []string{envDaemon + "=" + path, envFlags + "=" + strings.Join(names, " ")}
+	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -41,8 +42,8 @@ const (
 	whole   = "(the unit)"
 )
 
-// runUnit runs a unit of the suite against a server of its own. Logs of the unit
-// and of the server stay in c.logs.
+// runUnit runs a unit of the suite against a server of its own, or has it start
+// them. Logs of the unit and of that server stay in c.logs.
 func (c *compat) runUnit(ctx context.Context, unit string) (*run, error) {
 	dir, err := os.MkdirTemp("", "compat-")
 	if err != nil {
@@ -53,11 +54,15 @@ func (c *compat) runUnit(ctx context.Context, unit string) (*run, error) {
 		return nil, err
 	}
 	name := filepath.Join(c.logs, strings.ReplaceAll(unit, "/", "_"))
-	s, err := c.startServer(dir, name+".server.log")
-	if err != nil {
-		return nil, err
+	mode, down := portsOf(unit), func() bool { return false }
+	if !c.profile.started {
+		s, err := c.startServer(dir, name+".server.log")
+		if err != nil {
+			return nil, err
+		}
+		defer s.stop()
+		mode, down = []string{"--host", "127.0.0.1", "--port", s.port}, func() bool { return !s.answers() }
 	}
-	defer s.stop()
 	log, err := os.Create(name + ".log")
 	if err != nil {
 		return nil, err
@@ -68,17 +73,24 @@ func (c *compat) runUnit(ctx context.Context, unit string) (*run, error) {
 	defer cancel()
 	r := &run{unit: unit, passed: map[string]bool{}, why: map[string]string{}}
 	began := time.Now()
-	err = c.interpret(ctx, dir, s, log, r)
+	err = c.interpret(ctx, dir, mode, log, r)
 	r.took = time.Since(began)
 	switch {
 	case errors.Is(context.Cause(ctx), context.DeadlineExceeded):
 		r.status = statusTimeout
-	case !s.answers():
+	case down():
 		r.status = statusDown
 	case err != nil && r.status == "":
 		return nil, err
 	}
 	return r, nil
+}
+
+// portsOf says which ports the servers have that a unit starts: none that another
+// unit's have, which may run at the same time.
+func portsOf(unit string) []string {
+	const first, each = 21111, 100
+	return []string{"--baseport", fmt.Sprint(first + each*slices.Index(startedUnits, unit)), "--portcount", fmt.Sprint(each)}
 }
 
 // layOut makes of dir what the suite takes for Redis's source: its tests, with a
@@ -104,8 +116,12 @@ func (c *compat) layOut(dir string) error {
 			}
 		}
 	}
-	for _, program := range []string{"redis-cli", "redis-benchmark", "redis-server"} {
-		if path, err := exec.LookPath(program); err == nil {
+	for _, program := range []string{"redis-cli", "redis-benchmark", standInName} {
+		find := exec.LookPath
+		if program == standInName && c.standIn != nil {
+			find = func(string) (string, error) { return os.Executable() }
+		}
+		if path, err := find(program); err == nil {
 			if err := os.Symlink(path, filepath.Join(dir, "src", program)); err != nil {
 				return err
 			}
@@ -116,18 +132,23 @@ func (c *compat) layOut(dir string) error {
 
 // interpret runs the unit and notes in r what its events say. It has ended, with
 // all that it started, when interpret returns.
-func (c *compat) interpret(ctx context.Context, dir string, s *server, log io.Writer, r *run) error {
+func (c *compat) interpret(ctx context.Context, dir string, mode []string, log io.Writer, r *run) error {
 	events, w, err := os.Pipe()
 	if err != nil {
 		return err
 	}
 	defer events.Close()
-	cmd := exec.Command("tclsh", append([]string{
-		"harness.tcl", r.unit, fmt.Sprint(c.replyLimit.Milliseconds()),
-		"--host", "127.0.0.1", "--port", s.port, "--durable", "--dont-clean", "--tags", c.profile.tags(),
-	}, c.profile.options...)...)
+	if c.standIn != nil {
+		for _, name := range c.profile.endless {
+			mode = append(mode, "--skiptest", name)
+		}
+	}
+	cmd := exec.Command("tclsh", slices.Concat([]string{
+		"harness.tcl", r.unit, fmt.Sprint(c.replyLimit.Milliseconds()), "--durable", "--dont-clean", "--tags", c.profile.tags(),
+	}, mode, c.profile.options)...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, log, log
 	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "TERM=dumb")
+	cmd.Env = append(cmd.Env, c.standIn...)
 	cmd.ExtraFiles = []*os.File{w}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	err = cmd.Start()

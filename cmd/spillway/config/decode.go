@@ -174,7 +174,7 @@ func (d *decoder) user(b *userBlock, c *Config) {
 	}
 	for _, u := range c.Engine.Users {
 		if u.Name == b.Name {
-			d.errorAt(&b.Range, "Two users of one name", "There is a user %q above already.", b.Name)
+			d.errorAt(&b.Range, "Duplicate user", "There is a user %q above already.", b.Name)
 		}
 	}
 	if c.Engine.ACLFile != "" {
