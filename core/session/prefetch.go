@@ -36,4 +36,5 @@ func (s *Session) Prefetch(cmds [][][]byte) {
 		}
 		s.rt.Keyspace.Shard(shard).DB(s.DB()).Prefetch(s.ahead)
 	}
+	s.clock.stale = true
 }
