@@ -118,7 +118,10 @@ func (t *Tally) slot(s *Stats, id int64, cmd *Command) *tallySlot {
 // Ended counts a call that has ended. began is false for one that was counted
 // by Blocked before.
 func (t *Tally) Ended(s *Stats, id int64, cmd *Command, took time.Duration, failed, began bool) {
-	slot := t.slot(s, id, cmd)
+	slot := &t.slots[uint(cmd.index)%uint(len(t.slots))]
+	if slot.cmd != cmd || slot.ended == 0 || int(slot.ended) == len(slot.buckets) {
+		slot = t.slot(s, id, cmd)
+	}
 	if began {
 		slot.calls++
 	}

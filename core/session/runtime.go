@@ -87,7 +87,8 @@ type Runtime struct {
 	steward   *Session // see ServeWaiting
 	scripting *scripting
 	monitors  monitors
-	since     func(time.Time) time.Duration // by the Clock
+
+	sinceClock sinceClock // the Clock, nil if it is none
 
 	conditions conditions
 }
@@ -97,12 +98,7 @@ func (rt *Runtime) Init() {
 	rt.waiting = newWaiting(rt.Keyspace.NumShards(), rt.Events, &rt.conditions)
 	rt.scripting = newScripting(rt.DeprecatedLua)
 	rt.monitors.odd = &rt.conditions
-	rt.since = func(t time.Time) time.Duration { return rt.Clock.Now().Sub(t) }
-	if c, ok := rt.Clock.(interface {
-		Since(t time.Time) time.Duration
-	}); ok {
-		rt.since = c.Since
-	}
+	rt.sinceClock, _ = rt.Clock.(sinceClock)
 }
 
 // Clock is where sessions take the time from. One that has a method Since, as that
@@ -110,6 +106,11 @@ func (rt *Runtime) Init() {
 type Clock interface {
 	Now() time.Time
 	NewTicker(d time.Duration) (ticks <-chan time.Time, stop func())
+}
+
+// sinceClock is a Clock that tells how much time has passed.
+type sinceClock interface {
+	Since(t time.Time) time.Duration
 }
 
 // Eviction says which keys go when there is too little memory.

@@ -52,8 +52,8 @@ type Session struct {
 	host *scriptHost // of its scripts
 	oom  bool        // memory was over maxmemory before the running script
 
-	ahead       [][]byte // scratch of Prefetch: keys of one shard
-	aheadShards []int    // and the shard of each command's key
+	ahead ahead
+	named *command.Command // that the last command's name meant
 
 	consume bool // see Consume
 	noDebug bool // see ForbidDebug
@@ -158,9 +158,12 @@ func (s *Session) countErrors(out *resp.Writer) {
 
 // dispatch checks what Redis checks before a command runs, in Redis's order.
 func (s *Session) dispatch(args [][]byte, out *resp.Writer) command.Outcome {
-	cmd := command.Lookup(args[0])
-	if cmd == nil {
-		return s.reject(out, command.UnknownCommandError(args))
+	cmd := s.named // the commands of a batch are often alike
+	if cmd == nil || !cmd.Named(args[0]) {
+		if cmd = command.Lookup(args[0]); cmd == nil {
+			return s.reject(out, command.UnknownCommandError(args))
+		}
+		s.named = cmd
 	}
 	if msg := command.CheckArity(cmd, args); msg != "" {
 		if sub := cmd.Resolve(args); sub != cmd || cmd.Sub == nil || len(args) < 2 {
@@ -180,7 +183,7 @@ func (s *Session) dispatch(args [][]byte, out *resp.Writer) command.Outcome {
 	if cmd.Flags&command.NoAuth == 0 && !s.Authenticated() {
 		return s.refuse(cmd, out, "NOAUTH Authentication required.")
 	}
-	if !s.permit(cmd, args, out) {
+	if !s.user.Load().Unrestricted() && !s.permit(cmd, args, out) {
 		s.tally.Rejected(s.rt.Stats, s.id, cmd)
 		return command.Failed
 	}
@@ -394,6 +397,7 @@ func (s *Session) Release() {
 		s.commands = 0
 		s.noteActive()
 	}
+	s.ahead.cmds = nil
 	if s.dirty > 0 {
 		s.rt.Changed(s.dirty)
 		s.dirty = 0

@@ -33,7 +33,12 @@ func (s *Session) began() time.Duration {
 // ended returns when the command that ends now has ended.
 func (s *Session) ended() time.Duration {
 	w := &s.clock
-	w.at, w.stale = s.rt.since(w.start), false
+	if c := s.rt.sinceClock; c != nil {
+		w.at = c.Since(w.start)
+	} else {
+		w.at = s.rt.Clock.Now().Sub(w.start)
+	}
+	w.stale = false
 	return w.at
 }
 

@@ -144,7 +144,7 @@ func (s *Session) lease() bool {
 func (s *Session) lockFor(cmd *command.Command, args [][]byte) error {
 	u, ks := &s.unit, s.rt.Keyspace
 	if cmd.OnlyKey > 0 { // as nearly always
-		u.shard = ks.ShardOf(args[cmd.OnlyKey])
+		u.shard = s.shardOf(args, cmd.OnlyKey)
 		u.shards = append(u.shards, u.shard)
 		if !s.hold(u.shard) {
 			u.clear()
