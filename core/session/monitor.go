@@ -4,16 +4,14 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"github.com/spillwaydb/spillway/core/command"
 )
 
-// monitors are the clients that MONITOR what all execute. While there are none, a
-// command pays one look at a counter.
+// monitors are the clients that MONITOR what all execute.
 type monitors struct {
-	n    atomic.Int64
-	mu   sync.Mutex // held while a command is told, so that all see one order
+	odd  *conditions // monitored for each of them
+	mu   sync.Mutex  // held while a command is told, so that all see one order
 	list []*Session
 }
 
@@ -21,7 +19,7 @@ func (m *monitors) add(s *Session) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.list = append(m.list, s)
-	m.n.Store(int64(len(m.list)))
+	m.odd.add(monitored, 1)
 }
 
 func (m *monitors) remove(s *Session) {
@@ -32,11 +30,11 @@ func (m *monitors) remove(s *Session) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.list = slices.DeleteFunc(m.list, func(o *Session) bool { return o == s })
-	m.n.Store(int64(len(m.list)))
+	m.odd.add(monitored, -1)
 }
 
-// any tells whether anybody monitors.
-func (m *monitors) any() bool { return m.n.Load() > 0 }
+// monitored tells whether anybody monitors.
+func (rt *Runtime) monitored() bool { return rt.conditions.load()&monitored != 0 }
 
 // Monitor implements command.Client.
 func (s *Session) Monitor() bool {

@@ -3,6 +3,7 @@ package session
 import (
 	"math"
 	"slices"
+	"time"
 
 	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/script"
@@ -16,12 +17,38 @@ type pause struct {
 
 // paused is the pause that is in force, nil for none.
 func (rt *Runtime) paused() *pause {
+	if rt.conditions.load()&clientsPaused == 0 {
+		return nil
+	}
 	p := rt.pause.Load()
-	if p != nil && rt.Clock.Now().UnixMilli() > p.until {
-		rt.pause.CompareAndSwap(p, nil)
+	if p.over(rt.Clock.Now()) {
+		rt.changePause(func(now *pause) *pause {
+			if now == p {
+				return nil
+			}
+			return now
+		})
 		return nil
 	}
 	return p
+}
+
+// over tells whether a pause has ended by itself, or is none.
+func (p *pause) over(now time.Time) bool { return p == nil || now.UnixMilli() > p.until }
+
+// changePause puts another pause, nil for none, in the place of the one there is.
+func (rt *Runtime) changePause(change func(*pause) *pause) {
+	rt.pauseMu.Lock()
+	defer rt.pauseMu.Unlock()
+	before := rt.pause.Load()
+	after := change(before)
+	rt.pause.Store(after)
+	switch {
+	case before == nil && after != nil:
+		rt.conditions.add(clientsPaused, 1)
+	case before != nil && after == nil:
+		rt.conditions.add(clientsPaused, -1)
+	}
 }
 
 // Frozen tells whether CLIENT PAUSE keeps the data as they are: no key expires and
@@ -33,16 +60,13 @@ func (rt *Runtime) Frozen() bool { return rt.paused() != nil }
 // returns, or, within a transaction, once that has ended: who has a shard's lock
 // looks for a pause, and the locks are all had once here.
 func (s *Session) PauseClients(until int64, all bool) {
-	for {
-		old := s.rt.paused()
-		p := &pause{until, all}
-		if old != nil {
-			p.until, p.all = max(until, old.until), all || old.all
+	now := s.rt.Clock.Now()
+	s.rt.changePause(func(old *pause) *pause {
+		if old.over(now) {
+			return &pause{until, all}
 		}
-		if s.rt.pause.CompareAndSwap(old, p) {
-			break
-		}
-	}
+		return &pause{max(until, old.until), all || old.all}
+	})
 	if s.unit.locked || s.held >= 0 {
 		s.pausing = true // see unlock
 		return
@@ -63,15 +87,12 @@ func (s *Session) awaitUnits() {
 
 // UnpauseClients implements command.Client.
 func (s *Session) UnpauseClients() {
-	s.rt.pause.Store(nil)
+	s.rt.changePause(func(*pause) *pause { return nil })
 	s.rt.waiting.letGo()
 }
 
 // holdsBack tells whether a pause concerns a command.
 func (s *Session) holdsBack(cmd *command.Command, args [][]byte) bool {
-	if s.rt.pause.Load() == nil {
-		return false
-	}
 	p := s.rt.paused()
 	return p != nil && (p.all || s.mayWrite(cmd, args))
 }

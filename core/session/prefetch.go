@@ -3,37 +3,70 @@ package session
 // prefetchMin is from how many commands on a batch is worth looking ahead in.
 const prefetchMin = 4
 
+// ahead is what Prefetch has found out about the commands that come.
+type ahead struct {
+	cmds   [][][]byte // nil: nothing
+	base   int64      // Session.commands before the first of them
+	shards []int      // of the first argument of each: see placed
+	keys   [][]byte   // scratch: those of one shard
+}
+
+// A shard in ahead.shards is complemented once its keys have been touched.
+const noShard = int(^uint(0) >> 1)
+
+// placed is the shard that an entry of ahead.shards stands for.
+func placed(shard int) int {
+	if shard < 0 {
+		return ^shard
+	}
+	return shard
+}
+
 // Prefetch is told the commands of a batch, at most a few dozen, before they
-// are Run one after the other: it brings what they will look up into the
+// are Run one after the other, unchanged: it brings what they will look up into the
 // processor's cache, for all of them at once. What is looked up is taken to be
 // the first argument, as with nearly every command; a wrong guess costs a
 // little time and nothing else.
 func (s *Session) Prefetch(cmds [][][]byte) {
+	a := &s.ahead
+	a.cmds = nil
 	if len(cmds) < prefetchMin {
 		return
 	}
-	s.aheadShards = s.aheadShards[:0]
+	a.shards = a.shards[:0]
 	for _, args := range cmds {
-		shard := -1
+		shard := noShard
 		if len(args) > 1 {
 			shard = s.rt.Keyspace.ShardOf(args[1])
 		}
-		s.aheadShards = append(s.aheadShards, shard)
+		a.shards = append(a.shards, shard)
 	}
-	for i, shard := range s.aheadShards {
-		if shard < 0 {
+	a.cmds, a.base = cmds, s.commands
+	for i, shard := range a.shards {
+		if shard < 0 || shard == noShard {
 			continue
 		}
-		s.ahead = s.ahead[:0]
+		a.keys = a.keys[:0]
 		for j := i; j < len(cmds); j++ {
-			if s.aheadShards[j] == shard {
-				s.ahead = append(s.ahead, cmds[j][1])
-				s.aheadShards[j] = -1
+			if a.shards[j] == shard {
+				a.keys = append(a.keys, cmds[j][1])
+				a.shards[j] = ^shard
 			}
 		}
 		if !s.hold(shard) {
 			return
 		}
-		s.rt.Keyspace.Shard(shard).DB(s.DB()).Prefetch(s.ahead)
+		s.rt.Keyspace.Shard(shard).DB(s.DB()).Prefetch(a.keys)
 	}
+	s.clock.stale = true
+}
+
+// shardOf is the shard of an argument of the command that runs. Prefetch knows it
+// already where it was told of these very arguments.
+func (s *Session) shardOf(args [][]byte, n int) int {
+	a := &s.ahead
+	if i := s.commands - a.base - 1; n == 1 && uint64(i) < uint64(len(a.cmds)) && &a.cmds[i][0] == &args[0] {
+		return placed(a.shards[i])
+	}
+	return s.rt.Keyspace.ShardOf(args[n])
 }

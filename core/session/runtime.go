@@ -82,22 +82,35 @@ type Runtime struct {
 
 	nextID    atomic.Int64 // of clients
 	waiting   *waiting
+	pauseMu   sync.Mutex // held by whoever changes pause
 	pause     atomic.Pointer[pause]
 	steward   *Session // see ServeWaiting
 	scripting *scripting
 	monitors  monitors
+
+	sinceClock sinceClock // the Clock, nil if it is none
+
+	conditions conditions
 }
 
 // Init makes the runtime ready, once it is filled in.
 func (rt *Runtime) Init() {
-	rt.waiting = newWaiting(rt.Keyspace.NumShards(), rt.Events)
+	rt.waiting = newWaiting(rt.Keyspace.NumShards(), rt.Events, &rt.conditions)
 	rt.scripting = newScripting(rt.DeprecatedLua)
+	rt.monitors.odd = &rt.conditions
+	rt.sinceClock, _ = rt.Clock.(sinceClock)
 }
 
-// Clock is where sessions take the time from.
+// Clock is where sessions take the time from. One that has a method Since, as that
+// of package time, is asked by it how long a command took.
 type Clock interface {
 	Now() time.Time
 	NewTicker(d time.Duration) (ticks <-chan time.Time, stop func())
+}
+
+// sinceClock is a Clock that tells how much time has passed.
+type sinceClock interface {
+	Since(t time.Time) time.Duration
 }
 
 // Eviction says which keys go when there is too little memory.

@@ -204,7 +204,7 @@ func (h *scriptHost) Call(args [][]byte, proto int) (reply []byte, refused strin
 	c.Reset(args, &h.out, h.client.db, -1, h.now)
 	outcome := command.Call(c, cmd)
 	s.dirty += c.Dirty()
-	if s.rt.monitors.any() {
+	if s.rt.monitored() {
 		s.monitored(cmd, args, "lua")
 	}
 	s.account(cmd, args, began, outcome)
@@ -303,6 +303,7 @@ func (h *scriptHost) Tick() error {
 			rt.ScriptLog(script.LogWarning, fmt.Sprintf("Slow script detected: still in execution after %d milliseconds. "+
 				"You can try killing the script using the %s command. Script name is: %s.", took.Milliseconds(), word, run.name))
 			run.busy.Store(true)
+			rt.conditions.add(scriptBusy, 1)
 			run.lease.SetBusy()
 		}
 	}
@@ -433,5 +434,8 @@ func (s *Session) perform(run *scriptRun, args [][]byte, flags script.Flags, rea
 	sc.running.Store(run)
 	f(h)
 	sc.running.Store(nil)
+	if run.busy.Load() {
+		s.rt.conditions.add(scriptBusy, -1)
+	}
 	h.ctx.Account()
 }

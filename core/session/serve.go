@@ -229,7 +229,7 @@ func (s *Session) serveUnforeseen() {
 // engine's tick, holds every lock if there is anything to do, and belongs to one
 // goroutine at a time.
 func (rt *Runtime) ServeWaiting() {
-	if rt.waiting.pending.Load() == 0 {
+	if rt.conditions.load()&linesReady == 0 {
 		return
 	}
 	if rt.steward == nil {

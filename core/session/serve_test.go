@@ -2,6 +2,7 @@ package session_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -197,5 +198,30 @@ func TestServedNotDurable(t *testing.T) {
 	a.Finish(&a.out)
 	if got := string(a.out.Buf); !strings.HasPrefix(got, "-NOTDURABLE") || strings.Count(got, "\r\n") != 1 {
 		t.Errorf("the client that was served: %q", got)
+	}
+}
+
+// TestForeseen: a push, of one key as nearly all are, has the locks beforehand that a
+// BLMOVE to another shard needs which it serves, so that nothing comes in between.
+func TestForeseen(t *testing.T) {
+	h := coretest.New(t, func(o *core.Options) { o.Shards = 3 })
+	waits, push := newClient(t, h), newClient(t, h)
+	keys := farKeys(t, h, 2)
+	from, to := keys[0], keys[1]
+	var served []int
+	push.OnKeyEvent(func(_, key string, shards []int) {
+		if key == to {
+			served = slices.Clone(shards)
+		}
+	})
+	for _, line := range []string{"RPUSH " + from + " x", "LPUSH " + from + " x"} {
+		served = nil
+		waits.mustBlock("BLMOVE " + from + " " + to + " LEFT RIGHT 0")
+		push.says(line, ":1\r\n")
+		waits.resumed("$1\r\nx\r\n")
+		want := []int{h.DB.Keyspace().ShardOf([]byte(from)), h.DB.Keyspace().ShardOf([]byte(to))}
+		if slices.Sort(want); !slices.Equal(served, want) {
+			t.Errorf("%s: served with the locks of %v, want %v", line, served, want)
+		}
 	}
 }

@@ -30,9 +30,9 @@ type Session struct {
 	held     int  // the shard whose lock is held, -1: none
 	heldFor  int  // commands run under it
 	unit     unit
-	now      time.Time // when the last command of this batch ended; zero: not known
-	dirty    int64     // changes of this batch
-	commands int64     // run in this batch
+	clock    stopwatch
+	dirty    int64 // changes of this batch
+	commands int64 // run in this batch
 	tally    command.Tally
 
 	// What the replies of the batch have to wait for.
@@ -54,8 +54,8 @@ type Session struct {
 	host *scriptHost // of its scripts
 	oom  bool        // memory was over maxmemory before the running script
 
-	ahead       [][]byte // scratch of Prefetch: keys of one shard
-	aheadShards []int    // and the shard of each command's key
+	ahead ahead
+	named *command.Command // that the last command's name meant
 
 	consume bool // see Consume
 	noDebug bool // see ForbidDebug
@@ -160,9 +160,12 @@ func (s *Session) countErrors(out *resp.Writer) {
 
 // dispatch checks what Redis checks before a command runs, in Redis's order.
 func (s *Session) dispatch(args [][]byte, out *resp.Writer) command.Outcome {
-	cmd := command.Lookup(args[0])
-	if cmd == nil {
-		return s.reject(out, command.UnknownCommandError(args))
+	cmd := s.named // the commands of a batch are often alike
+	if cmd == nil || !cmd.Named(args[0]) {
+		if cmd = command.Lookup(args[0]); cmd == nil {
+			return s.reject(out, command.UnknownCommandError(args))
+		}
+		s.named = cmd
 	}
 	if msg := command.CheckArity(cmd, args); msg != "" {
 		if sub := cmd.Resolve(args); sub != cmd || cmd.Sub == nil || len(args) < 2 {
@@ -176,11 +179,13 @@ func (s *Session) dispatch(args [][]byte, out *resp.Writer) command.Outcome {
 	if cmd.Sub != nil {
 		cmd = cmd.Resolve(args)
 	}
-	s.cmd.Store(cmd)
+	if s.cmd.Load() != cmd { // others seldom look, and a store is dearer than a load
+		s.cmd.Store(cmd)
+	}
 	if cmd.Flags&command.NoAuth == 0 && !s.Authenticated() {
 		return s.refuse(cmd, out, "NOAUTH Authentication required.")
 	}
-	if !s.permit(cmd, args, out) {
+	if !s.user.Load().Unrestricted() && !s.permit(cmd, args, out) {
 		s.tally.Rejected(s.rt.Stats, s.id, cmd)
 		return command.Failed
 	}
@@ -189,10 +194,11 @@ func (s *Session) dispatch(args [][]byte, out *resp.Writer) command.Outcome {
 			return s.refuse(cmd, out, command.CrossSlot)
 		}
 	}
-	if msg := s.refusal(cmd, args); msg != "" {
+	odd := s.rt.conditions.load()
+	if msg := s.refusal(cmd, args, odd); msg != "" {
 		return s.refuse(cmd, out, msg)
 	}
-	if s.holdsBack(cmd, args) {
+	if odd&clientsPaused != 0 && s.holdsBack(cmd, args) {
 		return s.postpone(cmd, args)
 	}
 	if s.subscribed && s.Proto() < 3 {
@@ -224,7 +230,7 @@ func (s *Session) dispatch(args [][]byte, out *resp.Writer) command.Outcome {
 		return s.queue(cmd, args, out)
 	}
 	began := s.began()
-	if sc.script && s.rt.monitors.any() { // it stands before what it calls
+	if sc.script && s.rt.monitored() { // it stands before what it calls
 		s.tellMonitors(args, s.source())
 	}
 	var outcome command.Outcome
@@ -233,7 +239,7 @@ func (s *Session) dispatch(args [][]byte, out *resp.Writer) command.Outcome {
 	} else {
 		outcome = own[cmd.Name](s, args, out)
 	}
-	if s.rt.monitors.any() && cmd.Name != "quit" {
+	if s.rt.monitored() && cmd.Name != "quit" {
 		s.monitored(cmd, args, "")
 	}
 	if outcome != command.Blocked { // which CLIENT PAUSE has postponed
@@ -243,17 +249,19 @@ func (s *Session) dispatch(args [][]byte, out *resp.Writer) command.Outcome {
 }
 
 // refusal is the reply to a command that may not be executed now, or "". For a
-// write it passes the gate.
-func (s *Session) refusal(cmd *command.Command, args [][]byte) string {
+// write it passes the gate. odd are the conditions that hold.
+func (s *Session) refusal(cmd *command.Command, args [][]byte, odd condition) string {
 	if cmd.Flags&command.Loading == 0 && s.rt.Loading() {
 		return ErrLoading
 	}
-	if msg := s.rt.busyError(); msg != "" && !allowedWhileBusy(cmd, args) {
-		if s.tx.open && cmd.Name == "exec" {
-			s.endMulti()
-			msg = "EXECABORT Transaction discarded because of: " + msg
+	if odd&scriptBusy != 0 {
+		if msg := s.rt.busyError(); msg != "" && !allowedWhileBusy(cmd, args) {
+			if s.tx.open && cmd.Name == "exec" {
+				s.endMulti()
+				msg = "EXECABORT Transaction discarded because of: " + msg
+			}
+			return msg
 		}
-		return msg
 	}
 	if !cmd.Changes(args) {
 		return ""
@@ -315,11 +323,12 @@ func (s *Session) execute(cmd *command.Command, args [][]byte, out *resp.Writer)
 		}
 		return s.reject(out, "ERR "+err.Error())
 	}
-	if s.holdsBack(cmd, args) {
+	odd := s.rt.conditions.load() // again, under the locks: see conditions
+	if odd&clientsPaused != 0 && s.holdsBack(cmd, args) {
 		s.unlock()
 		return s.postpone(cmd, args)
 	}
-	s.ctx.Consume = s.consume && !s.rt.monitors.any()
+	s.ctx.Consume = s.consume && odd&monitored == 0
 	outcome := s.call(cmd, args, out)
 	s.ctx.Consume = false
 	if outcome == command.Blocked {
@@ -347,7 +356,7 @@ func (s *Session) call(cmd *command.Command, args [][]byte, out *resp.Writer) co
 	case cmd.Flags&command.ReadOnly != 0 && s.track.Remembers():
 		s.remember(cmd, args)
 	}
-	if s.rt.monitors.any() {
+	if s.rt.monitored() {
 		s.monitored(cmd, args, "")
 	}
 	s.account(cmd, args, began, outcome)
@@ -355,27 +364,18 @@ func (s *Session) call(cmd *command.Command, args [][]byte, out *resp.Writer) co
 }
 
 // invoke runs the handler.
-func (s *Session) invoke(cmd *command.Command, args [][]byte, out *resp.Writer, began time.Time) command.Outcome {
+func (s *Session) invoke(cmd *command.Command, args [][]byte, out *resp.Writer, began time.Duration) command.Outcome {
 	c := &s.ctx
-	c.Reset(args, out, s.DB(), s.unit.shard, began.UnixMilli())
-	c.Frozen = s.rt.pause.Load() != nil && s.rt.Frozen()
+	c.Reset(args, out, s.DB(), s.unit.shard, s.clock.unixMilli(began))
+	c.Frozen = s.rt.conditions.load()&clientsPaused != 0 && s.rt.Frozen()
 	outcome := command.Call(c, cmd)
 	s.dirty += c.Dirty()
 	return outcome
 }
 
-// began is when the command that comes now begins: when the one before it ended.
-func (s *Session) began() time.Time {
-	if s.now.IsZero() {
-		return s.rt.Clock.Now()
-	}
-	return s.now
-}
-
 // account counts a command that was executed, and keeps it when it was slow.
-func (s *Session) account(cmd *command.Command, args [][]byte, began time.Time, outcome command.Outcome) {
-	s.now = s.rt.Clock.Now()
-	took := s.now.Sub(began)
+func (s *Session) account(cmd *command.Command, args [][]byte, began time.Duration, outcome command.Outcome) {
+	took := s.ended() - began
 	if outcome == command.Blocked {
 		s.tally.Blocked(s.rt.Stats, s.id, cmd, took)
 		return
@@ -383,14 +383,14 @@ func (s *Session) account(cmd *command.Command, args [][]byte, began time.Time, 
 	s.tally.Ended(s.rt.Stats, s.id, cmd, took, outcome == command.Failed, true)
 	if t := s.rt.SlowLog.Threshold(); t >= 0 && took >= t && cmd.Flags&command.SkipSlowlog == 0 {
 		info := s.client.Info()
-		s.rt.SlowLog.Note(args, took, began, info.Addr, info.Name)
+		s.rt.SlowLog.Note(args, took, s.clock.start.Add(began), info.Addr, info.Name)
 	}
 	if t := s.rt.Latency.Threshold(); t > 0 && took >= t {
 		event := "command"
 		if cmd.Flags&command.Fast != 0 {
 			event = "fast-command"
 		}
-		s.rt.Latency.Note(event, took, began)
+		s.rt.Latency.Note(event, took, s.clock.start.Add(began))
 	}
 }
 
@@ -403,11 +403,24 @@ func (s *Session) Release() {
 	if s.commands > 0 {
 		s.tally.Flush(s.rt.Stats, s.id)
 		s.commands = 0
-		s.active.Store(s.rt.Clock.Now().UnixMilli())
+		s.noteActive()
 	}
+	s.ahead.cmds = nil
 	if s.dirty > 0 {
 		s.rt.Changed(s.dirty)
 		s.dirty = 0
+	}
+	s.clock.stop()
+}
+
+// noteActive notes that the client has just had a command executed.
+func (s *Session) noteActive() {
+	w := &s.clock
+	if w.start.IsZero() {
+		s.began()
+	}
+	if now := w.unixMilli(w.at); s.active.Load() != now {
+		s.active.Store(now)
 	}
 }
 

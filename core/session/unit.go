@@ -3,7 +3,6 @@ package session
 import (
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/keyspace"
@@ -89,7 +88,7 @@ func (s *Session) lock(keep bool) bool {
 			return false
 		}
 	}
-	for s.rt.waiting.far.Load() > 0 && s.widen() {
+	for s.rt.conditions.load()&reachFar != 0 && s.widen() {
 		s.unlockShards()
 		u.shards = u.more
 		if !s.lockShards() {
@@ -121,7 +120,7 @@ func (s *Session) lockShards() bool {
 		}
 	}
 	u.locked = true
-	s.now = time.Time{} // the locks may have been long in coming
+	s.clock.stale = true // the locks may have been long in coming
 	return true
 }
 
@@ -137,7 +136,7 @@ func (s *Session) lease() bool {
 		ks.Take(u.lease, n)
 	}
 	u.locked = true
-	s.now = time.Time{}
+	s.clock.stale = true
 	return true
 }
 
@@ -145,13 +144,16 @@ func (s *Session) lease() bool {
 func (s *Session) lockFor(cmd *command.Command, args [][]byte) error {
 	u, ks := &s.unit, s.rt.Keyspace
 	if cmd.OnlyKey > 0 { // as nearly always
-		u.shard = ks.ShardOf(args[cmd.OnlyKey])
+		u.shard = s.shardOf(args, cmd.OnlyKey)
 		u.shards = append(u.shards, u.shard)
 		if !s.hold(u.shard) {
 			u.clear()
 			return errShardBusy
 		}
-		return nil
+		if s.rt.conditions.load()&reachFar == 0 {
+			return nil
+		}
+		u.clear() // serving may need more
 	}
 	if err := u.add(ks, cmd, args); err != nil {
 		return err
@@ -189,7 +191,7 @@ func (s *Session) unlockShards() {
 // served who have waited for it.
 func (s *Session) unlock() {
 	u := &s.unit
-	if s.rt.waiting.pending.Load() > 0 {
+	if s.rt.conditions.load()&linesReady != 0 {
 		s.serveWaiting()
 	}
 	if u.locked {
@@ -271,11 +273,13 @@ func (s *Session) hold(n int) bool {
 	}
 	s.unhold()
 	s.enter()
-	if !s.rt.Keyspace.Shard(n).LockUnlessBusy() {
-		return false
+	if shard := s.rt.Keyspace.Shard(n); !shard.TryLock() {
+		if !shard.LockUnlessBusy() {
+			return false
+		}
+		s.clock.stale = true // the lock may have been long in coming
 	}
 	s.held, s.heldFor = n, 1
-	s.now = time.Time{} // the lock may have been long in coming
 	return true
 }
 
@@ -297,7 +301,7 @@ func (s *Session) enter() {
 // release gives up every lock that is kept between commands.
 func (s *Session) release() {
 	s.unhold()
-	s.now = time.Time{}
+	s.clock.stale = true
 	s.ctx.Account()
 	if s.gated {
 		s.rt.Gate.RUnlock()

@@ -14,11 +14,10 @@ import (
 // See serve.go for what is done with it.
 type waiting struct {
 	events *command.KeyEvents
+	odd    *conditions // linesReady for each line that is, reachFar for each place of a ticket that is served under more than one lock
 	shards []waitingShard
 
-	marks   atomic.Int64 // lines that became ready, ever: their order
-	pending atomic.Int64 // lines that are ready
-	far     atomic.Int64 // places of tickets that are served under more than one lock
+	marks atomic.Int64 // lines that became ready, ever: their order
 
 	count   atomic.Int64 // tickets that wait
 	mu      sync.Mutex
@@ -49,8 +48,8 @@ type line struct {
 	useful  bool  // and what was at the key then is something that a command waits for
 }
 
-func newWaiting(shards int, events *command.KeyEvents) *waiting {
-	w := &waiting{events: events, shards: make([]waitingShard, shards), blocked: make(map[int64]*Session)}
+func newWaiting(shards int, events *command.KeyEvents, odd *conditions) *waiting {
+	w := &waiting{events: events, odd: odd, shards: make([]waitingShard, shards), blocked: make(map[int64]*Session)}
 	events.Listen(w)
 	return w
 }
@@ -105,7 +104,7 @@ func (w *waiting) add(t *ticket, shard int, key []byte) {
 	t.places = append(t.places, place{l, l.tickets.PushBack(t)})
 	if t.far(shard) {
 		s.far[k.key] = append(s.far[k.key], t)
-		w.far.Add(1)
+		w.odd.add(reachFar, 1)
 	}
 	w.events.Want(1)
 }
@@ -123,7 +122,7 @@ func (w *waiting) remove(t *ticket, p *place) {
 		delete(s.lines, l.waitedKey)
 	}
 	if t.far(l.shard) {
-		w.far.Add(-1)
+		w.odd.add(reachFar, -1)
 		rest := slices.DeleteFunc(s.far[l.key], func(o *ticket) bool { return o == t })
 		if len(rest) > 0 {
 			s.far[l.key] = rest
@@ -159,7 +158,7 @@ func (w *waiting) ready(l *line, useful bool) {
 	switch {
 	case !l.ready:
 		l.ready = true
-		w.pending.Add(1)
+		w.odd.add(linesReady, 1)
 	case l.useful || !useful:
 		return
 	default:
@@ -182,7 +181,7 @@ func (w *waiting) next(shards []int) *line {
 		s := &w.shards[first.shard]
 		s.ready = slices.Delete(s.ready, 0, 1)
 		first.ready = false
-		w.pending.Add(-1)
+		w.odd.add(linesReady, -1)
 	}
 	return first
 }
