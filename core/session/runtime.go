@@ -90,7 +90,7 @@ type Runtime struct {
 
 // Init makes the runtime ready, once it is filled in.
 func (rt *Runtime) Init() {
-	rt.waiting = newWaiting(rt.Keyspace.NumShards(), rt.Events)
+	rt.waiting = newWaiting(rt.Keyspace, rt.Events)
 	rt.scripting = newScripting(rt.DeprecatedLua)
 }
 
