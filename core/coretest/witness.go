@@ -107,6 +107,16 @@ func (w *witness) told(now int64, args []string, outcomes []model.Outcome, got r
 	return fmt.Errorf("%q is said to be executed (%s) and did something else:\n%s", args, got, model.Diff(there, outcomes[0].State, now))
 }
 
+// executed takes in changes of which all clients have been told.
+func (w *witness) executed(changes []model.Outcome, now int64) {
+	for _, o := range changes {
+		w.history.Add(o.State, now)
+	}
+	if w.always && w.logging {
+		w.history.Durable()
+	}
+}
+
 // isRefusal tells a reply that says that persistence is broken. That of a
 // transaction may say it of the scripts in it: they are refused when they write.
 func isRefusal(v resp.Value) bool {

@@ -11,6 +11,11 @@ import (
 // expired keys included. MULTI, EXEC and DISCARD are among them.
 func Random(rng *rand.Rand) []string {
 	line := templates[rng.IntN(len(templates))]
+	return filled(rng, line)
+}
+
+// filled is a template's command.
+func filled(rng *rand.Rand, line string) []string {
 	args := strings.Fields(line)
 	for i, a := range args {
 		if i > 0 {
@@ -18,6 +23,24 @@ func Random(rng *rand.Rand) []string {
 		}
 	}
 	return args
+}
+
+// RandomServed returns a command that waits, unless there is something to take, and
+// one that may serve it: often in another shard, and by a script too.
+func RandomServed(rng *rand.Rand) (waits, by []string) {
+	key := strconv.Itoa(rng.IntN(4))
+	with := func(lines ...string) []string {
+		return filled(rng, strings.ReplaceAll(lines[rng.IntN(len(lines))], "#", key))
+	}
+	switch rng.IntN(4) {
+	case 0:
+		return with("BZPOPMIN z# 0", "BZPOPMIN {z} z# 0"), with("ZADD z# {f} {m} {f} {m}", "ZINCRBY z# {f} {m}", "GEOADD z# {lon} {lat} {m}", "RENAME {z} z#")
+	case 1:
+		return with("XREADGROUP GROUP {g} {c} BLOCK 0 STREAMS x# >", "XREADGROUP GROUP {g} {c} COUNT 1 BLOCK 0 NOACK STREAMS x# >"),
+			with("XADD x# 3-* {m} {v}", "XADD x# MAXLEN 2 3-* {m} {v}")
+	}
+	return with("BLPOP l# 0", "BRPOP {l} l# 0", "BLMOVE l# {l} LEFT RIGHT 0", "BLMOVE l# {l} RIGHT LEFT 0", "BLMOVE l# l# RIGHT LEFT 0"),
+		with("RPUSH l# {m}", "LPUSH l# {m} {v} {m}", "RENAME {l} l#", "COPY {l} l#", "LMOVE {l} l# LEFT LEFT", "EVAL lua:push 1 l# {m}")
 }
 
 // The placeholders of templates: keys k (any type, so that most names of a type

@@ -61,6 +61,14 @@ return m`,
 			return m
 		},
 	},
+	"push": {
+		`redis.call('RPUSH', KEYS[1], ARGV[1], 'more')
+return redis.call('LLEN', KEYS[1])`,
+		func(k *call, keys, args []string) Reply {
+			k.must("RPUSH", keys[0], args[0], "more")
+			return k.must("LLEN", keys[0])
+		},
+	},
 	"forgive": {
 		`local r = redis.pcall('INCR', KEYS[1])
 if type(r) == 'table' then r = 'failed' end
