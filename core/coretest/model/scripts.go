@@ -133,6 +133,15 @@ end)`
 	}}
 }
 
+// Script is the text of a script that the model knows, for scenarios that are written
+// by hand.
+func Script(name string) string { return scripts[name].lua }
+
+// Library is the text of a library of functions that the model knows.
+func Library(name string) string {
+	return libraries[slices.IndexFunc(libraries, func(l library) bool { return l.name == name })].lua
+}
+
 // raised is the panic that ends a script with an error of a command.
 type raised struct{ reply Reply }
 
