@@ -17,12 +17,13 @@ func (p *player) served(waits, by []string) error {
 	if p.w.client.InMulti || p.w.shaken {
 		return nil
 	}
-	given, taken, err := p.service(p.m.now(), waits, by)
-	if err != nil || given == nil {
-		return err
-	}
 	sess := p.m.db.Session()
 	if _, err := sess.Do("SELECT", fmt.Sprint(p.w.client.DB)); err != nil {
+		return err
+	}
+	now := p.m.now() // no time passes until our command writes
+	given, taken, err := p.service(now, waits, by)
+	if err != nil || given == nil {
 		return err
 	}
 	ctx, giveUp := context.WithCancel(context.Background())
@@ -36,10 +37,6 @@ func (p *player) served(waits, by []string) error {
 	synctest.Wait() // until it is blocked
 	p.commands += 2
 	p.serves++
-	now := p.m.now()
-	if given, taken, err = p.service(now, waits, by); err != nil {
-		return err
-	}
 	got, err := p.m.do(by)
 	if err != nil || isRefusal(got) || p.disk.isDead() {
 		giveUp()
