@@ -13,6 +13,7 @@ import (
 
 	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/coretest"
+	"github.com/spillwaydb/spillway/core/coretest/model"
 	"github.com/spillwaydb/spillway/core/sink"
 	"github.com/spillwaydb/spillway/fsbackends/memfs"
 )
@@ -32,8 +33,8 @@ func state(h *coretest.Harness) string {
 		h.Do("ZRANGE", "zset", "0", "-1", "WITHSCORES"), h.Do("GET", "n"), h.Do("DBSIZE"))
 }
 
-// everything uses every type, transactions, expiry and all three ways to take
-// a checkpoint.
+// everything uses every type, transactions, scripts, functions, expiry and all three
+// ways to take a checkpoint.
 func everything(r *coretest.Run) {
 	r.MustDo("SET", "str", "a")
 	r.MustDo("RPUSH", "list", "a", "b", "c")
@@ -42,6 +43,8 @@ func everything(r *coretest.Run) {
 	r.MustDo("SADD", "set", "a", "b", "c")
 	r.MustDo("ZADD", "zset", "1.5", "a", "2", "b")
 	r.MustDo("SPOP", "set")
+	r.MustDo("FUNCTION", "LOAD", model.Library("counting"))
+	r.Do("EVAL", model.Script("move"), "3", "list", "set", "hash")
 	r.Do("MULTI")
 	r.Do("INCR", "n")
 	r.Do("LMOVE", "list", "other", "LEFT", "RIGHT")
@@ -55,6 +58,7 @@ func everything(r *coretest.Run) {
 	r.MustDo("INCRBYFLOAT", "n", "0.5")
 	r.Restart(func(o *core.Options) { o.Shards = 3 })
 	r.MustDo("FLUSHDB")
+	r.Do("FCALL", "bump", "2", "hash", "n", "f")
 	r.MustDo("RPUSH", "list", "x")
 	r.Save()
 	r.MustDo("LPUSH", "list", "y")

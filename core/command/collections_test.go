@@ -237,7 +237,7 @@ func (w words) command() (args []string, unordered bool) {
 	case 47:
 		return join([]string{pick(w, "SADD", "SADD", "SREM"), pick(w, s, w.intKey)()}, w.many(w.integer)), false
 	case 48:
-		return []string{"OBJECT", "ENCODING", w.typed(pick(w, "h", "l", "s", "z", "i"))}, false
+		return []string{"OBJECT", "ENCODING", w.typed(pick(w, "h", "l", "s", "z", "i", "i", "i"))}, false
 	}
 	return []string{pick(w, "LLEN", "HLEN", "ZCARD", "TYPE", "DEL"), w.typed(pick(w, "h", "l", "s", "z"))}, false
 }

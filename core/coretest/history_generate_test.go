@@ -50,7 +50,10 @@ func generate(seed uint64, steps int) []step {
 			}
 		case n < 35:
 			s.verb = "wait"
-		case n < 37:
+		case n < 39:
+			s.verb = "served"
+			s.args, s.by = model.RandomServed(rng)
+		case n < 41:
 			s.verb = "restart"
 			if cfg = randomSetup(rng); rng.IntN(3) == 0 {
 				cfg = setup{cfg.shards, "always", "yes", cfg.stages, cfg.sink}

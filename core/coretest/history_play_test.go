@@ -34,7 +34,7 @@ type player struct {
 	mark      int       // what that one will make durable
 	syncSince time.Time // since then the log is synced every second; zero: it is not
 
-	crashes, faults, checkpoints, commands int
+	crashes, faults, checkpoints, commands, serves int
 }
 
 // keyPair is an age identity and its recipient. They are fixed, so that sizes
@@ -89,6 +89,8 @@ func (p *player) step(s step) error {
 		return p.restart(s.setup)
 	case "command":
 		return p.command(s.args)
+	case "served":
+		return p.served(s.args, s.by)
 	case "advance":
 		time.Sleep(s.d)
 		return p.after(nil)

@@ -3,6 +3,7 @@ package coretest
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,12 +22,14 @@ import (
 //	fault in=3 error=ENOSPC times=2 the 3rd operation from here and the next fail;
 //	                                on=sink those of the second sink's disk
 //	restart shards=8 fsync=no …     close and open
+//	served BLPOP l 0 by RPUSH l a   another client waits, and is served by a command
 //
 // An armed crash or fault stays armed until it happens or the next one replaces
 // it. What is left out of open and restart is as in defaultSetup.
 type step struct {
 	verb  string // "command" for one sent to the engine
 	args  []string
+	by    []string // what serves args, of "served"
 	setup setup
 	in    int64
 	disk  int64
@@ -68,15 +71,22 @@ func (s step) String() string {
 	case "advance":
 		return "advance " + s.d.String()
 	case "command":
-		words := make([]string, len(s.args))
-		for i, a := range s.args {
-			if words[i] = a; !plain.MatchString(a) {
-				words[i] = strconv.Quote(a)
-			}
-		}
-		return strings.Join(words, " ")
+		return joinWords(s.args)
+	case "served":
+		return "served " + joinWords(s.args) + " by " + joinWords(s.by)
 	}
 	return s.verb
+}
+
+// joinWords quotes those that are not plain.
+func joinWords(args []string) string {
+	words := make([]string, len(args))
+	for i, a := range args {
+		if words[i] = a; !plain.MatchString(a) {
+			words[i] = strconv.Quote(a)
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 func scriptText(steps []step) string {
@@ -119,6 +129,10 @@ func parseStep(line string) (s step, err error) {
 	if s.verb == "advance" && len(words) == 2 {
 		s.d, err = time.ParseDuration(words[1])
 		return s, err
+	}
+	if by := slices.Index(words, "by"); s.verb == "served" && by > 0 {
+		s.args, s.by = words[1:by], words[by+1:]
+		return s, nil
 	}
 	for _, w := range words[1:] {
 		name, v, _ := strings.Cut(w, "=")

@@ -63,13 +63,14 @@ func TestHistory(t *testing.T) {
 				p := judgeHistory(t, first+n-1)
 				sum.add(p)
 			}
-			t.Logf("%d commands, %d checkpoints, %d power losses, %d faults", sum.commands, sum.checkpoints, sum.crashes, sum.faults)
+			t.Logf("%d commands, %d of other clients that had waited, %d checkpoints, %d power losses, %d faults", sum.commands, sum.serves, sum.checkpoints, sum.crashes, sum.faults)
 		})
 	}
 }
 
 func (p *player) add(q *player) {
 	p.commands += q.commands
+	p.serves += q.serves
 	p.checkpoints += q.checkpoints
 	p.crashes += q.crashes
 	p.faults += q.faults

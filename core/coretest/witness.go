@@ -2,6 +2,7 @@ package coretest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spillwaydb/spillway/core"
@@ -79,6 +80,8 @@ func (w *witness) told(now int64, args []string, outcomes []model.Outcome, got r
 	switch {
 	case executed:
 		w.client = outcomes[0].Client
+	case got.Kind == resp.KindArray: // the scripts in a transaction were refused, the rest has read
+		w.client = outcomes[0].Client
 	case strings.EqualFold(args[0], "exec"):
 		w.client = model.Client{DB: w.client.DB}
 	default:
@@ -104,8 +107,22 @@ func (w *witness) told(now int64, args []string, outcomes []model.Outcome, got r
 	return fmt.Errorf("%q is said to be executed (%s) and did something else:\n%s", args, got, model.Diff(there, outcomes[0].State, now))
 }
 
-// isRefusal tells a reply that says that persistence is broken.
+// executed takes in changes of which all clients have been told.
+func (w *witness) executed(changes []model.Outcome, now int64) {
+	for _, o := range changes {
+		w.history.Add(o.State, now)
+	}
+	if w.always && w.logging {
+		w.history.Durable()
+	}
+}
+
+// isRefusal tells a reply that says that persistence is broken. That of a
+// transaction may say it of the scripts in it: they are refused when they write.
 func isRefusal(v resp.Value) bool {
+	if v.Kind == resp.KindArray {
+		return slices.ContainsFunc(v.Elems, isRefusal)
+	}
 	msg := string(v.Str)
 	return v.Kind == resp.KindError && (strings.HasPrefix(msg, "MISCONF") || strings.HasPrefix(msg, "NOTDURABLE") || strings.HasPrefix(msg, "EXECABORT") && strings.Contains(msg, "MISCONF"))
 }

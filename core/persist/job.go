@@ -97,6 +97,12 @@ func (p *Persister) rotateAndCut(j *job) ([]*keyspace.View, error) {
 			return nil, fmt.Errorf("rotating the log: %w", err)
 		}
 		p.jobLog.Warn("rotating the log failed; the snapshot is written and the log kept whole", "job", j.id, "error", err)
+		// The rotation would have reserved the number: a sink that holds a set
+		// which no manifest knows of refuses the next start.
+		if _, err := p.ledger.rotate(false, false); err != nil {
+			j.unsure = errors.Is(err, manifest.ErrUnknownOutcome)
+			return nil, fmt.Errorf("reserving generation %d: %w", j.gen, err)
+		}
 	}
 	j.enter("cut")
 	views, err := p.cut(j)

@@ -150,6 +150,9 @@ func (s *Session) block(t *ticket) {
 	t.client, t.wake, t.mode = s.client, s.blocked.wake, s.mode
 	t.waiting = s.rt.waiting
 	t.waiting.count.Add(1)
+	if !t.held {
+		t.waiting.wanted.add(t.cmd, 1)
+	}
 	s.ticket.Store(t)
 	t.waiting.enter(s)
 }

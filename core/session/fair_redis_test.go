@@ -102,6 +102,45 @@ var scenes = map[string]string{
 		1> RPUSH k c
 		0> BLPOP m m 0
 		1> RPUSH m a`,
+	"a key is ready when it is made, and not when it grows": `
+		0> BZPOPMIN z k 0
+		1> RPUSH k 1
+		1> ZADD c 1 m
+		2> BLPOP m 0
+		3> MULTI
+		3> LMOVE k k LEFT RIGHT
+		3> RPUSH k 2
+		3> ZADD z 3 w
+		3> RENAME c k
+		3> EXEC`,
+	"a key is ready when it is made, with whatever somebody waits for": `
+		0> BZPOPMIN z k 0
+		1> ZADD c 1 m
+		2> BLPOP m 0
+		3> MULTI
+		3> RPUSH k 2
+		3> ZADD z 3 w
+		3> RENAME c k
+		3> EXEC`,
+	"a key is not ready when it is made with what nobody waits for": `
+		0> BZPOPMIN z k 0
+		1> ZADD c 1 m
+		3> MULTI
+		3> RPUSH k 2
+		3> ZADD z 3 w
+		3> RENAME c k
+		3> EXEC`,
+	"a key is ready when another takes its place": `
+		0> BZPOPMIN z k 0
+		1> RPUSH k 1
+		1> ZADD c 1 m
+		1> RPUSH l x
+		2> BLPOP m 0
+		3> MULTI
+		3> RENAME l k
+		3> ZADD z 3 w
+		3> COPY c k REPLACE
+		3> EXEC`,
 	"another type is no answer": `
 		0> BLPOP k 0
 		1> BZPOPMIN k 0

@@ -95,7 +95,7 @@ type Runtime struct {
 
 // Init makes the runtime ready, once it is filled in.
 func (rt *Runtime) Init() {
-	rt.waiting = newWaiting(rt.Keyspace.NumShards(), rt.Events, &rt.conditions)
+	rt.waiting = newWaiting(rt.Keyspace, rt.Events, &rt.conditions)
 	rt.scripting = newScripting(rt.DeprecatedLua)
 	rt.monitors.odd = &rt.conditions
 	rt.sinceClock, _ = rt.Clock.(sinceClock)

@@ -79,6 +79,9 @@ func (t *ticket) settle(to uint32) bool {
 // become is settle for whoever holds mu and knows that the ticket waits.
 func (t *ticket) become(state uint32) {
 	t.waiting.count.Add(-1)
+	if !t.held {
+		t.waiting.wanted.add(t.cmd, -1)
+	}
 	t.state.Store(state)
 	t.wake()
 }

@@ -7,12 +7,14 @@ import (
 	"sync/atomic"
 
 	"github.com/spillwaydb/spillway/core/command"
+	"github.com/spillwaydb/spillway/core/keyspace"
 )
 
 // waiting knows which commands wait for which key, and hears from Runtime.Events
 // what happens to those. What it keeps of a shard is guarded by that shard's lock.
 // See serve.go for what is done with it.
 type waiting struct {
+	ks     *keyspace.Keyspace
 	events *command.KeyEvents
 	odd    *conditions // linesReady for each line that is, reachFar for each place of a ticket that is served under more than one lock
 	shards []waitingShard
@@ -20,6 +22,7 @@ type waiting struct {
 	marks atomic.Int64 // lines that became ready, ever: their order
 
 	count   atomic.Int64 // tickets that wait
+	wanted  wanted
 	mu      sync.Mutex
 	blocked map[int64]*Session // by the clients' numbers
 }
@@ -43,13 +46,14 @@ type line struct {
 	waitedKey
 	shard   int
 	tickets list.List
+	holds   holding // what was at the key when something last happened to it
 	ready   bool
 	mark    int64 // when it became so
-	useful  bool  // and what was at the key then is something that a command waits for
+	useful  bool  // and the key was made then, with something that a command waits for
 }
 
-func newWaiting(shards int, events *command.KeyEvents, odd *conditions) *waiting {
-	w := &waiting{events: events, odd: odd, shards: make([]waitingShard, shards), blocked: make(map[int64]*Session)}
+func newWaiting(ks *keyspace.Keyspace, events *command.KeyEvents, odd *conditions) *waiting {
+	w := &waiting{ks: ks, events: events, odd: odd, shards: make([]waitingShard, ks.NumShards()), blocked: make(map[int64]*Session)}
 	events.Listen(w)
 	return w
 }
@@ -99,6 +103,7 @@ func (w *waiting) add(t *ticket, shard int, key []byte) {
 			s.lines, s.far = make(map[waitedKey]*line), make(map[string][]*ticket)
 		}
 		l = &line{waitedKey: k, shard: shard}
+		l.holds = w.holding(l)
 		s.lines[k] = l
 	}
 	t.places = append(t.places, place{l, l.tickets.PushBack(t)})
@@ -135,8 +140,14 @@ func (w *waiting) remove(t *ticket, p *place) {
 
 // KeyEvent implements command.KeyListener.
 func (w *waiting) KeyEvent(_ command.Client, ev command.Event, shard, db int, key []byte) {
-	if l := w.shards[shard].lines[waitedKey{db, string(key)}]; l != nil && ev.Feeds() {
-		w.ready(l, ev.Class&(command.ClassString|command.ClassSet|command.ClassHash) == 0)
+	l := w.shards[shard].lines[waitedKey{db, string(key)}]
+	if l == nil {
+		return
+	}
+	before := l.holds
+	l.holds = w.holding(l)
+	if ev.Feeds() {
+		w.ready(l, w.wanted.made(ev, before, l.holds))
 	}
 }
 
@@ -145,14 +156,16 @@ func (w *waiting) DatabaseEvent(db int, changed func(shard int, key []byte) bool
 	for i := range w.shards {
 		for k, l := range w.shards[i].lines {
 			if k.db == db && changed(i, []byte(k.key)) {
+				l.holds = w.holding(l)
 				w.ready(l, true)
 			}
 		}
 	}
 }
 
-// ready marks a line to which something has happened. useful says that it may have
-// brought what a command waits for: a key is served when that first happened to it.
+// ready marks a line to which something has happened. useful says that its key was
+// made with what a command waits for: keys are served in the order in which that
+// first happened to them.
 func (w *waiting) ready(l *line, useful bool) {
 	s := &w.shards[l.shard]
 	switch {

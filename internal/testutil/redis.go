@@ -1,11 +1,14 @@
 package testutil
 
 import (
+	"bufio"
 	"bytes"
+	"errors"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -15,44 +18,90 @@ import (
 // connections end with the test, which fails where there is no redis-server.
 func Redis(t testing.TB, args ...string) (dial func() net.Conn) {
 	t.Helper()
-	bin, err := exec.LookPath("redis-server")
-	if err != nil {
-		t.Fatalf("redis-server is needed to judge this package: apt-get install redis-server (%v)", err)
-	}
+	return NewRedisServer(t, args...).Dial
+}
+
+// RedisServer is a real redis-server that can be killed and started again on the
+// directory that it has.
+type RedisServer struct {
+	t      testing.TB
+	args   []string
+	socket string
+	cmd    *exec.Cmd
+}
+
+// NewRedisServer starts one, see [Redis].
+func NewRedisServer(t testing.TB, args ...string) *RedisServer {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "spillway") // a socket's path must be short
 	if err != nil {
 		t.Fatal(err)
 	}
+	s := &RedisServer{t: t, socket: filepath.Join(dir, "s")}
+	s.args = append([]string{"--port", "0", "--unixsocket", s.socket, "--dir", dir, "--save", "", "--appendonly", "no"}, args...)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	socket := filepath.Join(dir, "s")
+	s.Start()
+	t.Cleanup(s.Kill)
+	return s
+}
+
+// Start starts the server, which does not run, and returns when it has loaded what
+// it finds.
+func (s *RedisServer) Start() {
+	s.t.Helper()
+	bin, err := exec.LookPath("redis-server")
+	if err != nil {
+		s.t.Fatalf("redis-server is needed to judge this package: apt-get install redis-server (%v)", err)
+	}
 	var log bytes.Buffer
-	cmd := exec.Command(bin, append([]string{"--port", "0", "--unixsocket", socket, "--dir", dir, "--save", "", "--appendonly", "no"}, args...)...) //nolint:gosec // a test says which
-	cmd.Stdout, cmd.Stderr = &log, &log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+	s.cmd = exec.Command(bin, s.args...) //nolint:gosec // a test says which
+	s.cmd.Stdout, s.cmd.Stderr = &log, &log
+	if err := s.cmd.Start(); err != nil {
+		s.t.Fatal(err)
 	}
-	stop := func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	}
-	t.Cleanup(stop)
 	for deadline := time.Now().Add(Patience); ; time.Sleep(5 * time.Millisecond) {
-		conn, err := net.Dial("unix", socket)
+		err := s.answers()
 		if err == nil {
-			_ = conn.Close()
-			break
+			return
 		}
 		if time.Now().After(deadline) {
-			stop() // before its output is read
-			t.Fatalf("redis-server does not answer: %v\n%s", err, log.String())
+			s.Kill() // before its output is read
+			s.t.Fatalf("redis-server does not answer: %v\n%s", err, log.String())
 		}
 	}
-	return func() net.Conn {
-		conn, err := net.Dial("unix", socket)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = conn.Close() })
-		return conn
+}
+
+// answers is nil when the server answers and is not loading any more. It may ask
+// for a password.
+func (s *RedisServer) answers() error {
+	conn, err := net.Dial("unix", s.socket)
+	if err != nil {
+		return err
 	}
+	defer func() { _ = conn.Close() }()
+	if _, err := conn.Write([]byte("PING\r\n")); err != nil {
+		return err
+	}
+	line, err := bufio.NewReader(conn).ReadString('\n')
+	if err == nil && strings.HasPrefix(line, "-LOADING") {
+		return errors.New("it is loading")
+	}
+	return err
+}
+
+// Kill ends the server as kill -9 does, if it runs.
+func (s *RedisServer) Kill() {
+	_ = s.cmd.Process.Kill()
+	_ = s.cmd.Wait()
+}
+
+// Dial connects to the server. The connection ends with the test.
+func (s *RedisServer) Dial() net.Conn {
+	s.t.Helper()
+	conn, err := net.Dial("unix", s.socket)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { _ = conn.Close() })
+	return conn
 }

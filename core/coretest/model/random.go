@@ -11,6 +11,11 @@ import (
 // expired keys included. MULTI, EXEC and DISCARD are among them.
 func Random(rng *rand.Rand) []string {
 	line := templates[rng.IntN(len(templates))]
+	return filled(rng, line)
+}
+
+// filled is a template's command.
+func filled(rng *rand.Rand, line string) []string {
 	args := strings.Fields(line)
 	for i, a := range args {
 		if i > 0 {
@@ -20,9 +25,27 @@ func Random(rng *rand.Rand) []string {
 	return args
 }
 
+// RandomServed returns a command that waits, unless there is something to take, and
+// one that may serve it: often in another shard, and by a script too.
+func RandomServed(rng *rand.Rand) (waits, by []string) {
+	key := strconv.Itoa(rng.IntN(4))
+	with := func(lines ...string) []string {
+		return filled(rng, strings.ReplaceAll(lines[rng.IntN(len(lines))], "#", key))
+	}
+	switch rng.IntN(4) {
+	case 0:
+		return with("BZPOPMIN z# 0", "BZPOPMIN {z} z# 0"), with("ZADD z# {f} {m} {f} {m}", "ZINCRBY z# {f} {m}", "GEOADD z# {lon} {lat} {m}", "RENAME {z} z#")
+	case 1:
+		return with("XREADGROUP GROUP {g} {c} BLOCK 0 STREAMS x# >", "XREADGROUP GROUP {g} {c} COUNT 1 BLOCK 0 NOACK STREAMS x# >"),
+			with("XADD x# 3-* {m} {v}", "XADD x# MAXLEN 2 3-* {m} {v}")
+	}
+	return with("BLPOP l# 0", "BRPOP {l} l# 0", "BLMOVE l# {l} LEFT RIGHT 0", "BLMOVE l# {l} RIGHT LEFT 0", "BLMOVE l# l# RIGHT LEFT 0"),
+		with("RPUSH l# {m}", "LPUSH l# {m} {v} {m}", "RENAME {l} l#", "COPY {l} l#", "LMOVE {l} l# LEFT LEFT", "EVAL lua:push 1 l# {m}")
+}
+
 // The placeholders of templates: keys k (any type, so that most names of a type
-// hold it), numbers, members, groups and
-// consumers g and c, and times in milliseconds.
+// hold it), numbers, members, groups and consumers g and c, times in milliseconds,
+// scripts by their names.
 func fill(rng *rand.Rand, a string) string {
 	pick := func(of ...string) string { return of[rng.IntN(len(of))] }
 	key := func(t string) string {
@@ -56,6 +79,21 @@ func fill(rng *rand.Rand, a string) string {
 		return strconv.Itoa(1 + rng.IntN(4000))
 	case "{sec}":
 		return strconv.Itoa(1 + rng.IntN(4))
+	case "{bit}":
+		return strconv.Itoa(rng.IntN(100))
+	case "{field}":
+		return pick("u", "i") + strconv.Itoa(1+rng.IntN(20))
+	case "{overflow}":
+		return pick("WRAP", "SAT", "FAIL")
+	case "{lon}": // three towns that are far from each other, and places in them
+		return pick("-60", "10", "100") + "." + strconv.Itoa(rng.IntN(90))
+	case "{lat}":
+		return pick("-40", "10", "60") + "." + strconv.Itoa(rng.IntN(90))
+	case "{lib}":
+		return libraries[rng.IntN(len(libraries))].lua
+	}
+	if name, is := strings.CutPrefix(a, "lua:"); is {
+		return scripts[name].lua
 	}
 	return a
 }
@@ -169,6 +207,32 @@ XCLAIM {x} {g} {c} 0 {id} {id}
 XCLAIM {x} {g} {c} 0 {id} FORCE JUSTID
 XAUTOCLAIM {x} {g} {c} 0 0 COUNT 2
 XPENDING {x} {g}
+SETBIT {s} {bit} 1
+SETBIT {s} {bit} 0
+GETBIT {s} {bit}
+BITCOUNT {k}
+BITOP AND {s} {s} {s}
+BITOP OR {s} {s} {n}
+BITOP XOR {s} {s} {s} {k}
+BITOP NOT {s} {s}
+BITFIELD {s} SET {field} {bit} {i} INCRBY {field} {bit} 100 GET {field} {bit}
+BITFIELD {s} OVERFLOW {overflow} INCRBY {field} {bit} 100 OVERFLOW {overflow} SET {field} {bit} -3
+GEOADD {z} {lon} {lat} {m}
+GEOADD {z} {lon} {lat} {m}
+GEOSEARCHSTORE {z} {z} FROMLONLAT {lon} {lat} BYRADIUS 1000 km
+EVAL lua:move 3 {l} {e} {h}
+EVAL lua:spread 3 {s} {n} {s} {m} {ms}
+EVAL lua:draw 3 {e} {l} {z}
+EVAL lua:forgive 2 {k} {s}
+EVAL lua:undeclared 0 {u}
+EVAL lua:elsewhere 1 {n} {u}
+FUNCTION LOAD {lib}
+FUNCTION LOAD REPLACE {lib}
+FUNCTION DELETE counting
+FUNCTION FLUSH
+FCALL bump 2 {h} {n} {m}
+FCALL bump 2 {h} {n} {m}
+FCALL shift 2 {l} {l}
 DEL {k} {k}
 UNLINK {k}
 EXISTS {k} {k}

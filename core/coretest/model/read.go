@@ -12,7 +12,11 @@ import (
 // on the way that the several answers about one key agree.
 func Read(do func(args ...string) (resp.Value, error)) (*State, error) {
 	r := reader{do: do}
-	s := new(State)
+	s := &State{libs: map[string]string{}}
+	for _, l := range r.ask("FUNCTION", "LIST", "WITHCODE").Elems {
+		of := fields(l)
+		s.libs[string(of["library_name"].Str)] = string(of["library_code"].Str)
+	}
 	for n := range Databases {
 		if got := r.ask("SELECT", strconv.Itoa(n)); r.err == nil && got.Text() != "OK" {
 			break // it has fewer

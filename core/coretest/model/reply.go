@@ -54,6 +54,10 @@ func texts(items []string, o order) Reply {
 // IsError tells whether the reply is an error.
 func (r Reply) IsError() bool { return r.kind == resp.KindError }
 
+// IsNull tells whether the reply is null, as that of a blocking command is which
+// has nothing to take.
+func (r Reply) IsNull() bool { return r.kind == resp.KindNull }
+
 // Matches tells whether an engine's reply says the same. Of errors only the
 // code counts; a collection without order may come in any.
 func (r Reply) Matches(v resp.Value) bool {

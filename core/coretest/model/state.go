@@ -96,9 +96,12 @@ func (v *value) text() string {
 	return b.String()
 }
 
-// State is the contents of all databases. It is immutable: commands make new
-// ones. The zero value is empty.
-type State struct{ dbs [Databases]map[string]*value }
+// State is the contents of all databases, and the libraries of functions. It is
+// immutable: commands make new ones. The zero value is empty.
+type State struct {
+	dbs  [Databases]map[string]*value
+	libs map[string]string // code by name; replaced, never changed
+}
 
 // fork returns a copy that may be changed.
 func (s *State) fork() *State {
@@ -143,9 +146,13 @@ func (s *State) keys(db int, now int64) []string {
 }
 
 // Text shows the state at the time now (Unix milliseconds): a line per key,
-// "db0 "k" string "v"", in order. Two states are equal when their texts are.
+// "db0 "k" string "v"", in order, and one per library. Two states are equal when
+// their texts are.
 func (s *State) Text(now int64) string {
 	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(s.libs)) {
+		fmt.Fprintf(&b, "library %q\n", s.libs[name])
+	}
 	for n := range s.dbs {
 		for _, k := range s.keys(n, now) {
 			fmt.Fprintf(&b, "db%d %q %s\n", n, k, s.dbs[n][k].text())

@@ -349,9 +349,12 @@ func xreadgroup(k *call) Reply {
 	name, consumer := k.args[2], k.args[3]
 	most, noAck, at := math.MaxInt, false, 4
 	for ; !strings.EqualFold(k.args[at], "streams"); at++ {
-		if strings.EqualFold(k.args[at], "noack") {
+		switch strings.ToLower(k.args[at]) {
+		case "noack":
 			noAck = true
-		} else { // COUNT
+		case "block":
+			at++
+		case "count":
 			at++
 			most = int(k.int(k.args[at]))
 		}
