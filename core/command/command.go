@@ -38,6 +38,7 @@ const (
 	MayReplicate                      // reads keys, but may cause a write: CLIENT PAUSE WRITE holds it back
 	Counters                          // shows or resets what sessions count of their commands
 	NoMandatoryKeys                   // takes keys, and may have none
+	EachShard                         // the handler has shards locked one after the other, see Ctx.Visit
 )
 
 // flagNames are the flags that Redis knows, in its spelling and order.
@@ -174,7 +175,7 @@ func Call(c *Ctx, cmd *Command) Outcome {
 		cmd = cmd.Resolve(c.Args)
 	}
 	errors := c.Out.Errors
-	c.tellNew = c.Events.asks(ClassNew)
+	c.tellNew = cmd.Flags&EachShard == 0 && c.Events.asks(ClassNew)
 	cmd.Handler(c)
 	if c.tellNew {
 		c.tellEnd()

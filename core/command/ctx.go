@@ -44,6 +44,11 @@ type Ctx struct {
 	Events *KeyEvents
 	// Hub is where messages are published.
 	Hub *pubsub.Hub
+	// Visit locks a shard for as long as the function takes: a command with EachShard
+	// has no other lock. It is false, and the function was not called, when a busy
+	// script has the shard; the command ends then and has not replied. nil says that
+	// all shards are locked.
+	Visit func(shard int, f func()) bool
 
 	// MayBlock says that the command may wait for a key, see Block.
 	MayBlock bool
@@ -288,6 +293,10 @@ func (c *Ctx) HasEffects() bool { return len(c.effects) > 0 || c.dirty > 0 && !c
 // Writes tells whether the command itself changed something: the removal of
 // expired keys, which it may have met on its way, is not its doing.
 func (c *Ctx) Writes() bool { return c.dirty > 0 || c.explicit }
+
+// Logged says that what there was to log is in the log, before the end of the
+// command.
+func (c *Ctx) Logged() { c.effects, c.ends, c.bytes = c.effects[:0], c.ends[:0], c.bytes[:0] }
 
 // Verbatim tells whether what is to be logged is just the client's command.
 func (c *Ctx) Verbatim() bool { return len(c.effects) == 0 && c.dirty > 0 && !c.explicit }

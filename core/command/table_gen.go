@@ -754,7 +754,7 @@ var specs = [...]Command{
 		},
 		Sub: []*Command{
 			{
-				Name: "cluster|countkeysinslot", Arity: 3, Flags: Stale | AllShards,
+				Name: "cluster|countkeysinslot", Arity: 3, Flags: Stale | EachShard,
 				Doc: &Doc{
 					Summary: "Counts the keys of a slot.",
 					Since:   "3.0.0", Group: "cluster", Complexity: "O(N) where N is the number of keys.",
@@ -764,7 +764,7 @@ var specs = [...]Command{
 				},
 			},
 			{
-				Name: "cluster|getkeysinslot", Arity: 4, Flags: Stale | AllShards,
+				Name: "cluster|getkeysinslot", Arity: 4, Flags: Stale | EachShard,
 				Tips: []string{"nondeterministic_output"},
 				Doc: &Doc{
 					Summary: "Returns some keys of a slot.",
@@ -1040,7 +1040,7 @@ var specs = [...]Command{
 		},
 	},
 	{
-		Name: "dbsize", Arity: 1, Flags: ReadOnly | Fast | AllShards, Categories: CatKeyspace,
+		Name: "dbsize", Arity: 1, Flags: ReadOnly | Fast | EachShard, Categories: CatKeyspace,
 		Tips: []string{"request_policy:all_shards", "response_policy:agg_sum"},
 		Doc: &Doc{
 			Summary: "Counts the keys of the selected database.",
@@ -2339,7 +2339,7 @@ var specs = [...]Command{
 		},
 	},
 	{
-		Name: "info", Arity: -1, Flags: Loading | Stale | AllShards | Counters, Categories: CatDangerous,
+		Name: "info", Arity: -1, Flags: Loading | Stale | EachShard | Counters, Categories: CatDangerous,
 		Tips: []string{"nondeterministic_output", "request_policy:all_shards", "response_policy:special"},
 		Doc: &Doc{
 			Summary: "Shows what the server is and does, in sections.",
@@ -2353,7 +2353,7 @@ var specs = [...]Command{
 		},
 	},
 	{
-		Name: "keys", Arity: 2, Flags: ReadOnly | AllShards, Categories: CatKeyspace | CatDangerous,
+		Name: "keys", Arity: 2, Flags: ReadOnly | EachShard, Categories: CatKeyspace | CatDangerous,
 		Tips: []string{"request_policy:all_shards", "nondeterministic_output_order"},
 		Doc: &Doc{
 			Summary: "Returns every key whose name matches a pattern.",
@@ -3178,7 +3178,7 @@ var specs = [...]Command{
 		},
 	},
 	{
-		Name: "randomkey", Arity: 1, Flags: ReadOnly | AllShards, Categories: CatKeyspace,
+		Name: "randomkey", Arity: 1, Flags: ReadOnly | EachShard, Categories: CatKeyspace,
 		Tips: []string{"request_policy:all_shards", "nondeterministic_output"},
 		Doc: &Doc{
 			Summary: "Returns a key of the selected database chosen by chance.",
@@ -3363,7 +3363,7 @@ var specs = [...]Command{
 		},
 	},
 	{
-		Name: "scan", Arity: -2, Flags: ReadOnly | AllShards, Categories: CatKeyspace,
+		Name: "scan", Arity: -2, Flags: ReadOnly | EachShard, Categories: CatKeyspace,
 		Tips: []string{"nondeterministic_output", "request_policy:special"},
 		Doc: &Doc{
 			Summary: "Visits the selected database in steps: some keys, and where to go on.",

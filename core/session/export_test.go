@@ -29,3 +29,7 @@ func (s *Session) pushUnseen(key, value string) (shard int) {
 	s.rt.Events.Happened(nil, command.Event{Name: "rpush", Class: command.ClassList}, n, 0, []byte(key))
 	return n
 }
+
+// BetweenVisits has f called before a command of any session visits a shard, while it
+// has no lock. again says that it has just visited the same one.
+func (s *Session) BetweenVisits(f func(again bool)) { s.rt.between = f }

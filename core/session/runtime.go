@@ -1,6 +1,7 @@
 package session
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -86,12 +87,18 @@ type Runtime struct {
 	steward   *Session // see ServeWaiting
 	scripting *scripting
 	monitors  monitors
+	between   func(again bool) // called before a visit without a lock, see Session.visit
 }
 
 // Init makes the runtime ready, once it is filled in.
 func (rt *Runtime) Init() {
 	rt.waiting = newWaiting(rt.Keyspace.NumShards(), rt.Events)
 	rt.scripting = newScripting(rt.DeprecatedLua)
+	rt.between = func(again bool) {
+		if again { // a mutex that is locked anew at once is not had by those who wait for it
+			runtime.Gosched()
+		}
+	}
 }
 
 // Clock is where sessions take the time from.

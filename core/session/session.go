@@ -59,6 +59,7 @@ type Session struct {
 	noDebug bool // see ForbidDebug
 
 	pushed
+	visiting visiting
 	tx       transaction
 	blocked  blocked
 	ticket   atomic.Pointer[ticket] // the command that waits, nil for none; the session's goroutine writes it
@@ -300,6 +301,9 @@ func (s *Session) admit() string {
 
 // execute runs one command outside a transaction.
 func (s *Session) execute(cmd *command.Command, args [][]byte, out *resp.Writer) command.Outcome {
+	if cmd.Flags&command.EachShard != 0 {
+		return s.executeVisits(cmd, args, out)
+	}
 	if err := s.lockFor(cmd, args); err != nil {
 		if errors.Is(err, errShardBusy) {
 			s.release()
