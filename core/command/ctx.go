@@ -50,6 +50,9 @@ type Ctx struct {
 	// all shards are locked.
 	Visit func(shard int, f func()) bool
 
+	// Detaches says that whoever calls the handler gives up its locks and calls it again
+	// when that is asked for, see Detached.
+	Detaches bool
 	// MayBlock says that the command may wait for a key, see Block.
 	MayBlock bool
 	// InScript says that a script calls the command.
@@ -64,6 +67,7 @@ type Ctx struct {
 	// (CLIENT PAUSE).
 	Frozen bool
 
+	detached *keyspace.DB // copies of the command's keys, nil for none, see detach
 	block    block
 	tellNew  bool  // keys that were not there are an event
 	toldNew  bool  // there was one
@@ -104,6 +108,9 @@ func (c *Ctx) Reset(args [][]byte, out *resp.Writer, db, shard int, now int64) {
 func (c *Ctx) db(key []byte) *keyspace.DB { return c.dbOf(c.DB, key) }
 
 func (c *Ctx) dbOf(n int, key []byte) *keyspace.DB {
+	if c.detached != nil {
+		return c.detached
+	}
 	shard := c.shardOf(key)
 	s := c.KS.Shard(shard)
 	if c.tellNew && !slices.Contains(c.telling, shard) {
@@ -176,7 +183,7 @@ func (c *Ctx) lookup(key []byte) (keyspace.Entry, bool) {
 // peek is lookup without advancing the access clock (TTL, TYPE, OBJECT…).
 func (c *Ctx) peek(key []byte) (keyspace.Entry, bool) {
 	e, ok := c.inspect(key)
-	if !ok && c.Events.asks(ClassMissed) {
+	if !ok && c.detached == nil && c.Events.asks(ClassMissed) {
 		c.Events.notifier.KeyEvent(c.origin(), eventMissed, -1, c.DB, key)
 	}
 	return e, ok
@@ -186,9 +193,11 @@ func (c *Ctx) peek(key []byte) (keyspace.Entry, bool) {
 // there is no event.
 func (c *Ctx) inspect(key []byte) (keyspace.Entry, bool) {
 	e, ok := c.see(key)
-	if ok {
+	switch {
+	case c.detached != nil: // it was counted when it was looked up there
+	case ok:
 		c.hits++
-	} else {
+	default:
 		c.misses++
 	}
 	return e, ok

@@ -315,9 +315,9 @@ func (s *Session) execute(cmd *command.Command, args [][]byte, out *resp.Writer)
 		s.unlock()
 		return s.postpone(cmd, args)
 	}
-	s.ctx.Consume = s.consume && !s.rt.monitors.any()
+	s.ctx.Consume, s.ctx.Detaches = s.consume && !s.rt.monitors.any(), true
 	outcome := s.call(cmd, args, out)
-	s.ctx.Consume = false
+	s.ctx.Consume, s.ctx.Detaches = false, false
 	if outcome == command.Blocked {
 		s.park(cmd, args)
 	}
@@ -345,6 +345,12 @@ func (s *Session) call(cmd *command.Command, args [][]byte, out *resp.Writer) co
 	}
 	if s.rt.monitors.any() {
 		s.monitored(cmd, args, "")
+	}
+	if s.ctx.Detached() {
+		s.unlock()
+		s.unhold()
+		s.rt.between(false)
+		outcome = command.CallDetached(&s.ctx, cmd)
 	}
 	s.account(cmd, args, began, outcome)
 	return outcome
