@@ -113,7 +113,7 @@ func TestFailedStage(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), "hooked") {
 				t.Fatalf("error %v does not name the stage", err)
 			}
-			info := h.DB.Admin().Info().Render("persistence")
+			info := h.DB.Admin().Info().Render(nil, "persistence")
 			if !strings.Contains(info, "rdb_last_bgsave_status:err") {
 				t.Errorf("INFO does not tell:\n%s", info)
 			}
@@ -151,12 +151,12 @@ func TestInFlight(t *testing.T) {
 	}
 	h.Clock.Advance(2 * time.Minute)
 	h.DB.Tick()
-	if got := h.DB.Admin().Info().Render("persistence"); !strings.Contains(got, "rdb_bgsave_in_progress:1") {
+	if got := h.DB.Admin().Info().Render(nil, "persistence"); !strings.Contains(got, "rdb_bgsave_in_progress:1") {
 		t.Error(got)
 	}
 	close(hold)
 	h.Settle()
-	if got := h.DB.Admin().Info().Render("persistence"); !strings.Contains(got, "rdb_last_bgsave_status:ok") || !strings.Contains(got, "rdb_saves:1") {
+	if got := h.DB.Admin().Info().Render(nil, "persistence"); !strings.Contains(got, "rdb_last_bgsave_status:ok") || !strings.Contains(got, "rdb_saves:1") {
 		t.Error(got)
 	}
 }
@@ -166,12 +166,12 @@ func TestSavePoint(t *testing.T) {
 	h := coretest.New(t, func(o *core.Options) { o.Save = []core.SavePoint{{Seconds: 60, Changes: 3}} })
 	fill(h, "a")
 	h.DB.Tick()
-	if strings.Contains(h.DB.Admin().Info().Render("persistence"), "rdb_bgsave_in_progress:1") {
+	if strings.Contains(h.DB.Admin().Info().Render(nil, "persistence"), "rdb_bgsave_in_progress:1") {
 		t.Fatal("saved too early")
 	}
 	h.Clock.Advance(time.Minute)
 	h.Settle()
-	if got := h.DB.Admin().Info().Render("persistence"); !strings.Contains(got, "rdb_saves:1") {
+	if got := h.DB.Admin().Info().Render(nil, "persistence"); !strings.Contains(got, "rdb_saves:1") {
 		t.Fatal("no snapshot")
 	}
 }

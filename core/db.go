@@ -234,13 +234,17 @@ func (db *DB) Clock() Clock { return db.clock }
 func (db *DB) Keyspace() *keyspace.Keyspace { return db.ks }
 
 // InfoFields returns what INFO shows, as values, for an exporter of metrics. It
-// holds every shard's lock for as long as INFO does.
+// locks one shard at a time, as INFO does.
 func (db *DB) InfoFields() []command.InfoField {
 	db.gate.RLock()
 	defer db.gate.RUnlock()
-	db.ks.LockAll()
-	defer db.ks.UnlockAll()
-	return db.info.Fields()
+	return db.info.Fields(func(shard int, f func()) bool {
+		s := db.ks.Shard(shard)
+		s.Lock()
+		defer s.Unlock()
+		f()
+		return true
+	})
 }
 
 // Healthy tells why the engine does not do its work: it is still loading or

@@ -38,7 +38,7 @@ func TestFailedHealing(t *testing.T) {
 		t.Fatalf("the faults were injected %v times; the last operations:\n%s", fired, disk.Last(50))
 	}
 	if !healed {
-		t.Fatalf("no checkpoint heals the log:\n%s", h.DB.Admin().Info().Render("persistence"))
+		t.Fatalf("no checkpoint heals the log:\n%s", h.DB.Admin().Info().Render(nil, "persistence"))
 	}
 	if got := h.Do("SET", "str", "b"); got != `"OK"` {
 		t.Fatalf("writes are still refused: %s", got)
@@ -56,7 +56,7 @@ func untilHealed(h *coretest.Harness) bool {
 	for range 3000 {
 		h.Clock.Advance(time.Second)
 		h.Settle()
-		if strings.Contains(h.DB.Admin().Info().Render("persistence"), "aof_last_write_status:ok") {
+		if strings.Contains(h.DB.Admin().Info().Render(nil, "persistence"), "aof_last_write_status:ok") {
 			return true
 		}
 	}
@@ -81,7 +81,7 @@ func TestLogOffAfterFailure(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !untilHealed(h) {
-		t.Fatalf("writes are refused although there is no log:\n%s", h.DB.Admin().Info().Render("persistence"))
+		t.Fatalf("writes are refused although there is no log:\n%s", h.DB.Admin().Info().Render(nil, "persistence"))
 	}
 	if got := h.Do("SET", "str", "b"); got != `"OK"` {
 		t.Fatalf("writes are still refused: %s", got)

@@ -244,30 +244,25 @@ func (db *DB) infoLatency(w *command.InfoWriter) {
 	}
 }
 
-// keyspaceFacts sums one logical database over the shards, whose locks the
-// caller holds: INFO runs with all of them.
-func (db *DB) keyspaceFacts(n int, now int64) (keys, expires int, avgTTL int64) {
-	var ttlSum int64
-	for i := range db.ks.NumShards() {
-		d := db.ks.Shard(i).DB(n)
-		k, e := d.Len(), d.Expires()
-		if e > 0 {
-			ttlSum += d.AvgTTL(now) * int64(e)
-		}
-		keys += k
-		expires += e
-	}
-	if expires > 0 {
-		avgTTL = ttlSum / int64(expires)
-	}
-	return keys, expires, avgTTL
-}
-
+// infoKeyspace sums up the databases, each shard at its own moment.
 func (db *DB) infoKeyspace(w *command.InfoWriter) {
-	now := db.clock.Now().UnixMilli()
-	for n := range db.opts.Databases {
-		if keys, expires, ttl := db.keyspaceFacts(n, now); keys > 0 {
-			w.Field(fmt.Sprintf("db%d", n), fmt.Sprintf("keys=%d,expires=%d,avg_ttl=%d", keys, expires, ttl))
+	type facts struct{ keys, expires, ttls int64 }
+	now, all := db.clock.Now().UnixMilli(), make([]facts, db.opts.Databases)
+	for i := range db.ks.NumShards() {
+		if !w.Visit(i, func() {
+			for n := range all {
+				d, f := db.ks.Shard(i).DB(n), &all[n]
+				f.keys += int64(d.Len())
+				f.expires += int64(d.Expires())
+				f.ttls += d.AvgTTL(now) * int64(d.Expires())
+			}
+		}) {
+			return
+		}
+	}
+	for n, f := range all {
+		if f.keys > 0 {
+			w.Field(fmt.Sprintf("db%d", n), fmt.Sprintf("keys=%d,expires=%d,avg_ttl=%d", f.keys, f.expires, f.ttls/max(f.expires, 1)))
 		}
 	}
 }

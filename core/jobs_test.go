@@ -52,7 +52,7 @@ func (g *gate) stage() sink.Stage {
 	}}
 }
 
-func persistence(h *coretest.Harness) string { return h.DB.Admin().Info().Render("persistence") }
+func persistence(h *coretest.Harness) string { return h.DB.Admin().Info().Render(nil, "persistence") }
 
 // field reads one field of INFO persistence.
 func field(t *testing.T, h *coretest.Harness, name string) string {

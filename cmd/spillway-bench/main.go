@@ -1,7 +1,7 @@
 // Command spillway-bench runs this daemon and a real redis-server side by side
 // on one machine, in alternating rounds, and prints ratios.
 //
-//	spillway-bench --spillway bin/spillway throughput memory bgsave load replay
+//	spillway-bench --spillway bin/spillway throughput memory bgsave neighbours load replay
 //
 // The servers have CPU 0 and the load CPU 1, so that neither helps itself to
 // more of the machine than the other; load and replay, when nothing else runs,
@@ -27,7 +27,7 @@ import (
 type bench struct {
 	spillway, redis string // binaries
 	rounds          int
-	keys            int // of memory, bgsave, load and replay
+	keys            int // of memory, bgsave, neighbours, load and replay
 	ops, pipelined  int // of throughput: without and with pipelining
 	appendOnly      string
 	fsync           string
@@ -55,6 +55,7 @@ var scenarios = []struct {
 	{"throughput", (*bench).throughput},
 	{"memory", (*bench).memory},
 	{"bgsave", (*bench).bgsave},
+	{"neighbours", (*bench).neighbours},
 	{"load", (*bench).load},
 	{"replay", (*bench).replay},
 }
@@ -87,7 +88,7 @@ func command() *cobra.Command {
 	f.StringVar(&b.spillway, "spillway", "bin/spillway", "the daemon")
 	f.StringVar(&b.redis, "redis", "redis-server", "what it is compared with; redis-benchmark must be on the PATH too")
 	f.IntVar(&b.rounds, "rounds", 3, "alternating rounds; medians are printed")
-	f.IntVar(&b.keys, "keys", 5_000_000, "keys of memory, bgsave, load and replay")
+	f.IntVar(&b.keys, "keys", 5_000_000, "keys of memory, bgsave, neighbours, load and replay")
 	f.IntVar(&b.ops, "ops", 200_000, "operations of a throughput round without pipelining")
 	f.IntVar(&b.pipelined, "pipelined-ops", 2_000_000, "operations of a throughput round with pipelining")
 	f.StringVar(&b.appendOnly, "appendonly", "no", "of both servers, except in load and replay")

@@ -4,6 +4,8 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"github.com/spillwaydb/spillway/core/keyspace"
 )
 
 // RedisVersion is the version whose behaviour the commands follow, and what
@@ -164,7 +166,14 @@ func info(c *Ctx) {
 	for _, a := range c.Args[1:] {
 		names = append(names, string(a))
 	}
-	c.Out.Verbatim("txt", c.Engine.Info().Render(names...))
+	visited := true
+	text := c.Engine.Info().Render(func(shard int, f func()) bool {
+		visited = visited && c.visit(shard, func(*keyspace.Shard) { f() })
+		return visited
+	}, names...)
+	if visited {
+		c.Out.Verbatim("txt", text)
+	}
 }
 
 // replyDone replies with +text, or with the error when there is one.

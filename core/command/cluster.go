@@ -173,9 +173,10 @@ func clusterReplicas(c *Ctx) {
 	c.Out.Array(0)
 }
 
-// eachKeyOf calls fn for the keys of a slot.
-func (c *Ctx) eachKeyOf(slot int, fn func(key []byte)) {
-	c.eachKey(func(key []byte, e keyspace.Entry) {
+// eachKeyOf calls fn for the keys of a slot, which are all in one shard. It is false as
+// visit is.
+func (c *Ctx) eachKeyOf(slot int, fn func(key []byte)) bool {
+	return c.walk(c.KS.ShardOfSlot(slot), func(key []byte, e keyspace.Entry) {
 		if KeySlot(key) == slot && c.live(e) {
 			fn(key)
 		}
@@ -192,8 +193,9 @@ func clusterCountKeys(c *Ctx) {
 		return
 	}
 	n := 0
-	c.eachKeyOf(int(slot), func([]byte) { n++ })
-	c.Out.Int(int64(n))
+	if c.eachKeyOf(int(slot), func([]byte) { n++ }) {
+		c.Out.Int(int64(n))
+	}
 }
 
 func clusterGetKeys(c *Ctx) {
@@ -211,12 +213,14 @@ func clusterGetKeys(c *Ctx) {
 	}
 	n := int64(0)
 	body := resp.Writer{Buf: c.scratch[:0]}
-	c.eachKeyOf(int(slot), func(key []byte) {
+	if !c.eachKeyOf(int(slot), func(key []byte) {
 		if n < most {
 			body.Bulk(key)
 			n++
 		}
-	})
+	}) {
+		return
+	}
 	c.scratch = body.Buf
 	c.Out.Array(int(n))
 	c.Out.Raw(body.Buf)

@@ -64,11 +64,13 @@ func (c *Ctx) ownedSlots(each int) {
 }
 
 func clusterFlushSlots(c *Ctx) {
-	if c.dbSize() > 0 {
+	switch keys, ok := c.numKeys(); {
+	case !ok:
+	case keys > 0:
 		c.Out.Error("ERR DB must be empty to perform CLUSTER FLUSHSLOTS.")
-		return
+	default:
+		c.Out.Error(errOnlyNode)
 	}
-	c.Out.Error(errOnlyNode)
 }
 
 func clusterSetSlot(c *Ctx) {
@@ -165,9 +167,19 @@ func clusterReset(c *Ctx) {
 		c.tooManyWords()
 	case len(c.Args) == 3 && !is(c.Args[2], "hard") && !is(c.Args[2], "soft"):
 		c.Out.Error(errSyntax)
-	case c.dbSize() > 0:
-		c.Out.Error("ERR CLUSTER RESET can't be called with master nodes containing keys")
 	default:
-		c.Out.OK()
+		switch keys, ok := c.numKeys(); {
+		case !ok:
+		case keys > 0:
+			c.Out.Error("ERR CLUSTER RESET can't be called with master nodes containing keys")
+		default:
+			c.Out.OK()
+		}
 	}
+}
+
+// numKeys counts the keys. ok is as visit's.
+func (c *Ctx) numKeys() (n int, ok bool) {
+	ok = c.sizes(func(_, keys int) { n += keys })
+	return n, ok
 }

@@ -115,6 +115,9 @@ func (c *Ctx) scanElements(t keyspace.Type, scan func(cursor uint64, count int, 
 	if !ok {
 		return
 	}
+	if c.detach(o.count, c.Args[1]) {
+		return
+	}
 	match := func(b []byte) bool { return o.pattern == nil || GlobMatch(o.pattern, b, false) }
 	body := resp.Writer{Buf: c.scratch[:0]}
 	next, n := scan(cursor, o.count, match, &body)

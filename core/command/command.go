@@ -40,6 +40,7 @@ const (
 	NoMandatoryKeys                   // takes keys, and may have none
 	Prepared                          // the session calls Prepare before it locks shards
 	Asking                            // allowed on a node that a slot is being moved to
+	EachShard                         // the handler has shards locked one after the other, see Ctx.Visit
 )
 
 // flagNames are the flags that Redis knows, in its spelling and order.
@@ -176,7 +177,7 @@ func Call(c *Ctx, cmd *Command) Outcome {
 		cmd = cmd.Resolve(c.Args)
 	}
 	errors := c.Out.Errors
-	c.tellNew = c.Events.asks(ClassNew)
+	c.tellNew = cmd.Flags&EachShard == 0 && c.Events.asks(ClassNew)
 	cmd.Handler(c)
 	if c.tellNew {
 		c.tellEnd()

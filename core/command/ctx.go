@@ -44,7 +44,15 @@ type Ctx struct {
 	Events *KeyEvents
 	// Hub is where messages are published.
 	Hub *pubsub.Hub
+	// Visit locks a shard for as long as the function takes: a command with EachShard
+	// has no other lock. It is false, and the function was not called, when a busy
+	// script has the shard; the command ends then and has not replied. nil says that
+	// all shards are locked.
+	Visit func(shard int, f func()) bool
 
+	// Detaches says that whoever calls the handler gives up its locks and calls it again
+	// when that is asked for, see Detached.
+	Detaches bool
 	// MayBlock says that the command may wait for a key, see Block.
 	MayBlock bool
 	// InScript says that a script calls the command.
@@ -63,6 +71,7 @@ type Ctx struct {
 	// for nothing.
 	Migration *Migration
 
+	detached *keyspace.DB // copies of the command's keys, nil for none, see detach
 	block    block
 	tellNew  bool  // keys that were not there are an event
 	toldNew  bool  // there was one
@@ -103,6 +112,9 @@ func (c *Ctx) Reset(args [][]byte, out *resp.Writer, db, shard int, now int64) {
 func (c *Ctx) db(key []byte) *keyspace.DB { return c.dbOf(c.DB, key) }
 
 func (c *Ctx) dbOf(n int, key []byte) *keyspace.DB {
+	if c.detached != nil {
+		return c.detached
+	}
 	shard := c.shardOf(key)
 	s := c.KS.Shard(shard)
 	if c.tellNew && !slices.Contains(c.telling, shard) {
@@ -175,7 +187,7 @@ func (c *Ctx) lookup(key []byte) (keyspace.Entry, bool) {
 // peek is lookup without advancing the access clock (TTL, TYPE, OBJECT…).
 func (c *Ctx) peek(key []byte) (keyspace.Entry, bool) {
 	e, ok := c.inspect(key)
-	if !ok && c.Events.asks(ClassMissed) {
+	if !ok && c.detached == nil && c.Events.asks(ClassMissed) {
 		c.Events.notifier.KeyEvent(c.origin(), eventMissed, -1, c.DB, key)
 	}
 	return e, ok
@@ -185,9 +197,11 @@ func (c *Ctx) peek(key []byte) (keyspace.Entry, bool) {
 // there is no event.
 func (c *Ctx) inspect(key []byte) (keyspace.Entry, bool) {
 	e, ok := c.see(key)
-	if ok {
+	switch {
+	case c.detached != nil: // it was counted when it was looked up there
+	case ok:
 		c.hits++
-	} else {
+	default:
 		c.misses++
 	}
 	return e, ok
@@ -296,6 +310,10 @@ func (c *Ctx) HasEffects() bool { return len(c.effects) > 0 || c.dirty > 0 && !c
 // Writes tells whether the command itself changed something: the removal of
 // expired keys, which it may have met on its way, is not its doing.
 func (c *Ctx) Writes() bool { return c.dirty > 0 || c.explicit }
+
+// Logged says that what there was to log is in the log, before the end of the
+// command.
+func (c *Ctx) Logged() { c.effects, c.ends, c.bytes = c.effects[:0], c.ends[:0], c.bytes[:0] }
 
 // Verbatim tells whether what is to be logged is just the client's command.
 func (c *Ctx) Verbatim() bool { return len(c.effects) == 0 && c.dirty > 0 && !c.explicit }

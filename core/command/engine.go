@@ -16,7 +16,7 @@ const (
 // core implements it; commands reach it through Ctx.Engine. All methods are safe
 // for concurrent use. Save, Reload, Shutdown and LogOn wait for the engine and are
 // called without any shard lock. The others take none and may be called under every
-// lock, as INFO is, and as all commands are inside EXEC.
+// lock, as all commands are inside EXEC.
 type Engine interface {
 	// BGSave asks for a snapshot checkpoint and returns the reply's text. With
 	// schedule set, a request while a rewrite is in flight is remembered

@@ -178,6 +178,9 @@ func (c *Ctx) hashAll(fields, values bool) {
 	if found {
 		n = h.Len()
 	}
+	if c.detach(n, c.Args[1]) {
+		return
+	}
 	if fields && values {
 		c.Out.Map(n)
 	} else {

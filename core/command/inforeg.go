@@ -8,7 +8,20 @@ import (
 )
 
 // InfoWriter collects the fields of one INFO section.
-type InfoWriter struct{ fields []InfoField }
+type InfoWriter struct {
+	fields []InfoField
+	visit  func(shard int, f func()) bool
+}
+
+// Visit calls f while a shard is locked, for fields that are about what is in it. When
+// it is false INFO ends without a reply, see [Ctx.Visit].
+func (w *InfoWriter) Visit(shard int, f func()) bool {
+	if w.visit == nil {
+		f()
+		return true
+	}
+	return w.visit(shard, f)
+}
 
 // ordered are the fields in Redis's order, with the last value of each.
 func (w *InfoWriter) ordered() []InfoField {
@@ -62,9 +75,10 @@ func (r *InfoRegistry) Register(sections ...InfoSection) {
 }
 
 // Render returns the text of the named sections; no name means the default
-// ones, "all" and "everything" mean every one.
-func (r *InfoRegistry) Render(names ...string) string {
-	order, bodies := r.fill(names)
+// ones, "all" and "everything" mean every one. visit is how the caller locks shards,
+// one at a time, see [InfoWriter.Visit]; nil where nobody changes anything.
+func (r *InfoRegistry) Render(visit func(shard int, f func()) bool, names ...string) string {
+	order, bodies := r.fill(visit, names)
 	var out strings.Builder
 	for i, name := range order {
 		if i > 0 {
@@ -79,10 +93,10 @@ func (r *InfoRegistry) Render(names ...string) string {
 }
 
 // Fields returns what Render shows of the named sections, for programs that
-// read numbers: metrics. The caller holds the locks that Render's caller does.
-func (r *InfoRegistry) Fields(names ...string) []InfoField {
+// read numbers: metrics.
+func (r *InfoRegistry) Fields(visit func(shard int, f func()) bool, names ...string) []InfoField {
 	var all []InfoField
-	order, bodies := r.fill(names)
+	order, bodies := r.fill(visit, names)
 	for _, name := range order {
 		all = append(all, bodies[name].ordered()...)
 	}
@@ -90,7 +104,7 @@ func (r *InfoRegistry) Fields(names ...string) []InfoField {
 }
 
 // fill has the wanted sections filled.
-func (r *InfoRegistry) fill(names []string) (order []string, bodies map[string]*InfoWriter) {
+func (r *InfoRegistry) fill(visit func(shard int, f func()) bool, names []string) (order []string, bodies map[string]*InfoWriter) {
 	r.mu.Lock()
 	sections := append([]InfoSection(nil), r.sections...)
 	r.mu.Unlock()
@@ -101,7 +115,7 @@ func (r *InfoRegistry) fill(names []string) (order []string, bodies map[string]*
 		}
 		w, ok := bodies[s.Name]
 		if !ok {
-			w = new(InfoWriter)
+			w = &InfoWriter{visit: visit}
 			bodies[s.Name] = w
 			order = append(order, s.Name)
 		}

@@ -159,6 +159,9 @@ func lrangeCommand(c *Ctx) {
 	if found {
 		from, to = span(start, stop, l.Len())
 	}
+	if c.detach(to-from, c.Args[1]) {
+		return
+	}
 	c.Out.Array(to - from)
 	if from == to {
 		return

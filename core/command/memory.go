@@ -14,7 +14,7 @@ type memoryFigures map[string]string
 
 func (c *Ctx) memoryFigures() memoryFigures {
 	m := memoryFigures{}
-	for _, f := range c.Engine.Info().Fields("memory", "clients") {
+	for _, f := range c.Engine.Info().Fields(c.Visit, "memory", "clients") {
 		m[f.Name] = fmt.Sprint(f.Value)
 	}
 	return m

@@ -1,7 +1,6 @@
 package command
 
 import (
-	"math"
 	"strconv"
 
 	"github.com/spillwaydb/spillway/core/keyspace"
@@ -98,21 +97,29 @@ func scanCommand(c *Ctx) {
 	}
 	n, next := 0, cursor
 	body := resp.Writer{Buf: c.scratch[:0]}
-	seen := 0
 	// Where keys are few a call may find less than it was asked for.
-	for range 16 + c.KS.NumShards() {
+	for seen, idle := 0, 16+c.KS.NumShards(); idle > 0; {
+		before := seen
 		shard, pos := c.KS.UnpackCursor(next)
-		pos = c.KS.Shard(shard).DB(c.DB).Scan(pos, o.count-seen, func(key []byte, e keyspace.Entry) {
-			seen++
-			if (o.pattern == nil || GlobMatch(o.pattern, key, false)) &&
-				(o.typ == nil || is(o.typ, e.Type().String())) && c.live(e) {
-				body.Bulk(key)
-				n++
-			}
+		visited := c.visit(shard, func(s *keyspace.Shard) {
+			pos = s.DB(c.DB).Scan(pos, min(o.count-seen, visitStep), func(key []byte, e keyspace.Entry) {
+				seen++
+				if (o.pattern == nil || GlobMatch(o.pattern, key, false)) &&
+					(o.typ == nil || is(o.typ, e.Type().String())) && c.live(e) {
+					body.Bulk(key)
+					n++
+				}
+			})
 		})
+		if !visited {
+			return
+		}
 		next = c.KS.PackCursor(shard, pos)
 		if next == 0 || seen >= o.count {
 			break
+		}
+		if seen == before {
+			idle--
 		}
 	}
 	c.scratch = body.Buf
@@ -129,19 +136,6 @@ func (c *Ctx) replyScan(next uint64, n int, elements []byte) {
 	c.Out.Raw(elements)
 }
 
-// eachKey visits every key of the database, past its deadline or not. All
-// shards are locked.
-func (c *Ctx) eachKey(fn func(key []byte, e keyspace.Entry)) {
-	for i := range c.KS.NumShards() {
-		d := c.KS.Shard(i).DB(c.DB)
-		for pos := uint64(0); ; {
-			if pos = d.Scan(pos, math.MaxInt32, fn); pos == 0 {
-				break
-			}
-		}
-	}
-}
-
 func keysCommand(c *Ctx) {
 	pattern := c.Args[1]
 	if globAll(pattern) {
@@ -149,45 +143,57 @@ func keysCommand(c *Ctx) {
 	}
 	n := 0
 	body := resp.Writer{Buf: c.scratch[:0]}
-	c.eachKey(func(key []byte, e keyspace.Entry) {
-		if (pattern == nil || GlobMatch(pattern, key, false)) && c.live(e) {
-			body.Bulk(key)
-			n++
+	for shard := range c.KS.NumShards() {
+		ended := c.walk(shard, func(key []byte, e keyspace.Entry) {
+			if (pattern == nil || GlobMatch(pattern, key, false)) && c.live(e) {
+				body.Bulk(key)
+				n++
+			}
+		})
+		if !ended {
+			return
 		}
-	})
+	}
 	c.scratch = body.Buf
 	c.Out.Array(n)
 	c.Out.Raw(body.Buf)
 }
 
-func dbsizeCommand(c *Ctx) { c.Out.Int(int64(c.dbSize())) }
-
-func (c *Ctx) dbSize() int {
+func dbsizeCommand(c *Ctx) {
 	n := 0
-	for i := range c.KS.NumShards() {
-		n += c.KS.Shard(i).DB(c.DB).Len()
+	if c.sizes(func(_, keys int) { n += keys }) {
+		c.Out.Int(int64(n))
 	}
-	return n
 }
 
 func randomkeyCommand(c *Ctx) {
 	for range 100 {
-		total := c.dbSize()
-		if total == 0 {
+		// Each shard's keys are counted at its own moment: the shard is chosen by what
+		// there was, and may be empty now.
+		total, shard := 0, -1
+		if !c.sizes(func(n, keys int) {
+			if total += keys; keys > 0 && c.Rand.IntN(total) < keys {
+				shard = n
+			}
+		}) {
+			return
+		}
+		if shard < 0 {
 			break
 		}
-		pick, shard := c.Rand.IntN(total), 0
-		for pick >= c.KS.Shard(shard).DB(c.DB).Len() {
-			pick -= c.KS.Shard(shard).DB(c.DB).Len()
-			shard++
+		live := false
+		if !c.visit(shard, func(s *keyspace.Shard) {
+			key, ok := s.DB(c.DB).Random(c.Rand)
+			if !ok {
+				return
+			}
+			// The bytes are the store's, and expiry may free them.
+			c.scratch = append(c.scratch[:0], key...)
+			_, live = c.see(c.scratch)
+		}) {
+			return
 		}
-		key, ok := c.KS.Shard(shard).DB(c.DB).Random(c.Rand)
-		if !ok {
-			break
-		}
-		// The bytes are the store's, and expiry may free them.
-		c.scratch = append(c.scratch[:0], key...)
-		if _, found := c.lookupWrite(c.scratch); found {
+		if live {
 			c.Out.Bulk(c.scratch)
 			return
 		}

@@ -33,6 +33,19 @@ func (c *Ctx) operands(keys [][]byte) ([]operand, bool) {
 	return out, true
 }
 
+// readOperands is operands for a command that changes nothing. It is false, too, when
+// the command is called again for many members, see detach.
+func (c *Ctx) readOperands(keys [][]byte) ([]operand, bool) {
+	ops, ok := c.operands(keys)
+	n := 0
+	for _, o := range ops {
+		if o.found {
+			n += o.set.Len()
+		}
+	}
+	return ops, ok && !c.detach(n, keys...)
+}
+
 // An algebra calls emit for every member of the result, once, until emit
 // returns false. What it emits is the store's.
 type algebra func(ops []operand, emit func(m []byte) bool)
@@ -95,7 +108,7 @@ func sunionCommand(c *Ctx) { c.setOperation(union) }
 func sdiffCommand(c *Ctx)  { c.setOperation(difference) }
 
 func (c *Ctx) setOperation(op algebra) {
-	ops, ok := c.operands(c.Args[1:])
+	ops, ok := c.readOperands(c.Args[1:])
 	if !ok {
 		return
 	}
@@ -164,7 +177,7 @@ func sintercardCommand(c *Ctx) {
 	if !ok {
 		return
 	}
-	ops, ok := c.operands(keys)
+	ops, ok := c.readOperands(keys)
 	if !ok {
 		return
 	}

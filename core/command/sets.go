@@ -112,7 +112,9 @@ func smembersCommand(c *Ctx) {
 		c.Out.Set(0)
 		return
 	}
-	c.replyMembers(s)
+	if !c.detach(s.Len(), c.Args[1]) {
+		c.replyMembers(s)
+	}
 }
 
 // replyMembers replies with a whole set.

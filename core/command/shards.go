@@ -10,7 +10,8 @@ import (
 // Shards adds to dst the shards that a command with these arguments may touch,
 // and returns it. dst is ascending and without duplicates, and stays so: the
 // shards of several commands can be gathered in it, and be locked in its order.
-// A command without keys adds nothing. CheckArity has accepted the arguments.
+// A command without keys adds nothing. One with EachShard adds all: whoever can visit
+// them one by one does not ask. CheckArity has accepted the arguments.
 func Shards(cmd *Command, args [][]byte, ks *keyspace.Keyspace, dst []int) ([]int, error) {
 	if cmd.Sub != nil {
 		cmd = cmd.Resolve(args)
@@ -18,7 +19,7 @@ func Shards(cmd *Command, args [][]byte, ks *keyspace.Keyspace, dst []int) ([]in
 	if cmd.OnlyKey > 0 && cmd.OnlyKey < len(args) {
 		return addShard(dst, ks.ShardOf(args[cmd.OnlyKey])), nil
 	}
-	if cmd.Flags&AllShards != 0 && (cmd.any == nil || cmd.any(args)) {
+	if cmd.Flags&EachShard != 0 || cmd.Flags&AllShards != 0 && (cmd.any == nil || cmd.any(args)) {
 		dst = dst[:0]
 		for n := range ks.NumShards() {
 			dst = append(dst, n)

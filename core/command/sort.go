@@ -104,6 +104,9 @@ func (c *Ctx) sort(readOnly bool) {
 		c.Out.Error(errWrongType)
 		return
 	}
+	if found && q.store == nil && !readsOthers(c.Args) && c.detach(c.size(e.Type()), c.Args[1]) {
+		return
+	}
 	if found && e.Type() == keyspace.Set && q.unsorted && (q.store != nil || c.InScript) {
 		// A set has no order of its own that could be stored, or that a script could rely on.
 		q.unsorted, q.alpha, q.by = false, true, nil
@@ -135,6 +138,21 @@ func (c *Ctx) sort(readOnly bool) {
 				c.Out.Null()
 			}
 		}
+	}
+}
+
+// size is how many elements the key has that is sorted.
+func (c *Ctx) size(t keyspace.Type) int {
+	key := c.Args[1]
+	switch d := c.db(key); t {
+	case keyspace.List:
+		return d.List(key).Len()
+	case keyspace.Set:
+		return d.Set(key).Len()
+	case keyspace.ZSet:
+		return d.ZSet(key).Len()
+	default:
+		panic(rdb.UnknownType(t))
 	}
 }
 

@@ -799,7 +799,7 @@ var specs = [...]Command{
 				},
 			},
 			{
-				Name: "cluster|countkeysinslot", Arity: 3, Flags: Stale | AllShards,
+				Name: "cluster|countkeysinslot", Arity: 3, Flags: Stale | EachShard,
 				Doc: &Doc{
 					Summary: "Counts the keys of a slot.",
 					Since:   "3.0.0", Group: "cluster", Complexity: "O(N) where N is the number of keys.",
@@ -847,7 +847,7 @@ var specs = [...]Command{
 				},
 			},
 			{
-				Name: "cluster|flushslots", Arity: 2, Flags: NoAsyncLoading | Admin | Stale | AllShards,
+				Name: "cluster|flushslots", Arity: 2, Flags: NoAsyncLoading | Admin | Stale | EachShard,
 				Doc: &Doc{
 					Summary: "Refuses to give all slots up: no other node could serve them.",
 					Since:   "3.0.0", Group: "cluster", Complexity: "O(1)",
@@ -864,7 +864,7 @@ var specs = [...]Command{
 				},
 			},
 			{
-				Name: "cluster|getkeysinslot", Arity: 4, Flags: Stale | AllShards,
+				Name: "cluster|getkeysinslot", Arity: 4, Flags: Stale | EachShard,
 				Tips: []string{"nondeterministic_output"},
 				Doc: &Doc{
 					Summary: "Returns some keys of a slot.",
@@ -960,7 +960,7 @@ var specs = [...]Command{
 				},
 			},
 			{
-				Name: "cluster|reset", Arity: -2, Flags: Admin | Stale | NoScript,
+				Name: "cluster|reset", Arity: -2, Flags: Admin | Stale | NoScript | EachShard,
 				Doc: &Doc{
 					Summary: "Resets the node, which changes nothing: it keeps its slots and its name.",
 					Since:   "3.0.0", Group: "cluster", Complexity: "O(N) where N is the number of nodes.",
@@ -1213,7 +1213,7 @@ var specs = [...]Command{
 		},
 	},
 	{
-		Name: "dbsize", Arity: 1, Flags: ReadOnly | Fast | AllShards, Categories: CatKeyspace,
+		Name: "dbsize", Arity: 1, Flags: ReadOnly | Fast | EachShard, Categories: CatKeyspace,
 		Tips: []string{"request_policy:all_shards", "response_policy:agg_sum"},
 		Doc: &Doc{
 			Summary: "Counts the keys of the selected database.",
@@ -2436,7 +2436,7 @@ var specs = [...]Command{
 		},
 	},
 	{
-		Name: "info", Arity: -1, Flags: Loading | Stale | AllShards | Counters, Categories: CatDangerous,
+		Name: "info", Arity: -1, Flags: Loading | Stale | EachShard | Counters, Categories: CatDangerous,
 		Tips: []string{"nondeterministic_output", "request_policy:all_shards", "response_policy:special"},
 		Doc: &Doc{
 			Summary: "Shows what the server is and does, in sections.",
@@ -2450,7 +2450,7 @@ var specs = [...]Command{
 		},
 	},
 	{
-		Name: "keys", Arity: 2, Flags: ReadOnly | AllShards, Categories: CatKeyspace | CatDangerous,
+		Name: "keys", Arity: 2, Flags: ReadOnly | EachShard, Categories: CatKeyspace | CatDangerous,
 		Tips: []string{"request_policy:all_shards", "nondeterministic_output_order"},
 		Doc: &Doc{
 			Summary: "Returns every key whose name matches a pattern.",
@@ -3407,7 +3407,7 @@ var specs = [...]Command{
 		},
 	},
 	{
-		Name: "randomkey", Arity: 1, Flags: ReadOnly | AllShards, Categories: CatKeyspace,
+		Name: "randomkey", Arity: 1, Flags: ReadOnly | EachShard, Categories: CatKeyspace,
 		Tips: []string{"request_policy:all_shards", "nondeterministic_output"},
 		Doc: &Doc{
 			Summary: "Returns a key of the selected database chosen by chance.",
@@ -3647,7 +3647,7 @@ var specs = [...]Command{
 		},
 	},
 	{
-		Name: "scan", Arity: -2, Flags: ReadOnly | AllShards, Categories: CatKeyspace,
+		Name: "scan", Arity: -2, Flags: ReadOnly | EachShard, Categories: CatKeyspace,
 		Tips: []string{"nondeterministic_output", "request_policy:special"},
 		Doc: &Doc{
 			Summary: "Visits the selected database in steps: some keys, and where to go on.",

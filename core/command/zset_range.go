@@ -89,6 +89,9 @@ func (c *Ctx) zrangeReply(style rangeStyle) {
 	if found {
 		lo, hi = a.ranks(z)
 	}
+	if c.detach(hi-lo, c.Args[1]) {
+		return
+	}
 	c.openPairs(int64(hi-lo), a.withScores)
 	if lo == hi {
 		return

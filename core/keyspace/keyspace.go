@@ -99,8 +99,11 @@ func (k *Keyspace) ShardOf(key []byte) int {
 	if len(k.shards) == 1 {
 		return 0
 	}
-	return Slot(key) * len(k.shards) / numSlots
+	return k.ShardOfSlot(Slot(key))
 }
+
+// ShardOfSlot returns the number of the shard that has the keys of a Slot.
+func (k *Keyspace) ShardOfSlot(slot int) int { return slot * len(k.shards) / numSlots }
 
 // Slot returns the Redis Cluster slot of key.
 func (k *Keyspace) Slot(key []byte) int { return Slot(key) }

@@ -2,22 +2,47 @@ package keyspace
 
 import (
 	"math"
+	"math/bits"
 	"math/rand/v2"
 	"slices"
 
 	"github.com/spillwaydb/spillway/core/keyspace/arena"
 )
 
-// A position of Scan is a point in the order of hashes: the first maxDepth
-// bits select the page; inside a page, keys are ordered by their print. Pages
-// that split or join do not change that order, so keys present throughout are
-// reported, some of them twice.
+// A position of Scan is a page and a print: what is before the page has been
+// reported, and of the page what has a smaller print. Pages are in the order of
+// their prefixes, the first bits of the hashes in them.
 //
-//	 43             12 11          0
-//	+-----------------+-------------+
-//	| prefix of hash  | print       |
-//	+-----------------+-------------+
-const scanBits = maxDepth + printBits
+//	 44                       12 11          0
+//	+-----------------+-+-------+-------------+
+//	| prefix of page  |1| 0 … 0 | print       |
+//	+-----------------+-+-------+-------------+
+//
+// The last 1 ends the prefix, which has up to maxDepth bits. When the page has been
+// split since, its prefix names the first part, and the others are reported whole:
+// some keys come twice. When it has joined its sibling, keys with smaller prints have
+// come to it which were not reported: it is begun again.
+const scanBits = maxDepth + 1 + printBits
+
+// scanPosition is the position of a page with a prefix of depth bits, that of the
+// hash at, and a print in it.
+func scanPosition(at uint64, depth uint, print uint64) uint64 {
+	prefix := at>>(63-maxDepth)&^(1<<(maxDepth+1-depth)-1) | 1<<(maxDepth-depth)
+	return prefix<<printBits | print
+}
+
+// scanPlace undoes scanPosition. Any number is a position; 0 is the beginning.
+func scanPlace(pos uint64) (at uint64, depth uint, print uint64) {
+	prefix := pos >> printBits & (1<<(maxDepth+1) - 1)
+	if prefix == 0 {
+		return 0, 0, 0
+	}
+	end := uint(bits.TrailingZeros64(prefix)) // not negative
+	return (prefix - 1<<end) << (63 - maxDepth), maxDepth - end, pos & (1<<printBits - 1)
+}
+
+// scanEmpty bounds the empty pages that are passed over in one call.
+const scanEmpty = 64
 
 // Scan calls fn for about count keys from cursor on and returns the cursor to
 // go on with; 0 begins and ends. Every key that is present from the first call
@@ -27,13 +52,15 @@ func (d *DB) Scan(cursor uint64, count int, fn func(key []byte, e Entry)) (next 
 	if st.keys == 0 {
 		return 0
 	}
-	at := cursor >> printBits << (64 - maxDepth)
-	from := cursor & (1<<printBits - 1)
+	at, depth, from := scanPlace(cursor)
 	count = max(count, 1)
 	empty := 0
 	var slots [pageSlots]uint64
 	for {
 		p := st.arena.Page(arena.Ref(st.dir.pageAt(at)))
+		if pageDepth(p) < depth {
+			from = 0
+		}
 		found := slots[:0]
 		for _, s := range p[firstSlot:] {
 			if s != 0 && s>>printShift >= from {
@@ -43,7 +70,7 @@ func (d *DB) Scan(cursor uint64, count int, fn func(key []byte, e Entry)) (next 
 		slices.Sort(found)
 		for i, s := range found {
 			if count <= 0 && (i == 0 || s>>printShift != found[i-1]>>printShift) {
-				return at>>(64-maxDepth)<<printBits | s>>printShift
+				return scanPosition(at, pageDepth(p), s>>printShift)
 			}
 			b := st.blobAt(s)
 			fn(b.key(), Entry{st, b})
@@ -54,12 +81,53 @@ func (d *DB) Scan(cursor uint64, count int, fn func(key []byte, e Entry)) (next 
 		if at == 0 {
 			return 0
 		}
-		from = 0
+		from, depth = 0, 0
 		if len(found) == 0 {
 			empty++
 		}
-		if count <= 0 || empty > 64 {
-			return at >> (64 - maxDepth) << printBits
+		if count <= 0 || empty > scanEmpty {
+			return scanPosition(at, maxDepth, 0)
+		}
+	}
+}
+
+// Walk is a way through all keys of a database in the order of their hashes: in
+// steps, between which the database may change. A key that is there all the while is
+// met once, and none is met twice. The zero Walk is at the beginning.
+type Walk struct {
+	at    uint64 // the hash that the next step begins with
+	Ended bool
+}
+
+// Step goes on with w: it calls fn for the keys of the next pages until it has met
+// atLeast, and at the end sets Ended. The last page, which has some hundreds of keys
+// at most, is met whole. fn must not change the database.
+func (d *DB) Step(w *Walk, atLeast int, fn func(key []byte, e Entry)) {
+	st := d.st
+	if st.keys == 0 {
+		w.Ended = true
+		return
+	}
+	met, empty := 0, 0
+	for met < atLeast && empty < scanEmpty {
+		p := st.arena.Page(arena.Ref(st.dir.pageAt(w.at)))
+		step := prefixStep(pageDepth(p))
+		// A page that has joined its sibling may begin before.
+		joined := w.at&^(step-1) != w.at
+		for _, s := range p[firstSlot:] {
+			if s == 0 {
+				continue
+			}
+			if b := st.blobAt(s); !joined || d.ks.hash(b.key()) >= w.at {
+				fn(b.key(), Entry{st, b})
+			}
+		}
+		if met += pageKeys(p); pageKeys(p) == 0 {
+			empty++
+		}
+		if w.at = w.at&^(step-1) + step; w.at == 0 {
+			w.Ended = true
+			return
 		}
 	}
 }

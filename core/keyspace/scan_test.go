@@ -121,6 +121,108 @@ func TestScanStill(t *testing.T) {
 	}
 }
 
+// TestScanJoin stops at every place of an index, has pages join and goes on: what
+// came to the page with keys that were behind the cursor is reported too.
+func TestScanJoin(t *testing.T) {
+	_, d := oneDB(t)
+	const keys, every = 3000, 20
+	for stop := 1; stop < keys; stop += 37 {
+		for i := range keys {
+			d.SetString(fmt.Append(nil, i), nil, 0)
+		}
+		seen := map[string]bool{}
+		note := func(key []byte, _ Entry) { seen[string(key)] = true }
+		cursor := d.Scan(0, stop, note)
+		for i := range keys {
+			if i%every != 0 {
+				d.Delete(fmt.Append(nil, i))
+			}
+		}
+		for cursor != 0 {
+			cursor = d.Scan(cursor, 10, note)
+		}
+		for i := 0; i < keys; i += every {
+			if key := fmt.Sprint(i); !seen[key] {
+				t.Fatalf("stopped after %d keys: %s was not reported", stop, key)
+			}
+		}
+	}
+}
+
+// TestScanPosition: a position is a page and a print, whatever the number.
+func TestScanPosition(t *testing.T) {
+	rng := rand.New(rand.NewPCG(*seed, 8))
+	t.Logf("replay with -run TestScanPosition -seed %d", *seed)
+	for range 10_000 {
+		depth, print := uint(rng.IntN(maxDepth+1)), rng.Uint64N(1<<printBits)
+		at := rng.Uint64() &^ (prefixStep(depth) - 1)
+		pos := scanPosition(at|rng.Uint64()&(prefixStep(depth)-1), depth, print)
+		if a, d, p := scanPlace(pos); pos == 0 || pos>>scanBits != 0 || a != at || d != depth || p != print {
+			t.Fatalf("%#x of %d bits, print %d: position %#x is %#x of %d bits, print %d", at, depth, print, pos, a, d, p)
+		}
+		if a, d, _ := scanPlace(rng.Uint64()); d > maxDepth || a&(prefixStep(d)-1) != 0 {
+			t.Fatalf("%#x of %d bits", a, d)
+		}
+	}
+}
+
+// TestWalk walks while pages split and join: what stays is met once, and nothing is
+// met twice.
+func TestWalk(t *testing.T) {
+	t.Logf("replay with -run TestWalk -seed %d", *seed)
+	rng := rand.New(rand.NewPCG(*seed, 9))
+	_, d := oneDB(t)
+	const stay, volatile = 500, 10_000
+	for i := range stay {
+		d.SetString(fmt.Append(nil, "stay", i), nil, 0)
+	}
+	for round := range 20 {
+		met := map[string]int{}
+		var w Walk
+		for steps := 0; !w.Ended; steps++ {
+			if steps > 10_000 {
+				t.Fatal("the walk does not end")
+			}
+			n := 0
+			d.Step(&w, 1+rng.IntN(500), func(key []byte, e Entry) {
+				if string(e.Key()) != string(key) {
+					t.Fatalf("entry of %q for key %q", e.Key(), key)
+				}
+				met[string(key)]++
+				n++
+			})
+			if n > 500+pageSlots {
+				t.Fatalf("a step met %d keys", n)
+			}
+			for range rng.IntN(1000) {
+				key := fmt.Append(nil, "volatile", rng.IntN(volatile))
+				if round%2 == 0 {
+					d.SetString(key, nil, 0)
+				} else {
+					d.Delete(key)
+				}
+			}
+		}
+		for i := range stay {
+			if n := met[fmt.Sprint("stay", i)]; n != 1 {
+				t.Fatalf("round %d: stay%d was met %d times", round, i, n)
+			}
+		}
+		for key, n := range met {
+			if n > 1 {
+				t.Fatalf("round %d: %s was met %d times", round, key, n)
+			}
+		}
+		for i := range volatile { // all come, or go
+			if key := fmt.Append(nil, "volatile", i); round%2 == 0 {
+				d.SetString(key, nil, 0)
+			} else {
+				d.Delete(key)
+			}
+		}
+	}
+}
+
 func TestRandomAndSample(t *testing.T) {
 	_, d := oneDB(t)
 	rng := rand.New(rand.NewPCG(1, 1))

@@ -270,7 +270,7 @@ func TestKeysThatGoAreTold(t *testing.T) {
 	w.ask("SET big v") // is refused, after everything has gone that may
 	c.want("evicted", `["invalidate" ["volatile"]]`,
 		`["pmessage" "__key*" "__keyspace@0__:volatile" "evicted"]`, `["pmessage" "__key*" "__keyevent@0__:evicted" "volatile"]`)
-	if info := s.db.Admin().Info().Render("stats"); !strings.Contains(info, "pubsub_patterns:1\r\n") || !strings.Contains(info, "tracking_total_keys:0\r\n") {
+	if info := s.db.Admin().Info().Render(nil, "stats"); !strings.Contains(info, "pubsub_patterns:1\r\n") || !strings.Contains(info, "tracking_total_keys:0\r\n") {
 		t.Errorf("INFO stats: %s", info)
 	}
 }

@@ -41,3 +41,7 @@ type listener func(ev command.Event, key []byte)
 func (l listener) KeyEvent(_ command.Client, ev command.Event, _, _ int, key []byte) { l(ev, key) }
 
 func (l listener) DatabaseEvent(int, func(int, []byte) bool) {}
+
+// BetweenVisits has f called before a command of any session visits a shard, while it
+// has no lock. again says that it has just visited the same one.
+func (s *Session) BetweenVisits(f func(again bool)) { s.rt.between = f }

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -91,6 +92,7 @@ type Runtime struct {
 	sinceClock sinceClock // the Clock, nil if it is none
 
 	conditions conditions
+	between    func(again bool) // called before a visit without a lock, see Session.visit
 }
 
 // Init makes the runtime ready, once it is filled in.
@@ -99,6 +101,11 @@ func (rt *Runtime) Init() {
 	rt.scripting = newScripting(rt.DeprecatedLua)
 	rt.monitors.odd = &rt.conditions
 	rt.sinceClock, _ = rt.Clock.(sinceClock)
+	rt.between = func(again bool) {
+		if again { // a mutex that is locked anew at once is not had by those who wait for it
+			runtime.Gosched()
+		}
+	}
 }
 
 // Clock is where sessions take the time from. One that has a method Since, as that

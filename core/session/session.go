@@ -61,6 +61,7 @@ type Session struct {
 	noDebug bool // see ForbidDebug
 
 	pushed
+	visiting visiting
 	tx       transaction
 	blocked  blocked
 	ticket   atomic.Pointer[ticket] // the command that waits, nil for none; the session's goroutine writes it
@@ -310,6 +311,9 @@ func (s *Session) admit() string {
 
 // execute runs one command outside a transaction.
 func (s *Session) execute(cmd *command.Command, args [][]byte, out *resp.Writer) command.Outcome {
+	if cmd.Flags&command.EachShard != 0 {
+		return s.executeVisits(cmd, args, out)
+	}
 	if cmd.Flags&command.Prepared != 0 {
 		if msg := s.prepare(cmd, args); msg != "" {
 			return s.reject(out, msg)
@@ -328,9 +332,9 @@ func (s *Session) execute(cmd *command.Command, args [][]byte, out *resp.Writer)
 		s.unlock()
 		return s.postpone(cmd, args)
 	}
-	s.ctx.Consume = s.consume && odd&monitored == 0
+	s.ctx.Consume, s.ctx.Detaches = s.consume && odd&monitored == 0, true
 	outcome := s.call(cmd, args, out)
-	s.ctx.Consume = false
+	s.ctx.Consume, s.ctx.Detaches = false, false
 	if outcome == command.Blocked {
 		s.park(cmd, args)
 	}
@@ -358,6 +362,12 @@ func (s *Session) call(cmd *command.Command, args [][]byte, out *resp.Writer) co
 	}
 	if s.rt.monitored() {
 		s.monitored(cmd, args, "")
+	}
+	if s.ctx.Detached() {
+		s.unlock()
+		s.unhold()
+		s.rt.between(false)
+		outcome = command.CallDetached(&s.ctx, cmd)
 	}
 	s.account(cmd, args, began, outcome)
 	return outcome

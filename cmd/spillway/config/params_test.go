@@ -266,7 +266,7 @@ func TestParamsRoundTrip(t *testing.T) {
 				if got := r.get(p); got != want {
 					t.Errorf("CONFIG SET %s: %q, want %q", name, got, want)
 				}
-				if line := "\r\n" + p.Info + ":" + want + "\r\n"; p.Info != "" && !strings.Contains(r.db.Admin().Info().Render("everything"), line) {
+				if line := "\r\n" + p.Info + ":" + want + "\r\n"; p.Info != "" && !strings.Contains(r.db.Admin().Info().Render(nil, "everything"), line) {
 					t.Errorf("INFO lacks %q", line)
 				}
 				if i == 0 {

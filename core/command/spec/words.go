@@ -10,7 +10,7 @@ var (
 	}
 	executorFlags = map[string]string{
 		"ALL_SHARDS": "AllShards", "INSIDE_MULTI": "InsideMulti", "REWRITTEN": "Rewritten", "MAY_REPLICATE": "MayReplicate",
-		"COUNTERS": "Counters", "PREPARED": "Prepared",
+		"COUNTERS": "Counters", "PREPARED": "Prepared", "EACH_SHARD": "EachShard",
 	}
 
 	categories = map[string]string{

@@ -1,0 +1,138 @@
+package session_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/spillwaydb/spillway/core"
+	"github.com/spillwaydb/spillway/core/coretest"
+)
+
+// detaching are commands with long replies about large collections.
+var detaching = []string{
+	"SMEMBERS s", "HGETALL h", "HKEYS h", "HVALS h", "LRANGE l 0 -1", "LRANGE l 100 4900", "ZRANGE z 0 -1 WITHSCORES", "ZREVRANGE z 0 -1",
+	"ZRANGEBYSCORE z 10 4990", "SORT s ALPHA", "SORT_RO l ALPHA DESC LIMIT 3 10", "SORT z BY nosort", "SORT s", "SSCAN s 0 COUNT 5000",
+	"HSCAN h 0 COUNT 5000 MATCH *7", "ZSCAN z 0 COUNT 100000", "SINTER s s2 s", "SUNION s none s2", "SDIFF s s2", "SINTERCARD 2 s s2 LIMIT 100",
+}
+
+// fill makes the collections that detaching are about.
+func fill(h *coretest.Harness) {
+	const n = 5000
+	s, s2, hash, list, z := []string{"SADD", "s"}, []string{"SADD", "s2"}, []string{"HSET", "h"}, []string{"RPUSH", "l"}, []string{"ZADD", "z"}
+	for i := range n {
+		e := fmt.Sprint("e", i)
+		s, list, z, hash = append(s, e), append(list, e), append(z, fmt.Sprint(i), e), append(hash, e, fmt.Sprint("v", i))
+		if i%2 == 0 {
+			s2 = append(s2, e)
+		}
+	}
+	h.Do("DEL", "s", "s2", "h", "l", "z")
+	for _, line := range [][]string{s, s2, hash, list, z} {
+		h.Do(line...)
+	}
+}
+
+// TestDetached: when a long reply is made nothing is locked, and whatever others do
+// meanwhile, it is what it would have been under the locks.
+func TestDetached(t *testing.T) {
+	h := coretest.New(t, func(o *core.Options) { o.Shards, o.NoLog = 3, true })
+	s, other := h.DB.Session(), h.DB.Session()
+	for _, line := range detaching {
+		fill(h)
+		_, _ = s.Do("MULTI") // everything stays locked
+		_, _ = s.Do(strings.Fields(line)...)
+		v, err := s.Do("EXEC")
+		if err != nil || len(v.Elems) != 1 {
+			t.Fatal(line, v, err)
+		}
+		want, calls := v.Elems[0].String(), 0
+		s.BetweenVisits(func(bool) {
+			calls++
+			h.DB.Keyspace().LockAll()
+			h.DB.Keyspace().UnlockAll()
+			for i := 0; i < 5000; i += 7 {
+				e := fmt.Sprint("e", i)
+				for _, change := range []string{"SREM s " + e, "SREM s2 " + e, "HSET h " + e + " changed", "HDEL h e1", "LSET l " + fmt.Sprint(i) + " changed", "ZREM z " + e} {
+					if v, err := other.Do(strings.Fields(change)...); err != nil || v.Err() != nil {
+						t.Fatal(change, v, err)
+					}
+				}
+			}
+			_, _ = other.Do("FLUSHALL")
+			_, _ = other.Do("SET", "s", "another type")
+		})
+		before := h.DB.Stats().Misses.Load()
+		v, err = s.Do(strings.Fields(line)...)
+		s.BetweenVisits(func(bool) {})
+		if got := v.String(); err != nil || got != want || calls != 1 {
+			t.Errorf("%s: %d times without locks, %.200s, %v; want %.200s", line, calls, got, err, want)
+		}
+		if n := h.DB.Stats().Misses.Load() - before; n != int64(strings.Count(line, "none")) {
+			t.Errorf("%s counts %d misses", line, n)
+		}
+	}
+}
+
+// TestSmallRepliesStay: what is quickly replied is replied under the lock, since
+// copies make the next writes dearer.
+func TestSmallRepliesStay(t *testing.T) {
+	h := coretest.New(t, func(o *core.Options) { o.Shards, o.NoLog = 3, true })
+	fill(h)
+	h.DB.Session().BetweenVisits(func(bool) { t.Error("the collection was copied") })
+	for _, line := range []string{"LRANGE l 0 99", "ZRANGE z 0 99", "SISMEMBER s e1", "SSCAN s 0", "HGET h e1", "SPOP s", "SORT l BY nosort STORE other"} {
+		h.Do(strings.Fields(line)...)
+	}
+}
+
+// TestDetachedReaders reads a set while others change it: what was there before and is
+// never removed is in every reply, and nothing else than what was added.
+func TestDetachedReaders(t *testing.T) {
+	h := coretest.New(t, func(o *core.Options) { o.Shards, o.NoLog, o.Clock = 2, true, nil })
+	fill(h)
+	var readers, writer sync.WaitGroup
+	done := make(chan struct{})
+	writer.Go(func() {
+		s := h.DB.Session()
+		for i := 0; ; i++ {
+			select {
+			case <-done:
+				return
+			default:
+			}
+			_, _ = s.Do("SADD", "s", fmt.Sprint("new", i%100))
+			_, _ = s.Do("SREM", "s", fmt.Sprint("new", (i+50)%100))
+			_, _ = s.Do("LSET", "l", fmt.Sprint(i%5000), fmt.Sprint("e", i%5000))
+			_, _ = s.Do("ZADD", "z", fmt.Sprint(i%5000), fmt.Sprint("e", i%5000))
+			_, _ = s.Do("HSET", "h", fmt.Sprint("e", i%5000), fmt.Sprint("v", i%5000))
+		}
+	})
+	for _, line := range []string{"SMEMBERS s", "LRANGE l 0 -1", "ZRANGE z 0 -1", "HKEYS h"} {
+		readers.Go(func() {
+			s := h.DB.Session()
+			for range 10 {
+				v, err := s.Do(strings.Fields(line)...)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				got := texts(v)
+				slices.Sort(got)
+				for i := range 5000 {
+					if _, found := slices.BinarySearch(got, fmt.Sprint("e", i)); !found {
+						t.Errorf("%s: e%d is missing of %d", line, i, len(got))
+						return
+					}
+				}
+				if line != "SMEMBERS s" && len(got) != 5000 {
+					t.Errorf("%s: %d elements", line, len(got))
+				}
+			}
+		})
+	}
+	readers.Wait()
+	close(done)
+	writer.Wait()
+}
