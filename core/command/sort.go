@@ -35,11 +35,6 @@ type sorted struct {
 	by      []byte // with ALPHA and BY; nil: there is no such key
 }
 
-// readsOthers tells whether a SORT may read keys that are named by elements.
-func readsOthers(args [][]byte) bool {
-	return slices.ContainsFunc(args[2:], func(a []byte) bool { return bytes.IndexByte(a, '*') >= 0 })
-}
-
 // parseSort parses the options of SORT, or replies with what is wrong with them.
 func (c *Ctx) parseSort(args [][]byte, readOnly bool) (q sortQuery, ok bool) {
 	q.most = -1

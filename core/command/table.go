@@ -12,7 +12,7 @@ func groups() []handlers {
 	return []handlers{
 		stringHandlers, genericHandlers, expireHandlers, scanHandlers, sortHandlers, objectHandlers,
 		bitmapHandlers, hyperloglogHandlers, hashHandlers, listHandlers, setHandlers, zsetHandlers, geoHandlers, blockingHandlers,
-		streamHandlers, streamGroupHandlers, streamInfoHandlers, functionHandlers, pubsubHandlers, trackingHandlers,
+		streamHandlers, streamDeleteHandlers, streamGroupHandlers, streamInfoHandlers, functionHandlers, pubsubHandlers, trackingHandlers,
 		connectionHandlers, clientHandlers, clusterHandlers, serverHandlers, configHandlers, debugHandlers, latencyHandlers, commandHandlers,
 	}
 }
@@ -72,9 +72,6 @@ func (cmd *Command) finish(run handlers) {
 	delete(run, cmd.Name)
 	cmd.Categories = cmd.Categories.implied(cmd.Flags)
 	cmd.keys, cmd.stores = keyFinders[cmd.Name], storeFinders[cmd.Name]
-	if cmd.Name == "sort" || cmd.Name == "sort_ro" {
-		cmd.any = readsOthers
-	}
 	cmd.placeKeys()
 }
 

@@ -140,6 +140,7 @@ func (s *Session) park(cmd *command.Command, args [][]byte) {
 	for _, k := range keys {
 		s.rt.waiting.add(t, s.rt.Keyspace.ShardOf(k), k)
 	}
+	s.rt.waiting.alarms.set(t, s.ctx.RetryAt())
 }
 
 // block makes t the command that waits.
@@ -175,6 +176,7 @@ func (s *Session) leave() {
 // forget makes the session one that is not blocked.
 func (s *Session) forget() {
 	s.rt.waiting.exit(s)
+	s.rt.waiting.alarms.cancel(s.ticket.Load())
 	s.ticket.Store(nil)
 }
 

@@ -29,3 +29,11 @@ func (s *Session) pushUnseen(key, value string) (shard int) {
 	s.rt.Events.Happened(nil, command.Event{Name: "rpush", Class: command.ClassList}, n, 0, []byte(key))
 	return n
 }
+
+// Alarms is how many commands that wait are to be tried again at some time.
+func (s *Session) Alarms() int {
+	a := &s.rt.waiting.alarms
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.at)
+}

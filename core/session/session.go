@@ -229,7 +229,7 @@ func (s *Session) dispatch(args [][]byte, out *resp.Writer) command.Outcome {
 	if scripting {
 		outcome = s.executeScripting(sc, cmd, args, out)
 	} else {
-		outcome = own[cmd.Name](s, args, out)
+		outcome = s.runOwn(cmd, args, out)
 	}
 	if s.rt.monitors.any() && cmd.Name != "quit" {
 		s.monitored(cmd, args, "")

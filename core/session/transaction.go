@@ -225,7 +225,7 @@ func (s *Session) execOwn(q queued, out *resp.Writer) {
 	if sc, ok := scriptingCommands[q.cmd.Name]; ok {
 		sc.run(s, q.cmd, q.args, out)
 	} else {
-		own[q.cmd.Name](s, q.args, out)
+		aclCommands[q.cmd.Name](s, q.args, out)
 	}
 	s.account(q.cmd, q.args, began, outcomeOf(out, errors))
 }
