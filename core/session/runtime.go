@@ -83,7 +83,8 @@ type Runtime struct {
 	nextID    atomic.Int64 // of clients
 	waiting   *waiting
 	pause     atomic.Pointer[pause]
-	steward   *Session // see ServeWaiting
+	steward   *Session // see ServeWaiting and MakeRoom
+	evicted   candidates
 	scripting *scripting
 	monitors  monitors
 }

@@ -234,9 +234,16 @@ func (rt *Runtime) ServeWaiting() {
 	if rt.waiting.pending.Load() == 0 && !rt.waiting.alarms.due(rt.Clock.Now().UnixMilli()) {
 		return
 	}
+	s := rt.stewardship()
+	s.serveUnforeseen()
+	s.Release()
+}
+
+// stewardship is the session of what the engine's tick does.
+func (rt *Runtime) stewardship() *Session {
 	if rt.steward == nil {
 		rt.steward = &Session{rt: rt, held: -1}
+		rt.steward.ctx = rt.steward.newCtx()
 	}
-	rt.steward.serveUnforeseen()
-	rt.steward.Release()
+	return rt.steward
 }
