@@ -212,5 +212,6 @@ func DefaultOptions(fs vfs.FS) Options {
 const (
 	tickInterval      = 100 * time.Millisecond
 	expireBudget      = 25 // percent of a tick that active expiry may take
+	evictBudget       = 25 // and the eviction of keys that no write makes room for
 	expireKeysPerLock = 64 // keys expired under one lock hold
 )

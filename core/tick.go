@@ -18,11 +18,11 @@ func (db *DB) Tick() {
 		db.expireCycle()
 	}
 	db.runtime.ServeWaiting()
-
 	db.limitTracking()
 	if db.opts.ReadOnly {
 		return
 	}
+	db.runtime.MakeRoom(tickInterval * evictBudget / 100)
 	db.persist.Tick()
 }
 
@@ -69,7 +69,11 @@ func (db *DB) expireCycle() {
 	start := db.clock.Now()
 	now := start.UnixMilli()
 	budget := tickInterval * expireBudget / 100
-	defer func() { db.stats.ExpireTime.Add(int64(db.clock.Now().Sub(start))) }()
+	defer func() {
+		took := db.clock.Now().Sub(start)
+		db.stats.ExpireTime.Add(int64(took))
+		db.latency.Note("expire-cycle", took, start)
+	}()
 	for i := range db.ks.NumShards() {
 		for n := range db.opts.Databases {
 			for db.expireSome(i, n, now) {
@@ -80,7 +84,6 @@ func (db *DB) expireCycle() {
 			}
 		}
 	}
-	db.latency.Note("expire-cycle", db.clock.Now().Sub(start), start)
 }
 
 // expireSome expires up to expireKeysPerLock keys of one database of a shard

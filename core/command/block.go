@@ -14,6 +14,7 @@ type block struct {
 	waits    bool
 	keys     [][]byte
 	deadline int64
+	retry    int64
 	nothing  func(out *resp.Writer)
 	begin    func()
 }
@@ -74,6 +75,14 @@ func (c *Ctx) BlockWhile(deadline int64, begin func(), nothing func(out *resp.Wr
 
 // Begin is what BlockWhile was called with, nil for nothing.
 func (c *Ctx) Begin() func() { return c.block.begin }
+
+// Retry has a command that has called Block be called again at a time, in Unix
+// milliseconds, though nothing has happened to its keys: what it waits for comes by
+// itself then. It is called for each of the keys in turn, as Block says.
+func (c *Ctx) Retry(at int64) { c.block.retry = at }
+
+// RetryAt is what Retry was called with since Block was, 0 if it was not.
+func (c *Ctx) RetryAt() int64 { return c.block.retry }
 
 // BlockedOn is what Block or BlockUntil was called with. It is valid until Reset.
 func (c *Ctx) BlockedOn() (keys [][]byte, deadline int64, nothing func(out *resp.Writer)) {

@@ -33,6 +33,7 @@ const (
 	MovableKeys                       // key positions depend on the arguments
 	NoMulti                           // not allowed inside MULTI
 	AllShards                         // the executor locks every shard
+	Patterns                          // and does where an argument has a star: the keys that it stands for are named by data
 	InsideMulti                       // executed at once inside MULTI, never queued
 	Rewritten                         // never logged under its own name, see LogAs
 	MayReplicate                      // reads keys, but may cause a write: CLIENT PAUSE WRITE holds it back
@@ -92,8 +93,8 @@ type Command struct {
 	Doc  *Doc
 
 	keys   keyFinder                // where KeySpecs alone do not say it
-	any    func(args [][]byte) bool // with AllShards, whether these arguments need them; nil: always
 	stores keyFinder                // more keys whose shards are locked, see storeFinders
+	any    func(args [][]byte) bool // with AllShards, whether these arguments need them; nil: always
 	index  int                      // among all commands and subcommands, in the order of names
 }
 

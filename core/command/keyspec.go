@@ -218,7 +218,7 @@ var keyFinders = map[string]keyFinder{
 func readKeys(dst []Key, args [][]byte) []Key {
 	for i := 1; i < len(args); i++ {
 		switch {
-		case is(args[i], "block"), is(args[i], "count"):
+		case is(args[i], "block"), is(args[i], "count"), is(args[i], "claim"):
 			i++
 			continue
 		case is(args[i], "group"):
@@ -328,7 +328,7 @@ func (cmd *Command) placeKeys() {
 		}
 		if one.Flags&KeyIncomplete != 0 {
 			cmd.Flags |= MovableKeys
-		} else if one.Last == 0 && keys == 1 && cmd.Flags&AllShards == 0 {
+		} else if one.Last == 0 && keys == 1 && cmd.Flags&(AllShards|Patterns) == 0 {
 			cmd.OnlyKey = one.Index
 		}
 		return

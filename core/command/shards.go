@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 
@@ -19,7 +20,7 @@ func Shards(cmd *Command, args [][]byte, ks *keyspace.Keyspace, dst []int) ([]in
 	if cmd.OnlyKey > 0 && cmd.OnlyKey < len(args) {
 		return addShard(dst, ks.ShardOf(args[cmd.OnlyKey])), nil
 	}
-	if cmd.Flags&EachShard != 0 || cmd.Flags&AllShards != 0 && (cmd.any == nil || cmd.any(args)) {
+	if cmd.Flags&EachShard != 0 || cmd.Flags&AllShards != 0 && (cmd.any == nil || cmd.any(args)) || cmd.Flags&Patterns != 0 && hasPattern(args) {
 		dst = dst[:0]
 		for n := range ks.NumShards() {
 			dst = append(dst, n)
@@ -45,6 +46,12 @@ func Shards(cmd *Command, args [][]byte, ks *keyspace.Keyspace, dst []int) ([]in
 		dst = addShard(dst, ks.ShardOf(args[k.At]))
 	}
 	return dst, err
+}
+
+// hasPattern tells whether an argument behind the key may be a pattern that stands for
+// keys.
+func hasPattern(args [][]byte) bool {
+	return slices.ContainsFunc(args[2:], func(a []byte) bool { return bytes.IndexByte(a, '*') >= 0 })
 }
 
 // addShard inserts a shard into an ascending list.

@@ -35,11 +35,6 @@ type sorted struct {
 	by      []byte // with ALPHA and BY; nil: there is no such key
 }
 
-// readsOthers tells whether a SORT may read keys that are named by elements.
-func readsOthers(args [][]byte) bool {
-	return slices.ContainsFunc(args[2:], func(a []byte) bool { return bytes.IndexByte(a, '*') >= 0 })
-}
-
 // parseSort parses the options of SORT, or replies with what is wrong with them.
 func (c *Ctx) parseSort(args [][]byte, readOnly bool) (q sortQuery, ok bool) {
 	q.most = -1
@@ -104,7 +99,7 @@ func (c *Ctx) sort(readOnly bool) {
 		c.Out.Error(errWrongType)
 		return
 	}
-	if found && q.store == nil && !readsOthers(c.Args) && c.detach(c.size(e.Type()), c.Args[1]) {
+	if found && q.store == nil && !hasPattern(c.Args) && c.detach(c.size(e.Type()), c.Args[1]) {
 		return
 	}
 	if found && e.Type() == keyspace.Set && q.unsorted && (q.store != nil || c.InScript) {

@@ -160,12 +160,20 @@ type streamOptions struct {
 
 // parseStreamOptions parses them. at is the argument of the ID.
 func (c *Ctx) parseStreamOptions(xadd bool) (o streamOptions, at int, ok bool) {
-	limit, limited := int64(0), false
+	limit, limited, refs := int64(0), false, false
 	for at = 2; at < len(c.Args); at++ {
 		more := len(c.Args) - 1 - at
 		a := c.Args[at]
 		if xadd && string(clip(a, len(a))) == "*" {
 			break
+		}
+		if r, is := streamRefs(a); is {
+			if refs {
+				c.Out.Error(errSyntax)
+				return o, 0, false
+			}
+			o.trim.Refs, refs = r, true
+			continue
 		}
 		switch {
 		case is(a, "maxlen") && more > 0, is(a, "minid") && more > 0:
@@ -199,6 +207,20 @@ func (c *Ctx) parseStreamOptions(xadd bool) (o streamOptions, at int, ok bool) {
 		break
 	}
 	return o, at, c.checkTrim(&o, xadd, limit, limited)
+}
+
+// refsWords are the words for what becomes of the references that groups have to an
+// entry that is deleted.
+var refsWords = [...][]byte{keyspace.KeepRefs: []byte("KEEPREF"), keyspace.DropRefs: []byte("DELREF"), keyspace.RespectRefs: []byte("ACKED")}
+
+// streamRefs parses one of those words.
+func streamRefs(arg []byte) (r keyspace.StreamRefs, ok bool) {
+	for r, word := range refsWords {
+		if bytes.EqualFold(arg, word) {
+			return keyspace.StreamRefs(r), true
+		}
+	}
+	return 0, false
 }
 
 // parseTrim parses MAXLEN or MINID and what belongs to it, and returns its last argument.

@@ -69,6 +69,11 @@ func (c *Ctx) replyEntries(s *keyspace.StreamValue, start, end keyspace.StreamID
 // replyEntry writes an entry: its ID, and an array of fields and values.
 func replyEntry(w *resp.Writer, it *keyspace.StreamItem) {
 	w.Array(2)
+	replyFields(w, it)
+}
+
+// replyFields writes the elements of an entry.
+func replyFields(w *resp.Writer, it *keyspace.StreamItem) {
 	replyID(w, it.ID)
 	w.Array(2 * it.Len)
 	it.Fields(func(field, value []byte) bool {

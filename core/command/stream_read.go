@@ -15,44 +15,79 @@ type readOptions struct {
 	count           int
 	blocks          bool
 	deadline        int64 // of what blocks, 0 for none
+	claims          bool  // CLAIM is given
+	minIdle         int64 // with CLAIM
 	keys, ids       [][]byte
+
+	// What is found, of each key.
+	after []keyspace.StreamID // what is behind it is read; the largest for what is new to a group
+	ready []bool
+	// claimable is when the next entry can be claimed, in Unix milliseconds; 0 for never.
+	claimable int64
 }
 
-func xreadCommand(c *Ctx) {
-	o, ok := c.parseRead(false)
+// readStreams is XREAD and XREADGROUP: it looks at each of the streams, and replies
+// with those that have something, or waits. look tells whether the i-th has; it is not
+// ok when it has replied. give replies with what the i-th has.
+func (c *Ctx) readStreams(grouped bool, look func(c *Ctx, o *readOptions, i int) (ready, ok bool), give func(c *Ctx, o *readOptions, i int)) {
+	o, ok := c.parseRead(grouped)
 	if !ok {
 		return
 	}
-	after := make([]keyspace.StreamID, len(o.keys))
-	ready := make([]bool, len(o.keys))
 	n := 0
-	for i, key := range o.keys {
+	for i := range o.keys {
 		if !c.concerns(&o, i) {
 			continue
 		}
-		s, ok := c.readingStream(key)
-		if !ok {
+		if o.ready[i], ok = look(c, &o, i); !ok {
 			return
 		}
-		if after[i], ok = c.readAfter(&o, i, s); !ok {
-			return
-		}
-		if ready[i] = s != nil && c.hasNew(s, after[i]); ready[i] {
+		if o.ready[i] {
 			n++
 		}
 	}
-	if n == 0 {
-		c.readNothing(&o)
+	switch {
+	case n == 0:
+		if !o.blocks || !c.Block(o.keys, o.deadline) {
+			c.Out.NullArray()
+		} else if o.claimable != 0 {
+			c.Retry(o.claimable)
+		}
 		return
+	case c.Out.Proto >= 3:
+		c.Out.Map(n)
+	default:
+		c.Out.Array(n)
 	}
-	c.openStreams(n)
 	for i, key := range o.keys {
-		if ready[i] {
-			c.openStream(key)
-			from, _ := after[i].Next()
-			c.replyEntries(c.db(key).Stream(key), from, maxStreamID, c.readCount(&o), false, nil)
+		if o.ready[i] {
+			if c.Out.Proto < 3 {
+				c.Out.Array(2)
+			}
+			c.Out.Bulk(key)
+			give(c, &o, i)
 		}
 	}
+}
+
+func xreadCommand(c *Ctx) { c.readStreams(false, lookAtStream, giveEntries) }
+
+// lookAtStream is the look of XREAD.
+func lookAtStream(c *Ctx, o *readOptions, i int) (ready, ok bool) {
+	s, ok := c.readingStream(o.keys[i])
+	if !ok {
+		return false, false
+	}
+	if o.after[i], ok = c.readAfter(o, i, s); !ok {
+		return false, false
+	}
+	return s != nil && c.hasNew(s, o.after[i]), true
+}
+
+// giveEntries is the give of XREAD.
+func giveEntries(c *Ctx, o *readOptions, i int) {
+	from, _ := o.after[i].Next()
+	c.replyEntries(c.db(o.keys[i]).Stream(o.keys[i]), from, maxStreamID, c.readCount(o), false, nil)
 }
 
 // readingStream is streamRead for XREAD. What has waited goes on to wait when the key
@@ -98,6 +133,16 @@ func (c *Ctx) parseRead(grouped bool) (o readOptions, ok bool) {
 			}
 			o.group, o.consumer = c.Args[i+1], c.Args[i+2]
 			i += 2
+		case is(a, "claim") && more > 0:
+			if !grouped {
+				c.Out.Error("ERR The CLAIM option is only supported by XREADGROUP. You called XREAD instead.")
+				return o, false
+			}
+			i++
+			if o.minIdle, ok = c.claimArg(c.Args[i]); !ok {
+				return o, false
+			}
+			o.claims = true
 		case is(a, "noack"):
 			if !grouped {
 				c.Out.Error("ERR The NOACK option is only supported by XREADGROUP. You called XREAD instead.")
@@ -115,6 +160,7 @@ func (c *Ctx) parseRead(grouped bool) (o readOptions, ok bool) {
 	case grouped && o.group == nil:
 		c.Out.Error("ERR Missing GROUP option for XREADGROUP")
 	default:
+		o.after, o.ready = make([]keyspace.StreamID, len(o.keys)), make([]bool, len(o.keys))
 		return o, true
 	}
 	return o, false
@@ -122,7 +168,8 @@ func (c *Ctx) parseRead(grouped bool) (o readOptions, ok bool) {
 
 // readAfter returns the ID behind which XREAD reads the i-th stream, which is nil where
 // it is not there. What "$" means is decided when the command comes, not when it is
-// called again: the ID takes its place among the arguments.
+// called again: the ID takes its place among the arguments. "+" stands for the last
+// entry, whichever that is then.
 func (c *Ctx) readAfter(o *readOptions, i int, s *keyspace.StreamValue) (id keyspace.StreamID, ok bool) {
 	switch string(clip(o.ids[i], len(o.ids[i]))) {
 	case "$":
@@ -131,6 +178,15 @@ func (c *Ctx) readAfter(o *readOptions, i int, s *keyspace.StreamValue) (id keys
 		}
 		if o.blocks {
 			o.ids[i] = id.Append(nil)
+		}
+		return id, true
+	case "+":
+		if s != nil {
+			if last, there := s.LastEntry(); there {
+				id, _ = last.Prev()
+			} else {
+				id = s.Info().Last
+			}
 		}
 		return id, true
 	case ">":
@@ -171,86 +227,42 @@ func (c *Ctx) readCount(o *readOptions) int {
 	return o.count
 }
 
-// readNothing waits, or replies that there is nothing.
-func (c *Ctx) readNothing(o *readOptions) {
-	if !o.blocks || !c.Block(o.keys, o.deadline) {
-		c.Out.NullArray()
-	}
-}
+func xreadgroupCommand(c *Ctx) { c.readStreams(true, lookAtGroup, giveDelivery) }
 
-// openStreams opens the reply of n streams, openStream that of one.
-func (c *Ctx) openStreams(n int) {
-	if c.Out.Proto >= 3 {
-		c.Out.Map(n)
-	} else {
-		c.Out.Array(n)
-	}
-}
-
-func (c *Ctx) openStream(key []byte) {
-	if c.Out.Proto < 3 {
-		c.Out.Array(2)
-	}
-	c.Out.Bulk(key)
-}
-
-func xreadgroupCommand(c *Ctx) {
-	o, ok := c.parseRead(true)
+// lookAtGroup is the look of XREADGROUP.
+func lookAtGroup(c *Ctx, o *readOptions, i int) (ready, ok bool) {
+	s, g, ok := c.readingGroup(o, o.keys[i])
 	if !ok {
-		return
+		return false, false
 	}
-	after := make([]keyspace.StreamID, len(o.keys))
-	ready := make([]bool, len(o.keys))
-	n := 0
-	for i, key := range o.keys {
-		if !c.concerns(&o, i) {
-			continue
-		}
-		s, g, ok := c.readingGroup(&o, key)
-		if !ok {
-			return
-		}
-		switch id := o.ids[i]; string(clip(id, len(id))) {
-		case "$":
-			c.Out.Error("ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, " +
-				"or use the > ID to get new messages. The $ ID would just return an empty result set.")
-			return
-		case ">":
-			after[i] = maxStreamID
-			ready[i] = c.leftFor(&o, i, s, g.Last(), ready)
-		default:
-			if after[i], ok = c.streamID(id); !ok {
-				return
-			}
-			// Redis takes the largest ID for ">" as well.
-			ready[i] = after[i] != maxStreamID || c.leftFor(&o, i, s, g.Last(), ready)
-		}
-		if ready[i] {
-			n++
+	switch id := o.ids[i]; string(clip(id, len(id))) {
+	case "$":
+		c.Out.Error("ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, " +
+			"or use the > ID to get new messages. The $ ID would just return an empty result set.")
+		return false, false
+	case ">":
+		o.after[i] = maxStreamID
+	default:
+		if o.after[i], ok = c.streamID(id); !ok {
+			return false, false
 		}
 	}
-	if n == 0 {
-		c.readNothing(&o)
-		return
+	if o.after[i] != maxStreamID { // Redis takes the largest ID for ">" as well
+		return true, true
 	}
-	c.openStreams(n)
-	for i, key := range o.keys {
-		if ready[i] {
-			c.openStream(key)
-			c.deliver(&o, key, after[i])
-		}
-	}
+	ready = c.leftFor(o, i, s, g.Last())
+	return c.hasClaims(o, i, s, g) || ready, true
 }
 
 // leftFor tells whether new entries are left for the i-th stream: what comes before it
 // among the arguments, and is the same, gets its count first.
-func (c *Ctx) leftFor(o *readOptions, i int, s *keyspace.StreamValue, last keyspace.StreamID, ready []bool) bool {
+func (c *Ctx) leftFor(o *readOptions, i int, s *keyspace.StreamValue, last keyspace.StreamID) bool {
 	if !c.hasNew(s, last) {
 		return false
 	}
 	before := 0
 	for k := range i {
-		if id, _, _ := parseStreamID(o.ids[k], 0, false); ready[k] && bytes.Equal(o.keys[k], o.keys[i]) && (o.ids[k][0] == '>' || id == maxStreamID) {
+		if id, _, _ := parseStreamID(o.ids[k], 0, false); o.ready[k] && bytes.Equal(o.keys[k], o.keys[i]) && (o.ids[k][0] == '>' || id == maxStreamID) {
 			before++
 		}
 	}
@@ -288,9 +300,11 @@ func (c *Ctx) readingGroup(o *readOptions, key []byte) (s *keyspace.StreamValue,
 	return nil, nil, false
 }
 
-// deliver replies with the entries of a stream that are new to the group, or for another ID than
-// the largest with those that are pending of the consumer behind it.
-func (c *Ctx) deliver(o *readOptions, key []byte, after keyspace.StreamID) {
+// giveDelivery is the give of XREADGROUP: the entries of a stream that are new to the
+// group, or for another ID than the largest those that are pending of the consumer
+// behind it.
+func giveDelivery(c *Ctx, o *readOptions, i int) {
+	key, after := o.keys[i], o.after[i]
 	now := c.streamTime(key)
 	c.editGroup(key, o.group, func(s *keyspace.StreamValue, g *keyspace.StreamGroup) {
 		t := groupLog{c: c, key: key, group: o.group, consumer: o.consumer, now: now}
@@ -301,7 +315,7 @@ func (c *Ctx) deliver(o *readOptions, key []byte, after keyspace.StreamID) {
 		}
 		from, _ := g.Last().Next()
 		info, moved := s.Info(), false
-		c.replyEntries(s, from, maxStreamID, c.readCount(o), false, func(id keyspace.StreamID) {
+		deliver := func(id keyspace.StreamID) {
 			g.Deliver(info, id)
 			moved = true
 			if !o.noAck {
@@ -309,7 +323,12 @@ func (c *Ctx) deliver(o *readOptions, key []byte, after keyspace.StreamID) {
 				g.Claim(p)
 				t.claimed(p)
 			}
-		})
+		}
+		if o.claims {
+			c.giveClaims(o, s, g, from, &t, deliver)
+		} else {
+			c.replyEntries(s, from, maxStreamID, c.readCount(o), false, deliver)
+		}
 		t.flush()
 		if moved {
 			t.logLast(g)

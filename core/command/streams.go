@@ -9,7 +9,6 @@ var streamHandlers = handlers{
 	"xlen":      xlenCommand,
 	"xrange":    func(c *Ctx) { c.streamRange(false) },
 	"xrevrange": func(c *Ctx) { c.streamRange(true) },
-	"xdel":      xdelCommand,
 	"xtrim":     xtrimCommand,
 	"xsetid":    xsetidCommand,
 	"xread":     xreadCommand,
@@ -122,20 +121,31 @@ func xaddCommand(c *Ctx) {
 		}
 	}
 	if !o.given || !o.numbered || o.trims {
-		c.logAdd(d.Stream(key), id, trimmed > 0, pairs)
+		c.logAdd(d.Stream(key), id, trimmed > 0, o.trim.Refs, pairs)
 	}
 }
 
 // logAdd logs that an entry was added, under the ID it was given, and that this
 // trimmed the stream to what it is now.
-func (c *Ctx) logAdd(s *keyspace.StreamValue, id keyspace.StreamID, trimmed bool, pairs [][]byte) {
-	args := make([][]byte, 0, 6+len(pairs))
+func (c *Ctx) logAdd(s *keyspace.StreamValue, id keyspace.StreamID, trimmed bool, refs keyspace.StreamRefs, pairs [][]byte) {
+	args := make([][]byte, 0, 7+len(pairs))
 	args = append(args, verbXAdd, c.Args[1])
 	if trimmed {
-		args = append(args, wordMaxLen, []byte{'='}, appendInt(nil, int64(s.Info().Length)))
+		args = appendTrim(args, s, refs)
 	}
 	args = append(append(args, id.Append(nil)), pairs...)
 	c.LogAs(args...)
+}
+
+// appendTrim appends the options of a trim that has come to what the stream is now.
+// Which entries went follows from how many are left: the first ones, or with ACKED the
+// first ones that no group needed.
+func appendTrim(args [][]byte, s *keyspace.StreamValue, refs keyspace.StreamRefs) [][]byte {
+	args = append(args, wordMaxLen, []byte{'='}, appendInt(nil, int64(s.Info().Length)))
+	if refs != keyspace.KeepRefs {
+		args = append(args, refsWords[refs])
+	}
+	return args
 }
 
 func xtrimCommand(c *Ctx) {
@@ -152,7 +162,7 @@ func xtrimCommand(c *Ctx) {
 	if s != nil {
 		c.db(key).EditStream(key, func(s *keyspace.StreamValue) {
 			if trimmed = s.Trim(o.trim); trimmed > 0 && o.trim.Approximate {
-				c.LogAs(verbXTrim, key, wordMaxLen, []byte{'='}, appendInt(nil, int64(s.Info().Length)))
+				c.LogAs(appendTrim([][]byte{verbXTrim, key}, s, o.trim.Refs)...)
 			}
 		})
 	}
@@ -171,34 +181,6 @@ func xlenCommand(c *Ctx) {
 	default:
 		c.Out.Int(int64(s.Info().Length))
 	}
-}
-
-func xdelCommand(c *Ctx) {
-	key := c.Args[1]
-	s, ok := c.streamWrite(key)
-	if !ok {
-		return
-	}
-	if s == nil {
-		c.Out.Int(0)
-		return
-	}
-	ids, ok := c.streamIDs(c.Args[2:])
-	if !ok {
-		return
-	}
-	deleted := 0
-	c.db(key).EditStream(key, func(s *keyspace.StreamValue) {
-		for _, id := range ids {
-			if s.Delete(id) {
-				deleted++
-			}
-		}
-	})
-	if deleted > 0 {
-		c.ChangedN(key, eventXDel, deleted)
-	}
-	c.Out.Int(int64(deleted))
 }
 
 func xsetidCommand(c *Ctx) {

@@ -101,10 +101,14 @@ func (w streamWords) command() []string {
 		return []string{"XLEN", w.key()}
 	case 15:
 		out := w.maybe([]string{"XREAD"}, 50, "COUNT", w.count(6))
-		if w.rng.IntN(2) == 0 {
-			return append(out, "STREAMS", w.key(), pick(w.words, w.id(), "$", "0"))
+		id := w.id()
+		if id == "+" {
+			id = "-" // which means something to Redis since 7.4
 		}
-		return append(out, "STREAMS", w.key(), w.key(), w.id(), pick(w.words, w.id(), "0", ">"))
+		if w.rng.IntN(2) == 0 {
+			return append(out, "STREAMS", w.key(), pick(w.words, id, "$", "0"))
+		}
+		return append(out, "STREAMS", w.key(), w.key(), id, pick(w.words, id, "0", ">"))
 	case 16, 17:
 		out := w.maybe([]string{"XGROUP", "CREATE", w.key(), pick(w.words, "g", "h", ""), pick(w.words, "0", "$", w.id())}, 40, "MKSTREAM")
 		return w.maybe(out, 30, "ENTRIESREAD", pick(w.words, "0", "3", "-1", "-2", "x"))

@@ -12,7 +12,7 @@ func groups() []handlers {
 	return []handlers{
 		stringHandlers, genericHandlers, expireHandlers, scanHandlers, sortHandlers, objectHandlers,
 		bitmapHandlers, hyperloglogHandlers, hashHandlers, listHandlers, setHandlers, zsetHandlers, geoHandlers, blockingHandlers,
-		streamHandlers, streamGroupHandlers, streamInfoHandlers, functionHandlers, pubsubHandlers, trackingHandlers,
+		streamHandlers, streamDeleteHandlers, streamGroupHandlers, streamInfoHandlers, functionHandlers, pubsubHandlers, trackingHandlers,
 		connectionHandlers, clientHandlers, clusterHandlers, clusterOneHandlers, moduleHandlers, replicationHandlers, migrateHandlers, serverHandlers, configHandlers, debugHandlers, diagnoseHandlers, latencyHandlers, commandHandlers,
 	}
 }
@@ -76,9 +76,9 @@ func (cmd *Command) finish(run handlers) {
 	cmd.placeKeys()
 }
 
-// everywhere tell, of commands that may need every shard, whether these arguments do.
+// everywhere tells, of a command that may need every shard, whether these arguments do.
 var everywhere = map[string]func(args [][]byte) bool{
-	"sort": readsOthers, "sort_ro": readsOthers, "debug": debugsAll,
+	"debug": debugsAll,
 }
 
 // nameHash hashes a name regardless of case.

@@ -4083,7 +4083,7 @@ var specs = [...]Command{
 		},
 	},
 	{
-		Name: "sort", Arity: -2, Flags: Write | DenyOOM | AllShards | Rewritten, Categories: CatSet | CatSortedSet | CatList | CatDangerous,
+		Name: "sort", Arity: -2, Flags: Write | DenyOOM | Patterns | Rewritten, Categories: CatSet | CatSortedSet | CatList | CatDangerous,
 		KeySpecs: []KeySpec{
 			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
 			{Flags: KeyRO | KeyAccess, Notes: "The keys that BY and GET read are named by the elements."},
@@ -4112,7 +4112,7 @@ var specs = [...]Command{
 		},
 	},
 	{
-		Name: "sort_ro", Arity: -2, Flags: ReadOnly | AllShards, Categories: CatSet | CatSortedSet | CatList | CatDangerous,
+		Name: "sort_ro", Arity: -2, Flags: ReadOnly | Patterns, Categories: CatSet | CatSortedSet | CatList | CatDangerous,
 		KeySpecs: []KeySpec{
 			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
 			{Flags: KeyRO | KeyAccess, Notes: "The keys that BY and GET read are named by the elements."},
@@ -4490,6 +4490,31 @@ var specs = [...]Command{
 		},
 	},
 	{
+		Name: "xackdel", Arity: -6, Flags: Write | Fast, Categories: CatStream,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyDelete, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Acknowledges entries in a consumer group and removes them from the stream.",
+			Since:   "8.2.0", Group: "stream", Complexity: "O(M*(log(N)+G*log(P))) where M is the number of IDs, N that of runs of entries, G that of groups and P that of pending entries.",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "group", Type: "string"},
+				{Name: "condition", Type: "oneof", Optional: true, Arguments: []Argument{
+					{Name: "keepref", Type: "pure-token", Token: "KEEPREF"},
+					{Name: "delref", Type: "pure-token", Token: "DELREF"},
+					{Name: "acked", Type: "pure-token", Token: "ACKED"},
+				},
+				},
+				{Name: "ids", Type: "block", Token: "IDS", Arguments: []Argument{
+					{Name: "numids", Type: "integer"},
+					{Name: "id", Type: "string", Multiple: true},
+				},
+				},
+			},
+		},
+	},
+	{
 		Name: "xadd", Arity: -5, Flags: Write | DenyOOM | Fast, Categories: CatStream,
 		KeySpecs: []KeySpec{
 			{Flags: KeyRW | KeyUpdate, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0, Notes: "it updates because it may trim"},
@@ -4501,10 +4526,17 @@ var specs = [...]Command{
 			History: []Change{
 				{"6.2.0", "Takes `NOMKSTREAM`, trims by `MINID`, and has a `LIMIT` of what a trim removes."},
 				{"7.0.0", "An ID may be given without its number: `<ms>-*`."},
+				{"8.2.0", "A trim can take regard of consumer groups: `KEEPREF`, `DELREF` and `ACKED`."},
 			},
 			Arguments: []Argument{
 				{Name: "key", Type: "key", Key: 1},
 				{Name: "nomkstream", Type: "pure-token", Token: "NOMKSTREAM", Optional: true, Since: "6.2.0"},
+				{Name: "condition", Type: "oneof", Optional: true, Since: "8.2.0", Arguments: []Argument{
+					{Name: "keepref", Type: "pure-token", Token: "KEEPREF"},
+					{Name: "delref", Type: "pure-token", Token: "DELREF"},
+					{Name: "acked", Type: "pure-token", Token: "ACKED"},
+				},
+				},
 				{Name: "trim", Type: "block", Optional: true, Arguments: []Argument{
 					{Name: "strategy", Type: "oneof", Arguments: []Argument{
 						{Name: "maxlen", Type: "pure-token", Token: "MAXLEN"},
@@ -4591,6 +4623,30 @@ var specs = [...]Command{
 			Arguments: []Argument{
 				{Name: "key", Type: "key", Key: 1},
 				{Name: "id", Type: "string", Multiple: true},
+			},
+		},
+	},
+	{
+		Name: "xdelex", Arity: -5, Flags: Write | Fast, Categories: CatStream,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyDelete, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Removes entries from a stream, taking regard of the consumer groups that have them pending.",
+			Since:   "8.2.0", Group: "stream", Complexity: "O(M*(log(N)+G*log(P))) where M is the number of IDs, N that of runs of entries, G that of groups and P that of pending entries.",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "condition", Type: "oneof", Optional: true, Arguments: []Argument{
+					{Name: "keepref", Type: "pure-token", Token: "KEEPREF"},
+					{Name: "delref", Type: "pure-token", Token: "DELREF"},
+					{Name: "acked", Type: "pure-token", Token: "ACKED"},
+				},
+				},
+				{Name: "ids", Type: "block", Token: "IDS", Arguments: []Argument{
+					{Name: "numids", Type: "integer"},
+					{Name: "id", Type: "string", Multiple: true},
+				},
+				},
 			},
 		},
 	},
@@ -4835,6 +4891,9 @@ var specs = [...]Command{
 		Doc: &Doc{
 			Summary: "Returns the entries behind an ID of each of several streams, and can wait for one.",
 			Since:   "5.0.0", Group: "stream", Complexity: "O(log(N)+M) for each stream, where N is the number of runs of entries and M that of the entries returned.",
+			History: []Change{
+				{"7.4.0", "The ID `+` stands for the last entry."},
+			},
 			Arguments: []Argument{
 				{Name: "count", Type: "integer", Token: "COUNT", Optional: true},
 				{Name: "milliseconds", Type: "integer", Token: "BLOCK", Optional: true},
@@ -4854,6 +4913,9 @@ var specs = [...]Command{
 		Doc: &Doc{
 			Summary: "Delivers entries of streams to a consumer of a group, or returns those that are pending of it, and can wait for one.",
 			Since:   "5.0.0", Group: "stream", Complexity: "O(log(N)+M*log(P)) for each stream, where N is the number of runs of entries, M that of the entries returned and P that of pending ones.",
+			History: []Change{
+				{"8.4.0", "Takes `CLAIM`, for what has been pending for some time."},
+			},
 			Arguments: []Argument{
 				{Name: "group_consumer", Type: "block", Token: "GROUP", Arguments: []Argument{
 					{Name: "group", Type: "string"},
@@ -4862,6 +4924,7 @@ var specs = [...]Command{
 				},
 				{Name: "count", Type: "integer", Token: "COUNT", Optional: true},
 				{Name: "milliseconds", Type: "integer", Token: "BLOCK", Optional: true},
+				{Name: "min-idle-time", Type: "integer", Token: "CLAIM", Optional: true, Since: "8.4.0"},
 				{Name: "noack", Type: "pure-token", Token: "NOACK", Optional: true},
 				{Name: "streams", Type: "block", Token: "STREAMS", Arguments: []Argument{
 					{Name: "key", Type: "key", Key: 1, Multiple: true},
@@ -4920,6 +4983,7 @@ var specs = [...]Command{
 			Since:   "5.0.0", Group: "stream", Complexity: "O(N) where N is the number of entries removed.",
 			History: []Change{
 				{"6.2.0", "Trims by `MINID`, and has a `LIMIT`."},
+				{"8.2.0", "Can take regard of consumer groups: `KEEPREF`, `DELREF` and `ACKED`."},
 			},
 			Arguments: []Argument{
 				{Name: "key", Type: "key", Key: 1},
@@ -4936,6 +5000,12 @@ var specs = [...]Command{
 					},
 					{Name: "threshold", Type: "string"},
 					{Name: "count", Type: "integer", Token: "LIMIT", Optional: true, Since: "6.2.0"},
+					{Name: "condition", Type: "oneof", Optional: true, Since: "8.2.0", Arguments: []Argument{
+						{Name: "keepref", Type: "pure-token", Token: "KEEPREF"},
+						{Name: "delref", Type: "pure-token", Token: "DELREF"},
+						{Name: "acked", Type: "pure-token", Token: "ACKED"},
+					},
+					},
 				},
 				},
 			},

@@ -13,10 +13,14 @@ type StreamTrim struct {
 	// asked for.
 	Approximate bool
 	Limit       int // entries to remove at most, in whole runs; 0 for any number
+	Refs        StreamRefs
 }
 
 // Trim removes entries and returns how many.
 func (s *StreamValue) Trim(t StreamTrim) (removed int) {
+	if t.Refs != KeepRefs {
+		return s.trimEach(t)
+	}
 	gone := 0 // whole nodes
 	length := s.info.Length
 	done := false

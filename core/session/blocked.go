@@ -143,6 +143,7 @@ func (s *Session) park(cmd *command.Command, args [][]byte) {
 	if begin := s.ctx.Begin(); begin != nil {
 		begin()
 	}
+	s.rt.waiting.alarms.set(t, s.ctx.RetryAt())
 }
 
 // block makes t the command that waits.
@@ -181,6 +182,7 @@ func (s *Session) leave() {
 // forget makes the session one that is not blocked.
 func (s *Session) forget() {
 	s.rt.waiting.exit(s)
+	s.rt.waiting.alarms.cancel(s.ticket.Load())
 	s.ticket.Store(nil)
 }
 

@@ -1,8 +1,8 @@
 package session
 
 import (
-	"math"
 	"strings"
+	"time"
 
 	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/keyspace"
@@ -10,7 +10,10 @@ import (
 
 // makeRoom evicts keys until the keyspace is within limit, as the policy says,
 // and tells whether it is. It gives up every lock the session holds.
-func (s *Session) makeRoom(limit int64) bool {
+func (s *Session) makeRoom(limit int64) bool { return s.makeRoomFor(limit, 0) }
+
+// makeRoomFor is makeRoom for no longer than a time, unless that is 0.
+func (s *Session) makeRoomFor(limit int64, budget time.Duration) bool {
 	if s.rt.Keyspace.UsedBytes() <= limit || s.rt.Frozen() {
 		return true
 	}
@@ -21,8 +24,13 @@ func (s *Session) makeRoom(limit int64) bool {
 	s.release()
 	s.enter()
 	defer s.release()
+	began := s.rt.Clock.Now()
+	defer func() { s.rt.Latency.Note("eviction-cycle", s.rt.Clock.Now().Sub(began), began) }()
 	misses := 0
 	for s.rt.Keyspace.UsedBytes() > limit {
+		if budget > 0 && s.rt.Clock.Now().Sub(began) >= budget {
+			return false
+		}
 		if s.evictOne(e) {
 			misses = 0
 			continue
@@ -34,42 +42,74 @@ func (s *Session) makeRoom(limit int64) bool {
 	return true
 }
 
-// evictOne removes the best candidate among a few sampled keys of one shard.
+// MakeRoom evicts keys as the next write would, for no longer than a time: memory may
+// be over a limit that has been lowered, and there may be no write. It is for the
+// engine's tick, and belongs to one goroutine at a time.
+func (rt *Runtime) MakeRoom(budget time.Duration) {
+	limit := rt.MaxMemory()
+	if limit == 0 || rt.Keyspace.UsedBytes() <= limit {
+		return
+	}
+	s := rt.stewardship()
+	s.makeRoomFor(limit, budget)
+	s.Release()
+}
+
+// evictOne adds a few keys of one shard to the candidates, and removes the best of
+// them.
 func (s *Session) evictOne(with Eviction) bool {
-	n := s.nextEvict % s.rt.Keyspace.NumShards()
-	s.nextEvict++
+	n := int(s.rt.evicted.turn.Add(1) % uint64(s.rt.Keyspace.NumShards()))
 	shard := s.rt.Keyspace.Shard(n)
 	if !shard.LockUnlessBusy() {
 		return false
 	}
-	defer shard.Unlock()
 	volatile := strings.HasPrefix(with.Policy, "volatile-")
 	now := s.rt.Clock.Now().UnixMilli()
-	var victim []byte
-	best, bestDB := int64(math.MinInt64), 0
 	for i := range s.rt.Keyspace.NumDatabases() {
 		d := shard.DB(i)
 		if d.Len() == 0 || volatile && d.Expires() == 0 {
 			continue
 		}
 		d.Sample(with.Samples, volatile, s.ctx.Rand, func(key []byte, e keyspace.Entry) {
-			if score := evictionScore(with.Policy, e, now, s); score > best {
-				best, bestDB = score, i
-				victim = append(victim[:0], key...)
-			}
+			s.rt.evicted.offer(with.Policy, candidate{n, i, key, s.evictionScore(with.Policy, e, now)})
 		})
 	}
-	if victim == nil {
+	shard.Unlock()
+	for {
+		c, ok := s.rt.evicted.take(with.Policy)
+		if !ok {
+			return false
+		}
+		if s.evict(with.Policy, c, now) {
+			return true
+		}
+	}
+}
+
+// evict removes a candidate, unless that is gone or has been used since.
+func (s *Session) evict(policy string, c candidate, now int64) bool {
+	shard := s.rt.Keyspace.Shard(c.shard)
+	if !shard.LockUnlessBusy() {
 		return false
 	}
-	shard.DB(bestDB).Delete(victim)
-	s.rt.Removed(command.EventEvicted, n, bestDB, victim)
+	defer shard.Unlock()
+	d := shard.DB(c.db)
+	e, status := d.Get(c.key, 0)
+	if status == keyspace.Missing || strings.HasPrefix(policy, "volatile-") && e.Deadline() == 0 {
+		return false
+	}
+	if !strings.HasSuffix(policy, "-random") && s.evictionScore(policy, e, now) < c.score {
+		return false
+	}
+	began := s.rt.Clock.Now()
+	d.Delete(c.key)
+	s.rt.Removed(command.EventEvicted, c.shard, c.db, c.key)
+	s.rt.Latency.Note("eviction-del", s.rt.Clock.Now().Sub(began), began)
 	return true
 }
 
-// evictionScore ranks a key for eviction: among those sampled, the one with the
-// highest score goes.
-func evictionScore(policy string, e keyspace.Entry, now int64, s *Session) int64 {
+// evictionScore ranks a key for eviction: the one with the highest score goes.
+func (s *Session) evictionScore(policy string, e keyspace.Entry, now int64) int64 {
 	switch policy[strings.IndexByte(policy, '-')+1:] {
 	case "lru":
 		return e.Idle(now)

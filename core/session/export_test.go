@@ -45,3 +45,11 @@ func (l listener) DatabaseEvent(int, func(int, []byte) bool) {}
 // BetweenVisits has f called before a command of any session visits a shard, while it
 // has no lock. again says that it has just visited the same one.
 func (s *Session) BetweenVisits(f func(again bool)) { s.rt.between = f }
+
+// Alarms is how many commands that wait are to be tried again at some time.
+func (s *Session) Alarms() int {
+	a := &s.rt.waiting.alarms
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.at)
+}

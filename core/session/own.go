@@ -5,15 +5,13 @@ import (
 	"github.com/spillwaydb/spillway/core/resp"
 )
 
-// own are the commands that a session executes itself, because they are about its
-// own state. They have no Handler, and lock what they need themselves.
-var own map[string]func(s *Session, args [][]byte, out *resp.Writer) command.Outcome
+// ownCommand is a command that a session executes itself, because it is about its own
+// state. It has no Handler, and locks what it needs itself.
+type ownCommand func(s *Session, args [][]byte, out *resp.Writer) command.Outcome
 
-func init() { // of the map's own functions one looks into it
-	own = ownCommands
-}
-
-var ownCommands = map[string]func(s *Session, args [][]byte, out *resp.Writer) command.Outcome{
+// connectionCommands are those that are never executed by EXEC: inside MULTI they are
+// executed at once, or refused, or, as UNWATCH, have nothing to do.
+var connectionCommands = map[string]ownCommand{
 	"multi":   (*Session).multiCommand,
 	"exec":    (*Session).execCommand,
 	"discard": (*Session).discardCommand,
@@ -21,7 +19,10 @@ var ownCommands = map[string]func(s *Session, args [][]byte, out *resp.Writer) c
 	"unwatch": (*Session).unwatchCommand,
 	"reset":   (*Session).resetCommand,
 	"quit":    (*Session).quitCommand,
+}
 
+// aclCommands are those about users, which EXEC executes too.
+var aclCommands = map[string]ownCommand{
 	"acl|cat":     (*Session).aclCat,
 	"acl|deluser": (*Session).aclDelUser,
 	"acl|dryrun":  (*Session).aclDryRun,
@@ -34,6 +35,14 @@ var ownCommands = map[string]func(s *Session, args [][]byte, out *resp.Writer) c
 	"acl|setuser": (*Session).aclSetUser,
 	"acl|users":   (*Session).aclUsers,
 	"acl|whoami":  (*Session).aclWhoAmI,
+}
+
+// runOwn executes a command of the session's own.
+func (s *Session) runOwn(cmd *command.Command, args [][]byte, out *resp.Writer) command.Outcome {
+	if run := aclCommands[cmd.Name]; run != nil {
+		return run(s, args, out)
+	}
+	return connectionCommands[cmd.Name](s, args, out)
 }
 
 func (s *Session) resetCommand(_ [][]byte, out *resp.Writer) command.Outcome {

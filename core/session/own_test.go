@@ -11,9 +11,11 @@ import (
 func TestOwn(t *testing.T) {
 	n := 0
 	check := func(cmd *command.Command) {
-		_, mine := own[cmd.Name]
+		_, connection := connectionCommands[cmd.Name]
+		_, acl := aclCommands[cmd.Name]
 		_, scripting := scriptingCommands[cmd.Name]
-		if mine = mine || scripting; mine {
+		mine := connection || acl || scripting
+		if mine {
 			n++
 		}
 		if handled := cmd.Handler != nil || cmd.Sub != nil; handled == mine {
@@ -26,7 +28,7 @@ func TestOwn(t *testing.T) {
 			check(sub)
 		}
 	}
-	if all := len(own) + len(scriptingCommands); n != all {
+	if all := len(connectionCommands) + len(aclCommands) + len(scriptingCommands); n != all {
 		t.Errorf("%d of the session's %d commands are in the table", n, all)
 	}
 }

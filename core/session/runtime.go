@@ -85,7 +85,8 @@ type Runtime struct {
 	waiting   *waiting
 	pauseMu   sync.Mutex // held by whoever changes pause
 	pause     atomic.Pointer[pause]
-	steward   *Session // see ServeWaiting
+	steward   *Session // see ServeWaiting and MakeRoom
+	evicted   candidates
 	scripting *scripting
 	monitors  monitors
 

@@ -126,6 +126,7 @@ func (s *Session) serve(t *ticket, l *line) (done, tried bool) {
 		s.logServed(c, shard, shards)
 	}
 	if outcome == command.Blocked {
+		s.rt.waiting.alarms.set(t, c.RetryAt())
 		return false, true
 	}
 	t.took = s.rt.Clock.Now().Sub(began)
@@ -218,6 +219,7 @@ func (s *Session) serveUnforeseen() {
 	for n := range ks.NumShards() {
 		u.shards = append(u.shards, n)
 	}
+	s.rt.waiting.ring(s.rt.Clock.Now().UnixMilli())
 	s.serveWaiting()
 	u.shards = u.shards[:0]
 	ks.UnlockAll()
@@ -225,16 +227,23 @@ func (s *Session) serveUnforeseen() {
 }
 
 // ServeWaiting serves the commands to whose keys something has happened that was no
-// command's doing, such as the end of a stream that has expired. It is for the
-// engine's tick, holds every lock if there is anything to do, and belongs to one
+// command's doing, such as the end of a stream that has expired, and those whose time
+// has come to be tried again. It is for the engine's tick, holds every lock if there is anything to do, and belongs to one
 // goroutine at a time.
 func (rt *Runtime) ServeWaiting() {
-	if rt.conditions.load()&linesReady == 0 {
+	if rt.conditions.load()&linesReady == 0 && !rt.waiting.alarms.due(rt.Clock.Now().UnixMilli()) {
 		return
 	}
+	s := rt.stewardship()
+	s.serveUnforeseen()
+	s.Release()
+}
+
+// stewardship is the session of what the engine's tick does.
+func (rt *Runtime) stewardship() *Session {
 	if rt.steward == nil {
 		rt.steward = &Session{rt: rt, held: -1}
+		rt.steward.ctx = rt.steward.newCtx()
 	}
-	rt.steward.serveUnforeseen()
-	rt.steward.Release()
+	return rt.steward
 }

@@ -49,8 +49,6 @@ type Session struct {
 	replyStart int     // where in the output the running command's reply begins
 	written    []reply // of the commands that have written, in their order
 
-	nextEvict int // the shard to evict from next
-
 	host *scriptHost // of its scripts
 	oom  bool        // memory was over maxmemory before the running script
 
@@ -238,7 +236,7 @@ func (s *Session) dispatch(args [][]byte, out *resp.Writer) command.Outcome {
 	if scripting {
 		outcome = s.executeScripting(sc, cmd, args, out)
 	} else {
-		outcome = own[cmd.Name](s, args, out)
+		outcome = s.runOwn(cmd, args, out)
 	}
 	if s.rt.monitored() && cmd.Name != "quit" {
 		s.monitored(cmd, args, "")
@@ -264,16 +262,20 @@ func (s *Session) refusal(cmd *command.Command, args [][]byte, odd condition) st
 			return msg
 		}
 	}
-	if !cmd.Changes(args) {
-		return ""
-	}
-	if msg := s.rt.RefusesWrites(); msg != "" {
-		return msg
-	}
-	if cmd.Flags&command.DenyOOM != 0 {
-		if limit := s.rt.MaxMemory(); limit > 0 && !s.makeRoom(limit) {
-			return "OOM command not allowed when used memory > 'maxmemory'."
+	write := cmd.Changes(args)
+	if write {
+		if msg := s.rt.RefusesWrites(); msg != "" {
+			return msg
 		}
+	}
+	// What is queued takes memory too, whatever it will do.
+	if queues := s.tx.open && !endsMulti(cmd); queues || cmd.Flags&command.DenyOOM != 0 {
+		if limit := s.rt.MaxMemory(); limit > 0 && !s.makeRoom(limit) {
+			return errOOM
+		}
+	}
+	if !write {
+		return ""
 	}
 	return s.admit()
 }

@@ -3,7 +3,9 @@ package session_test
 import (
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/coretest"
 )
 
@@ -81,5 +83,59 @@ func TestBlockedConsumers(t *testing.T) {
 		c.mustBlock("XREADGROUP GROUP g c BLOCK 0 STREAMS s >")
 		h.Do(how...)
 		c.resumed("-UNBLOCKED the stream key no longer exists\r\n")
+	}
+}
+
+// TestBlockedClaims: a consumer that waits with CLAIM gets a new entry at once, and an
+// entry of another consumer when that has been pending for long enough, which the tick
+// finds out; who has waited longest gets it. A wait that ends leaves nothing behind.
+func TestBlockedClaims(t *testing.T) {
+	h := coretest.New(t, func(o *core.Options) { o.Shards = 4 })
+	h.Do("XGROUP", "CREATE", "s", "g", "$", "MKSTREAM")
+	h.Do("XGROUP", "CREATE", "other", "g", "$", "MKSTREAM")
+	a, b := newClient(t, h), newClient(t, h)
+	blocked := func(c *client) {
+		t.Helper()
+		if c.Ready() {
+			c.Resume(&c.out)
+		}
+		if !c.Blocked() || len(c.out.Buf) > 0 {
+			t.Fatalf("a client that waits gets %q", c.out.Buf)
+		}
+	}
+	a.mustBlock("XREADGROUP GROUP g a BLOCK 0 CLAIM 1000 STREAMS s >")
+	b.mustBlock("XREADGROUP GROUP g b BLOCK 0 CLAIM 1000 STREAMS other s > >")
+	h.Do("XADD", "s", "1-1", "f", "v")
+	entry := "*4\r\n$3\r\n1-1\r\n*2\r\n$1\r\nf\r\n$1\r\nv\r\n"
+	a.resumed("*1\r\n*2\r\n$1\r\ns\r\n*1\r\n" + entry + ":0\r\n:0\r\n")
+	h.Clock.Advance(999 * time.Millisecond)
+	h.DB.Tick()
+	blocked(b)
+	a.mustBlock("XREADGROUP GROUP g a BLOCK 5000 CLAIM 1000 STREAMS s >")
+	h.Clock.Advance(time.Millisecond)
+	h.DB.Tick()
+	b.resumed("*1\r\n*2\r\n$1\r\ns\r\n*1\r\n" + entry + ":1000\r\n:1\r\n")
+	blocked(a) // what it waited for is another's now
+	h.Clock.Advance(999 * time.Millisecond)
+	h.Do("XCLAIM", "s", "g", "c", "0", "1-1") // and is later a third one's
+	h.Clock.Advance(time.Millisecond)
+	h.DB.Tick()
+	blocked(a)
+	h.Clock.Advance(999 * time.Millisecond)
+	h.DB.Tick()
+	a.resumed("*1\r\n*2\r\n$1\r\ns\r\n*1\r\n" + entry + ":1000\r\n:3\r\n")
+	a.mustBlock("XREADGROUP GROUP g a BLOCK 5 CLAIM 1000 STREAMS s >")
+	if n := a.Alarms(); n != 1 {
+		t.Errorf("%d alarms while a client waits", n)
+	}
+	h.Clock.Advance(5 * time.Millisecond)
+	a.resumed("*-1\r\n")
+	if n := a.Alarms(); n != 0 {
+		t.Errorf("%d alarms when nobody waits", n)
+	}
+	want := h.Do("XINFO", "STREAM", "s", "FULL")
+	h.Crash(0)
+	if got := h.Do("XINFO", "STREAM", "s", "FULL"); got != want {
+		t.Errorf("after a crash\n%s\nwant\n%s", got, want)
 	}
 }

@@ -78,6 +78,15 @@ func (s *Session) queue(cmd *command.Command, args [][]byte, out *resp.Writer) c
 	return command.Done
 }
 
+// endsMulti tells whether a command ends a transaction, in one way or another.
+func endsMulti(cmd *command.Command) bool {
+	switch cmd.Name {
+	case "exec", "discard", "reset", "quit":
+		return true
+	}
+	return false
+}
+
 // endMulti forgets the transaction and what it watched.
 func (s *Session) endMulti() {
 	s.tx.open, s.tx.spoiled, s.tx.queue, s.tx.bytes = false, false, nil, 0
@@ -175,6 +184,9 @@ func (s *Session) execCommand(args [][]byte, out *resp.Writer) (outcome command.
 	if scripts {
 		s.measure()
 	}
+	if limit := s.rt.MaxMemory(); limit > 0 && s.tx.takesMemory() && !s.makeRoom(limit) {
+		return s.reject(out, "EXECABORT Transaction discarded because of: "+errOOM)
+	}
 	if writes || scripts {
 		if msg := s.admit(); msg != "" {
 			return s.reject(out, msg)
@@ -236,7 +248,7 @@ func (s *Session) execOwn(q queued, out *resp.Writer) {
 	if sc, ok := scriptingCommands[q.cmd.Name]; ok {
 		sc.run(s, q.cmd, q.args, out)
 	} else {
-		own[q.cmd.Name](s, q.args, out)
+		aclCommands[q.cmd.Name](s, q.args, out)
 	}
 	s.account(q.cmd, q.args, began, outcomeOf(out, errors))
 }
@@ -264,6 +276,11 @@ func (t *transaction) oneSlot() bool {
 // writes tells whether a queued command may change the keyspace.
 func (t *transaction) writes() bool {
 	return slices.ContainsFunc(t.queue, func(q queued) bool { return q.cmd.Changes(q.args) })
+}
+
+// takesMemory tells whether a queued command is refused while memory is over maxmemory.
+func (t *transaction) takesMemory() bool {
+	return slices.ContainsFunc(t.queue, func(q queued) bool { return q.cmd.Flags&command.DenyOOM != 0 })
 }
 
 // scripts tells whether a queued command runs a script.

@@ -21,6 +21,8 @@ type waiting struct {
 
 	marks atomic.Int64 // lines that became ready, ever: their order
 
+	alarms alarms
+
 	count   atomic.Int64 // tickets that wait
 	wanted  wanted
 	mu      sync.Mutex
@@ -179,6 +181,18 @@ func (w *waiting) ready(l *line, useful bool) {
 	}
 	l.mark, l.useful = w.marks.Add(1), useful
 	s.ready = append(s.ready, l)
+}
+
+// ring marks the lines of the tickets whose time has come to be tried again. The locks
+// of all shards are held.
+func (w *waiting) ring(now int64) {
+	for _, t := range w.alarms.take(now) {
+		for _, p := range t.places {
+			if p.at != nil {
+				w.ready(p.line, true)
+			}
+		}
+	}
 }
 
 // next takes the line out that became ready first, of those of the shards; nil for

@@ -9,7 +9,7 @@ var (
 		"MAY_REPLICATE": "MayReplicate", "NO_MANDATORY_KEYS": "NoMandatoryKeys", "ASKING": "Asking",
 	}
 	executorFlags = map[string]string{
-		"ALL_SHARDS": "AllShards", "INSIDE_MULTI": "InsideMulti", "REWRITTEN": "Rewritten", "MAY_REPLICATE": "MayReplicate",
+		"ALL_SHARDS": "AllShards", "PATTERNS": "Patterns", "INSIDE_MULTI": "InsideMulti", "REWRITTEN": "Rewritten", "MAY_REPLICATE": "MayReplicate",
 		"COUNTERS": "Counters", "PREPARED": "Prepared", "EACH_SHARD": "EachShard",
 	}
 

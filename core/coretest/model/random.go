@@ -189,6 +189,15 @@ XADD {x} {id} {m} {v}
 XTRIM {x} MAXLEN {u}
 XTRIM {x} MINID {id}
 XDEL {x} {id} {id}
+XTRIM {x} MAXLEN {u} ACKED
+XTRIM {x} MINID {id} DELREF
+XDELEX {x} KEEPREF IDS 1 {id}
+XDELEX {x} DELREF IDS 2 {id} {id}
+XDELEX {x} ACKED IDS 2 {id} {id}
+XACKDEL {x} {g} KEEPREF IDS 1 {id}
+XACKDEL {x} {g} DELREF IDS 2 {id} {id}
+XACKDEL {x} {g} ACKED IDS 2 {id} {id}
+XREADGROUP GROUP {g} {c} CLAIM 0 COUNT 2 STREAMS {x} >
 XSETID {x} {id}
 XLEN {x}
 XRANGE {x} - +

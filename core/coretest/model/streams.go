@@ -166,6 +166,8 @@ func streamCommands() map[string]command {
 		"xadd":       {5, true, xadd},
 		"xtrim":      {4, true, xtrim},
 		"xdel":       {3, true, xdel},
+		"xdelex":     {5, true, xdelex},
+		"xackdel":    {6, true, xackdel},
 		"xsetid":     {3, true, xsetid},
 		"xgroup":     {4, true, xgroup},
 		"xreadgroup": {7, true, xreadgroup},
@@ -225,8 +227,11 @@ func xadd(k *call) Reply {
 	return text(id.String())
 }
 
-// xtrim knows MAXLEN and MINID.
+// xtrim knows MAXLEN and MINID, and one of KEEPREF, DELREF and ACKED behind them.
 func xtrim(k *call) Reply {
+	if len(k.args) > 4 {
+		return xtrimRefs(k)
+	}
 	var keep func(s *stream) int
 	if strings.EqualFold(k.args[2], "maxlen") {
 		n := int(k.int(k.args[3]))
@@ -344,15 +349,18 @@ func (k *call) changeGroup(g *streamGroup, sub string) Reply {
 	}
 }
 
-// xreadgroup knows NOACK, COUNT, and one stream.
+// xreadgroup knows NOACK, COUNT, CLAIM 0 in front of STREAMS, and one stream.
 func xreadgroup(k *call) Reply {
 	name, consumer := k.args[2], k.args[3]
-	most, noAck, at := math.MaxInt, false, 4
+	most, noAck, claims, at := math.MaxInt, false, false, 4
 	for ; !strings.EqualFold(k.args[at], "streams"); at++ {
 		switch strings.ToLower(k.args[at]) {
 		case "noack":
 			noAck = true
 		case "block":
+			at++
+		case "claim":
+			claims = true
 			at++
 		case "count":
 			at++
@@ -382,11 +390,16 @@ func xreadgroup(k *call) Reply {
 		return array(array(text(key), r))
 	}
 	r := array()
+	if claims {
+		r = k.claimAll(s, g, consumer, most)
+	}
 	for _, e := range s.entries {
 		if e.id.compare(g.last) <= 0 || len(r.elems) == most {
 			continue
 		}
-		r.elems = append(r.elems, e.reply())
+		if r.elems = append(r.elems, e.reply()); claims {
+			r.elems[len(r.elems)-1] = e.claimed(0, 0)
+		}
 		s.deliver(g, e.id)
 		if !noAck {
 			g.pending[e.id] = pendingEntry{consumer, k.now, 1}
