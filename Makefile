@@ -41,7 +41,7 @@ skips: bin/gotestsum ## what the last make test has not run, and why
 
 check: fmt vet lint unit ## format, vet, lint, import law, and every test once
 
-deps: system-deps bin/versitygw bin/fake-gcs-server bin/azurite bin/gotestsum ## the real servers and tools that tests compare with
+deps: system-deps bin/versitygw bin/fake-gcs-server bin/azurite bin/node-clients/node_modules bin/gotestsum ## the real servers and tools that tests compare with
 	$(GO) mod download
 
 system-deps: ## what of the system they need: only what is missing, and no service
@@ -55,6 +55,12 @@ bin/fake-gcs-server: ## a server that speaks as Google Cloud Storage does
 
 bin/azurite: | system-deps ## a server that speaks as Azure Blob Storage does; it runs in Node.js
 	npm install --silent --no-fund --no-audit --prefix $@ azurite@3.35.0 || { rm -rf $@; exit 1; }
+
+# What the lock file names, and nothing that those packages would build or fetch.
+NODE_CLIENTS := cmd/spillway/testdata/node
+bin/node-clients/node_modules: $(NODE_CLIENTS)/package-lock.json | system-deps ## BullMQ, ioredis and node-redis, which tests drive the daemon with
+	rm -rf $@ && mkdir -p $(@D) && cp $(NODE_CLIENTS)/package.json $< $(@D)
+	npm ci --silent --ignore-scripts --no-fund --no-audit --prefix $(@D) && touch $@ || { rm -rf $@; exit 1; }
 
 bin/gotestsum: ## go test, with what was skipped and why
 	GOBIN=$(CURDIR)/bin $(GO) install gotest.tools/gotestsum@v1.13.0
@@ -120,7 +126,7 @@ lab-long: build ## hours: every part of the laboratory at length
 	SPILLWAY_ROUNDS=200 $(MAKE) planted lab-disk
 	SPILLWAY_LAB=long $(GO) test -tags syscalls -count=1 -timeout 8h -run TestSyscalls ./cmd/spillway
 	SPILLWAY_SOAK=1h $(GO) test -count=1 -timeout 90m -v -run TestSoak ./cmd/spillway
-	SPILLWAY_LAB=long $(GO) test -count=1 -timeout 1h -v -run TestAbuse ./cmd/spillway
+	SPILLWAY_LAB=long $(GO) test -count=1 -timeout 1h -v -run 'TestAbuse|TestBullMQ' ./cmd/spillway
 	$(MAKE) compat COMPAT="--profile full"
 	$(MAKE) fuzz
 

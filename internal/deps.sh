@@ -25,6 +25,8 @@ want node nodejs
 want npm npm
 /usr/bin/python3 -c 'import grpc, google.protobuf, cryptography' 2>/dev/null ||
   packages+=(python3-grpcio python3-protobuf python3-cryptography)
+/usr/bin/python3 -c 'import redis, rq' 2>/dev/null ||
+  packages+=(python3-redis python3-rq)
 command -v sshd >/dev/null || unpacked+=(openssh-server)
 command -v mkfs.ext4 >/dev/null || unpacked+=(e2fsprogs)
 command -v mkfs.xfs >/dev/null || unpacked+=(xfsprogs)

@@ -14,6 +14,7 @@ type streamReader struct {
 	nodes  []packed.StreamNode
 	groups []readGroup
 	live   uint64
+	last   packed.StreamID // of the entries, 0-0 for none
 }
 
 // readGroup is a consumer group, readConsumer a consumer, with slices for sequences.
@@ -102,7 +103,7 @@ func (r *streamReader) has(id packed.StreamID) bool {
 // readNodes takes the entries.
 func (r *streamReader) readNodes(byte) error {
 	d := r.d
-	var last, master packed.StreamID
+	var master packed.StreamID
 	return d.count(func() error {
 		key, err := d.str()
 		if err != nil {
@@ -119,12 +120,12 @@ func (r *streamReader) readNodes(byte) error {
 		if err != nil {
 			return d.corrupt("%v", err)
 		}
-		if len(r.nodes) > 0 && (!master.Less(node.Master) || !last.Less(node.Master)) {
+		if len(r.nodes) > 0 && (!master.Less(node.Master) || !r.last.Less(node.Master)) {
 			return d.corrupt("stream nodes out of order")
 		}
 		master = node.Master
 		if sum.Live > 0 {
-			last = sum.Last
+			r.last = sum.Last
 		}
 		r.live += uint64(sum.Live)
 		if r.info.First.IsZero() && sum.Live > 0 {
@@ -151,6 +152,9 @@ func (r *streamReader) readInfo(enc byte) (err error) {
 	}
 	if s.Last, err = r.id(); err != nil {
 		return err
+	}
+	if s.Last.Less(r.last) { // the next entry would get an ID that is taken
+		return d.corrupt("a stream whose last ID is %s, with the entry %s", s.Last, r.last)
 	}
 	if enc == encStream {
 		s.EntriesAdded = s.Length

@@ -188,6 +188,7 @@ func TestStreamDamage(t *testing.T) {
 func TestStreamsRefused(t *testing.T) {
 	for name, change := range map[string]func(r *streamReader){
 		"a wrong length":        func(r *streamReader) { r.info.Length++ },
+		"a last ID set back":    func(r *streamReader) { r.info.Last, _ = r.last.Prev() },
 		"nodes out of order":    func(r *streamReader) { slices.Reverse(r.nodes) },
 		"a node twice":          func(r *streamReader) { r.nodes[1] = r.nodes[0] },
 		"a node without end":    func(r *streamReader) { r.nodes[0].Items = r.nodes[0].Items[:20] },
@@ -204,6 +205,13 @@ func TestStreamsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := streamReader{info: o.Stream.StreamInfo, nodes: slices.Collect(o.Stream.Nodes)}
+		for _, n := range r.nodes {
+			for e, ok := n.First(); ok; e, ok = n.Next(&e) {
+				if !e.Deleted {
+					r.last = e.ID
+				}
+			}
+		}
 		for g := range o.Stream.Groups {
 			rg := readGroup{StreamGroup: g, pending: slices.Collect(g.Pending)}
 			for c := range g.Consumers {
