@@ -198,6 +198,7 @@ func (db *DB) infoStats(w *command.InfoWriter) {
 		w.Field(name, "0.00")
 	}
 	w.Field("expire_cycle_cpu_milliseconds", time.Duration(s.ExpireTime.Load()).Milliseconds())
+	w.Field("expired_subkeys", s.ExpiredSubkeys.Load())
 	w.Field("expired_keys", s.ExpiredKeys.Load())
 	w.Field("expired_time_cap_reached_count", s.ExpireTimeCapReached.Load())
 	w.Field("evicted_keys", s.EvictedKeys.Load())
@@ -246,7 +247,7 @@ func (db *DB) infoLatency(w *command.InfoWriter) {
 
 // keyspaceFacts sums one logical database over the shards, whose locks the
 // caller holds: INFO runs with all of them.
-func (db *DB) keyspaceFacts(n int, now int64) (keys, expires int, avgTTL int64) {
+func (db *DB) keyspaceFacts(n int, now int64) (keys, expires, dated int, avgTTL int64) {
 	var ttlSum int64
 	for i := range db.ks.NumShards() {
 		d := db.ks.Shard(i).DB(n)
@@ -256,18 +257,19 @@ func (db *DB) keyspaceFacts(n int, now int64) (keys, expires int, avgTTL int64) 
 		}
 		keys += k
 		expires += e
+		dated += d.Dated()
 	}
 	if expires > 0 {
 		avgTTL = ttlSum / int64(expires)
 	}
-	return keys, expires, avgTTL
+	return keys, expires, dated, avgTTL
 }
 
 func (db *DB) infoKeyspace(w *command.InfoWriter) {
 	now := db.clock.Now().UnixMilli()
 	for n := range db.opts.Databases {
-		if keys, expires, ttl := db.keyspaceFacts(n, now); keys > 0 {
-			w.Field(fmt.Sprintf("db%d", n), fmt.Sprintf("keys=%d,expires=%d,avg_ttl=%d", keys, expires, ttl))
+		if keys, expires, dated, ttl := db.keyspaceFacts(n, now); keys > 0 {
+			w.Field(fmt.Sprintf("db%d", n), fmt.Sprintf("keys=%d,expires=%d,avg_ttl=%d,subexpiry=%d", keys, expires, ttl, dated))
 		}
 	}
 }
