@@ -29,7 +29,7 @@ func clone(o *Object) Object {
 	c := *o
 	c.Stream = cloneStream(o.Stream)
 	c.Key, c.Str = bytes.Clone(o.Key), bytes.Clone(o.Str)
-	c.Items, c.Scores = nil, slices.Clone(o.Scores)
+	c.Items, c.Scores, c.Expires = nil, slices.Clone(o.Scores), slices.Clone(o.Expires)
 	for _, it := range o.Items {
 		c.Items = append(c.Items, append([]byte{}, it...))
 	}

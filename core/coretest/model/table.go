@@ -16,7 +16,7 @@ type command struct {
 var commands = map[string]command{}
 
 func init() {
-	for _, group := range []map[string]command{stringCommands(), keyCommands(), listCommands(), hashCommands(), setCommands(), zsetCommands(), streamCommands()} {
+	for _, group := range []map[string]command{stringCommands(), keyCommands(), listCommands(), hashCommands(), fieldCommands(), setCommands(), zsetCommands(), streamCommands()} {
 		maps.Copy(commands, group)
 	}
 }
