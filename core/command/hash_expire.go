@@ -245,6 +245,7 @@ func (c *Ctx) hexpire(base int64, seconds bool, name string) {
 	}
 	c.Out.Array(len(fields))
 	d := dating{c: c, h: h, key: c.Args[1], deadline: max(deadline, 1)}
+	h.AllowDeadlines()
 	for _, field := range fields {
 		switch old, there := fieldOf(h, found, field); {
 		case !there:
@@ -399,6 +400,9 @@ func hgetexCommand(c *Ctx) {
 	}
 	c.Out.Array(len(fields))
 	d := dating{c: c, h: h, key: c.Args[1], deadline: deadline}
+	if dates || persists {
+		h.AllowDeadlines()
+	}
 	expired := 0
 	for _, field := range fields {
 		val, found, gone := c.meetField(h, d.key, field)

@@ -177,6 +177,14 @@ func (h HashRef) SetDeadline(field []byte, ms int64) bool {
 	return true
 }
 
+// AllowDeadlines makes a small hash one that has a place for deadlines, as Redis does when
+// one is asked for, whether a field gets it or not.
+func (h HashRef) AllowDeadlines() {
+	if b := h.find(); b != nil && b.packed() && !b.dated() {
+		h.addDeadlines(b)
+	}
+}
+
 // addDeadlines gives a small hash the place for deadlines, or makes it a large one
 // where that does not fit.
 func (h HashRef) addDeadlines(b blob) blob {

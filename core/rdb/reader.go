@@ -69,6 +69,12 @@ func Read(r io.Reader, h Handler) error {
 	}
 }
 
+// MagicSize is how many bytes IsMagic looks at.
+const MagicSize = 5
+
+// IsMagic tells whether a file that begins so is an RDB file, of Redis or of Valkey.
+func IsMagic(b []byte) bool { return string(b) == "REDIS" || string(b) == "VALKE" }
+
 // magic takes the first nine bytes and returns the version in them.
 func (d *decoder) magic() (int, error) {
 	const size = 9
