@@ -538,6 +538,9 @@ func hsetexCommand(c *Ctx) {
 			h.Set(field, val)
 		}
 	}
+	if a.dates {
+		h.AllowDeadlines()
+	}
 	for i := 0; i < len(a.pairs) && a.dates; i += 2 {
 		if _, _, there := h.Field(a.pairs[i]); there { // not when it is named twice and has been removed
 			d.date(a.pairs[i])
