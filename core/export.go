@@ -3,6 +3,7 @@ package core
 import (
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/spillwaydb/spillway/core/keyspace"
 	"github.com/spillwaydb/spillway/core/rdb"
@@ -28,7 +29,11 @@ func (db *DB) WriteRDB(out io.Writer) (keys int64, err error) {
 		return 0, fmt.Errorf("freezing the keyspace: %w", err)
 	}
 	w := rdb.NewWriter(out)
-	w.Header(rdb.HeaderAt(at))
+	if slices.ContainsFunc(views, (*keyspace.View).Dated) {
+		w.DatedHeader(rdb.HeaderAt(at))
+	} else {
+		w.Header(rdb.HeaderAt(at))
+	}
 	for _, v := range views {
 		n, err := v.Encode(w, nil)
 		keys += n

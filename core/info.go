@@ -198,6 +198,7 @@ func (db *DB) infoStats(w *command.InfoWriter) {
 		w.Field(name, "0.00")
 	}
 	w.Field("expire_cycle_cpu_milliseconds", time.Duration(s.ExpireTime.Load()).Milliseconds())
+	w.Field("expired_subkeys", s.ExpiredSubkeys.Load())
 	w.Field("expired_keys", s.ExpiredKeys.Load())
 	w.Field("expired_time_cap_reached_count", s.ExpireTimeCapReached.Load())
 	w.Field("evicted_keys", s.EvictedKeys.Load())
@@ -246,7 +247,7 @@ func (db *DB) infoLatency(w *command.InfoWriter) {
 
 // infoKeyspace sums up the databases, each shard at its own moment.
 func (db *DB) infoKeyspace(w *command.InfoWriter) {
-	type facts struct{ keys, expires, ttls int64 }
+	type facts struct{ keys, expires, ttls, dated int64 }
 	now, all := db.clock.Now().UnixMilli(), make([]facts, db.opts.Databases)
 	for i := range db.ks.NumShards() {
 		if !w.Visit(i, func() {
@@ -255,6 +256,7 @@ func (db *DB) infoKeyspace(w *command.InfoWriter) {
 				f.keys += int64(d.Len())
 				f.expires += int64(d.Expires())
 				f.ttls += d.AvgTTL(now) * int64(d.Expires())
+				f.dated += int64(d.Dated())
 			}
 		}) {
 			return
@@ -262,7 +264,7 @@ func (db *DB) infoKeyspace(w *command.InfoWriter) {
 	}
 	for n, f := range all {
 		if f.keys > 0 {
-			w.Field(fmt.Sprintf("db%d", n), fmt.Sprintf("keys=%d,expires=%d,avg_ttl=%d", f.keys, f.expires, f.ttls/max(f.expires, 1)))
+			w.Field(fmt.Sprintf("db%d", n), fmt.Sprintf("keys=%d,expires=%d,avg_ttl=%d,subexpiry=%d", f.keys, f.expires, f.ttls/max(f.expires, 1), f.dated))
 		}
 	}
 }

@@ -1,6 +1,8 @@
 package core
 
 import (
+	"bytes"
+
 	"github.com/spillwaydb/spillway/core/command"
 )
 
@@ -60,7 +62,7 @@ func (db *DB) limitTracking() {
 	}
 }
 
-// expireCycle removes keys whose deadline has passed, a few per lock hold, for
+// expireCycle removes keys, and fields of hashes, whose deadline has passed, a few per lock hold, for
 // at most a share of the tick.
 func (db *DB) expireCycle() {
 	if db.persist.Failure() != nil {
@@ -86,7 +88,7 @@ func (db *DB) expireCycle() {
 	}
 }
 
-// expireSome expires up to expireKeysPerLock keys of one database of a shard
+// expireSome expires up to expireKeysPerLock keys and fields of one database of a shard
 // and tells whether more may be due.
 func (db *DB) expireSome(shard, n int, now int64) (more bool) {
 	db.gate.RLock()
@@ -97,12 +99,27 @@ func (db *DB) expireSome(shard, n int, now int64) (more bool) {
 	}
 	defer s.Unlock()
 	d := s.DB(n)
-	if d.Expires() == 0 {
+	if d.Expires()+d.Dated() == 0 {
 		return false
 	}
 	return d.ExpireCycle(now, expireKeysPerLock, func(key []byte) {
 		db.removed(command.EventExpired, shard, n, key)
+	}, func(key []byte, atMost int) int {
+		return db.expireFields(shard, n, key, now, atMost)
 	})
+}
+
+// expireFields removes fields of a hash that have expired, and tells how many. They are
+// logged as one command. The caller holds the shard's lock.
+func (db *DB) expireFields(shard, n int, key []byte, now int64, atMost int) int {
+	d := db.ks.Shard(shard).DB(n)
+	logged := [][]byte{verbHDel, key}
+	removed := command.ExpireFields(d.Hash(key), now, atMost, func(field []byte) {
+		logged = append(logged, bytes.Clone(field))
+	})
+	db.took(shard, n, logged, int64(removed))
+	db.events.FieldsRemoved(shard, n, key, removed, d.Hash(key).Len() == 0)
+	return removed
 }
 
 // removed takes in that the engine itself removes a key: it logs that, unless
@@ -110,15 +127,24 @@ func (db *DB) expireSome(shard, n int, now int64) (more bool) {
 // shard's lock.
 func (db *DB) removed(ev command.Event, shard, n int, key []byte) {
 	db.events.Removed(nil, ev, shard, n, key)
+	db.took(shard, n, [][]byte{verbDel, key}, 1)
+}
+
+// took logs what the engine itself has removed, unless that stays on disk, and counts
+// it as so many changes. The caller holds the shard's lock.
+func (db *DB) took(shard, n int, logged [][]byte, changes int64) {
 	if db.opts.ReadOnly {
 		return
 	}
 	if db.order.Taken() {
-		db.order.Append(shard, n, [][]byte{verbDel, key})
+		db.order.Append(shard, n, logged)
 	} else {
 		db.order.Skip(shard)
 	}
-	db.persist.Changed(1)
+	db.persist.Changed(changes)
 }
 
-var verbDel = []byte("DEL")
+var (
+	verbDel  = []byte("DEL")
+	verbHDel = []byte("HDEL")
+)

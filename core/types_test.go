@@ -54,6 +54,17 @@ func encoded() map[string][][]string {
 		"zset skiplist":  {{"ZADD", "zset skiplist", "inf", long, "0.1", "n"}, numbers("ZADD", "zset skiplist", 200, pair)},
 		"hash listpack":  {{"HSET", "hash listpack", "f", "v", "n", "42"}},
 		"hash hashtable": {{"HSET", "hash hashtable", long, "v"}, numbers("HSET", "hash hashtable", 100, pair)},
+		"hash listpackex": {
+			{"HSET", "hash listpackex", "f", "v", "n", "42", "g", "w"}, {"HPEXPIREAT", "hash listpackex", "4102444800123", "FIELDS", "1", "n"},
+			{"HPEXPIREAT", "hash listpackex", "4102444800122", "FIELDS", "1", "g"},
+		},
+		"hash fields": { // a large one
+			numbers("HSET", "hash fields", 300, pair), {"HPEXPIREAT", "hash fields", "4102444800123", "FIELDS", "3", "7", "8", "299"},
+			{"HPEXPIREAT", "hash fields", "4202444800122", "FIELDS", "1", "5"},
+		},
+		"hash persisted": {
+			{"HSET", "hash persisted", "f", "v", "n", "42"}, {"HPEXPIREAT", "hash persisted", "4102444800123", "FIELDS", "1", "n"}, {"HPERSIST", "hash persisted", "FIELDS", "1", "n"},
+		},
 		"stream stream": append(entries("stream stream", 250), // several nodes, entries deleted, groups, what is pending of them, one of that deleted
 			[]string{"XDEL", "stream stream", "5-3", "5-120"}, []string{"XTRIM", "stream stream", "MAXLEN", "245"},
 			[]string{"XGROUP", "CREATE", "stream stream", "g", "0"}, []string{"XGROUP", "CREATE", "stream stream", "idle", "$", "ENTRIESREAD", "7"},
@@ -99,7 +110,7 @@ func TestEveryTypeEverywhere(t *testing.T) {
 		if got := h.Do("TYPE", name); got != strconv.Quote(typ) {
 			t.Errorf("%q is a %s", name, got)
 		}
-		if got := h.Do("OBJECT", "ENCODING", name); enc != "deadline" && name != "list listpack" && !strings.HasPrefix(name, "stream ") && got != strconv.Quote(enc) {
+		if got := h.Do("OBJECT", "ENCODING", name); enc != "deadline" && enc != "fields" && enc != "persisted" && name != "list listpack" && !strings.HasPrefix(name, "stream ") && got != strconv.Quote(enc) {
 			t.Errorf("%q is encoded as %s", name, got)
 		}
 	}

@@ -106,6 +106,7 @@ var metrics = map[string]metric{
 	"pubsub_patterns":                gauge("pubsub_patterns", "Patterns that have subscribers."),
 	"tracking_total_keys":            gauge("tracking_keys", "Keys that are remembered for clients that may have them cached."),
 	"expired_keys":                   counter("expired_keys_total", "Keys that expired."),
+	"expired_subkeys":                counter("expired_subkeys_total", "Fields of hashes that expired."),
 	"evicted_keys":                   counter("evicted_keys_total", "Keys that were evicted because of maxmemory."),
 	"used_memory":                    gauge("memory_used_bytes", "Memory of keys, values and their index."),
 	"maxmemory":                      gauge("memory_max_bytes", "maxmemory; 0 is no bound."),

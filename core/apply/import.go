@@ -42,7 +42,7 @@ func Import(ks *keyspace.Keyspace, src io.Reader, name string, o ImportOptions) 
 	m := &importer{ks: ks, name: name, o: o, out: Imported{CutAt: -1}}
 	in := bufio.NewReaderSize(src, importBuffer)
 	var err error
-	if magic, _ := in.Peek(5); string(magic) == "REDIS" {
+	if magic, _ := in.Peek(rdb.MagicSize); rdb.IsMagic(magic) {
 		err = m.rdb(in)
 	} else if first, _ := in.Peek(1); len(first) > 0 && first[0] != '*' && first[0] != '#' {
 		err = fmt.Errorf("%s: %w: it begins with neither \"REDIS\" nor a command", name, ErrForeign)

@@ -36,7 +36,15 @@ func WriteRDB(ctx context.Context, src sink.Sink, p *Point, stages *sink.Registr
 	pipe := sink.NewPipeline("export", nil, src, nil, sink.PipelineOptions{Registry: stages})
 	defer pipe.Close()
 	w := rdb.NewWriter(out)
-	w.Header(aux)
+	dated, err := anyDated(ctx, pipe, src, p.Set.Parts)
+	if err != nil {
+		return 0, err
+	}
+	if dated {
+		w.DatedHeader(aux)
+	} else {
+		w.Header(aux)
+	}
 	db := -1
 	for _, part := range p.Set.Parts {
 		err := pipe.ReadFrom(ctx, src, part, func(in io.Reader) error {
@@ -61,6 +69,32 @@ func WriteRDB(ctx context.Context, src sink.Sink, p *Point, stages *sink.Registr
 		}
 	}
 	return keys, w.End()
+}
+
+// errEnough ends the reading of a part of which no more is needed.
+var errEnough = errors.New("no more of this part is needed")
+
+// anyDated tells whether a part is of a version that has deadlines for fields of
+// hashes: the merged file has to be of one then. It reads no more than the beginning of
+// each.
+func anyDated(ctx context.Context, pipe *sink.Pipeline, src sink.Sink, parts []sink.SetPart) (dated bool, err error) {
+	for _, part := range parts {
+		err := pipe.ReadFrom(ctx, src, part, func(in io.Reader) error {
+			newer, err := rdb.Dated(in)
+			dated = dated || newer
+			if err == nil {
+				err = errEnough
+			}
+			return err
+		})
+		if !errors.Is(err, errEnough) {
+			return false, err
+		}
+		if dated {
+			break
+		}
+	}
+	return dated, nil
 }
 
 // WriteAOF writes p as one file of RESP commands that Redis loads as its

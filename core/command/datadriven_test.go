@@ -15,6 +15,7 @@ import (
 //	                                    keeps Redis out of it (see redis_test.go)
 //	time +500                           the clock advances, in milliseconds
 //	state                               every key there is
+//	since 8.0.0                         the version of Redis that has what follows
 //
 // Go on with: go test ./core/command -run TestData -rewrite
 func TestData(t *testing.T) {
@@ -60,6 +61,8 @@ func (x *tester) directive(d *datadriven.TestData) string {
 			d.Fatalf(x.t.(*testing.T), "%v", err)
 		}
 		x.now += n
+		return ""
+	case "since":
 		return ""
 	case "state":
 		return strings.Join(x.state(), "\n") + "\n"

@@ -69,7 +69,12 @@ func (d *digest) mixValue(db *keyspace.DB, key []byte, e keyspace.Entry) {
 	case keyspace.Set:
 		db.Set(key).Each(func(m []byte) bool { d.add(m); return true })
 	case keyspace.Hash:
-		db.Hash(key).Each(pair)
+		db.Hash(key).EachField(func(f, v []byte, deadline int64) bool {
+			if deadline != 0 {
+				d.add([]byte("!!hexpire!!"))
+			}
+			return pair(f, v)
+		})
 	case keyspace.ZSet:
 		z := db.ZSet(key)
 		var tmp [32]byte

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"errors"
 	"math"
 
 	"github.com/spillwaydb/spillway/core/rdb"
@@ -81,12 +82,11 @@ func restoreCommand(c *Ctx) {
 		c.Out.Error("ERR Invalid TTL value, must be >= 0")
 		return
 	}
-	payload, err := rdb.OpenDump(c.Args[3])
-	if err != nil {
+	obj, err := rdb.DecodeDump(c.Args[3])
+	if errors.Is(err, rdb.ErrDumpFooter) {
 		c.Out.Error("ERR DUMP payload version or checksum are wrong")
 		return
 	}
-	obj, err := rdb.DecodeObject(payload)
 	if err != nil || !wellFormed(obj) {
 		c.Out.Error("ERR Bad data format")
 		return

@@ -97,6 +97,9 @@ var (
 	eventHIncrBy      = Event{"hincrby", ClassHash}
 	eventHIncrByFloat = Event{"hincrbyfloat", ClassHash}
 	eventHDel         = Event{"hdel", ClassHash}
+	eventHExpire      = Event{"hexpire", ClassHash}
+	eventHExpired     = Event{"hexpired", ClassHash}
+	eventHPersist     = Event{"hpersist", ClassHash}
 
 	eventZAdd             = Event{"zadd", ClassZSet}
 	eventZIncr            = Event{"zincr", ClassZSet}
@@ -204,6 +207,22 @@ func (k *KeyEvents) Removed(by Client, ev Event, shard, db int, key []byte) {
 		}
 	}
 	k.Happened(by, ev, shard, db, key)
+}
+
+// FieldsRemoved tells that n fields of a hash have expired and were removed by no
+// command, and counts them. gone says that the hash went with the last one. Logging the removal
+// is the caller's part.
+func (k *KeyEvents) FieldsRemoved(shard, db int, key []byte, n int, gone bool) {
+	if k == nil || n == 0 {
+		return
+	}
+	if k.stats != nil {
+		k.stats.ExpiredSubkeys.Add(int64(n))
+	}
+	k.Happened(nil, eventHExpired, shard, db, key)
+	if gone {
+		k.Happened(nil, eventDel, shard, db, key)
+	}
 }
 
 // databaseChanges tells the listeners of a database that is about to be emptied

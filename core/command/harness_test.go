@@ -170,6 +170,7 @@ func (x *tester) state() []string {
 				sort.Slice(v.Elems, func(i, j int) bool { return bytes.Compare(v.Elems[i].Str, v.Elems[j].Str) < 0 })
 			case "hash":
 				v = pairsSorted(r.run("HGETALL", key))
+				v.Elems = append(v.Elems, fieldDeadlines(r, key, v.Elems)...)
 			case "zset":
 				v = r.run("ZRANGE", key, "0", "-1", "WITHSCORES")
 			case "stream":
@@ -179,6 +180,18 @@ func (x *tester) state() []string {
 		}
 	}
 	sort.Strings(out)
+	return out
+}
+
+// fieldDeadlines are the fields of a hash that have a deadline, each with it.
+func fieldDeadlines(r *tester, key string, pairs []resp.Value) (out []resp.Value) {
+	for i := 0; i < len(pairs); i += 2 {
+		field := pairs[i]
+		at := r.run("HPEXPIRETIME", key, "FIELDS", "1", string(field.Str)).Elems[0]
+		if at.Int >= 0 {
+			out = append(out, resp.Value{Kind: '$', Str: fmt.Appendf(nil, "%s at %d", field.Str, at.Int)})
+		}
+	}
 	return out
 }
 

@@ -75,7 +75,7 @@ func hsetnxCommand(c *Ctx) {
 		return
 	}
 	if found {
-		if _, exists := h.Get(c.Args[2]); exists {
+		if _, exists := c.field(h, c.Args[1], c.Args[2]); exists {
 			c.Out.Int(0)
 			return
 		}
@@ -87,7 +87,7 @@ func hsetnxCommand(c *Ctx) {
 
 func (c *Ctx) replyField(h keyspace.HashRef, found bool, field []byte) {
 	if found {
-		if v, exists := h.Get(field); exists {
+		if v, exists := c.field(h, c.Args[1], field); exists {
 			c.Out.Bulk(v)
 			return
 		}
@@ -107,8 +107,25 @@ func hmgetCommand(c *Ctx) {
 		return
 	}
 	c.Out.Array(len(c.Args) - 2)
+	expired := 0
 	for _, field := range c.Args[2:] {
-		c.replyField(h, found, field)
+		var val []byte
+		exists, gone := false, false
+		if found {
+			val, exists, gone = c.meetField(h, c.Args[1], field)
+		}
+		if gone {
+			expired++
+		}
+		if exists {
+			c.Out.Bulk(val)
+		} else {
+			c.Out.Null()
+		}
+	}
+	if expired > 0 {
+		c.fieldsExpired(c.Args[1], expired)
+		c.keyGone(c.Args[1])
 	}
 }
 
@@ -148,7 +165,7 @@ func hexistsCommand(c *Ctx) {
 		return
 	}
 	if found {
-		_, found = h.Get(c.Args[2])
+		_, found = c.field(h, c.Args[1], c.Args[2])
 	}
 	c.replyBool(found)
 }
@@ -160,7 +177,7 @@ func hstrlenCommand(c *Ctx) {
 	}
 	var v []byte
 	if found {
-		v, _ = h.Get(c.Args[2])
+		v, _ = c.field(h, c.Args[1], c.Args[2])
 	}
 	c.Out.Int(int64(len(v)))
 }
@@ -176,7 +193,7 @@ func (c *Ctx) hashAll(fields, values bool) {
 	}
 	n := 0
 	if found {
-		n = h.Len()
+		n = h.LiveFields(c.liveAt())
 	}
 	if c.detach(n, c.Args[1]) {
 		return
@@ -189,7 +206,10 @@ func (c *Ctx) hashAll(fields, values bool) {
 	if !found {
 		return
 	}
-	h.Each(func(f, v []byte) bool {
+	h.EachField(func(f, v []byte, deadline int64) bool {
+		if c.due(deadline) {
+			return true
+		}
 		if fields {
 			c.Out.Bulk(f)
 		}
@@ -211,7 +231,7 @@ func hincrbyCommand(c *Ctx) {
 	}
 	n := int64(0)
 	if found {
-		if v, exists := h.Get(c.Args[2]); exists {
+		if v, exists := c.field(h, c.Args[1], c.Args[2]); exists {
 			if n, ok = parseInt(v); !ok {
 				c.Out.Error("ERR hash value is not an integer")
 				return
@@ -224,7 +244,7 @@ func hincrbyCommand(c *Ctx) {
 		return
 	}
 	var tmp [20]byte
-	h.Set(c.Args[2], appendInt(tmp[:0], sum))
+	h.SetKeeping(c.Args[2], appendInt(tmp[:0], sum))
 	c.Changed(c.Args[1], eventHIncrBy)
 	c.Out.Int(sum)
 }
@@ -245,7 +265,7 @@ func hincrbyfloatCommand(c *Ctx) {
 	}
 	old := []byte{'0'}
 	if found {
-		if v, exists := h.Get(c.Args[2]); exists {
+		if v, exists := c.field(h, c.Args[1], c.Args[2]); exists {
 			if _, _, ok := parseLongDouble(v); !ok {
 				c.Out.Error("ERR hash value is not a float")
 				return
@@ -258,10 +278,15 @@ func hincrbyfloatCommand(c *Ctx) {
 		c.Out.Error(msg)
 		return
 	}
-	h.Set(c.Args[2], sum)
+	_, deadline, _ := h.Field(c.Args[2])
+	h.SetKeeping(c.Args[2], sum)
 	c.Changed(c.Args[1], eventHIncrByFloat)
 	// The sum is logged, for it depends on how numbers are printed.
-	c.LogAs(verbHSet, c.Args[1], c.Args[2], sum)
+	if deadline != 0 {
+		c.logHSetEx(c.Args[1], 0, true, [][]byte{c.Args[2], sum})
+	} else {
+		c.LogAs(verbHSet, c.Args[1], c.Args[2], sum)
+	}
 	c.Out.Bulk(sum)
 }
 
@@ -270,7 +295,7 @@ func hrandfieldCommand(c *Ctx) {
 		h, found, ok := c.hashRead()
 		switch {
 		case !ok:
-		case !found:
+		case !found, !c.expireFields(h, c.Args[1]):
 			c.Out.Null()
 		default:
 			f, _ := h.Random(c.Rand)
@@ -286,7 +311,7 @@ func hrandfieldCommand(c *Ctx) {
 	if !ok {
 		return
 	}
-	if !found || count == 0 {
+	if !found || count == 0 || !c.expireFields(h, c.Args[1]) {
 		c.Out.Array(0)
 		return
 	}
@@ -362,8 +387,8 @@ func (c *Ctx) openPairs(n int64, pairs bool) {
 
 func hscanCommand(c *Ctx) {
 	c.scanElements(keyspace.Hash, func(cursor uint64, count int, match func([]byte) bool, w *resp.Writer) (next uint64, n int) {
-		next = c.db(c.Args[1]).Hash(c.Args[1]).Scan(cursor, count, func(f, v []byte) {
-			if match(f) {
+		next = c.db(c.Args[1]).Hash(c.Args[1]).Scan(cursor, count, func(f, v []byte, deadline int64) {
+			if match(f) && !c.due(deadline) {
 				w.Bulk(f)
 				w.Bulk(v)
 				n += 2

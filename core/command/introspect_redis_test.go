@@ -52,9 +52,12 @@ func notInRedis(name string) bool {
 }
 
 // cameLater tells whether a version of Redis is later than the one that we follow.
-func cameLater(version string) bool {
+func cameLater(version string) bool { return laterThan(version, RedisVersion) }
+
+// laterThan compares versions of Redis, without their patch levels.
+func laterThan(version, than string) bool {
 	var ours, theirs [2]int
-	_, _ = fmt.Sscanf(RedisVersion, "%d.%d", &ours[0], &ours[1])
+	_, _ = fmt.Sscanf(than, "%d.%d", &ours[0], &ours[1])
 	_, _ = fmt.Sscanf(version, "%d.%d", &theirs[0], &theirs[1])
 	return slices.Compare(theirs[:], ours[:]) > 0
 }

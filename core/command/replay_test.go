@@ -32,6 +32,10 @@ var replaySamples = []string{
 	"SWAPDB 1 3", "SET s6 v PX 50",
 	// hashes
 	"HSET h f v g w", "HSETNX h x y", "HMSET h a 1 b 2", "HDEL h a", "HINCRBY h n 5", "HINCRBYFLOAT h n 1.5",
+	"HEXPIRE h 100 FIELDS 2 f g", "HPEXPIRE h 5000 NX FIELDS 2 f x", "HEXPIREAT h 1800000000 GT FIELDS 1 f", "HPEXPIREAT h 1800000000001 LT FIELDS 2 b none", "HPERSIST h FIELDS 2 x n",
+	"HPEXPIRE h 0 FIELDS 1 x", "HINCRBY h n 5", "HPEXPIRE h 700 FIELDS 1 n", "HINCRBY h n 5", "HINCRBYFLOAT h n 1.5", "HSET h f w", "HGETEX h PX 900 FIELDS 2 f none",
+	"HGETEX h PERSIST FIELDS 1 f", "HGETEX h EXAT 1 FIELDS 1 b", "HSETEX h FXX EX 9 FIELDS 2 f 1 n 2", "HSETEX h KEEPTTL FIELDS 2 f 2 m 3", "HSETEX h PXAT 1 FIELDS 1 m 3",
+	"HSETEX hx FNX FIELDS 2 f 2 g 3", "HEXPIRE hx 9 FIELDS 1 g", "COPY hx hy", "RENAME hy hz", "HGETDEL hx FIELDS 2 f none", "HGETDEL hx FIELDS 1 g", "HSETEX hx PX 0 FIELDS 1 f v",
 	// lists
 	"RPUSH l a b c d e f a", "LPUSH l z", "RPUSHX l y", "LPUSHX l x", "LPOP l", "RPOP l 2", "LSET l 0 q", "LINSERT l BEFORE c bc", "LREM l 1 a",
 	"LTRIM l 0 3", "LMOVE l l2 LEFT RIGHT", "RPOPLPUSH l l2", "RPOPLPUSH l2 l2", "LMOVE l l LEFT RIGHT", "LMPOP 2 nosuch l LEFT",

@@ -285,7 +285,7 @@ func (c *Ctx) byPattern(pattern, element []byte) []byte {
 	case field == nil && e.Type() == keyspace.String:
 		v = e.Bytes()
 	case field != nil && e.Type() == keyspace.Hash:
-		if v, found = c.db(key).Hash(key).Get(field); !found {
+		if v, found = c.field(c.db(key).Hash(key), key, field); !found {
 			return nil
 		}
 	default:

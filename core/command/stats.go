@@ -9,6 +9,7 @@ import (
 // but for Reset.
 type Stats struct {
 	ExpiredKeys          atomic.Int64
+	ExpiredSubkeys       atomic.Int64 // fields of hashes
 	ExpireTimeCapReached atomic.Int64 // expiry cycles that ran out of time
 	ExpireTime           atomic.Int64 // nanoseconds that expiry cycles took
 	EvictedKeys          atomic.Int64
@@ -36,7 +37,7 @@ func NewStats() *Stats {
 
 // Reset zeroes every counter (CONFIG RESETSTAT).
 func (s *Stats) Reset() {
-	for _, n := range []*atomic.Int64{&s.ExpiredKeys, &s.ExpireTimeCapReached, &s.ExpireTime, &s.EvictedKeys, &s.Hits, &s.Misses} {
+	for _, n := range []*atomic.Int64{&s.ExpiredKeys, &s.ExpiredSubkeys, &s.ExpireTimeCapReached, &s.ExpireTime, &s.EvictedKeys, &s.Hits, &s.Misses} {
 		n.Store(0)
 	}
 	for i := range s.calls {

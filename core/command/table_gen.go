@@ -2176,6 +2176,76 @@ var specs = [...]Command{
 		},
 	},
 	{
+		Name: "hexpire", Arity: -6, Flags: Write | Fast | Rewritten, Categories: CatHash,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyUpdate, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Lets fields of a hash expire after a number of seconds.",
+			Since:   "7.4.0", Group: "hash", Complexity: "O(N*log(M)) where N is the number of fields named and M the size of the hash.",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "seconds", Type: "integer"},
+				{Name: "condition", Type: "oneof", Optional: true, Arguments: []Argument{
+					{Name: "nx", Type: "pure-token", Token: "NX"},
+					{Name: "xx", Type: "pure-token", Token: "XX"},
+					{Name: "gt", Type: "pure-token", Token: "GT"},
+					{Name: "lt", Type: "pure-token", Token: "LT"},
+				},
+				},
+				{Name: "fields", Type: "block", Token: "FIELDS", Arguments: []Argument{
+					{Name: "numfields", Type: "integer"},
+					{Name: "field", Type: "string", Multiple: true},
+				},
+				},
+			},
+		},
+	},
+	{
+		Name: "hexpireat", Arity: -6, Flags: Write | Fast | Rewritten, Categories: CatHash,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyUpdate, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Lets fields of a hash expire at a Unix time in seconds.",
+			Since:   "7.4.0", Group: "hash", Complexity: "O(N*log(M)) where N is the number of fields named and M the size of the hash.",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "unix-time-seconds", Type: "unix-time"},
+				{Name: "condition", Type: "oneof", Optional: true, Arguments: []Argument{
+					{Name: "nx", Type: "pure-token", Token: "NX"},
+					{Name: "xx", Type: "pure-token", Token: "XX"},
+					{Name: "gt", Type: "pure-token", Token: "GT"},
+					{Name: "lt", Type: "pure-token", Token: "LT"},
+				},
+				},
+				{Name: "fields", Type: "block", Token: "FIELDS", Arguments: []Argument{
+					{Name: "numfields", Type: "integer"},
+					{Name: "field", Type: "string", Multiple: true},
+				},
+				},
+			},
+		},
+	},
+	{
+		Name: "hexpiretime", Arity: -5, Flags: ReadOnly | Fast, Categories: CatHash,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Returns when fields of a hash expire, as Unix times in seconds.",
+			Since:   "7.4.0", Group: "hash", Complexity: "O(N*log(M)) where N is the number of fields named and M the size of the hash.",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "fields", Type: "block", Token: "FIELDS", Arguments: []Argument{
+					{Name: "numfields", Type: "integer"},
+					{Name: "field", Type: "string", Multiple: true},
+				},
+				},
+			},
+		},
+	},
+	{
 		Name: "hget", Arity: 3, Flags: ReadOnly | Fast, Categories: CatHash,
 		KeySpecs: []KeySpec{
 			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
@@ -2200,6 +2270,50 @@ var specs = [...]Command{
 			Since:   "2.0.0", Group: "hash", Complexity: "O(N) where N is the number of fields in the hash.",
 			Arguments: []Argument{
 				{Name: "key", Type: "key", Key: 1},
+			},
+		},
+	},
+	{
+		Name: "hgetdel", Arity: -5, Flags: Write | Fast | Rewritten, Categories: CatHash,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyAccess | KeyDelete, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Returns the values of fields of a hash and removes them.",
+			Since:   "8.0.0", Group: "hash", Complexity: "O(N*log(M)) where N is the number of fields named and M the size of the hash.",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "fields", Type: "block", Token: "FIELDS", Arguments: []Argument{
+					{Name: "numfields", Type: "integer"},
+					{Name: "field", Type: "string", Multiple: true},
+				},
+				},
+			},
+		},
+	},
+	{
+		Name: "hgetex", Arity: -5, Flags: Write | Fast | Rewritten, Categories: CatHash,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyAccess | KeyUpdate, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0, Notes: "It writes because it changes when fields expire."},
+		},
+		Doc: &Doc{
+			Summary: "Returns the values of fields of a hash and changes when they expire.",
+			Since:   "8.0.0", Group: "hash", Complexity: "O(N*log(M)) where N is the number of fields named and M the size of the hash.",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "expiration", Type: "oneof", Optional: true, Arguments: []Argument{
+					{Name: "seconds", Type: "integer", Token: "EX"},
+					{Name: "milliseconds", Type: "integer", Token: "PX"},
+					{Name: "unix-time-seconds", Type: "unix-time", Token: "EXAT"},
+					{Name: "unix-time-milliseconds", Type: "unix-time", Token: "PXAT"},
+					{Name: "persist", Type: "pure-token", Token: "PERSIST"},
+				},
+				},
+				{Name: "fields", Type: "block", Token: "FIELDS", Arguments: []Argument{
+					{Name: "numfields", Type: "integer"},
+					{Name: "field", Type: "string", Multiple: true},
+				},
+				},
 			},
 		},
 	},
@@ -2295,6 +2409,113 @@ var specs = [...]Command{
 		},
 	},
 	{
+		Name: "hpersist", Arity: -5, Flags: Write | Fast, Categories: CatHash,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyUpdate, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Lets fields of a hash stay for good.",
+			Since:   "7.4.0", Group: "hash", Complexity: "O(N*log(M)) where N is the number of fields named and M the size of the hash.",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "fields", Type: "block", Token: "FIELDS", Arguments: []Argument{
+					{Name: "numfields", Type: "integer"},
+					{Name: "field", Type: "string", Multiple: true},
+				},
+				},
+			},
+		},
+	},
+	{
+		Name: "hpexpire", Arity: -6, Flags: Write | Fast | Rewritten, Categories: CatHash,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyUpdate, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Lets fields of a hash expire after a number of milliseconds.",
+			Since:   "7.4.0", Group: "hash", Complexity: "O(N*log(M)) where N is the number of fields named and M the size of the hash.",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "milliseconds", Type: "integer"},
+				{Name: "condition", Type: "oneof", Optional: true, Arguments: []Argument{
+					{Name: "nx", Type: "pure-token", Token: "NX"},
+					{Name: "xx", Type: "pure-token", Token: "XX"},
+					{Name: "gt", Type: "pure-token", Token: "GT"},
+					{Name: "lt", Type: "pure-token", Token: "LT"},
+				},
+				},
+				{Name: "fields", Type: "block", Token: "FIELDS", Arguments: []Argument{
+					{Name: "numfields", Type: "integer"},
+					{Name: "field", Type: "string", Multiple: true},
+				},
+				},
+			},
+		},
+	},
+	{
+		Name: "hpexpireat", Arity: -6, Flags: Write | Fast, Categories: CatHash,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyUpdate, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Lets fields of a hash expire at a Unix time in milliseconds.",
+			Since:   "7.4.0", Group: "hash", Complexity: "O(N*log(M)) where N is the number of fields named and M the size of the hash.",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "unix-time-milliseconds", Type: "unix-time"},
+				{Name: "condition", Type: "oneof", Optional: true, Arguments: []Argument{
+					{Name: "nx", Type: "pure-token", Token: "NX"},
+					{Name: "xx", Type: "pure-token", Token: "XX"},
+					{Name: "gt", Type: "pure-token", Token: "GT"},
+					{Name: "lt", Type: "pure-token", Token: "LT"},
+				},
+				},
+				{Name: "fields", Type: "block", Token: "FIELDS", Arguments: []Argument{
+					{Name: "numfields", Type: "integer"},
+					{Name: "field", Type: "string", Multiple: true},
+				},
+				},
+			},
+		},
+	},
+	{
+		Name: "hpexpiretime", Arity: -5, Flags: ReadOnly | Fast, Categories: CatHash,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Returns when fields of a hash expire, as Unix times in milliseconds.",
+			Since:   "7.4.0", Group: "hash", Complexity: "O(N*log(M)) where N is the number of fields named and M the size of the hash.",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "fields", Type: "block", Token: "FIELDS", Arguments: []Argument{
+					{Name: "numfields", Type: "integer"},
+					{Name: "field", Type: "string", Multiple: true},
+				},
+				},
+			},
+		},
+	},
+	{
+		Name: "hpttl", Arity: -5, Flags: ReadOnly | Fast, Categories: CatHash,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Tips: []string{"nondeterministic_output"},
+		Doc: &Doc{
+			Summary: "Returns how many milliseconds fields of a hash have left.",
+			Since:   "7.4.0", Group: "hash", Complexity: "O(N*log(M)) where N is the number of fields named and M the size of the hash.",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "fields", Type: "block", Token: "FIELDS", Arguments: []Argument{
+					{Name: "numfields", Type: "integer"},
+					{Name: "field", Type: "string", Multiple: true},
+				},
+				},
+			},
+		},
+	},
+	{
 		Name: "hrandfield", Arity: -2, Flags: ReadOnly, Categories: CatHash,
 		KeySpecs: []KeySpec{
 			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
@@ -2352,6 +2573,41 @@ var specs = [...]Command{
 		},
 	},
 	{
+		Name: "hsetex", Arity: -6, Flags: Write | DenyOOM | Fast, Categories: CatHash,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyUpdate, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Writes fields of a hash and says when they expire.",
+			Since:   "8.0.0", Group: "hash", Complexity: "O(N*log(M)) where N is the number of fields named and M the size of the hash.",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "condition", Type: "oneof", Optional: true, Arguments: []Argument{
+					{Name: "fnx", Type: "pure-token", Token: "FNX"},
+					{Name: "fxx", Type: "pure-token", Token: "FXX"},
+				},
+				},
+				{Name: "expiration", Type: "oneof", Optional: true, Arguments: []Argument{
+					{Name: "seconds", Type: "integer", Token: "EX"},
+					{Name: "milliseconds", Type: "integer", Token: "PX"},
+					{Name: "unix-time-seconds", Type: "unix-time", Token: "EXAT"},
+					{Name: "unix-time-milliseconds", Type: "unix-time", Token: "PXAT"},
+					{Name: "keepttl", Type: "pure-token", Token: "KEEPTTL"},
+				},
+				},
+				{Name: "fields", Type: "block", Token: "FIELDS", Arguments: []Argument{
+					{Name: "numfields", Type: "integer"},
+					{Name: "data", Type: "block", Multiple: true, Arguments: []Argument{
+						{Name: "field", Type: "string"},
+						{Name: "value", Type: "string"},
+					},
+					},
+				},
+				},
+			},
+		},
+	},
+	{
 		Name: "hsetnx", Arity: 4, Flags: Write | DenyOOM | Fast, Categories: CatHash,
 		KeySpecs: []KeySpec{
 			{Flags: KeyRW | KeyInsert, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
@@ -2377,6 +2633,25 @@ var specs = [...]Command{
 			Arguments: []Argument{
 				{Name: "key", Type: "key", Key: 1},
 				{Name: "field", Type: "string"},
+			},
+		},
+	},
+	{
+		Name: "httl", Arity: -5, Flags: ReadOnly | Fast, Categories: CatHash,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Tips: []string{"nondeterministic_output"},
+		Doc: &Doc{
+			Summary: "Returns how many seconds fields of a hash have left.",
+			Since:   "7.4.0", Group: "hash", Complexity: "O(N*log(M)) where N is the number of fields named and M the size of the hash.",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "fields", Type: "block", Token: "FIELDS", Arguments: []Argument{
+					{Name: "numfields", Type: "integer"},
+					{Name: "field", Type: "string", Multiple: true},
+				},
+				},
 			},
 		},
 	},

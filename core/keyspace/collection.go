@@ -12,15 +12,16 @@ import (
 // whatever comes and goes; a sorted set has a second tree by score.
 type collection struct {
 	items  tree[element]
-	ranks  tree[element] // sorted sets only
+	ranks  tree[element] // of sorted sets, and of hashes with deadlines
 	ranked bool
+	dated  bool // hashes only: ranks has the fields with a deadline, by that
 	bytes  int64
 }
 
 var _ object = (*collection)(nil)
 
 // element is a member (set), a member and its score (sorted set), or a field and
-// its value (hash). Its bytes are never written after it is made.
+// its value (hash), with its deadline for a score. Its bytes are never written after it is made.
 type element struct {
 	key, val []byte
 	score    float64
@@ -48,8 +49,8 @@ func newCollection(t Type) *collection {
 }
 
 func (c *collection) clone() object {
-	n := &collection{items: c.items.clone(), ranked: c.ranked, bytes: c.bytes}
-	if c.ranked {
+	n := &collection{items: c.items.clone(), ranked: c.ranked, dated: c.dated, bytes: c.bytes}
+	if c.ranked || c.dated {
 		n.ranks = c.ranks.clone()
 	}
 	return n
@@ -62,10 +63,37 @@ func (c *collection) size() int { return c.items.size() }
 // cost is what an element adds to memory.
 func (c *collection) cost(e *element) int64 {
 	n := int64(elementCost + len(e.key) + len(e.val))
-	if c.ranked {
+	if c.inRanks(e) {
 		n += elementCost
 	}
 	return n
+}
+
+// inRanks tells whether an element is in the second tree too.
+func (c *collection) inRanks(e *element) bool { return c.ranked || c.dated && e.score != 0 }
+
+// rankElement puts an element into the second tree if it belongs there. The first
+// one alone has its value.
+func (c *collection) rankElement(e element) {
+	if c.inRanks(&e) {
+		e.val = nil
+		c.ranks.insert(c.rank(e.score, e.key), e, 1)
+	}
+}
+
+// unrank takes an element out of the second tree if it is there.
+func (c *collection) unrank(e *element) {
+	if c.inRanks(e) {
+		c.ranks.remove(c.rank(e.score, e.key))
+	}
+}
+
+// firstDeadline is the first deadline among the fields of a hash, 0 for none.
+func (c *collection) firstDeadline() int64 {
+	if c.ranked || c.ranks.size() == 0 {
+		return 0
+	}
+	return int64(c.ranks.at(0).score)
 }
 
 // compareMember orders by hash, then by the member itself.
@@ -113,31 +141,30 @@ func (c *collection) scan(cursor uint64, count int, fn func(*element)) (next uin
 // add puts an element in its place, or what is new of it in the place of the
 // one with its key. c is not yet, or not at that moment, accounted for.
 func (c *collection) add(e element) {
+	if !c.ranked && !c.dated && e.score != 0 {
+		c.dated, c.ranks = true, newTree[element]()
+	}
 	pos, found := c.find(e.hash, e.key)
 	if !found {
 		c.items.insert(pos, e, 1)
-		if c.ranked {
-			c.ranks.insert(c.rank(e.score, e.key), e, 1)
-		}
+		c.rankElement(e)
 		c.bytes += c.cost(&e)
 		return
 	}
 	old := *c.items.at(pos)
 	e.key = old.key
-	c.bytes += int64(len(e.val) - len(old.val))
+	c.bytes += c.cost(&e) - c.cost(&old)
 	*c.items.write(pos, 0) = e
-	if c.ranked {
-		c.ranks.remove(c.rank(old.score, old.key))
-		c.ranks.insert(c.rank(e.score, e.key), e, 1)
+	if c.ranked || c.dated {
+		c.unrank(&old)
+		c.rankElement(e)
 	}
 }
 
 // remove takes out the element at a position.
 func (c *collection) remove(pos int) element {
 	e := c.items.remove(pos)
-	if c.ranked {
-		c.ranks.remove(c.rank(e.score, e.key))
-	}
+	c.unrank(&e)
 	c.bytes -= c.cost(&e)
 	return e
 }

@@ -9,7 +9,7 @@ import (
 
 // An element of a collection is, to those who visit all of them, an item
 // (list, in order), a member (set), a member and its score (sorted set, by
-// score), a field and its value (hash).
+// score), a field and its value, with its deadline for a score (hash).
 
 // eachElement calls fn for every element of the collection in b until it
 // returns false. It pushes the texts of integers and pops none of them. No lock
@@ -44,7 +44,9 @@ func (d *dbView) size(b blob) (n int, err error) {
 	switch n = b.list().Len(); b.typ() {
 	case List, Set:
 		return n, nil
-	case Hash, ZSet:
+	case Hash:
+		return n / b.perField(), nil
+	case ZSet:
 		return n / 2, nil
 	default:
 		return 0, fmt.Errorf("keyspace: key %.100q: %w", b.key(), rdb.UnknownType(b.typ()))
@@ -72,6 +74,10 @@ func eachPacked(b blob, num *texts, fn func(a, b []byte, score float64) bool) {
 		case Hash:
 			at = l.Next(at)
 			second = num.push(l.Entry(at))
+			if b.dated() {
+				at = l.Next(at)
+				score = float64(l.Entry(at).Int)
+			}
 		case ZSet:
 			at = l.Next(at)
 			score = scoreAt(l, at)

@@ -215,7 +215,7 @@ func contents(d *DB) map[string]string {
 			}
 		case Hash:
 			for cursor, more := uint64(0), true; more; more = cursor != 0 {
-				cursor = d.Hash(key).Scan(cursor, 3, func(f, v []byte) { p.take(f, v, 0) })
+				cursor = d.Hash(key).Scan(cursor, 3, func(f, v []byte, _ int64) { p.take(f, v, 0) })
 			}
 		case ZSet:
 			for cursor, more := uint64(0), true; more; more = cursor != 0 {

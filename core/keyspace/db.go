@@ -56,6 +56,9 @@ func (d *DB) Len() int { return d.st.keys }
 // Expires returns how many keys have a deadline.
 func (d *DB) Expires() int { return d.st.expires }
 
+// Dated returns how many hashes have a field with a deadline.
+func (d *DB) Dated() int { return d.st.dated }
+
 // Flush removes every key, in constant time: the memory is given back in the
 // background, or when the live view is released.
 func (d *DB) Flush() {
@@ -89,8 +92,7 @@ func (d *DB) Move(src, dst []byte, to *DB) bool {
 	}
 	clock := b.clock()
 	isObject := b.enc() == encObject
-	switch {
-	case isObject && d.st != to.st:
+	if isObject && d.st != to.st {
 		id := objectID(b.payload())
 		cur := d.st.objects[id]
 		o, epoch := cur.o, to.st.shard.epoch
@@ -105,10 +107,11 @@ func (d *DB) Move(src, dst []byte, to *DB) bool {
 		to.st.grow(o.memory())
 		p := objectPayload(to.st.addObject(o, epoch))
 		to.place(dst, b, p[:], clock)
+		d.st.remove(h, src, true)
 		d.st.retireObject(id)
-	default:
-		to.place(dst, b, b.payload(), clock)
+		return true
 	}
+	to.place(dst, b, b.payload(), clock)
 	d.st.remove(h, src, isObject)
 	return true
 }

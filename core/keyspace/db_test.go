@@ -201,7 +201,7 @@ func TestExpireCycleBounds(t *testing.T) {
 				t.Fatalf("status %d of a key before its removal", status)
 			}
 			n++
-		})
+		}, nil)
 		if n > 100 {
 			t.Fatalf("%d keys in one call", n)
 		}
@@ -210,7 +210,7 @@ func TestExpireCycleBounds(t *testing.T) {
 	if removed != keys/2 || d.Len() != keys/2 || d.Expires() != keys/2 || calls < keys/200 {
 		t.Errorf("%d removed in %d calls, %d left", removed, calls, d.Len())
 	}
-	if d.ExpireCycle(testNow+5, 100, func([]byte) { t.Error("one more") }) {
+	if d.ExpireCycle(testNow+5, 100, func([]byte) { t.Error("one more") }, nil) {
 		t.Error("there is more, it says")
 	}
 }

@@ -11,7 +11,7 @@ const yieldPages = 16
 
 // Encode writes the view to w: what is no key, then every database: SelectDB,
 // ResizeDB, objects.
-// Header and End are the caller's. progress, which may be nil, is told now and
+// Header, or DatedHeader where the view is Dated, and End are the caller's. progress, which may be nil, is told now and
 // then how many more keys were written. It returns how many there were, and
 // the first error of w, at which it stops.
 func (v *View) Encode(w *rdb.Writer, progress func(n int64)) (keys int64, err error) {
@@ -55,7 +55,9 @@ func (d *dbView) encode(w *rdb.Writer, b blob) error {
 		w.String(key, b.payload())
 	case b.enc() == encIntset:
 		w.Intset(key, b.ints())
-	case b.packed() && t.HasListpack():
+	case b.dated() && d.fieldDeadline(b) != 0:
+		w.DatedListpack(key, b.list())
+	case b.packed() && !b.dated() && t.HasListpack():
 		w.Listpack(t, key, b.list())
 	case b.packed():
 		return d.encodeElements(w, b)
@@ -86,7 +88,11 @@ func (d *dbView) encodeElements(w *rdb.Writer, b blob) error {
 	if err != nil {
 		return err
 	}
-	w.Begin(b.typ(), b.key(), n)
+	if first := d.fieldDeadline(b); first != 0 {
+		w.BeginDated(b.key(), n, first)
+	} else {
+		w.Begin(b.typ(), b.key(), n)
+	}
 	var num texts
 	d.eachElement(b, &num, func(a, b []byte, score float64) bool {
 		w.Element(a, b, score)
@@ -97,7 +103,7 @@ func (d *dbView) encodeElements(w *rdb.Writer, b blob) error {
 }
 
 // EncodeCommands gives emit the commands that build the view in an empty
-// keyspace: FUNCTION LOAD, SELECT, SET, RPUSH, SADD, ZADD, HSET, those of streams, PEXPIREAT. The
+// keyspace: FUNCTION LOAD, SELECT, SET, RPUSH, SADD, ZADD, HSET, HPEXPIREAT, those of streams, PEXPIREAT. The
 // arguments are valid during the call only. progress and results are as for Encode.
 func (v *View) EncodeCommands(emit func(args [][]byte) error, progress func(n int64)) (keys int64, err error) {
 	c := rdb.NewCommands(emit)
@@ -152,5 +158,20 @@ func (d *dbView) buildElements(c *rdb.Commands, b blob) error {
 		}
 		return c.Err() == nil
 	})
+	if d.fieldDeadline(b) != 0 {
+		num = num[:0]
+		d.eachElement(b, &num, func(f, _ []byte, deadline float64) bool {
+			if deadline != 0 {
+				c.FieldExpire(b.key(), f, int64(deadline))
+			}
+			num = num[:0]
+			return c.Err() == nil
+		})
+	}
 	return nil
+}
+
+// fieldDeadline is the first deadline among the fields of a hash, 0 for none.
+func (d *dbView) fieldDeadline(b blob) int64 {
+	return fieldDeadline(d.objects, b.typ(), b.enc(), b.payload())
 }

@@ -1,6 +1,7 @@
 package keyspace
 
 import (
+	"bytes"
 	"math"
 	"math/bits"
 
@@ -20,16 +21,15 @@ func (d *DB) SetDeadline(key []byte, ms int64) bool {
 	if old == ms {
 		return true
 	}
+	due := sooner(ms, st.fieldDeadlineOf(b))
 	st.sumDeadline(old, ms)
 	if old != 0 && ms != 0 && !st.visible(b.epoch()) {
 		b.setHeader(st.shard.epoch, b.keyLen(), len(b.payload()), b[offFlags], ms)
-		if ms < pageMinTTL(pl.p) {
-			noteDeadline(st.writablePage(h), ms)
-		}
+		st.mark(h, pl, due)
 		return true
 	}
 	r := st.newBlob(b.key(), b.typ(), b.enc(), b.payload(), len(b.payload()), 0, ms, b.clock())
-	st.replace(h, pl, b, r, ms)
+	st.replace(h, pl, b, r, due)
 	return true
 }
 
@@ -46,13 +46,15 @@ func (d *DB) AvgTTL(now int64) int64 {
 // pagesPerCycle bounds the pages one call of ExpireCycle looks at.
 const pagesPerCycle = 256
 
-// ExpireCycle removes keys whose deadline has passed, at most maxKeys of them,
-// and calls fn with each before it is removed; fn must not change the
-// database. It goes on where the last call stopped and returns true when it
-// stopped before it was once around.
-func (d *DB) ExpireCycle(now int64, maxKeys int, fn func(key []byte)) (more bool) {
+// ExpireCycle removes keys whose deadline has passed and calls gone with each before
+// it is removed; gone must not change the database. Of a hash with fields that have
+// expired it calls fields, which removes some of them, atMost, and returns how many;
+// it may change that key and no other. Keys and fields together are no more than
+// atMost. It goes on where the last call stopped and returns true when it stopped
+// before it was once around.
+func (d *DB) ExpireCycle(now int64, atMost int, gone func(key []byte), fields func(key []byte, atMost int) int) (more bool) {
 	st := d.st
-	if st.expires == 0 {
+	if st.expires+st.dated == 0 {
 		st.expireAt = 0
 		return false
 	}
@@ -61,8 +63,13 @@ func (d *DB) ExpireCycle(now int64, maxKeys int, fn func(key []byte)) (more bool
 		at := st.expireAt
 		p := st.arena.Page(arena.Ref(st.dir.pageAt(at)))
 		if pageTTLs(p) > 0 && pageMinTTL(p) <= now {
-			done := st.expirePage(at, now, maxKeys-removed, &removed, fn)
-			if !done {
+			hashes, done := st.expirePage(at, now, atMost-removed, &removed, gone)
+			for _, key := range hashes {
+				if removed < atMost {
+					removed += fields(key, atMost-removed)
+				}
+			}
+			if !done || len(hashes) > 0 && removed >= atMost {
 				return true
 			}
 			p = st.arena.Page(arena.Ref(st.dir.pageAt(at)))
@@ -81,9 +88,10 @@ func (d *DB) ExpireCycle(now int64, maxKeys int, fn func(key []byte)) (more bool
 	return true
 }
 
-// expirePage removes what has expired in the page at h and tightens the page's
-// bound. It returns false when it stopped at atMost.
-func (st *store) expirePage(h uint64, now int64, atMost int, removed *int, fn func(key []byte)) bool {
+// expirePage removes what has expired in the page at h, tightens the page's bound and
+// returns the hashes of which fields have expired. done is false when it stopped at
+// atMost.
+func (st *store) expirePage(h uint64, now int64, atMost int, removed *int, gone func(key []byte)) (hashes [][]byte, done bool) {
 	p := st.arena.Page(arena.Ref(st.dir.pageAt(h)))
 	next := int64(math.MaxInt64)
 	for i := firstSlot; i < len(p); {
@@ -93,17 +101,21 @@ func (st *store) expirePage(h uint64, now int64, atMost int, removed *int, fn fu
 		}
 		b := st.blobAt(p[i])
 		deadline := b.deadline()
-		if deadline > now {
+		if deadline == 0 || deadline > now {
+			deadline = sooner(deadline, st.fieldDeadlineOf(b))
+			if deadline <= now {
+				hashes = append(hashes, bytes.Clone(b.key()))
+			}
 			next = min(next, deadline)
 			i++
 			continue
 		}
 		if atMost <= 0 {
-			return false
+			return hashes, false
 		}
 		atMost--
 		*removed++
-		fn(b.key())
+		gone(b.key())
 		// Another slot may have moved to i.
 		st.removeAt(h, place{p, i}, b, false)
 		p = st.arena.Page(arena.Ref(st.dir.pageAt(h)))
@@ -111,5 +123,5 @@ func (st *store) expirePage(h uint64, now int64, atMost int, removed *int, fn fu
 	if next != pageMinTTL(p) {
 		st.writablePage(h)[wordMinTTL] = uint64(next) // its bits
 	}
-	return true
+	return hashes, true
 }

@@ -12,7 +12,7 @@ import (
 // callback gets is valid during the callback, which may read other handles.
 //
 // A small hash is a listpack of fields, each followed by its value, in the
-// order they were added.
+// order they were added. hash_fields.go says how fields have deadlines.
 type HashRef struct{ ref }
 
 // Hash returns the hash at key, which must be absent or a hash. A field set on
@@ -23,7 +23,7 @@ func (d *DB) Hash(key []byte) HashRef { return HashRef{ref{d, key, Hash}} }
 func (h HashRef) Len() int {
 	b := h.find()
 	if b.packed() {
-		return b.list().Len() / 2
+		return b.list().Len() / b.perField()
 	}
 	return h.heap(b).items.size()
 }
@@ -40,16 +40,19 @@ func (h HashRef) Get(field []byte) (val []byte, ok bool) {
 	}
 	l := b.list()
 	n := packed.NewNeedle(field)
-	at, _ := l.Find(&n, 2)
+	at, _ := l.Find(&n, b.perField())
 	if at < 0 {
 		return nil, false
 	}
 	return h.scratch().text(0, l.Entry(l.Next(at))), true
 }
 
-// Set sets a field and tells whether it is new.
+// Set sets a field, which has no deadline then, and tells whether it is new.
 func (h HashRef) Set(field, val []byte) (created bool) {
 	b, lim := h.find(), h.limits()
+	if b.mayHaveDeadlines(h.d) {
+		return h.setDated(b, field, val, false)
+	}
 	if !b.packed() {
 		_, found := h.get(b, field)
 		h.put(field, val, 0)
@@ -85,6 +88,9 @@ func fitsList(l packed.Listpack, a, b int) bool {
 // Del removes a field and tells whether it was there.
 func (h HashRef) Del(field []byte) bool {
 	b := h.find()
+	if b.mayHaveDeadlines(h.d) {
+		return h.delDated(b, field)
+	}
 	if b == nil || !b.packed() {
 		return b != nil && h.del(b, field)
 	}
@@ -111,12 +117,12 @@ func (h HashRef) Each(fn func(field, val []byte) bool) {
 // Scan visits about count fields from a cursor on and returns the next cursor,
 // 0 at the end. Fields present all the while are visited at least once. A small
 // hash is visited whole.
-func (h HashRef) Scan(cursor uint64, count int, fn func(field, val []byte)) (next uint64) {
+func (h HashRef) Scan(cursor uint64, count int, fn func(field, val []byte, deadline int64)) (next uint64) {
 	if b := h.find(); !b.packed() {
-		return h.heap(b).scan(cursor, count, func(e *element) { fn(e.key, e.val) })
+		return h.heap(b).scan(cursor, count, func(e *element) { fn(e.key, e.val, int64(e.score)) })
 	}
-	h.Each(func(field, val []byte) bool {
-		fn(field, val)
+	h.EachField(func(field, val []byte, deadline int64) bool {
+		fn(field, val, deadline)
 		return true
 	})
 	return 0
@@ -131,6 +137,7 @@ func (h HashRef) Random(rng *rand.Rand) (field, val []byte) {
 		return e.key, e.val
 	}
 	l := b.list()
-	at := l.Seek(2 * rng.IntN(l.Len()/2))
+	per := b.perField()
+	at := l.Seek(per * rng.IntN(l.Len()/per))
 	return h.scratch().text(0, l.Entry(at)), h.scratch().text(1, l.Entry(l.Next(at)))
 }

@@ -67,6 +67,9 @@ func (d *DB) Dump(key []byte, e Entry) (*rdb.Object, error) {
 	if o.Intset = e.Intset(); o.Intset != nil {
 		return o, nil
 	}
+	if e.b.dated() {
+		return d.dumpDated(key, e, o), nil
+	}
 	if o.Type.HasListpack() {
 		if o.Listpack = e.Listpack(); o.Listpack != nil {
 			return o, nil
@@ -82,7 +85,7 @@ func (d *DB) Dump(key []byte, e Entry) (*rdb.Object, error) {
 	case Set:
 		d.Set(key).Each(item)
 	case Hash:
-		d.Hash(key).Each(func(f, v []byte) bool { return item(f) && item(v) })
+		d.dumpHash(key, o)
 	case ZSet:
 		z := d.ZSet(key)
 		z.EachRank(0, z.Len()-1, false, func(m []byte, score float64) bool {
@@ -93,6 +96,29 @@ func (d *DB) Dump(key []byte, e Entry) (*rdb.Object, error) {
 		return nil, fmt.Errorf("keyspace: dumping key %.100q: %w", key, rdb.UnknownType(o.Type))
 	}
 	return o, nil
+}
+
+// dumpDated is Dump of a small hash that has a place for deadlines.
+func (d *DB) dumpDated(key []byte, e Entry, o *rdb.Object) *rdb.Object {
+	if d.st.fieldDeadlineOf(e.b) == 0 {
+		d.dumpHash(key, o)
+		return o
+	}
+	o.Listpack, o.Expires = e.b.list(), []int64{}
+	return o
+}
+
+// dumpHash copies the fields of a hash, with their deadlines if there are any.
+func (d *DB) dumpHash(key []byte, o *rdb.Object) {
+	h := d.Hash(key)
+	dated := h.NextDeadline() != 0
+	h.EachField(func(f, v []byte, deadline int64) bool {
+		o.Items = append(o.Items, bytes.Clone(f), bytes.Clone(v))
+		if dated {
+			o.Expires = append(o.Expires, deadline)
+		}
+		return true
+	})
 }
 
 // restoreClock sets the access clock as the file says, where it says it in

@@ -268,10 +268,10 @@ func (m *model) expire(n int) {
 			m.t.Fatalf("ExpireCycle removes %s: %v %v at %d", key, ok, v.deadline, m.now)
 		}
 		delete(m.dbs[n], string(key))
-	}) {
+	}, nil) {
 	}
 	// Once more, as the first round may have begun in the middle.
-	for d.ExpireCycle(m.now, 50, func(key []byte) { delete(m.dbs[n], string(key)) }) {
+	for d.ExpireCycle(m.now, 50, func(key []byte) { delete(m.dbs[n], string(key)) }, nil) {
 	}
 	for key, v := range m.dbs[n] {
 		if v.deadline != 0 && v.deadline <= m.now && m.k.Shard(m.k.ShardOf([]byte(key))) == s {

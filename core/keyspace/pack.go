@@ -49,6 +49,9 @@ func (p packer) pack(t Type) (payload []byte, e enc) {
 		}
 	case Hash:
 		if len(items)/2 <= p.lim.HashEntries && longest(items) <= p.lim.HashValue && p.distinct(2) {
+			if p.obj.Expires != nil {
+				return p.datedListpack(), encDated
+			}
 			return p.listpack(packed.MaxListpack), encPacked
 		}
 	case ZSet:
@@ -84,6 +87,9 @@ func (p packer) collection(t Type) *collection {
 		case Hash:
 			i++
 			e.val = bytes.Clone(obj.Items[i])
+			if obj.Expires != nil {
+				e.score = float64(obj.Expires[i/2])
+			}
 		case ZSet:
 			e.score = plusZero(obj.Scores[i])
 		default:
@@ -154,6 +160,36 @@ func (p packer) listpack(atMost int) []byte {
 	}
 	build = p.s.keep(packed.SealList(build, len(p.obj.Items)))
 	if len(build) > atMost {
+		return nil
+	}
+	return build
+}
+
+// datedListpack is all fields with their values and deadlines, the next to expire
+// first.
+func (p packer) datedListpack() []byte {
+	o := p.obj
+	if o.Listpack != nil {
+		return o.Listpack
+	}
+	order := make([]int, len(o.Expires))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		x, y := o.Expires[a], o.Expires[b]
+		if (x == 0) != (y == 0) {
+			return cmp.Compare(y, x) // none comes last
+		}
+		return cmp.Compare(x, y)
+	})
+	build := p.s.entries()
+	for _, i := range order {
+		build = packed.AppendEntry(packed.AppendEntry(build, o.Items[2*i]), o.Items[2*i+1])
+		build = packed.AppendInt(build, o.Expires[i])
+	}
+	build = p.s.keep(packed.SealList(build, 3*len(order)))
+	if len(build) > packed.MaxListpack {
 		return nil
 	}
 	return build

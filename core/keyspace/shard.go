@@ -88,7 +88,7 @@ func (s *Shard) Freeze() (*View, error) {
 			continue
 		}
 		v.dbs = append(v.dbs, dbView{
-			db: n, keys: st.keys, expires: st.expires,
+			db: n, keys: st.keys, expires: st.expires, dated: st.dated,
 			dir: st.dir, mem: st.arena.Reader, objects: st.objects,
 		})
 		v.keys += int64(st.keys)

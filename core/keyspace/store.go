@@ -20,6 +20,7 @@ type store struct {
 	freeObjects []uint32
 
 	keys, expires int
+	dated         int    // hashes with a field that has a deadline
 	ttlHi, ttlLo  uint64 // sum of all deadlines
 	used          int64  // bytes of what the index reaches
 	expireAt      uint64 // where in hash order ExpireCycle goes on
@@ -138,18 +139,20 @@ func (st *store) fill(dst, payload []byte) {
 // and payload may alias the blob that is replaced.
 func (st *store) put(h uint64, key []byte, t Type, e enc, payload []byte, deadline int64) arena.Ref {
 	deadline = normal(deadline)
+	due := st.fieldDeadline(t, e, payload)
 	b, pl, ok := st.find(h, key)
 	if !ok {
 		if st.dir.root == nil {
 			st.start()
 		}
 		r := st.newBlob(key, t, e, payload, len(payload), 0, deadline, st.shard.newClock())
-		st.insert(h, r, deadline)
+		st.insert(h, r, deadline, due)
 		if st.shard.inserted != nil {
 			st.shard.tellInserted(st, key)
 		}
 		return r
 	}
+	st.countDated(st.fieldDeadlineOf(b), due)
 	if b.enc() == encObject && (e != encObject || objectID(b.payload()) != objectID(payload)) {
 		st.dropObject(objectID(b.payload()))
 	}
@@ -161,13 +164,11 @@ func (st *store) put(h uint64, key []byte, t Type, e enc, payload []byte, deadli
 		st.fill(b[b.keyAt()+len(key):], payload)
 		b.setHeader(st.shard.epoch, len(key), len(payload), blobFlags(t, e, deadline), deadline)
 		b.setClock(st.shard.overwriteClock(b.clock()))
-		if deadline != 0 && deadline < pageMinTTL(pl.p) {
-			noteDeadline(st.writablePage(h), deadline)
-		}
+		st.mark(h, pl, sooner(deadline, due))
 		return r
 	}
 	n := st.newBlob(key, t, e, payload, len(payload), 0, deadline, st.shard.overwriteClock(b.clock()))
-	st.replace(h, pl, b, n, deadline)
+	st.replace(h, pl, b, n, sooner(deadline, due))
 	return n
 }
 
@@ -177,31 +178,36 @@ func fits(block, size int) bool {
 	return size <= block && (size >= block-block/4 || arena.Size(size) == block)
 }
 
-// replace puts a new blob in the place of b, which it drops.
-func (st *store) replace(h uint64, pl place, b blob, r arena.Ref, deadline int64) {
+// replace puts a new blob, which is due at a deadline of its own or of a field, in
+// the place of b, which it drops.
+func (st *store) replace(h uint64, pl place, b blob, r arena.Ref, due int64) {
 	old, epoch := pl.ref(), b.epoch()
 	p := st.writablePage(h)
 	s := p[pl.i]&^(refMask|ttlBit) | uint64(r)
-	if deadline != 0 {
+	if due != 0 {
 		s |= ttlBit
-		noteDeadline(p, deadline)
+		noteDeadline(p, due)
 	}
 	setSlot(p, pl.i, s)
 	st.drop(old, epoch)
 }
 
-// insert adds the blob of a key that is not there.
-func (st *store) insert(h uint64, r arena.Ref, deadline int64) {
+// insert adds the blob of a key that is not there. due is the first deadline of the
+// fields of a hash.
+func (st *store) insert(h uint64, r arena.Ref, deadline, due int64) {
 	for pageKeys(st.arena.Page(arena.Ref(st.dir.pageAt(h)))) >= pageFull {
 		st.splitPage(h)
 	}
 	p := st.writablePage(h)
 	s := tag(h, pageBase(p)) | uint64(r)
 	if deadline != 0 {
-		s |= ttlBit
-		noteDeadline(p, deadline)
 		st.expires++
 		st.addTTL(deadline)
+	}
+	st.countDated(0, due)
+	if due = sooner(deadline, due); due != 0 {
+		s |= ttlBit
+		noteDeadline(p, due)
 	}
 	addSlot(p, s)
 	st.keys++
@@ -232,7 +238,7 @@ func (st *store) resize(h uint64, key []byte, n, slack, off int, data []byte) {
 	}
 	copy(p[off:], data)
 	if !inPlace {
-		st.replace(h, pl, b, r, deadline)
+		st.replace(h, pl, b, r, sooner(deadline, st.fieldDeadlineOf(c)))
 	}
 }
 
@@ -258,7 +264,7 @@ func (st *store) splice(h uint64, key []byte, off, cut int, data []byte) []byte 
 	if inPlace {
 		c.setHeader(st.shard.epoch, b.keyLen(), n, b[offFlags], deadline)
 	} else {
-		st.replace(h, pl, b, r, deadline)
+		st.replace(h, pl, b, r, sooner(deadline, st.fieldDeadlineOf(c)))
 	}
 	return p
 }
@@ -279,6 +285,7 @@ func (st *store) remove(h uint64, key []byte, keepObject bool) bool {
 // removeAt is remove without joining pages.
 func (st *store) removeAt(h uint64, pl place, b blob, keepObject bool) {
 	r, epoch := pl.ref(), b.epoch()
+	st.countDated(st.fieldDeadlineOf(b), 0)
 	if b.enc() == encObject && !keepObject {
 		st.dropObject(objectID(b.payload()))
 	}

@@ -80,11 +80,12 @@ func (d *DB) FillString(key []byte, n int, fill func(p []byte)) {
 		}
 		r := d.st.newBlob(key, String, encGrown, nil, n, 0, 0, d.st.shard.newClock())
 		fill(d.st.blobOf(r).payload())
-		d.st.insert(h, r, 0)
+		d.st.insert(h, r, 0, 0)
 		return
 	}
 	r := d.st.newBlob(key, String, encGrown, nil, n, 0, 0, d.st.shard.overwriteClock(b.clock()))
 	fill(d.st.blobOf(r).payload())
+	d.st.countDated(d.st.fieldDeadlineOf(b), 0)
 	if b.enc() == encObject {
 		d.st.dropObject(objectID(b.payload()))
 	}

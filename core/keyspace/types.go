@@ -24,12 +24,16 @@ const (
 	encPacked            // collection: its elements, packed into the payload
 	encIntset            // set: integers, packed into the payload
 	encObject            // collection: the payload is the number of an object on the Go heap
+	encDated             // hash: its fields, each with a value and a deadline, packed into the payload
 )
 
 // encodingName returns what OBJECT ENCODING replies for a collection.
 func encodingName(t Type, e enc) string {
 	if e == encIntset {
 		return "intset"
+	}
+	if e == encDated {
+		return "listpackex"
 	}
 	switch t {
 	case List:

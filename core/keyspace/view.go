@@ -18,6 +18,7 @@ type View struct {
 type dbView struct {
 	db            int
 	keys, expires int
+	dated         int
 	dir           directory
 	mem           arena.Reader
 	objects       []heapObject
@@ -26,6 +27,16 @@ type dbView struct {
 
 // Keys returns how many keys the view holds, in all databases.
 func (v *View) Keys() int64 { return v.keys }
+
+// Dated tells whether a hash in the view has a field with a deadline.
+func (v *View) Dated() bool {
+	for i := range v.dbs {
+		if v.dbs[i].dated > 0 {
+			return true
+		}
+	}
+	return false
+}
 
 // Libraries returns the function libraries as they were, all of them in the view of
 // shard 0 and none in another.

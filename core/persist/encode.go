@@ -52,7 +52,11 @@ func (p *Persister) encodeShard(ctx context.Context, j *job, part sink.Part, v *
 func encodeSnapshot(j *job, part sink.Part, v *keyspace.View) func(io.Writer) (int64, error) {
 	return func(out io.Writer) (int64, error) {
 		w := rdb.NewWriter(out)
-		w.Header(append(rdb.HeaderAt(j.cutAt), [2]string{"spillway-shard", fmt.Sprintf("%d/%d", part.Shard, part.Shards)}))
+		header := w.Header
+		if v.Dated() {
+			header = w.DatedHeader
+		}
+		header(append(rdb.HeaderAt(j.cutAt), [2]string{"spillway-shard", fmt.Sprintf("%d/%d", part.Shard, part.Shards)}))
 		keys, err := v.Encode(w, func(n int64) { j.progress.Keys.Add(n) })
 		if err != nil {
 			return keys, err

@@ -12,7 +12,7 @@ const itemsPerCommand = 64
 
 // Commands makes the commands that build values in an empty database, as Redis
 // writes them when it rewrites its append-only file: SET, RPUSH, SADD, ZADD, HSET,
-// PEXPIREAT, and FUNCTION LOAD for what is no key. It is called as a [Writer] is, remembers the first error of what it
+// PEXPIREAT, HPEXPIREAT, and FUNCTION LOAD for what is no key. It is called as a [Writer] is, remembers the first error of what it
 // emits to and does nothing after it. It allocates little for a key: scratch
 // space is used again.
 type Commands struct {
@@ -34,6 +34,9 @@ var (
 	verbFunction  = []byte("FUNCTION")
 	verbLoad      = []byte("LOAD")
 	verbPExpireAt = []byte("PEXPIREAT")
+
+	verbHPExpireAt = []byte("HPEXPIREAT")
+	wordFields     = []byte("FIELDS")
 )
 
 // Function loads a function library, which is of no database.
@@ -88,6 +91,16 @@ func (c *Commands) Expire(key []byte, ms int64) {
 	c.write(verbPExpireAt, key, c.int(ms))
 }
 
+// FieldExpire gives a field of the hash that was built last a deadline in unix
+// milliseconds.
+func (c *Commands) FieldExpire(key, field []byte, ms int64) {
+	c.boundary()
+	c.num = append(strconv.AppendInt(c.num[:0], ms, 10), '1')
+	n := len(c.num) - 1
+	c.args = append(c.args[:0], verbHPExpireAt, key, c.num[:n:n], wordFields, c.num[n:], field)
+	c.flush()
+}
+
 // Object builds o and gives it its deadline. Its database is the caller's to
 // select; when it was last used, commands cannot say.
 func (c *Commands) Object(o *Object) {
@@ -119,6 +132,11 @@ func (c *Commands) elements(o *Object) {
 		c.Element(a, b, score)
 		return c.err == nil
 	})
+	for i, ms := range o.Expires {
+		if ms != 0 {
+			c.FieldExpire(o.Key, o.Items[2*i], ms)
+		}
+	}
 }
 
 // Err returns the first error so far.

@@ -101,7 +101,9 @@ func TestUnsupported(t *testing.T) {
 		"module":   {seal(10, object(encModule2, "m", nil)), UnsupportedError{"module value", 7, "m", 9}},
 		"function": {seal(10, []byte{opFunction2, 3, 'a', 'b', 'c'}), UnsupportedError{"function library", 245, "", 9}},
 		"aux":      {seal(10, []byte{opModuleAux, 0}), UnsupportedError{"module data", 247, "", 9}},
-		"version":  {seal(12), UnsupportedError{"format version", 12, "", 5}},
+		"version":  {seal(14), UnsupportedError{"format version", 14, "", 5}},
+		"stream":   {seal(13, object(encStream4, "s", nil)), UnsupportedError{"stream with idempotent producers", 26, "s", 9}},
+		"metadata": {seal(13, []byte{opKeyMeta, 1, 0, 0, 0, 0}), UnsupportedError{"metadata of a key", 243, "", 9}},
 	} {
 		var u *UnsupportedError
 		if err := readBytes(c.data); !errors.As(err, &u) || *u != c.want {

@@ -2,7 +2,8 @@
 //
 // It owns the bytes of the format and nothing else: no files, no clock, no
 // keyspace. A [Writer] turns calls into a version 10 file (what Redis 7.0
-// writes), [Read] turns a file of version 1 to 11 (up to Redis 7.2) into
+// writes; version 12 where fields of a hash have deadlines), [Read] turns a file of version
+// 1 to 13 (up to Redis 8.4), or of Valkey's version 80, into
 // [Object] values, and [EncodeObject], [DecodeObject], [SealDump] and
 // [OpenDump] do the same for the single value that DUMP and RESTORE carry.
 // [Commands] turns the calls of a Writer into the commands that build the same.
@@ -39,6 +40,7 @@
 //	list    1  n item*n                     18  n (container listpack)*n
 //	set     2  n member*n                   11  intset
 //	hash    4  n (field value)*n            16  listpack
+//	        24, 25: with deadlines, which hash_dated.go draws
 //	zset    5  n (member score:float64le)*n 17  listpack
 //	stream  19 nodes, IDs and groups, which stream_write.go draws
 //

@@ -32,8 +32,11 @@ func EncodeObject(dst []byte, o *Object) ([]byte, error) {
 	}
 	if code, blob := o.whole(); blob != nil {
 		dst = append(dst, code)
-		if code == encListQuicklist2 {
+		switch code {
+		case encListQuicklist2:
 			dst = append(dst, 1, containerListpack) // one node
+		case encHashListEx:
+			dst = appendMS(dst, firstOf(blob))
 		}
 		return appendString(dst, blob), nil
 	}
@@ -41,8 +44,18 @@ func EncodeObject(dst []byte, o *Object) ([]byte, error) {
 		return dst, fmt.Errorf("rdb: encode %s %.100q: %w", o.Type, o.Key, err)
 	}
 	t := o.Type.traits()
-	dst = appendLen(append(dst, t.code), uint64(o.Len()))
+	first := o.firstExpire()
+	if o.Expires != nil {
+		t.code = encHashDated
+		dst = appendMS(append(dst, t.code), first)
+	} else {
+		dst = append(dst, t.code)
+	}
+	dst = appendLen(dst, uint64(o.Len()))
 	for i, item := range o.Items {
+		if o.Expires != nil && i%2 == 0 {
+			dst = appendLen(dst, relativeTo(first, o.Expires[i/2]))
+		}
 		dst = appendString(dst, item)
 		if t.scored {
 			dst = appendScore(dst, o.Scores[i])
@@ -52,10 +65,12 @@ func EncodeObject(dst []byte, o *Object) ([]byte, error) {
 }
 
 // DecodeObject decodes one type byte and value as EncodeObject, or any Redis
-// up to 7.2, writes them. The whole payload must be used, and a collection
+// up to 8.4, writes them. The whole payload must be used, and a collection
 // must not be empty. The Object may alias payload.
-func DecodeObject(payload []byte) (*Object, error) {
-	d := &decoder{source: newMemorySource(payload)}
+func DecodeObject(payload []byte) (*Object, error) { return decodeObject(payload, false) }
+
+func decodeObject(payload []byte, valkey bool) (*Object, error) {
+	d := &decoder{source: newMemorySource(payload), valkey: valkey}
 	d.next()
 	enc, err := d.byte()
 	if err != nil {
@@ -111,7 +126,11 @@ func DecodeFunctions(payload []byte) (codes [][]byte, err error) {
 // SealDump appends the version and the checksum that make payload, what
 // EncodeObject gave for an empty dst, the reply of DUMP, or that of FUNCTION DUMP.
 func SealDump(payload []byte) []byte {
-	payload = binary.LittleEndian.AppendUint16(payload, writeVersion)
+	version := uint16(writeVersion)
+	if len(payload) > 0 && (payload[0] == encHashDated || payload[0] == encHashListEx) {
+		version = datedVersion
+	}
+	payload = binary.LittleEndian.AppendUint16(payload, version)
 	return binary.LittleEndian.AppendUint64(payload, CRC64(0, payload))
 }
 
@@ -119,9 +138,24 @@ func SealDump(payload []byte) []byte {
 // or ErrDumpFooter.
 func OpenDump(data []byte) ([]byte, error) {
 	n := len(data) - footerSize
-	if n < 0 || binary.LittleEndian.Uint16(data[n:]) > maxReadVersion ||
+	if n < 0 || !readable(dumpVersion(data)) ||
 		binary.LittleEndian.Uint64(data[n+2:]) != CRC64(0, data[:n+2]) {
 		return nil, ErrDumpFooter
 	}
 	return data[:n], nil
+}
+
+// dumpVersion is the version in the footer of data, which is long enough.
+func dumpVersion(data []byte) int {
+	return int(binary.LittleEndian.Uint16(data[len(data)-footerSize:]))
+}
+
+// DecodeDump is OpenDump and DecodeObject in one, for the payload of DUMP of any
+// server whose version of the format is read.
+func DecodeDump(data []byte) (*Object, error) {
+	payload, err := OpenDump(data)
+	if err != nil {
+		return nil, err
+	}
+	return decodeObject(payload, dumpVersion(data) >= valkeyVersion)
 }

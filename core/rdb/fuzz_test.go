@@ -135,6 +135,8 @@ func FuzzDecodeObject(f *testing.F) {
 		}
 		f.Add(p)
 	}
+	f.Add(append([]byte{encHashDated}, datedValue(4000, false, 1001, "a", "1", 0, "b", "2")...))
+	f.Add(append(append([]byte{encHashListEx}, appendMS(nil, 5000)...), appendString(nil, triples("a", "1", 5000, "b", "2", 0))...))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		within(t, len(data), func() { _, _ = DecodeObject(data) })
 		o, err := DecodeObject(data)

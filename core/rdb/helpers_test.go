@@ -29,7 +29,7 @@ func clone(o *Object) Object {
 	c := *o
 	c.Stream = cloneStream(o.Stream)
 	c.Key, c.Str = bytes.Clone(o.Key), bytes.Clone(o.Str)
-	c.Items, c.Scores = nil, slices.Clone(o.Scores)
+	c.Items, c.Scores, c.Expires = nil, slices.Clone(o.Scores), slices.Clone(o.Expires)
 	for _, it := range o.Items {
 		c.Items = append(c.Items, append([]byte{}, it...))
 	}
@@ -52,6 +52,13 @@ func normal(o Object) Object {
 		return o
 	case TypeHash:
 		group = 2
+		if o.Expires != nil { // the deadline is one more item
+			var items [][]byte
+			for i, at := range o.Expires {
+				items = append(items, o.Items[2*i], o.Items[2*i+1], fmt.Append(nil, at))
+			}
+			o.Items, o.Expires, group = items, nil, 3
+		}
 	}
 	n := len(o.Items) / group
 	order := make([]int, n)

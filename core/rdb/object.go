@@ -17,7 +17,8 @@ type Object struct {
 	Str      []byte    // the value of a string
 	Items    [][]byte  // list items, set members, zset members; hash field, value, field, value…
 	Scores   []float64 // zset only: Scores[i] belongs to Items[i]
-	Listpack []byte    // the whole value again, where it came as one canonical listpack
+	Expires  []int64   // hash with deadlines of fields only: that of the i-th field in unix milliseconds, 0 for none
+	Listpack []byte    // the whole value again, where it came as one canonical listpack; with Expires, each field and value has its deadline behind it
 	Intset   []byte    // the whole value again, where it came as an intset
 	Stream   *Stream   // of a stream
 	LRU      int64     // idle time in seconds, -1 when the file does not say
@@ -41,7 +42,8 @@ func (o *Object) Len() int {
 func (o *Object) empty() bool { return o.Type != TypeStream && o.Len() == 0 }
 
 // each calls fn for every element until it returns false: an item or member, a
-// field and its value, a member and its score. o must have passed check.
+// field and its value, with its deadline for a score where fields have some, a member
+// and its score. o must have passed check.
 func (o *Object) each(fn func(a, b []byte, score float64) bool) {
 	t := o.Type.traits()
 	for i := 0; i < len(o.Items); i += t.items {
@@ -50,8 +52,11 @@ func (o *Object) each(fn func(a, b []byte, score float64) bool) {
 		if t.items == 2 {
 			b = o.Items[i+1]
 		}
-		if t.scored {
+		switch {
+		case t.scored:
 			score = o.Scores[i]
+		case o.Expires != nil:
+			score = float64(o.Expires[i/2])
 		}
 		if !fn(o.Items[i], b, score) {
 			return
@@ -70,6 +75,8 @@ func (o *Object) check() error {
 		return errors.New("a field without a value")
 	case t.scored && len(o.Items) != len(o.Scores):
 		return fmt.Errorf("%d members but %d scores", len(o.Items), len(o.Scores))
+	case o.Expires != nil && (o.Type != TypeHash || len(o.Items) != 2*len(o.Expires)):
+		return fmt.Errorf("%d items but the deadlines of %d fields", len(o.Items), len(o.Expires))
 	}
 	for _, f := range o.Scores {
 		if f != f {
@@ -85,6 +92,12 @@ func (o *Object) whole() (code byte, blob []byte) {
 	if o.Intset != nil && o.Type == TypeSet && packed.Intset(o.Intset).Len() > 0 {
 		return encSetIntset, o.Intset
 	}
+	if o.Expires != nil {
+		if o.Listpack != nil && packed.Listpack(o.Listpack).Len() > 0 {
+			return encHashListEx, o.Listpack
+		}
+		return 0, nil
+	}
 	if code := o.Type.traits().listpack; code != 0 && o.Listpack != nil && packed.Listpack(o.Listpack).Len() > 0 {
 		return code, o.Listpack
 	}
@@ -93,6 +106,8 @@ func (o *Object) whole() (code byte, blob []byte) {
 
 // Opcodes that stand where a type byte may stand.
 const (
+	opKeyMeta     = 243 // of Valkey: the import of a slot
+	opSlotInfo    = 244
 	opFunction2   = 245
 	opFunctionPre = 246
 	opModuleAux   = 247
@@ -129,12 +144,22 @@ const (
 	encStream2        = 19
 	encSetListpack    = 20
 	encStream3        = 21
+
+	encHashDatedPre  = 22 // of release candidates of Redis 7.4; encHashValkey in files of Valkey
+	encHashListExPre = 23
+	encHashDated     = 24
+	encHashListEx    = 25
+	encHashValkey    = 22
+	encStream4       = 26
 )
 
-// Versions of the format: the one written, and the newest one read.
+// Versions of the format: the one written, the one written where fields of a hash
+// have deadlines, the newest one read, and the one that Valkey counts from.
 const (
 	writeVersion   = 10
-	maxReadVersion = 11
+	datedVersion   = 12
+	maxReadVersion = 13
+	valkeyVersion  = 80
 )
 
 // CorruptError reports bytes that are not a valid RDB file or value.
@@ -153,7 +178,7 @@ func (e *CorruptError) Error() string {
 func (e *CorruptError) Unwrap() error { return e.Err }
 
 // UnsupportedError reports well-formed content this package does not handle:
-// modules, functions, or a newer version of the format.
+// modules, functions, types of newer servers, or a newer version of the format.
 type UnsupportedError struct {
 	Name   string // what it is, in words
 	Code   int    // type byte, opcode or version number

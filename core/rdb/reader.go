@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strconv"
 )
 
 // Handler receives the content of a file in its order. A nil function skips
@@ -45,6 +46,7 @@ func Read(r io.Reader, h Handler) error {
 	if err != nil {
 		return err
 	}
+	d.valkey = version >= valkeyVersion
 	d.next()
 	for {
 		at := d.offset()
@@ -55,7 +57,7 @@ func Read(r io.Reader, h Handler) error {
 		switch {
 		case code == opEOF:
 			return d.trailer(version, h)
-		case code >= opIdle:
+		case code >= opIdle || code == opSlotInfo:
 			err = d.opcode(code, h)
 		default:
 			err = d.object(code, at, h)
@@ -66,6 +68,12 @@ func Read(r io.Reader, h Handler) error {
 		}
 	}
 }
+
+// MagicSize is how many bytes IsMagic looks at.
+const MagicSize = 5
+
+// IsMagic tells whether a file that begins so is an RDB file, of Redis or of Valkey.
+func IsMagic(b []byte) bool { return string(b) == "REDIS" || string(b) == "VALKE" }
 
 // magic takes the first nine bytes and returns the version in them.
 func (d *decoder) magic() (int, error) {
@@ -82,14 +90,25 @@ func (d *decoder) magic() (int, error) {
 		}
 		version = version*10 + int(c-'0')
 	}
-	if string(p[:5]) != "REDIS" || version == 0 {
+	if string(p[:6]) == "VALKEY" {
+		version, _ = strconv.Atoi(string(p[6:]))
+		if version < valkeyVersion {
+			version = 0
+		}
+	} else if string(p[:5]) != "REDIS" {
+		version = 0
+	}
+	if version == 0 {
 		return 0, &CorruptError{Reason: fmt.Sprintf("not an RDB file: it begins with %q", p)}
 	}
-	if version > maxReadVersion {
+	if !readable(version) {
 		return 0, &UnsupportedError{Name: "format version", Code: version, Offset: 5}
 	}
 	return version, nil
 }
+
+// readable tells whether files and payloads of a version are read.
+func readable(version int) bool { return version <= maxReadVersion || version == valkeyVersion }
 
 // opcode takes what follows an opcode other than the end.
 func (d *decoder) opcode(code byte, h Handler) error {
@@ -128,6 +147,8 @@ func (d *decoder) opcode(code byte, h Handler) error {
 			h.ResizeDB(keys, expires)
 		}
 		return err
+	case opSlotInfo:
+		return d.lengths(3)
 	case opExpireMS:
 		p, err := d.take(8)
 		if err != nil {
@@ -162,10 +183,10 @@ func (d *decoder) object(enc byte, at int64, h Handler) error {
 		return d.function(at, h)
 	}
 	name := unsupportedType(enc)
-	if name != "" && enc >= opFunction2 { // an opcode: no key follows
+	if name != "" && enc >= opKeyMeta { // an opcode: no key follows
 		return d.unsupported(&UnsupportedError{Name: name, Code: int(enc), Offset: at}, h)
 	}
-	if name == "" && enc > encStream3 {
+	if name == "" && enc > encHashListEx {
 		return &CorruptError{Offset: at, Reason: fmt.Sprintf("unknown type byte %d", enc)}
 	}
 	var err error
@@ -218,6 +239,10 @@ func unsupportedType(enc byte) string {
 		return "module value"
 	case opModuleAux:
 		return "module data"
+	case opKeyMeta:
+		return "metadata of a key"
+	case encStream4:
+		return "stream with idempotent producers"
 	case opFunction2, opFunctionPre:
 		return "function library"
 	}

@@ -24,6 +24,7 @@ type traits struct {
 	verb     []byte // of the command that builds it
 	items    int    // how many Items make an element, 0 for what has none
 	scored   bool   // an element has a score
+	dated    bool   // an element has a deadline
 	code     byte   // of the encoding element by element
 	listpack byte   // of the one that is a listpack, 0 where version 10 has none
 }

@@ -13,6 +13,8 @@ type decoder struct {
 	arena
 	obj   Object
 	start int64 // offset of the value being decoded, for errors in packed blobs
+
+	valkey bool // the types are those of Valkey where it and Redis differ
 }
 
 // keptItems is how many slots of Items and Scores stay for the next object.
@@ -223,6 +225,16 @@ func (d *decoder) value(enc byte) error {
 		if err = d.packedPairs(enc == encHashListpack); err == nil && len(o.Items)%2 != 0 {
 			err = d.packed("a hash with a field but no value")
 		}
+	case encHashDatedPre, encHashDated:
+		o.Type = TypeHash
+		if enc == encHashValkey && d.valkey {
+			err = d.valkeyHash()
+		} else {
+			err = d.datedHash(enc == encHashDated)
+		}
+	case encHashListExPre, encHashListEx:
+		o.Type = TypeHash
+		err = d.datedListpack(enc == encHashListEx)
 	case encZSetZiplist, encZSetListpack:
 		o.Type = TypeZSet
 		if err = d.packedPairs(enc == encZSetListpack); err == nil {

@@ -34,6 +34,9 @@ type Writer struct {
 	open  traits // its own
 	begun bool   // Header was written
 	ended bool
+
+	version int   // of the format
+	first   int64 // deadline of the open hash
 }
 
 // NewWriter returns a Writer that writes to w. It never closes w.
@@ -44,13 +47,19 @@ func NewWriter(w io.Writer) *Writer {
 // Header writes the magic, the version and the aux fields in the order given.
 // Redis shows or logs the ones it knows (redis-ver, ctime, used-mem…) and
 // ignores the others.
-func (w *Writer) Header(aux [][2]string) {
+func (w *Writer) Header(aux [][2]string) { w.header(writeVersion, aux) }
+
+// DatedHeader is Header for a file with hashes whose fields have deadlines, which
+// version 10 has no encoding for.
+func (w *Writer) DatedHeader(aux [][2]string) { w.header(datedVersion, aux) }
+
+func (w *Writer) header(version int, aux [][2]string) {
 	if w.begun || w.ended {
 		w.misuse("Header called twice or after End")
 		return
 	}
-	w.begun = true
-	w.buf = fmt.Appendf(w.buf, "REDIS%04d", writeVersion)
+	w.begun, w.version = true, version
+	w.buf = fmt.Appendf(w.buf, "REDIS%04d", version)
 	for _, kv := range aux {
 		w.room()
 		w.buf = append(w.buf, opAux)
@@ -137,8 +146,13 @@ func (w *Writer) begin(t traits, key []byte, n int) {
 }
 
 // Element writes the next element of the open collection: an item or a member a, a
-// field a and its value b, a member and its score.
+// field a and its value b, with its deadline for a score after BeginDated, a member
+// and its score.
 func (w *Writer) Element(a, b []byte, score float64) {
+	if w.open.dated {
+		w.room()
+		w.buf = appendLen(w.buf, w.relative(int64(score)))
+	}
 	w.Item(a)
 	if w.open.items == 2 {
 		w.Item(b)
@@ -167,6 +181,8 @@ func (w *Writer) Object(o *Object) {
 		w.Stream(o.Key, o.Stream)
 	case code == encSetIntset:
 		w.Intset(o.Key, blob)
+	case code == encHashListEx:
+		w.DatedListpack(o.Key, blob)
 	case blob != nil:
 		w.Listpack(o.Type, o.Key, blob)
 	default:
@@ -179,7 +195,11 @@ func (w *Writer) elements(o *Object) {
 		w.fail(fmt.Errorf("key %.100q: %w", o.Key, err))
 		return
 	}
-	w.Begin(o.Type, o.Key, o.Len())
+	if o.Expires != nil {
+		w.BeginDated(o.Key, o.Len(), o.firstExpire())
+	} else {
+		w.Begin(o.Type, o.Key, o.Len())
+	}
 	o.each(func(a, b []byte, score float64) bool {
 		w.Element(a, b, score)
 		return w.err == nil

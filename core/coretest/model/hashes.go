@@ -8,6 +8,7 @@ func hashCommands() map[string]command {
 			before := len(v.hash)
 			for i := 2; i < len(k.args); i += 2 {
 				v.hash[k.args[i]] = k.args[i+1]
+				v.date(k.args[i], 0)
 			}
 			k.put(k.args[1], v)
 			return count(len(v.hash) - before)
@@ -43,7 +44,7 @@ func hashCommands() map[string]command {
 			v := k.edit(k.args[1], kindHash)
 			before := len(v.hash)
 			for _, f := range k.args[2:] {
-				delete(v.hash, f)
+				v.drop(f)
 			}
 			k.put(k.args[1], v)
 			return count(before - len(v.hash))

@@ -77,6 +77,8 @@ func fill(rng *rand.Rand, a string) string {
 		return "3-" + strconv.Itoa(rng.IntN(30))
 	case "{ms}":
 		return strconv.Itoa(1 + rng.IntN(4000))
+	case "{far}": // behind the end of every history, for fields
+		return strconv.Itoa(1_000_000_000 + 1000*rng.IntN(5))
 	case "{sec}":
 		return strconv.Itoa(1 + rng.IntN(4))
 	case "{bit}":
@@ -153,6 +155,21 @@ HGETALL {h}
 HDEL {h} {m} {m}
 HINCRBY {h} {m} {i}
 HINCRBYFLOAT {h} {m} {f}
+HPEXPIRE {h} {far} FIELDS 1 {m}
+HPEXPIRE {h} {far} FIELDS 2 {m} {m}
+HPEXPIRE {h} {far} NX FIELDS 1 {m}
+HPEXPIRE {h} {far} GT FIELDS 2 {m} {m}
+HPEXPIRE {h} {far} LT FIELDS 1 {m}
+HPEXPIRE {h} 0 FIELDS 1 {m}
+HPEXPIRETIME {h} FIELDS 2 {m} {m}
+HPERSIST {h} FIELDS 2 {m} {m}
+HGETEX {h} PX {far} FIELDS 2 {m} {m}
+HGETEX {h} PERSIST FIELDS 1 {m}
+HGETDEL {h} FIELDS 2 {m} {m}
+HSETEX {h} PX {far} FIELDS 2 {m} {v} {m} {v}
+HSETEX {h} KEEPTTL FIELDS 1 {m} {u}
+HSETEX {h} FNX PX {far} FIELDS 1 {m} {v}
+HSETEX {h} FXX PX 0 FIELDS 1 {m} {v}
 SADD {e} {m} {m}
 SADD {e} {m} {m} {m}
 SREM {e} {m}

@@ -74,7 +74,11 @@ func (r *reader) value(key string) (*value, error) {
 		size = r.ask("HLEN", key).Int
 		e := r.ask("HGETALL", key).Elems
 		for i := 0; i+1 < len(e); i += 2 {
-			v.hash[string(e[i].Str)] = string(e[i+1].Str)
+			f := string(e[i].Str)
+			v.hash[f] = string(e[i+1].Str)
+			if at := r.ask("HPEXPIRETIME", key, "FIELDS", "1", f).Elems; len(at) == 1 && at[0].Int > 0 {
+				v.date(f, at[0].Int)
+			}
 		}
 	case kindSet:
 		size = r.ask("SCARD", key).Int

@@ -43,6 +43,7 @@ type value struct {
 	str      string
 	list     []string
 	hash     map[string]string  // of a set, the members are the keys
+	dates    map[string]int64   // deadlines of the fields of a hash that have one
 	zset     map[string]float64 // scores by member
 	stream   *stream            // nil for another kind
 	deadline int64              // Unix milliseconds, 0: none
@@ -52,7 +53,7 @@ type value struct {
 func (v *value) copy() *value {
 	c := *v
 	c.list = slices.Clone(v.list)
-	c.hash = maps.Clone(v.hash)
+	c.hash, c.dates = maps.Clone(v.hash), maps.Clone(v.dates)
 	c.zset = maps.Clone(v.zset)
 	c.stream = v.stream.copy()
 	return &c
@@ -78,6 +79,9 @@ func (v *value) text() string {
 	case kindHash:
 		for _, f := range slices.Sorted(maps.Keys(v.hash)) {
 			fmt.Fprintf(&b, " %q=%q", f, v.hash[f])
+			if at := v.dates[f]; at != 0 {
+				fmt.Fprintf(&b, " until %d", at)
+			}
 		}
 	case kindSet:
 		for _, m := range slices.Sorted(maps.Keys(v.hash)) {

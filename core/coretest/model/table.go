@@ -16,7 +16,7 @@ type command struct {
 var commands = map[string]command{}
 
 func init() {
-	for _, group := range []map[string]command{stringCommands(), keyCommands(), listCommands(), hashCommands(), setCommands(), zsetCommands(), streamCommands(), bitCommands(), geoCommands(), scriptCommands(), blockingCommands()} {
+	for _, group := range []map[string]command{stringCommands(), keyCommands(), listCommands(), hashCommands(), fieldCommands(), setCommands(), zsetCommands(), streamCommands(), bitCommands(), geoCommands(), scriptCommands(), blockingCommands()} {
 		maps.Copy(commands, group)
 	}
 }
