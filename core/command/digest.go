@@ -8,7 +8,6 @@ import (
 
 	"github.com/spillwaydb/spillway/core/keyspace"
 	"github.com/spillwaydb/spillway/core/rdb"
-	"github.com/spillwaydb/spillway/core/rdb/packed"
 	"github.com/spillwaydb/spillway/core/resp"
 )
 
@@ -80,7 +79,7 @@ func (d *digest) mixValue(db *keyspace.DB, key []byte, e keyspace.Entry) {
 		var tmp [32]byte
 		z.EachRank(0, z.Len()-1, false, func(m []byte, score float64) bool { return pair(m, resp.AppendDouble(tmp[:0], score)) })
 	case keyspace.Stream:
-		db.Stream(key).Each(keyspace.StreamID{}, packed.MaxStreamID, false, func(it *keyspace.StreamItem) bool {
+		db.Stream(key).Each(keyspace.StreamID{}, maxStreamID, false, func(it *keyspace.StreamItem) bool {
 			d.mix(fmt.Appendf(nil, "%d.%d", it.ID.MS, it.ID.Seq))
 			it.Fields(func(field, value []byte) bool {
 				d.mix(field)

@@ -142,7 +142,7 @@ func TestVisitsInTransaction(t *testing.T) {
 		}
 	}
 	v, err := s.Do("EXEC")
-	if got, want := fmt.Sprint(v), `["OK" 3 ["b"] ["0" ["c"]] 2 "a" "# Keyspace\r\ndb0:keys=1,expires=0,avg_ttl=0\r\n"]`; err != nil || got != want {
+	if got, want := fmt.Sprint(v), `["OK" 3 ["b"] ["0" ["c"]] 2 "a" "# Keyspace\r\ndb0:keys=1,expires=0,avg_ttl=0,subexpiry=0\r\n"]`; err != nil || got != want {
 		t.Errorf("%s, %v; want %s", got, err, want)
 	}
 	v, err = s.Do("EVAL", "redis.call('set', 'd', 1) return {redis.call('dbsize'), redis.call('keys', 'd'), redis.call('scan', 0, 'match', 'a', 'count', 100)}", "0")
