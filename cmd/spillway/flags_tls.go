@@ -44,17 +44,17 @@ func (o *tlsFlags) apply(given func(string) bool, bind string, c *config.Config)
 			opt = *l.TLS
 		}
 	}
-	any := false
+	files := false
 	for name, set := range map[string]func(){
 		"tls-cert-file": func() { opt.CertFile = o.cert }, "tls-key-file": func() { opt.KeyFile = o.key },
 		"tls-ca-cert-file": func() { opt.ClientCAFile = o.ca }, "tls-auth-clients": func() { opt.ClientAuth = server.ClientAuth(o.clients) },
 	} {
 		if given(name) {
-			any = true
+			files = true
 			set()
 		}
 	}
-	if !any && !given("tls-port") {
+	if !files && !given("tls-port") {
 		return nil
 	}
 	if !given("tls-port") {

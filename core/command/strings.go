@@ -78,7 +78,7 @@ func (o *setOptions) matches(e keyspace.Entry, found bool) bool {
 	case o.ifNE:
 		return !found || !bytes.Equal(e.Bytes(), o.other)
 	}
-	return !(o.nx && found || o.xx && !found)
+	return (!o.nx || !found) && (!o.xx || found)
 }
 
 // parseSetOptions reads the options of SET, or of GETEX.

@@ -1,9 +1,10 @@
 package command
 
 import (
+	"strings"
+
 	"github.com/spillwaydb/spillway/core/keyspace"
 	"github.com/spillwaydb/spillway/core/resp"
-	"strings"
 )
 
 var zsetHandlers = handlers{

@@ -25,14 +25,14 @@ import (
 const scanBits = maxDepth + 1 + printBits
 
 // scanPosition is the position of a page with a prefix of depth bits, that of the
-// hash at, and a print in it.
-func scanPosition(at uint64, depth uint, print uint64) uint64 {
+// hash at, and the print low in it.
+func scanPosition(at uint64, depth uint, low uint64) uint64 {
 	prefix := at>>(63-maxDepth)&^(1<<(maxDepth+1-depth)-1) | 1<<(maxDepth-depth)
-	return prefix<<printBits | print
+	return prefix<<printBits | low
 }
 
 // scanPlace undoes scanPosition. Any number is a position; 0 is the beginning.
-func scanPlace(pos uint64) (at uint64, depth uint, print uint64) {
+func scanPlace(pos uint64) (at uint64, depth uint, low uint64) {
 	prefix := pos >> printBits & (1<<(maxDepth+1) - 1)
 	if prefix == 0 {
 		return 0, 0, 0

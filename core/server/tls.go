@@ -112,7 +112,7 @@ func (t *TLS) load() (*tls.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the certificate %s and the key %s: %w", t.opt.CertFile, t.opt.KeyFile, fileError(err))
 	}
-	config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: t.opt.MinVersion} //nolint:gosec // 1.2 or newer: see NewTLS
+	config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: t.opt.MinVersion}
 	switch t.opt.ClientAuth {
 	case ClientAuthRequired:
 		config.ClientAuth = tls.RequireAndVerifyClientCert
@@ -219,7 +219,7 @@ const recordSize = 16 << 10
 func (s *Server) newTLSConn(raw net.Conn, t *TLS) *tlsConn {
 	link := &recordBuffer{Conn: raw}
 	now := s.db.Clock().Now
-	config := &tls.Config{ //nolint:gosec // the versions are those of NewTLS
+	config := &tls.Config{
 		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return t.current(now(), s.log), nil },
 	}
 	return &tlsConn{Conn: tls.Server(link, config), raw: raw, opt: &t.opt, now: now, link: link}
