@@ -170,7 +170,7 @@ func TestRedisCLI(t *testing.T) {
 		{"--no-raw", "SET a \"q\\x00\\n\"\nGET a\nMULTI\nINCR a\nDISCARD\nEXEC\nSELECT 3\nGET other\n", same},
 		{"-3 --no-raw", "HGETALL hash:0\nSMEMBERS set:0\nZSCORE zset:0 member:0\n", same},
 		{"--pipe", "SET a\r\nSET b 1\r\nNOSUCH x\r\n", same},
-		{"", "HELP SET\nHELP XADD\nHELP @stream\nHELP @pubsub\nHELP @string\nHELP XGROUP CREATE\nHELP NOSUCH\nHELP\n", dropping("summary:")},
+		{"", "HELP LPOS\nHELP XCLAIM\nHELP @list\nHELP @pubsub\nHELP @geo\nHELP XGROUP CREATE\nHELP NOSUCH\nHELP\n", dropping("summary:")},
 		{"CLUSTER INFO", "", same},
 	} {
 		args := strings.Fields(strings.ReplaceAll(tt.args, `"`, ""))

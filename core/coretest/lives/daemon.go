@@ -188,8 +188,16 @@ func (d *daemon) recognise() error {
 	if got != d.maybe && !(d.state.from(got) && got.from(d.floor)) {
 		return fmt.Errorf("daemon %d is in state %s, not in %s", d.n, got, d.state)
 	}
-	d.state, d.maybe = got, nil
+	d.isIn(got)
 	return nil
+}
+
+// isIn takes in the state that the daemon is in. A checkpoint that a start begins by
+// itself may be at its cut.
+func (d *daemon) isIn(s *state) {
+	d.w.mu.Lock()
+	d.state, d.maybe = s, nil
+	d.w.mu.Unlock()
 }
 
 // read finds the state that an engine is in.
@@ -250,7 +258,7 @@ func (d *daemon) write() error {
 	if err != nil || v.Kind == resp.KindError {
 		return fmt.Errorf("daemon %d: EXEC: %v %w", d.n, v, err)
 	}
-	d.state, d.maybe = next, nil
+	d.isIn(next)
 	if d.cfg.log {
 		d.floor = next
 	}
