@@ -298,6 +298,7 @@ func TestWriteFaults(t *testing.T) {
 			if err := p.Abort(bg, snap(p).ID()); err == nil && best.Staged() != 0 {
 				t.Error("staged bytes stay after Abort")
 			}
+			time.Sleep(2 * time.Second) // a bubble must not end before the sink that hangs does
 		})
 	}
 }
