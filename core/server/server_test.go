@@ -23,6 +23,12 @@ const patience = 30 * time.Second // a hang guard
 // serve runs a server on loopback. wrap may change the listener.
 func serve(t *testing.T, opt Options, change func(*core.Options), wrap func(net.Listener) net.Listener) (*Server, string) {
 	t.Helper()
+	return serveOver(t, nil, opt, change, wrap)
+}
+
+// serveOver is serve with TLS, unless secured is nil.
+func serveOver(t *testing.T, secured *TLS, opt Options, change func(*core.Options), wrap func(net.Listener) net.Listener) (*Server, string) {
+	t.Helper()
 	o := core.Options{FS: memfs.New(), Shards: 2}
 	if change != nil {
 		change(&o)
@@ -42,7 +48,13 @@ func serve(t *testing.T, opt Options, change func(*core.Options), wrap func(net.
 	}
 	s := New(db, opt)
 	done := make(chan error, 1)
-	go func() { done <- s.Serve(l) }()
+	go func() {
+		if secured != nil {
+			done <- s.ServeTLS(l, secured)
+		} else {
+			done <- s.Serve(l)
+		}
+	}()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()

@@ -3,9 +3,7 @@ package server
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"crypto/tls"
-	"errors"
 	"io"
 	"net"
 	"os"
@@ -15,7 +13,6 @@ import (
 
 	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/resp"
-	"github.com/spillwaydb/spillway/fsbackends/memfs"
 	"github.com/spillwaydb/spillway/internal/testutil"
 )
 
@@ -23,38 +20,12 @@ import (
 // server.key of the authority.
 func serveTLS(t *testing.T, a *testutil.Authority, opt Options, with TLSOptions, change func(*core.Options)) (*Server, string) {
 	t.Helper()
-	o := core.Options{FS: memfs.New(), Shards: 2}
-	if change != nil {
-		change(&o)
-	}
-	db, err := core.Open(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	with.CertFile, with.KeyFile = a.Path("server.pem"), a.Path("server.key")
 	secured, err := NewTLS(with)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := New(db, opt)
-	done := make(chan error, 1)
-	go func() { done <- s.ServeTLS(l, secured) }()
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := s.Shutdown(ctx); err != nil {
-			t.Errorf("Shutdown: %v", err)
-		}
-		if err := <-done; !errors.Is(err, ErrClosed) {
-			t.Errorf("ServeTLS: %v", err)
-		}
-	})
-	return s, l.Addr().String()
+	return serveOver(t, secured, opt, change, nil)
 }
 
 func dialTLS(t *testing.T, addr string, config *tls.Config) (*client, error) {
