@@ -245,13 +245,20 @@ func (o *overrides) applyListeners(given func(string) bool, c *config.Config) er
 	if port == "0" {
 		return nil
 	}
+	c.Listen = append(c.Listen, listenersAt(hosts, port, config.Listener{Name: "flag"})...)
+	return nil
+}
+
+// listenersAt are TCP listeners as l at a port of each host.
+func listenersAt(hosts []string, port string, l config.Listener) (out []config.Listener) {
 	for _, h := range hosts {
 		if h == "*" {
 			h = ""
 		}
-		c.Listen = append(c.Listen, config.Listener{Name: "flag", Network: "tcp", Address: net.JoinHostPort(h, port)})
+		l.Network, l.Address = "tcp", net.JoinHostPort(h, port)
+		out = append(out, l)
 	}
-	return nil
+	return out
 }
 
 func plainTCP(l config.Listener) bool { return l.Network == "tcp" && l.TLS == nil }

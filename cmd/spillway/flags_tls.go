@@ -44,17 +44,17 @@ func (o *tlsFlags) apply(given func(string) bool, bind string, c *config.Config)
 			opt = *l.TLS
 		}
 	}
-	files := false
-	for name, set := range map[string]func(){
-		"tls-cert-file": func() { opt.CertFile = o.cert }, "tls-key-file": func() { opt.KeyFile = o.key },
-		"tls-ca-cert-file": func() { opt.ClientCAFile = o.ca }, "tls-auth-clients": func() { opt.ClientAuth = server.ClientAuth(o.clients) },
-	} {
+	said := given("tls-port")
+	override := func(name string, field *string, value string) {
 		if given(name) {
-			files = true
-			set()
+			said, *field = true, value
 		}
 	}
-	if !files && !given("tls-port") {
+	override("tls-cert-file", &opt.CertFile, o.cert)
+	override("tls-key-file", &opt.KeyFile, o.key)
+	override("tls-ca-cert-file", &opt.ClientCAFile, o.ca)
+	override("tls-auth-clients", (*string)(&opt.ClientAuth), o.clients)
+	if !said {
 		return nil
 	}
 	if !given("tls-port") {
@@ -82,11 +82,6 @@ func (o *tlsFlags) apply(given func(string) bool, bind string, c *config.Config)
 	if given("bind") {
 		hosts = strings.Fields(bind)
 	}
-	for _, h := range hosts {
-		if h == "*" {
-			h = ""
-		}
-		c.Listen = append(c.Listen, config.Listener{Name: "tls", Network: "tcp", Address: net.JoinHostPort(h, strconv.Itoa(o.port)), TLS: &opt})
-	}
+	c.Listen = append(c.Listen, listenersAt(hosts, strconv.Itoa(o.port), config.Listener{Name: "tls", TLS: &opt})...)
 	return nil
 }
