@@ -12,14 +12,15 @@ import (
 	"github.com/spillwaydb/spillway/internal/testutil"
 )
 
-// askRedis returns what asks a redis-server over a connection.
-func askRedis(t *testing.T, conn net.Conn) func(line string) resp.Value {
+// askRedis returns what sends a redis-server a command over a connection, and returns
+// the reply.
+func askRedis(t *testing.T, conn net.Conn) func(words ...string) resp.Value {
 	r := bufio.NewReader(conn)
-	return func(line string) resp.Value {
+	return func(words ...string) resp.Value {
 		t.Helper()
-		args, ok := resp.SplitArgs([]byte(line), nil)
-		if !ok {
-			t.Fatalf("bad command line %q", line)
+		args := make([][]byte, len(words))
+		for i := range words {
+			args[i] = []byte(words[i])
 		}
 		if _, err := conn.Write(resp.AppendCommand(nil, args...)); err != nil {
 			t.Fatal(err)
@@ -32,11 +33,28 @@ func askRedis(t *testing.T, conn net.Conn) func(line string) resp.Value {
 	}
 }
 
+// askRedisLine is askRedis for lines as redis-cli takes them.
+func askRedisLine(t *testing.T, conn net.Conn) func(line string) resp.Value {
+	ask := askRedis(t, conn)
+	return func(line string) resp.Value {
+		t.Helper()
+		args, ok := resp.SplitArgs([]byte(line), nil)
+		if !ok {
+			t.Fatalf("bad command line %q", line)
+		}
+		words := make([]string, len(args))
+		for i := range args {
+			words[i] = string(args[i])
+		}
+		return ask(words...)
+	}
+}
+
 // TestClusterOfOneAgainstRedis: what would change a cluster of one node that has all
 // slots, and is refused or changes nothing, is answered as a redis-server in the same
 // state answers it.
 func TestClusterOfOneAgainstRedis(t *testing.T) {
-	ask := askRedis(t, testutil.Redis(t, "--cluster-enabled", "yes", "--port", "0")())
+	ask := askRedisLine(t, testutil.Redis(t, "--cluster-enabled", "yes", "--port", "0")())
 	if v := ask("CLUSTER ADDSLOTSRANGE 0 16383"); v.Err() != nil {
 		t.Fatal(v)
 	}
@@ -73,7 +91,7 @@ func TestClusterOfOneAgainstRedis(t *testing.T) {
 // TestMemoryStatsAgainstRedis: MEMORY STATS has the fields of a redis-server, in its
 // order and of its types.
 func TestMemoryStatsAgainstRedis(t *testing.T) {
-	ask := askRedis(t, testutil.Redis(t)())
+	ask := askRedisLine(t, testutil.Redis(t)())
 	h := coretest.New(t)
 	for _, line := range []string{"MSET a 1 b 2", "SELECT 3", "SET c 1", "SELECT 0", "HELLO 3"} {
 		ask(line)

@@ -1,7 +1,6 @@
 package core_test
 
 import (
-	"bufio"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
@@ -21,22 +20,7 @@ import (
 func TestEvictionQuality(t *testing.T) {
 	for _, policy := range []string{"allkeys-lru", "allkeys-lfu", "volatile-lru", "volatile-ttl"} {
 		t.Run(policy, func(t *testing.T) {
-			conn := testutil.Redis(t, "--maxmemory-policy", policy)()
-			r := bufio.NewReader(conn)
-			theirs := keptWell(t, policy, nil, func(args ...string) resp.Value {
-				words := make([][]byte, len(args))
-				for i := range args {
-					words[i] = []byte(args[i])
-				}
-				if _, err := conn.Write(resp.AppendCommand(nil, words...)); err != nil {
-					t.Fatal(err)
-				}
-				v, err := resp.ReadReply(r)
-				if err != nil {
-					t.Fatal(err)
-				}
-				return v
-			})
+			theirs := keptWell(t, policy, nil, askRedis(t, testutil.Redis(t, "--maxmemory-policy", policy)()))
 			h := coretest.New(t, func(o *core.Options) { o.MaxMemoryPolicy, o.Shards = policy, 4 })
 			ours := keptWell(t, policy, h.DB.Tick, h.Value)
 			t.Logf("of what is left, %.3f should be; of Redis's %.3f", ours, theirs)

@@ -1,7 +1,6 @@
 package core_test
 
 import (
-	"bufio"
 	"fmt"
 	"strconv"
 	"strings"
@@ -19,8 +18,7 @@ import (
 // TestOutOfMemory compares what is refused while memory is over maxmemory, and may not
 // be made free, with what a real redis-server refuses.
 func TestOutOfMemory(t *testing.T) {
-	conn := testutil.Redis(t)()
-	r := bufio.NewReader(conn)
+	ask := askRedis(t, testutil.Redis(t)())
 	h := coretest.New(t)
 	sess := h.DB.Session()
 	for _, line := range []string{
@@ -38,17 +36,11 @@ func TestOutOfMemory(t *testing.T) {
 		if !ok {
 			t.Fatal(line)
 		}
-		if _, err := conn.Write(resp.AppendCommand(nil, args...)); err != nil {
-			t.Fatal(err)
-		}
-		theirs, err := resp.ReadReply(r)
-		if err != nil {
-			t.Fatal(err)
-		}
 		words := make([]string, len(args))
 		for i := range args {
 			words[i] = string(args[i])
 		}
+		theirs := ask(words...)
 		ours, err := sess.Do(words...)
 		if err != nil {
 			t.Fatal(err)

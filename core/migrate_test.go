@@ -76,7 +76,7 @@ func (r *relay) onReply(pass func(reply string) bool) {
 // Redis says where it cannot.
 func TestMigrateToRedis(t *testing.T) {
 	dial := testutil.Redis(t)
-	ask, to := askRedis(t, dial()), newRelay(t, dial)
+	ask, to := askRedisLine(t, dial()), newRelay(t, dial)
 	h := coretest.New(t, func(o *core.Options) { o.Shards = 4 })
 	migrate := func(words string) string {
 		t.Helper()
@@ -148,7 +148,7 @@ func TestMigrateToRedis(t *testing.T) {
 // one whose arrival is not known stays; inside MULTI and scripts it is the same.
 func TestMigrateLosesNothing(t *testing.T) {
 	dial := testutil.Redis(t)
-	ask, to := askRedis(t, dial()), newRelay(t, dial)
+	ask, to := askRedisLine(t, dial()), newRelay(t, dial)
 	h := coretest.New(t, func(o *core.Options) { o.Shards = 4 })
 	other := h.DB.Session()
 	move := func(key string) string { return h.Do("MIGRATE", to.host, to.port, key, "0", "5000") }

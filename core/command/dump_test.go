@@ -1,7 +1,6 @@
 package command
 
 import (
-	"bufio"
 	"fmt"
 	"strings"
 	"testing"
@@ -29,20 +28,12 @@ var dumpSamples = []string{
 
 // TestDumpWithRedis moves values both ways between us and a real redis-server.
 func TestDumpWithRedis(t *testing.T) {
-	conn := redisServer(t)
-	r := bufio.NewReader(conn)
+	redis := asker(t, redisServer(t))
 	ask := func(args ...string) resp.Value {
 		t.Helper()
-		var raw [][]byte
-		for _, a := range args {
-			raw = append(raw, []byte(a))
-		}
-		if _, err := conn.Write(resp.AppendCommand(nil, raw...)); err != nil {
-			t.Fatal(err)
-		}
-		v, err := resp.ReadReply(r)
-		if err != nil || v.Err() != nil {
-			t.Fatalf("redis: %.80q: %v %v", args, err, v)
+		v := redis(args...)
+		if v.Err() != nil {
+			t.Fatalf("redis: %.80q: %v", args, v)
 		}
 		return v
 	}

@@ -1,9 +1,7 @@
 package command
 
 import (
-	"bufio"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -64,15 +62,13 @@ func laterThan(version, than string) bool {
 
 // both asks redis-server and a tester the same.
 type both struct {
-	t    *testing.T
-	x    *tester
-	conn net.Conn
-	r    *bufio.Reader
+	t     *testing.T
+	x     *tester
+	redis func(args ...string) resp.Value
 }
 
 func newBoth(t *testing.T) *both {
-	b := &both{t: t, x: newTester(t, 2), conn: redisServer(t)}
-	b.r = bufio.NewReader(b.conn)
+	b := &both{t: t, x: newTester(t, 2), redis: asker(t, redisServer(t))}
 	hello := b.redis("HELLO", "2")
 	for i, e := range hello.Elems {
 		if string(e.Str) == "version" && !strings.HasPrefix(string(hello.Elems[i+1].Str), RedisVersion[:4]) {
@@ -80,22 +76,6 @@ func newBoth(t *testing.T) *both {
 		}
 	}
 	return b
-}
-
-func (b *both) redis(args ...string) resp.Value {
-	b.t.Helper()
-	bytes := make([][]byte, len(args))
-	for i, a := range args {
-		bytes[i] = []byte(a)
-	}
-	if _, err := b.conn.Write(resp.AppendCommand(nil, bytes...)); err != nil {
-		b.t.Fatal(err)
-	}
-	v, err := resp.ReadReply(b.r)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	return v
 }
 
 func (b *both) ask(args ...string) (ours, theirs resp.Value) {

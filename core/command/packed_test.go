@@ -1,7 +1,6 @@
 package command
 
 import (
-	"bufio"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
@@ -18,22 +17,11 @@ import (
 // differ for.
 func TestPackedAsRedisPacks(t *testing.T) {
 	w := words{rand.New(rand.NewPCG(seedOf(t), 7))}
-	conn := redisServer(t)
-	r := bufio.NewReader(conn)
+	ask := asker(t, redisServer(t))
 	x := newTester(t, 2)
 	both := func(line ...string) resp.Value {
 		t.Helper()
-		args := make([][]byte, len(line))
-		for i := range line {
-			args[i] = []byte(line[i])
-		}
-		if _, err := conn.Write(resp.AppendCommand(nil, args...)); err != nil {
-			t.Fatal(err)
-		}
-		theirs, err := resp.ReadReply(r)
-		if err != nil {
-			t.Fatal(err)
-		}
+		theirs := ask(line...)
 		if line[0] == "CONFIG" {
 			return theirs
 		}
