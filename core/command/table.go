@@ -11,7 +11,7 @@ type handlers map[string]Handler
 func groups() []handlers {
 	return []handlers{
 		stringHandlers, genericHandlers, expireHandlers, scanHandlers, sortHandlers, objectHandlers,
-		bitmapHandlers, hyperloglogHandlers, hashHandlers, hashExpireHandlers, listHandlers, setHandlers, zsetHandlers, geoHandlers, blockingHandlers,
+		bitmapHandlers, hyperloglogHandlers, hashHandlers, hashExpireHandlers, hashExHandlers, listHandlers, setHandlers, zsetHandlers, geoHandlers, blockingHandlers,
 		streamHandlers, streamDeleteHandlers, streamGroupHandlers, streamInfoHandlers, functionHandlers, pubsubHandlers, trackingHandlers,
 		connectionHandlers, clientHandlers, clusterHandlers, clusterOneHandlers, moduleHandlers, replicationHandlers, migrateHandlers, serverHandlers, configHandlers, debugHandlers, diagnoseHandlers, latencyHandlers, commandHandlers,
 	}
