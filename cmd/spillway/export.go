@@ -5,18 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/spillwaydb/spillway/cmd/spillway/config"
-	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/backup"
-	"github.com/spillwaydb/spillway/core/rdb"
-	"github.com/spillwaydb/spillway/core/vfs"
 )
 
 // exported is what `export --json` prints.
@@ -102,9 +97,6 @@ func (e *exporter) run(cmd *cobra.Command) error {
 			return err
 		})
 	}
-	if errors.Is(err, fs.ErrNotExist) && src.data != nil {
-		err = fmt.Errorf("%w\nAn engine that runs on the directory has retired it meanwhile: run the export again", err)
-	}
 	if err != nil {
 		return fmt.Errorf("exporting %s: %w", src.where, err)
 	}
@@ -168,52 +160,14 @@ func (e *exporter) write(ctx context.Context, src *source, p *backup.Point, w io
 	progress := new(backup.Progress)
 	progress.Total.Store(p.Bytes())
 	defer watch("exporting", progress, e.s.quiet || e.to == "-")()
-	from := backup.Counted(src, progress)
-	switch {
-	case e.format == "aof":
-		out.Commands, err = backup.WriteAOF(ctx, from, p, src.stages, w)
-	case p.Mergeable():
-		out.Keys, err = backup.WriteRDB(ctx, from, p, src.stages, rdb.HeaderAt(p.Set.CreatedAt), w)
-	default:
-		out.Keys, err = e.byEngine(ctx, src, p, w, progress)
+	r := &reading{src: src, p: p, tmp: e.tmp, parallel: e.s.parallel}
+	if e.tmp == "" && e.to != "-" {
+		r.tmp = filepath.Dir(e.to)
 	}
-	return err
-}
-
-// byEngine executes the log behind the checkpoint, on a plain copy of both.
-func (e *exporter) byEngine(ctx context.Context, src *source, p *backup.Point, w io.Writer, progress *backup.Progress) (keys int64, err error) {
-	where := e.tmp
-	if where == "" && e.to != "-" {
-		where = filepath.Dir(e.to)
+	if e.format == "rdb" {
+		out.Keys, err = r.writeRDB(ctx, w, progress)
+		return err
 	}
-	dir, err := os.MkdirTemp(where, ".spillway-export-*")
-	if err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	data, err := config.OpenFS(dir)
-	if err != nil {
-		return 0, err
-	}
-	_, err = backup.Restore(ctx, data, src, p, backup.Options{
-		Stages: src.stages, Plain: true, Parallel: e.s.parallel, Now: time.Now, Logger: src.log, Progress: progress,
-	})
-	if err != nil {
-		return 0, err
-	}
-	return loadAndWrite(ctx, src, data, w)
-}
-
-// loadAndWrite has an engine load a directory and writes its keys.
-func loadAndWrite(ctx context.Context, src *source, data vfs.FS, w io.Writer) (keys int64, err error) {
-	s := src.cfg.Engine
-	db, err := core.Prepare(core.Options{FS: data, Shards: s.Shards, Databases: max(s.Databases, 1024), ReadOnly: true, ManualTick: true, Logger: src.log, Version: version})
-	if err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	if err := db.Recover(ctx); err != nil {
-		return 0, err
-	}
-	return db.WriteRDB(w)
+	out.Commands, err = backup.WriteAOF(ctx, backup.Counted(src, progress), p, src.stages, w)
+	return r.retired(err)
 }

@@ -7,13 +7,17 @@
 //	spillway verify  read a backup to its last byte and tell what is damaged
 //	spillway inspect show what a backup holds and what can be had back
 //	spillway backups list the backups of a sink, remove old ones
+//	spillway get     print what a key held
+//	spillway scan    list the keys of a backup
+//	spillway diff    list the keys in which two moments differ
 //	spillway export  write one file that redis-server loads
 //	spillway import  make a data directory of a Redis's data
 //	spillway plugins list plugins, ping them, show their logs, print checksums
 //	spillway version print the version
 //
 // Exit status: 0 success, 1 a failure while running, 2 a mistake in the
-// configuration or the command line; nothing was started.
+// configuration or the command line; nothing was started. 3 is diff --exit-code's
+// answer that there are differences.
 package main
 
 import (
@@ -57,7 +61,7 @@ func run(args []string) int {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(serveCommand(), checkCommand(), repairCommand(), restoreCommand(), verifyCommand(), inspectCommand(), backupsCommand(), exportCommand(), importCommand(), pluginsCommand(), versionCommand())
+	root.AddCommand(serveCommand(), checkCommand(), repairCommand(), restoreCommand(), verifyCommand(), inspectCommand(), backupsCommand(), getCommand(), scanCommand(), diffCommand(), exportCommand(), importCommand(), pluginsCommand(), versionCommand())
 	root.Version = buildInfo().String()
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetArgs(longFlags(args))
@@ -66,6 +70,8 @@ func run(args []string) int {
 	switch {
 	case err == nil:
 		return 0
+	case errors.Is(err, errDiffer):
+		return 3
 	case errors.As(err, &usage):
 		if !errors.Is(err, errReported) {
 			fmt.Fprintln(os.Stderr, "spillway:", err)
