@@ -10,7 +10,7 @@ export PATH := $(PATH):/usr/sbin:/sbin:$(CURDIR)/bin
 RESULTS := bin/results
 TEST = mkdir -p $(RESULTS); bin/gotestsum --format pkgname --format-hide-empty-pkg $(if $(HIDE),--hide-summary=$(HIDE)) --jsonfile $(RESULTS)/$@.json --
 
-.PHONY: all build test check skips system-deps deps fmt vet lint unit race offheap integration compat lab planted lab-disk lab-syscalls lab-long bench fuzz clean
+.PHONY: all build test check skips system-deps deps fmt vet lint unit race offheap integration compat lab planted lab-disk lab-syscalls lab-long bench docs fuzz clean
 
 all: build
 
@@ -129,6 +129,9 @@ lab-long: build ## hours: every part of the laboratory at length
 	SPILLWAY_LAB=long $(GO) test -count=1 -timeout 1h -v -run 'TestAbuse|TestBullMQ' ./cmd/spillway
 	$(MAKE) compat COMPAT="--profile full"
 	$(MAKE) fuzz
+
+docs: ## the documentation as a website in bin/site; fails while a link leads nowhere
+	$(GO) run ./internal/site -out bin/site
 
 fuzz: ## every fuzz target, FUZZTIME each
 	@set -e; for pkg in $$($(GO) list ./...); do \
