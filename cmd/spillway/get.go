@@ -160,15 +160,22 @@ func (v *view) printJSON(cmd *cobra.Command, keys []string, found map[string]*va
 
 // summary is what an entry is, in words: "a hash of 3 fields, expires …".
 func summary(e *values.Entry) string {
-	s := map[rdb.Type]string{
-		rdb.TypeList: "a list of " + count(e.Elements, "item"), rdb.TypeSet: "a set of " + count(e.Elements, "member"),
-		rdb.TypeZSet: "a sorted set of " + count(e.Elements, "member"), rdb.TypeHash: "a hash of " + count(e.Elements, "field"),
-	}[e.Type]
+	var s string
 	switch e.Type {
 	case rdb.TypeString:
 		s = "a string of " + count(len(e.Rows[0].Words[0]), "byte")
+	case rdb.TypeList:
+		s = "a list of " + count(e.Elements, "item")
+	case rdb.TypeSet:
+		s = "a set of " + count(e.Elements, "member")
+	case rdb.TypeZSet:
+		s = "a sorted set of " + count(e.Elements, "member")
+	case rdb.TypeHash:
+		s = "a hash of " + count(e.Elements, "field")
 	case rdb.TypeStream:
 		s = fmt.Sprintf("a stream of %s and %s", count(e.Elements, "entry"), count(len(e.Stream.Groups), "group"))
+	default:
+		s = rdb.UnknownType(e.Type).Error()
 	}
 	if e.Expires != 0 {
 		s += ", expires " + time.UnixMilli(e.Expires).Local().Format("2006-01-02 15:04:05.000 -07:00")
