@@ -69,6 +69,8 @@ func (a admin) Reload() error {
 	if a.Loading() {
 		return errors.New(session.ErrLoading)
 	}
+	a.swapping.Lock()
+	defer a.swapping.Unlock()
 	for {
 		if err := a.runJob(context.Background(), sink.KindSnapshot, "DEBUG RELOAD"); err != nil {
 			return err
