@@ -169,8 +169,26 @@ func (x *Replacement) swapRoute(released func()) {
 			released()
 		})
 	})
-	if base := p.ledger.current().Base; base != nil && !sameStages(old.spec.Stages, next.spec.Stages) {
-		p.Schedule(sink.KindSnapshot)
+	if !sameStages(old.spec.Stages, next.spec.Stages) {
+		p.renewBase()
+	}
+}
+
+// renewBase has a checkpoint be taken through the stages that are in force now, so that
+// a start does not need those of before to read the base. Without a base, and with none
+// on its way, there is nothing to be read.
+func (p *Persister) renewBase() {
+	p.mu.Lock()
+	flying := p.job != nil
+	if flying && p.scheduled == "" {
+		p.scheduled = sink.KindSnapshot
+	}
+	p.mu.Unlock()
+	if flying || p.ledger.current().Base == nil {
+		return
+	}
+	if _, err := p.start(context.Background(), sink.KindSnapshot, "the stages are others", false); err != nil {
+		p.jobLog.Warn("no checkpoint was begun, though the stages are others: a start needs those of before", "error", err)
 	}
 }
 

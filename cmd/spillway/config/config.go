@@ -8,10 +8,13 @@ package config
 
 import (
 	"cmp"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -96,7 +99,8 @@ type Archive struct {
 type Stage struct {
 	Name    string // what manifests record
 	BuiltIn sink.Stage
-	Plugin  *Use // nil for one that is built in
+	Options json.RawMessage // of a built-in one: an object, which may hold secrets
+	Plugin  *Use            // nil for one that is built in
 }
 
 // Mirror is a sink beside the data directory: one that is built in, a plugin's,
@@ -105,6 +109,7 @@ type Mirror struct {
 	Name     string
 	Kind     string           // of a built-in one, as in "blob"
 	Make     Maker[sink.Sink] // makes a built-in one; nil for others
+	Options  json.RawMessage  // of a built-in one: an object, which may hold secrets
 	Plugin   *Use             // nil for one that is not a plugin's
 	FS       Filesystem
 	Required bool
@@ -300,6 +305,25 @@ func (f *File) Diagnostics() []Diagnostic {
 		out = append(out, o)
 	}
 	return out
+}
+
+// Err is what is wrong, in one line, nil if nothing is.
+func (f *File) Err() error {
+	var out []string
+	for _, d := range f.Diagnostics() {
+		if d.Severity != "error" {
+			continue
+		}
+		at := ""
+		if d.File != "" {
+			at = fmt.Sprintf("%s:%d:%d: ", d.File, d.Line, d.Column)
+		}
+		out = append(out, at+strings.TrimSuffix(d.Summary, ".")+": "+strings.Join(strings.Fields(d.Detail), " "))
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	return errors.New(strings.Join(out, "; "))
 }
 
 // sorted are the diagnostics by place, those without one first.
