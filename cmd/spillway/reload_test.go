@@ -20,7 +20,6 @@ import (
 type reloads struct {
 	*daemon
 	file string
-	seen int // reloads that the log has told of, in one way or another
 }
 
 func startReloads(t *testing.T, hcl string, flags ...string) *reloads {
@@ -43,7 +42,8 @@ const (
 	logRefused  = "the configuration was not reloaded"
 )
 
-func (r *reloads) ended() int {
+// over counts the reloads that the log tells of, in one way or another.
+func (r *reloads) over() int {
 	return strings.Count(r.log.String(), logReloaded) + strings.Count(r.log.String(), logRefused)
 }
 
@@ -51,9 +51,9 @@ func (r *reloads) ended() int {
 func (r *reloads) hup(hcl string) string {
 	r.t.Helper()
 	r.write(hcl)
-	before, from := r.ended(), len(r.log.String())
+	before, from := r.over(), len(r.log.String())
 	r.signal(syscall.SIGHUP)
-	r.waitFor("the reload", func() bool { return r.ended() > before })
+	r.waitFor("the reload", func() bool { return r.over() > before })
 	return r.log.String()[from:]
 }
 
@@ -310,7 +310,9 @@ func TestReloadRefused(t *testing.T) {
 		if got := d.get("maxmemory"); got != "0" {
 			t.Errorf("%s: maxmemory is %s", name, got)
 		}
+		before := d.over()
 		_, err := d.rdb.Do(context.Background(), "SPILLWAY.CONFIG", "RELOAD").Result()
+		d.waitFor("the log", func() bool { return d.over() > before })
 		if err == nil || !strings.HasPrefix(err.Error(), "ERR nothing was changed: ") || !strings.Contains(err.Error(), c.why) {
 			t.Errorf("%s: who asks is told %v", name, err)
 		}
@@ -325,9 +327,47 @@ func TestReloadRefused(t *testing.T) {
 	if _, err := d.rdb.Do(context.Background(), "SPILLWAY.CONFIG", "RELOAD").Result(); err == nil {
 		t.Error("a file that is gone was reloaded")
 	}
+	d.waitLog("no such file")
 	d.must(with(""))
 	if got := d.get("maxmemory"); got != "1073741824" {
 		t.Errorf("maxmemory is %s in the end", got)
+	}
+	d.stop()
+}
+
+// TestReloadPlugins: a plugin whose block is the same goes on as the same process, with
+// other settings of what it offers; one that is another block is another process, and the
+// old one ends; one that is gone ends.
+func TestReloadPlugins(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	hcl := piped(t, dir, 1, true)
+	d := startReloads(t, hcl, "--save", "", "--shards", "1")
+	d.do("SET", "k", strings.Repeat("v", 10_000))
+	d.save()
+	tools, folder := d.pluginPID("tools"), d.pluginPID("folder")
+	hcl = strings.Replace(hcl, "level = 1", "level = 2", 1)
+	hcl = strings.Replace(hcl, `restart { backoff = "10ms" }`, `restart { backoff = "20ms" }`, 1)
+	checkpoints := d.info("rdb_saves")
+	d.must(hcl)
+	d.waitFor("the end of the plugin that was replaced", func() bool { return !lives(folder) })
+	if now := d.pluginPID("tools"); now != tools {
+		t.Errorf("the plugin of the stage runs as %d, before as %d", now, tools)
+	}
+	if now := d.pluginPID("folder"); now == 0 || now == folder {
+		t.Errorf("the plugin of the sink runs as %d, before as %d", now, folder)
+	}
+	d.waitFor("a checkpoint by the new stage", func() bool { return d.info("rdb_saves") != checkpoints && d.info("rdb_bgsave_in_progress") == "0" })
+	d.save()
+	if got := offsite(t, dir); len(got) != 3 {
+		t.Errorf("sets in the sink: %v", got)
+	}
+	checkpoints = d.info("rdb_saves")
+	d.must(fmt.Sprintf("filesystem \"os\" \"data\" { root = %q }", filepath.Join(dir, "data")))
+	d.waitFor("the end of the plugins", func() bool { return !lives(tools) })
+	d.waitFor("a checkpoint without the stage", func() bool { return d.info("rdb_saves") != checkpoints && d.info("rdb_bgsave_in_progress") == "0" })
+	if got := offsite(t, dir); len(got) != 3 {
+		t.Errorf("sets in the sink that is none any more: %v", got)
 	}
 	d.stop()
 }
