@@ -1,6 +1,7 @@
 # The configuration of `spillway serve`, and its manual. Everything here is the
 # default: a missing line changes nothing. Flags of the command line win over
-# the file. `spillway check` tells what a file would run.
+# the file. `spillway check` tells what a file would run, and `spillway reload`, or
+# SIGHUP, has a running daemon follow it; docs/operations.md says what needs a restart.
 #
 # Values are HCL 2 expressions. Functions: cpus(), min(a, b, …), max(a, b, …),
 # env("NAME", "default"), file("path"). Sizes are written as in redis.conf

@@ -266,7 +266,7 @@ var configHandlers = handlers{
 	"config|set":       configSet,
 	"config|resetstat": func(c *Ctx) { c.Engine.ResetStats(); c.Out.OK() },
 	"config|rewrite":   func(c *Ctx) { c.replyDone("OK", c.Engine.RewriteConfig()) },
-	"config|help": help,
+	"config|help":      help,
 }
 
 func configGet(c *Ctx) {
