@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/spillwaydb/spillway/core/acl"
 	"github.com/spillwaydb/spillway/core/command"
@@ -50,6 +51,19 @@ func (db *DB) ChangeUsers(set []UserRules, gone []string, kill func(match func(c
 		db.users.SetPassword(db.settings.Load().requirePass)
 	}
 	return errors.Join(append(errs, db.runtime.DeleteUsers(gone, kill))...)
+}
+
+// Users are all users, as options would name them. Passwords are hashed.
+func (db *DB) Users() (out []UserRules) {
+	for _, u := range db.users.Users() {
+		out = append(out, RulesOf(u))
+	}
+	return out
+}
+
+// RulesOf is a user as options would name it.
+func RulesOf(u *acl.User) UserRules {
+	return UserRules{Name: u.Name(), Rules: strings.Fields(u.Line())[2:]}
 }
 
 // CheckACLFile tells whether the ACL file, which may have been edited, could be loaded.

@@ -164,9 +164,15 @@ func (r *reloader) answer(args []string) ([]string, error) {
 			panic(err) // strings
 		}
 		return []string{string(b)}, nil
-	default:
-		return nil, errors.New("ERR want SPILLWAY.CONFIG RELOAD")
+	case sub == "DUMP" && (len(args) == 1 || len(args) == 2 && strings.EqualFold(args[1], "JSON")):
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.db == nil {
+			return nil, errors.New("ERR the daemon is starting")
+		}
+		return []string{dump(r.inForce(), len(args) == 2)}, nil
 	}
+	return nil, errors.New("ERR want SPILLWAY.CONFIG RELOAD, or SPILLWAY.CONFIG DUMP [JSON]")
 }
 
 // reload reads the configuration again and applies what differs: all of it, or nothing

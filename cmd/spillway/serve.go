@@ -130,6 +130,7 @@ func serve(cfg *config.Config, again func() (*config.Config, error), f *faults, 
 	opts.Adopt = adopt
 	opts.OnPlugins = func(args []string) ([]string, error) { return reload.plugged.Load().answer(args) }
 	opts.OnConfig = reload.answer
+	opts.OnRewrite = reload.rewrite
 	opts.OnShutdown = func() { stop <- struct{}{} }
 	db, err := core.Prepare(opts)
 	if err != nil {

@@ -29,6 +29,7 @@ import (
 // Config is a valid configuration.
 type Config struct {
 	Path    string         // of the file, empty without one
+	Include string         // the file that is read after it, if it is there, and that CONFIG REWRITE writes
 	Engine  core.Options   // the parameters of the engine, and nothing else of its options
 	Server  server.Options // the parameters of the server
 	Listen  []Listener
@@ -42,6 +43,8 @@ type Config struct {
 	Plugins []Plugin
 
 	metricsAt hcl.Range
+	own       map[string]string // what the file itself says of parameters that Include changes
+	ownUsers  []core.UserRules  // the users of the file itself
 	// ReadOnly has the data directory looked at only. A flag sets it: a file
 	// describes a daemon that writes.
 	ReadOnly bool
@@ -122,6 +125,7 @@ type Mirror struct {
 // file is the shape of the document. Attributes stay unevaluated so that what
 // is wrong with a value can be said where it stands.
 type file struct {
+	Include     *hcl.Attribute    `hcl:"include"`
 	Server      *serverBlock      `hcl:"server,block"`
 	Log         *logBlock         `hcl:"log,block"`
 	Metrics     *metricsBlock     `hcl:"metrics,block"`
@@ -216,7 +220,8 @@ type File struct {
 }
 
 // Parse reads a configuration from src; name is what diagnostics call it, and
-// the files that it reads are looked for beside that. On any error the Config is nil and File.Report says what is wrong.
+// the files that it reads are looked for beside that: those it names, and the one that
+// CONFIG REWRITE writes. On any error the Config is nil and File.Report says what is wrong.
 func Parse(name string, src []byte) (*Config, *File) {
 	f := &File{parser: hclparse.NewParser()}
 	doc, diags := f.parser.ParseHCL(src, name)
@@ -227,21 +232,27 @@ func Parse(name string, src []byte) (*Config, *File) {
 	joinStageLabels(doc.Body)
 	var raw file
 	f.diags = append(f.diags, gohcl.DecodeBody(doc.Body, baseContext(filepath.Dir(name)), &raw)...)
-	if b := raw.Server; b != nil {
-		content, diags := b.Body.Content(serverSchema())
-		f.diags = append(f.diags, diags...)
-		b.attrs = content.Attributes
-	}
+	raw.Server.decode(f)
 	if f.diags.HasErrors() {
 		return nil, f
 	}
 	d := newDecoder(f, filepath.Dir(name), raw.Filesystems)
-	cfg := d.decode(&raw)
+	include, kept := d.include(name, raw.Include)
+	cfg := d.decode(&raw, kept)
 	if f.diags.HasErrors() {
 		return nil, f
 	}
-	cfg.Path = name
+	cfg.Path, cfg.Include = name, include
 	return cfg, f
+}
+
+// decode takes the attributes of the block apart.
+func (b *serverBlock) decode(f *File) {
+	if b != nil {
+		content, diags := b.Body.Content(serverSchema())
+		f.diags = append(f.diags, diags...)
+		b.attrs = content.Attributes
+	}
 }
 
 // maxShown bounds the diagnostics that are printed: one unterminated quote
@@ -328,13 +339,17 @@ func (f *File) Err() error {
 
 // sorted are the diagnostics by place, those without one first.
 func (f *File) sorted() hcl.Diagnostics {
-	at := func(d *hcl.Diagnostic) int {
+	at := func(d *hcl.Diagnostic) (string, int) {
 		if d.Subject == nil {
-			return -1
+			return "", -1
 		}
-		return d.Subject.Start.Byte
+		return d.Subject.Filename, d.Subject.Start.Byte
 	}
 	all := slices.Clone(f.diags)
-	slices.SortStableFunc(all, func(a, b *hcl.Diagnostic) int { return cmp.Compare(at(a), at(b)) })
+	slices.SortStableFunc(all, func(a, b *hcl.Diagnostic) int {
+		inA, atA := at(a)
+		inB, atB := at(b)
+		return cmp.Or(cmp.Compare(inA, inB), cmp.Compare(atA, atB))
+	})
 	return all
 }

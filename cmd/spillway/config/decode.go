@@ -111,11 +111,12 @@ func (d *decoder) remoteFS(b *filesystemBlock, fs *Filesystem) {
 	}
 }
 
-func (d *decoder) decode(raw *file) *Config {
+func (d *decoder) decode(raw *file, kept *keptFile) *Config {
 	c := Default()
 	if raw.Server != nil {
 		d.server(raw.Server.attrs, c)
 	}
+	d.keptParams(kept, c)
 	if raw.Log != nil {
 		c.Log.Level = d.oneOf(raw.Log.Level, c.Log.Level, "trace", "debug", "info", "warn", "error")
 		c.Log.JSON = d.oneOf(raw.Log.Format, "text", "text", "json") == "json"
@@ -135,6 +136,7 @@ func (d *decoder) decode(raw *file) *Config {
 	for i := range raw.Users {
 		d.user(&raw.Users[i], c)
 	}
+	d.keptUsers(kept, c)
 	if fs, ok := d.fss["os.data"]; ok {
 		c.Data = fs
 	}

@@ -136,6 +136,7 @@ func (d *decoder) parsed(a *hcl.Attribute, t param.Type, parse func(string) (str
 func (c *Config) SetFlag(p *param.Param, text string) error {
 	v, err := p.Type.Parse(text)
 	if err == nil {
+		delete(c.own, p.Name)
 		return c.Var(p).Set(v)
 	}
 	if more := (*param.Error)(nil); errors.As(err, &more) {
