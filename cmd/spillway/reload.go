@@ -44,7 +44,7 @@ type reloader struct {
 	mu      sync.Mutex // one reload at a time; guards the rest
 	cfg     *config.Config
 	users   [sha256.Size]byte // of the ACL file
-	metrics func()            // ends them; nil without
+	metrics *metricsFront     // nil without
 	retired <-chan struct{}   // closed when all that is not in force any more is closed
 	inInfo  bool              // INFO has a section on plugins
 }
@@ -129,10 +129,8 @@ func (r *reloader) close() {
 	r.end()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.metrics != nil {
-		r.metrics()
-		r.metrics = nil
-	}
+	r.metrics.close()
+	r.metrics = nil
 }
 
 // closePlugins ends the plugins and closes the sinks, those too that are not in force
@@ -459,23 +457,32 @@ func (x *reloading) diffListeners() error {
 // diffMetrics listens where metrics are to be served from now on.
 func (x *reloading) diffMetrics() error {
 	from, to := x.old.Metrics, x.next.Metrics
+	if !x.old.MetricsFront.Same(x.next.MetricsFront) && to != "" {
+		x.changed("metrics", "", "TLS, or who may read")
+	}
 	if from == to {
+		if x.r.metrics == nil || x.old.MetricsFront.Same(x.next.MetricsFront) {
+			return nil
+		}
+		apply, err := x.r.metrics.become(x.next.MetricsFront)
+		if err != nil {
+			return fmt.Errorf("metrics: %w", err)
+		}
+		x.applies = append(x.applies, apply)
 		return nil
 	}
 	x.changed("metrics.address", from, to)
-	var stop func()
+	var fresh *metricsFront
 	if to != "" {
 		var err error
-		if stop, err = startMetrics(to, x.r.db, x.r.log.Named("metrics")); err != nil {
+		if fresh, err = startMetrics(to, x.next.MetricsFront, x.r.db, x.r.log.Named("metrics")); err != nil {
 			return err
 		}
-		x.discards = append(x.discards, stop)
+		x.discards = append(x.discards, fresh.close)
 	}
 	x.applies = append(x.applies, func() {
-		if x.r.metrics != nil {
-			x.r.metrics()
-		}
-		x.r.metrics = stop
+		x.r.metrics.close()
+		x.r.metrics = fresh
 	})
 	return nil
 }

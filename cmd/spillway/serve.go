@@ -151,7 +151,7 @@ func serve(cfg *config.Config, again func() (*config.Config, error), f *faults, 
 	srvOpts.Logger, srvOpts.ConfigFile = log.Named("server"), cfg.Path
 	srv := server.New(db, srvOpts)
 	if cfg.Metrics != "" {
-		if reload.metrics, err = startMetrics(cfg.Metrics, db, log.Named("metrics")); err != nil {
+		if reload.metrics, err = startMetrics(cfg.Metrics, cfg.MetricsFront, db, log.Named("metrics")); err != nil {
 			closeAll(listeners)
 			closeDB()
 			return err

@@ -175,6 +175,14 @@ func (t *TLS) current(now time.Time, log hclog.Logger) *tls.Config {
 	return t.config
 }
 
+// Config is for other servers than that of this package: connections get what is in
+// force when they begin.
+func (t *TLS) Config(now func() time.Time, log hclog.Logger) *tls.Config {
+	return &tls.Config{
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return t.current(now(), log), nil },
+	}
+}
+
 // reload takes what the files hold now, if they can be used.
 func (t *TLS) reload(log hclog.Logger) {
 	config, err := t.load()
@@ -237,10 +245,7 @@ const recordSize = 16 << 10
 func (s *Server) newTLSConn(raw net.Conn, t *TLS) *tlsConn {
 	link := &recordBuffer{Conn: raw}
 	now := s.db.Clock().Now
-	config := &tls.Config{
-		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return t.current(now(), s.log), nil },
-	}
-	return &tlsConn{Conn: tls.Server(link, config), raw: raw, tls: t, now: now, link: link}
+	return &tlsConn{Conn: tls.Server(link, t.Config(now, s.log)), raw: raw, tls: t, now: now, link: link}
 }
 
 // handshake agrees on keys with the client, until a deadline.

@@ -38,13 +38,15 @@ type Config struct {
 	Check   Pipeline // the checkpoint pipeline
 	Archive Archive  // of the log
 	// Metrics is the address that Prometheus reads from; empty is none.
-	Metrics string
+	Metrics      string
+	MetricsFront MetricsFront
 
 	Plugins []Plugin
 
-	metricsAt hcl.Range
-	own       map[string]string // what the file itself says of parameters that Include changes
-	ownUsers  []core.UserRules  // the users of the file itself
+	metricsAt    hcl.Range
+	metricsTLSAt hcl.Range
+	own          map[string]string // what the file itself says of parameters that Include changes
+	ownUsers     []core.UserRules  // the users of the file itself
 	// ReadOnly has the data directory looked at only. A flag sets it: a file
 	// describes a daemon that writes.
 	ReadOnly bool
@@ -145,11 +147,6 @@ type serverBlock struct {
 type logBlock struct {
 	Level  *hcl.Attribute `hcl:"level"`
 	Format *hcl.Attribute `hcl:"format"`
-}
-
-type metricsBlock struct {
-	Address *hcl.Attribute `hcl:"address"`
-	Range   hcl.Range      `hcl:",def_range"`
 }
 
 type userBlock struct {

@@ -121,11 +121,8 @@ func (d *decoder) decode(raw *file, kept *keptFile) *Config {
 		c.Log.Level = d.oneOf(raw.Log.Level, c.Log.Level, "trace", "debug", "info", "warn", "error")
 		c.Log.JSON = d.oneOf(raw.Log.Format, "text", "text", "json") == "json"
 	}
-	if m := raw.Metrics; m != nil {
-		if c.Metrics = d.str(m.Address, ""); c.Metrics == "" && !d.f.diags.HasErrors() {
-			d.errorAt(&m.Range, "Missing address", "The block metrics wants address, as in address = \"127.0.0.1:9121\".")
-		}
-		d.address(m.Address, "tcp", c.Metrics, &c.metricsAt)
+	if raw.Metrics != nil {
+		d.metrics(raw.Metrics, c)
 	}
 	if len(raw.Listeners) > 0 {
 		c.Listen = nil

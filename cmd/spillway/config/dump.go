@@ -58,9 +58,7 @@ func (c *Config) node() *node {
 			tlsNode(b, *l.TLS)
 		}
 	}
-	if c.Metrics != "" {
-		root.block("metrics").text("address", c.Metrics)
-	}
+	c.metricsNode(root)
 	usersNode(root, c.Engine.Users)
 	c.filesystems(root)
 	for i := range c.Plugins {

@@ -22,7 +22,18 @@ server {
 	latency_tracking_info_percentiles = ["50", "99.9"]
 }
 log { format = "json" }
-metrics { address = "127.0.0.1:9121" }
+metrics {
+	address      = "127.0.0.1:9121"
+	bearer_token = "HUSH"
+	basic_auth {
+		username = "prometheus"
+		password = "HUSH"
+	}
+	tls {
+		cert = "c.pem"
+		key  = "c.key"
+	}
+}
 listener "tcp" "main" { address = "127.0.0.1:6380" }
 listener "unix" "local" { path = "s.sock" }
 listener "tcp" "secure" {

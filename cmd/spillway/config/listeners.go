@@ -139,7 +139,7 @@ const resolveTimeout = 5 * time.Second
 func (f *File) VerifyListeners(c *Config) (busy []string, ok bool) {
 	all := c.Listen
 	if c.Metrics != "" {
-		all = append(all[:len(all):len(all)], Listener{Name: "metrics", Network: "tcp", Address: c.Metrics, at: c.metricsAt})
+		all = append(all[:len(all):len(all)], Listener{Name: "metrics", Network: "tcp", Address: c.Metrics, TLS: c.MetricsFront.TLS, at: c.metricsAt, tlsAt: c.metricsTLSAt})
 	}
 	taken := make(map[netip.AddrPort]Listener)
 	paths := make(map[string]bool)
