@@ -59,7 +59,9 @@ func newDecoder(f *File, dir string, blocks []filesystemBlock) *decoder {
 			if fs.Root == "" && !f.diags.HasErrors() {
 				d.errorAt(&b.Range, "Missing root", "A filesystem \"os\" wants root, the directory it keeps its files in.")
 			}
-			if err := RequireDataFS(fs.Root); err != nil {
+			if err := RequireDataFS(fs.Root); err == nil {
+				fs.Root = beside(d.dir, fs.Root)
+			} else {
 				d.errorf(b.Root, "No directory", "A filesystem \"os\" is a directory of this machine; this is a URL. There are the filesystems %s for those.", quoted(remoteKinds))
 			}
 		case "mem":

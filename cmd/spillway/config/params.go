@@ -47,6 +47,9 @@ func (d *decoder) server(attrs hcl.Attributes, c *Config) {
 			continue
 		}
 		if text, ok := d.param(a, p); ok {
+			if p.Name == "aclfile" {
+				text = beside(d.dir, text)
+			}
 			if err := c.Var(p).Set(text); err != nil {
 				d.errorf(a, "Not possible", "%q: %s.", a.Name, err)
 			}
