@@ -18,7 +18,7 @@ import (
 )
 
 // passwordEnv is where redis-cli looks for the password too.
-const passwordEnv = "REDISCLI_AUTH"
+const passwordEnv = "REDISCLI_AUTH" //nolint:gosec // a name
 
 // daemonAt is how a tool reaches the running daemon.
 type daemonAt struct {

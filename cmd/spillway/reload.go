@@ -403,7 +403,7 @@ func (x *reloading) diffUsers() error {
 	if path == "" || path != x.next.Engine.ACLFile {
 		return nil // another file is for a start
 	}
-	text, err := os.ReadFile(path) //nolint:gosec // the configuration names it
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("acl_file: %w", err)
 	}

@@ -56,7 +56,6 @@ func (x *reloading) diffPipelines(ctx context.Context) error {
 
 // diffMembers compares the stages and sinks of a pipeline.
 func (x *reloading) diffMembers(old, next *config.Pipeline) {
-	name := func(kind string, pl *config.Pipeline, n string) string { return kind + " " + pl.Shown(n) }
 	same := func(a, b config.Stage) bool { return a.Identity(x.old.Plugins) == b.Identity(x.next.Plugins) }
 	if !slices.EqualFunc(old.Stages, next.Stages, same) {
 		list := func(ss []config.Stage) string {
@@ -75,20 +74,20 @@ func (x *reloading) diffMembers(old, next *config.Pipeline) {
 	for _, m := range next.Mirrors {
 		i := slices.IndexFunc(old.Mirrors, func(o config.Mirror) bool { return o.Name == m.Name })
 		if i < 0 {
-			x.changed(name("sink", next, m.Name), "", "new")
+			x.changed("sink "+next.Shown(m.Name), "", "new")
 			continue
 		}
 		o := old.Mirrors[i]
 		switch from, to := whereOf(o), whereOf(m); {
 		case from != to:
-			x.changed(name("sink", next, m.Name), from, to)
+			x.changed("sink "+next.Shown(m.Name), from, to)
 		case o.Identity(x.old.Plugins) != m.Identity(x.next.Plugins), o.Required != m.Required, o.Keep != m.Keep, o.Timeout != m.Timeout:
-			x.changed(name("sink", next, m.Name), "", "other settings")
+			x.changed("sink "+next.Shown(m.Name), "", "other settings")
 		}
 	}
 	for _, o := range old.Mirrors {
 		if !slices.ContainsFunc(next.Mirrors, func(m config.Mirror) bool { return m.Name == o.Name }) {
-			x.changed(name("sink", old, o.Name), "", "gone")
+			x.changed("sink "+old.Shown(o.Name), "", "gone")
 		}
 	}
 }

@@ -59,7 +59,7 @@ func (id identity) digest() string {
 		if path == "" {
 			continue
 		}
-		if b, err := os.ReadFile(path); err == nil { //nolint:gosec // the configuration names it
+		if b, err := os.ReadFile(path); err == nil {
 			id.Files = append(id.Files, fmt.Sprintf("%s %x", name, sha256.Sum256(b)))
 		}
 	}
