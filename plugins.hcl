@@ -1,12 +1,16 @@
 # The configuration of `spillway serve`, and its manual. Everything here is the
 # default: a missing line changes nothing. Flags of the command line win over
-# the file. `spillway check` tells what a file would run.
+# the file. `spillway check` tells what a file would run, and `spillway reload`, or
+# SIGHUP, has a running daemon follow it; docs/operations.md says what needs a restart.
 #
 # Values are HCL 2 expressions. Functions: cpus(), min(a, b, …), max(a, b, …),
 # env("NAME", "default"), file("path"). Sizes are written as in redis.conf
-# ("64mb", "4gb"), durations as "250ms", "30s", "10m". What the file reads, by
-# file(), key_file, known_hosts or as a plugin's program, is looked for beside it;
-# roots and sockets, which spillway makes, where it is started.
+# ("64mb", "4gb"), durations as "250ms", "30s", "10m". Relative paths begin where
+# the file is: of file(), roots, sockets, keys, certificates, a plugin's program.
+#
+# CONFIG REWRITE does not touch this file. It writes plugins.auto.hcl beside it, which
+# is read after it, if it is there, and wins. include names another place for that:
+# include = "/var/lib/spillway/spillway.auto.hcl"
 
 server {
   shards    = cpus() # locks the keyspace is divided into; may differ at every start
@@ -66,9 +70,18 @@ listener "tcp" "main" { address = "127.0.0.1:6380" }
 # }
 
 # Metrics for Prometheus at /metrics, and /healthz: 200, or 503 with the reason
-# while the data is loaded or writes are refused. Off unless given; anybody who
-# reaches the address can read it.
-# metrics { address = "127.0.0.1:9121" }
+# while the data is loaded or writes are refused. Off unless given. Who reaches the
+# address can read it, unless something is asked for: a certificate, a password or a
+# token, as in Prometheus's tls_config, basic_auth and authorization.
+# metrics {
+#   address = "127.0.0.1:9121"
+#   # tls { … } # as of a listener, without client_user
+#   # basic_auth {
+#   #   username = "prometheus"
+#   #   password = env("METRICS_PASSWORD")
+#   # }
+#   # bearer_token = file("metrics.token")
+# }
 
 # Filesystems that sinks keep their files in: "os" (a directory of this machine),
 # "mem" (memory, for experiments: nothing survives the process), and remote ones

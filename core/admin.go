@@ -69,6 +69,8 @@ func (a admin) Reload() error {
 	if a.Loading() {
 		return errors.New(session.ErrLoading)
 	}
+	a.swapping.Lock()
+	defer a.swapping.Unlock()
 	for {
 		if err := a.runJob(context.Background(), sink.KindSnapshot, "DEBUG RELOAD"); err != nil {
 			return err
@@ -156,6 +158,22 @@ func (a admin) Plugins(args []string) ([]string, error) {
 		return nil, errors.New("ERR SPILLWAY.PLUGINS is not available: the engine is embedded in another program")
 	}
 	return a.opts.OnPlugins(args)
+}
+
+// Configuration implements command.Engine.
+func (a admin) Configuration(args []string) ([]string, error) {
+	if a.opts.OnConfig == nil {
+		return nil, errors.New("ERR SPILLWAY.CONFIG is not available: the engine is embedded in another program")
+	}
+	return a.opts.OnConfig(args)
+}
+
+// RewriteConfig implements command.Engine.
+func (a admin) RewriteConfig() error {
+	if a.opts.OnRewrite == nil {
+		return errors.New("ERR The server is running without a config file") // Redis's wording
+	}
+	return a.opts.OnRewrite()
 }
 
 // Config implements command.Engine: the parameters behind CONFIG GET and SET.

@@ -307,12 +307,15 @@ func TestArchiveBySize(t *testing.T) {
 	}
 }
 
-// archiveJobs are what may come to pass while the archive works. In the end
-// everything is archived, and what is restored is what there is.
-var archiveJobs = []struct {
+// archiveJob is one of archiveJobs.
+type archiveJob struct {
 	name string
 	play func(t *testing.T, h *coretest.Harness, o *offsite)
-}{
+}
+
+// archiveJobs are what may come to pass while the archive works. In the end
+// everything is archived, and what is restored is what there is.
+var archiveJobs = []archiveJob{
 	{"the target is down", func(t *testing.T, h *coretest.Harness, o *offsite) {
 		o.down.Store(true)
 		for i := range 3 {
@@ -506,8 +509,10 @@ var archiveJobs = []struct {
 	}},
 }
 
-func TestArchiveJobs(t *testing.T) {
-	for _, c := range archiveJobs {
+func TestArchiveJobs(t *testing.T) { playArchiveJobs(t, archiveJobs) }
+
+func playArchiveJobs(t *testing.T, jobs []archiveJob) {
+	for _, c := range jobs {
 		t.Run(c.name, func(t *testing.T) {
 			var log journal
 			o := newOffsite()

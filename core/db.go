@@ -41,6 +41,9 @@ type DB struct {
 	// gate is held for reading by everything that touches the keyspace, and
 	// for writing by what replaces it whole (DEBUG RELOAD).
 	gate sync.RWMutex
+	// swapping is held while the pipelines are replaced, and while DEBUG RELOAD reads
+	// back what it has written through them.
+	swapping sync.Mutex
 
 	events      *command.KeyEvents
 	watches     *command.Watches

@@ -146,6 +146,12 @@ type Options struct {
 	// owner runs beside it: the arguments in, the items of the reply out. It is
 	// called without locks, also while loading. nil refuses the command.
 	OnPlugins func(args []string) ([]string, error)
+	// OnConfig answers SPILLWAY.CONFIG, about the file that the engine's owner has its
+	// configuration from, in the same way. It may call [DB.PreparePipelines].
+	OnConfig func(args []string) ([]string, error)
+	// OnRewrite carries out CONFIG REWRITE; its error is the reply. nil answers as a
+	// Redis does that has no configuration file.
+	OnRewrite func() error
 	// Version is what INFO and manifests name as the creator.
 	Version string
 

@@ -9,8 +9,8 @@ func (db *DB) persistEnv() persist.Env {
 	o := db.opts
 	return persist.Env{
 		FS: db.fs, Keyspace: db.ks, Order: db.order, Clock: db.clock, Logger: db.logger, Version: o.Version, ReadOnly: o.ReadOnly,
-		Stages: o.Stages, DecodeStages: o.DecodeStages, Targets: o.Targets, Archive: o.Archive,
-		VerifyDecode: o.VerifyDecode, Adopt: o.Adopt, Keep: o.Keep,
+		Pipelines:    Pipelines{Stages: o.Stages, Targets: o.Targets, VerifyDecode: o.VerifyDecode, Keep: o.Keep, Archive: o.Archive},
+		DecodeStages: o.DecodeStages, Adopt: o.Adopt,
 		Barrier:  db.barrier,
 		Settings: func() persist.Settings { return db.settings.Load().persistence() },
 		Frozen: func(f func(persist.Settings)) {
@@ -49,6 +49,8 @@ func (s *settings) persistence() persist.Settings {
 
 // What belongs to persistence and is a part of the engine's face.
 type (
+	// Pipelines are what checkpoints and the segments of the log go through.
+	Pipelines = persist.Pipelines
 	// SavePoint asks for a snapshot after so many seconds when so many keys changed.
 	SavePoint = persist.SavePoint
 	// Archive says where the log goes besides the data directory.

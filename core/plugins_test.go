@@ -9,33 +9,37 @@ import (
 	"github.com/spillwaydb/spillway/core/coretest"
 )
 
-// TestPluginsCommand: SPILLWAY.PLUGINS is the owner's to answer, and refused
-// where the owner does not.
-func TestPluginsCommand(t *testing.T) {
-	h := coretest.New(t)
-	if got := h.Do("SPILLWAY.PLUGINS", "LIST"); !strings.HasPrefix(got, "(error) ERR SPILLWAY.PLUGINS is not available") {
-		t.Errorf("embedded: %s", got)
-	}
-	h = coretest.New(t, func(o *core.Options) {
-		o.OnPlugins = func(args []string) ([]string, error) {
-			if args[0] == "fail" {
-				return nil, errors.New("ERR line 1\nline 2")
-			}
-			return append([]string{"asked"}, args...), nil
+// TestOwnersCommands: SPILLWAY.PLUGINS and SPILLWAY.CONFIG are the owner's to answer, and
+// refused where the owner does not.
+func TestOwnersCommands(t *testing.T) {
+	answer := func(args []string) ([]string, error) {
+		if args[0] == "fail" {
+			return nil, errors.New("ERR line 1\nline 2")
 		}
-	})
-	for _, c := range []struct {
-		args []string
-		want string
-	}{
-		{[]string{"SPILLWAY.PLUGINS", "LOGS", "x y"}, `["asked" "LOGS" "x y"]`},
-		{[]string{"spillway.plugins", "fail"}, "(error) ERR line 1; line 2"},
-		{[]string{"SPILLWAY.PLUGINS"}, "(error) ERR wrong number of arguments for 'spillway.plugins' command"},
-		{[]string{"MULTI"}, `"OK"`},
-		{[]string{"SPILLWAY.PLUGINS", "LIST"}, "(error) ERR Command not allowed inside a transaction"},
+		return append([]string{"asked"}, args...), nil
+	}
+	for name, own := range map[string]func(*core.Options){
+		"SPILLWAY.PLUGINS": func(o *core.Options) { o.OnPlugins = answer },
+		"SPILLWAY.CONFIG":  func(o *core.Options) { o.OnConfig = answer },
 	} {
-		if got := h.Do(c.args...); got != c.want {
-			t.Errorf("%v: %s, want %s", c.args, got, c.want)
+		h := coretest.New(t)
+		if got := h.Do(name, "LIST"); !strings.HasPrefix(got, "(error) ERR "+name+" is not available") {
+			t.Errorf("embedded: %s", got)
+		}
+		h = coretest.New(t, own)
+		for _, c := range []struct {
+			args []string
+			want string
+		}{
+			{[]string{name, "LOGS", "x y"}, `["asked" "LOGS" "x y"]`},
+			{[]string{strings.ToLower(name), "fail"}, "(error) ERR line 1; line 2"},
+			{[]string{name}, "(error) ERR wrong number of arguments for '" + strings.ToLower(name) + "' command"},
+			{[]string{"MULTI"}, `"OK"`},
+			{[]string{name, "LIST"}, "(error) ERR Command not allowed inside a transaction"},
+		} {
+			if got := h.Do(c.args...); got != c.want {
+				t.Errorf("%v: %s, want %s", c.args, got, c.want)
+			}
 		}
 	}
 }

@@ -31,6 +31,8 @@ type plan struct {
 	Metrics    string   `json:"metrics,omitempty"`
 	Archive    []string `json:"archive"`
 	Plugins    []string `json:"plugins"`
+
+	metricsScheme string
 }
 
 func checkCommand() *cobra.Command {
@@ -66,6 +68,10 @@ func planOf(c *config.Config) plan {
 		Config: configName(c), Data: c.Data.URL(), Shards: c.Engine.Shards, Databases: c.Engine.Databases,
 		AppendOnly: !c.Engine.NoLog, Fsync: c.Engine.Fsync.String(), MaxMemory: c.Engine.MaxMemory,
 		Password: c.Engine.RequirePass != "", Metrics: c.Metrics, Listeners: []string{}, Busy: []string{}, Save: []string{}, Stages: []string{}, Archive: []string{}, Plugins: []string{},
+	}
+	p.metricsScheme = "http"
+	if c.MetricsFront.TLS != nil {
+		p.metricsScheme = "https"
 	}
 	if p.Shards == 0 {
 		p.Shards = keyspace.DefaultShards()
@@ -160,7 +166,7 @@ func (p plan) print(w io.Writer) error {
 		row("max memory", fmt.Sprint(p.MaxMemory, " bytes"))
 	}
 	if p.Metrics != "" {
-		row("metrics", "http://"+p.Metrics+"/metrics")
+		row("metrics", p.metricsScheme+"://"+p.Metrics+"/metrics")
 	}
 	row("password", map[bool]string{true: "set", false: "none"}[p.Password])
 	for _, s := range p.Stages {

@@ -36,6 +36,7 @@ type overrides struct {
 	plugins    bool // their programs are to be there, and the pinned ones
 	listens    bool // the addresses are to be such as can be listened on
 	jsonErrors bool // what is wrong with the file goes to stdout, as JSON
+	asError    bool // what is wrong with the file is the error, in one line
 
 	busy []string // addresses that somebody listens on already
 }
@@ -114,6 +115,9 @@ func (o *overrides) parse(cmd *cobra.Command) (*config.Config, *config.File, err
 
 // report shows what is known against a configuration; errors are a mistake.
 func (o *overrides) report(cmd *cobra.Command, path string, file *config.File) error {
+	if o.asError {
+		return file.Err()
+	}
 	if o.jsonErrors && file.Failed() {
 		if err := encode(cmd.OutOrStdout(), map[string]any{"config": path, "diagnostics": file.Diagnostics()}); err != nil {
 			return err

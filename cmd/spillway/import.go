@@ -103,14 +103,14 @@ func (m *importer) run(cmd *cobra.Command) error {
 	}
 	cfg.Log.Level = "warn"
 	log := newLogger(cfg.Log)
-	plugged, err := plug(cfg, log)
+	plugged, err := plug(cfg, log, nil)
 	if err != nil {
 		return err
 	}
 	defer plugged.close(log)
 	opts := engineOptions(cfg, log)
 	opts.NoLog, opts.Save, opts.ManualTick = true, nil, true
-	if opts.Stages, _, err = plugged.pipeline(&cfg.Check, log); err != nil {
+	if opts.Stages, _, err = plugged.pipeline(&cfg.Check, cfg.Plugins, nil, log); err != nil {
 		return err
 	}
 	if opts.FS, err = config.OpenFS(m.to); err != nil {

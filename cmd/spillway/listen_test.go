@@ -116,16 +116,20 @@ func TestBindFamilies(t *testing.T) {
 	d.stop()
 }
 
-// TestConfigurationIsTheOrigin: what a configuration reads is looked for beside
-// it, wherever the daemon is started from; what the daemon makes is made where it
-// was started.
+// TestConfigurationIsTheOrigin: the relative paths of a configuration begin where it is,
+// wherever the daemon is started from.
 func TestConfigurationIsTheOrigin(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	name, sum := buildPlugin(t, "cmd/spillway-plugin-zstd")
 	for to, text := range map[string]string{
-		"pw.txt": "hush\n", "known_hosts": "", "plugins.hcl": `
-server { password = file("pw.txt") }
+		"pw.txt": "hush\n", "known_hosts": "", "users.acl": "user app on nopass +@all ~*\nuser default on >hush +@all ~*\n", "plugins.hcl": `
+server {
+  password = file("pw.txt")
+  acl_file = "users.acl"
+}
+listener "tcp" "main" { address = "127.0.0.1:0" }
+listener "unix" "local" { path = "s.sock" }
 plugin "tools" {
   command  = ["./tools"]
   checksum = "` + sum + `"
@@ -152,7 +156,7 @@ pipeline "checkpoint" {
 		t.Fatal(err)
 	}
 	out, code := spillway(t, "check", "-config", filepath.Join(dir, "plugins.hcl")) // in another directory
-	if code != 2 || !strings.Contains(out, filepath.Join(dir, "id")) || strings.Contains(out, filepath.Join(dir, "made")) {
+	if code != 2 || !strings.Contains(out, filepath.Join(dir, "id")) {
 		t.Errorf("a key file that is not there: exit status %d:\n%s", code, out)
 	}
 	if out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", filepath.Join(dir, "id")).CombinedOutput(); err != nil {
@@ -160,8 +164,12 @@ pipeline "checkpoint" {
 	}
 	d := launch(t, "-config", filepath.Join(dir, "plugins.hcl"), "--adopt") // nobody answers at the vault
 	d.waitReady()
-	d.withPassword("hush").do("PING")
-	if _, err := os.Stat(filepath.Join(d.cmd.Dir, "made", "LOCK")); err != nil {
-		t.Errorf("the data directory is not where the daemon was started: %v", err)
+	if got := d.withPassword("hush").do("ACL", "USERS"); fmt.Sprint(got) != "[app default]" {
+		t.Errorf("users: %v", got)
+	}
+	for _, made := range []string{"made/LOCK", "s.sock"} {
+		if _, err := os.Stat(filepath.Join(dir, made)); err != nil {
+			t.Errorf("%s is not beside the configuration: %v", made, err)
+		}
 	}
 }

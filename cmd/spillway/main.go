@@ -2,6 +2,8 @@
 //
 //	spillway serve   run the server that plugins.hcl describes
 //	spillway check   validate a configuration and print what it would run
+//	spillway reload  have the running daemon read its configuration again
+//	spillway config  print the effective configuration
 //	spillway repair  examine a data directory that does not start, and mend it
 //	spillway restore make a data directory of a backup
 //	spillway verify  read a backup to its last byte and tell what is damaged
@@ -61,7 +63,7 @@ func run(args []string) int {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(serveCommand(), checkCommand(), repairCommand(), restoreCommand(), verifyCommand(), inspectCommand(), backupsCommand(), getCommand(), scanCommand(), diffCommand(), exportCommand(), importCommand(), pluginsCommand(), versionCommand())
+	root.AddCommand(serveCommand(), checkCommand(), reloadCommand(), configCommand(), repairCommand(), restoreCommand(), verifyCommand(), inspectCommand(), backupsCommand(), getCommand(), scanCommand(), diffCommand(), exportCommand(), importCommand(), pluginsCommand(), versionCommand())
 	root.Version = buildInfo().String()
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetArgs(longFlags(args))

@@ -2,12 +2,10 @@ package main
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"regexp"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/prometheus/client_golang/prometheus"
@@ -25,9 +23,9 @@ type observed interface {
 }
 
 // startMetrics serves, at address, /metrics in Prometheus's format and /healthz:
-// 200 when the engine does its work, 503 with the reason when it does not. stop
-// ends it.
-func startMetrics(address string, db observed, log hclog.Logger) (stop func(), err error) {
+// 200 when the engine does its work, 503 with the reason when it does not. front
+// says who may read.
+func startMetrics(address string, front config.MetricsFront, db observed, log hclog.Logger) (*metricsFront, error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(infoCollector{db}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	mux := http.NewServeMux()
@@ -39,14 +37,7 @@ func startMetrics(address string, db observed, log hclog.Logger) (stop func(), e
 		}
 		fmt.Fprintln(w, "ok")
 	})
-	l, err := net.Listen(config.ListenNetwork("tcp", address), address)
-	if err != nil {
-		return nil, fmt.Errorf("metrics: %w", err)
-	}
-	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, ErrorLog: log.StandardLogger(nil)}
-	go func() { _ = srv.Serve(l) }() // ends with Close, and only then
-	log.Info("metrics are served", "url", "http://"+l.Addr().String()+"/metrics")
-	return func() { _ = srv.Close() }, nil
+	return serveMetrics(address, front, mux, log)
 }
 
 // infoCollector turns INFO into metrics at every scrape, so that the two never

@@ -11,9 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/logging"
-
 	"github.com/spillwaydb/spillway/cmd/spillway/config"
 )
 
@@ -77,23 +74,9 @@ func (p *plugged) states() (out []string) {
 // askTimeout bounds a question to the running daemon.
 const askTimeout = 10 * time.Second
 
-// askDaemon sends SPILLWAY.PLUGINS to the running daemon, at addr or, when that
-// is "", where the configuration says that it listens.
+// askDaemon sends SPILLWAY.PLUGINS to the running daemon.
 func askDaemon(ctx context.Context, cfg *config.Config, addr string, args ...any) ([]string, error) {
-	at := address(cfg, addr)
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	logging.Disable() // what it says is in the error
-	c := redis.NewClient(&redis.Options{
-		Network: at.Network, Addr: at.Address, Password: cfg.Engine.RequirePass,
-		MaxRetries: -1, DisableIdentity: true, ReadTimeout: askTimeout, PoolSize: 1,
-	})
-	defer func() { _ = c.Close() }()
-	items, err := c.Do(ctx, append([]any{"SPILLWAY.PLUGINS"}, args...)...).StringSlice()
-	if err != nil {
-		return nil, fmt.Errorf("asking the daemon at %s: %w", at.Address, err)
-	}
-	return items, nil
+	return daemonAt{addr: addr}.ask(ctx, cfg, askTimeout, append([]any{"SPILLWAY.PLUGINS"}, args...)...)
 }
 
 // unreachable tells whether askDaemon failed because no daemon runs there.
@@ -111,6 +94,9 @@ func address(cfg *config.Config, addr string) config.Listener {
 		return config.Listener{Network: "tcp", Address: addr}
 	}
 	at := cfg.Listen[0]
+	if i := slices.IndexFunc(cfg.Listen, plainTCP); i >= 0 {
+		at = cfg.Listen[i]
+	}
 	if i := slices.IndexFunc(cfg.Listen, func(l config.Listener) bool { return l.Network == "unix" }); i >= 0 {
 		at = cfg.Listen[i]
 	}

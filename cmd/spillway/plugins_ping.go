@@ -72,7 +72,7 @@ func (o *pluginTool) ping(ctx context.Context, cfg *config.Config, names []strin
 		level = "debug"
 	}
 	log := newLogger(config.Log{Level: level})
-	p, err := plug(cfg, log)
+	p, err := plug(cfg, log, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
 	"github.com/spillwaydb/spillway/cmd/spillway/config"
@@ -61,7 +60,8 @@ func serveCommand() *cobra.Command {
 			if refill.from != "" && !refill.ifEmpty {
 				return usageError{errors.New("--restore-from goes with --restore-if-empty")}
 			}
-			return serve(cfg, &f, refill, adopt, newLogger(cfg.Log))
+			o.asError = true
+			return serve(cfg, func() (*config.Config, error) { return load(cmd) }, &f, refill, adopt, newDaemonLog(cfg.Log))
 		},
 	}
 	o.register(cmd)
@@ -81,22 +81,14 @@ type refill struct {
 	older   bool // also something older than the latest that is there
 }
 
-func newLogger(l config.Log) hclog.InterceptLogger {
-	color := hclog.ColorOff
-	if !l.JSON && isatty.IsTerminal(os.Stderr.Fd()) {
-		color = hclog.ForceColor
-	}
-	return hclog.NewInterceptLogger(&hclog.LoggerOptions{
-		Name: "spillway", Level: hclog.LevelFromString(l.Level), JSONFormat: l.JSON, Color: color, Output: os.Stderr,
-	})
-}
-
 // serve runs until SIGTERM, SIGINT or a client's SHUTDOWN. The data directory is
-// locked before anything listens, and clients are answered while it is loaded.
-func serve(cfg *config.Config, f *faults, refill refill, adopt bool, log hclog.InterceptLogger) (err error) {
+// locked before anything listens, and clients are answered while it is loaded. again
+// reads the configuration anew.
+func serve(cfg *config.Config, again func() (*config.Config, error), f *faults, refill refill, adopt bool, log *daemonLog) (err error) {
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT) // to the end: one that comes late must not make a saved end a death
-	ignoreHangups(log)
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
 	sayWhat(cfg, log)
 
 	fs, err := openData(cfg, log)
@@ -108,24 +100,23 @@ func serve(cfg *config.Config, f *faults, refill refill, adopt bool, log hclog.I
 		return err
 	}
 	defer stopFaults()
-	plugged, err := plug(cfg, log)
+	plugged, err := plug(cfg, log, nil)
 	if err != nil {
 		return err
 	}
-	defer plugged.close(log)
+	reload := newReloader(cfg, again, log, plugged)
+	defer reload.closePlugins()
 	opts := engineOptions(cfg, log)
 	closeUsers, err := addUsers(cfg, &opts)
 	if err != nil {
 		return err
 	}
 	defer closeUsers()
-	if opts.Stages, opts.Targets, err = plugged.pipeline(&cfg.Check, log); err != nil {
+	through, err := plugged.pipelines(cfg, nil, log)
+	if err != nil {
 		return err
 	}
-	opts.Archive.SealAfter, opts.Archive.SealSize = cfg.Archive.SealAfter, cfg.Archive.SealSize
-	if opts.Archive.Stages, opts.Archive.Targets, err = plugged.pipeline(&cfg.Archive.Pipeline, log); err != nil {
-		return err
-	}
+	opts.Stages, opts.Targets, opts.Archive = through.Stages, through.Targets, through.Archive
 	if refill.ifEmpty {
 		ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 		err := restoreIfEmpty(ctx, cfg, plugged, fs, opts, refill.from, refill.older, log)
@@ -137,14 +128,13 @@ func serve(cfg *config.Config, f *faults, refill refill, adopt bool, log hclog.I
 	stop := make(chan struct{}, 1)
 	opts.FS = fs
 	opts.Adopt = adopt
-	opts.OnPlugins = plugged.answer
+	opts.OnPlugins = func(args []string) ([]string, error) { return reload.plugged.Load().answer(args) }
+	opts.OnConfig = reload.answer
+	opts.OnRewrite = reload.rewrite
 	opts.OnShutdown = func() { stop <- struct{}{} }
 	db, err := core.Prepare(opts)
 	if err != nil {
 		return err
-	}
-	if plugged.host != nil {
-		db.Admin().Info().Register(command.InfoSection{Name: "Plugins", Default: true, Fill: plugged.info})
 	}
 	closeDB := func() { err = errors.Join(err, db.Close()) }
 	secured, err := certificates(cfg.Listen)
@@ -161,14 +151,14 @@ func serve(cfg *config.Config, f *faults, refill refill, adopt bool, log hclog.I
 	srvOpts.Logger, srvOpts.ConfigFile = log.Named("server"), cfg.Path
 	srv := server.New(db, srvOpts)
 	if cfg.Metrics != "" {
-		stopMetrics, err := startMetrics(cfg.Metrics, db, log.Named("metrics"))
-		if err != nil {
+		if reload.metrics, err = startMetrics(cfg.Metrics, cfg.MetricsFront, db, log.Named("metrics")); err != nil {
 			closeAll(listeners)
 			closeDB()
 			return err
 		}
-		defer stopMetrics()
 	}
+	reload.serves(db, srv, secured)
+	defer reload.close()
 	failed := make(chan error, len(listeners))
 	for i, l := range listeners {
 		serve := srv.Serve
@@ -193,7 +183,10 @@ func serve(cfg *config.Config, f *faults, refill refill, adopt bool, log hclog.I
 		}
 		loaded <- db.Recover(loading)
 	}()
+	ready := make(chan struct{})
+	go reload.onHangups(hangups, ready)
 	err = await(db, log, signals, events{loaded: loaded, failed: failed, stop: stop}, func() {
+		close(ready)
 		for i, l := range listeners {
 			log.Info("Ready to accept connections", "listener", l.Addr().String(), "network", l.Addr().Network(), "tls", secured[i] != nil)
 		}
@@ -207,6 +200,7 @@ func serve(cfg *config.Config, f *faults, refill refill, adopt bool, log hclog.I
 		err = fmt.Errorf("%w\n%s", err, sinkStateHint(state, cfg.Data.Root))
 	}
 	giveUp()
+	reload.close()
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
 	if err := srv.Shutdown(ctx); err != nil {
@@ -262,18 +256,6 @@ func sayWhat(cfg *config.Config, log hclog.Logger) {
 		dir = abs
 	}
 	log.Info("starting", "version", b.Version, "commit", b.commit(), "go", b.GoVersion, "pid", os.Getpid(), "config", configName(cfg), "dir", dir)
-}
-
-// ignoreHangups has a terminal that goes away change nothing, as with Redis.
-func ignoreHangups(log hclog.Logger) {
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	go func() {
-		<-hangups
-		log.Info("SIGHUP is ignored: it ends nothing and reloads nothing")
-		for range hangups { // said once
-		}
-	}()
 }
 
 // await returns when the daemon is to end: nil for a shutdown. A signal begins

@@ -114,7 +114,7 @@ func (s *sourceFlags) open(cmd *cobra.Command, dataDir bool) (*source, error) {
 	}
 	cfg.Log.Level = "warn"
 	src := &source{cfg: cfg, log: newLogger(cfg.Log)}
-	plugged, err := plug(cfg, src.log)
+	plugged, err := plug(cfg, src.log, nil)
 	if err != nil {
 		return nil, err
 	}

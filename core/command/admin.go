@@ -30,7 +30,8 @@ var serverHandlers = handlers{
 	"lastsave":         func(c *Ctx) { c.Out.Int(c.Engine.LastSave()) },
 	"shutdown":         shutdown,
 	"lolwut":           lolwut,
-	"spillway.plugins": askPlugins,
+	"spillway.plugins": func(c *Ctx) { askOwner(c, c.Engine.Plugins) },
+	"spillway.config":  func(c *Ctx) { askOwner(c, c.Engine.Configuration) },
 }
 
 func ping(c *Ctx) {
@@ -187,13 +188,13 @@ func (c *Ctx) replyDone(text string, err error) {
 
 func save(c *Ctx) { c.replyDone("OK", c.Engine.Save()) }
 
-// askPlugins is the only command that Redis does not have.
-func askPlugins(c *Ctx) {
+// askOwner is a command that Redis does not have: the engine's owner answers it.
+func askOwner(c *Ctx, ask func(args []string) ([]string, error)) {
 	args := make([]string, 0, len(c.Args)-1)
 	for _, a := range c.Args[1:] {
 		args = append(args, string(a))
 	}
-	items, err := c.Engine.Plugins(args)
+	items, err := ask(args)
 	if err != nil {
 		c.replyDone("", err)
 		return
@@ -264,10 +265,8 @@ var configHandlers = handlers{
 	"config|get":       configGet,
 	"config|set":       configSet,
 	"config|resetstat": func(c *Ctx) { c.Engine.ResetStats(); c.Out.OK() },
-	"config|rewrite": func(c *Ctx) {
-		c.Out.Error("ERR The server is running without a config file that it may rewrite: edit plugins.hcl")
-	},
-	"config|help": help,
+	"config|rewrite":   func(c *Ctx) { c.replyDone("OK", c.Engine.RewriteConfig()) },
+	"config|help":      help,
 }
 
 func configGet(c *Ctx) {

@@ -85,6 +85,16 @@ func (c *Config) Get(patterns ...string) [][2]string {
 // Set applies name/value pairs, all or none: when one is refused, those before
 // it are put back. The error's text is Redis's, without its code.
 func (c *Config) Set(pairs ...[2]string) error {
+	return c.set(pairs, func(p *param.Param, text string) (string, error) { return p.Type.Parse(text) })
+}
+
+// Put is Set of values as options hold them, which may be finer than CONFIG SET takes
+// them: a configuration file that was read again.
+func (c *Config) Put(pairs ...[2]string) error {
+	return c.set(pairs, func(_ *param.Param, text string) (string, error) { return text, nil })
+}
+
+func (c *Config) set(pairs [][2]string, parse func(*param.Param, string) (string, error)) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	seen := make(map[string]bool, len(pairs))
@@ -109,7 +119,7 @@ func (c *Config) Set(pairs ...[2]string) error {
 	for _, kv := range pairs {
 		p := c.params[strings.ToLower(kv[0])]
 		old := p.String()
-		v, err := p.Type.Parse(kv[1])
+		v, err := parse(p.Param, kv[1])
 		if err == nil {
 			err = p.Set(v)
 		}

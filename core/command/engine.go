@@ -38,6 +38,12 @@ type Engine interface {
 	AbortShutdown() error
 	// Plugins answers SPILLWAY.PLUGINS. The error's text begins with its code.
 	Plugins(args []string) ([]string, error)
+	// Configuration answers SPILLWAY.CONFIG. It may take long, and is called without
+	// any shard lock. The error's text begins with its code.
+	Configuration(args []string) ([]string, error)
+	// RewriteConfig keeps what CONFIG SET has changed for the next start. The error's
+	// text is Redis's.
+	RewriteConfig() error
 	// SetActiveExpire turns the active expiry cycle on or off (DEBUG SET-ACTIVE-EXPIRE).
 	SetActiveExpire(on bool)
 	// LogOn waits until the log is on that CONFIG SET appendonly yes has asked

@@ -4414,6 +4414,23 @@ var specs = [...]Command{
 		},
 	},
 	{
+		Name: "spillway.config", Arity: -2, Flags: Admin | NoScript | Loading | Stale | NoMulti,
+		Doc: &Doc{
+			Summary: "Rereads the configuration file, or shows the configuration in force.",
+			Since:   "7.0.15", Group: "server", Complexity: "Depends on what has changed: new plugins are started, new sinks are asked what they hold.",
+			Arguments: []Argument{
+				{Name: "question", Type: "oneof", Arguments: []Argument{
+					{Name: "reload", Type: "pure-token", Token: "RELOAD"},
+					{Name: "dump", Type: "block", Token: "DUMP", Arguments: []Argument{
+						{Name: "json", Type: "pure-token", Token: "JSON", Optional: true},
+					},
+					},
+				},
+				},
+			},
+		},
+	},
+	{
 		Name: "spillway.plugins", Arity: -2, Flags: Admin | NoScript | Loading | Stale | NoMulti,
 		Doc: &Doc{
 			Summary: "Shows the state, or the last lines of the log, of the server's plugins.",

@@ -290,6 +290,7 @@ func TestUsage(t *testing.T) {
 		"set":              "SET <key> <value> [NX|XX|IFEQ <ifeq-value>|IFNE <ifne-value>] [GET] [EX <seconds>|PX <milliseconds>|EXAT <unix-time-seconds>|PXAT <unix-time-milliseconds>|KEEPTTL]",
 		"zunionstore":      "ZUNIONSTORE <destination> <numkeys> <key> [<key> ...] [WEIGHTS <weight> [<weight> ...]] [AGGREGATE (SUM|MIN|MAX)]",
 		"spillway.plugins": "SPILLWAY.PLUGINS (LIST|LOGS <name> [<count>])",
+		"spillway.config":  "SPILLWAY.CONFIG (RELOAD|DUMP [JSON])",
 	} {
 		if got := byName([]byte(name)).Usage(); got != want {
 			t.Errorf("%s is written %q, want %q", name, got, want)

@@ -72,7 +72,7 @@ type ArchiveStats struct {
 }
 
 // Archive tells how the archive stands; it is zero where there is none.
-func (p *Persister) Archive() ArchiveStats { return p.archive.stats() }
+func (p *Persister) Archive() ArchiveStats { return p.archive.Load().stats() }
 
 func (a *archiver) stats() ArchiveStats {
 	if a == nil {

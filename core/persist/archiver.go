@@ -56,7 +56,9 @@ type archiveEnv struct {
 // command and no checkpoint waits for them.
 type archiver struct {
 	archiveEnv
-	opts     Archive
+	usage             // by what runs in the background
+	opts     Archive  // as it was asked for, without the guards
+	guards   []*guard // in front of each target
 	queue    *queue
 	shippers []*shipper
 
@@ -73,19 +75,72 @@ type archiver struct {
 	baseAsked time.Time
 }
 
-// newArchiver returns an archiver of these targets, behind which there is a guard
-// each; nil if there is none.
-func newArchiver(env archiveEnv, opts Archive) *archiver {
+// newArchiver returns an archiver of these targets; nil if there is none. A target
+// that before has as well keeps its guard, and its counters.
+func newArchiver(env archiveEnv, opts Archive, before *archiver) *archiver {
 	if len(opts.Targets) == 0 {
 		return nil
 	}
-	a := &archiver{archiveEnv: env, opts: opts, queue: &queue{targets: len(opts.Targets)}}
+	a := &archiver{opts: opts, queue: &queue{targets: len(opts.Targets)}}
+	aside := env.run
+	env.run = func(f func()) bool {
+		if !a.begin() {
+			return false
+		}
+		begun := aside(func() { defer a.done(); f() })
+		if !begun {
+			a.done()
+		}
+		return begun
+	}
+	a.archiveEnv = env
 	a.ctx, a.stop = context.WithCancel(context.Background())
-	for _, t := range opts.Targets {
-		a.shippers = append(a.shippers, newShipper(env, opts.Stages, a.queue, t))
+	var targets []sink.Target
+	targets, a.guards = guarded(env.own, opts.Targets, before.guardsOf())
+	for i, t := range targets {
+		a.shippers = append(a.shippers, newShipper(env, opts.Stages, a.queue, t, before.shipperTo(a.guards[i])))
 	}
 	a.logger = env.logger.Named("archive")
 	return a
+}
+
+// is tells whether it is the archive that was asked for.
+func (a *archiver) is(opts Archive) bool {
+	if a == nil {
+		return len(opts.Targets) == 0
+	}
+	o := a.opts
+	return sameStages(o.Stages, opts.Stages) && sameTargets(o.Targets, opts.Targets) &&
+		o.SealAfter == opts.SealAfter && o.SealSize == opts.SealSize && o.MaxWaiting == opts.MaxWaiting && o.ShutdownWait == opts.ShutdownWait
+}
+
+// guardsOf are its guards.
+func (a *archiver) guardsOf() []*guard {
+	if a == nil {
+		return nil
+	}
+	return a.guards
+}
+
+// shipperTo is the one behind a guard, nil if there is none.
+func (a *archiver) shipperTo(g *guard) *shipper {
+	if i := slices.Index(a.guardsOf(), g); i >= 0 {
+		return a.shippers[i]
+	}
+	return nil
+}
+
+// goOn takes over what an earlier archiver knows of the active segment.
+func (a *archiver) goOn(before *archiver) {
+	if a == nil || before == nil {
+		return
+	}
+	before.mu.Lock()
+	since, cut, asked := before.since, before.cut, before.baseAsked
+	before.mu.Unlock()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.since, a.cut, a.baseAsked = since, cut, asked
 }
 
 // close ends what is under way. What was not archived is owed.
@@ -228,6 +283,9 @@ func (a *archiver) takeOff() error {
 	l := a.ledger
 	l.writing.Lock()
 	defer l.writing.Unlock()
+	if a.isRetired() {
+		return nil // what is needed is the successor's to say
+	}
 	m := l.current().Clone()
 	var gone garbage
 	before := len(m.Owed)
@@ -302,9 +360,10 @@ func (a *archiver) committed(m *manifest.Manifest) {
 // prune removes from the targets the segments that no kept checkpoint needs,
 // and what attempts left staged.
 func (a *archiver) prune() {
-	if a == nil {
+	if a == nil || !a.begin() {
 		return
 	}
+	defer a.done()
 	lineage := a.ledger.current().Lineage
 	var checkpoints []sink.Set
 	var err error

@@ -40,7 +40,7 @@ func (p *Persister) commit(j *job) error {
 		p.ledger.later.add(gone)
 		gone = garbage{}
 	} else {
-		p.archive.committed(m)
+		p.archive.Load().committed(m)
 		gone = p.ledger.removable(gone)
 	}
 	if j.startLog {
@@ -50,7 +50,7 @@ func (p *Persister) commit(j *job) error {
 	if log == nil || j.rotated && log.Healthy() {
 		p.health.heal() // all that is in memory is safe now, or will be with the log
 	}
-	p.retire(m, gone)
+	p.retire(j.in, m, gone)
 	if err := p.ledger.part(); err != nil {
 		p.jobLog.Warn("taking a lineage of its own failed; the next checkpoint tries again", "error", err)
 	}
@@ -63,7 +63,7 @@ func (p *Persister) nextManifest(old *manifest.Manifest, j *job, log *wal.Log) (
 	m := old.Clone()
 	set := p.set(j)
 	var gone garbage
-	keep := p.env.Keep - 1 // besides the base
+	keep := j.in.spec.Keep - 1 // besides the base
 	if j.rotated || log == nil {
 		if old.Base != nil {
 			m.History = slices.Insert(m.History, 0, old.Base.ID)
@@ -77,7 +77,7 @@ func (p *Persister) nextManifest(old *manifest.Manifest, j *job, log *wal.Log) (
 			m.Segments = slices.Insert(m.Segments, 0, j.next)
 			m.NextSegment = max(m.NextSegment, j.next.ID+1)
 		}
-		m.Owed, gone.segments = p.archive.retire(m, slices.DeleteFunc(slices.Clone(old.Segments), func(s manifest.Segment) bool { return !behind(s) }))
+		m.Owed, gone.segments = p.archive.Load().retire(m, slices.DeleteFunc(slices.Clone(old.Segments), func(s manifest.Segment) bool { return !behind(s) }))
 	} else {
 		// The log could not be rotated: it goes on from the old base, and
 		// the snapshot is one to restore from by hand, and stays until the
@@ -100,14 +100,19 @@ func (p *Persister) nextManifest(old *manifest.Manifest, j *job, log *wal.Log) (
 }
 
 // retire removes, off the serving path, what the manifest does not name.
-func (p *Persister) retire(now *manifest.Manifest, gone garbage) {
-	p.bg.run(func() {
+func (p *Persister) retire(in *route, now *manifest.Manifest, gone garbage) {
+	in.more()
+	begun := p.bg.run(func() {
+		defer in.done()
 		p.discard(now, gone)
-		if err := p.pipe.Prune(context.Background(), now.Lineage, p.own.firstGeneration); err != nil && !errors.Is(err, sink.ErrClosed) {
+		if err := in.pipe.Prune(context.Background(), now.Lineage, p.own.firstGeneration); err != nil && !errors.Is(err, sink.ErrClosed) {
 			p.jobLog.Warn("pruning old checkpoints on a sink failed", "error", err)
 		}
-		p.archive.prune()
+		p.archive.Load().prune()
 	})
+	if !begun {
+		in.done()
+	}
 }
 
 // discard removes what the manifest does not name.
@@ -124,15 +129,17 @@ func (p *Persister) discard(now *manifest.Manifest, gone garbage) {
 	}
 	for _, id := range gone.staged {
 		if !slices.Contains(now.Sets(), id) {
-			p.abort(id, hclog.Warn)
+			r := p.using()
+			p.abort(r, id, hclog.Warn)
+			r.done()
 		}
 	}
 }
 
 // abort removes the parts of a set that will not be committed, from the data
 // directory and from every sink.
-func (p *Persister) abort(id sink.SetID, level hclog.Level) {
-	if err := p.pipe.Abort(context.Background(), id); err != nil {
+func (p *Persister) abort(r *route, id sink.SetID, level hclog.Level) {
+	if err := r.pipe.Abort(context.Background(), id); err != nil {
 		p.jobLog.Log(level, "removing staged files failed; the next start sweeps them", "generation", id.Generation, "error", err)
 	}
 }
@@ -153,7 +160,7 @@ func (p *Persister) rollback(j *job, cause error) {
 		return
 	}
 	if j.set != (sink.SetID{}) {
-		p.abort(j.set, j.level(hclog.Warn))
+		p.abort(j.in, j.set, j.level(hclog.Warn))
 	}
 	if (j.startLog || j.apart) && j.next.Path != "" {
 		_ = p.fs.Remove(j.next.Path) // unreferenced: swept at the next start otherwise

@@ -19,6 +19,8 @@
 //	lineage.go    whose sets a sink holds              survey.go   every target, before a start
 //	guard.go      a target, before each job            stats.go    facts for INFO
 //	events.go     what the owner is told               background.go what the end waits for
+//	route.go      what a checkpoint goes through       usage.go    who uses what may be replaced
+//	replace.go    other stages and targets, while the engine runs
 //
 // Nothing here replies to a client, expires a key or reads the data back: the
 // engine does, and asks for the manifest and the parts that it needs.
@@ -41,6 +43,7 @@
 //	ledger.mu        the manifest in force, the numbers drawn     the lock below
 //	ancestry.mu      who this directory is on a sink              -
 //	background.mu    whether goroutines may begin                 -
+//	usage.mu         who uses a route, or the archive             -
 //	notifier.mu      what is still to be told                     -
 //
 // A checkpoint and a seal of the archive take turn; whatever commits a manifest

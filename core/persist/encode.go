@@ -21,7 +21,7 @@ func (p *Persister) encode(j *job, views []*keyspace.View) (wait func() ([]sink.
 	parts := make([]sink.SetPart, len(views))
 	group, ctx := errgroup.WithContext(j.ctx)
 	for i, v := range views {
-		part := p.pipe.Part(j.id, j.set, i, len(views))
+		part := j.in.pipe.Part(j.id, j.set, i, len(views))
 		group.Go(func() (err error) {
 			parts[i], err = p.encodeShard(ctx, j, part, v)
 			return err
@@ -45,7 +45,7 @@ func (p *Persister) encodeShard(ctx context.Context, j *job, part sink.Part, v *
 	if part.Kind == sink.KindRewrite {
 		encode = encodeRewrite
 	}
-	return p.pipe.Write(ctx, part, encode(j, part, v), &j.progress)
+	return j.in.pipe.Write(ctx, part, encode(j, part, v), &j.progress)
 }
 
 // encodeSnapshot writes the view as an RDB file of its own.

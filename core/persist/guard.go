@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -45,10 +46,15 @@ var (
 // askInterval is how long an answer counts for the segments of an archive.
 const askInterval = time.Minute
 
-// guarded puts a guard in front of each target.
-func guarded(own *ancestry, targets []sink.Target) (out []sink.Target, guards []*guard) {
+// guarded puts a guard in front of each target: the one that it had before, if it had.
+func guarded(own *ancestry, targets []sink.Target, before []*guard) (out []sink.Target, guards []*guard) {
 	for _, t := range targets {
-		g := &guard{Sink: t.Sink, name: t.Name, own: own, asking: vfs.NewIOLock(), warned: make(map[string]bool)}
+		var g *guard
+		if i := slices.IndexFunc(before, func(g *guard) bool { return g.name == t.Name && same(g.Sink, t.Sink) }); i >= 0 {
+			g = before[i]
+		} else {
+			g = &guard{Sink: t.Sink, name: t.Name, own: own, asking: vfs.NewIOLock(), warned: make(map[string]bool)}
+		}
 		t.Sink = g
 		out, guards = append(out, t), append(guards, g)
 	}

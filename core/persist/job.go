@@ -47,7 +47,7 @@ func (p *Persister) try(parent context.Context, kind sink.Kind, why string, star
 	ctx, cancel := context.WithCancel(parent)
 	j := &job{
 		id: p.nextJob, kind: kind, gen: p.ledger.drawGeneration(), began: p.clock.Now(),
-		parent: parent, ctx: ctx, cancel: cancel, startLog: startLog, again: again,
+		parent: parent, ctx: ctx, cancel: cancel, startLog: startLog, again: again, in: p.using(),
 	}
 	j.enter("rotate")
 	p.job = j
@@ -223,7 +223,7 @@ func (p *Persister) publish(j *job) (err error) {
 			return fmt.Errorf("making the log durable that could not be rotated: %w", err)
 		}
 	}
-	return p.pipe.Publish(j.ctx, p.set(j))
+	return j.in.pipe.Publish(j.ctx, p.set(j))
 }
 
 // set is the checkpoint that the job has made, with what a restore needs to
@@ -241,7 +241,7 @@ func (p *Persister) set(j *job) sink.Set {
 	return sink.Set{
 		ID:        j.set,
 		CreatedAt: j.cutAt.UTC(),
-		Stages:    p.pipe.StageRecords(),
+		Stages:    j.in.pipe.StageRecords(),
 		Parts:     j.parts,
 		Meta:      meta,
 	}
@@ -284,6 +284,7 @@ func (p *Persister) finish(j *job, err error) {
 	} else {
 		tell(p.events, p.events.CheckpointCommitted, e)
 	}
+	j.in.done()
 	p.noteTargets(nil)
 	p.noteHeld(held)
 	for _, w := range waiters {
@@ -320,8 +321,8 @@ func (p *Persister) close() {
 	if out != nil {
 		<-out //nolint:errcheck // finish has logged it
 	}
-	p.pipe.Close()
-	p.archive.close()
+	p.route.Load().pipe.Close()
+	p.archive.Load().close()
 	p.bg.close()
 	p.events.wait()
 }

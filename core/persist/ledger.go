@@ -217,6 +217,13 @@ func (l *ledger) seal(id uint64) (news bool) {
 	return news
 }
 
+// isSealed tells whether a segment is sealed, as far as was noted.
+func (l *ledger) isSealed(id uint64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return id < l.whole
+}
+
 // sizeOf is the size of a segment that is not written to any more, 0 if it
 // cannot be told. It is asked for at every tick.
 func (l *ledger) sizeOf(s manifest.Segment) int64 {

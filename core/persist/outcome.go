@@ -22,6 +22,7 @@ type job struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 	waiters []chan error
+	in      *route // to its end, whatever replaces that meanwhile
 
 	given    bool // given up, by Cancel; guarded by Persister.mu
 	again    bool // it repeats one that failed: the log does not repeat what it said of that

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,13 +28,9 @@ type Env struct {
 	Version  string // of the engine, for manifests
 	ReadOnly bool   // nothing is saved, logged or sent
 
-	Stages       []sink.Stage // every part goes through them, in order
+	Pipelines    Pipelines    // that a start begins with
 	DecodeStages []sink.Stage // further ones that older parts may have gone through
-	Targets      []sink.Target
-	Archive      Archive
-	VerifyDecode bool // parts are decoded back before the commit
-	Adopt        bool // what a target holds does not stop a start
-	Keep         int  // committed checkpoints in the data directory, the base included
+	Adopt        bool         // what a target holds does not stop a start
 
 	// Barrier calls f with every shard locked, while nobody replaces the
 	// keyspace as a whole.
@@ -95,15 +89,15 @@ type Persister struct {
 	logger hclog.Logger
 	jobLog hclog.Logger
 
-	ledger  *ledger   // the manifest in force
-	health  *health   // why writes are refused
-	archive *archiver // nil: there is none
-	own     *ancestry // who we are on a sink
-	guards  []*guard  // of every target, those of the archive last
-	pipe    *sink.Pipeline
-	local   sink.Sink
-	events  *notifier
-	bg      background
+	ledger *ledger   // the manifest in force
+	health *health   // why writes are refused
+	own    *ancestry // who we are on a sink
+	local  sink.Sink
+	events *notifier
+	bg     background
+
+	route   atomic.Pointer[route]    // that checkpoints go through
+	archive atomic.Pointer[archiver] // nil: there is none; changes under turn and ledger.writing
 
 	turn  vfs.IOLock              // held from a rotation of the log to its cut
 	log   atomic.Pointer[wal.Log] // nil: no log is kept
@@ -141,38 +135,32 @@ func New(env Env) *Persister {
 	now := env.Clock.Now
 	jobLog := env.Logger.Named("checkpoint")
 	local := sink.NewFSSink("local", env.FS, sink.SetsDir)
-	known := sink.NewRegistry(append(slices.Clone(env.DecodeStages), env.Stages...)...)
 	events := &notifier{Events: env.Events}
 	own := &ancestry{log: jobLog, now: now, adopt: env.Adopt}
-	targets, guards := guarded(own, env.Targets)
-	archive := env.Archive.withDefaults()
-	archiveTargets, archiveGuards := guarded(own, archive.Targets)
-	archive.Targets = archiveTargets
 	p := &Persister{
 		env: env, fs: env.FS, ks: env.Keyspace, clock: env.Clock, logger: env.Logger, jobLog: jobLog,
 		ledger: newLedger(env.FS, own, now, env.Version), health: newHealth(env, events), own: own,
-		guards: slices.Concat(guards, archiveGuards), local: local, events: events,
-		pipe: sink.NewPipeline("checkpoint", env.Stages, local, targets, sink.PipelineOptions{
-			Logger: env.Logger, Clock: env.Clock, VerifyDecode: env.VerifyDecode, Registry: known, Known: own.knows,
-		}),
+		local: local, events: events,
 		turn: vfs.NewIOLock(), targetsTried: now(), lastSave: now(),
 	}
 	p.retryAfter.Store(int64(retryFirst))
-	p.archive = newArchiver(archiveEnv{
-		fs: env.FS, clock: env.Clock, logger: env.Logger, own: own, ledger: p.ledger, events: events, run: p.bg.run,
-		log: p.Log, seal: p.seal, discard: p.discard, checkpoints: p.pipe.Checkpoints,
-	}, archive)
+	spec := env.Pipelines
+	spec.Archive = Archive{}
+	p.route.Store(p.newRoute(spec, nil))
+	p.archive.Store(p.newArchive(env.Pipelines.Archive, nil))
 	return p
+}
+
+// newArchive makes the archive that follows before, nil for none.
+func (p *Persister) newArchive(opts Archive, before *archiver) *archiver {
+	return newArchiver(archiveEnv{
+		fs: p.env.FS, clock: p.env.Clock, logger: p.env.Logger, own: p.own, ledger: p.ledger, events: p.events, run: p.bg.run,
+		log: p.Log, seal: p.seal, discard: p.discard, checkpoints: p.checkpoints,
+	}, opts.withDefaults(), before)
 }
 
 // Manifest is the one in force, which nobody changes.
 func (p *Persister) Manifest() *manifest.Manifest { return p.ledger.current() }
-
-// ReadPart has f read one part of a checkpoint of the data directory, as it was
-// before the stages it went through.
-func (p *Persister) ReadPart(ctx context.Context, part sink.SetPart, f func(io.Reader) error) error {
-	return p.pipe.Read(ctx, part, f)
-}
 
 // Changed counts changes of keys: save points look at them.
 func (p *Persister) Changed(n int64) { p.changes.Add(n) }
@@ -186,13 +174,13 @@ func (p *Persister) Tick() {
 	p.reconcileLog()
 	p.triggers()
 	p.retryTargets()
-	p.archive.tick()
+	p.archive.Load().tick()
 }
 
 // Drain is the end of the archive's work before the engine's end: the active
 // segment is sealed, and the targets get what they lack, for a while and until
 // ctx ends. The next start goes on where it stops.
-func (p *Persister) Drain(ctx context.Context) { p.archive.drain(ctx) }
+func (p *Persister) Drain(ctx context.Context) { p.archive.Load().drain(ctx) }
 
 // Close refuses further jobs, cancels the one in flight, waits for every
 // goroutine, and closes the log: all that was logged is durable when it returns

@@ -47,5 +47,5 @@ func (p *Persister) sealed(id uint64) {
 	if p.ledger.seal(id) {
 		tell(p.events, p.events.SegmentSealed, SegmentEvent{Active: id})
 	}
-	p.archive.sealed(id)
+	p.archive.Load().sealed(id)
 }

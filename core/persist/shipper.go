@@ -39,14 +39,19 @@ type shipper struct {
 	notBefore time.Time
 }
 
-func newShipper(env archiveEnv, stages []sink.Stage, q *queue, t sink.Target) *shipper {
+// newShipper returns the shipper to t that follows before, nil for none.
+func newShipper(env archiveEnv, stages []sink.Stage, q *queue, t sink.Target, before *shipper) *shipper {
 	if t.Timeout <= 0 {
 		t.Timeout = shipTimeout
 	}
 	t.Required = true
 	s := &shipper{archiveEnv: env, name: t.Name, queue: q}
+	var pipe *sink.Pipeline
+	if before != nil {
+		pipe = before.pipe
+	}
 	s.pipe = sink.NewPipeline("archive", stages, nil, []sink.Target{t}, sink.PipelineOptions{
-		Logger: env.logger, Clock: env.clock, Known: env.own.knows,
+		Logger: env.logger, Clock: env.clock, Known: env.own.knows, After: pipe,
 	})
 	s.logger = env.logger.Named("archive")
 	return s

@@ -51,7 +51,8 @@ func (p *Persister) Start(logged bool) error {
 		}
 	}
 	owed := p.ledger.current().Owed
-	if p.archive.found(owed); p.archive == nil && len(owed) > 0 {
+	archive := p.archive.Load()
+	if archive.found(owed); archive == nil && len(owed) > 0 {
 		p.logger.Warn("log segments wait for an archive, and none is configured: the next checkpoint removes them", "segments", len(owed))
 	}
 	p.catchUp()
@@ -67,7 +68,7 @@ func (p *Persister) Start(logged bool) error {
 // start found.
 func (p *Persister) baseAfterRestore(m *manifest.Manifest) {
 	restored := m.Base != nil && m.Lineage != "" && m.Base.Lineage() != m.Lineage
-	if !restored || len(p.env.Targets) == 0 || p.archive != nil {
+	if !restored || len(p.route.Load().guards) == 0 || p.archive.Load() != nil {
 		return
 	}
 	if _, err := p.start(context.Background(), sink.KindSnapshot, "the directory was restored", false); err != nil {

@@ -92,16 +92,17 @@ func (p *Persister) Stats() Stats {
 	p.mu.Unlock()
 	s.Saves, s.Unsaved, s.Failure = p.saves.Load(), p.Unsaved(), p.Failure()
 	others := make(map[string]int)
-	for _, g := range p.guards[:len(p.env.Targets)] {
+	in := p.route.Load()
+	for _, g := range in.guards {
 		others[g.name] = g.strangers()
 	}
-	s.Pipeline = p.pipe.Stats()
+	s.Pipeline = in.pipe.Stats()
 	for _, st := range s.Pipeline {
 		if st.Role == sink.RoleRequired || st.Role == sink.RoleBestEffort {
 			s.Targets = append(s.Targets, TargetStats{st, others[st.Name]})
 		}
 	}
-	s.ArchiveSinks = p.archive.sinks()
+	s.ArchiveSinks = p.archive.Load().sinks()
 	return s
 }
 

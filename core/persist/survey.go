@@ -29,11 +29,16 @@ type Holding struct {
 // answer in time is left behind: it is asked again before anything is put there.
 // It comes before the data are loaded, and not beside that, so that a history of
 // the laboratory meets the same operations in the same order when it is replayed.
-func (p *Persister) Survey(ctx context.Context) (all []Holding) {
+func (p *Persister) Survey(ctx context.Context) []Holding {
+	return p.ask(ctx, slices.Concat(p.route.Load().guards, p.archive.Load().guardsOf()))
+}
+
+// ask is Survey of some targets.
+func (p *Persister) ask(ctx context.Context, guards []*guard) (all []Holding) {
 	ctx, cancel := context.WithTimeoutCause(ctx, surveyWait, fmt.Errorf("no answer within %s", surveyWait))
 	defer cancel()
-	answers := make(chan Holding, len(p.guards))
-	for _, g := range p.guards {
+	answers := make(chan Holding, len(guards))
+	for _, g := range guards {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
@@ -57,7 +62,7 @@ func (p *Persister) Survey(ctx context.Context) (all []Holding) {
 			}
 		})
 	}
-	missing := slices.Clone(p.guards)
+	missing := slices.Clone(guards)
 	for len(missing) > 0 {
 		select {
 		case h := <-answers:

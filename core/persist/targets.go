@@ -17,23 +17,25 @@ const (
 // best-effort sinks that missed a committed set.
 func (p *Persister) retryTargets() {
 	if p.clock.Now().Sub(p.targetsTried) >= time.Duration(p.retryAfter.Load()) {
-		p.feedTargets("a best-effort sink is still behind", p.pipe.Retry)
+		p.feedTargets("a best-effort sink is still behind", func(ctx context.Context, r *route) error { return r.pipe.Retry(ctx) })
 	}
 }
 
 // feedTargets runs feed in the background unless an attempt is under way. A
 // failure makes the next attempt wait for longer.
-func (p *Persister) feedTargets(complaint string, feed func(context.Context) error) {
+func (p *Persister) feedTargets(complaint string, feed func(context.Context, *route) error) {
 	if !p.retrying.CompareAndSwap(false, true) {
 		return
 	}
 	p.targetsTried = p.clock.Now()
 	p.bg.run(func() {
 		defer p.retrying.Store(false)
-		err := feed(context.Background())
+		r := p.using()
+		defer r.done()
+		err := feed(context.Background(), r)
 		p.noteTargets(err)
 		if errors.Is(err, sink.ErrClosed) {
-			return // the next start tries again
+			return // what has replaced it, or the next start, tries again
 		}
 		if err != nil {
 			wait := min(2*time.Duration(p.retryAfter.Load()), retryLast)
@@ -51,7 +53,7 @@ func (p *Persister) noteTargets(err error) {
 	if p.events.SinkBehind == nil && p.events.SinkCaughtUp == nil {
 		return
 	}
-	for _, s := range p.pipe.Stats() {
+	for _, s := range p.route.Load().pipe.Stats() {
 		if s.Role == "best-effort" {
 			p.events.sink("checkpoints", s.Name, s.Pending > 0, err)
 		}
@@ -62,11 +64,11 @@ func (p *Persister) noteTargets(err error) {
 // newest checkpoint when the last process ended.
 func (p *Persister) catchUp() {
 	base := p.ledger.current().Base
-	if base == nil || len(p.env.Targets) == 0 {
+	if base == nil || len(p.route.Load().guards) == 0 {
 		return
 	}
 	set := *base
-	p.feedTargets("a best-effort sink is behind", func(ctx context.Context) error {
-		return errors.Join(p.pipe.CatchUp(ctx, set), p.pipe.Retry(ctx))
+	p.feedTargets("a best-effort sink is behind", func(ctx context.Context, r *route) error {
+		return errors.Join(r.pipe.CatchUp(ctx, set), r.pipe.Retry(ctx))
 	})
 }

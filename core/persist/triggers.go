@@ -71,7 +71,7 @@ func (p *Persister) dueTrigger() (kind sink.Kind, why string, again bool) {
 			return sink.KindSnapshot, point.String(), false
 		}
 	}
-	if why := p.archive.wantsBase(); why != "" && inFlight == nil {
+	if why := p.archive.Load().wantsBase(); why != "" && inFlight == nil {
 		return sink.KindSnapshot, why, false
 	}
 	m := p.ledger.current()

@@ -298,6 +298,15 @@ func (c *conn) KillClients(match func(command.ClientInfo) bool, skipMe bool) int
 	return n
 }
 
+// KillClients closes the clients that match accepts.
+func (s *Server) KillClients(match func(command.ClientInfo) bool) {
+	for _, c := range s.snapshot() {
+		if match(c.Info()) {
+			c.kill()
+		}
+	}
+}
+
 // kill closes the connection from outside, without what it is owed. Any goroutine.
 func (c *conn) kill() {
 	c.killed.Store(true)

@@ -52,9 +52,8 @@ const (
 // in any order. While they do not fit together, or cannot be read, the last ones that
 // did are used, and the log says so. It may be used by several listeners.
 type TLS struct {
-	opt TLSOptions
-
 	mu      sync.Mutex
+	opt     TLSOptions
 	config  *tls.Config // in force
 	checked time.Time
 	seen    [3]fileState
@@ -69,19 +68,7 @@ type fileState struct {
 
 // NewTLS reads the files. What is wrong with them is the error.
 func NewTLS(opt TLSOptions) (*TLS, error) {
-	if opt.ClientAuth == "" {
-		opt.ClientAuth = ClientAuthNone
-		if opt.ClientCAFile != "" {
-			opt.ClientAuth = ClientAuthRequired
-		}
-	}
-	if opt.ClientAuth != ClientAuthNone && opt.ClientCAFile == "" {
-		return nil, errors.New("client certificates cannot be verified without the certificate of an authority")
-	}
-	if opt.MinVersion == 0 {
-		opt.MinVersion = tls.VersionTLS12
-	}
-	t := &TLS{opt: opt}
+	t := &TLS{opt: opt.withDefaults()}
 	t.seen = t.look()
 	config, err := t.load()
 	if err != nil {
@@ -89,6 +76,34 @@ func NewTLS(opt TLSOptions) (*TLS, error) {
 	}
 	t.config = config
 	return t, nil
+}
+
+// Become has connections that come later get what another one has to offer, which is
+// not to be used any more.
+func (t *TLS) Become(other *TLS) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.opt, t.config, t.checked, t.seen = other.opt, other.config, other.checked, other.seen
+}
+
+// Options are those in force.
+func (t *TLS) Options() TLSOptions {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.opt
+}
+
+func (opt TLSOptions) withDefaults() TLSOptions {
+	if opt.ClientAuth == "" {
+		opt.ClientAuth = ClientAuthNone
+		if opt.ClientCAFile != "" {
+			opt.ClientAuth = ClientAuthRequired
+		}
+	}
+	if opt.MinVersion == 0 {
+		opt.MinVersion = tls.VersionTLS12
+	}
+	return opt
 }
 
 // look is what the files are like now.
@@ -108,6 +123,9 @@ func (t *TLS) look() (s [3]fileState) {
 
 // load makes a configuration of what the files hold.
 func (t *TLS) load() (*tls.Config, error) {
+	if t.opt.ClientAuth != ClientAuthNone && t.opt.ClientCAFile == "" {
+		return nil, errors.New("client certificates cannot be verified without the certificate of an authority")
+	}
 	cert, err := tls.LoadX509KeyPair(t.opt.CertFile, t.opt.KeyFile)
 	if err != nil {
 		return nil, fmt.Errorf("the certificate %s and the key %s: %w", t.opt.CertFile, t.opt.KeyFile, fileError(err))
@@ -157,6 +175,14 @@ func (t *TLS) current(now time.Time, log hclog.Logger) *tls.Config {
 	return t.config
 }
 
+// Config is for other servers than that of this package: connections get what is in
+// force when they begin.
+func (t *TLS) Config(now func() time.Time, log hclog.Logger) *tls.Config {
+	return &tls.Config{
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return t.current(now(), log), nil },
+	}
+}
+
 // reload takes what the files hold now, if they can be used.
 func (t *TLS) reload(log hclog.Logger) {
 	config, err := t.load()
@@ -187,7 +213,7 @@ func (c *conn) handshake() bool {
 		}
 		return false
 	}
-	if nc.opt.ClientUser && len(state.VerifiedChains) > 0 {
+	if nc.tls.Options().ClientUser && len(state.VerifiedChains) > 0 {
 		if name := state.VerifiedChains[0][0].Subject.CommonName; !c.BecomeUser(name) {
 			c.srv.log.Debug("no ACL user of a client certificate's name", "client", c.ID(), "name", name)
 		}
@@ -207,7 +233,7 @@ func (c *conn) handshake() bool {
 type tlsConn struct {
 	*tls.Conn
 	raw  net.Conn
-	opt  *TLSOptions
+	tls  *TLS
 	now  func() time.Time
 	link *recordBuffer
 	took int // plain bytes that are in records already and were not yet counted
@@ -219,10 +245,7 @@ const recordSize = 16 << 10
 func (s *Server) newTLSConn(raw net.Conn, t *TLS) *tlsConn {
 	link := &recordBuffer{Conn: raw}
 	now := s.db.Clock().Now
-	config := &tls.Config{
-		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return t.current(now(), s.log), nil },
-	}
-	return &tlsConn{Conn: tls.Server(link, config), raw: raw, opt: &t.opt, now: now, link: link}
+	return &tlsConn{Conn: tls.Server(link, t.Config(now, s.log)), raw: raw, tls: t, now: now, link: link}
 }
 
 // handshake agrees on keys with the client, until a deadline.

@@ -157,23 +157,26 @@ func (s *Session) aclSetUser(args [][]byte, out *resp.Writer) command.Outcome {
 		return command.Failed
 	}
 	if lost != nil {
-		s.revoke(name, lost)
+		s.rt.revoke(name, lost, s.kill)
 	}
 	out.OK()
 	return command.Done
 }
 
+// kill closes the clients that match accepts.
+func (s *Session) kill(match func(command.ClientInfo) bool) { s.client.KillClients(match, false) }
+
 // revoke closes the connections of a user that are subscribed to what the user may
 // not name any more.
-func (s *Session) revoke(user string, lost func(channel string, pattern bool) bool) {
+func (rt *Runtime) revoke(user string, lost func(channel string, pattern bool) bool, kill killer) {
 	ids := make(map[int64]bool)
-	s.rt.Hub.Each(func(k pubsub.Kind, name string, to pubsub.Receiver) {
+	rt.Hub.Each(func(k pubsub.Kind, name string, to pubsub.Receiver) {
 		if o, ok := to.(*Session); ok && o.User().Name() == user && lost(name, k == pubsub.Pattern) {
 			ids[o.id] = true
 		}
 	})
 	if len(ids) > 0 {
-		s.client.KillClients(func(i command.ClientInfo) bool { return ids[i.ID] }, false)
+		kill(func(i command.ClientInfo) bool { return ids[i.ID] })
 	}
 }
 
@@ -187,13 +190,13 @@ func (s *Session) aclDelUser(args [][]byte, out *resp.Writer) command.Outcome {
 		out.Error("ERR " + err.Error())
 		return command.Failed
 	}
-	s.disconnect(gone)
+	disconnect(gone, s.kill)
 	out.Int(int64(len(gone)))
 	return command.Done
 }
 
 // disconnect closes the connections of users who are gone.
-func (s *Session) disconnect(gone []*acl.User) {
+func disconnect(gone []*acl.User, kill killer) {
 	if len(gone) == 0 {
 		return
 	}
@@ -201,7 +204,7 @@ func (s *Session) disconnect(gone []*acl.User) {
 	for _, u := range gone {
 		names[u.Name()] = true
 	}
-	s.client.KillClients(func(i command.ClientInfo) bool { return names[i.User] }, false)
+	kill(func(i command.ClientInfo) bool { return names[i.User] })
 }
 
 func (s *Session) aclCat(args [][]byte, out *resp.Writer) command.Outcome {
@@ -331,12 +334,10 @@ func (s *Session) aclLoad(_ [][]byte, out *resp.Writer) command.Outcome {
 		out.Error(errNoACLFile)
 		return command.Failed
 	}
-	gone, err := acl.LoadFile(s.rt.Users, s.rt.ACLFile)
-	if err != nil {
+	if err := s.rt.LoadUsers(s.kill); err != nil {
 		out.Error("ERR " + err.Error())
 		return command.Failed
 	}
-	s.disconnect(gone)
 	out.OK()
 	return command.Done
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -12,7 +13,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// member is one stage or sink of a pipeline, with what it has done so far.
+// member is one stage or sink of a pipeline.
 type member struct {
 	name     string
 	role     string
@@ -21,7 +22,23 @@ type member struct {
 	required bool
 	timeout  time.Duration
 	keep     Retention
+	*tally
+}
 
+// is tells whether two members are the same stage or sink.
+func (m *member) is(o *member) bool {
+	return m.name == o.name && same(m.stage, o.stage) && same(m.sink, o.sink)
+}
+
+// same tells whether two stages or sinks are one, or both none.
+func same[T any](a, b T) bool {
+	t := reflect.TypeOf(a)
+	return t == reflect.TypeOf(b) && (t == nil || t.Comparable() && any(a) == any(b))
+}
+
+// tally is what a member has done so far. The pipelines that have the member one
+// after the other share it.
+type tally struct {
 	errors, retried atomic.Int64
 	stuck           atomic.Int64 // calls left behind that still run
 

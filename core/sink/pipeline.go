@@ -41,6 +41,9 @@ type PipelineOptions struct {
 	// somebody else goes on under that lineage too, and nothing is pruned: what
 	// is newest there is not for the caller to say. nil knows all.
 	Known func(s *Set) bool
+	// After is a pipeline that this one takes the place of: the counters of a stage
+	// or a sink that both have go on, those of the encoder too. See TakeOver.
+	After *Pipeline
 }
 
 // Pipeline carries parts from an encoder through its stages into the local sink
@@ -92,21 +95,24 @@ func NewPipeline(name string, stages []Stage, local Sink, targets []Target, opts
 		active:  make(map[SetID]bool),
 		left:    make(map[SetID]bool),
 		pending: make(map[*member][]*feed),
-		enc:     &member{name: "encoder", role: RoleEncoder},
+		enc:     &member{tally: new(tally), name: "encoder", role: RoleEncoder},
 	}
 	if local != nil {
-		p.local = &member{name: "local", role: RoleLocal, sink: local, required: true}
+		p.local = &member{tally: new(tally), name: "local", role: RoleLocal, sink: local, required: true}
 	}
 	p.life, p.close = context.WithCancel(context.Background())
 	for _, s := range stages {
-		p.stages = append(p.stages, &member{name: s.Info().Name, role: RoleStage, stage: s, required: true})
+		p.stages = append(p.stages, &member{tally: new(tally), name: s.Info().Name, role: RoleStage, stage: s, required: true})
 	}
 	for _, t := range targets {
-		m := &member{name: t.Name, role: RoleBestEffort, sink: t.Sink, required: t.Required, timeout: t.Timeout, keep: t.Keep}
+		m := &member{tally: new(tally), name: t.Name, role: RoleBestEffort, sink: t.Sink, required: t.Required, timeout: t.Timeout, keep: t.Keep}
 		if t.Required {
 			m.role = RoleRequired
 		}
 		p.target = append(p.target, m)
+	}
+	if opts.After != nil {
+		p.goOn(opts.After)
 	}
 	return p
 }

@@ -30,7 +30,7 @@ func (p *Pipeline) Read(ctx context.Context, sp SetPart, fn func(r io.Reader) er
 
 // ReadFrom is Read from another sink, with a part as that sink's List knows it.
 func (p *Pipeline) ReadFrom(ctx context.Context, s Sink, sp SetPart, fn func(r io.Reader) error) error {
-	return p.read(ctx, &member{name: s.Info().Name, sink: s}, sp, fn)
+	return p.read(ctx, &member{tally: new(tally), name: s.Info().Name, sink: s}, sp, fn)
 }
 
 // verify rereads the local bytes of a part that was just written.
@@ -199,7 +199,7 @@ func (r *run) pump(m *member, sp SetPart, dst *pipe) *task[struct{}] {
 // decodeStage starts the undoing of one stage.
 func (r *run) decodeStage(s Stage, receipt Receipt, dst, src *pipe) *task[struct{}] {
 	name := s.Info().Name
-	return start(r.p, &member{name: name}, func() (struct{}, error) {
+	return start(r.p, &member{tally: new(tally), name: name}, func() (struct{}, error) {
 		return struct{}{}, s.Decode(r.ctx, r.part, receipt, onlyWriter{dst}, readOnly{src})
 	}, func(_ struct{}, err error) error {
 		if err = finished(r.ctx, src, nil, err); err != nil {

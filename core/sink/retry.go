@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,10 +33,15 @@ func (p *Pipeline) owe(m *member, set Set) {
 			f.receipts[set.Parts[i].Part.Name] = r
 		}
 	}
+	p.oweFeed(m, f)
+}
+
+// oweFeed queues f where its number belongs: the oldest set is sent first.
+func (p *Pipeline) oweFeed(m *member, f *feed) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	q := p.pending[m]
-	if slices.ContainsFunc(q, func(o *feed) bool { return o.set.ID == set.ID }) {
+	if f.dropped || slices.ContainsFunc(q, func(o *feed) bool { return o.set.ID == f.set.ID }) {
 		return
 	}
 	if len(q) >= maxOwed {
@@ -43,7 +49,9 @@ func (p *Pipeline) owe(m *member, set Set) {
 		q[0].dropped = true
 		q = q[1:]
 	}
-	p.pending[m] = append(slices.Clip(q), f)
+	q = append(slices.Clip(q), f)
+	slices.SortStableFunc(q, func(a, b *feed) int { return cmp.Compare(a.set.ID.Generation, b.set.ID.Generation) })
+	p.pending[m] = q
 }
 
 // forget takes a set out of every queue.

@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -56,7 +57,8 @@ type Host struct {
 	lives atomic.Uint64 // processes started, for names
 
 	mu      sync.Mutex
-	plugins []*Plugin
+	plugins []*Plugin        // what Plugins returns
+	live    map[*Plugin]bool // made and not ended
 	closed  bool
 }
 
@@ -68,11 +70,28 @@ func New(opts Options) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Host{opts: opts, dir: dir}, nil
+	return &Host{opts: opts, dir: dir, live: make(map[*Plugin]bool)}, nil
 }
 
 // Add makes a plugin known and starts nothing. The name must be new.
 func (h *Host) Add(spec Spec) (*Plugin, error) {
+	p, err := h.Make(spec)
+	if err != nil {
+		return nil, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if slices.ContainsFunc(h.plugins, func(o *Plugin) bool { return o.Name() == p.Name() }) {
+		delete(h.live, p)
+		return nil, sink.Permanent(fmt.Errorf("there are two plugins %q", spec.Name))
+	}
+	h.plugins = append(h.plugins, p)
+	return p, nil
+}
+
+// Make makes a plugin that is not among Plugins until Put names it: it may be called
+// as one is that is still there, which it is to take the place of.
+func (h *Host) Make(spec Spec) (*Plugin, error) {
 	spec = spec.withDefaults()
 	if !validName.MatchString(spec.Name) {
 		return nil, sink.Permanent(fmt.Errorf("%q cannot be the name of a plugin: want letters, digits, - and _", spec.Name))
@@ -82,12 +101,17 @@ func (h *Host) Add(spec Spec) (*Plugin, error) {
 	if h.closed {
 		return nil, errClosed
 	}
-	if slices.ContainsFunc(h.plugins, func(p *Plugin) bool { return p.spec.Name == spec.Name }) {
-		return nil, sink.Permanent(fmt.Errorf("there are two plugins %q", spec.Name))
-	}
 	p := newPlugin(h, spec)
-	h.plugins = append(h.plugins, p)
+	h.live[p] = true
 	return p, nil
+}
+
+// Put makes these, which the host has made, the ones that Plugins returns. The others
+// go on until they are closed.
+func (h *Host) Put(plugins []*Plugin) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.plugins = slices.Clone(plugins)
 }
 
 // Plugins are the plugins in the order in which they were added.
@@ -103,7 +127,7 @@ func (h *Host) Close(ctx context.Context) error {
 	h.mu.Lock()
 	again := h.closed
 	h.closed = true
-	plugins := slices.Clone(h.plugins)
+	plugins := slices.Collect(maps.Keys(h.live))
 	h.mu.Unlock()
 	var wg sync.WaitGroup
 	for _, p := range plugins {

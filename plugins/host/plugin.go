@@ -271,6 +271,15 @@ func (p *Plugin) worked() {
 	}
 }
 
+// Close ends the plugin: calls that run may finish until ctx ends, further ones are
+// refused.
+func (p *Plugin) Close(ctx context.Context) {
+	p.close(ctx)
+	p.host.mu.Lock()
+	defer p.host.mu.Unlock()
+	delete(p.host.live, p)
+}
+
 // close ends the plugin; see Host.Close.
 func (p *Plugin) close(ctx context.Context) {
 	p.mu.Lock()

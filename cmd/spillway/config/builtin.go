@@ -114,12 +114,13 @@ func names[T any](table map[string]T, others ...string) []string {
 
 // options decodes the attributes of a block of some kind; ok is false when
 // something is wrong with them. common are attributes that the block may have
-// besides.
-func options[T any](d *decoder, k kind[T], body hcl.Body, common ...string) (mk Maker[T], ok bool) {
+// besides. given are the values, as an object.
+func options[T any](d *decoder, k kind[T], body hcl.Body, common ...string) (mk Maker[T], given json.RawMessage, ok bool) {
 	before := len(d.f.diags)
 	attrs, diags := body.JustAttributes()
 	d.f.diags = append(d.f.diags, diags...)
 	set, mk := k.begin()
+	all := make(map[string]json.RawMessage)
 	for _, name := range slices.Sorted(maps.Keys(attrs)) {
 		a := attrs[name]
 		want, known := k.attrs[name]
@@ -136,13 +137,18 @@ func options[T any](d *decoder, k kind[T], body hcl.Body, common ...string) (mk 
 		}
 		raw, err := ctyjson.Marshal(v, v.Type())
 		if err == nil {
+			all[name] = raw
 			err = set(name, raw)
 		}
 		if err != nil {
 			d.errorf(a, "Wrong kind of value", "%q: %s.", name, inWords(err))
 		}
 	}
-	return mk, len(d.f.diags) == before
+	given, err := json.Marshal(all)
+	if err != nil {
+		panic(fmt.Sprintf("config: values that were JSON do not marshal: %v", err))
+	}
+	return mk, given, len(d.f.diags) == before
 }
 
 // filePaths are the attributes of built-in stages and sinks that name a file to

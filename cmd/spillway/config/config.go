@@ -8,10 +8,13 @@ package config
 
 import (
 	"cmp"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -26,6 +29,7 @@ import (
 // Config is a valid configuration.
 type Config struct {
 	Path    string         // of the file, empty without one
+	Include string         // the file that is read after it, if it is there, and that CONFIG REWRITE writes
 	Engine  core.Options   // the parameters of the engine, and nothing else of its options
 	Server  server.Options // the parameters of the server
 	Listen  []Listener
@@ -34,11 +38,15 @@ type Config struct {
 	Check   Pipeline // the checkpoint pipeline
 	Archive Archive  // of the log
 	// Metrics is the address that Prometheus reads from; empty is none.
-	Metrics string
+	Metrics      string
+	MetricsFront MetricsFront
 
 	Plugins []Plugin
 
-	metricsAt hcl.Range
+	metricsAt    hcl.Range
+	metricsTLSAt hcl.Range
+	own          map[string]string // what the file itself says of parameters that Include changes
+	ownUsers     []core.UserRules  // the users of the file itself
 	// ReadOnly has the data directory looked at only. A flag sets it: a file
 	// describes a daemon that writes.
 	ReadOnly bool
@@ -96,7 +104,8 @@ type Archive struct {
 type Stage struct {
 	Name    string // what manifests record
 	BuiltIn sink.Stage
-	Plugin  *Use // nil for one that is built in
+	Options json.RawMessage // of a built-in one: an object, which may hold secrets
+	Plugin  *Use            // nil for one that is built in
 }
 
 // Mirror is a sink beside the data directory: one that is built in, a plugin's,
@@ -105,6 +114,7 @@ type Mirror struct {
 	Name     string
 	Kind     string           // of a built-in one, as in "blob"
 	Make     Maker[sink.Sink] // makes a built-in one; nil for others
+	Options  json.RawMessage  // of a built-in one: an object, which may hold secrets
 	Plugin   *Use             // nil for one that is not a plugin's
 	FS       Filesystem
 	Required bool
@@ -117,6 +127,7 @@ type Mirror struct {
 // file is the shape of the document. Attributes stay unevaluated so that what
 // is wrong with a value can be said where it stands.
 type file struct {
+	Include     *hcl.Attribute    `hcl:"include"`
 	Server      *serverBlock      `hcl:"server,block"`
 	Log         *logBlock         `hcl:"log,block"`
 	Metrics     *metricsBlock     `hcl:"metrics,block"`
@@ -136,11 +147,6 @@ type serverBlock struct {
 type logBlock struct {
 	Level  *hcl.Attribute `hcl:"level"`
 	Format *hcl.Attribute `hcl:"format"`
-}
-
-type metricsBlock struct {
-	Address *hcl.Attribute `hcl:"address"`
-	Range   hcl.Range      `hcl:",def_range"`
 }
 
 type userBlock struct {
@@ -211,7 +217,8 @@ type File struct {
 }
 
 // Parse reads a configuration from src; name is what diagnostics call it, and
-// the files that it reads are looked for beside that. On any error the Config is nil and File.Report says what is wrong.
+// the files that it reads are looked for beside that: those it names, and the one that
+// CONFIG REWRITE writes. On any error the Config is nil and File.Report says what is wrong.
 func Parse(name string, src []byte) (*Config, *File) {
 	f := &File{parser: hclparse.NewParser()}
 	doc, diags := f.parser.ParseHCL(src, name)
@@ -222,21 +229,27 @@ func Parse(name string, src []byte) (*Config, *File) {
 	joinStageLabels(doc.Body)
 	var raw file
 	f.diags = append(f.diags, gohcl.DecodeBody(doc.Body, baseContext(filepath.Dir(name)), &raw)...)
-	if b := raw.Server; b != nil {
-		content, diags := b.Body.Content(serverSchema())
-		f.diags = append(f.diags, diags...)
-		b.attrs = content.Attributes
-	}
+	raw.Server.decode(f)
 	if f.diags.HasErrors() {
 		return nil, f
 	}
 	d := newDecoder(f, filepath.Dir(name), raw.Filesystems)
-	cfg := d.decode(&raw)
+	include, kept := d.include(name, raw.Include)
+	cfg := d.decode(&raw, kept)
 	if f.diags.HasErrors() {
 		return nil, f
 	}
-	cfg.Path = name
+	cfg.Path, cfg.Include = name, include
 	return cfg, f
+}
+
+// decode takes the attributes of the block apart.
+func (b *serverBlock) decode(f *File) {
+	if b != nil {
+		content, diags := b.Body.Content(serverSchema())
+		f.diags = append(f.diags, diags...)
+		b.attrs = content.Attributes
+	}
 }
 
 // maxShown bounds the diagnostics that are printed: one unterminated quote
@@ -302,15 +315,38 @@ func (f *File) Diagnostics() []Diagnostic {
 	return out
 }
 
+// Err is what is wrong, in one line, nil if nothing is.
+func (f *File) Err() error {
+	var out []string
+	for _, d := range f.Diagnostics() {
+		if d.Severity != "error" {
+			continue
+		}
+		at := ""
+		if d.File != "" {
+			at = fmt.Sprintf("%s:%d:%d: ", d.File, d.Line, d.Column)
+		}
+		out = append(out, at+strings.TrimSuffix(d.Summary, ".")+": "+strings.Join(strings.Fields(d.Detail), " "))
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	return errors.New(strings.Join(out, "; "))
+}
+
 // sorted are the diagnostics by place, those without one first.
 func (f *File) sorted() hcl.Diagnostics {
-	at := func(d *hcl.Diagnostic) int {
+	at := func(d *hcl.Diagnostic) (string, int) {
 		if d.Subject == nil {
-			return -1
+			return "", -1
 		}
-		return d.Subject.Start.Byte
+		return d.Subject.Filename, d.Subject.Start.Byte
 	}
 	all := slices.Clone(f.diags)
-	slices.SortStableFunc(all, func(a, b *hcl.Diagnostic) int { return cmp.Compare(at(a), at(b)) })
+	slices.SortStableFunc(all, func(a, b *hcl.Diagnostic) int {
+		inA, atA := at(a)
+		inB, atB := at(b)
+		return cmp.Or(cmp.Compare(inA, inB), cmp.Compare(atA, atB))
+	})
 	return all
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"strings"
 	"time"
 
@@ -58,7 +59,9 @@ func newDecoder(f *File, dir string, blocks []filesystemBlock) *decoder {
 			if fs.Root == "" && !f.diags.HasErrors() {
 				d.errorAt(&b.Range, "Missing root", "A filesystem \"os\" wants root, the directory it keeps its files in.")
 			}
-			if err := RequireDataFS(fs.Root); err != nil {
+			if err := RequireDataFS(fs.Root); err == nil {
+				fs.Root = beside(d.dir, fs.Root)
+			} else {
 				d.errorf(b.Root, "No directory", "A filesystem \"os\" is a directory of this machine; this is a URL. There are the filesystems %s for those.", quoted(remoteKinds))
 			}
 		case "mem":
@@ -110,20 +113,18 @@ func (d *decoder) remoteFS(b *filesystemBlock, fs *Filesystem) {
 	}
 }
 
-func (d *decoder) decode(raw *file) *Config {
+func (d *decoder) decode(raw *file, kept *keptFile) *Config {
 	c := Default()
 	if raw.Server != nil {
 		d.server(raw.Server.attrs, c)
 	}
+	d.keptParams(kept, c)
 	if raw.Log != nil {
 		c.Log.Level = d.oneOf(raw.Log.Level, c.Log.Level, "trace", "debug", "info", "warn", "error")
 		c.Log.JSON = d.oneOf(raw.Log.Format, "text", "text", "json") == "json"
 	}
-	if m := raw.Metrics; m != nil {
-		if c.Metrics = d.str(m.Address, ""); c.Metrics == "" && !d.f.diags.HasErrors() {
-			d.errorAt(&m.Range, "Missing address", "The block metrics wants address, as in address = \"127.0.0.1:9121\".")
-		}
-		d.address(m.Address, "tcp", c.Metrics, &c.metricsAt)
+	if raw.Metrics != nil {
+		d.metrics(raw.Metrics, c)
 	}
 	if len(raw.Listeners) > 0 {
 		c.Listen = nil
@@ -134,6 +135,7 @@ func (d *decoder) decode(raw *file) *Config {
 	for i := range raw.Users {
 		d.user(&raw.Users[i], c)
 	}
+	d.keptUsers(kept, c)
 	if fs, ok := d.fss["os.data"]; ok {
 		c.Data = fs
 	}
@@ -269,8 +271,8 @@ func (d *decoder) remote(s *sinkBlock) (m *Mirror, ok bool) {
 	if s.Uses != nil {
 		d.errorAt(&s.Uses.NameRange, "Unsupported argument", "A sink %q is built in: it uses nothing.", s.Kind)
 	}
-	if mk, ok := options(d, k, s.Rest, sinkAttrs...); ok {
-		made := d.mirror(Mirror{Name: s.Name, Kind: s.Kind, Make: mk, place: place(s.Rest, s.Range)}, s)
+	if mk, given, ok := options(d, k, s.Rest, sinkAttrs...); ok {
+		made := d.mirror(Mirror{Name: s.Name, Kind: s.Kind, Make: mk, Options: given, place: place(s.Rest, s.Range)}, s)
 		m = &made
 	}
 	return m, true
@@ -324,12 +326,12 @@ func (d *decoder) stages(blocks []stageBlock, readBack bool) []Stage {
 		b := &blocks[i]
 		name, remote := b.pluginName()
 		if !remote {
-			if s := d.stage(b, readBack); s != nil {
+			if s, given := d.stage(b, readBack); s != nil {
 				if b.Name == exec.Name && names[b.Name] {
 					d.errorAt(&b.Range, "Stage defined twice", "The pipeline has already a stage \"exec\": what is stored could not be read back. A plugin's stage has a name of its own: stage \"plugin\" \"NAME\".")
 				}
 				names[b.Name] = true
-				out = append(out, Stage{Name: b.Name, BuiltIn: s})
+				out = append(out, Stage{Name: b.Name, BuiltIn: s, Options: given})
 			}
 			continue
 		}
@@ -349,32 +351,32 @@ func (d *decoder) stages(blocks []stageBlock, readBack bool) []Stage {
 	return out
 }
 
-// stage makes one of the built-in stages.
-func (d *decoder) stage(b *stageBlock, readBack bool) sink.Stage {
+// stage makes one of the built-in stages, nil if it is wrong, and returns its options.
+func (d *decoder) stage(b *stageBlock, readBack bool) (sink.Stage, json.RawMessage) {
 	k, known := stageKinds[b.Name]
 	switch {
 	case b.Name == pluginKind:
 		d.errorAt(&b.Range, "Missing name", "A stage of a plugin wants a name, as in stage \"plugin\" \"gpg\".")
-		return nil
+		return nil, nil
 	case !known:
 		all := names(stageKinds, pluginKind)
 		d.errorAt(&b.Range, "Unknown stage", "There is no stage %q; there are %s.%s", b.Name, quoted(all), DidYouMean(b.Name, all))
-		return nil
+		return nil, nil
 	}
-	mk, ok := options(d, k, b.Body)
+	mk, given, ok := options(d, k, b.Body)
 	if !ok {
-		return nil
+		return nil, nil
 	}
 	attrs, _ := b.Body.JustAttributes()
 	if readBack && b.Name == age.Name && attrs["identities"] == nil {
 		d.errorAt(&b.Range, "No identity", "The data directory is read back at every start, so a stage \"age\" wants identities besides recipients, as in identities = [file(\"backup.key\")].")
-		return nil
+		return nil, nil
 	}
 	s, err := mk(b.Name, nil)
 	if err != nil {
 		where := place(b.Body, b.Range)(err)
 		d.errorAt(&where, "Invalid stage", "%s.", err)
-		return nil
+		return nil, nil
 	}
-	return s
+	return s, given
 }

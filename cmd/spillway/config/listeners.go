@@ -34,7 +34,7 @@ func (d *decoder) listener(b *listenerBlock) Listener {
 			d.errorf(b.Path, "No path here", "A listener \"tcp\" has an address, as in \"127.0.0.1:6380\".")
 		}
 	case "unix":
-		l.Address = d.str(b.Path, "")
+		l.Address = beside(d.dir, d.str(b.Path, ""))
 		d.address(b.Path, b.Network, l.Address, &l.at)
 		if b.TLS != nil {
 			d.errorAt(&b.TLS.Range, "No TLS here", "A Unix socket stays on this machine: TLS is for a listener \"tcp\".")
@@ -139,7 +139,7 @@ const resolveTimeout = 5 * time.Second
 func (f *File) VerifyListeners(c *Config) (busy []string, ok bool) {
 	all := c.Listen
 	if c.Metrics != "" {
-		all = append(all[:len(all):len(all)], Listener{Name: "metrics", Network: "tcp", Address: c.Metrics, at: c.metricsAt})
+		all = append(all[:len(all):len(all)], Listener{Name: "metrics", Network: "tcp", Address: c.Metrics, TLS: c.MetricsFront.TLS, at: c.metricsAt, tlsAt: c.metricsTLSAt})
 	}
 	taken := make(map[netip.AddrPort]Listener)
 	paths := make(map[string]bool)

@@ -142,11 +142,13 @@ func (f *File) masked() (hcl.Diagnostics, map[string]*hcl.File) {
 	files := make(map[string]*hcl.File)
 	found := &secrets{}
 	for name, doc := range f.parser.Files() {
-		found = findSecrets(name, doc.Bytes) // there is one
+		here := findSecrets(name, doc.Bytes)
 		shown := *doc
-		shown.Bytes = found.document(doc.Bytes)
+		shown.Bytes = here.document(doc.Bytes)
 		files[name] = &shown
+		found.values = append(found.values, here.values...)
 	}
+	slices.SortFunc(found.values, func(a, b string) int { return len(b) - len(a) })
 	all := f.sorted()
 	for i, d := range all {
 		shown := *d

@@ -47,6 +47,9 @@ func (d *decoder) server(attrs hcl.Attributes, c *Config) {
 			continue
 		}
 		if text, ok := d.param(a, p); ok {
+			if p.Name == "aclfile" {
+				text = beside(d.dir, text)
+			}
 			if err := c.Var(p).Set(text); err != nil {
 				d.errorf(a, "Not possible", "%q: %s.", a.Name, err)
 			}
@@ -136,6 +139,7 @@ func (d *decoder) parsed(a *hcl.Attribute, t param.Type, parse func(string) (str
 func (c *Config) SetFlag(p *param.Param, text string) error {
 	v, err := p.Type.Parse(text)
 	if err == nil {
+		delete(c.own, p.Name)
 		return c.Var(p).Set(v)
 	}
 	if more := (*param.Error)(nil); errors.As(err, &more) {

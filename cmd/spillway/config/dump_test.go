@@ -1,0 +1,217 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/hcl/v2/hclwrite"
+
+	"github.com/spillwaydb/spillway/core"
+)
+
+// everything has every kind of block, with secrets wherever there may be some.
+const everything = `
+server {
+	password = "HUSH"
+	save     = ["60 1", "5 100"]
+	timeout  = "1500ms"
+	latency_tracking_info_percentiles = ["50", "99.9"]
+}
+log { format = "json" }
+metrics {
+	address      = "127.0.0.1:9121"
+	bearer_token = "HUSH"
+	basic_auth {
+		username = "prometheus"
+		password = "HUSH"
+	}
+	tls {
+		cert = "c.pem"
+		key  = "c.key"
+	}
+}
+listener "tcp" "main" { address = "127.0.0.1:6380" }
+listener "unix" "local" { path = "s.sock" }
+listener "tcp" "secure" {
+	address = "127.0.0.1:6390"
+	tls {
+		cert        = "c.pem"
+		key         = "c.key"
+		client_ca   = "ca.pem"
+		client_user = true
+		min_version = "1.3"
+	}
+}
+user "app" { rules = ["on", ">HUSH", "~app:*", "+@all"] }
+filesystem "os" "data" { root = "d" }
+filesystem "os" "m" { root = "m" }
+filesystem "sftp" "far" { url = "sftp://me:HUSH@example.org/srv" }
+plugin "p" {
+	command  = ["prog", "-v"]
+	checksum = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
+	env      = { API_TOKEN = "HUSH", PLAIN = "seen" }
+	start    = "first-use"
+	restart { backoff = "1s" }
+}
+pipeline "checkpoint" {
+	verify_decode = true
+	stage "zstd" { level = 2 }
+	stage "plugin" "gpg" {
+		uses      = plugin.p
+		stage     = "sign"
+		recipient = "somebody"
+		auth      = { password = "HUSH" }
+	}
+	sink "filesystem" "local" {
+		uses = filesystem.os.data
+		keep = 5
+	}
+	sink "filesystem" "m" {
+		uses     = filesystem.os.m
+		required = false
+		keep     = { last = 3, daily = 7 }
+	}
+	sink "sftp" "vault" {
+		url      = "sftp://me@example.org/srv"
+		password = "HUSH"
+		timeout  = "90s"
+		keep     = 4
+	}
+	sink "plugin" "x" {
+		uses = plugin.p
+		url  = "s3://b/p?access_key=HUSH"
+	}
+}
+pipeline "archive" {
+	seal_after = "5s"
+	stage "gzip" {}
+	sink "filesystem" "f" { uses = filesystem.sftp.far }
+}
+`
+
+// TestDump: what is printed is the configuration, and no secret of it.
+func TestDump(t *testing.T) {
+	t.Parallel()
+	const secret = "hunter2-Zebra"
+	c, f := Parse("test.hcl", []byte(strings.ReplaceAll(everything, "HUSH", secret)))
+	if c == nil {
+		t.Fatalf("%+v", f.Diagnostics())
+	}
+	whole := hclwrite.NewEmptyFile()
+	c.node().hcl(whole.Body())
+	again, f := Parse("test.hcl", whole.Bytes())
+	if again == nil {
+		t.Fatalf("%+v\n%s", f.Diagnostics(), whole.Bytes())
+	}
+	if a, b := string(c.DumpJSON()), string(again.DumpJSON()); a != b {
+		t.Errorf("what is printed is another configuration:\n%s\n%s", a, b)
+	}
+	for i, s := range c.Check.Stages {
+		if s.Identity(c.Plugins) != again.Check.Stages[i].Identity(again.Plugins) {
+			t.Errorf("stage %s is another one", s.Name)
+		}
+	}
+	for i, m := range c.Check.Mirrors {
+		if m.Identity(c.Plugins) != again.Check.Mirrors[i].Identity(again.Plugins) {
+			t.Errorf("sink %s is another one", m.Name)
+		}
+	}
+	for what, text := range map[string]string{"HCL": string(c.Dump()), "JSON": string(c.DumpJSON())} {
+		if strings.Contains(text, secret) {
+			t.Errorf("%s shows a secret:\n%s", what, text)
+		}
+		for _, shown := range []string{"somebody", "seen", "app:*", "5s", "first-use", "sign"} {
+			if !strings.Contains(text, shown) {
+				t.Errorf("%s does not show %q:\n%s", what, shown, text)
+			}
+		}
+	}
+	if !json.Valid(c.DumpJSON()) {
+		t.Error("no JSON")
+	}
+	if _, f := Parse("test.hcl", Default().Dump()); f.Failed() {
+		t.Errorf("the defaults: %+v", f.Diagnostics())
+	}
+}
+
+// TestKept: what CONFIG REWRITE writes is read after the file and wins, whatever the
+// parameter, and the file's own word is still known; so it is with users.
+func TestKept(t *testing.T) {
+	t.Parallel()
+	for _, p := range Params() {
+		if p.HCL == "" || p.Fixed {
+			continue
+		}
+		dir := t.TempDir()
+		name := filepath.Join(dir, "spillway.hcl")
+		own, f := Parse(name, []byte(`user "app" { rules = ["on"] }`))
+		if own == nil {
+			t.Fatal(f.Diagnostics())
+		}
+		value := example(t, p)
+		text := own.Kept(map[string]string{p.Name: value}, []core.UserRules{{Name: "app", Rules: []string{"on", "+get"}}, {Name: "new", Rules: []string{"on"}}})
+		if err := os.WriteFile(own.Include, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if own.Include != filepath.Join(dir, "spillway.auto.hcl") {
+			t.Errorf("%s is written", own.Include)
+		}
+		c, f := Parse(name, []byte(`user "app" { rules = ["on"] }`))
+		if c == nil {
+			t.Fatalf("%s: %+v\n%s", p.Name, f.Diagnostics(), text)
+		}
+		canonical, err := p.Type.Parse(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Var(p).String(); got != canonical && p.Name != "client-output-buffer-limit" || got == own.Var(p).String() {
+			t.Errorf("%s is %q, want %q:\n%s", p.Name, got, canonical, text)
+		}
+		if got, want := c.Own(p), own.Var(p).String(); got != want {
+			t.Errorf("%s is %q in the file itself, want %q", p.Name, got, want)
+		}
+		if got := fmt.Sprint(c.Engine.Users, c.OwnUsers()); got != "[{app [on +get]} {new [on]}] [{app [on]}]" {
+			t.Errorf("users: %s", got)
+		}
+	}
+}
+
+// TestInclude: another file may be named; what is wrong in it is said with its place, and
+// without its secrets; it holds nothing but parameters and users.
+func TestInclude(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	name, other := filepath.Join(dir, "plugins.hcl"), filepath.Join(dir, "kept.hcl")
+	parse := func(src, kept string) (*Config, *File) {
+		t.Helper()
+		if err := os.WriteFile(other, []byte(kept), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return Parse(name, []byte(src))
+	}
+	c, f := parse(`include = "kept.hcl"`, `server { max_memory = "1gb" }`)
+	if c == nil || c.Engine.MaxMemory != 1<<30 || c.Include != other {
+		t.Fatalf("%+v, %+v", c, f.Diagnostics())
+	}
+	for kept, want := range map[string]string{
+		"server {\n max_memroy = 1\n}":            "max_memory",
+		"server {\n password = [\"hushhush\"]\n}": "kept.hcl",
+		"log { level = \"debug\" }":               "log",
+		"server {":                                "kept.hcl",
+		"user \"x\" { rules = [\"+nosuch\"] }":    "nosuch",
+	} {
+		c, f := parse(`include = "kept.hcl"`, kept)
+		if err := f.Err(); c != nil || err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hushhush") || !strings.Contains(err.Error(), "kept.hcl:") {
+			t.Errorf("%s: %v, want %q", kept, err, want)
+		}
+	}
+	for _, src := range []string{`include = "plugins.hcl"`, `include = ""`, `include = 5 + "x"`} {
+		if c, _ := Parse(name, []byte(src)); c != nil {
+			t.Errorf("%s is accepted", src)
+		}
+	}
+}
