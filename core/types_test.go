@@ -5,6 +5,9 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +21,7 @@ import (
 	"github.com/spillwaydb/spillway/core/rdb"
 	"github.com/spillwaydb/spillway/core/resp"
 	"github.com/spillwaydb/spillway/core/sink"
+	"github.com/spillwaydb/spillway/internal/testutil"
 )
 
 // heldBy is everything that an engine holds.
@@ -222,4 +226,98 @@ func counts(t *testing.T, h *coretest.Harness, want map[string]int64) {
 	if !maps.Equal(got, want) {
 		t.Errorf("verify counts %v in the %s, want %v", got, newest[0].ID.Kind, want)
 	}
+}
+
+var consumerSeen = regexp.MustCompile(`( consumer "[^"]*")@\d+`)
+
+// TestEveryTypeThroughRedis takes what Redis 7.0 knows of the specimens to a real
+// redis-server, as an export in each format, and back, from what it has saved and from
+// the log that it has rewritten. It holds what the engine does each time.
+func TestEveryTypeThroughRedis(t *testing.T) {
+	specimens := slices.DeleteFunc(coretest.Specimens(), func(s coretest.Specimen) bool { return s.Newer })
+	h := coretest.New(t, func(o *core.Options) { o.ManualTick = true })
+	fillWith(t, specimens, h.Value)
+	if err := h.DB.Save(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	for format, file := range exported(t, h, sink.KindSnapshot) {
+		t.Run(format, func(t *testing.T) {
+			dir, args := t.TempDir(), []string{"--enable-debug-command", "yes"}
+			name := "dump.rdb"
+			seen := func(text string) string { return text }
+			if format == "AOF" { // in which Redis has nothing for when a consumer was seen
+				seen = func(text string) string { return consumerSeen.ReplaceAllString(text, "$1") }
+				name, args = "appendonly.aof", append(args, "--appendonly", "yes")
+			}
+			if err := os.WriteFile(filepath.Join(dir, name), file.Bytes(), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			ask := askRedis(t, testutil.Redis(t, append(args, "--dir", dir)...)())
+			got, err := coretest.Contents(h.Clock.Now().UnixMilli(), func(args ...string) (resp.Value, error) { return ask(args...), nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := seen(heldBy(t, h))
+			sameContents(t, "a redis-server has loaded it", seen(got), want)
+			back := func(how, name string) {
+				t.Helper()
+				in, err := os.Open(filepath.Join(dir, name))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer func() { _ = in.Close() }()
+				other := coretest.New(t, importing)
+				if _, err := other.DB.Import(context.Background(), in, name, apply.ImportOptions{}); err != nil {
+					t.Fatal(err)
+				}
+				sameContents(t, how, seen(heldBy(t, other)), want)
+			}
+			if v := ask("SAVE"); v.Err() != nil {
+				t.Fatal(v)
+			}
+			back("importing what a redis-server has saved", "dump.rdb")
+			if format != "AOF" {
+				return
+			}
+			// What is pending of deleted entries is in no log that Redis rewrites as commands.
+			for _, args := range [][]string{{"SELECT", "9"}, {"XACK", "stream deadline", "g", "5-9", "5-11"}, {"SELECT", "0"}, {"XACK", "stream stream", "g", "5-9", "5-11"}, {"XACK", "stream dangling", "g", "5-1"}} {
+				if v := ask(args...); v.Err() != nil || v.Int == 0 && args[0] == "XACK" {
+					t.Fatal(args, v)
+				}
+			}
+			if got, err = coretest.Contents(h.Clock.Now().UnixMilli(), func(args ...string) (resp.Value, error) { return ask(args...), nil }); err != nil {
+				t.Fatal(err)
+			}
+			want = seen(got)
+			for _, preamble := range []string{"yes", "no"} {
+				ask("CONFIG", "SET", "aof-use-rdb-preamble", preamble)
+				rewrites := func() string {
+					return infoLine(ask("INFO", "persistence"), "aof_rewrites")
+				}
+				before := rewrites()
+				if v := ask("BGREWRITEAOF"); v.Err() != nil {
+					t.Fatal(v)
+				}
+				testutil.Eventually(t, "the rewrite ends", func() bool {
+					return rewrites() != before && infoLine(ask("INFO", "persistence"), "aof_rewrite_in_progress") == "0"
+				})
+				bases, err := filepath.Glob(filepath.Join(dir, "appendonlydir", "*.base.*"))
+				if err != nil || len(bases) != 1 {
+					t.Fatal(bases, err)
+				}
+				base, err := filepath.Rel(dir, bases[0])
+				if err != nil {
+					t.Fatal(err)
+				}
+				back("importing what a redis-server has rewritten, preamble "+preamble, base)
+			}
+		})
+	}
+}
+
+// infoLine is a field of an INFO reply.
+func infoLine(info resp.Value, name string) string {
+	_, rest, _ := strings.Cut(string(info.Str), "\n"+name+":")
+	value, _, _ := strings.Cut(rest, "\r")
+	return value
 }
