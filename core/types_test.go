@@ -34,22 +34,12 @@ func heldBy(t *testing.T, h *coretest.Harness) string {
 	return text
 }
 
-// sameContents compares what coretest.Contents found, and shows where it differs.
+// sameContents compares what coretest.Contents found.
 func sameContents(t *testing.T, how, got, want string) {
 	t.Helper()
-	if got == want {
-		return
+	if diff := coretest.ContentsDiff(got, want); diff != "" {
+		t.Errorf("after %s, + is there, - is missing:\n%s", how, diff)
 	}
-	a, b := strings.Split(got, "\n"), strings.Split(want, "\n")
-	lines := func(prefix string, of, other []string) {
-		for _, l := range of {
-			if !slices.Contains(other, l) {
-				t.Errorf("after %s: %s %.600s", how, prefix, l)
-			}
-		}
-	}
-	lines("+", a, b)
-	lines("-", b, a)
 }
 
 // fillWith executes what makes the specimens.

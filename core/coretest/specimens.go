@@ -216,3 +216,26 @@ func Contents(now int64, do func(args ...string) (resp.Value, error)) (string, e
 	_, err = do("SELECT", "0")
 	return fmt.Sprintf("%sdigest %s\n", s.Text(now), v.Text()), err
 }
+
+// ContentsDiff is where two texts of [Contents] differ: the lines that only got has
+// behind "+", those that only want has behind "-", each as far as it tells what it is of.
+func ContentsDiff(got, want string) string {
+	if got == want {
+		return ""
+	}
+	var out strings.Builder
+	only := func(sign string, of, other string) {
+		there := map[string]bool{}
+		for line := range strings.Lines(other) {
+			there[line] = true
+		}
+		for line := range strings.Lines(of) {
+			if !there[line] {
+				fmt.Fprintf(&out, "%s %.600s\n", sign, strings.TrimSuffix(line, "\n"))
+			}
+		}
+	}
+	only("+", got, want)
+	only("-", want, got)
+	return out.String()
+}
