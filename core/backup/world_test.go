@@ -59,8 +59,6 @@ type moment struct {
 	held *model.State
 }
 
-func (m moment) text() string { return m.held.Text(m.at.UnixMilli()) }
-
 func compressor(t testing.TB) sink.Stage {
 	t.Helper()
 	z, err := zstd.New(zstd.Options{})
