@@ -43,7 +43,7 @@ var law = map[string][]string{
 	"core/server":           {"core", "core/command", "core/keyspace/arena", "core/param", "core/resp", "core/session"},
 	"core/coretest/model":   {"core/resp"},
 	"core/coretest":         {"core", "core/command", "core/coretest/model", "core/resp", "core/vfs", "core/wal", "fsbackends/faultfs", "fsbackends/memfs", "internal/testutil"},
-	"core/coretest/lives":   {"core", "core/backup", "core/manifest", "core/resp", "core/sink", "fsbackends/faultfs", "fsbackends/memfs"},
+	"core/coretest/lives":   {"core", "core/backup", "core/coretest", "core/manifest", "core/resp", "core/sink", "fsbackends/faultfs", "fsbackends/memfs", "internal/testutil"},
 	"core/coretest/planted": {},
 	"core/coretest/linear":  {"core/resp"},
 }

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,104 +18,77 @@ import (
 	"github.com/spillwaydb/spillway/core/apply"
 	"github.com/spillwaydb/spillway/core/backup"
 	"github.com/spillwaydb/spillway/core/coretest"
-	"github.com/spillwaydb/spillway/core/coretest/model"
 	"github.com/spillwaydb/spillway/core/rdb"
 	"github.com/spillwaydb/spillway/core/resp"
 	"github.com/spillwaydb/spillway/core/sink"
+	"github.com/spillwaydb/spillway/internal/testutil"
 )
 
-// encoded makes a key in each encoding that a type has, "type encoding" by
-// commands.
-func encoded() map[string][][]string {
-	long := strings.Repeat("x", 100)
-	numbers := func(verb, key string, n int, element func(i int) []string) []string {
-		args := []string{verb, key}
-		for i := range n {
-			args = append(args, element(i)...)
-		}
-		return args
-	}
-	entries := func(key string, n int) (cmds [][]string) {
-		for i := range n {
-			cmds = append(cmds, []string{"XADD", key, fmt.Sprint("5-", i+1), "f", "v" + strconv.Itoa(i), "n", strconv.Itoa(i)})
-		}
-		return cmds
-	}
-	one := func(i int) []string { return []string{strconv.Itoa(i)} }
-	pair := func(i int) []string { return []string{strconv.Itoa(i), "v" + strconv.Itoa(i)} }
-	return map[string][][]string{
-		"string int":     {{"SET", "string int", "12345"}},
-		"string embstr":  {{"SET", "string embstr", "hello"}},
-		"string raw":     {{"SET", "string raw", long}, {"APPEND", "string raw", "y"}},
-		"list listpack":  {{"RPUSH", "list listpack", "a", "-5", "", "a"}}, // Redis 7.0 says quicklist of it
-		"list quicklist": {numbers("RPUSH", "list quicklist", 9000, one)},
-		"set intset":     {{"SADD", "set intset", "3", "-70000", "5000000000"}},
-		"set listpack":   {{"SADD", "set listpack", "a", "1"}},
-		"set hashtable":  {{"SADD", "set hashtable", long, "1"}, numbers("SADD", "set hashtable", 200, one)},
-		"zset listpack":  {{"ZADD", "zset listpack", "1.5", "a", "-inf", "b", "0.1", "7"}},
-		"zset skiplist":  {{"ZADD", "zset skiplist", "inf", long, "0.1", "n"}, numbers("ZADD", "zset skiplist", 200, pair)},
-		"hash listpack":  {{"HSET", "hash listpack", "f", "v", "n", "42"}},
-		"hash hashtable": {{"HSET", "hash hashtable", long, "v"}, numbers("HSET", "hash hashtable", 100, pair)},
-		"hash listpackex": {
-			{"HSET", "hash listpackex", "f", "v", "n", "42", "g", "w"}, {"HPEXPIREAT", "hash listpackex", "4102444800123", "FIELDS", "1", "n"},
-			{"HPEXPIREAT", "hash listpackex", "4102444800122", "FIELDS", "1", "g"},
-		},
-		"hash fields": { // a large one
-			numbers("HSET", "hash fields", 300, pair), {"HPEXPIREAT", "hash fields", "4102444800123", "FIELDS", "3", "7", "8", "299"},
-			{"HPEXPIREAT", "hash fields", "4202444800122", "FIELDS", "1", "5"},
-		},
-		"hash persisted": {
-			{"HSET", "hash persisted", "f", "v", "n", "42"}, {"HPEXPIREAT", "hash persisted", "4102444800123", "FIELDS", "1", "n"}, {"HPERSIST", "hash persisted", "FIELDS", "1", "n"},
-		},
-		"stream stream": append(entries("stream stream", 250), // several nodes, entries deleted, groups, what is pending of them, one of that deleted
-			[]string{"XDEL", "stream stream", "5-3", "5-120"}, []string{"XTRIM", "stream stream", "MAXLEN", "245"},
-			[]string{"XGROUP", "CREATE", "stream stream", "g", "0"}, []string{"XGROUP", "CREATE", "stream stream", "idle", "$", "ENTRIESREAD", "7"},
-			[]string{"XREADGROUP", "GROUP", "g", "c1", "COUNT", "120", "STREAMS", "stream stream", ">"},
-			[]string{"XREADGROUP", "GROUP", "g", "c2", "COUNT", "5", "STREAMS", "stream stream", ">"},
-			[]string{"XREADGROUP", "GROUP", "g", "c1", "COUNT", "3", "STREAMS", "stream stream", "0"},
-			[]string{"XGROUP", "CREATECONSUMER", "stream stream", "g", "c3"}, []string{"XDEL", "stream stream", "5-9", "5-11"}),
-		"stream empty":    {{"XGROUP", "CREATE", "stream empty", "g", "0", "MKSTREAM"}},
-		"stream dangling": {{"XADD", "stream dangling", "5-1", "f", "v"}, {"XGROUP", "CREATE", "stream dangling", "g", "0"}, {"XREADGROUP", "GROUP", "g", "c", "STREAMS", "stream dangling", ">"}, {"XTRIM", "stream dangling", "MAXLEN", "0"}},
-		"string deadline": {{"SET", "string deadline", "v", "PXAT", "4102444800123"}},
-		"hash deadline":   {{"HSET", "hash deadline", "f", "v"}, {"PEXPIREAT", "hash deadline", "4102444800123"}},
-	}
-}
-
-// holds is what an engine holds, as the model reads it.
-func holds(t *testing.T, h *coretest.Harness) string {
+// heldBy is everything that an engine holds.
+func heldBy(t *testing.T, h *coretest.Harness) string {
 	t.Helper()
-	defer h.Do("SELECT", "0")
-	s, err := model.Read(func(args ...string) (resp.Value, error) { return h.Value(args...), nil })
+	text, err := coretest.Contents(h.Clock.Now().UnixMilli(), func(args ...string) (resp.Value, error) { return h.Value(args...), nil })
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s.Text(h.Clock.Now().UnixMilli())
+	return text
 }
 
-// TestEveryTypeEverywhere takes a value of every type, in each of its encodings,
-// through everything that a value goes through, and expects it to come out the same:
-// the snapshot, the rewrite, the log, a reload, DUMP and RESTORE, COPY, an export and
-// an import in either format, and the counting of verify. A type that is declared and
-// has no value here fails the test.
-func TestEveryTypeEverywhere(t *testing.T) {
-	values := encoded()
-	h := coretest.New(t, func(o *core.Options) { o.ManualTick = true })
-	perType := map[string]int64{}
-	for _, name := range slices.Sorted(maps.Keys(values)) {
-		for _, args := range values[name] {
-			if got := h.Do(args...); strings.HasPrefix(got, "(error)") {
-				t.Fatalf("%.60q: %s", args, got)
+// sameContents compares what coretest.Contents found.
+func sameContents(t *testing.T, how, got, want string) {
+	t.Helper()
+	if diff := coretest.ContentsDiff(got, want); diff != "" {
+		t.Errorf("after %s, + is there, - is missing:\n%s", how, diff)
+	}
+}
+
+// fillWith executes what makes the specimens.
+func fillWith(t *testing.T, specimens []coretest.Specimen, do func(args ...string) resp.Value) {
+	t.Helper()
+	for _, s := range specimens {
+		for _, args := range append([][]string{{"SELECT", strconv.Itoa(s.DB)}}, s.Make...) {
+			if v := do(args...); v.Err() != nil {
+				t.Fatalf("%s: %.60q: %s", s.Name, args, v)
 			}
 		}
-		typ, enc, _ := strings.Cut(name, " ")
-		perType[typ]++
-		if got := h.Do("TYPE", name); got != strconv.Quote(typ) {
-			t.Errorf("%q is a %s", name, got)
-		}
-		if got := h.Do("OBJECT", "ENCODING", name); enc != "deadline" && enc != "fields" && enc != "persisted" && name != "list listpack" && !strings.HasPrefix(name, "stream ") && got != strconv.Quote(enc) {
-			t.Errorf("%q is encoded as %s", name, got)
-		}
 	}
+	do("SELECT", "0")
+}
+
+// TestEveryTypeEverywhere takes a value of every type, in each of its encodings, and
+// libraries of functions, through everything that they go through, and expects them to
+// come out the same: the snapshot, the rewrite, the log, a reload, DUMP and RESTORE,
+// COPY, an export and an import in either format, and the counting of verify. A type
+// that is declared and has no value here fails the test.
+func TestEveryTypeEverywhere(t *testing.T) {
+	specimens := coretest.Specimens()
+	h := coretest.New(t, func(o *core.Options) { o.ManualTick = true })
+	fillWith(t, specimens, h.Value)
+	perType := map[string]int64{}
+	eachKey := func(f func(s *coretest.Specimen)) {
+		for i := range specimens {
+			if s := &specimens[i]; s.Type() != "library" {
+				h.Do("SELECT", strconv.Itoa(s.DB))
+				f(s)
+			}
+		}
+		h.Do("SELECT", "0")
+	}
+	encodings := func(how string) {
+		t.Helper()
+		eachKey(func(s *coretest.Specimen) {
+			if got := h.Do("OBJECT", "ENCODING", s.Key); s.Encoding != "" && got != strconv.Quote(s.Encoding) {
+				t.Errorf("after %s, %q is encoded as %s", how, s.Name, got)
+			}
+		})
+	}
+	eachKey(func(s *coretest.Specimen) {
+		perType[s.Type()]++
+		if got := h.Do("TYPE", s.Key); got != strconv.Quote(s.Type()) {
+			t.Errorf("%q is a %s", s.Name, got)
+		}
+	})
+	encodings("making it")
 	for _, typ := range rdb.Types() {
 		if perType[typ.String()] == 0 {
 			t.Errorf("%s is declared and has no value in this test", typ)
@@ -122,34 +97,38 @@ func TestEveryTypeEverywhere(t *testing.T) {
 	if t.Failed() {
 		return
 	}
-	want := holds(t, h)
+	want := heldBy(t, h)
 	same := func(how string, h *coretest.Harness) {
 		t.Helper()
-		if got := holds(t, h); got != want {
-			t.Errorf("after %s:\n%.2000s\nwant\n%.2000s", how, got, want)
-		}
+		sameContents(t, how, heldBy(t, h), want)
 	}
 
 	h.Clock.Advance(time.Hour) // what is replayed is not of now
 	h.Reopen()
 	same("replaying the log", h)
-	for name := range values {
-		dump := string(h.Value("DUMP", name).Str)
-		h.Do("DEL", name)
-		if got := h.Do("RESTORE", name, restoredTTL(name), dump, "ABSTTL"); got != `"OK"` {
-			t.Errorf("RESTORE of %q: %s", name, got)
+	encodings("replaying the log")
+	eachKey(func(s *coretest.Specimen) {
+		dump, until := string(h.Value("DUMP", s.Key).Str), max(0, h.Value("PEXPIRETIME", s.Key).Int)
+		h.Do("DEL", s.Key)
+		if got := h.Do("RESTORE", s.Key, strconv.FormatInt(until, 10), dump, "ABSTTL"); got != `"OK"` {
+			t.Errorf("RESTORE of %q: %s", s.Name, got)
 		}
+	})
+	libs := string(h.Value("FUNCTION", "DUMP").Str)
+	if got := h.Do("FUNCTION", "RESTORE", libs, "FLUSH"); got != `"OK"` {
+		t.Errorf("FUNCTION RESTORE: %s", got)
 	}
 	same("DUMP and RESTORE", h)
+	encodings("DUMP and RESTORE")
 	h.Reopen()
 	same("replaying RESTORE", h)
-	for name := range values {
-		if got := h.Do("COPY", name, "copy", "REPLACE"); got != "1" {
-			t.Errorf("COPY of %q: %s", name, got)
+	eachKey(func(s *coretest.Specimen) {
+		if got := h.Do("COPY", s.Key, "copy", "REPLACE"); got != "1" {
+			t.Errorf("COPY of %q: %s", s.Name, got)
 		}
-		h.Do("DEL", name)
-		h.Do("RENAME", "copy", name)
-	}
+		h.Do("DEL", s.Key)
+		h.Do("RENAME", "copy", s.Key)
+	})
 	same("COPY and RENAME", h)
 
 	for _, kind := range []sink.Kind{sink.KindSnapshot, sink.KindRewrite} {
@@ -169,34 +148,9 @@ func TestEveryTypeEverywhere(t *testing.T) {
 		}
 		h.Crash(1)
 		same(fmt.Sprintf("loading the %s", kind), h)
+		encodings(fmt.Sprintf("loading the %s", kind))
 		counts(t, h, perType)
-		for format, write := range map[string]func(p *backup.Point, src sink.Sink, out io.Writer) error{
-			"RDB, merged": func(p *backup.Point, src sink.Sink, out io.Writer) error {
-				if p.Set.ID.Kind == sink.KindRewrite {
-					_, err := h.DB.WriteRDB(out)
-					return err
-				}
-				_, err := backup.WriteRDB(context.Background(), src, p, nil, nil, out)
-				return err
-			},
-			"RDB, of the keyspace": func(_ *backup.Point, _ sink.Sink, out io.Writer) error { _, err := h.DB.WriteRDB(out); return err },
-			"AOF": func(p *backup.Point, src sink.Sink, out io.Writer) error {
-				_, err := backup.WriteAOF(context.Background(), src, p, nil, out)
-				return err
-			},
-		} {
-			src := backup.DataDir("data", h.FS)
-			p, err := backup.Plan(context.Background(), src, backup.At{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if p.Set.ID.Kind != kind {
-				t.Fatalf("the base is a %s, want a %s", p.Set.ID.Kind, kind)
-			}
-			var file bytes.Buffer
-			if err := write(p, src, &file); err != nil {
-				t.Fatalf("exporting the %s as %s: %v", kind, format, err)
-			}
+		for format, file := range exported(t, h, kind) {
 			other := coretest.New(t, importing)
 			if _, err := other.DB.Import(context.Background(), &file, "the export", apply.ImportOptions{}); err != nil {
 				t.Fatalf("importing the %s exported as %s: %v", kind, format, err)
@@ -206,12 +160,33 @@ func TestEveryTypeEverywhere(t *testing.T) {
 	}
 }
 
-// restoredTTL is the deadline that a key of encoded has.
-func restoredTTL(name string) string {
-	if strings.HasSuffix(name, "deadline") {
-		return "4102444800123"
+// exported is what the engine's directory, of which the base is of a kind, is as a file
+// in each way that there is.
+func exported(t *testing.T, h *coretest.Harness, kind sink.Kind) map[string]bytes.Buffer {
+	t.Helper()
+	ctx := context.Background()
+	src := backup.DataDir("data", h.FS)
+	p, err := backup.Plan(ctx, src, backup.At{})
+	if err != nil {
+		t.Fatal(err)
 	}
-	return "0"
+	if p.Set.ID.Kind != kind {
+		t.Fatalf("the base is a %s, want a %s", p.Set.ID.Kind, kind)
+	}
+	var merged, whole, aof bytes.Buffer
+	_, err = h.DB.WriteRDB(&whole)
+	if err == nil {
+		_, err = backup.WriteAOF(ctx, src, p, nil, &aof)
+	}
+	files := map[string]bytes.Buffer{"RDB, of the keyspace": whole, "AOF": aof}
+	if err == nil && kind != sink.KindRewrite {
+		_, err = backup.WriteRDB(ctx, src, p, nil, nil, &merged)
+		files["RDB, merged"] = merged
+	}
+	if err != nil {
+		t.Fatalf("exporting the %s: %v", kind, err)
+	}
+	return files
 }
 
 // counts expects verify to count the keys of every type.
@@ -241,4 +216,98 @@ func counts(t *testing.T, h *coretest.Harness, want map[string]int64) {
 	if !maps.Equal(got, want) {
 		t.Errorf("verify counts %v in the %s, want %v", got, newest[0].ID.Kind, want)
 	}
+}
+
+var consumerSeen = regexp.MustCompile(`( consumer "[^"]*")@\d+`)
+
+// TestEveryTypeThroughRedis takes what Redis 7.0 knows of the specimens to a real
+// redis-server, as an export in each format, and back, from what it has saved and from
+// the log that it has rewritten. It holds what the engine does each time.
+func TestEveryTypeThroughRedis(t *testing.T) {
+	specimens := slices.DeleteFunc(coretest.Specimens(), func(s coretest.Specimen) bool { return s.Newer })
+	h := coretest.New(t, func(o *core.Options) { o.ManualTick = true })
+	fillWith(t, specimens, h.Value)
+	if err := h.DB.Save(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	for format, file := range exported(t, h, sink.KindSnapshot) {
+		t.Run(format, func(t *testing.T) {
+			dir, args := t.TempDir(), []string{"--enable-debug-command", "yes"}
+			name := "dump.rdb"
+			seen := func(text string) string { return text }
+			if format == "AOF" { // in which Redis has nothing for when a consumer was seen
+				seen = func(text string) string { return consumerSeen.ReplaceAllString(text, "$1") }
+				name, args = "appendonly.aof", append(args, "--appendonly", "yes")
+			}
+			if err := os.WriteFile(filepath.Join(dir, name), file.Bytes(), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			ask := askRedis(t, testutil.Redis(t, append(args, "--dir", dir)...)())
+			got, err := coretest.Contents(h.Clock.Now().UnixMilli(), func(args ...string) (resp.Value, error) { return ask(args...), nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := seen(heldBy(t, h))
+			sameContents(t, "a redis-server has loaded it", seen(got), want)
+			back := func(how, name string) {
+				t.Helper()
+				in, err := os.Open(filepath.Join(dir, name))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer func() { _ = in.Close() }()
+				other := coretest.New(t, importing)
+				if _, err := other.DB.Import(context.Background(), in, name, apply.ImportOptions{}); err != nil {
+					t.Fatal(err)
+				}
+				sameContents(t, how, seen(heldBy(t, other)), want)
+			}
+			if v := ask("SAVE"); v.Err() != nil {
+				t.Fatal(v)
+			}
+			back("importing what a redis-server has saved", "dump.rdb")
+			if format != "AOF" {
+				return
+			}
+			// What is pending of deleted entries is in no log that Redis rewrites as commands.
+			for _, args := range [][]string{{"SELECT", "9"}, {"XACK", "stream deadline", "g", "5-9", "5-11"}, {"SELECT", "0"}, {"XACK", "stream stream", "g", "5-9", "5-11"}, {"XACK", "stream dangling", "g", "5-1"}} {
+				if v := ask(args...); v.Err() != nil || v.Int == 0 && args[0] == "XACK" {
+					t.Fatal(args, v)
+				}
+			}
+			if got, err = coretest.Contents(h.Clock.Now().UnixMilli(), func(args ...string) (resp.Value, error) { return ask(args...), nil }); err != nil {
+				t.Fatal(err)
+			}
+			want = seen(got)
+			for _, preamble := range []string{"yes", "no"} {
+				ask("CONFIG", "SET", "aof-use-rdb-preamble", preamble)
+				rewrites := func() string {
+					return infoLine(ask("INFO", "persistence"), "aof_rewrites")
+				}
+				before := rewrites()
+				if v := ask("BGREWRITEAOF"); v.Err() != nil {
+					t.Fatal(v)
+				}
+				testutil.Eventually(t, "the rewrite ends", func() bool {
+					return rewrites() != before && infoLine(ask("INFO", "persistence"), "aof_rewrite_in_progress") == "0"
+				})
+				bases, err := filepath.Glob(filepath.Join(dir, "appendonlydir", "*.base.*"))
+				if err != nil || len(bases) != 1 {
+					t.Fatal(bases, err)
+				}
+				base, err := filepath.Rel(dir, bases[0])
+				if err != nil {
+					t.Fatal(err)
+				}
+				back("importing what a redis-server has rewritten, preamble "+preamble, base)
+			}
+		})
+	}
+}
+
+// infoLine is a field of an INFO reply.
+func infoLine(info resp.Value, name string) string {
+	_, rest, _ := strings.Cut(string(info.Str), "\n"+name+":")
+	value, _, _ := strings.Cut(rest, "\r")
+	return value
 }

@@ -79,7 +79,7 @@ func TestArchiveAndBack(t *testing.T) {
 			if p.End == backup.EndGap {
 				t.Fatalf("at %s: a gap: %s", m.at, p.Why)
 			}
-			w.wantState(fs, false, m.state, m.at.Format(time.RFC3339Nano))
+			w.wantState(fs, false, m, m.at.Format(time.RFC3339Nano))
 		}
 	}
 	check(15)
@@ -99,9 +99,7 @@ func TestArchiveAndBack(t *testing.T) {
 	w.h.FS = fs
 	w.h.Clock.Advance(time.Hour)
 	w.h.Reopen()
-	if got := dump(w.h.DB); got != back.state {
-		t.Fatalf("restored:\n%swant\n%s", got, back.state)
-	}
+	w.wantHeld(w.h.DB, moment{w.h.Clock.Now(), back.held}, "restored")
 	m, err := manifest.Read(fs)
 	if err != nil {
 		t.Fatal(err)
@@ -125,13 +123,13 @@ func TestArchiveAndBack(t *testing.T) {
 	if err != nil || p.Lineage() != m.Lineage || p.End != backup.EndSource {
 		t.Fatalf("latest: %s, %v", p, err)
 	}
-	w.wantState(fs, false, w.moments[len(w.moments)-1].state, "latest of the new life")
+	w.wantState(fs, false, w.at(w.h.Clock.Now()), "latest of the new life") // with what the tick has expired since the last write
 	lost := w.moments[old-1]
 	fs, _, p, err = w.restore(w.src, backup.At{Time: lost.at})
 	if err != nil || p.Lineage() == m.Lineage {
 		t.Fatalf("the end of the old life: %s, %v", p, err)
 	}
-	w.wantState(fs, false, lost.state, fmt.Sprint("the end of the old life, ", lost.at))
+	w.wantState(fs, false, lost, fmt.Sprint("the end of the old life, ", lost.at))
 }
 
 // TestUnion: the checkpoints are on one sink and the log on another.
@@ -154,7 +152,7 @@ func TestUnion(t *testing.T) {
 	if err != nil || res.Segments == 0 || p.End != backup.EndSource {
 		t.Fatalf("%+v, %+v, %v", res, p, err)
 	}
-	w.wantState(fs, false, w.moments[len(w.moments)-1].state, "from both")
+	w.wantState(fs, false, w.last(0), "from both")
 	segment := mustList(t, log).Segments[0].ID
 	if err := both.Remove(context.Background(), segment); err != nil || len(mustList(t, log).Segments) != len(mustList(t, both).Segments) {
 		t.Errorf("removing %s: %v", segment, err)

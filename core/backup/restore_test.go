@@ -84,13 +84,13 @@ func TestPointInTime(t *testing.T) {
 // TestGeneration restores exactly the cut of every checkpoint.
 func TestGeneration(t *testing.T) {
 	w := newWorld(t, seeded(t))
-	cuts := map[uint64]string{}
+	cuts := map[uint64]moment{}
 	for gen := uint64(1); gen <= 3; gen++ {
 		for range 10 {
 			w.write()
 		}
 		w.save()
-		cuts[gen] = w.moments[len(w.moments)-1].state
+		cuts[gen] = w.last(0)
 	}
 	w.write()
 	w.seal(true)
@@ -124,12 +124,12 @@ func TestGap(t *testing.T) {
 	w := newWorld(t, seeded(t))
 	w.write()
 	w.save()
-	var before string
+	var before moment
 	var missing uint64
 	for i := range 4 {
 		w.write()
 		if i == 2 {
-			before = w.moments[len(w.moments)-2].state
+			before = w.last(1)
 		}
 		w.rotate()
 	}
@@ -207,12 +207,12 @@ func TestFork(t *testing.T) {
 	if err != nil || p.Lineage() == first || first == "" {
 		t.Fatalf("latest: %s, %v", p, err)
 	}
-	w.wantState(fs, false, w.moments[len(w.moments)-1].state, "the new life")
+	w.wantState(fs, false, w.last(0), "the new life")
 	fs, _, p, err = w.restore(w.src, backup.At{Time: old.at})
 	if err != nil || p.Lineage() != first {
 		t.Fatalf("the old life: %s, %v", p, err)
 	}
-	w.wantState(fs, false, old.state, "the old life")
+	w.wantState(fs, false, old, "the old life")
 }
 
 // small is a source with a checkpoint and two segments.
@@ -245,7 +245,7 @@ func small(t *testing.T) (w *world, p *backup.Point) {
 // what is not whole.
 func TestRestoreUnderFaults(t *testing.T) {
 	w, p := small(t)
-	want := w.moments[len(w.moments)-2].state
+	want := w.last(1)
 	resumed, reused := 0, int64(0)
 	for n := int64(1); ; n++ {
 		reached := false
@@ -296,13 +296,14 @@ func wantWholeOrRefused(t *testing.T, w *world, fs *memfs.FS, what string) {
 		t.Fatal(err)
 	}
 	db, err := start(w, copied, false)
+	now := w.h.Clock.Now().UnixMilli()
 	var unfinished *manifest.UnfinishedError
 	switch {
 	case err == nil:
-		got := dump(db)
+		got := held(t, db)
 		_ = db.Close()
-		if len(names) > 0 && got != w.moments[len(w.moments)-2].state {
-			t.Fatalf("%s: an engine starts on half of it, with\n%s", what, got)
+		if len(names) > 0 && got.Text(now) != w.last(1).held.Text(now) {
+			t.Fatalf("%s: an engine starts on half of it, with\n%s", what, got.Text(now))
 		}
 	case !errors.As(err, &unfinished):
 		t.Fatalf("%s: an engine says: %v", what, err)
@@ -347,7 +348,7 @@ func TestNotEmpty(t *testing.T) {
 	if _, err := backup.Restore(context.Background(), fs, w.src, later, o); err != nil {
 		t.Fatal(err)
 	}
-	w.wantState(fs, false, w.moments[len(w.moments)-1].state, "restarted")
+	w.wantState(fs, false, w.last(0), "restarted")
 }
 
 // flaky is a source that breaks off every part once.
@@ -447,7 +448,7 @@ func TestRestoreRetries(t *testing.T) {
 	if done, total := o.Progress.Done.Load(), o.Progress.Total.Load(); done != total || res.Bytes != total {
 		t.Errorf("%d of %d bytes done, %d fetched", done, total, res.Bytes)
 	}
-	w.wantState(fs, false, w.moments[len(w.moments)-2].state, "after retries")
+	w.wantState(fs, false, w.last(1), "after retries")
 }
 
 // TestLogAlone: a data directory without a checkpoint is a source too.
@@ -462,13 +463,13 @@ func TestLogAlone(t *testing.T) {
 		if err != nil || res.Commands != int64(i+1) || !strings.HasPrefix(p.String(), "nothing") {
 			t.Fatalf("%s: %+v, %v", p, res, err)
 		}
-		w.wantState(fs, true, m.state, m.at.String())
+		w.wantState(fs, true, m, m.at.String())
 	}
 	fs, res, _, err := w.restore(src, backup.At{})
 	if err != nil || res.Parts != 0 {
 		t.Fatalf("%+v, %v", res, err)
 	}
-	w.wantState(fs, true, w.moments[4].state, "latest")
+	w.wantState(fs, true, w.moments[4], "latest")
 }
 
 // TestDataDirDamaged: what stands before the damage can be had back, and a
@@ -479,7 +480,7 @@ func TestDataDirDamaged(t *testing.T) {
 	w.save()
 	w.do("SET", "k", "1")
 	w.rotate()
-	want := w.moments[len(w.moments)-1].state
+	want := w.last(0)
 	w.do("SET", "k", "2")
 	w.rotate()
 	w.do("SET", "k", "3")

@@ -9,16 +9,16 @@ import (
 	"math/rand/v2"
 	"os"
 	"path"
-	"slices"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/backup"
 	"github.com/spillwaydb/spillway/core/coretest"
+	"github.com/spillwaydb/spillway/core/coretest/model"
 	"github.com/spillwaydb/spillway/core/manifest"
+	"github.com/spillwaydb/spillway/core/resp"
 	"github.com/spillwaydb/spillway/core/sink"
 	"github.com/spillwaydb/spillway/core/vfs"
 	"github.com/spillwaydb/spillway/core/wal"
@@ -53,10 +53,10 @@ type world struct {
 	moments []moment
 }
 
-// moment is a state and since when.
+// moment is what an engine held, and since when.
 type moment struct {
-	at    time.Time
-	state string
+	at   time.Time
+	held *model.State
 }
 
 func compressor(t testing.TB) sink.Stage {
@@ -108,50 +108,43 @@ func (w *world) do(args ...string) {
 }
 
 func (w *world) note() {
-	w.moments = append(w.moments, moment{w.h.Clock.Now(), dump(w.h.DB)})
+	w.moments = append(w.moments, moment{w.h.Clock.Now(), held(w.t, w.h.DB)})
 }
 
-// dump is all that an engine holds, in one order.
-func dump(db *core.DB) string {
-	s := db.Session()
-	do := func(args ...string) string {
-		v, err := s.Do(args...)
-		if err != nil {
-			panic(err)
-		}
-		return v.String()
-	}
-	var b strings.Builder
-	for n := range 2 {
-		do("SELECT", strconv.Itoa(n))
-		keys := strings.FieldsFunc(strings.Trim(do("KEYS", "*"), "[]"), func(r rune) bool { return r == ' ' || r == ',' || r == '"' })
-		slices.Sort(keys)
-		for _, k := range keys {
-			switch typ := strings.Trim(do("TYPE", k), `"`); typ {
-			case "string":
-				fmt.Fprintf(&b, "%d %s=%s\n", n, k, do("GET", k))
-			case "list":
-				fmt.Fprintf(&b, "%d %s=%s\n", n, k, do("LRANGE", k, "0", "-1"))
-			case "hash":
-				fmt.Fprintf(&b, "%d %s=%s\n", n, k, do("HGETALL", k))
-			case "zset":
-				fmt.Fprintf(&b, "%d %s=%s\n", n, k, do("ZRANGE", k, "0", "-1", "WITHSCORES"))
-			case "set":
-				members := strings.Fields(do("SMEMBERS", k))
-				slices.Sort(members)
-				fmt.Fprintf(&b, "%d %s=%s\n", n, k, members)
-			default:
-				panic("key " + k + " is a " + typ)
+// last is the moment of now, or one that many before it.
+func (w *world) last(before int) moment { return w.moments[len(w.moments)-1-before] }
+
+// held is all that an engine holds. A field whose deadline has passed counts for HLEN
+// until somebody has met it: HRANDFIELD does.
+func held(t *testing.T, db *core.DB) *model.State {
+	t.Helper()
+	client := db.Session()
+	s, err := model.Read(func(args ...string) (resp.Value, error) {
+		if args[0] == "KEYS" {
+			keys, err := client.Do(args...)
+			for _, k := range keys.Elems {
+				if err == nil {
+					_, err = client.Do("HRANDFIELD", string(k.Str))
+				}
+			}
+			if err != nil {
+				return resp.Value{}, err
 			}
 		}
+		return client.Do(args...)
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
-	return b.String()
+	return s
 }
 
-// write does something at random.
+// write does something at random, to values of every type, with deadlines that pass
+// while the world lives.
 func (w *world) write() {
 	k := fmt.Sprint("k", w.rng.IntN(30))
-	switch w.rng.IntN(10) {
+	soon := fmt.Sprint(1 + w.rng.IntN(60_000))
+	switch w.rng.IntN(16) {
 	case 0:
 		w.do("RPUSH", "l"+k, k, "x")
 	case 1:
@@ -169,10 +162,33 @@ func (w *world) write() {
 		w.h.Do("SELECT", "1")
 		w.h.Do("INCR", "a")
 		w.h.Do("SELECT", "0")
+		w.h.Do(w.random()...)
 		w.h.Do("EXEC")
 		w.note()
+	case 6:
+		w.do("SET", k, "goes", "PX", soon)
+	case 7:
+		w.do("HSETEX", "dated", "PX", soon, "FIELDS", "1", "f"+k, soon)
+	case 8:
+		w.do("HSETEX", "all"+k, "PX", soon, "FIELDS", "2", "f", "v", "g", "v") // the hash goes with them
+	case 9:
+		w.do("HPEXPIRE", "dated", soon, "FIELDS", "2", "f"+k, "fk1")
+	case 10, 11, 12, 13:
+		w.do(w.random()...)
 	default:
 		w.do("SET", k, fmt.Sprint(w.rng.Uint64()))
+	}
+}
+
+// random is a command of those that the model draws, none of which leaves the
+// connection in another state.
+func (w *world) random() []string {
+	for {
+		switch args := model.Random(w.rng); args[0] {
+		case "MULTI", "EXEC", "DISCARD", "SELECT":
+		default:
+			return args
+		}
 	}
 }
 
@@ -253,16 +269,25 @@ func (w *world) put(s manifest.Segment, lineage string) {
 	w.sealed[s.ID], w.prev = true, s.LogID
 }
 
-// at is the state at a moment.
-func (w *world) at(t time.Time) string {
-	state := ""
+// at is what there was at a time.
+func (w *world) at(t time.Time) moment {
+	state := new(model.State)
 	for _, m := range w.moments {
 		if m.at.After(t) {
 			break
 		}
-		state = m.state
+		state = m.held
 	}
-	return state
+	return moment{t, state}
+}
+
+// then does something while it is the time of a moment, so that what has a deadline
+// is there or gone as it was.
+func (w *world) then(m moment, do func()) {
+	now := w.h.Clock.Now()
+	w.h.Clock.Advance(m.at.Sub(now))
+	defer w.h.Clock.Advance(now.Sub(m.at))
+	do()
 }
 
 func (w *world) options() backup.Options {
@@ -279,17 +304,20 @@ func start(w *world, fs vfs.FS, plain bool) (*core.DB, error) {
 	return core.Open(o)
 }
 
-// wantState opens an engine on a directory, compares what it holds, and lets it
-// go on: a write, a checkpoint, a power loss, another start.
-func (w *world) wantState(fs *memfs.FS, plain bool, want, what string) {
+// wantState opens an engine on a directory, compares what it holds with a moment, and
+// lets it go on: a write, a checkpoint, a power loss, another start.
+func (w *world) wantState(fs *memfs.FS, plain bool, want moment, what string) {
+	w.t.Helper()
+	w.then(want, func() { w.wantStateNow(fs, plain, want, what) })
+}
+
+func (w *world) wantStateNow(fs *memfs.FS, plain bool, want moment, what string) {
 	w.t.Helper()
 	db, err := start(w, fs, plain)
 	if err != nil {
 		w.t.Fatalf("%s: opening an engine: %v", what, err)
 	}
-	if got := dump(db); got != want {
-		w.t.Fatalf("%s: it holds\n%swant\n%s", what, got, want)
-	}
+	w.wantHeld(db, want, what)
 	s := db.Session()
 	if v, err := s.Do("SET", "after", what); err != nil || v.String() != `"OK"` {
 		w.t.Fatalf("%s: a write: %v, %v", what, v, err)
@@ -307,8 +335,14 @@ func (w *world) wantState(fs *memfs.FS, plain bool, want, what string) {
 	if v, err := s.Do("GETDEL", "after"); err != nil || v.String() != strconv.Quote(what) {
 		w.t.Fatalf("%s: the write after the restore reads %v, %v", what, v, err)
 	}
-	if got := dump(db); got != want {
-		w.t.Fatalf("%s: after another start it holds\n%swant\n%s", what, got, want)
+	w.wantHeld(db, want, what+", after another start")
+}
+
+// wantHeld compares what an engine holds with a moment, of which it is the time.
+func (w *world) wantHeld(db *core.DB, want moment, what string) {
+	w.t.Helper()
+	if diff := model.Diff(held(w.t, db), want.held, want.at.UnixMilli()); diff != "" {
+		w.t.Fatalf("%s: + it holds, - it should:\n%s", what, diff)
 	}
 }
 

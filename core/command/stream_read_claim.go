@@ -2,6 +2,7 @@ package command
 
 import (
 	"cmp"
+	"container/heap"
 	"math"
 	"slices"
 
@@ -35,15 +36,17 @@ func (c *Ctx) hasClaims(o *readOptions, i int, s *keyspace.StreamValue, g *keysp
 			return false
 		}
 	}
-	g.EachPending(nil, keyspace.StreamID{}, func(p keyspace.StreamPending) bool {
-		at := int64(math.MaxInt64)
-		if p.Delivered <= math.MaxInt64-o.minIdle {
-			at = p.Delivered + o.minIdle
+	soonEnough := func() int64 { // what was delivered until then is claimable now, or is the next to be
+		next := int64(math.MaxInt64)
+		if o.claimable != 0 {
+			next = o.claimable
 		}
-		sooner := at < math.MaxInt64 && (o.claimable == 0 || at < o.claimable)
-		if (sooner || at <= c.Now) && s.Has(p.ID) {
-			o.claimable = at
-			found = at <= c.Now
+		return max(c.Now, next-1) - o.minIdle
+	}
+	g.EachDelivered(soonEnough, func(p keyspace.StreamPending) bool {
+		if s.Has(p.ID) {
+			o.claimable = p.Delivered + o.minIdle
+			found = o.claimable <= c.Now
 		}
 		return !found
 	})
@@ -52,18 +55,43 @@ func (c *Ctx) hasClaims(o *readOptions, i int, s *keyspace.StreamValue, g *keysp
 
 // claimed returns what there is to claim, what was delivered first before the others.
 func (o *readOptions) claimed(s *keyspace.StreamValue, g *keyspace.StreamGroup, now int64, count int) []keyspace.StreamPending {
-	var claims []keyspace.StreamPending
-	g.EachPending(nil, keyspace.StreamID{}, func(p keyspace.StreamPending) bool {
-		if now-p.Delivered >= o.minIdle && s.Has(p.ID) {
-			claims = append(claims, p)
+	var claims claims
+	limit := func() int64 {
+		until := now - o.minIdle
+		if count > 0 && len(claims) == count { // what was delivered with the last of them, and is behind it, comes too late
+			until = min(until, claims[0].Delivered-1)
+		}
+		return until
+	}
+	g.EachDelivered(limit, func(p keyspace.StreamPending) bool {
+		if s.Has(p.ID) {
+			if count > 0 && len(claims) == count {
+				heap.Pop(&claims)
+			}
+			heap.Push(&claims, p)
 		}
 		return true
 	})
-	slices.SortStableFunc(claims, func(a, b keyspace.StreamPending) int { return cmp.Compare(a.Delivered, b.Delivered) })
-	if count > 0 && len(claims) > count {
-		claims = claims[:count]
-	}
+	slices.SortFunc(claims, compareClaims)
 	return claims
+}
+
+// claims is a heap with what is claimed last on top.
+type claims []keyspace.StreamPending
+
+func compareClaims(a, b keyspace.StreamPending) int {
+	return cmp.Or(cmp.Compare(a.Delivered, b.Delivered), a.ID.Compare(b.ID))
+}
+
+func (c claims) Len() int           { return len(c) }
+func (c claims) Less(i, j int) bool { return compareClaims(c[i], c[j]) > 0 }
+func (c claims) Swap(i, j int)      { c[i], c[j] = c[j], c[i] }
+func (c *claims) Push(p any)        { *c = append(*c, p.(keyspace.StreamPending)) } //nolint:forcetypeassert // it is a heap of these
+func (c *claims) Pop() any {
+	last := len(*c) - 1
+	p := (*c)[last]
+	*c = (*c)[:last]
+	return p
 }
 
 // giveClaims replies with what is claimed, and then with the entries from an ID on that

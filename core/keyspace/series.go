@@ -11,7 +11,11 @@ type StreamID = packed.StreamID
 
 // identified is what has an ID. It holds no pointers, so that the collector does not
 // look into a run of it.
-type identified interface{ ident() StreamID }
+type identified interface {
+	ident() StreamID
+	// rank is by what runs are told apart that have nothing of interest: see eachUpTo.
+	rank() int64
+}
 
 // series is a sequence of elements by ascending ID, in runs of up to runSize: so a
 // million elements are some thousands of objects. It is copied on write as a tree is.
@@ -22,11 +26,12 @@ type series[E identified] struct{ tree tree[run[E]] }
 type run[E identified] struct {
 	items []E
 	own   *owner // of the tree that may write items in place
+	least int64  // rank in it
 }
 
 const (
 	runSize = 128
-	runCost = 96 // what a run takes besides its elements: its node
+	runCost = 104 // what a run takes besides its elements: its node
 )
 
 func newSeries[E identified]() series[E] { return series[E]{newTree[run[E]]()} }
@@ -86,13 +91,30 @@ func (s *series[E]) write(i, grow int) (r *run[E], at int) {
 	return r, i - first
 }
 
-// edit finds an element for writing; nil if there is none. Its ID must stay.
-func (s *series[E]) edit(id StreamID) *E {
-	if i := s.seek(id); i < s.size() && (*s.at(i)).ident() == id {
-		r, at := s.write(i, 0)
-		return &r.items[at]
+// edit has fn change an element, but for its ID, and tells whether it is there.
+func (s *series[E]) edit(id StreamID, fn func(e *E)) bool {
+	i := s.seek(id)
+	if i == s.size() || (*s.at(i)).ident() != id {
+		return false
 	}
-	return nil
+	r, at := s.write(i, 0)
+	old := r.items[at].rank()
+	fn(&r.items[at])
+	switch now := r.items[at].rank(); {
+	case now <= r.least:
+		r.least = now
+	case old == r.least:
+		r.least = leastOf(r.items)
+	}
+	return true
+}
+
+func leastOf[E identified](items []E) int64 {
+	least := items[0].rank()
+	for i := range items {
+		least = min(least, items[i].rank())
+	}
+	return least
 }
 
 // insert adds an element whose ID is not there.
@@ -110,12 +132,14 @@ func (s *series[E]) insert(e E) {
 	case len(r.items) < runSize:
 		w, _ := s.write(first, 1)
 		w.items = slices.Insert(w.items, i-first, e)
+		w.least = min(w.least, e.rank())
 	case i == first+len(r.items):
 		s.add(i, append(make([]E, 0, 8), e))
 	default:
 		half := slices.Clone(r.items[runSize/2:])
 		w, _ := s.write(first, runSize/2-len(r.items))
 		w.items = w.items[:runSize/2]
+		w.least = leastOf(w.items)
 		s.add(first+runSize/2, half)
 		s.insert(e)
 	}
@@ -123,7 +147,7 @@ func (s *series[E]) insert(e E) {
 
 // add makes items a run at a position.
 func (s *series[E]) add(i int, items []E) {
-	s.tree.insert(i, run[E]{items, s.tree.own}, len(items))
+	s.tree.insert(i, run[E]{items, s.tree.own, leastOf(items)}, len(items))
 }
 
 // remove removes an element, and tells whether it was there.
@@ -138,7 +162,10 @@ func (s *series[E]) remove(id StreamID) bool {
 		return true
 	}
 	w, at := s.write(i, -1)
-	w.items = slices.Delete(w.items, at, at+1)
+	gone := w.items[at].rank()
+	if w.items = slices.Delete(w.items, at, at+1); gone == w.least {
+		w.least = leastOf(w.items)
+	}
 	s.join(first)
 	return true
 }
@@ -150,10 +177,10 @@ func (s *series[E]) join(i int) {
 	if len(r.items) > runSize/4 || next == s.size() {
 		return
 	}
-	if more := s.tree.at(next).items; len(r.items)+len(more) <= runSize/2 {
+	if more := *s.tree.at(next); len(r.items)+len(more.items) <= runSize/2 {
 		s.tree.remove(next)
-		w, _ := s.write(first, len(more))
-		w.items = append(w.items, more...)
+		w, _ := s.write(first, len(more.items))
+		w.items, w.least = append(w.items, more.items...), min(w.least, more.least)
 	}
 }
 
@@ -171,6 +198,22 @@ func (s *series[E]) each(i int, fn func(e *E) bool) {
 			}
 		}
 		skip = 0
+		return true
+	})
+}
+
+// eachUpTo calls fn for the elements of a rank up to a limit until it returns false. It
+// looks into no run that has none, and asks for the limit again before each element.
+func (s *series[E]) eachUpTo(limit func() int64, fn func(e *E) bool) {
+	s.tree.each(0, false, func(r *run[E]) bool {
+		if r.least > limit() {
+			return true
+		}
+		for k := range r.items {
+			if r.items[k].rank() <= limit() && !fn(&r.items[k]) {
+				return false
+			}
+		}
 		return true
 	})
 }

@@ -28,11 +28,13 @@ type pendingEntry struct {
 }
 
 func (p pendingEntry) ident() StreamID { return p.ID }
+func (p pendingEntry) rank() int64     { return p.Delivered }
 
 // pendingID is an entry of a consumer, about which the group knows more.
 type pendingID StreamID
 
 func (p pendingID) ident() StreamID { return StreamID(p) }
+func (p pendingID) rank() int64     { return 0 }
 
 // StreamConsumer is a consumer of a group.
 type StreamConsumer struct {

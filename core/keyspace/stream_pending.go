@@ -53,22 +53,30 @@ func (g *StreamGroup) NextPending(from StreamID) (StreamID, bool) {
 	return g.pending.at(i).ID, true
 }
 
+// EachDelivered calls fn for what was last delivered at a time up to a limit, by ID,
+// until it returns false. It asks for the limit again each time. Of a million entries it
+// looks at those that are within it, and at some thousands of times besides.
+func (g *StreamGroup) EachDelivered(limit func() int64, fn func(p StreamPending) bool) {
+	g.pending.eachUpTo(limit, func(p *pendingEntry) bool { return fn(g.of(p)) })
+}
+
 // Claim makes an entry pending of p.Consumer, which must exist, whosever it was.
 func (g *StreamGroup) Claim(p StreamPending) {
-	c := g.Consumer(p.Consumer)
-	to := c.number
-	e := g.pending.edit(p.ID)
+	to := g.Consumer(p.Consumer).number
+	var from uint64
+	there := g.pending.edit(p.ID, func(e *pendingEntry) {
+		from = e.consumer
+		e.Delivered, e.Count, e.consumer = p.Delivered, p.Count, to
+	})
 	switch {
-	case e == nil:
+	case !there:
 		n := pendingEntry{consumer: to}
 		n.ID, n.Delivered, n.Count = p.ID, p.Delivered, p.Count
 		g.pending.insert(n)
-	case e.consumer == to:
-		e.Delivered, e.Count = p.Delivered, p.Count
+	case from == to:
 		return
 	default:
-		g.editConsumer(g.consumerName(e.consumer)).pending.remove(p.ID)
-		e.Delivered, e.Count, e.consumer = p.Delivered, p.Count, to
+		g.editConsumer(g.consumerName(from)).pending.remove(p.ID)
 	}
 	g.editConsumer(p.Consumer).pending.insert(pendingID(p.ID))
 }

@@ -290,6 +290,27 @@ func (m *streams) checkGroup(g *StreamGroup, pg *plainGroup) {
 		k++
 		return k < 40
 	})
+	limit, early := m.rng.Int64N(1e12), 0
+	g.EachDelivered(func() int64 { return limit }, func(e StreamPending) bool {
+		if early++; e.Delivered > limit || fmt.Sprint(e) != fmt.Sprint(pg.pending[e.ID]) {
+			m.t.Fatalf("up to %d there is %v, want %v", limit, e, pg.pending[e.ID])
+		}
+		return true
+	})
+	for _, e := range pg.pending {
+		if e.Delivered <= limit {
+			early--
+		}
+	}
+	if early != 0 {
+		m.t.Fatalf("%d too many were delivered up to %d", early, limit)
+	}
+	g.pending.tree.each(0, false, func(r *run[pendingEntry]) bool {
+		if least := leastOf(r.items); r.least != least {
+			m.t.Fatalf("a run of which the first was delivered at %d says %d", least, r.least)
+		}
+		return true
+	})
 	for name := range pg.consumers {
 		c, n := g.Consumer([]byte(name)), 0
 		g.EachPending(c, from, func(e StreamPending) bool {
@@ -470,4 +491,43 @@ func TestStreamModel(t *testing.T) {
 	if left := m.k.UsedBytes(); left > 2*1<<14 { // the pages of the index
 		t.Errorf("%d bytes are accounted for and nothing is left", left)
 	}
+}
+
+// TestLittleIsLookedAt: who asks for what was delivered long ago looks at a few of many
+// that were delivered since, and so does who takes the first of many.
+func TestLittleIsLookedAt(t *testing.T) {
+	const many = 100_000
+	ks := New(Config{Shards: 1, Databases: 1})
+	t.Cleanup(ks.Close)
+	sh := ks.Shard(0)
+	sh.Lock()
+	defer sh.Unlock()
+	db, key := sh.DB(0), []byte("s")
+	db.AddEntry(key, StreamID{MS: 1}, [][]byte{[]byte("f"), []byte("v")})
+	db.EditStream(key, func(s *StreamValue) { s.CreateGroup([]byte("g"), StreamID{}, 0) })
+	inGroup := func(fn func(g *StreamGroup)) {
+		db.EditStream(key, func(s *StreamValue) { s.EditGroup([]byte("g"), fn) })
+	}
+	inGroup(func(g *StreamGroup) {
+		g.CreateConsumer([]byte("c"), 1)
+		for i := range uint64(many) {
+			delivered := int64(1000)
+			if i == many/2 {
+				delivered = 5
+			}
+			g.Claim(StreamPending{StreamID{MS: 1, Seq: i}, []byte("c"), delivered, 1})
+		}
+		for _, c := range []struct{ limit, found int64 }{{4, 0}, {5, 1}, {1000, many}} {
+			asked, found, limit := 0, int64(0), c.limit
+			g.EachDelivered(func() int64 { asked++; return limit }, func(StreamPending) bool {
+				if found++; c.limit == 1000 && found == 10 {
+					limit, c.found = 4, 10 // enough
+				}
+				return true
+			})
+			if found != c.found || asked > many/runSize*2+2*runSize {
+				t.Errorf("up to %d: %d, want %d; the limit was asked for %d times", c.limit, found, c.found, asked)
+			}
+		}
+	})
 }

@@ -73,7 +73,7 @@ func (g *StreamGroup) load(v *rdb.StreamGroup) {
 		c := g.editConsumer(vc.Name)
 		for id := range vc.Pending {
 			c.pending.insert(pendingID(id))
-			g.pending.edit(id).consumer = c.number
+			g.pending.edit(id, func(e *pendingEntry) { e.consumer = c.number })
 		}
 	}
 }

@@ -48,7 +48,7 @@ func (c *Commands) Stream(key []byte, s *Stream) {
 		b.write(verbXSetID, key, wordNoID)
 	}
 	b.entries(s, len(dangling) == 0)
-	b.write(verbXSetID, key, b.id(s.Last), wordEntriesAdded, b.int(int64(s.EntriesAdded)), wordMaxDeletedID, b.second(s.MaxDeleted))
+	b.numbers(s)
 	if len(dangling) == 0 {
 		b.groups(s)
 	}
@@ -100,6 +100,20 @@ func (b *streamBuilder) entries(s *Stream, absent bool) {
 		b.flush()
 		return b.err == nil
 	})
+}
+
+// numbers sets what is counted of the stream. The last ID may have been set back behind
+// the last one that was deleted, and XSETID takes both only in their order: it is set
+// back once more.
+func (b *streamBuilder) numbers(s *Stream) {
+	last := s.Last
+	if last.Less(s.MaxDeleted) {
+		last = s.MaxDeleted
+	}
+	b.write(verbXSetID, b.key, b.id(last), wordEntriesAdded, b.int(int64(s.EntriesAdded)), wordMaxDeletedID, b.second(s.MaxDeleted))
+	if last != s.Last {
+		b.write(verbXSetID, b.key, b.id(s.Last))
+	}
 }
 
 // groups creates the groups and their consumers.

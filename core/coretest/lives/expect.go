@@ -19,13 +19,13 @@ const (
 // expect says whether the daemon's next start has to be refused, from what was
 // published at its place and by whom.
 func (d *daemon) expect(adopt bool) (expectation, string) {
-	lineage, follows := d.lineage(), d.followed()
+	lineage, follows, next := d.lineage(), d.followed(), d.nextGeneration()
 	d.w.mu.Lock()
 	defer d.w.mu.Unlock()
 	if adopt {
 		return starts, "it was told to adopt what is there"
 	}
-	strange, known := "", false
+	strange, known, late := "", false, false
 	for _, r := range d.place.sets {
 		if r.gone || !r.settled {
 			continue
@@ -37,6 +37,8 @@ func (d *daemon) expect(adopt bool) (expectation, string) {
 			known = known || checkpoint
 		case !r.sure:
 			return open, ""
+		case l == lineage && checkpoint && r.set.ID.Generation < next:
+			late = true // drawn before the directory was copied, and published since: its own, or a twin's
 		case l == lineage && checkpoint:
 			return refused, r.set.ID.String() + " is a later state of it"
 		case follows[l].Lineage != "" && checkpoint && r.set.ID.Generation > follows[l].Generation:
@@ -46,12 +48,23 @@ func (d *daemon) expect(adopt bool) (expectation, string) {
 		}
 	}
 	switch {
+	case late:
+		return open, ""
 	case strange != "" && !known:
 		return refused, "there are only others' sets, such as " + strange
 	case strange == "" && d.onlyOurs():
 		return starts, "everything there is its own"
 	}
 	return open, ""
+}
+
+// nextGeneration is the number that the directory draws next, 0 when it has drawn none.
+func (d *directory) nextGeneration() uint64 {
+	m, err := manifest.Read(d.disk)
+	if err != nil {
+		return 0
+	}
+	return m.NextGeneration
 }
 
 // onlyOurs tells whether everything at the place is by this directory, or was

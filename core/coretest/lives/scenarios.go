@@ -53,7 +53,8 @@ var scenarios = []scenario{
 func script(s string) string { return strings.ReplaceAll(s, ";", "\n") }
 
 // Test plays what lives and daemons do to one place, on the stores that mk
-// makes: whoever keeps sets has to pass it. For a store of your own:
+// makes, and brings one of all that an engine can hold back from there: whoever keeps
+// sets has to pass it. For a store of your own:
 //
 //	func TestLives(t *testing.T) {
 //		lives.Test(t, func(t testing.TB) lives.Store {
@@ -74,6 +75,7 @@ func TestBrief(t *testing.T, mk Make) {
 }
 
 func run(t *testing.T, mk Make, scenarios []scenario) {
+	t.Run("everything comes back", func(t *testing.T) { everything(t, mk) })
 	for _, s := range scenarios {
 		t.Run(s.name, func(t *testing.T) {
 			steps, err := parseScript(script(s.script))

@@ -65,8 +65,31 @@ func (v *value) empty() bool {
 	return v.kind != kindString && v.kind != kindStream && len(v.list) == 0 && len(v.hash) == 0 && len(v.zset) == 0
 }
 
-// text is the value on one line, elements in a fixed order.
-func (v *value) text() string {
+// expired tells whether nothing of the value is there any more at the time now: its
+// deadline has passed, or that of every field.
+func (v *value) expired(now int64) bool {
+	if v.deadline != 0 && v.deadline <= now {
+		return true
+	}
+	if v.kind != kindHash {
+		return false
+	}
+	for f := range v.hash {
+		if !v.fieldExpired(f, now) {
+			return false
+		}
+	}
+	return true
+}
+
+// fieldExpired tells whether a field's deadline has passed.
+func (v *value) fieldExpired(field string, now int64) bool {
+	at := v.dates[field]
+	return at != 0 && at <= now
+}
+
+// text is the value at the time now on one line, elements in a fixed order.
+func (v *value) text(now int64) string {
 	var b strings.Builder
 	b.WriteString(string(v.kind))
 	switch v.kind {
@@ -78,6 +101,9 @@ func (v *value) text() string {
 		}
 	case kindHash:
 		for _, f := range slices.Sorted(maps.Keys(v.hash)) {
+			if v.fieldExpired(f, now) {
+				continue
+			}
 			fmt.Fprintf(&b, " %q=%q", f, v.hash[f])
 			if at := v.dates[f]; at != 0 {
 				fmt.Fprintf(&b, " until %d", at)
@@ -159,7 +185,9 @@ func (s *State) Text(now int64) string {
 	}
 	for n := range s.dbs {
 		for _, k := range s.keys(n, now) {
-			fmt.Fprintf(&b, "db%d %q %s\n", n, k, s.dbs[n][k].text())
+			if v := s.dbs[n][k]; !v.expired(now) {
+				fmt.Fprintf(&b, "db%d %q %s\n", n, k, v.text(now))
+			}
 		}
 	}
 	return b.String()
