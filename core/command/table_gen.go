@@ -293,6 +293,9 @@ var specs = [...]Command{
 		Doc: &Doc{
 			Summary: "Combines strings bit by bit and writes the result to a key.",
 			Since:   "2.6.0", Group: "bitmap", Complexity: "O(N*M) where N is the length of the longest string and M the number of strings.",
+			History: []Change{
+				{"8.2.0", "Takes the operations `DIFF`, `DIFF1`, `ANDOR` and `ONE`."},
+			},
 			Arguments: []Argument{
 				{Name: "operation", Type: "string"},
 				{Name: "destkey", Type: "key", Key: 1},
@@ -1270,6 +1273,26 @@ var specs = [...]Command{
 		},
 	},
 	{
+		Name: "delex", Arity: -2, Flags: Write | Fast | Rewritten, Categories: CatString,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyDelete, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Removes a key, if a condition about its value holds.",
+			Since:   "8.4.0", Group: "string", Complexity: "O(1), with a digest O(N) where N is the length of the string.",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "condition", Type: "oneof", Optional: true, Arguments: []Argument{
+					{Name: "ifeq-value", Type: "string", Token: "IFEQ"},
+					{Name: "ifne-value", Type: "string", Token: "IFNE"},
+					{Name: "ifdeq-digest", Type: "string", Token: "IFDEQ"},
+					{Name: "ifdne-digest", Type: "string", Token: "IFDNE"},
+				},
+				},
+			},
+		},
+	},
+	{
 		Name: "delifeq", Arity: 3, Flags: Write | Fast | Rewritten, Categories: CatString,
 		KeySpecs: []KeySpec{
 			{Flags: KeyRM | KeyAccess | KeyDelete, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
@@ -1280,6 +1303,19 @@ var specs = [...]Command{
 			Arguments: []Argument{
 				{Name: "key", Type: "key", Key: 1},
 				{Name: "value", Type: "string"},
+			},
+		},
+	},
+	{
+		Name: "digest", Arity: 2, Flags: ReadOnly | Fast, Categories: CatString,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Returns the digest of a string: its XXH3 hash of 64 bits, in hexadecimal.",
+			Since:   "8.4.0", Group: "string", Complexity: "O(N) where N is the length of the string.",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
 			},
 		},
 	},
@@ -3288,6 +3324,38 @@ var specs = [...]Command{
 		},
 	},
 	{
+		Name: "msetex", Arity: -4, Flags: Write | DenyOOM | Rewritten, Categories: CatString,
+		KeySpecs: []KeySpec{
+			{Flags: KeyOW | KeyUpdate, Begin: BeginIndex, Index: 1, Find: FindKeyNum, NumIndex: 0, FirstKey: 1, Step: 2},
+		},
+		Tips: []string{"request_policy:multi_shard", "response_policy:all_succeeded"},
+		Doc: &Doc{
+			Summary: "Writes strings to keys, all of them or none, with one time to live.",
+			Since:   "8.4.0", Group: "string", Complexity: "O(N) where N is the number of keys.",
+			Arguments: []Argument{
+				{Name: "numkeys", Type: "integer"},
+				{Name: "data", Type: "block", Multiple: true, Arguments: []Argument{
+					{Name: "key", Type: "key", Key: 1},
+					{Name: "value", Type: "string"},
+				},
+				},
+				{Name: "condition", Type: "oneof", Optional: true, Arguments: []Argument{
+					{Name: "nx", Type: "pure-token", Token: "NX"},
+					{Name: "xx", Type: "pure-token", Token: "XX"},
+				},
+				},
+				{Name: "expiration", Type: "oneof", Optional: true, Arguments: []Argument{
+					{Name: "seconds", Type: "integer", Token: "EX"},
+					{Name: "milliseconds", Type: "integer", Token: "PX"},
+					{Name: "unix-time-seconds", Type: "unix-time", Token: "EXAT"},
+					{Name: "unix-time-milliseconds", Type: "unix-time", Token: "PXAT"},
+					{Name: "keepttl", Type: "pure-token", Token: "KEEPTTL"},
+				},
+				},
+			},
+		},
+	},
+	{
 		Name: "msetnx", Arity: -3, Flags: Write | DenyOOM, Categories: CatString,
 		KeySpecs: []KeySpec{
 			{Flags: KeyOW | KeyInsert, Begin: BeginIndex, Index: 1, Find: FindRange, Last: -1, Step: 2, Limit: 0},
@@ -4072,7 +4140,7 @@ var specs = [...]Command{
 	{
 		Name: "set", Arity: -3, Flags: Write | DenyOOM, Categories: CatString,
 		KeySpecs: []KeySpec{
-			{Flags: KeyRW | KeyAccess | KeyUpdate | KeyVariableFlags, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0, Notes: "The old value is read, and so needs ACCESS, only with `GET`, `IFEQ` and `IFNE`."},
+			{Flags: KeyRW | KeyAccess | KeyUpdate | KeyVariableFlags, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0, Notes: "The old value is read, and so needs ACCESS, only with `GET` and a condition about it."},
 		},
 		Doc: &Doc{
 			Summary: "Writes a string to a key, whatever the key held.",
@@ -4082,7 +4150,7 @@ var specs = [...]Command{
 				{"6.0.0", "Takes the option `KEEPTTL`."},
 				{"6.2.0", "Takes the options `GET`, `EXAT` and `PXAT`."},
 				{"7.0.0", "`NX` and `GET` may be given together."},
-				{"8.4.0", "Takes the options `IFEQ`, which is also of Valkey 8.1, and `IFNE`."},
+				{"8.4.0", "Takes the options `IFEQ`, which is also of Valkey 8.1, `IFNE`, `IFDEQ` and `IFDNE`."},
 			},
 			Arguments: []Argument{
 				{Name: "key", Type: "key", Key: 1},
@@ -4092,6 +4160,8 @@ var specs = [...]Command{
 					{Name: "xx", Type: "pure-token", Token: "XX"},
 					{Name: "ifeq-value", Type: "string", Token: "IFEQ", Since: "8.4.0"},
 					{Name: "ifne-value", Type: "string", Token: "IFNE", Since: "8.4.0"},
+					{Name: "ifdeq-digest", Type: "string", Token: "IFDEQ", Since: "8.4.0"},
+					{Name: "ifdne-digest", Type: "string", Token: "IFDNE", Since: "8.4.0"},
 				},
 				},
 				{Name: "get", Type: "pure-token", Token: "GET", Optional: true, Since: "6.2.0"},

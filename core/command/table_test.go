@@ -287,7 +287,7 @@ func TestUsage(t *testing.T) {
 		"copy":             "COPY <source> <destination> [DB <destination-db>] [REPLACE]",
 		"client|kill":      "KILL (<ip:port>|(ID <client-id>|TYPE (NORMAL|MASTER|SLAVE|REPLICA|PUBSUB)|USER <username>|ADDR <ip:port>|LADDR <ip:port>|SKIPME <yes/no>|MAXAGE <maxage>) ...)",
 		"client|reply":     "REPLY (ON|OFF|SKIP)",
-		"set":              "SET <key> <value> [NX|XX|IFEQ <ifeq-value>|IFNE <ifne-value>] [GET] [EX <seconds>|PX <milliseconds>|EXAT <unix-time-seconds>|PXAT <unix-time-milliseconds>|KEEPTTL]",
+		"set":              "SET <key> <value> [NX|XX|IFEQ <ifeq-value>|IFNE <ifne-value>|IFDEQ <ifdeq-digest>|IFDNE <ifdne-digest>] [GET] [EX <seconds>|PX <milliseconds>|EXAT <unix-time-seconds>|PXAT <unix-time-milliseconds>|KEEPTTL]",
 		"zunionstore":      "ZUNIONSTORE <destination> <numkeys> <key> [<key> ...] [WEIGHTS <weight> [<weight> ...]] [AGGREGATE (SUM|MIN|MAX)]",
 		"spillway.plugins": "SPILLWAY.PLUGINS (LIST|LOGS <name> [<count>])",
 	} {
