@@ -37,12 +37,15 @@ var clientTypes = [...]string{"normal", "slave", "pubsub", "master"}
 // String is the type as Redis shows it.
 func (t ClientType) String() string { return clientTypes[t] }
 
-// ClientTypeNamed is the type that Redis gives a name, in any case; a replica
-// has two.
+// ClientTypeNamed is the type that Redis or Valkey gives a name, in any case; replicas
+// and masters have two.
 func ClientTypeNamed(name string) (t ClientType, ok bool) {
 	name = strings.ToLower(name)
-	if name == "replica" {
+	switch name {
+	case "replica":
 		return ClientReplica, true
+	case "primary":
+		return ClientMaster, true
 	}
 	i := slices.Index(clientTypes[:], name)
 	return ClientType(i), i >= 0
