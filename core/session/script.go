@@ -33,6 +33,9 @@ type scripting struct {
 	abandoned atomic.Bool // one that had written was ended, and is not in the log
 	libraries atomic.Int64
 	functions atomic.Int64
+	// functionFlags are those of the functions in libs by name, for whoever has no
+	// locks; nil before any was compiled.
+	functionFlags atomic.Pointer[map[string]script.Flags]
 }
 
 // scriptRun is a script that is executed.
