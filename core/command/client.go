@@ -10,7 +10,7 @@ const errClientName = "ERR Client names cannot contain spaces, newlines or speci
 var clientHandlers = handlers{
 	"client|id":       func(c *Ctx) { c.Out.Int(c.Client.ID()) },
 	"client|list":     clientList,
-	"client|info":     func(c *Ctx) { c.Out.Verbatim("txt", clientLine(c.Client.Info())) },
+	"client|info":     func(c *Ctx) { c.Out.Verbatim("txt", clientLine(c.ownInfo(c.Client.Info()))) },
 	"client|kill":     clientKill,
 	"client|getname":  clientGetName,
 	"client|setname":  clientSetName,
@@ -34,9 +34,23 @@ func OfClient(cmd *Command) bool { return cmd != nil && strings.HasPrefix(cmd.Na
 // clientLine is one line of CLIENT LIST, in Redis's field order.
 func clientLine(i ClientInfo) string {
 	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=%d sub=%d psub=%d ssub=%d multi=%d qbuf=%d qbuf-free=%d "+
-		"argv-mem=%d multi-mem=0 rbs=0 rbp=0 obl=%d oll=%d omem=%d tot-mem=%d events=%s cmd=%s user=%s redir=%d resp=%d lib-name=%s lib-ver=%s\n",
+		"argv-mem=%d multi-mem=%d rbs=%d rbp=%d obl=%d oll=%d omem=%d tot-mem=%d events=%s cmd=%s user=%s redir=%d resp=%d lib-name=%s lib-ver=%s\n",
 		i.ID, i.Addr, i.LAddr, i.FD, i.Name, seconds(i.Age), seconds(i.Idle), i.Flags, i.DB, i.Sub, i.PSub, i.SSub, i.Multi, i.QueryBuf, i.QueryBufFree,
-		i.ArgvMem, i.OutputBuf, i.OutputList, i.OutputMem, i.TotMem, i.Events, i.Cmd, i.User, i.Redir, i.Proto, i.LibName, i.LibVer)
+		i.ArgvMem, i.MultiMem, i.ReplyBuf, i.ReplyPeak, i.OutputBuf, i.OutputList, i.OutputMem, i.TotMem, i.Events, i.Cmd, i.User, i.Redir, i.Proto, i.LibName, i.LibVer)
+}
+
+// ownInfo adds what the client that asks knows of itself: its command.
+func (c *Ctx) ownInfo(i ClientInfo) ClientInfo {
+	i.ArgvMem = argsSize(c.Args)
+	return i
+}
+
+// argsSize is how many bytes the arguments of a command have.
+func argsSize(args [][]byte) (n int) {
+	for _, a := range args {
+		n += len(a)
+	}
+	return n
 }
 
 func clientList(c *Ctx) {
@@ -47,6 +61,9 @@ func clientList(c *Ctx) {
 	var b strings.Builder
 	for _, i := range c.Client.Clients() {
 		if f.accepts(i) && (!f.skipMe || i.ID != c.Client.ID()) {
+			if i.ID == c.Client.ID() {
+				i = c.ownInfo(i)
+			}
 			b.WriteString(clientLine(i))
 		}
 	}
