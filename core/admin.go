@@ -5,6 +5,7 @@ import (
 	"crypto/sha1" //nolint:gosec // for a name
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spillwaydb/spillway/core/command"
@@ -183,6 +184,12 @@ func (a admin) NodeID() string {
 
 // HasUser implements command.Engine.
 func (a admin) HasUser(name string) bool { return a.users.User(name) != nil }
+
+// ClocksCount implements command.Engine.
+func (a admin) ClocksCount() bool {
+	s := a.settings.Load()
+	return s.maxMemory > 0 && (strings.HasSuffix(s.maxMemoryPolicy, "-lru") || strings.HasSuffix(s.maxMemoryPolicy, "-lfu"))
+}
 
 // SetActiveExpire implements command.Engine.
 func (a admin) SetActiveExpire(on bool) { a.activeExpire.Store(on) }

@@ -40,6 +40,9 @@ type Engine interface {
 	Plugins(args []string) ([]string, error)
 	// SetActiveExpire turns the active expiry cycle on or off (DEBUG SET-ACTIVE-EXPIRE).
 	SetActiveExpire(on bool)
+	// ClocksCount tells whether keys are evicted by when or how often they were
+	// accessed.
+	ClocksCount() bool
 	// LogOn waits until the log is on that CONFIG SET appendonly yes has asked
 	// for. An error says why it cannot be, and that it is off and stays so. The
 	// caller holds no locks.
