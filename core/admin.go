@@ -194,6 +194,12 @@ func (a admin) ClocksCount() bool {
 // SetActiveExpire implements command.Engine.
 func (a admin) SetActiveExpire(on bool) { a.activeExpire.Store(on) }
 
+// Debugging implements command.Engine.
+func (a admin) Debugging() *command.Debugging { return &a.debugging }
+
+// DebugLog implements command.Engine.
+func (a admin) DebugLog(msg string) { a.logger.Warn(msg) }
+
 // Now implements command.Engine.
 func (a admin) Now() time.Time { return a.clock.Now() }
 

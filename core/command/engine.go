@@ -1,6 +1,9 @@
 package command
 
-import "time"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // ShutdownMode says whether SHUTDOWN takes a checkpoint before it ends the process.
 type ShutdownMode int
@@ -40,6 +43,10 @@ type Engine interface {
 	Plugins(args []string) ([]string, error)
 	// SetActiveExpire turns the active expiry cycle on or off (DEBUG SET-ACTIVE-EXPIRE).
 	SetActiveExpire(on bool)
+	// Debugging is what else DEBUG switches.
+	Debugging() *Debugging
+	// DebugLog writes a line to the log of the engine (DEBUG LOG).
+	DebugLog(msg string)
 	// ClocksCount tells whether keys are evicted by when or how often they were
 	// accessed.
 	ClocksCount() bool
@@ -72,4 +79,14 @@ type Engine interface {
 	Now() time.Time
 	// Sleep waits on the engine's clock (DEBUG SLEEP).
 	Sleep(d time.Duration)
+}
+
+// Debugging are switches of DEBUG, all off in the beginning.
+type Debugging struct {
+	// SkipChecksums has RESTORE take payloads whose checksum is wrong.
+	SkipChecksums atomic.Bool
+	// AllowInScripts lets scripts call commands that are not for scripts.
+	AllowInScripts atomic.Bool
+	// PauseCron has the engine do nothing by itself ten times a second.
+	PauseCron atomic.Bool
 }

@@ -272,3 +272,8 @@ func (accepting) Now() time.Time { return time.UnixMilli(testEpoch) }
 func (accepting) HasUser(name string) bool { return name == "default" }
 
 func (accepting) ClocksCount() bool { return false }
+
+// debugged are the switches of all testers.
+var debugged Debugging
+
+func (accepting) Debugging() *Debugging { return &debugged }

@@ -245,7 +245,7 @@ func (h *scriptHost) refuses(cmd **command.Command, args [][]byte) string {
 	if n := len(args); c.Arity > 0 && n != c.Arity || n < -c.Arity {
 		return "Wrong number of args calling Redis command from script"
 	}
-	if c.Flags&command.NoScript != 0 || c.Handler == nil {
+	if c.Flags&command.NoScript != 0 && !h.s.rt.Engine.Debugging().AllowInScripts.Load() || c.Handler == nil {
 		return "This Redis command is not allowed from script"
 	}
 	if d := h.s.User().Check(c, args); d.Reason != acl.Allowed {
