@@ -14,6 +14,9 @@ func dumpCommand(c *Ctx) {
 		c.Out.Null()
 		return
 	}
+	if c.detach(c.size(e.Type()), key) {
+		return
+	}
 	payload, err := encode(c.db(key), key, e)
 	if err != nil {
 		c.Out.Error("ERR " + err.Error())

@@ -312,6 +312,9 @@ func hrandfieldCommand(c *Ctx) {
 		c.Out.Array(0)
 		return
 	}
+	if c.detachRandom(count, h.Len()) {
+		return
+	}
 	one := func(f, v []byte) bool {
 		if withValues && c.Out.Proto >= 3 {
 			c.Out.Array(2)
