@@ -8,6 +8,7 @@ import (
 
 	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/keyspace"
+	"github.com/spillwaydb/spillway/core/rdb"
 )
 
 // keysizesStep is about how many keys are looked at while their shard is locked.
@@ -71,8 +72,13 @@ func sizeOf(d *keyspace.DB, key []byte, e keyspace.Entry) int {
 		return d.ZSet(key).Len()
 	case keyspace.Hash:
 		return d.Hash(key).Len()
+	case keyspace.String:
+		return len(e.Bytes())
+	case keyspace.Stream:
+		return int(d.Stream(key).Info().Length)
+	default:
+		panic(rdb.UnknownType(e.Type()))
 	}
-	return len(e.Bytes())
 }
 
 // String has the places that are not empty as "from=count", "2K=5" being from 2048 on.
