@@ -5,6 +5,7 @@ import (
 	"crypto/sha1" //nolint:gosec // for a name
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spillwaydb/spillway/core/command"
@@ -202,8 +203,20 @@ func (a admin) NodeID() string {
 // HasUser implements command.Engine.
 func (a admin) HasUser(name string) bool { return a.users.User(name) != nil }
 
+// ClocksCount implements command.Engine.
+func (a admin) ClocksCount() bool {
+	s := a.settings.Load()
+	return s.maxMemory > 0 && (strings.HasSuffix(s.maxMemoryPolicy, "-lru") || strings.HasSuffix(s.maxMemoryPolicy, "-lfu"))
+}
+
 // SetActiveExpire implements command.Engine.
 func (a admin) SetActiveExpire(on bool) { a.activeExpire.Store(on) }
+
+// Debugging implements command.Engine.
+func (a admin) Debugging() *command.Debugging { return &a.debugging }
+
+// DebugLog implements command.Engine.
+func (a admin) DebugLog(msg string) { a.logger.Warn(msg) }
 
 // Now implements command.Engine.
 func (a admin) Now() time.Time { return a.clock.Now() }

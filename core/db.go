@@ -64,6 +64,7 @@ type DB struct {
 	settings     atomic.Pointer[settings]
 	setMu        sync.Mutex // serialises changes of settings
 	activeExpire atomic.Bool
+	debugging    command.Debugging
 	runID        string
 	started      time.Time
 	recovered    Recovery

@@ -36,6 +36,7 @@ func (db *DB) registerInfo() {
 		command.InfoSection{Name: "Errorstats", Default: true, Fill: db.infoErrors},
 		command.InfoSection{Name: "Latencystats", Fill: db.infoLatency},
 		command.InfoSection{Name: "Keyspace", Default: true, Fill: db.infoKeyspace},
+		command.InfoSection{Name: "Keysizes", Named: true, Fill: db.infoKeysizes},
 	)
 }
 

@@ -151,6 +151,23 @@ var params = []parameter{
 		setting: func(s *settings) param.Var { return param.IntVar(&s.maxMemorySamples) },
 	},
 
+	{
+		Param: param.Param{
+			Name: "lfu-log-factor", HCL: "lfu_log_factor", Type: param.Int{Min: 0, Max: math.MaxInt32}, Default: "10",
+			Doc: "How many accesses the counter of a key takes to grow, under the policies that end in lfu: the larger, the more.",
+		},
+		setting: func(s *settings) param.Var { return param.IntVar(&s.lfuLogFactor) },
+		applied: func(db *DB, s *settings) { db.ks.ScaleLFU(s.lfuLogFactor, s.lfuDecayTime) },
+	},
+	{
+		Param: param.Param{
+			Name: "lfu-decay-time", HCL: "lfu_decay_time", Type: param.Int{Min: 0, Max: math.MaxInt32}, Default: "1",
+			Doc: "After how many minutes the counter of a key loses one; 0 means never.",
+		},
+		setting: func(s *settings) param.Var { return param.IntVar(&s.lfuDecayTime) },
+		applied: func(db *DB, s *settings) { db.ks.ScaleLFU(s.lfuLogFactor, s.lfuDecayTime) },
+	},
+
 	// Scripts.
 	{
 		Param: param.Param{

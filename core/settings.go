@@ -19,6 +19,8 @@ type settings struct {
 	stopOnSaveError  bool
 	maxMemory        int64
 	maxMemoryPolicy  string
+	lfuLogFactor     int
+	lfuDecayTime     int
 	maxMemorySamples int
 	requirePass      string
 	busyThreshold    int64 // milliseconds

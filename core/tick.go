@@ -11,6 +11,9 @@ import (
 // retries what failed. The engine's own goroutine calls it; with
 // Options.ManualTick the caller does. It is safe for concurrent use.
 func (db *DB) Tick() {
+	if db.debugging.PauseCron.Load() {
+		return
+	}
 	db.tickMu.Lock()
 	defer db.tickMu.Unlock()
 	db.stats.Sample(db.clock.Now())

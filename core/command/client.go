@@ -10,7 +10,7 @@ const errClientName = "ERR Client names cannot contain spaces, newlines or speci
 var clientHandlers = handlers{
 	"client|id":       func(c *Ctx) { c.Out.Int(c.Client.ID()) },
 	"client|list":     clientList,
-	"client|info":     func(c *Ctx) { c.Out.Verbatim("txt", clientLine(c.Client.Info())) },
+	"client|info":     func(c *Ctx) { c.Out.Verbatim("txt", clientLine(c.ownInfo(c.Client.Info()))) },
 	"client|kill":     clientKill,
 	"client|getname":  clientGetName,
 	"client|setname":  clientSetName,
@@ -34,41 +34,36 @@ func OfClient(cmd *Command) bool { return cmd != nil && strings.HasPrefix(cmd.Na
 // clientLine is one line of CLIENT LIST, in Redis's field order.
 func clientLine(i ClientInfo) string {
 	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=%d sub=%d psub=%d ssub=%d multi=%d qbuf=%d qbuf-free=%d "+
-		"argv-mem=%d multi-mem=0 rbs=0 rbp=0 obl=%d oll=%d omem=%d tot-mem=%d events=%s cmd=%s user=%s redir=%d resp=%d lib-name=%s lib-ver=%s\n",
+		"argv-mem=%d multi-mem=%d rbs=%d rbp=%d obl=%d oll=%d omem=%d tot-mem=%d events=%s cmd=%s user=%s redir=%d resp=%d lib-name=%s lib-ver=%s\n",
 		i.ID, i.Addr, i.LAddr, i.FD, i.Name, seconds(i.Age), seconds(i.Idle), i.Flags, i.DB, i.Sub, i.PSub, i.SSub, i.Multi, i.QueryBuf, i.QueryBufFree,
-		i.ArgvMem, i.OutputBuf, i.OutputList, i.OutputMem, i.TotMem, i.Events, i.Cmd, i.User, i.Redir, i.Proto, i.LibName, i.LibVer)
+		i.ArgvMem, i.MultiMem, i.ReplyBuf, i.ReplyPeak, i.OutputBuf, i.OutputList, i.OutputMem, i.TotMem, i.Events, i.Cmd, i.User, i.Redir, i.Proto, i.LibName, i.LibVer)
+}
+
+// ownInfo adds what the client that asks knows of itself: its command.
+func (c *Ctx) ownInfo(i ClientInfo) ClientInfo {
+	i.ArgvMem = argsSize(c.Args)
+	return i
+}
+
+// argsSize is how many bytes the arguments of a command have.
+func argsSize(args [][]byte) (n int) {
+	for _, a := range args {
+		n += len(a)
+	}
+	return n
 }
 
 func clientList(c *Ctx) {
-	keep := func(ClientInfo) bool { return true }
-	if len(c.Args) > 2 {
-		switch {
-		case is(c.Args[2], "type") && len(c.Args) == 4:
-			t, ok := ClientTypeNamed(string(c.Args[3]))
-			if !ok {
-				c.Out.Errorf("ERR Unknown client type '%s'", c.Args[3])
-				return
-			}
-			keep = func(i ClientInfo) bool { return i.Type == t }
-		case is(c.Args[2], "id") && len(c.Args) > 3:
-			ids := make(map[int64]bool)
-			for _, a := range c.Args[3:] {
-				n, ok := parseInt(a)
-				if !ok || n < 1 {
-					c.Out.Error("ERR Invalid client ID")
-					return
-				}
-				ids[n] = true
-			}
-			keep = func(i ClientInfo) bool { return ids[i.ID] }
-		default:
-			c.Out.Error(errSyntax)
-			return
-		}
+	f, ok := c.clientFilter(c.Args[2:])
+	if !ok {
+		return
 	}
 	var b strings.Builder
 	for _, i := range c.Client.Clients() {
-		if keep(i) {
+		if f.accepts(i) && (!f.skipMe || i.ID != c.Client.ID()) {
+			if i.ID == c.Client.ID() {
+				i = c.ownInfo(i)
+			}
 			b.WriteString(clientLine(i))
 		}
 	}
@@ -85,67 +80,11 @@ func clientKill(c *Ctx) {
 		c.Out.OK()
 		return
 	}
-	if len(c.Args)%2 != 0 {
-		c.Out.Error(errSyntax)
+	f, ok := c.clientFilter(c.Args[2:])
+	if !ok {
 		return
 	}
-	skipMe := true
-	var tests []func(ClientInfo) bool
-	for i := 2; i < len(c.Args); i += 2 {
-		val := string(c.Args[i+1])
-		switch opt := c.Args[i]; {
-		case is(opt, "id"):
-			n, ok := parseInt(c.Args[i+1])
-			if !ok || n < 1 {
-				c.Out.Error("ERR client-id should be greater than 0")
-				return
-			}
-			tests = append(tests, func(i ClientInfo) bool { return i.ID == n })
-		case is(opt, "addr"):
-			tests = append(tests, func(i ClientInfo) bool { return i.Addr == val })
-		case is(opt, "laddr"):
-			tests = append(tests, func(i ClientInfo) bool { return i.LAddr == val })
-		case is(opt, "user"):
-			if !c.Engine.HasUser(val) {
-				c.Out.Errorf("ERR No such user '%s'", val)
-				return
-			}
-			tests = append(tests, func(i ClientInfo) bool { return i.User == val })
-		case is(opt, "type"):
-			t, ok := ClientTypeNamed(val)
-			if !ok {
-				c.Out.Errorf("ERR Unknown client type '%s'", val)
-				return
-			}
-			tests = append(tests, func(i ClientInfo) bool { return i.Type == t })
-		case is(opt, "maxage"):
-			n, ok := parseInt(c.Args[i+1])
-			if !ok {
-				c.Out.Error("ERR maxage is not an integer or out of range")
-				return
-			}
-			if n <= 0 {
-				c.Out.Error("ERR maxage should be greater than 0")
-				return
-			}
-			tests = append(tests, func(i ClientInfo) bool { return seconds(i.Age) >= n })
-		case is(opt, "skipme") && is(c.Args[i+1], "yes"):
-			skipMe = true
-		case is(opt, "skipme") && is(c.Args[i+1], "no"):
-			skipMe = false
-		default:
-			c.Out.Error(errSyntax)
-			return
-		}
-	}
-	c.Out.Int(int64(c.Client.KillClients(func(i ClientInfo) bool {
-		for _, t := range tests {
-			if !t(i) {
-				return false
-			}
-		}
-		return true
-	}, skipMe)))
+	c.Out.Int(int64(c.Client.KillClients(f.accepts, f.skipMe || !f.skipMeSet)))
 }
 
 func validName(name []byte) bool {

@@ -37,12 +37,15 @@ var clientTypes = [...]string{"normal", "slave", "pubsub", "master"}
 // String is the type as Redis shows it.
 func (t ClientType) String() string { return clientTypes[t] }
 
-// ClientTypeNamed is the type that Redis gives a name, in any case; a replica
-// has two.
+// ClientTypeNamed is the type that Redis or Valkey gives a name, in any case; replicas
+// and masters have two.
 func ClientTypeNamed(name string) (t ClientType, ok bool) {
 	name = strings.ToLower(name)
-	if name == "replica" {
+	switch name {
+	case "replica":
 		return ClientReplica, true
+	case "primary":
+		return ClientMaster, true
 	}
 	i := slices.Index(clientTypes[:], name)
 	return ClientType(i), i >= 0
@@ -63,12 +66,15 @@ type ClientInfo struct {
 	SSub         int   // to shard channels
 	Redir        int64 // the client that gets its invalidations, -1 for a client that is not tracked
 	Multi        int   // queued commands, -1 outside MULTI
-	QueryBuf     int
-	QueryBufFree int
-	ArgvMem      int
-	OutputBuf    int // bytes it is owed
-	OutputList   int // blocks of memory in which they wait
-	OutputMem    int // and their size
+	QueryBuf     int   // bytes received and not executed
+	QueryBufFree int   // what its buffer for them has room for beside
+	ArgvMem      int   // the arguments of the command that waits or asks
+	MultiMem     int   // those of the queued commands
+	ReplyBuf     int   // the size of the buffer for its replies
+	ReplyPeak    int   // the most that buffer has held
+	OutputBuf    int   // bytes it is owed
+	OutputList   int   // blocks of memory in which they wait
+	OutputMem    int   // and their size
 	TotMem       int
 	Events       string
 	Cmd          string

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/spillwaydb/spillway/core/param"
@@ -31,13 +32,20 @@ func everyDebugSub() []debugSub {
 		{"digest-value", 0, many, debugDigestValue, "DIGEST-VALUE <key> [<key> ...]", "Returns a digest of each key, which is that of a Redis with the same data."},
 		{"error", 1, 1, func(c *Ctx) { c.Out.Error(string(c.Args[2])) }, "ERROR <message>", "Replies with an error."},
 		{"loadaof", 0, 0, debugReload, "LOADAOF", "Takes a checkpoint, empties memory and loads the checkpoint back."},
+		{"log", 1, 1, debugLog, "LOG <message>", "Writes a message to the log of the server."},
 		{"object", 1, 1, debugObject, "OBJECT <key>", "Shows how the value of a key is stored."},
+		{"pause-cron", 1, 1, debugSwitch(func(d *Debugging) *atomic.Bool { return &d.PauseCron }), "PAUSE-CRON <0|1>",
+			"Keeps the server from doing by itself what it does ten times a second: expiry, eviction, save points."},
 		{"populate", 1, 3, debugPopulate, "POPULATE <count> [<prefix>] [<size>]", "Sets as many keys prefix:0, prefix:1 and so on, of those that are not there."},
 		{"protocol", 1, 1, debugProtocol, "PROTOCOL <type>", "Replies with an example of a type of the protocol."},
 		{"quicklist-packed-threshold", 1, 1, debugPackedThreshold, "QUICKLIST-PACKED-THRESHOLD <size>",
 			"Accepts how large an element of a list may be in a listpack, which makes no difference here."},
 		{"reload", 0, 3, debugReload, "RELOAD [NOSAVE] [NOFLUSH] [MERGE]", "Takes a checkpoint, empties memory and loads the checkpoint back, whatever the options."},
 		{"set-active-expire", 1, 1, debugSetActiveExpire, "SET-ACTIVE-EXPIRE <0|1>", "Switches the removal of expired keys that nobody asks for off or on."},
+		{"set-disable-deny-scripts", 1, 1, debugSwitch(func(d *Debugging) *atomic.Bool { return &d.AllowInScripts }), "SET-DISABLE-DENY-SCRIPTS <0|1>",
+			"Lets scripts call commands that are not for scripts, or not."},
+		{"set-skip-checksum-validation", 1, 1, debugSwitch(func(d *Debugging) *atomic.Bool { return &d.SkipChecksums }), "SET-SKIP-CHECKSUM-VALIDATION <0|1>",
+			"Has RESTORE take payloads whose checksum is wrong, or not."},
 		{"sleep", 1, 1, debugSleep, "SLEEP <seconds>", "Makes this client wait."},
 	}
 }
@@ -190,6 +198,20 @@ func debugPackedThreshold(c *Ctx) {
 		return
 	}
 	c.Out.OK()
+}
+
+func debugLog(c *Ctx) {
+	c.Engine.DebugLog("DEBUG LOG: " + string(c.Args[2]))
+	c.Out.OK()
+}
+
+// debugSwitch sets a switch. What is no number is 0, as in Redis.
+func debugSwitch(of func(*Debugging) *atomic.Bool) Handler {
+	return func(c *Ctx) {
+		n, _ := parseInt(c.Args[2])
+		of(c.Engine.Debugging()).Store(n != 0)
+		c.Out.OK()
+	}
 }
 
 func debugSetActiveExpire(c *Ctx) {

@@ -1,5 +1,7 @@
 package command
 
+import "math"
+
 // A long reply about large collections is made when their locks are given up: of copies,
 // which share what they hold with the collections until these are changed. A handler
 // that finds that it has much to do calls detach, and leaves; it is called again then.
@@ -16,6 +18,17 @@ func (c *Ctx) detach(n int, keys ...[]byte) bool {
 	}
 	c.detached, c.Detaches = c.KS.Detach(c.db, keys...), false
 	return true
+}
+
+// detachRandom is detach for count random elements of n; a negative count is for as
+// many as it says, whatever n is.
+func (c *Ctx) detachRandom(count int64, n int) bool {
+	if count < 0 {
+		count = -count
+	} else {
+		count = min(count, int64(n))
+	}
+	return c.detach(int(min(count, math.MaxInt32)), c.Args[1])
 }
 
 // Detached tells whether the handler has to be called by CallDetached, for which no

@@ -1,6 +1,9 @@
 package command
 
-import "time"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // ShutdownMode says whether SHUTDOWN takes a checkpoint before it ends the process.
 type ShutdownMode int
@@ -46,6 +49,13 @@ type Engine interface {
 	RewriteConfig() error
 	// SetActiveExpire turns the active expiry cycle on or off (DEBUG SET-ACTIVE-EXPIRE).
 	SetActiveExpire(on bool)
+	// Debugging is what else DEBUG switches.
+	Debugging() *Debugging
+	// DebugLog writes a line to the log of the engine (DEBUG LOG).
+	DebugLog(msg string)
+	// ClocksCount tells whether keys are evicted by when or how often they were
+	// accessed.
+	ClocksCount() bool
 	// LogOn waits until the log is on that CONFIG SET appendonly yes has asked
 	// for. An error says why it cannot be, and that it is off and stays so. The
 	// caller holds no locks.
@@ -75,4 +85,14 @@ type Engine interface {
 	Now() time.Time
 	// Sleep waits on the engine's clock (DEBUG SLEEP).
 	Sleep(d time.Duration)
+}
+
+// Debugging are switches of DEBUG, all off in the beginning.
+type Debugging struct {
+	// SkipChecksums has RESTORE take payloads whose checksum is wrong.
+	SkipChecksums atomic.Bool
+	// AllowInScripts lets scripts call commands that are not for scripts.
+	AllowInScripts atomic.Bool
+	// PauseCron has the engine do nothing by itself ten times a second.
+	PauseCron atomic.Bool
 }

@@ -268,3 +268,12 @@ func (accepting) Exchange(_ string, _ []byte, replies int, _ time.Duration) (lin
 }
 
 func (accepting) Now() time.Time { return time.UnixMilli(testEpoch) }
+
+func (accepting) HasUser(name string) bool { return name == "default" }
+
+func (accepting) ClocksCount() bool { return false }
+
+// debugged are the switches of all testers.
+var debugged Debugging
+
+func (accepting) Debugging() *Debugging { return &debugged }

@@ -54,12 +54,9 @@ func hgetexCommand(c *Ctx) {
 	if dates || persists {
 		h.AllowDeadlines()
 	}
-	expired := 0
+	met := meeting{c: c, h: h, key: d.key}
 	for _, field := range fields {
-		val, found, gone := c.meetField(h, d.key, field)
-		if gone {
-			expired++
-		}
+		val, found := met.field(field)
 		if !found {
 			c.Out.Null()
 			continue
@@ -69,7 +66,7 @@ func hgetexCommand(c *Ctx) {
 			d.date(field)
 		}
 	}
-	c.fieldsExpired(d.key, expired)
+	met.tell()
 	switch {
 	case len(d.removed) > 0:
 		c.ChangedN(d.key, eventHDel, 0)
@@ -81,7 +78,7 @@ func hgetexCommand(c *Ctx) {
 	if n := len(d.set) + len(d.removed); n > 0 {
 		d.log(n)
 	}
-	if expired+len(d.removed) > 0 {
+	if met.expired+len(d.removed) > 0 {
 		c.keyGone(d.key)
 	}
 }
@@ -162,20 +159,17 @@ func hsetexCommand(c *Ctx) {
 		return
 	}
 	key := c.Args[1]
-	met, expired := true, 0
-	for i := 0; i < len(a.pairs) && met && (a.fnx || a.fxx); i += 2 {
+	holds, met := true, meeting{c: c, h: h, key: key}
+	for i := 0; i < len(a.pairs) && holds && (a.fnx || a.fxx); i += 2 {
 		there := false
 		if found {
-			var gone bool
-			if _, there, gone = c.meetField(h, key, a.pairs[i]); gone {
-				expired++
-			}
+			_, there = met.field(a.pairs[i])
 		}
-		met = there == a.fxx
+		holds = there == a.fxx
 	}
-	c.fieldsExpired(key, expired)
-	if !met {
-		if expired > 0 {
+	met.tell()
+	if !holds {
+		if met.expired > 0 {
 			c.keyGone(key)
 		}
 		c.Out.Int(0)
@@ -239,12 +233,9 @@ func hgetdelCommand(c *Ctx) {
 	}
 	key := c.Args[1]
 	c.Out.Array(len(fields))
-	expired, removed := 0, [][]byte(nil)
+	met, removed := meeting{c: c, h: h, key: key}, [][]byte(nil)
 	for _, field := range fields {
-		val, found, gone := c.meetField(h, key, field)
-		if gone {
-			expired++
-		}
+		val, found := met.field(field)
 		if !found {
 			c.Out.Null()
 			continue
@@ -253,11 +244,11 @@ func hgetdelCommand(c *Ctx) {
 		h.Del(field)
 		removed = append(removed, field)
 	}
-	c.fieldsExpired(key, expired)
+	met.tell()
 	if n := len(removed); n > 0 {
 		c.ChangedN(key, eventHDel, n)
 		c.logHDel(key, removed)
-	} else if expired == 0 {
+	} else if met.expired == 0 {
 		return
 	}
 	c.keyGone(key)

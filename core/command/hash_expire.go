@@ -70,8 +70,29 @@ func (c *Ctx) field(h keyspace.HashRef, key, field []byte) (val []byte, ok bool)
 	return val, ok
 }
 
-// meetField is field for who meets several: expired says that one was removed, of which
-// fieldsExpired and keyGone are to tell in the end.
+// meeting are the fields of a hash that a command meets one after the other. What has
+// expired goes, of which tell and keyGone tell in the end.
+type meeting struct {
+	c       *Ctx
+	h       keyspace.HashRef
+	key     []byte
+	expired int
+}
+
+// field is the value of a field, if it is there.
+func (m *meeting) field(field []byte) (val []byte, ok bool) {
+	val, ok, expired := m.c.meetField(m.h, m.key, field)
+	if expired {
+		m.expired++
+	}
+	return val, ok
+}
+
+// tell tells of the fields that have expired.
+func (m *meeting) tell() { m.c.fieldsExpired(m.key, m.expired) }
+
+// meetField is field for a command that meets several, see meeting: expired says that
+// it was removed.
 func (c *Ctx) meetField(h keyspace.HashRef, key, field []byte) (val []byte, ok, expired bool) {
 	val, deadline, ok := h.Field(field)
 	if !ok || !c.due(deadline) {

@@ -107,15 +107,12 @@ func hmgetCommand(c *Ctx) {
 		return
 	}
 	c.Out.Array(len(c.Args) - 2)
-	expired := 0
+	met := meeting{c: c, h: h, key: c.Args[1]}
 	for _, field := range c.Args[2:] {
 		var val []byte
-		exists, gone := false, false
+		exists := false
 		if found {
-			val, exists, gone = c.meetField(h, c.Args[1], field)
-		}
-		if gone {
-			expired++
+			val, exists = met.field(field)
 		}
 		if exists {
 			c.Out.Bulk(val)
@@ -123,9 +120,9 @@ func hmgetCommand(c *Ctx) {
 			c.Out.Null()
 		}
 	}
-	if expired > 0 {
-		c.fieldsExpired(c.Args[1], expired)
-		c.keyGone(c.Args[1])
+	met.tell()
+	if met.expired > 0 {
+		c.keyGone(met.key)
 	}
 }
 
@@ -313,6 +310,9 @@ func hrandfieldCommand(c *Ctx) {
 	}
 	if !found || count == 0 || !c.expireFields(h, c.Args[1]) {
 		c.Out.Array(0)
+		return
+	}
+	if c.detachRandom(count, h.Len()) {
 		return
 	}
 	one := func(f, v []byte) bool {

@@ -64,6 +64,7 @@ var infoOrder = []struct {
 	{"Latencystats", ""},
 	{"Cluster", "cluster_enabled"},
 	{"Keyspace", ""},
+	{"Keysizes", ""},
 }
 
 // infoRanks are the places of sections and fields; what is not among them has none.

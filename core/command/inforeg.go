@@ -51,10 +51,12 @@ func (w *InfoWriter) Field(name string, value any) {
 }
 
 // InfoSection is one section of INFO: its name in Redis's spelling
-// ("Persistence"), whether plain INFO shows it, and what fills it.
+// ("Persistence"), whether plain INFO shows it, and what fills it. Named says that it
+// is shown to whoever names it only, for what takes long to be found out.
 type InfoSection struct {
 	Name    string
 	Default bool
+	Named   bool
 	Fill    func(*InfoWriter)
 }
 
@@ -131,7 +133,7 @@ func wantedSection(s InfoSection, names []string) bool {
 	}
 	for _, n := range names {
 		switch n = strings.ToLower(n); {
-		case n == "all" || n == "everything" || n == strings.ToLower(s.Name):
+		case (n == "all" || n == "everything") && !s.Named, n == strings.ToLower(s.Name):
 			return true
 		case n == "default" && s.Default, n == "module_list" && s.Name == "Modules":
 			return true

@@ -27,10 +27,12 @@ var (
 	}
 	// extended are the commands that take more here than in Redis 7.0.
 	extended = map[string]string{
-		"set":         "IFEQ of Valkey 8.1, IFEQ and IFNE of Redis 8.4",
+		"set":         "IFEQ of Valkey 8.1, the conditions of Redis 8.4",
 		"zrank":       "WITHSCORE of Redis 7.2",
 		"zrevrank":    "WITHSCORE of Redis 7.2",
-		"client|kill": "MAXAGE of Redis 7.4",
+		"client|kill": "MAXAGE of Redis 7.4, the filters of Valkey 9",
+		"client|list": "the filters of Valkey 9",
+		"bitop":       "the operations of Redis 8.2",
 	}
 
 	// documentedMore are the commands of which COMMAND DOCS tells more here.

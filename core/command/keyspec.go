@@ -238,10 +238,11 @@ func readKeys(dst []Key, args [][]byte) []Key {
 	return dst
 }
 
-// setKeys finds the key of SET, which is read with the options GET, IFEQ and IFNE only.
+// setKeys finds the key of SET, which is read with the option GET and with the
+// conditions about its value only.
 func setKeys(dst []Key, args [][]byte) []Key {
 	for _, a := range args[min(3, len(args)):] {
-		if is(a, "get") || is(a, "ifeq") || is(a, "ifne") {
+		if is(a, "get") || comparisonNamed(a) != nil {
 			return append(dst, Key{1, KeyRW | KeyAccess | KeyUpdate})
 		}
 	}

@@ -1,5 +1,11 @@
 package command
 
+import (
+	"math"
+
+	"github.com/spillwaydb/spillway/core/keyspace"
+)
+
 var objectHandlers = handlers{
 	"object|encoding": objectEncoding,
 	"object|freq":     objectFreq,
@@ -16,12 +22,29 @@ func objectEncoding(c *Ctx) {
 	}
 }
 
+// objectRefcount tells of the small integers that Redis keeps once for all keys that
+// have one, as it does, although here every key has its own: clients and tests take it
+// for a sign of how a value is stored.
 func objectRefcount(c *Ctx) {
-	if _, found := c.inspect(c.Args[2]); found {
-		c.Out.Int(1)
-	} else {
+	e, found := c.inspect(c.Args[2])
+	switch {
+	case !found:
 		c.Out.Null()
+	case c.sharedInteger(e):
+		c.Out.Int(math.MaxInt32)
+	default:
+		c.Out.Int(1)
 	}
+}
+
+// sharedInteger tells whether Redis would share the value: not where eviction needs an
+// access clock of every key.
+func (c *Ctx) sharedInteger(e keyspace.Entry) bool {
+	if e.Type() != keyspace.String || e.Encoding() != "int" || c.Engine.ClocksCount() {
+		return false
+	}
+	n, ok := parseInt(e.Bytes())
+	return ok && n >= 0 && n < 10_000
 }
 
 const lruLfuNote = " Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."

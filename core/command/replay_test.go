@@ -11,12 +11,12 @@ import (
 // is that each verb of LoggedVerbs turns up.
 var replaySamples = []string{
 	// strings
-	"SET s v", "SET s w EX 100", "SET s x KEEPTTL", "SET s y NX", "SET s2 y NX PX 5", "SET s2 z XX GET", "SET ifq a", "SET ifq b IFEQ a EX 100", "SET ifq c IFEQ nosuch", "SET ifq d IFNE z KEEPTTL", "SET ifq2 d IFNE d", "DELIFEQ ifq x", "DELIFEQ ifq2 d", "SETNX s3 v", "SETEX s4 10 v",
+	"SET s v", "SET s w EX 100", "SET s x KEEPTTL", "SET s y NX", "SET s2 y NX PX 5", "SET s2 z XX GET", "SET ifq a", "SET ifq b IFEQ a EX 100", "SET ifq c IFEQ nosuch", "SET ifq d IFNE z KEEPTTL", "SET ifq2 d IFNE d", "DELIFEQ ifq x", "DELIFEQ ifq2 d", "DIGEST ifq2", "SET ifd hello", "SET ifd b IFDEQ 9555e8555c62dcfd EX 100", "SET ifd c IFDNE 9555e8555c62dcfd", "DELEX ifd IFEQ c", "DELEX ifd", "MSETEX 2 mx1 a mx2 b EX 100", "MSETEX 2 mx1 c mx2 d XX KEEPTTL", "MSETEX 2 mx1 c mx3 d NX", "MSETEX 2 mx1 e mx3 f", "SETNX s3 v", "SETEX s4 10 v",
 	"PSETEX s5 10 v", "GETSET s2 q", "GETEX s2 EX 10", "GETEX s2 PERSIST", "GETEX s2 PXAT 1", "GETDEL s3", "MSET m1 a m2 b", "MSETNX m3 a m4 b",
 	"INCR n", "DECR n", "INCRBY n 5", "DECRBY n 7", "INCRBYFLOAT n 1.5", "INCRBYFLOAT f 10.1", "APPEND s abc", "APPEND new abc",
 	"SETRANGE s 2 zz", "SETRANGE pad 5 zz",
 	// bitmaps
-	"SETBIT bm 100 1", "SETBIT bm 7 0", "SETBIT n 3 1", "BITOP OR bo bm s", "BITOP NOT bo bo", "BITOP AND bo nosuch", "BITFIELD bf SET u8 #3 200 INCRBY i5 3 7",
+	"SETBIT bm 100 1", "SETBIT bm 7 0", "SETBIT n 3 1", "BITOP OR bo bm s", "BITOP NOT bo bo", "BITOP DIFF bo bm s", "BITOP DIFF1 bo bm s", "BITOP ANDOR bo bm s n", "BITOP ONE bo bm s n", "BITOP AND bo nosuch", "BITFIELD bf SET u8 #3 200 INCRBY i5 3 7",
 	"BITFIELD bf OVERFLOW FAIL INCRBY u2 1000 5", "BITFIELD bf OVERFLOW SAT INCRBY u8 #3 100 GET u8 0",
 	// HyperLogLogs
 	"PFADD pf a b c", "PFADD pf a d", "PFADD pf2 x", "PFMERGE pf3 pf pf2", "PFDEBUG TODENSE pf3", "PFADD pf3 y z", "PFCOUNT pf2 pf3",

@@ -211,7 +211,7 @@ func srandmemberCommand(c *Ctx) {
 		}
 	}
 	s, found, ok := c.setRead(c.Args[1])
-	if !ok {
+	if !ok || found && c.detachRandom(count, s.Len()) {
 		return
 	}
 	random := func() { c.Out.Bulk(s.At(c.Rand.IntN(s.Len()))) }

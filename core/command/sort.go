@@ -146,6 +146,12 @@ func (c *Ctx) size(t keyspace.Type) int {
 		return d.Set(key).Len()
 	case keyspace.ZSet:
 		return d.ZSet(key).Len()
+	case keyspace.Hash:
+		return d.Hash(key).Len()
+	case keyspace.Stream:
+		return int(d.Stream(key).Info().Length)
+	case keyspace.String:
+		return 1
 	default:
 		panic(rdb.UnknownType(t))
 	}

@@ -40,6 +40,7 @@ func (c *Ctx) streamRange(reverse bool) {
 		c.Out.Array(0)
 	case count == 0:
 		c.Out.NullArray()
+	case (count < 0 || count >= detachFrom) && c.detach(s.Count(start, end, detachFrom), c.Args[1]):
 	default:
 		c.replyEntries(s, start, end, max(count, 0), reverse, nil)
 	}

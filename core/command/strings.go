@@ -1,7 +1,6 @@
 package command
 
 import (
-	"bytes"
 	"math"
 
 	"github.com/spillwaydb/spillway/core/keyspace"
@@ -25,9 +24,12 @@ var stringHandlers = handlers{
 	"getex":       getexCommand,
 	"getdel":      getdelCommand,
 	"delifeq":     delifeqCommand,
+	"delex":       delexCommand,
+	"digest":      digestCommand,
 	"mget":        mgetCommand,
 	"mset":        msetCommand,
 	"msetnx":      msetnxCommand,
+	"msetex":      msetexCommand,
 	"incr":        incrCommand,
 	"decr":        decrCommand,
 	"incrby":      incrbyCommand,
@@ -56,79 +58,6 @@ func (c *Ctx) replyString(key []byte) (found, ok bool) {
 }
 
 func getCommand(c *Ctx) { c.replyString(c.Args[1]) }
-
-// setOptions are the options of SET and GETEX.
-type setOptions struct {
-	nx, xx, get, keepTTL, persist bool
-	ifEQ, ifNE                    bool   // the value is compared
-	other                         []byte // with this
-	expire                        []byte // the argument of EX, PX, EXAT or PXAT
-	seconds, relative             bool   // what kind it is
-}
-
-// compares tells whether the value that there is decides.
-func (o *setOptions) compares() bool { return o.ifEQ || o.ifNE }
-
-// matches tells whether the value of a key is what it has to be for the key to be set;
-// one that is not there equals nothing. The value is a string if it is compared.
-func (o *setOptions) matches(e keyspace.Entry, found bool) bool {
-	switch {
-	case o.ifEQ:
-		return found && bytes.Equal(e.Bytes(), o.other)
-	case o.ifNE:
-		return !found || !bytes.Equal(e.Bytes(), o.other)
-	}
-	return (!o.nx || !found) && (!o.xx || found)
-}
-
-// parseSetOptions reads the options of SET, or of GETEX.
-func parseSetOptions(args [][]byte, getex bool) (o setOptions, ok bool) {
-	for i := 0; i < len(args); i++ {
-		a := args[i]
-		seconds, relative := false, false
-		switch {
-		case !getex && is(a, "nx") && !o.xx && !o.compares():
-			o.nx = true
-			continue
-		case !getex && is(a, "xx") && !o.nx && !o.compares():
-			o.xx = true
-			continue
-		case !getex && is(a, "ifeq") && !o.nx && !o.xx && !o.compares() && i+1 < len(args):
-			i++
-			o.ifEQ, o.other = true, args[i]
-			continue
-		case !getex && is(a, "ifne") && !o.nx && !o.xx && !o.compares() && i+1 < len(args):
-			i++
-			o.ifNE, o.other = true, args[i]
-			continue
-		case !getex && is(a, "get"):
-			o.get = true
-			continue
-		case !getex && is(a, "keepttl") && o.expire == nil:
-			o.keepTTL = true
-			continue
-		case getex && is(a, "persist") && o.expire == nil:
-			o.persist = true
-			continue
-		case is(a, "ex"):
-			seconds, relative = true, true
-		case is(a, "px"):
-			relative = true
-		case is(a, "exat"):
-			seconds = true
-		case is(a, "pxat"):
-		default:
-			return o, false
-		}
-		again := o.expire != nil && (o.seconds != seconds || o.relative != relative)
-		if again || o.keepTTL || o.persist || i+1 == len(args) {
-			return o, false
-		}
-		i++
-		o.expire, o.seconds, o.relative = args[i], seconds, relative
-	}
-	return o, true
-}
 
 // deadline turns the argument of an expiry option of SET or GETEX into Unix
 // milliseconds, or replies with what is wrong with it.
@@ -166,7 +95,7 @@ func setCommand(c *Ctx) {
 		c.Out.OK()
 		return
 	}
-	o, ok := parseSetOptions(c.Args[3:], false)
+	o, ok := parseSetOptions(c.Args[3:], setTakes)
 	if !ok {
 		c.Out.Error(errSyntax)
 		return
@@ -177,37 +106,25 @@ func setCommand(c *Ctx) {
 			return
 		}
 	}
+	if o.compare != nil {
+		if _, found, ok := c.typedWrite(key, keyspace.String); !ok || found && !c.validDigest(o.compare, o.other) {
+			return
+		}
+	}
 	if o.get {
 		if _, ok := c.replyString(key); !ok {
 			return
 		}
 	}
-	if o.nx || o.xx || o.keepTTL || o.compares() {
-		e, found := c.lookupWrite(key)
-		if found && o.compares() && e.Type() != keyspace.String {
-			c.Out.Error(errWrongType)
-			return
-		}
-		if !o.matches(e, found) {
+	if o.nx || o.xx || o.compare != nil {
+		if e, found := c.lookupWrite(key); !o.matches(e, found) {
 			if !o.get {
 				c.Out.Null()
 			}
 			return
 		}
-		if o.keepTTL && found {
-			deadline = e.Deadline()
-		}
 	}
-	c.setString(key, val, deadline, eventSet)
-	if o.expire != nil {
-		c.ChangedN(key, eventExpire, 0)
-	}
-	switch {
-	case o.keepTTL:
-		c.LogAs(verbSet, key, val, wordKeepTTL)
-	default:
-		c.logSet(key, val, deadline)
-	}
+	c.setOptioned(key, val, deadline, &o)
 	if !o.get {
 		c.Out.OK()
 	}
@@ -264,7 +181,7 @@ func getsetCommand(c *Ctx) {
 
 func getexCommand(c *Ctx) {
 	key := c.Args[1]
-	o, ok := parseSetOptions(c.Args[2:], true)
+	o, ok := parseSetOptions(c.Args[2:], getexTakes)
 	if !ok {
 		c.Out.Error(errSyntax)
 		return
@@ -339,6 +256,62 @@ func msetnxCommand(c *Ctx) {
 func (c *Ctx) setAll() {
 	for i := 1; i < len(c.Args); i += 2 {
 		c.setString(c.Args[i], c.Args[i+1], 0, eventSet)
+	}
+}
+
+// msetexCommand is MSETEX of Redis 8.4 and Valkey 9.1, whose errors these are.
+func msetexCommand(c *Ctx) {
+	numkeys, ok := parseInt(c.Args[1])
+	if !ok || numkeys < 1 || numkeys > math.MaxInt32 {
+		c.Out.Error("ERR invalid numkeys value or out of range")
+		return
+	}
+	if numkeys > int64(len(c.Args)-2)/2 {
+		c.Out.Error(errSyntax)
+		return
+	}
+	end := 2 + 2*int(numkeys)
+	o, ok := parseSetOptions(c.Args[end:], msetexTakes)
+	if !ok {
+		c.Out.Error(errSyntax)
+		return
+	}
+	var deadline int64
+	if o.expire != nil {
+		if deadline, ok = c.deadline(o.expire, o.seconds, o.relative, "msetex"); !ok {
+			return
+		}
+	}
+	pairs := c.Args[2:end]
+	if o.nx || o.xx {
+		for i := 0; i < len(pairs); i += 2 {
+			if e, found := c.lookupWrite(pairs[i]); !o.matches(e, found) {
+				c.Out.Int(0)
+				return
+			}
+		}
+	}
+	for i := 0; i < len(pairs); i += 2 {
+		c.setOptioned(pairs[i], pairs[i+1], deadline, &o)
+	}
+	c.Out.Int(1)
+}
+
+// setOptioned makes key a string as SET does with options, and logs that.
+func (c *Ctx) setOptioned(key, val []byte, deadline int64, o *setOptions) {
+	if o.keepTTL {
+		if e, found := c.lookupWrite(key); found {
+			deadline = e.Deadline()
+		}
+	}
+	c.setString(key, val, deadline, eventSet)
+	if o.expire != nil {
+		c.ChangedN(key, eventExpire, 0)
+	}
+	if o.keepTTL {
+		c.LogAs(verbSet, key, val, wordKeepTTL)
+	} else {
+		c.logSet(key, val, deadline)
 	}
 }
 
@@ -440,18 +413,4 @@ func appendCommand(c *Ctx) {
 	c.db(key).Append(key, suffix)
 	c.Changed(key, eventAppend)
 	c.Out.Int(int64(n))
-}
-
-// delifeqCommand is DELIFEQ of Valkey 9.
-func delifeqCommand(c *Ctx) {
-	e, found, ok := c.typedWrite(c.Args[1], keyspace.String)
-	if !ok {
-		return
-	}
-	same := found && bytes.Equal(e.Bytes(), c.Args[2])
-	if same {
-		c.remove(c.Args[1])
-		c.LogAs(verbDel, c.Args[1])
-	}
-	c.replyBool(same)
 }

@@ -293,6 +293,9 @@ var specs = [...]Command{
 		Doc: &Doc{
 			Summary: "Combines strings bit by bit and writes the result to a key.",
 			Since:   "2.6.0", Group: "bitmap", Complexity: "O(N*M) where N is the length of the longest string and M the number of strings.",
+			History: []Change{
+				{"8.2.0", "Takes the operations `DIFF`, `DIFF1`, `ANDOR` and `ONE`."},
+			},
 			Arguments: []Argument{
 				{Name: "operation", Type: "string"},
 				{Name: "destkey", Type: "key", Key: 1},
@@ -556,6 +559,7 @@ var specs = [...]Command{
 						{"5.0.0", "`TYPE` knows `replica`, and still `slave` for the same."},
 						{"6.2.0", "Filters by `LADDR`."},
 						{"7.4.0", "Filters by `MAXAGE`."},
+						{"9.0.0", "`ID` takes several; the filters of Valkey 9 by name, idle time, flags, library, database and IP, and `NOT-` of each."},
 					},
 					Arguments: []Argument{
 						{Name: "filter", Type: "oneof", Arguments: []Argument{
@@ -575,6 +579,33 @@ var specs = [...]Command{
 								{Name: "ip:port", Type: "string", Token: "LADDR", Optional: true, Since: "6.2.0"},
 								{Name: "yes/no", Type: "string", Token: "SKIPME", Optional: true},
 								{Name: "maxage", Type: "integer", Token: "MAXAGE", Optional: true, Since: "7.4.0"},
+								{Name: "name", Type: "string", Token: "NAME", Optional: true, Since: "9.0.0"},
+								{Name: "idle", Type: "integer", Token: "IDLE", Optional: true, Since: "9.0.0"},
+								{Name: "flags", Type: "string", Token: "FLAGS", Optional: true, Since: "9.0.0"},
+								{Name: "lib-name", Type: "string", Token: "LIB-NAME", Optional: true, Since: "9.0.0"},
+								{Name: "lib-ver", Type: "string", Token: "LIB-VER", Optional: true, Since: "9.0.0"},
+								{Name: "db", Type: "integer", Token: "DB", Optional: true, Since: "9.0.0"},
+								{Name: "ip", Type: "string", Token: "IP", Optional: true, Since: "9.0.0"},
+								{Name: "not-id", Type: "block", Token: "NOT-ID", Optional: true, Since: "9.0.0", Arguments: []Argument{
+									{Name: "client-id", Type: "integer", Multiple: true},
+								},
+								},
+								{Name: "not-type", Type: "oneof", Token: "NOT-TYPE", Optional: true, Since: "9.0.0", Arguments: []Argument{
+									{Name: "normal", Type: "pure-token", Token: "NORMAL"},
+									{Name: "master", Type: "pure-token", Token: "MASTER"},
+									{Name: "replica", Type: "pure-token", Token: "REPLICA"},
+									{Name: "pubsub", Type: "pure-token", Token: "PUBSUB"},
+								},
+								},
+								{Name: "not-username", Type: "string", Token: "NOT-USER", Optional: true, Since: "9.0.0"},
+								{Name: "not-addr", Type: "string", Token: "NOT-ADDR", Optional: true, Since: "9.0.0"},
+								{Name: "not-laddr", Type: "string", Token: "NOT-LADDR", Optional: true, Since: "9.0.0"},
+								{Name: "not-name", Type: "string", Token: "NOT-NAME", Optional: true, Since: "9.0.0"},
+								{Name: "not-flags", Type: "string", Token: "NOT-FLAGS", Optional: true, Since: "9.0.0"},
+								{Name: "not-lib-name", Type: "string", Token: "NOT-LIB-NAME", Optional: true, Since: "9.0.0"},
+								{Name: "not-lib-ver", Type: "string", Token: "NOT-LIB-VER", Optional: true, Since: "9.0.0"},
+								{Name: "not-db", Type: "integer", Token: "NOT-DB", Optional: true, Since: "9.0.0"},
+								{Name: "not-ip", Type: "string", Token: "NOT-IP", Optional: true, Since: "9.0.0"},
 							},
 							},
 						},
@@ -595,6 +626,7 @@ var specs = [...]Command{
 						{"6.2.0", "Lines have the fields `argv-mem`, `tot-mem`, `laddr` and `redir`; filters by `ID`."},
 						{"7.0.0", "Lines have the fields `resp`, `multi-mem`, `rbs` and `rbp`."},
 						{"7.0.3", "Lines have the field `ssub`."},
+						{"9.0.0", "Filters by all that `CLIENT KILL` does, as Valkey 9."},
 					},
 					Arguments: []Argument{
 						{Name: "normal_master_replica_pubsub", Type: "oneof", Token: "TYPE", Optional: true, Since: "5.0.0", Arguments: []Argument{
@@ -608,6 +640,38 @@ var specs = [...]Command{
 							{Name: "client-id", Type: "integer", Multiple: true},
 						},
 						},
+						{Name: "username", Type: "string", Token: "USER", Optional: true, Since: "9.0.0"},
+						{Name: "ip:port", Type: "string", Token: "ADDR", Optional: true, Since: "9.0.0"},
+						{Name: "ip:port", Type: "string", Token: "LADDR", Optional: true, Since: "9.0.0"},
+						{Name: "yes/no", Type: "string", Token: "SKIPME", Optional: true, Since: "9.0.0"},
+						{Name: "maxage", Type: "integer", Token: "MAXAGE", Optional: true, Since: "9.0.0"},
+						{Name: "name", Type: "string", Token: "NAME", Optional: true, Since: "9.0.0"},
+						{Name: "idle", Type: "integer", Token: "IDLE", Optional: true, Since: "9.0.0"},
+						{Name: "flags", Type: "string", Token: "FLAGS", Optional: true, Since: "9.0.0"},
+						{Name: "lib-name", Type: "string", Token: "LIB-NAME", Optional: true, Since: "9.0.0"},
+						{Name: "lib-ver", Type: "string", Token: "LIB-VER", Optional: true, Since: "9.0.0"},
+						{Name: "db", Type: "integer", Token: "DB", Optional: true, Since: "9.0.0"},
+						{Name: "ip", Type: "string", Token: "IP", Optional: true, Since: "9.0.0"},
+						{Name: "not-id", Type: "block", Token: "NOT-ID", Optional: true, Since: "9.0.0", Arguments: []Argument{
+							{Name: "client-id", Type: "integer", Multiple: true},
+						},
+						},
+						{Name: "not-type", Type: "oneof", Token: "NOT-TYPE", Optional: true, Since: "9.0.0", Arguments: []Argument{
+							{Name: "normal", Type: "pure-token", Token: "NORMAL"},
+							{Name: "master", Type: "pure-token", Token: "MASTER"},
+							{Name: "replica", Type: "pure-token", Token: "REPLICA"},
+							{Name: "pubsub", Type: "pure-token", Token: "PUBSUB"},
+						},
+						},
+						{Name: "not-username", Type: "string", Token: "NOT-USER", Optional: true, Since: "9.0.0"},
+						{Name: "not-addr", Type: "string", Token: "NOT-ADDR", Optional: true, Since: "9.0.0"},
+						{Name: "not-laddr", Type: "string", Token: "NOT-LADDR", Optional: true, Since: "9.0.0"},
+						{Name: "not-name", Type: "string", Token: "NOT-NAME", Optional: true, Since: "9.0.0"},
+						{Name: "not-flags", Type: "string", Token: "NOT-FLAGS", Optional: true, Since: "9.0.0"},
+						{Name: "not-lib-name", Type: "string", Token: "NOT-LIB-NAME", Optional: true, Since: "9.0.0"},
+						{Name: "not-lib-ver", Type: "string", Token: "NOT-LIB-VER", Optional: true, Since: "9.0.0"},
+						{Name: "not-db", Type: "integer", Token: "NOT-DB", Optional: true, Since: "9.0.0"},
+						{Name: "not-ip", Type: "string", Token: "NOT-IP", Optional: true, Since: "9.0.0"},
 					},
 				},
 			},
@@ -1270,6 +1334,26 @@ var specs = [...]Command{
 		},
 	},
 	{
+		Name: "delex", Arity: -2, Flags: Write | Fast | Rewritten, Categories: CatString,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRW | KeyDelete, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Removes a key, if a condition about its value holds.",
+			Since:   "8.4.0", Group: "string", Complexity: "O(1), with a digest O(N) where N is the length of the string.",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
+				{Name: "condition", Type: "oneof", Optional: true, Arguments: []Argument{
+					{Name: "ifeq-value", Type: "string", Token: "IFEQ"},
+					{Name: "ifne-value", Type: "string", Token: "IFNE"},
+					{Name: "ifdeq-digest", Type: "string", Token: "IFDEQ"},
+					{Name: "ifdne-digest", Type: "string", Token: "IFDNE"},
+				},
+				},
+			},
+		},
+	},
+	{
 		Name: "delifeq", Arity: 3, Flags: Write | Fast | Rewritten, Categories: CatString,
 		KeySpecs: []KeySpec{
 			{Flags: KeyRM | KeyAccess | KeyDelete, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
@@ -1280,6 +1364,19 @@ var specs = [...]Command{
 			Arguments: []Argument{
 				{Name: "key", Type: "key", Key: 1},
 				{Name: "value", Type: "string"},
+			},
+		},
+	},
+	{
+		Name: "digest", Arity: 2, Flags: ReadOnly | Fast, Categories: CatString,
+		KeySpecs: []KeySpec{
+			{Flags: KeyRO | KeyAccess, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},
+		},
+		Doc: &Doc{
+			Summary: "Returns the digest of a string: its XXH3 hash of 64 bits, in hexadecimal.",
+			Since:   "8.4.0", Group: "string", Complexity: "O(N) where N is the length of the string.",
+			Arguments: []Argument{
+				{Name: "key", Type: "key", Key: 1},
 			},
 		},
 	},
@@ -3288,6 +3385,38 @@ var specs = [...]Command{
 		},
 	},
 	{
+		Name: "msetex", Arity: -4, Flags: Write | DenyOOM | Rewritten, Categories: CatString,
+		KeySpecs: []KeySpec{
+			{Flags: KeyOW | KeyUpdate, Begin: BeginIndex, Index: 1, Find: FindKeyNum, NumIndex: 0, FirstKey: 1, Step: 2},
+		},
+		Tips: []string{"request_policy:multi_shard", "response_policy:all_succeeded"},
+		Doc: &Doc{
+			Summary: "Writes strings to keys, all of them or none, with one time to live.",
+			Since:   "8.4.0", Group: "string", Complexity: "O(N) where N is the number of keys.",
+			Arguments: []Argument{
+				{Name: "numkeys", Type: "integer"},
+				{Name: "data", Type: "block", Multiple: true, Arguments: []Argument{
+					{Name: "key", Type: "key", Key: 1},
+					{Name: "value", Type: "string"},
+				},
+				},
+				{Name: "condition", Type: "oneof", Optional: true, Arguments: []Argument{
+					{Name: "nx", Type: "pure-token", Token: "NX"},
+					{Name: "xx", Type: "pure-token", Token: "XX"},
+				},
+				},
+				{Name: "expiration", Type: "oneof", Optional: true, Arguments: []Argument{
+					{Name: "seconds", Type: "integer", Token: "EX"},
+					{Name: "milliseconds", Type: "integer", Token: "PX"},
+					{Name: "unix-time-seconds", Type: "unix-time", Token: "EXAT"},
+					{Name: "unix-time-milliseconds", Type: "unix-time", Token: "PXAT"},
+					{Name: "keepttl", Type: "pure-token", Token: "KEEPTTL"},
+				},
+				},
+			},
+		},
+	},
+	{
 		Name: "msetnx", Arity: -3, Flags: Write | DenyOOM, Categories: CatString,
 		KeySpecs: []KeySpec{
 			{Flags: KeyOW | KeyInsert, Begin: BeginIndex, Index: 1, Find: FindRange, Last: -1, Step: 2, Limit: 0},
@@ -4072,7 +4201,7 @@ var specs = [...]Command{
 	{
 		Name: "set", Arity: -3, Flags: Write | DenyOOM, Categories: CatString,
 		KeySpecs: []KeySpec{
-			{Flags: KeyRW | KeyAccess | KeyUpdate | KeyVariableFlags, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0, Notes: "The old value is read, and so needs ACCESS, only with `GET`, `IFEQ` and `IFNE`."},
+			{Flags: KeyRW | KeyAccess | KeyUpdate | KeyVariableFlags, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0, Notes: "The old value is read, and so needs ACCESS, only with `GET` and a condition about it."},
 		},
 		Doc: &Doc{
 			Summary: "Writes a string to a key, whatever the key held.",
@@ -4082,7 +4211,7 @@ var specs = [...]Command{
 				{"6.0.0", "Takes the option `KEEPTTL`."},
 				{"6.2.0", "Takes the options `GET`, `EXAT` and `PXAT`."},
 				{"7.0.0", "`NX` and `GET` may be given together."},
-				{"8.4.0", "Takes the options `IFEQ`, which is also of Valkey 8.1, and `IFNE`."},
+				{"8.4.0", "Takes the options `IFEQ`, which is also of Valkey 8.1, `IFNE`, `IFDEQ` and `IFDNE`."},
 			},
 			Arguments: []Argument{
 				{Name: "key", Type: "key", Key: 1},
@@ -4092,6 +4221,8 @@ var specs = [...]Command{
 					{Name: "xx", Type: "pure-token", Token: "XX"},
 					{Name: "ifeq-value", Type: "string", Token: "IFEQ", Since: "8.4.0"},
 					{Name: "ifne-value", Type: "string", Token: "IFNE", Since: "8.4.0"},
+					{Name: "ifdeq-digest", Type: "string", Token: "IFDEQ", Since: "8.4.0"},
+					{Name: "ifdne-digest", Type: "string", Token: "IFDNE", Since: "8.4.0"},
 				},
 				},
 				{Name: "get", Type: "pure-token", Token: "GET", Optional: true, Since: "6.2.0"},

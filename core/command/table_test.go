@@ -285,9 +285,9 @@ func TestUsage(t *testing.T) {
 	for name, want := range map[string]string{
 		"get": "GET <key>", "mset": "MSET <key> <value> ...", "del": "DEL <key> [<key> ...]", "config|resetstat": "RESETSTAT",
 		"copy":             "COPY <source> <destination> [DB <destination-db>] [REPLACE]",
-		"client|kill":      "KILL (<ip:port>|(ID <client-id>|TYPE (NORMAL|MASTER|SLAVE|REPLICA|PUBSUB)|USER <username>|ADDR <ip:port>|LADDR <ip:port>|SKIPME <yes/no>|MAXAGE <maxage>) ...)",
+		"client|kill":      "KILL (<ip:port>|(ID <client-id>|TYPE (NORMAL|MASTER|SLAVE|REPLICA|PUBSUB)|USER <username>|ADDR <ip:port>|LADDR <ip:port>|SKIPME <yes/no>|MAXAGE <maxage>|NAME <name>|IDLE <idle>|FLAGS <flags>|LIB-NAME <lib-name>|LIB-VER <lib-ver>|DB <db>|IP <ip>|NOT-ID <client-id> [<client-id> ...]|NOT-TYPE (NORMAL|MASTER|REPLICA|PUBSUB)|NOT-USER <not-username>|NOT-ADDR <not-addr>|NOT-LADDR <not-laddr>|NOT-NAME <not-name>|NOT-FLAGS <not-flags>|NOT-LIB-NAME <not-lib-name>|NOT-LIB-VER <not-lib-ver>|NOT-DB <not-db>|NOT-IP <not-ip>) ...)",
 		"client|reply":     "REPLY (ON|OFF|SKIP)",
-		"set":              "SET <key> <value> [NX|XX|IFEQ <ifeq-value>|IFNE <ifne-value>] [GET] [EX <seconds>|PX <milliseconds>|EXAT <unix-time-seconds>|PXAT <unix-time-milliseconds>|KEEPTTL]",
+		"set":              "SET <key> <value> [NX|XX|IFEQ <ifeq-value>|IFNE <ifne-value>|IFDEQ <ifdeq-digest>|IFDNE <ifdne-digest>] [GET] [EX <seconds>|PX <milliseconds>|EXAT <unix-time-seconds>|PXAT <unix-time-milliseconds>|KEEPTTL]",
 		"zunionstore":      "ZUNIONSTORE <destination> <numkeys> <key> [<key> ...] [WEIGHTS <weight> [<weight> ...]] [AGGREGATE (SUM|MIN|MAX)]",
 		"spillway.plugins": "SPILLWAY.PLUGINS (LIST|LOGS <name> [<count>])",
 		"spillway.config":  "SPILLWAY.CONFIG (RELOAD|DUMP [JSON])",

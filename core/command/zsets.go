@@ -177,7 +177,7 @@ func zrandmemberCommand(c *Ctx) {
 		}
 	}
 	z, found, ok := c.zsetRead(c.Args[1])
-	if !ok {
+	if !ok || found && c.detachRandom(count, z.Len()) {
 		return
 	}
 	at := func(i int) {

@@ -8,14 +8,26 @@ import "math/rand/v2"
 const (
 	clockMask = 1<<24 - 1
 
-	lfuInit      = 5  // counter of a new key, so that it is not evicted at once
-	lfuLogFactor = 10 // as Redis's lfu-log-factor
-	lfuDecay     = 1  // minutes for the counter to lose one, as lfu-decay-time
+	lfuInit = 5 // counter of a new key, so that it is not evicted at once
 )
 
 // SetLFU makes access clocks count frequency instead of telling the time of
 // the last access. Clocks written before are read as the new kind, as in Redis.
 func (k *Keyspace) SetLFU(on bool) { k.lfu.Store(on) }
+
+// lfuScale says how fast counters of accesses grow and fall.
+type lfuScale struct {
+	factor float64 // Redis's lfu-log-factor
+	decay  uint32  // minutes for a counter to lose one, 0 for never: lfu-decay-time
+}
+
+var defaultLFUScale = &lfuScale{factor: 10, decay: 1}
+
+// ScaleLFU sets how fast counters of accesses grow and fall: Redis's lfu-log-factor
+// and lfu-decay-time.
+func (k *Keyspace) ScaleLFU(logFactor, decayMinutes int) {
+	k.lfuScale.Store(&lfuScale{float64(logFactor), uint32(decayMinutes)})
+}
 
 // LFU tells whether access clocks count frequency.
 func (k *Keyspace) LFU() bool { return k.lfu.Load() }
@@ -47,17 +59,21 @@ func (s *Shard) touched(clock uint32, now int64) uint32 {
 	if !s.ks.lfu.Load() {
 		return clockAt(now)
 	}
-	n := lfuCount(clock, now)
-	if n < 255 && rand.Float64()*(float64(max(int(n)-lfuInit, 0))*lfuLogFactor+1) < 1 { // statistics
+	scale := s.ks.lfuScale.Load()
+	n := scale.count(clock, now)
+	if n < 255 && rand.Float64()*(float64(max(int(n)-lfuInit, 0))*scale.factor+1) < 1 { // statistics
 		n++
 	}
 	return minuteAt(now)<<8 | n
 }
 
-// lfuCount is the counter in a clock after its decay up to now.
-func lfuCount(clock uint32, now int64) uint32 {
+// count is the counter in a clock after its decay up to now.
+func (l *lfuScale) count(clock uint32, now int64) uint32 {
 	n := clock & 0xff
-	lost := (minuteAt(now) - clock>>8) & 0xffff / lfuDecay
+	if l.decay == 0 {
+		return n
+	}
+	lost := (minuteAt(now) - clock>>8) & 0xffff / l.decay
 	return n - min(n, lost)
 }
 

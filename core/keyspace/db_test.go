@@ -120,6 +120,22 @@ func TestAccessClock(t *testing.T) {
 	if got := at(0).Freq(now + 10*60_000); got != high-10 {
 		t.Errorf("after ten minutes the frequency is %d, before %d", got, high)
 	}
+	k.ScaleLFU(10, 5)
+	if got := at(0).Freq(now + 10*60_000); got != high-2 {
+		t.Errorf("a counter that loses one in five minutes has %d after ten, and had %d", got, high)
+	}
+	k.ScaleLFU(10, 0)
+	if got := at(0).Freq(now + 300*60_000); got != high {
+		t.Errorf("a counter that loses nothing has %d, and had %d", got, high)
+	}
+	k.ScaleLFU(0, 1)
+	for range 300 {
+		at(0).Touch(now)
+	}
+	if got := at(0).Freq(now); got != 255 {
+		t.Errorf("a counter that grows with every access has %d after 300", got)
+	}
+	k.ScaleLFU(10, 1)
 	if got := at(0).Freq(now + 300*60_000); got != 0 {
 		t.Errorf("after 300 minutes the frequency is %d", got)
 	}

@@ -79,7 +79,7 @@ func (e Entry) Idle(now int64) int64 { return idleSeconds(e.b.clock(), now) }
 
 // Freq returns the logarithmic access counter, 0 to 255. It means nothing
 // while SetLFU is off.
-func (e Entry) Freq(now int64) int { return int(lfuCount(e.b.clock(), now)) }
+func (e Entry) Freq(now int64) int { return int(e.st.shard.ks.lfuScale.Load().count(e.b.clock(), now)) }
 
 // Mem returns how many bytes the key, its value and its place in the index
 // take, about.

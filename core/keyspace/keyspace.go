@@ -28,7 +28,9 @@ type Keyspace struct {
 	gate   gate
 	seed   maphash.Seed
 	lfu    atomic.Bool
-	limits atomic.Pointer[Limits]
+
+	lfuScale atomic.Pointer[lfuScale]
+	limits   atomic.Pointer[Limits]
 
 	libraries atomic.Pointer[[]Library] // written under the lock of shard 0
 }
@@ -38,6 +40,7 @@ func New(cfg Config) *Keyspace {
 	k := &Keyspace{seed: maphash.MakeSeed(), shards: make([]*Shard, min(max(cfg.Shards, 1), numSlots))}
 	k.SetLimits(DefaultLimits())
 	k.libraries.Store(new([]Library))
+	k.lfuScale.Store(defaultLFUScale)
 	for i := range k.shards {
 		s := &Shard{ks: k, epoch: 1, now: cfg.Now, dbs: make([]*DB, max(cfg.Databases, 1))}
 		for n := range s.dbs {

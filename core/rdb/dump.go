@@ -145,6 +145,16 @@ func OpenDump(data []byte) ([]byte, error) {
 	return data[:n], nil
 }
 
+// ResealDump returns a copy of what SealDump once appended to, with the checksum that
+// belongs to it now.
+func ResealDump(data []byte) []byte {
+	out := append([]byte(nil), data...)
+	if n := len(out) - 8; n >= 0 {
+		binary.LittleEndian.PutUint64(out[n:], CRC64(0, out[:n]))
+	}
+	return out
+}
+
 // dumpVersion is the version in the footer of data, which is long enough.
 func dumpVersion(data []byte) int {
 	return int(binary.LittleEndian.Uint16(data[len(data)-footerSize:]))

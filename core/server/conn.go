@@ -44,8 +44,11 @@ type conn struct {
 	draining atomic.Bool // the server shuts down: stop after this batch
 	killed   atomic.Bool // closed from outside
 
-	readArmed bool         // a deadline is set on reads
-	inLen     atomic.Int64 // for CLIENT LIST
+	readArmed bool // a deadline is set on reads
+
+	// For CLIENT LIST. The sizes are those that account has seen.
+	inLen, inSize, outSize, queuedSize atomic.Int64
+	outPeak                            atomic.Int64 // the most that out.Buf has held
 
 	mem     atomic.Int64 // bytes that it holds; see memory.go
 	own     int64        // what of them account has counted
@@ -219,8 +222,12 @@ func (c *conn) flush() bool {
 	if !c.box.send(&c.out, &c.long) {
 		return false
 	}
+	if n := int64(len(c.out.Buf)); n > c.outPeak.Load() {
+		c.outPeak.Store(n)
+	}
 	if cap(c.out.Buf) > 2*keepBuffer {
 		c.out.Buf = nil
+		c.outPeak.Store(0)
 	}
 	c.out.Taken()
 	return true
@@ -255,6 +262,8 @@ func (c *conn) Info() command.ClientInfo {
 	i := c.Session.Info()
 	i.Addr, i.LAddr = c.addr(), c.laddr()
 	i.QueryBuf = int(c.inLen.Load())
+	i.QueryBufFree = max(0, int(c.inSize.Load())-i.QueryBuf)
+	i.MultiMem, i.ReplyBuf, i.ReplyPeak = int(c.queuedSize.Load()), int(c.outSize.Load()), int(c.outPeak.Load())
 	i.Type = command.ClientType(c.box.class.Load())
 	i.OutputBuf = int(c.box.pending.Load())
 	held := int(c.box.mem.Load())

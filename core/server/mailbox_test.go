@@ -527,6 +527,11 @@ func TestClientTypes(t *testing.T) {
 				t.Errorf("a client of type %s: CLIENT LIST TYPE %s is %s", class, typ, list)
 			}
 		}
+		for skip, want := range map[string]int{"": 2, " SKIPME no": 2, " SKIPME yes": 1} {
+			if list := me.ask("CLIENT LIST NOT-TYPE master" + skip); strings.Count(list, "id=") != want {
+				t.Errorf("CLIENT LIST%s is %s", skip, list)
+			}
+		}
 		if got := me.ask("CLIENT KILL TYPE master"); got != "0" {
 			t.Errorf("CLIENT KILL TYPE master: %s", got)
 		}

@@ -18,12 +18,16 @@ func (c *conn) hold(delta int) bool {
 // account is hold for the buffers whose growth is not counted where it takes
 // place.
 func (c *conn) account() bool {
-	own := int64(len(c.in) + cap(c.out.Buf) + c.QueuedBytes() + c.ListenBytes())
+	in, out, queued := len(c.in), cap(c.out.Buf), c.QueuedBytes()
+	own := int64(in + out + queued + c.ListenBytes())
 	delta := own - c.own
 	if delta == 0 {
 		return !c.evicted.Load()
 	}
 	c.own = own
+	c.inSize.Store(int64(in))
+	c.outSize.Store(int64(out))
+	c.queuedSize.Store(int64(queued))
 	return c.hold(int(delta))
 }
 

@@ -30,6 +30,16 @@ func (s *Session) waits() bool {
 	return t != nil && t.state.Load() == waits
 }
 
+// waitingBytes are those of the arguments of a command that waits. Any goroutine.
+func (s *Session) waitingBytes() (n int) {
+	if t := s.ticket.Load(); t != nil && t.state.Load() == waits {
+		for _, a := range t.args {
+			n += len(a)
+		}
+	}
+	return n
+}
+
 // Deadline is when a blocked command gives up, zero for never.
 func (s *Session) Deadline() time.Time {
 	t := s.ticket.Load()

@@ -150,8 +150,8 @@ func (s *Session) Info() command.ClientInfo {
 		ID: s.id, Name: s.name, DB: s.DB(), Proto: s.Proto(), Flags: flags.String(),
 		Multi: int(s.queued.Load()), Cmd: name, User: s.user.Load().Name(), LibName: s.libName, LibVer: s.libVer, Events: "r",
 		Sub: s.sub.Count(pubsub.Channel), PSub: s.sub.Count(pubsub.Pattern), SSub: s.sub.Count(pubsub.ShardChannel),
-		Redir: redir,
-		Age:   now.Sub(s.created), Idle: max(0, now.Sub(time.UnixMilli(s.active.Load()))),
+		Redir: redir, ArgvMem: s.waitingBytes(),
+		Age: now.Sub(s.created), Idle: max(0, now.Sub(time.UnixMilli(s.active.Load()))),
 	}
 }
 

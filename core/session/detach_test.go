@@ -16,11 +16,14 @@ var detaching = []string{
 	"SMEMBERS s", "HGETALL h", "HKEYS h", "HVALS h", "LRANGE l 0 -1", "LRANGE l 100 4900", "ZRANGE z 0 -1 WITHSCORES", "ZREVRANGE z 0 -1",
 	"ZRANGEBYSCORE z 10 4990", "SORT s ALPHA", "SORT_RO l ALPHA DESC LIMIT 3 10", "SORT z BY nosort", "SORT s", "SSCAN s 0 COUNT 5000",
 	"HSCAN h 0 COUNT 5000 MATCH *7", "ZSCAN z 0 COUNT 100000", "SINTER s s2 s", "SUNION s none s2", "SDIFF s s2", "SINTERCARD 2 s s2 LIMIT 100",
+	"XRANGE x - +", "XREVRANGE x 4900 50", "XRANGE x - + COUNT 4500", "DUMP s", "DUMP h", "DUMP l", "DUMP z", "DUMP x",
+	"SRANDMEMBER s 5000", "HRANDFIELD h 6000 WITHVALUES", "ZRANDMEMBER z 5000 WITHSCORES", // all of them
 }
 
 // fill makes the collections that detaching are about.
 func fill(h *coretest.Harness) {
 	const n = 5000
+	h.Do("DEL", "s", "s2", "h", "l", "z", "x")
 	s, s2, hash, list, z := []string{"SADD", "s"}, []string{"SADD", "s2"}, []string{"HSET", "h"}, []string{"RPUSH", "l"}, []string{"ZADD", "z"}
 	for i := range n {
 		e := fmt.Sprint("e", i)
@@ -29,10 +32,10 @@ func fill(h *coretest.Harness) {
 			s2 = append(s2, e)
 		}
 	}
-	h.Do("DEL", "s", "s2", "h", "l", "z")
 	for _, line := range [][]string{s, s2, hash, list, z} {
 		h.Do(line...)
 	}
+	h.Do("EVAL", "for i = 1, tonumber(ARGV[1]) do redis.call('XADD', KEYS[1], i, 'f', 'e' .. i-1) end", "1", "x", fmt.Sprint(n))
 }
 
 // TestDetached: when a long reply is made nothing is locked, and whatever others do
@@ -53,9 +56,9 @@ func TestDetached(t *testing.T) {
 			calls++
 			h.DB.Keyspace().LockAll()
 			h.DB.Keyspace().UnlockAll()
-			for i := 0; i < 5000; i += 7 {
+			for i := 0; i < 5000; i += 100 {
 				e := fmt.Sprint("e", i)
-				for _, change := range []string{"SREM s " + e, "SREM s2 " + e, "HSET h " + e + " changed", "HDEL h e1", "LSET l " + fmt.Sprint(i) + " changed", "ZREM z " + e} {
+				for _, change := range []string{"SREM s " + e, "SREM s2 " + e, "HSET h " + e + " changed", "HDEL h e1", "LSET l " + fmt.Sprint(i) + " changed", "ZREM z " + e, "XDEL x " + fmt.Sprint(i+1), "XADD x * f v"} {
 					if v, err := other.Do(strings.Fields(change)...); err != nil || v.Err() != nil {
 						t.Fatal(change, v, err)
 					}
@@ -76,13 +79,39 @@ func TestDetached(t *testing.T) {
 	}
 }
 
+// TestDetachedRandom: elements at random are chosen without locks if there are many of
+// them, of a small collection too.
+func TestDetachedRandom(t *testing.T) {
+	h := coretest.New(t, func(o *core.Options) { o.Shards, o.NoLog = 3, true })
+	fill(h)
+	h.Do("SADD", "small", "e1", "e2")
+	s, calls := h.DB.Session(), 0
+	s.BetweenVisits(func(bool) {
+		calls++
+		h.DB.Keyspace().LockAll()
+		h.DB.Keyspace().UnlockAll()
+	})
+	for line, want := range map[string]int{
+		"SRANDMEMBER small -5000": 5000, "SRANDMEMBER s -5000": 5000, "SRANDMEMBER s 4990": 4990, "HRANDFIELD h -5000": 5000,
+		"HRANDFIELD h 4500 WITHVALUES": 9000, "ZRANDMEMBER z -4096 WITHSCORES": 8192, "ZRANDMEMBER z 4990": 4990,
+	} {
+		calls = 0
+		v, err := s.Do(strings.Fields(line)...)
+		if err != nil || len(v.Elems) != want || calls != 1 {
+			t.Errorf("%s: %d elements, %d times without locks, %v", line, len(v.Elems), calls, err)
+		}
+	}
+}
+
 // TestSmallRepliesStay: what is quickly replied is replied under the lock, since
 // copies make the next writes dearer.
 func TestSmallRepliesStay(t *testing.T) {
 	h := coretest.New(t, func(o *core.Options) { o.Shards, o.NoLog = 3, true })
 	fill(h)
+	h.Do("SET", "a", "string")
 	h.DB.Session().BetweenVisits(func(bool) { t.Error("the collection was copied") })
-	for _, line := range []string{"LRANGE l 0 99", "ZRANGE z 0 99", "SISMEMBER s e1", "SSCAN s 0", "HGET h e1", "SPOP s", "SORT l BY nosort STORE other"} {
+	for _, line := range []string{"LRANGE l 0 99", "ZRANGE z 0 99", "SISMEMBER s e1", "SSCAN s 0", "HGET h e1", "SPOP s", "SORT l BY nosort STORE other", "XRANGE x 17 17", "XRANGE x - + COUNT 100", "XREVRANGE x + 4000",
+		"SRANDMEMBER s -100", "HRANDFIELD h 100", "ZRANDMEMBER z", "DUMP a"} {
 		h.Do(strings.Fields(line)...)
 	}
 }
@@ -107,9 +136,11 @@ func TestDetachedReaders(t *testing.T) {
 			_, _ = s.Do("LSET", "l", fmt.Sprint(i%5000), fmt.Sprint("e", i%5000))
 			_, _ = s.Do("ZADD", "z", fmt.Sprint(i%5000), fmt.Sprint("e", i%5000))
 			_, _ = s.Do("HSET", "h", fmt.Sprint("e", i%5000), fmt.Sprint("v", i%5000))
+			_, _ = s.Do("XADD", "x", fmt.Sprint(1<<60+i), "f", "new")
+			_, _ = s.Do("XDEL", "x", fmt.Sprint(1<<60+i))
 		}
 	})
-	for _, line := range []string{"SMEMBERS s", "LRANGE l 0 -1", "ZRANGE z 0 -1", "HKEYS h"} {
+	for _, line := range []string{"SMEMBERS s", "LRANGE l 0 -1", "ZRANGE z 0 -1", "HKEYS h", "XRANGE x 1 5000"} {
 		readers.Go(func() {
 			s := h.DB.Session()
 			for range 10 {
@@ -117,6 +148,11 @@ func TestDetachedReaders(t *testing.T) {
 				if err != nil {
 					t.Error(err)
 					return
+				}
+				if strings.HasPrefix(line, "XRANGE") {
+					for i, entry := range v.Elems {
+						v.Elems[i] = entry.Elems[1].Elems[1]
+					}
 				}
 				got := texts(v)
 				slices.Sort(got)

@@ -3,6 +3,7 @@ package session
 import (
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spillwaydb/spillway/core/command"
@@ -105,6 +106,9 @@ func (s *Session) mayWrite(cmd *command.Command, args [][]byte) bool {
 	}
 	if cmd.Flags&command.MayReplicate == 0 && !cmd.Changes(args) {
 		return false
+	}
+	if strings.HasPrefix(cmd.Name, "fcall") {
+		return s.functionMayWrite(args)
 	}
 	flags, declared := s.scriptFlags(cmd, args)
 	return !declared || flags&script.NoWrites == 0

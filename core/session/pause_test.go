@@ -56,6 +56,38 @@ func TestPauseWrites(t *testing.T) {
 	b.resumed("*2\r\n$4\r\nlist\r\n$1\r\nx\r\n")
 }
 
+// TestPauseFunctions: of functions, CLIENT PAUSE WRITE holds back those that do not
+// declare that they do not write, even if nobody has called one since the start.
+func TestPauseFunctions(t *testing.T) {
+	h := coretest.New(t)
+	h.Do("FUNCTION", "LOAD", `#!lua name=l
+redis.register_function{function_name='r', callback=function() return 'read' end, flags={'no-writes'}}
+redis.register_function{function_name='w', callback=function(k) return redis.call('SET', k[1], 'x') end}`)
+	for _, restarted := range []bool{false, true} {
+		if restarted {
+			h.Reopen()
+		}
+		admin, read, write, tx, none := newClient(t, h), newClient(t, h), newClient(t, h), newClient(t, h), newClient(t, h)
+		admin.says("CLIENT PAUSE 1000000 WRITE", "+OK\r\n")
+		read.says("FCALL r 0", "$4\r\nread\r\n")
+		read.says("FCALL_RO r 1 k", "$4\r\nread\r\n")
+		read.says("MULTI", "+OK\r\n")
+		read.says("FCALL r 0", "+QUEUED\r\n")
+		read.says("EXEC", "*1\r\n$4\r\nread\r\n")
+		write.mustBlock("FCALL w 1 k")
+		none.mustBlock("FCALL nosuch 0")
+		tx.says("MULTI", "+OK\r\n")
+		tx.says("FCALL r 0", "+QUEUED\r\n")
+		tx.mustBlock("FCALL w 1 k")
+		read.says("EXISTS k", map[bool]string{false: ":0\r\n", true: ":1\r\n"}[restarted])
+		admin.says("CLIENT UNPAUSE", "+OK\r\n")
+		write.resumed("+OK\r\n")
+		none.resumed("-ERR Function not found\r\n")
+		tx.resumed("+QUEUED\r\n")
+		tx.says("EXEC", "*2\r\n$4\r\nread\r\n+OK\r\n")
+	}
+}
+
 // TestPauseAll: CLIENT PAUSE holds everything back, the client that has called it
 // included, and ends by itself. Another can only make it longer and stricter.
 func TestPauseAll(t *testing.T) {

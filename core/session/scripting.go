@@ -56,6 +56,22 @@ func (s *Session) scriptFlags(cmd *command.Command, args [][]byte) (f script.Fla
 	return f, ok && f&script.Undeclared == 0
 }
 
+// functionMayWrite tells whether the function of an FCALL may write: one that is not
+// there may, as in Redis. Before the session has the locks of a script it goes by what
+// was compiled last; after a start nothing was, and it is asked again under them.
+func (s *Session) functionMayWrite(args [][]byte) bool {
+	sc := s.rt.scripting
+	if s.unit.locked && s.unit.script {
+		s.syncLibraries()
+	}
+	known := sc.functionFlags.Load()
+	if known == nil {
+		return false
+	}
+	flags, ok := (*known)[string(args[1])]
+	return !ok || flags&script.NoWrites == 0
+}
+
 // refusesScript is the error reply to a script that declares to write, or to take
 // memory, when it must not.
 func (s *Session) refusesScript(cmd *command.Command, args [][]byte) string {
@@ -224,9 +240,14 @@ func (s *Session) compiledAll() {
 	sc := s.rt.scripting
 	sc.compiled = s.rt.Keyspace.Libraries()
 	n := 0
+	flags := map[string]script.Flags{}
 	for _, l := range sc.libs.All() {
 		n += len(l.Functions)
+		for _, f := range l.Functions {
+			flags[f.Name] = f.Flags
+		}
 	}
+	sc.functionFlags.Store(&flags)
 	sc.libraries.Store(int64(len(sc.libs.All())))
 	sc.functions.Store(int64(n))
 }
