@@ -146,6 +146,9 @@ type Options struct {
 	// owner runs beside it: the arguments in, the items of the reply out. It is
 	// called without locks, also while loading. nil refuses the command.
 	OnPlugins func(args []string) ([]string, error)
+	// OnStatus answers SPILLWAY.STATUS: how the engine's owner stands, as an item of
+	// JSON. It is called as OnPlugins is. nil refuses the command.
+	OnStatus func(args []string) ([]string, error)
 	// Version is what INFO and manifests name as the creator.
 	Version string
 

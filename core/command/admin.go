@@ -31,6 +31,7 @@ var serverHandlers = handlers{
 	"shutdown":         shutdown,
 	"lolwut":           lolwut,
 	"spillway.plugins": askPlugins,
+	"spillway.status":  askStatus,
 }
 
 func ping(c *Ctx) {
@@ -187,13 +188,13 @@ func (c *Ctx) replyDone(text string, err error) {
 
 func save(c *Ctx) { c.replyDone("OK", c.Engine.Save()) }
 
-// askPlugins is the only command that Redis does not have.
-func askPlugins(c *Ctx) {
+// askOwner is a command that Redis does not have: it asks the engine's owner.
+func askOwner(c *Ctx, ask func(args []string) ([]string, error)) {
 	args := make([]string, 0, len(c.Args)-1)
 	for _, a := range c.Args[1:] {
 		args = append(args, string(a))
 	}
-	items, err := c.Engine.Plugins(args)
+	items, err := ask(args)
 	if err != nil {
 		c.replyDone("", err)
 		return
@@ -203,6 +204,10 @@ func askPlugins(c *Ctx) {
 		c.Out.BulkString(it)
 	}
 }
+
+func askPlugins(c *Ctx) { askOwner(c, c.Engine.Plugins) }
+
+func askStatus(c *Ctx) { askOwner(c, c.Engine.Status) }
 
 func bgSave(c *Ctx) {
 	schedule := len(c.Args) == 2 && is(c.Args[1], "schedule")

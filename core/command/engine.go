@@ -38,6 +38,8 @@ type Engine interface {
 	AbortShutdown() error
 	// Plugins answers SPILLWAY.PLUGINS. The error's text begins with its code.
 	Plugins(args []string) ([]string, error)
+	// Status answers SPILLWAY.STATUS. The error's text begins with its code.
+	Status(args []string) ([]string, error)
 	// SetActiveExpire turns the active expiry cycle on or off (DEBUG SET-ACTIVE-EXPIRE).
 	SetActiveExpire(on bool)
 	// LogOn waits until the log is on that CONFIG SET appendonly yes has asked

@@ -19,6 +19,7 @@ var (
 	// unknownToRedis are the commands that Redis 7.0 does not have.
 	unknownToRedis = map[string]string{
 		"spillway.plugins": "it is about what only Spillway has",
+		"spillway.status":  "it is about what only Spillway has",
 		"delifeq":          "Valkey 9 has it",
 		"waitaof":          "Redis 7.2 has it",
 		"client|no-touch":  "Redis 7.2 has it",
