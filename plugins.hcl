@@ -65,9 +65,9 @@ listener "tcp" "main" { address = "127.0.0.1:6380" }
 #   }
 # }
 
-# Metrics for Prometheus at /metrics, and /healthz: 200, or 503 with the reason
-# while the data is loaded or writes are refused. Off unless given; anybody who
-# reaches the address can read it.
+# A status page for browsers at /, metrics for Prometheus at /metrics, and /healthz:
+# 200, or 503 with the reason while the data is loaded or writes are refused. Off
+# unless given; anybody who reaches the address can read it, the slow log included.
 # metrics { address = "127.0.0.1:9121" }
 
 # Filesystems that sinks keep their files in: "os" (a directory of this machine),

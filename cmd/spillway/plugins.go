@@ -30,6 +30,7 @@ type plugged struct {
 	sinks   map[string]*use
 	closers []io.Closer
 	uses    []*use // all of them, in the order of the configuration
+	watch   *sinkWatch
 }
 
 // use is a stage or a sink of a plugin.
@@ -76,7 +77,7 @@ func (u *use) check(ctx context.Context) error {
 
 // plug makes the plugins known to a host. It starts none: boot does.
 func plug(cfg *config.Config, log hclog.InterceptLogger) (*plugged, error) {
-	p := &plugged{plugins: make(map[string]config.Plugin), stages: make(map[string]*use), sinks: make(map[string]*use)}
+	p := &plugged{watch: newSinkWatch(), plugins: make(map[string]config.Plugin), stages: make(map[string]*use), sinks: make(map[string]*use)}
 	if len(cfg.Plugins) == 0 {
 		return p, nil
 	}
@@ -145,6 +146,7 @@ func (p *plugged) pipeline(pl *config.Pipeline, log hclog.Logger) (stages []sink
 			deadline = m.Timeout
 		}
 		s = middleware.Sink(s, p.around(log.Named("sink").Named(m.Name), n, m.Plugin, deadline)...)
+		s = p.watch.around(pl.Name, m.Name, s)
 		targets = append(targets, sink.Target{Name: m.Name, Sink: s, Required: m.Required, Timeout: m.Timeout, Keep: m.Keep})
 	}
 	return stages, targets, nil

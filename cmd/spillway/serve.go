@@ -138,11 +138,14 @@ func serve(cfg *config.Config, f *faults, refill refill, adopt bool, log hclog.I
 	opts.FS = fs
 	opts.Adopt = adopt
 	opts.OnPlugins = plugged.answer
+	watched := &overview{cfg: cfg, plugins: plugged.states, sinks: plugged.watch, history: new(history)}
+	opts.OnStatus, opts.Events = watched.answer, watched.history.events()
 	opts.OnShutdown = func() { stop <- struct{}{} }
 	db, err := core.Prepare(opts)
 	if err != nil {
 		return err
 	}
+	watched.db = db
 	if plugged.host != nil {
 		db.Admin().Info().Register(command.InfoSection{Name: "Plugins", Default: true, Fill: plugged.info})
 	}
@@ -161,7 +164,7 @@ func serve(cfg *config.Config, f *faults, refill refill, adopt bool, log hclog.I
 	srvOpts.Logger, srvOpts.ConfigFile = log.Named("server"), cfg.Path
 	srv := server.New(db, srvOpts)
 	if cfg.Metrics != "" {
-		stopMetrics, err := startMetrics(cfg.Metrics, db, log.Named("metrics"))
+		stopMetrics, err := startMetrics(cfg.Metrics, watched, log.Named("metrics"))
 		if err != nil {
 			closeAll(listeners)
 			closeDB()
@@ -257,11 +260,7 @@ type events struct {
 // sayWhat begins the log with what runs, and on what.
 func sayWhat(cfg *config.Config, log hclog.Logger) {
 	b := buildInfo()
-	dir := cfg.Data.URL()
-	if abs, err := filepath.Abs(dir); err == nil && cfg.Data.Kind == "os" {
-		dir = abs
-	}
-	log.Info("starting", "version", b.Version, "commit", b.commit(), "go", b.GoVersion, "pid", os.Getpid(), "config", configName(cfg), "dir", dir)
+	log.Info("starting", "version", b.Version, "commit", b.commit(), "go", b.GoVersion, "pid", os.Getpid(), "config", configName(cfg), "dir", dataDirectory(cfg))
 }
 
 // ignoreHangups has a terminal that goes away change nothing, as with Redis.
