@@ -61,7 +61,7 @@ func TestBrowser(t *testing.T) {
 	for i := range 1000 {
 		d.do("SET", fmt.Sprint("key:", i), strings.Repeat("v", 100))
 	}
-	d.do("SAVE")
+	saveBeside(d)
 	url := "http://" + address + "/"
 	dom, complaints := browse(t, url, "--dump-dom")
 	if complaints != "" {

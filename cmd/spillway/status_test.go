@@ -55,7 +55,7 @@ func TestStatus(t *testing.T) {
 	}
 	d.do("GET", "k")
 	_ = d.rdb.Do(t.Context(), "INCR", "k").Err()
-	d.do("SAVE")
+	saveBeside(d)
 	d.do("SET", "k", "after the checkpoint")
 	var r *status.Report
 	d.waitFor("a write in the archive", func() bool {
@@ -219,7 +219,7 @@ func TestPage(t *testing.T) {
 	d.do("CLIENT", "SETNAME", "<b>name</b>")
 	d.do("CONFIG", "SET", "requirepass", "hunter2")
 	d.do("CONFIG", "SET", "requirepass", "")
-	d.do("SAVE")
+	saveBeside(d)
 	resp, err := http.Get("http://" + address + "/")
 	if err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package status
 
 import (
 	"errors"
+	"net/http"
 	"net/http/httptest"
 	"reflect"
 	"regexp"
@@ -62,7 +63,7 @@ func whole(text string) *Report {
 func TestPageEscapes(t *testing.T) {
 	for _, r := range []*Report{whole(hostile), whole(""), {}, {Restore: Restore{Sinks: true, Oldest: time.Now(), Windows: make([]backup.Window, 1)}}} {
 		w := httptest.NewRecorder()
-		Handler(func() *Report { return r }).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+		Handler(func() *Report { return r }).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
 		page := w.Body.String()
 		if w.Code != 200 || !strings.Contains(page, "</html>") {
 			t.Fatalf("%d:\n%s", w.Code, page)
