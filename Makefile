@@ -10,7 +10,7 @@ export PATH := $(PATH):/usr/sbin:/sbin:$(CURDIR)/bin
 RESULTS := bin/results
 TEST = mkdir -p $(RESULTS); bin/gotestsum --format pkgname --format-hide-empty-pkg $(if $(HIDE),--hide-summary=$(HIDE)) --jsonfile $(RESULTS)/$@.json --
 
-.PHONY: all build test check skips system-deps deps fmt vet lint unit race offheap integration compat lab planted lab-disk lab-syscalls lab-long bench docs fuzz clean
+.PHONY: all build test check skips system-deps deps fmt vet lint unit race offheap integration browser compat lab planted lab-disk lab-syscalls lab-long bench docs fuzz clean
 
 all: build
 
@@ -19,7 +19,7 @@ build: ## the daemon, as bin/spillway, and the official plugins beside it
 
 # What make test goes through. Under the race detector memory is the heap's;
 # offheap runs, as they are used, the packages that have memory of their own.
-PHASES := deps fmt vet lint race offheap integration compat lab
+PHASES := deps fmt vet lint race offheap integration browser compat lab
 
 test: ## everything
 	@echo "make test takes about 20 minutes on two idle cores, and up to 50 on busy ones. What it does: $(PHASES)."
@@ -73,6 +73,7 @@ vet:
 	$(GO) vet -tags $(RACE_TAGS) ./core/...
 	$(GO) vet -tags spillway_faults ./cmd/...
 	$(GO) vet -tags syscalls ./cmd/...
+	$(GO) vet -tags browser ./cmd/spillway
 
 lint: bin/golangci-lint ## .golangci.yml; the first time it builds the linter
 	bin/golangci-lint run ./...
@@ -93,6 +94,12 @@ offheap: bin/gotestsum ## the packages that use memory outside of Go's heap, wit
 
 integration: build bin/gotestsum ## the built binary over TCP: kills, restarts, shard counts
 	export SPILLWAY_ROUNDS=50; $(TEST) -count=1 -timeout 20m ./cmd/spillway/...
+
+# A browser is large, and make deps brings none.
+browser: bin/gotestsum ## the status page in a real browser, light and dark, wide and narrow
+	@if command -v $${CHROMIUM:-chromium} >/dev/null || command -v chromium-headless-shell >/dev/null; then \
+	  $(TEST) -tags browser -count=1 -timeout 10m -run TestBrowser ./cmd/spillway; \
+	else mkdir -p $(RESULTS); echo "NOT RUN: browser has no chromium here (Debian's package chromium-headless-shell, or CHROMIUM=path)" | tee -a $(RESULTS)/not-run; fi
 
 # Needs the network once, and Debian's apt-get, to have Redis's source.
 compat: build ## Redis's own tests against the daemon: fails when one fails that passed before; UNITS= and COMPAT= choose

@@ -69,10 +69,11 @@ listener "tcp" "main" { address = "127.0.0.1:6380" }
 #   }
 # }
 
-# Metrics for Prometheus at /metrics, and /healthz: 200, or 503 with the reason
-# while the data is loaded or writes are refused. Off unless given. Who reaches the
-# address can read it, unless something is asked for: a certificate, a password or a
-# token, as in Prometheus's tls_config, basic_auth and authorization.
+# A status page for browsers at /, metrics for Prometheus at /metrics, and /healthz:
+# 200, or 503 with the reason while the data is loaded or writes are refused. Off unless
+# given. Who reaches the address can read it, the slow log included, unless something is
+# asked for: a certificate, a password or a token, as in Prometheus's tls_config,
+# basic_auth and authorization.
 # metrics {
 #   address = "127.0.0.1:9121"
 #   # tls { … } # as of a listener, without client_user

@@ -177,6 +177,14 @@ func (a admin) RewriteConfig() error {
 	return a.opts.OnRewrite()
 }
 
+// Status implements command.Engine.
+func (a admin) Status(args []string) ([]string, error) {
+	if a.opts.OnStatus == nil {
+		return nil, errors.New("ERR SPILLWAY.STATUS is not available: the engine is embedded in another program")
+	}
+	return a.opts.OnStatus(args)
+}
+
 // Config implements command.Engine: the parameters behind CONFIG GET and SET.
 func (a admin) Config() *command.Config { return a.config }
 

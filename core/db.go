@@ -276,6 +276,9 @@ func (db *DB) Recovered() Recovery { return db.recovered }
 // Version is Options.Version.
 func (db *DB) Version() string { return db.opts.Version }
 
+// Lineage is the life of the data directory, "" until Recover knows it.
+func (db *DB) Lineage() string { return db.persist.Lineage() }
+
 // RunID identifies this Open, as INFO's run_id.
 func (db *DB) RunID() string { return db.runID }
 

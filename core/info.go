@@ -171,8 +171,8 @@ func (db *DB) infoPersistence(w *command.InfoWriter) {
 		infoArchive(w, db.Archive(), st.ArchiveSinks)
 	}
 	for i, s := range st.Pipeline {
-		w.Field(fmt.Sprintf("spillway_pipeline%d", i), fmt.Sprintf("name=%s,role=%s,bytes_in=%d,bytes_out=%d,bytes_per_sec=%d,errors=%d",
-			s.Name, s.Role, s.BytesIn, s.BytesOut, int64(s.Throughput()), s.Errors))
+		w.Field(fmt.Sprintf("spillway_pipeline%d", i), fmt.Sprintf("name=%s,role=%s,bytes_in=%d,bytes_out=%d,bytes_per_sec=%d,errors=%d,busy_usec=%d",
+			s.Name, s.Role, s.BytesIn, s.BytesOut, int64(s.Throughput()), s.Errors, s.Nanoseconds/1000))
 	}
 }
 

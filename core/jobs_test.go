@@ -194,7 +194,7 @@ func TestProgress(t *testing.T) {
 	}
 	hold.open()
 	h.Settle()
-	if got := persistence(h); !strings.Contains(got, "name=hooked,role=stage,bytes_in=10") || strings.Contains(got, "bytes_per_sec=0,errors=0\r\nspillway_pipeline3") {
+	if got := persistence(h); !strings.Contains(got, "name=hooked,role=stage,bytes_in=10") || strings.Contains(got, "bytes_per_sec=0,errors=0,busy_usec=0\r\nspillway_pipeline3") {
 		t.Errorf("the stage's share is not told:\n%s", got)
 	}
 }

@@ -152,6 +152,9 @@ type Options struct {
 	// OnRewrite carries out CONFIG REWRITE; its error is the reply. nil answers as a
 	// Redis does that has no configuration file.
 	OnRewrite func() error
+	// OnStatus answers SPILLWAY.STATUS: how the engine's owner stands, as an item of
+	// JSON. It is called as OnPlugins is. nil refuses the command.
+	OnStatus func(args []string) ([]string, error)
 	// Version is what INFO and manifests name as the creator.
 	Version string
 

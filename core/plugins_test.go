@@ -43,3 +43,21 @@ func TestOwnersCommands(t *testing.T) {
 		}
 	}
 }
+
+// TestStatusCommand: SPILLWAY.STATUS is the owner's to answer, and refused where the
+// owner does not.
+func TestStatusCommand(t *testing.T) {
+	h := coretest.New(t)
+	if got := h.Do("SPILLWAY.STATUS"); !strings.HasPrefix(got, "(error) ERR SPILLWAY.STATUS is not available") {
+		t.Errorf("embedded: %s", got)
+	}
+	h = coretest.New(t, func(o *core.Options) {
+		o.OnStatus = func(args []string) ([]string, error) { return append([]string{"{}"}, args...), nil }
+	})
+	if got := h.Do("SPILLWAY.STATUS"); got != `["{}"]` {
+		t.Error(got)
+	}
+	if got := h.Do("spillway.status", "VERIFIED", "s", "ok", "2 parts"); got != `["{}" "VERIFIED" "s" "ok" "2 parts"]` {
+		t.Error(got)
+	}
+}

@@ -77,6 +77,8 @@ func (db *DB) recover(ctx context.Context) error {
 	if m.Base != nil || len(m.Segments) > 0 {
 		db.logger.Info("recovered", "generation", r.Generation, "keys", r.Keys, "segments", r.Segments,
 			"blocks", r.Blocks, "commands", r.Commands, "swept", len(swept), "took", r.Took.Round(time.Millisecond))
+	} else {
+		db.logger.Info("nothing to load: the data directory is empty", "took", r.Took.Round(time.Millisecond))
 	}
 	return nil
 }

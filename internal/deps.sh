@@ -30,6 +30,7 @@ want npm npm
 command -v sshd >/dev/null || unpacked+=(openssh-server)
 command -v mkfs.ext4 >/dev/null || unpacked+=(e2fsprogs)
 command -v mkfs.xfs >/dev/null || unpacked+=(xfsprogs)
+command -v promtool >/dev/null && command -v prometheus >/dev/null || unpacked+=(prometheus)
 
 install() { # PACKAGE...
   $sudo apt-get install -y -qq --no-upgrade --no-install-recommends "$@"
@@ -50,11 +51,11 @@ for package in "${unpacked[@]}"; do
   rm -rf "$dir" && mkdir -p "$dir"
   (cd "$dir" && apt-get download -qq "$package" && dpkg -x ./*.deb .)
   # Of what it depends on, the libraries: they bring no service.
-  mapfile -t libs < <(dpkg-deb -f "$dir"/*.deb Pre-Depends Depends | grep -oE '\blib[a-z0-9.+-]+' | grep -v '^libpam-' | sort -u)
+  mapfile -t libs < <(dpkg-deb -f "$dir"/*.deb Pre-Depends Depends | grep -oE '\blib[a-z0-9.+-]+' | grep -v '^libpam-\|^libjs-' | sort -u)
   if ((${#libs[@]})); then
     install "${libs[@]}"
   fi
-  for program in "$dir"/{,usr/}sbin/{sshd,mkfs.ext4,mkfs.xfs} "$dir"/usr/lib/openssh/sshd-{session,auth}; do
+  for program in "$dir"/{,usr/}sbin/{sshd,mkfs.ext4,mkfs.xfs} "$dir"/usr/lib/openssh/sshd-{session,auth} "$dir"/usr/bin/{prometheus,promtool}; do
     if [[ -f $program ]]; then
       ln -sfn "$PWD/$program" "bin/$(basename "$program")"
     fi

@@ -4,6 +4,8 @@
 //	spillway check   validate a configuration and print what it would run
 //	spillway reload  have the running daemon read its configuration again
 //	spillway config  print the effective configuration
+//	spillway status  tell how a running daemon, or a data directory, stands
+//	spillway top     follow that live
 //	spillway repair  examine a data directory that does not start, and mend it
 //	spillway restore make a data directory of a backup
 //	spillway verify  read a backup to its last byte and tell what is damaged
@@ -19,7 +21,7 @@
 //
 // Exit status: 0 success, 1 a failure while running, 2 a mistake in the
 // configuration or the command line; nothing was started. 3 is diff --exit-code's
-// answer that there are differences.
+// answer that there are differences, and status's that no daemon answers.
 package main
 
 import (
@@ -63,7 +65,7 @@ func run(args []string) int {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(serveCommand(), checkCommand(), reloadCommand(), configCommand(), repairCommand(), restoreCommand(), verifyCommand(), inspectCommand(), backupsCommand(), getCommand(), scanCommand(), diffCommand(), exportCommand(), importCommand(), pluginsCommand(), versionCommand())
+	root.AddCommand(serveCommand(), checkCommand(), reloadCommand(), configCommand(), statusCommand(), topCommand(), repairCommand(), restoreCommand(), verifyCommand(), inspectCommand(), backupsCommand(), getCommand(), scanCommand(), diffCommand(), exportCommand(), importCommand(), pluginsCommand(), versionCommand())
 	root.Version = buildInfo().String()
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetArgs(longFlags(args))
@@ -72,7 +74,7 @@ func run(args []string) int {
 	switch {
 	case err == nil:
 		return 0
-	case errors.Is(err, errDiffer):
+	case errors.Is(err, errDiffer), errors.Is(err, errNoDaemon):
 		return 3
 	case errors.As(err, &usage):
 		if !errors.Is(err, errReported) {

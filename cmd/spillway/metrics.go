@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/spillwaydb/spillway/cmd/spillway/config"
+	"github.com/spillwaydb/spillway/cmd/spillway/status"
 	"github.com/spillwaydb/spillway/core/command"
 )
 
@@ -22,13 +23,16 @@ type observed interface {
 	Healthy() error
 }
 
-// startMetrics serves, at address, /metrics in Prometheus's format and /healthz:
-// 200 when the engine does its work, 503 with the reason when it does not. front
-// says who may read.
-func startMetrics(address string, front config.MetricsFront, db observed, log hclog.Logger) (*metricsFront, error) {
+// startMetrics serves, at address, the status page with /status.json behind it,
+// /metrics in Prometheus's format, and /healthz: 200 when the engine does its work, 503
+// with the reason when it does not. front says who may read.
+func startMetrics(address string, front config.MetricsFront, w *overview, log hclog.Logger) (*metricsFront, error) {
+	db := w.db
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(infoCollector{db}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(infoCollector{db}, w.commandCollector(), w.backupCollector(),
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	mux := http.NewServeMux()
+	mux.Handle("GET /", status.Handler(w.report))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		if err := db.Healthy(); err != nil {
@@ -144,6 +148,7 @@ var families = []struct {
 	{regexp.MustCompile(`^spillway_pipeline\d+$`), map[string]metric{
 		"bytes_in":  counter("pipeline_bytes_in_total", "Bytes that a stage or sink has read.", "name", "role"),
 		"bytes_out": counter("pipeline_bytes_out_total", "Bytes that a stage has written.", "name", "role"),
+		"busy_usec": microseconds(counter("pipeline_seconds_total", "Time that a stage or sink has worked, without waiting for its neighbours.", "name", "role")),
 		"errors":    counter("pipeline_errors_total", "Parts and publications of checkpoints that failed at a stage or sink.", "name", "role"),
 	}},
 	{regexp.MustCompile(`^sink_(?P<sink>.+)$`), map[string]metric{

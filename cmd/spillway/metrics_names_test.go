@@ -5,11 +5,15 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 
+	"github.com/spillwaydb/spillway/cmd/spillway/status"
+	"github.com/spillwaydb/spillway/core/backup"
 	"github.com/spillwaydb/spillway/core/command"
 )
 
@@ -37,17 +41,45 @@ func (everyField) InfoFields() (out []command.InfoField) {
 	return out
 }
 
-// TestMetricNames: every metric is as Prometheus's conventions want it (base
-// units, counters that end in _total), and its help says of what it is without
-// the line before it: nobody sees them in order.
-func TestMetricNames(t *testing.T) {
+// gatherAll has every metric there is, but Go's and the process's.
+func gatherAll(t *testing.T) []*dto.MetricFamily {
+	t.Helper()
+	stats := command.NewStats()
+	var tally command.Tally
+	tally.Ended(stats, 1, command.Lookup([]byte("get")), time.Millisecond, true, true)
+	tally.Rejected(stats, 1, command.Lookup([]byte("set")))
+	tally.Flush(stats, 1)
+	now := time.Now()
 	registry := prometheus.NewPedanticRegistry()
-	registry.MustRegister(infoCollector{everyField{}})
+	registry.MustRegister(infoCollector{everyField{}}, commandCollector{stats.Calls}, backupCollector{
+		stores: func() []status.Store {
+			return []status.Store{{Pipeline: "p", Sink: "s", Operation: "put", Result: "ok"}}
+		},
+		restore: func() status.Restore {
+			return status.Restore{Sinks: true, Oldest: now, Newest: now, Windows: make([]backup.Window, 1)}
+		},
+		verified:     func() []status.Verification { return []status.Verification{{Source: "s", OK: true}} },
+		certificates: func() []status.Certificate { return []status.Certificate{{Listener: "l"}} },
+	})
 	gathered, err := registry.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := len(metrics)
+	return gathered
+}
+
+func countDescs(c prometheus.Collector) int {
+	ch := make(chan *prometheus.Desc, 100)
+	c.Describe(ch)
+	return len(ch)
+}
+
+// TestMetricNames: every metric is as Prometheus's conventions want it (base
+// units, counters that end in _total), and its help says of what it is without
+// the line before it: nobody sees them in order.
+func TestMetricNames(t *testing.T) {
+	gathered := gatherAll(t)
+	want := len(metrics) + countDescs(commandCollector{}) + countDescs(backupCollector{})
 	for _, f := range families {
 		want += len(f.items)
 	}

@@ -35,6 +35,7 @@ type plugged struct {
 	made    map[string]made // the members of the pipelines, by name
 	closers []io.Closer
 	uses    []*use // all of them, in the order of the configuration
+	watch   *sinkWatch
 }
 
 // made is a member of a pipeline.
@@ -99,8 +100,9 @@ func plug(cfg *config.Config, log hclog.InterceptLogger, before *plugged) (*plug
 		stages: make(map[string]*use), sinks: make(map[string]*use), made: make(map[string]made),
 	}
 	if before == nil {
-		before = &plugged{}
+		before = &plugged{watch: newSinkWatch()}
 	}
+	p.watch = before.watch
 	if p.host, p.logs = before.host, before.logs; p.host == nil && len(cfg.Plugins) > 0 {
 		h, err := host.New(host.Options{Logger: log})
 		if err != nil {
@@ -211,7 +213,8 @@ func (p *plugged) pipeline(pl *config.Pipeline, plugins []config.Plugin, before 
 			if c.Plugin != nil || c.Make != nil {
 				deadline = c.Timeout
 			}
-			m.sink = middleware.Sink(s, p.around(log.Named("sink").Named(c.Name), m.counters, c.Plugin, deadline)...)
+			s = middleware.Sink(s, p.around(log.Named("sink").Named(c.Name), m.counters, c.Plugin, deadline)...)
+			m.sink = p.watch.around(pl.Name, c.Name, s)
 		}
 		p.made[member(pl, c.Name)] = m
 		targets = append(targets, sink.Target{Name: c.Name, Sink: m.sink, Required: c.Required, Timeout: c.Timeout, Keep: c.Keep})

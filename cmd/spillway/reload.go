@@ -37,6 +37,7 @@ type reloader struct {
 	srv     *server.Server
 	secured map[string]*server.TLS // by where the listener is
 	plugged atomic.Pointer[plugged]
+	watched *overview // the source of the metrics
 
 	life context.Context // until the daemon ends
 	end  context.CancelFunc
@@ -208,6 +209,7 @@ func (r *reloader) reload(why string) (done *reloaded, err error) {
 		return nil, err
 	}
 	r.cfg = next
+	r.watched.cfg.Store(next)
 	x.say(why)
 	return &x.done, nil
 }
@@ -475,7 +477,7 @@ func (x *reloading) diffMetrics() error {
 	var fresh *metricsFront
 	if to != "" {
 		var err error
-		if fresh, err = startMetrics(to, x.next.MetricsFront, x.r.db, x.r.log.Named("metrics")); err != nil {
+		if fresh, err = startMetrics(to, x.next.MetricsFront, x.r.watched, x.r.log.Named("metrics")); err != nil {
 			return err
 		}
 		x.discards = append(x.discards, fresh.close)

@@ -131,11 +131,16 @@ func serve(cfg *config.Config, again func() (*config.Config, error), f *faults, 
 	opts.OnPlugins = func(args []string) ([]string, error) { return reload.plugged.Load().answer(args) }
 	opts.OnConfig = reload.answer
 	opts.OnRewrite = reload.rewrite
+	watched := &overview{plugins: func() []string { return reload.plugged.Load().states() }, sinks: plugged.watch, history: new(history)}
+	watched.cfg.Store(cfg)
+	reload.watched = watched
+	opts.OnStatus, opts.Events = watched.answer, watched.history.events()
 	opts.OnShutdown = func() { stop <- struct{}{} }
 	db, err := core.Prepare(opts)
 	if err != nil {
 		return err
 	}
+	watched.db = db
 	closeDB := func() { err = errors.Join(err, db.Close()) }
 	secured, err := certificates(cfg.Listen)
 	if err != nil {
@@ -151,7 +156,7 @@ func serve(cfg *config.Config, again func() (*config.Config, error), f *faults, 
 	srvOpts.Logger, srvOpts.ConfigFile = log.Named("server"), cfg.Path
 	srv := server.New(db, srvOpts)
 	if cfg.Metrics != "" {
-		if reload.metrics, err = startMetrics(cfg.Metrics, cfg.MetricsFront, db, log.Named("metrics")); err != nil {
+		if reload.metrics, err = startMetrics(cfg.Metrics, cfg.MetricsFront, watched, log.Named("metrics")); err != nil {
 			closeAll(listeners)
 			closeDB()
 			return err
@@ -251,11 +256,7 @@ type events struct {
 // sayWhat begins the log with what runs, and on what.
 func sayWhat(cfg *config.Config, log hclog.Logger) {
 	b := buildInfo()
-	dir := cfg.Data.URL()
-	if abs, err := filepath.Abs(dir); err == nil && cfg.Data.Kind == "os" {
-		dir = abs
-	}
-	log.Info("starting", "version", b.Version, "commit", b.commit(), "go", b.GoVersion, "pid", os.Getpid(), "config", configName(cfg), "dir", dir)
+	log.Info("starting", "version", b.Version, "commit", b.commit(), "go", b.GoVersion, "pid", os.Getpid(), "config", configName(cfg), "dir", dataDirectory(cfg))
 }
 
 // await returns when the daemon is to end: nil for a shutdown. A signal begins

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,6 +33,8 @@ type verdict struct {
 func verifyCommand() *cobra.Command {
 	var s sourceFlags
 	deep := true
+	tell := false
+	var at daemonAt
 	cmd := &cobra.Command{
 		Use: "verify", Short: "Read a backup to its last byte and tell what is damaged", Args: noArgs,
 		Long: "verify reads every part of every set, or of what --at needs: digests, then every stage undone, then\n" +
@@ -53,6 +56,9 @@ func verifyCommand() *cobra.Command {
 			} else {
 				err = v.print(cmd.OutOrStdout())
 			}
+			if err == nil && tell {
+				err = v.tell(cmd.Context(), &s, at, cmd)
+			}
 			switch {
 			case err != nil:
 			case !v.Whole || !v.Restorable || v.Short != "":
@@ -64,6 +70,8 @@ func verifyCommand() *cobra.Command {
 		},
 	}
 	s.register(cmd, "default: the data directory")
+	cmd.Flags().BoolVar(&tell, "tell", false, "tell the running daemon what was found, for its metrics and `spillway status`")
+	at.register(cmd.Flags())
 	s.registerAt(cmd, "", "verify only what this moment needs")
 	cmd.Flags().StringVar(&s.o.dir, "dir", "", "data directory")
 	cmd.Flags().BoolVar(&deep, "deep", true, "decode and count; --deep=false compares stored bytes with their digests and needs no keys")
@@ -105,6 +113,24 @@ func (s *sourceFlags) verify(ctx context.Context, src *source, deep bool) (*verd
 		v.Commands += p.Commands
 	}
 	return v, nil
+}
+
+// tell has the running daemon know of the verdict.
+func (v *verdict) tell(ctx context.Context, s *sourceFlags, at daemonAt, cmd *cobra.Command) error {
+	from := overrides{config: s.o.config}
+	cfg, err := from.read(cmd)
+	if err != nil {
+		return err
+	}
+	result, text := "ok", count(len(v.Parts), "part")
+	if !v.Whole || !v.Restorable {
+		result, text = "damaged", cmp.Or(v.Unreadable, "no checkpoint is there")
+		if i := slices.IndexFunc(v.Parts, func(p backup.PartState) bool { return p.Damage != "" }); i >= 0 {
+			text = v.Parts[i].Set.String() + "/" + v.Parts[i].Part + ": " + v.Parts[i].Damage
+		}
+	}
+	_, err = at.ask(ctx, cfg, statusPatience, "SPILLWAY.STATUS", "VERIFIED", v.From, result, text)
+	return err
 }
 
 func (v *verdict) damaged() bool {

@@ -33,12 +33,23 @@ func List(ctx context.Context, src sink.Sink) (*Catalog, error) {
 	if err != nil && len(sets) == 0 {
 		return nil, fmt.Errorf("listing %s: %w", src.Info().Name, err)
 	}
-	c := &Catalog{Unreadable: err}
+	var described []sink.Set
 	for _, s := range sets {
-		if err := whole(&s); err != nil {
-			c.Unreadable = errors.Join(c.Unreadable, err)
+		if lack := whole(&s); lack != nil {
+			err = errors.Join(err, lack)
 			continue
 		}
+		described = append(described, s)
+	}
+	c := NewCatalog(described)
+	c.Unreadable = err
+	return c, nil
+}
+
+// NewCatalog is the catalog of a source that holds these sets.
+func NewCatalog(sets []sink.Set) *Catalog {
+	c := new(Catalog)
+	for _, s := range sets {
 		if s.ID.Kind == sink.KindSegment {
 			c.Segments = append(c.Segments, s)
 		} else {
@@ -49,7 +60,7 @@ func List(ctx context.Context, src sink.Sink) (*Catalog, error) {
 		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID.Generation, b.ID.Generation))
 	})
 	slices.SortStableFunc(c.Segments, func(a, b sink.Set) int { return cmp.Compare(a.ID.Generation, b.ID.Generation) })
-	return c, nil
+	return c
 }
 
 // chain is the segments that follow a checkpoint, one after the other, up to

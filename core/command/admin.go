@@ -32,6 +32,7 @@ var serverHandlers = handlers{
 	"lolwut":           lolwut,
 	"spillway.plugins": func(c *Ctx) { askOwner(c, c.Engine.Plugins) },
 	"spillway.config":  func(c *Ctx) { askOwner(c, c.Engine.Configuration) },
+	"spillway.status":  func(c *Ctx) { askOwner(c, c.Engine.Status) },
 }
 
 func ping(c *Ctx) {

@@ -49,6 +49,18 @@ func TestDurations(t *testing.T) {
 			t.Errorf("p%v is %v, not that of %v", p, got, exact)
 		}
 	}
+	var limits []time.Duration
+	for l := time.Duration(2); l <= MostWithin; l *= 2 {
+		limits = append(limits, l)
+	}
+	twice := new(Durations)
+	twice.Merge(d)
+	twice.Merge(d)
+	for i, n := range twice.Within(limits) {
+		if want, _ := slices.BinarySearch(all, limits[i]); n != int64(2*want) {
+			t.Errorf("%d calls took less than %v, not %d", 2*want, limits[i], n)
+		}
+	}
 	last := int64(0)
 	for _, c := range d.Cumulative() {
 		n, _ := slices.BinarySearch(all, c.Up+1)

@@ -47,6 +47,8 @@ type Engine interface {
 	// RewriteConfig keeps what CONFIG SET has changed for the next start. The error's
 	// text is Redis's.
 	RewriteConfig() error
+	// Status answers SPILLWAY.STATUS. The error's text begins with its code.
+	Status(args []string) ([]string, error)
 	// SetActiveExpire turns the active expiry cycle on or off (DEBUG SET-ACTIVE-EXPIRE).
 	SetActiveExpire(on bool)
 	// Debugging is what else DEBUG switches.

@@ -91,6 +91,32 @@ func (d *Durations) Percentile(p float64) time.Duration {
 	return 0
 }
 
+// Merge adds what o counts.
+func (d *Durations) Merge(o *Durations) {
+	d.Count += o.Count
+	for i, n := range o.counts {
+		d.counts[i] += n
+	}
+}
+
+// Within returns how many calls took less than each of limits, which rise and are
+// powers of two, of nanoseconds, up to [MostWithin]: those are the bounds of buckets.
+func (d *Durations) Within(limits []time.Duration) []int64 {
+	out := make([]int64, len(limits))
+	sum, bucket := int64(0), 0
+	for i, limit := range limits {
+		for ; bucket < len(d.counts) && bucketEnd(bucket) < limit; bucket++ {
+			sum += d.counts[bucket]
+		}
+		out[i] = sum
+	}
+	return out
+}
+
+// MostWithin is the greatest power of two below the longest duration that is told
+// from longer ones.
+const MostWithin = 1 << 29 * time.Nanosecond
+
 // CumulativeCount says that so many calls took Up at most.
 type CumulativeCount struct {
 	Up    time.Duration

@@ -20,6 +20,7 @@ var (
 	unknownToRedis = map[string]string{
 		"spillway.plugins": "it is about what only Spillway has",
 		"spillway.config":  "it is about what only Spillway has",
+		"spillway.status":  "it is about what only Spillway has",
 		"delifeq":          "Valkey 9 has it",
 		"waitaof":          "Redis 7.2 has it",
 		"client|no-touch":  "Redis 7.2 has it",

@@ -4580,6 +4580,25 @@ var specs = [...]Command{
 		},
 	},
 	{
+		Name: "spillway.status", Arity: -1, Flags: Admin | NoScript | Loading | Stale | NoMulti | Counters,
+		Doc: &Doc{
+			Summary: "Tells how the server stands, as JSON, or tells it what a verification has found.",
+			Since:   "7.0.15", Group: "server", Complexity: "O(N) where N is the number of commands, sinks and checkpoints that it tells of.",
+			Arguments: []Argument{
+				{Name: "verified", Type: "block", Token: "VERIFIED", Optional: true, Arguments: []Argument{
+					{Name: "source", Type: "string"},
+					{Name: "result", Type: "oneof", Arguments: []Argument{
+						{Name: "ok", Type: "pure-token", Token: "ok"},
+						{Name: "damaged", Type: "pure-token", Token: "damaged"},
+					},
+					},
+					{Name: "text", Type: "string"},
+				},
+				},
+			},
+		},
+	},
+	{
 		Name: "spop", Arity: -2, Flags: Write | Fast | Rewritten, Categories: CatSet,
 		KeySpecs: []KeySpec{
 			{Flags: KeyRW | KeyAccess | KeyDelete, Begin: BeginIndex, Index: 1, Find: FindRange, Last: 0, Step: 1, Limit: 0},

@@ -113,6 +113,9 @@ func (p *Persister) LastSave() time.Time {
 	return p.lastSave
 }
 
+// Lineage is the life of the data directory.
+func (p *Persister) Lineage() string { return p.ledger.current().Lineage }
+
 // Checkpoints tells whether a checkpoint is in flight, and how many have been
 // committed since New.
 func (p *Persister) Checkpoints() (inFlight bool, committed int64) {

@@ -147,7 +147,28 @@ func (s *site) write(dir string) error {
 			return err
 		}
 	}
-	return os.WriteFile(filepath.Join(dir, "style.css"), style, 0o600)
+	return errors.Join(s.copyImages(dir), os.WriteFile(filepath.Join(dir, "style.css"), style, 0o600))
+}
+
+// copyImages puts the pictures of the pages where the pages look for them.
+func (s *site) copyImages(dir string) error {
+	images, err := fs.Glob(s.repo, "docs/images/*.png")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "images"), 0o750); err != nil {
+		return err
+	}
+	for _, name := range images {
+		b, err := fs.ReadFile(s.repo, name)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, "images", path.Base(name)), b, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // rewritten is a link of a page as the site has it.
@@ -156,6 +177,8 @@ func (s *site) rewritten(p *page, dest string) string {
 	switch {
 	case name == "", strings.HasPrefix(dest, "#"):
 		return dest
+	case strings.HasPrefix(name, "docs/images/"):
+		name = strings.TrimPrefix(name, "docs/")
 	case s.byPath[name] == nil:
 		name = forge + name
 	default:

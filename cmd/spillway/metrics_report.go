@@ -1,0 +1,71 @@
+package main
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/spillwaydb/spillway/cmd/spillway/status"
+)
+
+// backupCollector turns what is known of sinks and certificates beside INFO into
+// metrics.
+type backupCollector struct {
+	stores       func() []status.Store
+	restore      func() status.Restore
+	verified     func() []status.Verification
+	certificates func() []status.Certificate
+}
+
+var (
+	sinkRequests = prometheus.NewDesc("spillway_sink_requests_total", "Requests to a sink, by operation and result: ok, transient (another attempt may succeed) or permanent.",
+		[]string{"pipeline", "sink", "operation", "result"}, nil)
+	sinkSeconds = prometheus.NewDesc("spillway_sink_request_seconds_total", "Time that requests to a sink took, waiting for the pipeline included.",
+		[]string{"pipeline", "sink", "operation", "result"}, nil)
+	restoreOldest = prometheus.NewDesc("spillway_restore_oldest_timestamp_seconds", "The oldest moment that the sinks can bring back.", nil, nil)
+	restoreNewest = prometheus.NewDesc("spillway_restore_newest_timestamp_seconds", "The last write that the sinks can bring back.", nil, nil)
+	restoreParts  = prometheus.NewDesc("spillway_restore_windows", "Stretches of time that the sinks can bring back whole; more than 1: there are gaps between.", nil, nil)
+	verifiedAt    = prometheus.NewDesc("spillway_last_verification_timestamp_seconds", "When a backup was last read to its last byte.", []string{"source"}, nil)
+	verifiedOK    = prometheus.NewDesc("spillway_last_verification_ok", "1 unless the last verification of a backup found damage.", []string{"source"}, nil)
+	certExpiry    = prometheus.NewDesc("spillway_certificate_expiry_timestamp_seconds", "When the certificate of a listener expires.", []string{"listener"}, nil)
+	buildMetric   = prometheus.NewDesc("spillway_build_info", "What runs, as labels; the value is 1.", []string{"version", "commit", "goversion"}, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (backupCollector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{sinkRequests, sinkSeconds, restoreOldest, restoreNewest, restoreParts, verifiedAt, verifiedOK, certExpiry, buildMetric} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector. What cannot be restored at all has no
+// oldest and no newest moment, and no metric of them.
+func (c backupCollector) Collect(ch chan<- prometheus.Metric) {
+	b := buildInfo()
+	ch <- prometheus.MustNewConstMetric(buildMetric, prometheus.GaugeValue, 1, b.Version, b.commit(), b.GoVersion)
+	for _, s := range c.stores() {
+		labels := []string{s.Pipeline, s.Sink, s.Operation, s.Result}
+		ch <- prometheus.MustNewConstMetric(sinkRequests, prometheus.CounterValue, float64(s.Requests), labels...)
+		ch <- prometheus.MustNewConstMetric(sinkSeconds, prometheus.CounterValue, s.Seconds, labels...)
+	}
+	if r := c.restore(); r.Sinks {
+		ch <- prometheus.MustNewConstMetric(restoreParts, prometheus.GaugeValue, float64(len(r.Windows)))
+		if len(r.Windows) > 0 {
+			ch <- prometheus.MustNewConstMetric(restoreOldest, prometheus.GaugeValue, unixSeconds(r.Oldest))
+			ch <- prometheus.MustNewConstMetric(restoreNewest, prometheus.GaugeValue, unixSeconds(r.Newest))
+		}
+	}
+	for _, v := range c.verified() {
+		ok := 0.0
+		if v.OK {
+			ok = 1
+		}
+		ch <- prometheus.MustNewConstMetric(verifiedAt, prometheus.GaugeValue, unixSeconds(v.At), v.Source)
+		ch <- prometheus.MustNewConstMetric(verifiedOK, prometheus.GaugeValue, ok, v.Source)
+	}
+	for _, cert := range c.certificates() {
+		ch <- prometheus.MustNewConstMetric(certExpiry, prometheus.GaugeValue, unixSeconds(cert.Expires), cert.Listener)
+	}
+}
+
+func unixSeconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
