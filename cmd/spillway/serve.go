@@ -98,6 +98,7 @@ func serve(cfg *config.Config, f *faults, refill refill, adopt bool, log hclog.I
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT) // to the end: one that comes late must not make a saved end a death
 	ignoreHangups(log)
 	sayWhat(cfg, log)
+	sup := newSupervisor(log.Named("supervisor"))
 
 	fs, err := openData(cfg, log)
 	if err != nil {
@@ -127,6 +128,7 @@ func serve(cfg *config.Config, f *faults, refill refill, adopt bool, log hclog.I
 		return err
 	}
 	if refill.ifEmpty {
+		sup.restoring()
 		ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 		err := restoreIfEmpty(ctx, cfg, plugged, fs, opts, refill.from, refill.older, log)
 		cancel()
@@ -181,6 +183,9 @@ func serve(cfg *config.Config, f *faults, refill refill, adopt bool, log hclog.I
 			}
 		}()
 	}
+	watching, blind := context.WithCancel(context.Background())
+	defer blind()
+	go sup.watch(watching, db)
 	loading, giveUp := context.WithCancel(context.Background())
 	loaded, over := make(chan error, 1), make(chan struct{})
 	go func() {
@@ -194,10 +199,12 @@ func serve(cfg *config.Config, f *faults, refill refill, adopt bool, log hclog.I
 		loaded <- db.Recover(loading)
 	}()
 	err = await(db, log, signals, events{loaded: loaded, failed: failed, stop: stop}, func() {
+		sup.ready(db)
 		for i, l := range listeners {
 			log.Info("Ready to accept connections", "listener", l.Addr().String(), "network", l.Addr().Network(), "tls", secured[i] != nil)
 		}
 	})
+	sup.stop()
 	var damage *repair.DamagedError
 	if errors.As(err, &damage) {
 		err = fmt.Errorf("%w\n%s", err, repairHint(cfg.Data.Root))
