@@ -3,7 +3,8 @@
 # the file. `spillway check` tells what a file would run.
 #
 # Values are HCL 2 expressions. Functions: cpus(), min(a, b, …), max(a, b, …),
-# env("NAME", "default"), file("path"). Sizes are written as in redis.conf
+# env("NAME", "default"), file("path"), credential("NAME", "default"): what systemd's
+# LoadCredential= hands the service. Sizes are written as in redis.conf
 # ("64mb", "4gb"), durations as "250ms", "30s", "10m". What the file reads, by
 # file(), key_file, known_hosts or as a plugin's program, is looked for beside it;
 # roots and sockets, which spillway makes, where it is started.
