@@ -49,7 +49,7 @@ func addCompletions(cmd *cobra.Command) {
 			}
 			return names
 		})
-	case !strings.Contains(cmd.Use, " "):
+	case !strings.Contains(cmd.Use, "FILE"):
 		cmd.ValidArgsFunction = cobra.NoFileCompletions
 	}
 	for _, c := range cmd.Commands() {

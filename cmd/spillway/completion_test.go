@@ -60,6 +60,8 @@ func TestCompletion(t *testing.T) {
 		{"plugins checksum |", "", "0"},
 		{"ver|", "verify version", "4"},
 		{"verify |", "", "4"},
+		{"get |", "", "4"},
+		{"scan --from |", "azblob:// file:// gs:// s3:// sftp://", "2"},
 	} {
 		args := strings.Split(strings.ReplaceAll(strings.TrimSuffix(c.args, "|"), "CONFIG", config), " ")
 		offers, directive := complete(t, args...)
