@@ -32,7 +32,7 @@ type object struct {
 	Metadata struct{ Name string }
 	Data     map[string]string
 	Spec     struct {
-		Type, ClusterIP      string
+		ClusterIP            string `yaml:"clusterIP"`
 		Replicas             int
 		ServiceName          string           `yaml:"serviceName"`
 		VolumeClaimTemplates []map[string]any `yaml:"volumeClaimTemplates"`

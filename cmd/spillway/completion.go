@@ -60,10 +60,10 @@ func addCompletions(cmd *cobra.Command) {
 // completionOf is what completes the value of a flag; nil: the shell, with files.
 func completionOf(cmd *cobra.Command, f *pflag.Flag) cobra.CompletionFunc {
 	if p, ok := f.Value.(*paramFlag); ok {
-		return words(paramValues(p.param))
+		return oneOf(paramValues(p.param))
 	}
 	if values, ok := flagValues[f.Name]; ok {
-		return words(values)
+		return oneOf(values)
 	}
 	if ends, ok := flagFiles[f.Name]; ok {
 		return func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
@@ -113,7 +113,7 @@ func paramValues(p *param.Param) []string {
 	return nil
 }
 
-func words(values []string) cobra.CompletionFunc {
+func oneOf(values []string) cobra.CompletionFunc {
 	return cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"strings"
 	"sync"
 	"time"
@@ -68,7 +69,7 @@ func (s *supervisor) restoring() { s.say("Restoring the data from a backup") }
 func (s *supervisor) ready(e supervised) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.serving = true
+	s.serving, s.ticks = true, math.MaxUint64 // the first pulse may come before the first tick
 	s.said = s.status(e)
 	s.tell(sdnotify.SdNotifyReady + "\nSTATUS=" + s.said)
 }

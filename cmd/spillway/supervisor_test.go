@@ -97,7 +97,7 @@ func TestNotify(t *testing.T) {
 	d.signal(syscall.SIGTERM)
 	n.until("STOPPING=1")
 	d.wantExit(0)
-	if strings.Contains(d.log.String(), "service manager") {
+	if strings.Contains(d.log.String(), "cannot be told") {
 		t.Errorf("the log complains:\n%s", d.log.String())
 	}
 }
@@ -206,6 +206,7 @@ func TestSupervisor(t *testing.T) {
 		at(13, func(e *engineOf) { e.done = 201 })
 		at(14, func(*engineOf) {})
 		s.ready(e)
+		at(20, func(*engineOf) {}) // no tick yet
 		ticking(32)
 		at(40, func(e *engineOf) { e.health = errors.New("no space\nleft") }) // and no tick any more
 		at(55, func(e *engineOf) {})
