@@ -2,8 +2,6 @@ package main
 
 import (
 	"archive/tar"
-	"bytes"
-	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"io"
@@ -106,19 +104,6 @@ func untar(t *testing.T, r io.Reader) (map[string][]byte, map[string]*tar.Header
 		}
 		files[name], headers[name] = b, h
 	}
-}
-
-func unzip(t *testing.T, path string) io.Reader {
-	t.Helper()
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	z, err := gzip.NewReader(bytes.NewReader(b))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return z
 }
 
 // TestReproducible: the same commit gives the same bytes, in another directory, at
