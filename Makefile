@@ -10,7 +10,7 @@ export PATH := $(PATH):/usr/sbin:/sbin:$(CURDIR)/bin
 RESULTS := bin/results
 TEST = mkdir -p $(RESULTS); bin/gotestsum --format pkgname --format-hide-empty-pkg $(if $(HIDE),--hide-summary=$(HIDE)) --jsonfile $(RESULTS)/$@.json --
 
-.PHONY: all build test check skips system-deps deps fmt vet lint unit race offheap integration browser compat lab planted lab-disk lab-syscalls lab-long bench docs fuzz clean
+.PHONY: all build test check skips system-deps deps fmt vet lint unit race offheap integration browser compat lab planted lab-disk lab-syscalls lab-long bench docs fuzz clean packages dist dist-check image chart
 
 all: build
 
@@ -19,7 +19,7 @@ build: ## the daemon, as bin/spillway, and the official plugins beside it
 
 # What make test goes through. Under the race detector memory is the heap's;
 # offheap runs, as they are used, the packages that have memory of their own.
-PHASES := deps fmt vet lint race offheap integration browser compat lab
+PHASES := deps fmt vet lint race offheap integration packages browser compat lab
 
 test: ## everything
 	@echo "make test takes about 20 minutes on two idle cores, and up to 50 on busy ones. What it does: $(PHASES)."
@@ -41,7 +41,7 @@ skips: bin/gotestsum ## what the last make test has not run, and why
 
 check: fmt vet lint unit ## format, vet, lint, import law, and every test once
 
-deps: system-deps bin/versitygw bin/fake-gcs-server bin/azurite bin/node-clients/node_modules bin/gotestsum ## the real servers and tools that tests compare with
+deps: system-deps bin/versitygw bin/fake-gcs-server bin/azurite bin/node-clients/node_modules bin/helm bin/cyclonedx-gomod bin/gotestsum ## the real servers and tools that tests compare with
 	$(GO) mod download
 
 system-deps: ## what of the system they need: only what is missing, and no service
@@ -62,11 +62,17 @@ bin/node-clients/node_modules: $(NODE_CLIENTS)/package-lock.json | system-deps #
 	rm -rf $@ && mkdir -p $(@D) && cp $(NODE_CLIENTS)/package.json $< $(@D)
 	npm ci --silent --ignore-scripts --no-fund --no-audit --prefix $(@D) && touch $@ || { rm -rf $@; exit 1; }
 
+bin/helm: ## what lints and renders the chart
+	GOBIN=$(CURDIR)/bin $(GO) install helm.sh/helm/v3/cmd/helm@v3.22.0
+
+bin/cyclonedx-gomod: ## what writes bills of materials
+	GOBIN=$(CURDIR)/bin $(GO) install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
+
 bin/gotestsum: ## go test, with what was skipped and why
 	GOBIN=$(CURDIR)/bin $(GO) install gotest.tools/gotestsum@v1.13.0
 
 fmt:
-	@test -z "$$(gofmt -l cmd core examples fsbackends internal plugins)" || { echo "gofmt these:"; gofmt -l cmd core examples fsbackends internal plugins; exit 1; }
+	@test -z "$$(gofmt -l cmd core examples fsbackends internal packaging plugins)" || { echo "gofmt these:"; gofmt -l cmd core examples fsbackends internal packaging plugins; exit 1; }
 
 vet:
 	$(GO) vet ./...
@@ -74,9 +80,11 @@ vet:
 	$(GO) vet -tags spillway_faults ./cmd/...
 	$(GO) vet -tags syscalls ./cmd/...
 	$(GO) vet -tags browser ./cmd/spillway
+	$(GO) -C packaging vet ./...
 
 lint: bin/golangci-lint ## .golangci.yml; the first time it builds the linter
 	bin/golangci-lint run ./...
+	cd packaging && ../bin/golangci-lint run ./...
 
 bin/golangci-lint:
 	GOBIN=$(CURDIR)/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
@@ -100,6 +108,29 @@ browser: bin/gotestsum ## the status page in a real browser, light and dark, wid
 	@if command -v $${CHROMIUM:-chromium} >/dev/null || command -v chromium-headless-shell >/dev/null; then \
 	  $(TEST) -tags browser -count=1 -timeout 10m -run TestBrowser ./cmd/spillway; \
 	else mkdir -p $(RESULTS); echo "NOT RUN: browser has no chromium here (Debian's package chromium-headless-shell, or CHROMIUM=path)" | tee -a $(RESULTS)/not-run; fi
+# Installs the packages in a copy of this machine's root that is written to memory:
+# as root, where the kernel mounts an overlay. What cannot run says so in make skips.
+packages: bin/gotestsum bin/helm bin/cyclonedx-gomod ## packages, the image and the chart, made and tried for this machine
+	cd packaging && mkdir -p ../$(RESULTS) && ../bin/gotestsum --format pkgname --format-hide-empty-pkg $(if $(HIDE),--hide-summary=$(HIDE)) --jsonfile ../$(RESULTS)/$@.json -- -count=1 -timeout 20m ./...
+
+# What a release is made of. Of a tag vX.Y.Z the version is X.Y.Z.
+VERSION ?= $(or $(patsubst v%,%,$(shell git describe --tags --exact-match --match 'v[0-9]*' 2>/dev/null)),$(shell sed -n 's/^\tversion = "\(.*\)"/\1/p' cmd/spillway/version.go))
+COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null)$(shell test -z "$$(git status --porcelain 2>/dev/null)" || echo +changes)
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
+export SOURCE_DATE_EPOCH
+PACKAGING = $(GO) -C packaging run . -root $(CURDIR) -version $(VERSION) -commit "$(COMMIT)" -cyclonedx $(CURDIR)/bin/cyclonedx-gomod
+
+dist: bin/cyclonedx-gomod ## bin/dist: tar.gz, deb, rpm, image, chart, compose file, bills of materials, checksums
+	$(PACKAGING) -out $(CURDIR)/bin/dist
+
+image: ## an OCI archive, in bin/image
+	$(PACKAGING) -out $(CURDIR)/bin/image -only image
+
+chart: ## the Helm chart, in bin/chart
+	$(PACKAGING) -out $(CURDIR)/bin/chart -only chart
+
+dist-check: bin/gotestsum bin/helm bin/cyclonedx-gomod ## minutes: all of dist twice, from two directories: the bytes are the same; and what make packages tries
+	cd packaging && SPILLWAY_LAB=long ../bin/gotestsum --format testname -- -count=1 -timeout 60m ./...
 
 # Needs the network once, and Debian's apt-get, to have Redis's source.
 compat: build ## Redis's own tests against the daemon: fails when one fails that passed before; UNITS= and COMPAT= choose

@@ -4,7 +4,8 @@
 # SIGHUP, has a running daemon follow it; docs/operations.md says what needs a restart.
 #
 # Values are HCL 2 expressions. Functions: cpus(), min(a, b, …), max(a, b, …),
-# env("NAME", "default"), file("path"). Sizes are written as in redis.conf
+# env("NAME", "default"), file("path"), credential("NAME", "default"): what systemd's
+# LoadCredential= hands the service. Sizes are written as in redis.conf
 # ("64mb", "4gb"), durations as "250ms", "30s", "10m". Relative paths begin where
 # the file is: of file(), roots, sockets, keys, certificates, a plugin's program.
 #

@@ -72,6 +72,7 @@ type DB struct {
 	stopping     atomic.Pointer[stopping] // nil unless a shutdown is under way
 
 	tickMu vfs.IOLock // held by the tick
+	ticks  atomic.Uint64
 
 	closing  chan struct{}
 	loopDone chan struct{}

@@ -19,6 +19,13 @@ type loading struct {
 // Loading tells whether Recover has yet to return.
 func (db *DB) Loading() bool { return db.loading.Load() != nil }
 
+// LoadProgress tells how many bytes Recover has read, and how many it has to read;
+// total is zero before that is known, and both are when it has returned.
+func (db *DB) LoadProgress() (done, total int64) {
+	l := db.progress()
+	return l.done.Load(), l.total.Load()
+}
+
 // progress is where a load counts: what INFO shows while the engine starts, or,
 // for DEBUG RELOAD, during which nobody can ask, nowhere.
 func (db *DB) progress() *loading {

@@ -16,6 +16,7 @@ func (db *DB) Tick() {
 	}
 	db.tickMu.Lock()
 	defer db.tickMu.Unlock()
+	defer db.ticks.Add(1)
 	db.stats.Sample(db.clock.Now())
 	db.notePeak()
 	db.persist.CheckLog()
@@ -30,6 +31,10 @@ func (db *DB) Tick() {
 	db.runtime.MakeRoom(tickInterval * evictBudget / 100)
 	db.persist.Tick()
 }
+
+// Ticks counts what Tick has done to its end. A supervisor who sees it stand still
+// knows that the engine hangs.
+func (db *DB) Ticks() uint64 { return db.ticks.Load() }
 
 // loop is the engine's goroutine.
 func (db *DB) loop() {

@@ -23,6 +23,8 @@ want protoc protobuf-compiler
 want ssh-keygen openssh-client
 want node nodejs
 want npm npm
+want rpm rpm
+want skopeo skopeo
 /usr/bin/python3 -c 'import grpc, google.protobuf, cryptography' 2>/dev/null ||
   packages+=(python3-grpcio python3-protobuf python3-cryptography)
 /usr/bin/python3 -c 'import redis, rq' 2>/dev/null ||

@@ -39,12 +39,19 @@ type faultyDaemon struct {
 	changes int
 }
 
-func startFaulty(t *testing.T, dir, rules string, flags ...string) *faultyDaemon {
+// writeFaults writes a script for --fault-script.
+func writeFaults(t *testing.T, rules string) string {
 	t.Helper()
 	script := filepath.Join(t.TempDir(), "faults")
 	if err := os.WriteFile(script, []byte(rules), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	return script
+}
+
+func startFaulty(t *testing.T, dir, rules string, flags ...string) *faultyDaemon {
+	t.Helper()
+	script := writeFaults(t, rules)
 	d := launchBinary(t, faultyBinary(t), append([]string{"--dir", dir, "--fault-script", script}, flags...)...)
 	d.waitReady()
 	return &faultyDaemon{daemon: d, script: script}

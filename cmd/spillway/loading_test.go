@@ -2,8 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -13,10 +11,7 @@ import (
 // parts, so that it hangs in the middle of loading until its faults are lifted.
 func launchLoading(t *testing.T, dir string, flags ...string) *faultyDaemon {
 	t.Helper()
-	script := filepath.Join(t.TempDir(), "faults")
-	if err := os.WriteFile(script, []byte(`on read path "checkpoints/**" hang`), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	script := writeFaults(t, `on read path "checkpoints/**" hang`)
 	d := launchBinary(t, faultyBinary(t), append([]string{"--dir", dir, "--fault-script", script}, flags...)...)
 	return &faultyDaemon{daemon: d, script: script}
 }

@@ -65,7 +65,8 @@ func run(args []string) int {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(serveCommand(), checkCommand(), reloadCommand(), configCommand(), statusCommand(), topCommand(), repairCommand(), restoreCommand(), verifyCommand(), inspectCommand(), backupsCommand(), getCommand(), scanCommand(), diffCommand(), exportCommand(), importCommand(), pluginsCommand(), versionCommand())
+	root.AddCommand(serveCommand(), checkCommand(), reloadCommand(), configCommand(), statusCommand(), topCommand(), repairCommand(), restoreCommand(), verifyCommand(), inspectCommand(), backupsCommand(), getCommand(), scanCommand(), diffCommand(), exportCommand(), importCommand(), pluginsCommand(), versionCommand(), manCommand())
+	addCompletions(root)
 	root.Version = buildInfo().String()
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetArgs(longFlags(args))

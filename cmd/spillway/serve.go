@@ -90,6 +90,7 @@ func serve(cfg *config.Config, again func() (*config.Config, error), f *faults, 
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	sayWhat(cfg, log)
+	sup := newSupervisor(log.Named("supervisor"))
 
 	fs, err := openData(cfg, log)
 	if err != nil {
@@ -118,6 +119,7 @@ func serve(cfg *config.Config, again func() (*config.Config, error), f *faults, 
 	}
 	opts.Stages, opts.Targets, opts.Archive = through.Stages, through.Targets, through.Archive
 	if refill.ifEmpty {
+		sup.restoring()
 		ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 		err := restoreIfEmpty(ctx, cfg, plugged, fs, opts, refill.from, refill.older, log)
 		cancel()
@@ -176,6 +178,9 @@ func serve(cfg *config.Config, again func() (*config.Config, error), f *faults, 
 			}
 		}()
 	}
+	watching, blind := context.WithCancel(context.Background())
+	defer blind()
+	go sup.watch(watching, db)
 	loading, giveUp := context.WithCancel(context.Background())
 	loaded, over := make(chan error, 1), make(chan struct{})
 	go func() {
@@ -192,10 +197,12 @@ func serve(cfg *config.Config, again func() (*config.Config, error), f *faults, 
 	go reload.onHangups(hangups, ready)
 	err = await(db, log, signals, events{loaded: loaded, failed: failed, stop: stop}, func() {
 		close(ready)
+		sup.ready(db)
 		for i, l := range listeners {
 			log.Info("Ready to accept connections", "listener", l.Addr().String(), "network", l.Addr().Network(), "tls", secured[i] != nil)
 		}
 	})
+	sup.stop()
 	var damage *repair.DamagedError
 	if errors.As(err, &damage) {
 		err = fmt.Errorf("%w\n%s", err, repairHint(cfg.Data.Root))

@@ -10,10 +10,15 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// version is set by the linker in releases.
-var version = "0.1.0-dev"
+// What the linker sets in a package, which is built without a repository.
+var (
+	version = "0.1.0-dev"
+	commit  = "" // and "+changes" behind it where there were any that it lacks
+	date    = "" // of the commit
+)
 
-// build is what this program was made of, as far as the go command has noted it.
+// build is what this program was made of, as far as the linker was told or the go
+// command has noted it.
 type build struct {
 	Version   string `json:"version"`
 	Commit    string `json:"commit,omitempty"`
@@ -26,6 +31,11 @@ type build struct {
 
 func buildInfo() build {
 	b := build{Version: version, GoVersion: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
+	if commit != "" {
+		b.Date = date
+		b.Commit, b.Modified = strings.CutSuffix(commit, "+changes")
+		return b
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return b

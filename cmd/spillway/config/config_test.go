@@ -132,6 +132,42 @@ func TestShippedConfigIsTheDefault(t *testing.T) {
 	}
 }
 
+// TestCredentialFunction: what systemd hands the service is read, a default stands in
+// for what it does not, and what is there and cannot be read is a mistake.
+func TestCredentialFunction(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "there"), []byte("hush\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "directory"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ dir, call, password, problem string }{
+		{dir, `credential("there")`, "hush", ""},
+		{dir, `credential("there", "else")`, "hush", ""},
+		{dir, `credential("missing", "else")`, "else", ""},
+		{dir, `credential("missing")`, "", "no credential missing"},
+		{dir, `credential("directory", "else")`, "", "is not a file"},
+		{dir, `credential("../there", "else")`, "", "is not the name of a credential"},
+		{"", `credential("there", env("SPILLWAY_NO_SUCH", ""))`, "", ""},
+		{"", `credential("there")`, "", "no credential there"},
+	} {
+		t.Setenv("CREDENTIALS_DIRECTORY", c.dir)
+		cfg, file := Parse("test.hcl", fmt.Appendf(nil, "server { password = %s }", c.call))
+		var out strings.Builder
+		if _, err := file.Report(&out, 100, false); err != nil {
+			t.Fatal(err)
+		}
+		if c.problem == "" && (cfg == nil || cfg.Engine.RequirePass != c.password || file.Failed()) {
+			t.Errorf("%s: not the password %q\n%s", c.call, c.password, out.String())
+		}
+		words := strings.Join(strings.Fields(out.String()), " ") // lines are wrapped
+		if c.problem != "" && !strings.Contains(words, c.problem) {
+			t.Errorf("%s: no %q in\n%s", c.call, c.problem, out.String())
+		}
+	}
+}
+
 // TestFileFunction: file() reads a file, and nothing that has no end.
 func TestFileFunction(t *testing.T) {
 	dir := t.TempDir()

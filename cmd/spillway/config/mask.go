@@ -91,14 +91,14 @@ func (s *secrets) value(tokens hclsyntax.Tokens) {
 }
 
 // harmless tells whether a literal behind these tokens is the argument of
-// file() or the first of env(), which name a secret and are not one.
+// file(), or the first of env() or credential(), which name a secret and are not one.
 func (s *secrets) harmless(before hclsyntax.Tokens) bool {
 	n := len(before)
 	if n < 3 || before[n-1].Type != hclsyntax.TokenOQuote || before[n-2].Type != hclsyntax.TokenOParen {
 		return false
 	}
 	f := string(before[n-3].Bytes)
-	return f == "file" || f == "env"
+	return f == "file" || f == "env" || f == "credential"
 }
 
 func (s *secrets) add(src []byte, from, to int) {

@@ -1,8 +1,10 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -22,7 +24,7 @@ import (
 )
 
 // baseContext has the functions a file may call: cpus(), min(), max(),
-// env(name, default) and file(path), which starts at dir.
+// env(name, default), credential(name, default) and file(path), which starts at dir.
 func baseContext(dir string) *hcl.EvalContext {
 	return &hcl.EvalContext{
 		Variables: map[string]cty.Value{},
@@ -34,6 +36,11 @@ func baseContext(dir string) *hcl.EvalContext {
 				Params:   []function.Parameter{{Name: "name", Type: cty.String}},
 				VarParam: &function.Parameter{Name: "default", Type: cty.String},
 				Type:     function.StaticReturnType(cty.String), Impl: env,
+			}),
+			"credential": function.New(&function.Spec{
+				Params:   []function.Parameter{{Name: "name", Type: cty.String}},
+				VarParam: &function.Parameter{Name: "default", Type: cty.String},
+				Type:     function.StaticReturnType(cty.String), Impl: credential,
 			}),
 			"file": function.New(&function.Spec{
 				Params: []function.Parameter{{Name: "path", Type: cty.String}},
@@ -58,6 +65,25 @@ func env(args []cty.Value, _ cty.Type) (cty.Value, error) {
 		return args[1], nil
 	}
 	return cty.NilVal, function.NewArgErrorf(0, "the environment variable %s is not set; env(%q, \"…\") would give it a default", name, name)
+}
+
+// credential reads what systemd's LoadCredential= hands the service: a file of that
+// name in $CREDENTIALS_DIRECTORY.
+func credential(args []cty.Value, _ cty.Type) (cty.Value, error) {
+	name := args[0].AsString()
+	if name == "" || name != filepath.Base(name) {
+		return cty.NilVal, function.NewArgErrorf(0, "%q is not the name of a credential", name)
+	}
+	if dir := os.Getenv("CREDENTIALS_DIRECTORY"); dir != "" {
+		path := filepath.Join(dir, name)
+		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+			return readFile(path)
+		}
+	}
+	if len(args) > 1 {
+		return args[1], nil
+	}
+	return cty.NilVal, function.NewArgErrorf(0, "the service was given no credential %s; credential(%q, \"…\") would give it a default", name, name)
 }
 
 // maxIncluded bounds what file() reads.

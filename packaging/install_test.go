@@ -1,0 +1,212 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+// sandbox runs a script in a copy of this machine's root that is written to memory
+// and gone afterwards: in a mount namespace of its own, with the machine's files below
+// and a tmpfs on top. Nothing that the script does is seen outside.
+func sandbox(t *testing.T, script string, env ...string) string {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("needs root, for an overlay over this machine's root")
+	}
+	dir := t.TempDir()
+	const enter = `set -e
+mount -t tmpfs tmpfs "$1"
+mkdir "$1/up" "$1/work" "$1/root"
+mount -t overlay overlay -o "lowerdir=/,upperdir=$1/up,workdir=$1/work" "$1/root"
+`
+	try := exec.Command("unshare", "--mount", "sh", "-c", enter, "-", dir)
+	if out, err := try.CombinedOutput(); err != nil {
+		t.Skipf("needs a kernel that lets it mount an overlay over this machine's root: %v\n%s", err, out)
+	}
+	// What is outside of the root filesystem comes along by hand: the packages.
+	const inside = enter + `
+mkdir -p "$1/root/proc" "$1/root/dev" "$1/root/packages"
+mount -t proc proc "$1/root/proc"
+mount --rbind /dev "$1/root/dev"
+mount --bind "$2" "$1/root/packages"
+rm -rf "$1/root/run/systemd"
+cat > "$1/root/script"
+exec chroot "$1/root" /bin/sh -e /script
+`
+	cmd := exec.Command("unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", inside, "-", dir, packagesDir(t))
+	cmd.Stdin = strings.NewReader(script)
+	cmd.Env = append([]string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND=noninteractive", "HOME=/root"}, env...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	late := time.AfterFunc(5*time.Minute, func() { _ = cmd.Process.Kill() })
+	defer late.Stop()
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
+	return out.String()
+}
+
+// packagesDir has the packages of two versions: old.deb, new.deb, old.rpm, new.rpm.
+// The new one's program is another.
+func packagesDir(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(filepath.Dir(made.out), "packages")
+	if _, err := os.Stat(dir); err == nil {
+		return dir
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	next := testRelease(made.root, dir, "1.1.0")
+	stage := next.stage(runtime.GOARCH)
+	output(t, "sh", "-c", `mkdir -p "$1" "$2" && cp -r "$3"/. "$1"`, "-", stage, next.out, made.stage(runtime.GOARCH))
+	if err := next.build(runtime.GOARCH, filepath.Join(stage, "bin"), "spillway"); err != nil {
+		t.Fatal(err)
+	}
+	for _, format := range []string{"deb", "rpm"} {
+		if err := next.pack(format, filepath.Join(next.linux(), "spillway.yaml"), runtime.GOARCH); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, l := range [][2]string{
+		{made.path(t, "spillway_*.deb"), "old.deb"}, {next.path(t, "spillway_*.deb"), "new.deb"},
+		{made.path(t, "spillway-1*.rpm"), "old.rpm"}, {next.path(t, "spillway-1*.rpm"), "new.rpm"},
+	} {
+		output(t, "cp", l[0], filepath.Join(dir, l[1]))
+	}
+	return dir
+}
+
+// life is what both kinds of package go through, by functions that each defines:
+// installed, upgraded, removed and installed again, with the daemon started as the
+// unit says, under its user.
+const life = `
+say() { echo "== $*"; }
+is() { # WHAT GOT WANT
+  [ "$2" = "$3" ] || { echo "FAIL: $1 is '$2', want '$3'"; exit 1; }
+}
+field() { sed -n "s/^$1=//p" "$unit"; }
+
+start() {
+  set -- $(field ExecStart)
+  is "the user" "$(field User)" spillway
+  : > /daemon.log && chmod 666 /daemon.log
+  (cd "$(field WorkingDirectory)" && umask "$(field UMask)" &&
+    exec env -i PATH=/usr/bin setpriv --reuid "$(field User)" --regid "$(field Group)" --clear-groups --no-new-privs \
+      --bounding-set=-all "$@" >> /daemon.log 2>&1) &
+  pid=$!
+  until grep -q 'Ready to accept' /daemon.log; do
+    kill -0 $pid || { cat /daemon.log; exit 1; }
+    sleep 0.05
+  done
+}
+stop() { kill -TERM $pid; wait $pid; } # its status is the script's
+cli() { redis-cli -p "$PORT" "$@"; }
+
+say install
+install_old
+is "the directory of the data" "$(stat -c '%U:%G %a' /var/lib/spillway)" "spillway:spillway 700"
+is "the directory of the configuration" "$(stat -c '%U:%G %a' /etc/spillway)" "root:spillway 750"
+is "the configuration" "$(stat -c '%U:%G %a' /etc/spillway/plugins.hcl)" "root:spillway 640"
+is "the user's shell" "$(getent passwd spillway | cut -d: -f6-)" "/var/lib/spillway:/usr/sbin/nologin"
+case $(spillway version) in "spillway 1.0.0 "*) ;; *) echo "FAIL: $(spillway version)"; exit 1 ;; esac
+spillway check --config /etc/spillway/plugins.hcl > /check
+grep -q '/var/lib/spillway (data directory' /check || { cat /check; exit 1; }
+zcat -t /usr/share/man/man1/spillway-serve.1.gz
+bash -n /usr/share/bash-completion/completions/spillway
+
+say start
+start
+is "a reply" "$(cli SET greeting hello)" OK
+is "a save" "$(cli SAVE)" OK
+is "a reply" "$(cli SET later yes)" OK
+is "what it wrote" "$(stat -c '%U %a' /var/lib/spillway/MANIFEST)" "spillway 600"
+
+say upgrade
+upgrade
+is "the version" "$(spillway version | cut -d' ' -f2)" 1.1.0
+grep -q "127.0.0.1:$PORT" /etc/spillway/plugins.hcl || { echo "FAIL: the changed configuration is gone"; exit 1; }
+is "the old program's reply" "$(cli GET greeting)" hello
+stop
+start
+is "the data" "$(cli MGET greeting later | tr '\n' ' ')" "hello yes "
+grep -q 'version=1.1.0' /daemon.log
+stop
+
+say remove
+remove
+[ ! -e /usr/bin/spillway ] && [ ! -e "$unit" ]
+[ -e /var/lib/spillway/MANIFEST ] || { echo "FAIL: the data is gone"; exit 1; }
+
+say again
+install_old
+start
+is "the data" "$(cli GET later)" yes
+stop
+say done
+`
+
+// TestDeb: the package's life on a Debian system.
+func TestDeb(t *testing.T) {
+	for _, program := range []string{"dpkg", "redis-cli"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skip("needs " + program)
+		}
+	}
+	out := sandbox(t, `
+unit=/lib/systemd/system/spillway.service
+wants=/etc/systemd/system/multi-user.target.wants/spillway.service
+install_old() {
+  dpkg -i /packages/old.deb
+  [ -L $wants ] || { echo "FAIL: the service is not enabled"; exit 1; }
+  sed -i "s/127.0.0.1:6380/127.0.0.1:$PORT/" /etc/spillway/plugins.hcl
+}
+upgrade() { dpkg -i /packages/new.deb; }
+remove() {
+  dpkg -r spillway
+  [ -e /etc/spillway/plugins.hcl ] || { echo "FAIL: without a purge the configuration stays"; exit 1; }
+  dpkg -P spillway 2>&1 | grep 'the data stays in /var/lib/spillway'
+  [ ! -e /etc/spillway ] && [ ! -L $wants ] || { echo "FAIL: a purge leaves"; ls -R /etc/spillway $wants; exit 1; }
+}
+`+life+`
+say empty
+rm -rf /var/lib/spillway/*
+dpkg -P spillway
+[ ! -e /var/lib/spillway ]
+`, "PORT="+freePort(t))
+	if !strings.Contains(out, "== done") {
+		t.Errorf("it has not come to its end:\n%s", out)
+	}
+}
+
+// TestRPM: the package's life as rpm sees it, whose database is made for it.
+func TestRPM(t *testing.T) {
+	for _, program := range []string{"rpm", "redis-cli"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skip("needs " + program)
+		}
+	}
+	out := sandbox(t, `
+unit=/usr/lib/systemd/system/spillway.service
+rpm --initdb
+install_old() {
+  rpm -i --nodeps /packages/old.rpm
+  rpm -V --nodeps spillway
+  sed -i "s/127.0.0.1:6380/127.0.0.1:$PORT/" /etc/spillway/plugins.hcl
+}
+upgrade() { rpm -U --nodeps /packages/new.rpm; }
+remove() { rpm -e spillway; rm -f /etc/spillway/plugins.hcl.rpmsave; }
+`+life, "PORT="+freePort(t))
+	if !strings.Contains(out, "== done") {
+		t.Errorf("it has not come to its end:\n%s", out)
+	}
+}
