@@ -1,5 +1,12 @@
 package command
 
+import (
+	"math"
+	"strings"
+
+	"github.com/spillwaydb/spillway/core/keyspace"
+)
+
 var objectHandlers = handlers{
 	"object|encoding": objectEncoding,
 	"object|freq":     objectFreq,
@@ -17,11 +24,41 @@ func objectEncoding(c *Ctx) {
 }
 
 func objectRefcount(c *Ctx) {
-	if _, found := c.inspect(c.Args[2]); found {
-		c.Out.Int(1)
+	if e, found := c.inspect(c.Args[2]); found {
+		c.Out.Int(c.refcount(e))
 	} else {
 		c.Out.Null()
 	}
+}
+
+// What Redis shares: it has one object for each of the integers below, and counts no
+// references to it.
+const (
+	sharedIntegers = 10000
+	sharedCount    = math.MaxInt32
+)
+
+// refcount is how many references to the value Redis would count. A value has a time or
+// a frequency of its own, and is not shared, while keys are evicted by those.
+func (c *Ctx) refcount(e keyspace.Entry) int64 {
+	if e.Type() != keyspace.String || e.Encoding() != "int" {
+		return 1
+	}
+	if n, ok := parseInt(e.Bytes()); !ok || n < 0 || n >= sharedIntegers {
+		return 1
+	}
+	var limit, policy string
+	for _, p := range c.Engine.Config().Get("maxmemory", "maxmemory-policy") {
+		if p[0] == "maxmemory" {
+			limit = p[1]
+		} else {
+			policy = p[1]
+		}
+	}
+	if limit != "0" && (strings.HasSuffix(policy, "-lru") || strings.HasSuffix(policy, "-lfu")) {
+		return 1
+	}
+	return sharedCount
 }
 
 const lruLfuNote = " Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."

@@ -63,7 +63,7 @@ func (s *Session) refusesScript(cmd *command.Command, args [][]byte) string {
 	if !ok || flags&script.NoWrites != 0 {
 		return ""
 	}
-	if msg := s.rt.RefusesWrites(); msg != "" {
+	if msg := s.rt.refusesWrites(); msg != "" {
 		return msg
 	}
 	if limit := s.rt.MaxMemory(); flags&script.AllowOOM == 0 && limit > 0 && !s.makeRoom(limit) {
