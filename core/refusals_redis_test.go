@@ -1,6 +1,8 @@
 package core_test
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/spillwaydb/spillway/core/coretest"
@@ -46,6 +48,51 @@ func TestRefusalsAgainstRedis(t *testing.T) {
 		want := ask(line).String()
 		if got := h.Do(args...); got != want {
 			t.Errorf("%s\n  ours  %s\n  redis %s", line, got, want)
+		}
+	}
+}
+
+// TestCountsAgainstRedis: a script that is aborted, or returns an error, has failed, and
+// what it may not call was rejected; each error counts once.
+func TestCountsAgainstRedis(t *testing.T) {
+	ask := askRedisLine(t, testutil.Redis(t)())
+	h := coretest.New(t)
+	counts := func(info string) string {
+		var out []string
+		for line := range strings.Lines(info) {
+			switch name, fields, _ := strings.Cut(strings.TrimSpace(line), ":"); {
+			case strings.HasPrefix(name, "cmdstat_set"), strings.HasPrefix(name, "cmdstat_eval"), strings.HasPrefix(name, "cmdstat_incr"):
+				parts := strings.Split(fields, ",")
+				out = append(out, name, parts[0], parts[3], parts[4])
+			case strings.HasPrefix(name, "errorstat_"), name == "total_error_replies":
+				out = append(out, name, fields)
+			}
+		}
+		slices.Sort(out)
+		return strings.Join(out, " ")
+	}
+	for _, lines := range [][]string{
+		{"CONFIG SET maxmemory 1", "CONFIG RESETSTAT", `EVAL "return redis.call('set', 'k', 'v')" 1 k`},
+		{"CONFIG RESETSTAT", `EVAL "return redis.pcall('set', 'k', 'v')" 1 k`},
+		{"CONFIG RESETSTAT", `EVAL "redis.pcall('set', 'k', 'v') return 1" 1 k`},
+		{"CONFIG SET maxmemory 0", "CONFIG RESETSTAT", `EVAL "return redis.call('set', 'k')" 1 k`},
+		{"CONFIG RESETSTAT", "SET k v", `EVAL "return redis.pcall('incr', 'k')" 1 k`, `EVAL "return redis.call('incr', 'k')" 1 k`},
+		{"CONFIG RESETSTAT", `EVAL "return redis.error_reply('MINE x')" 0`, `EVAL "redis.pcall('incr', 'k') return redis.error_reply('MINE x')" 1 k`},
+		{"CONFIG RESETSTAT", "MULTI", `EVAL "return redis.pcall('incr', 'k')" 1 k`, "EXEC", "INCR k"},
+	} {
+		for _, line := range lines {
+			words, _ := resp.SplitArgs([]byte(line), nil)
+			args := make([]string, len(words))
+			for i, w := range words {
+				args[i] = string(w)
+			}
+			if got, want := h.Do(args...), ask(line).String(); got != want {
+				t.Errorf("%s\n  ours  %s\n  redis %s", line, got, want)
+			}
+		}
+		ours := counts(string(h.Value("INFO", "everything").Str))
+		if theirs := counts(string(ask("INFO everything").Str)); ours != theirs {
+			t.Errorf("%q\n  ours  %s\n  redis %s", lines, ours, theirs)
 		}
 	}
 }

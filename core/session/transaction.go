@@ -247,7 +247,7 @@ func (s *Session) execOwn(q queued, out *resp.Writer) {
 		out.OK()
 		return
 	}
-	began, errors := s.began(), out.Errors
+	began, errors := s.began(), out.Errors+out.Again
 	if sc, ok := scriptingCommands[q.cmd.Name]; ok {
 		sc.run(s, q.cmd, q.args, out)
 	} else {
