@@ -49,7 +49,7 @@ func New(cfg Config) *Keyspace {
 	}
 	sizes := reflect.TypeFor[Keyspace]().Size() + uintptr(len(k.shards))*(reflect.TypeFor[Shard]().Size()+
 		uintptr(max(cfg.Databases, 1))*(reflect.TypeFor[DB]().Size()+reflect.TypeFor[store]().Size()))
-	k.empty = int64(sizes) //nolint:gosec // some thousands
+	k.empty = int64(sizes)
 	return k
 }
 
