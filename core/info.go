@@ -16,7 +16,7 @@ import (
 // server adds its own.
 func (db *DB) registerInfo() {
 	db.info.Register(
-		command.InfoSection{Name: "Memory", Default: true, Fill: infoNothing("used_memory_overhead used_memory_startup used_memory_lua used_memory_vm_eval " +
+		command.InfoSection{Name: "Memory", Default: true, Fill: infoNothing("used_memory_lua used_memory_vm_eval " +
 			"used_memory_scripts_eval used_memory_vm_functions used_memory_vm_total " +
 			"used_memory_functions used_memory_scripts mem_not_counted_for_evict mem_replication_backlog mem_total_replication_buffers " +
 			"mem_cluster_links active_defrag_running lazyfree_pending_objects lazyfreed_objects")},
@@ -68,8 +68,11 @@ func (db *DB) infoMemory(w *command.InfoWriter) {
 	w.Field("used_memory_peak", peak)
 	w.Field("used_memory_peak_human", command.HumanBytes(peak))
 	w.Field("used_memory_peak_perc", fmt.Sprintf("%.2f%%", float64(used)*100/float64(max(peak, 1))))
-	w.Field("used_memory_dataset", used)
-	w.Field("used_memory_dataset_perc", "100.00%")
+	empty := db.ks.EmptyBytes()
+	w.Field("used_memory_overhead", empty)
+	w.Field("used_memory_startup", empty)
+	w.Field("used_memory_dataset", used-empty)
+	w.Field("used_memory_dataset_perc", fmt.Sprintf("%.2f%%", float64(used-empty)*100/float64(max(used-empty, 1))))
 	for _, name := range []string{"used_memory_lua_human", "used_memory_vm_total_human", "used_memory_scripts_human"} {
 		w.Field(name, command.HumanBytes(0))
 	}

@@ -184,6 +184,27 @@ var params = []parameter{
 		setting: func(s *settings) param.Var { return param.BoolVar(&s.deprecatedLua) },
 	},
 
+	{
+		Param: param.Param{
+			Name: "min-replicas-to-write", Aliases: []string{"min-slaves-to-write"}, HCL: "min_replicas_to_write",
+			Type: param.Int{Min: 0, Max: math.MaxInt32}, Default: "0",
+			Doc: "How many replicas there must be for a write to be carried out: there are none, so writes are refused if it is above 0.",
+		},
+		part: func(db *DB) param.Var {
+			return param.IntFunc(db.runtime.MinReplicas, db.runtime.SetMinReplicas)
+		},
+	},
+	{
+		Param: param.Param{
+			Name: "min-replicas-max-lag", Aliases: []string{"min-slaves-max-lag"}, HCL: "min_replicas_max_lag",
+			Type: param.Int{Min: 0, Max: math.MaxInt32}, Default: "10",
+			Doc: "How many seconds a replica may be behind to count for min-replicas-to-write; 0 switches that off.",
+		},
+		part: func(db *DB) param.Var {
+			return param.IntFunc(db.runtime.ReplicasMaxLag, db.runtime.SetReplicasMaxLag)
+		},
+	},
+
 	// Clients.
 	{
 		Param: param.Param{

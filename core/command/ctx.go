@@ -271,7 +271,7 @@ func (c *Ctx) ChangedIn(db int, key []byte, ev Event, n int) {
 // its key goes, which is an event of its own.
 func (c *Ctx) Shrunk(key []byte, ev Event, n int) {
 	c.ChangedN(key, ev, n)
-	if c.Events.wanted() && !c.exists(c.shardOf(key), c.DB, key) {
+	if c.Events.wanted() && c.status(c.shardOf(key), c.DB, key) == keyspace.Missing {
 		c.ChangedN(key, eventDel, 0)
 	}
 }

@@ -138,8 +138,8 @@ func debugObject(c *Ctx) {
 		c.Out.Error("ERR " + err.Error())
 		return
 	}
-	c.Out.SimpleString(fmt.Sprintf("Value at:0x0 refcount:1 encoding:%s serializedlength:%d lru:0 lru_seconds_idle:%d",
-		e.Encoding(), len(payload)-1, e.Idle(c.Now))) // without its type
+	c.Out.SimpleString(fmt.Sprintf("Value at:0x0 refcount:%d encoding:%s serializedlength:%d lru:0 lru_seconds_idle:%d",
+		c.refcount(e), e.Encoding(), len(payload)-1, e.Idle(c.Now))) // without its type
 }
 
 // debugPopulate sets keys. In a log they are SETs; Redis has them in none, and after

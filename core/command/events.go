@@ -1,6 +1,10 @@
 package command
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"github.com/spillwaydb/spillway/core/keyspace"
+)
 
 // Event is what happened to a key, by the name and in the class that Redis's
 // keyspace notifications give it
@@ -138,10 +142,17 @@ type KeyListener interface {
 	// for none.
 	KeyEvent(by Client, ev Event, shard, db int, key []byte)
 	// DatabaseEvent tells that a database is about to be emptied or exchanged
-	// with another. changed tells whether this concerns a key. The locks of all
+	// with another. change tells what that does to a key. The locks of all
 	// shards are held.
-	DatabaseEvent(db int, changed func(shard int, key []byte) bool)
+	DatabaseEvent(db int, change func(shard int, key []byte) Exchange)
 }
+
+// Exchange is what is there of a key before its database is emptied, or exchanged with
+// another, and afterwards.
+type Exchange struct{ Before, After keyspace.Status }
+
+// Concerns tells whether there is a key before or afterwards, expired or not.
+func (x Exchange) Concerns() bool { return x.Before != keyspace.Missing || x.After != keyspace.Missing }
 
 // EmptyListener is a [KeyListener] that is told when databases are emptied, be it
 // one or all of them, in one call. by is the client whose command it is.
@@ -227,12 +238,12 @@ func (k *KeyEvents) FieldsRemoved(shard, db int, key []byte, n int, gone bool) {
 
 // databaseChanges tells the listeners of a database that is about to be emptied
 // or exchanged, see [KeyListener].
-func (k *KeyEvents) databaseChanges(db int, changed func(shard int, key []byte) bool) {
+func (k *KeyEvents) databaseChanges(db int, change func(shard int, key []byte) Exchange) {
 	if !k.wanted() {
 		return
 	}
 	for _, l := range k.listeners {
-		l.DatabaseEvent(db, changed)
+		l.DatabaseEvent(db, change)
 	}
 }
 

@@ -222,7 +222,7 @@ func flushallCommand(c *Ctx) {
 
 // flush empties a database. All shards are locked.
 func (c *Ctx) flush(n int) {
-	c.Events.databaseChanges(n, func(shard int, key []byte) bool { return c.exists(shard, n, key) })
+	c.Events.databaseChanges(n, func(shard int, key []byte) Exchange { return Exchange{Before: c.status(shard, n, key)} })
 	for i := range c.KS.NumShards() {
 		d := c.KS.Shard(i).DB(n)
 		if keys := d.Len(); keys > 0 {
@@ -232,10 +232,10 @@ func (c *Ctx) flush(n int) {
 	}
 }
 
-// exists tells whether a key is there, past its deadline or not.
-func (c *Ctx) exists(shard, n int, key []byte) bool {
-	_, status := c.KS.Shard(shard).DB(n).Get(key, 0)
-	return status != keyspace.Missing
+// status tells whether a key is there, and whether it is past its deadline.
+func (c *Ctx) status(shard, n int, key []byte) keyspace.Status {
+	_, status := c.KS.Shard(shard).DB(n).Get(key, c.Now)
+	return status
 }
 
 func swapdbCommand(c *Ctx) {
@@ -263,9 +263,9 @@ func swapdbCommand(c *Ctx) {
 	if n[0] == n[1] {
 		return
 	}
-	for _, v := range n {
-		c.Events.databaseChanges(v, func(shard int, key []byte) bool {
-			return c.exists(shard, n[0], key) || c.exists(shard, n[1], key)
+	for i, v := range n {
+		c.Events.databaseChanges(v, func(shard int, key []byte) Exchange {
+			return Exchange{c.status(shard, v, key), c.status(shard, n[1-i], key)}
 		})
 	}
 	for i := range c.KS.NumShards() {

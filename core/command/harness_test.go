@@ -58,7 +58,7 @@ func (x *tester) KeyEvent(_ Client, ev Event, shard, db int, key []byte) {
 }
 
 // DatabaseEvent implements KeyListener; Redis tells nobody.
-func (x *tester) DatabaseEvent(int, func(int, []byte) bool) {}
+func (x *tester) DatabaseEvent(int, func(int, []byte) Exchange) {}
 
 // run executes one command given as words.
 func (x *tester) run(words ...string) resp.Value {

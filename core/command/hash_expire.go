@@ -118,7 +118,7 @@ func (c *Ctx) fieldsExpired(key []byte, n int) {
 
 // keyGone tells that a hash went with its last field, if it did.
 func (c *Ctx) keyGone(key []byte) {
-	if c.Events.wanted() && !c.exists(c.shardOf(key), c.DB, key) {
+	if c.Events.wanted() && c.status(c.shardOf(key), c.DB, key) == keyspace.Missing {
 		c.ChangedN(key, eventDel, 0)
 	}
 }

@@ -214,7 +214,7 @@ func commandKeys(c *Ctx, withFlags bool) {
 		return
 	}
 	keys, err := cmd.Keys(args)
-	if err != nil || len(keys) == 0 {
+	if err != nil || len(keys) == 0 && cmd.Flags&NoMandatoryKeys == 0 {
 		c.Out.Error("ERR Invalid arguments specified for command")
 		return
 	}

@@ -76,7 +76,7 @@ func channelOf(prefix string, db int, name []byte) []byte {
 }
 
 // DatabaseEvent implements KeyListener: Redis publishes nothing of it.
-func (n *Notifier) DatabaseEvent(int, func(int, []byte) bool) {}
+func (n *Notifier) DatabaseEvent(int, func(int, []byte) Exchange) {}
 
 // classLetters are the letters of notify-keyspace-events, in the order in which
 // Redis shows them; A stands for the first of them up to ClassModule.

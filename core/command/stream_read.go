@@ -107,6 +107,10 @@ func (c *Ctx) parseRead(grouped bool) (o readOptions, ok bool) {
 		more := len(c.Args) - 1 - i
 		switch a := c.Args[i]; {
 		case is(a, "block") && more > 0:
+			if c.InScript {
+				c.Out.Error("ERR " + string(c.Args[0]) + " command is not allowed with BLOCK option from scripts")
+				return o, false
+			}
 			i++
 			o.blocks = true
 			if o.deadline, ok = c.millisecondsArg(c.Args[i]); !ok {

@@ -171,13 +171,18 @@ func trackedOf(by Client) *tracking.Client {
 }
 
 // KeyEvent implements KeyListener.
-func (t Tracker) KeyEvent(by Client, _ Event, shard, _ int, key []byte) {
-	t.table.Invalidate(trackedOf(by), shard, key)
+func (t Tracker) KeyEvent(by Client, ev Event, shard, _ int, key []byte) {
+	switch ev.Class {
+	case ClassExpired, ClassEvicted:
+		t.table.Vanished(trackedOf(by), shard, key)
+	default:
+		t.table.Invalidate(trackedOf(by), shard, key)
+	}
 }
 
 // DatabaseEvent implements KeyListener: of databases that are exchanged no client
 // is told, as in Redis, and of those that are emptied by Emptied.
-func (t Tracker) DatabaseEvent(int, func(int, []byte) bool) {}
+func (t Tracker) DatabaseEvent(int, func(int, []byte) Exchange) {}
 
 // Emptied implements EmptyListener.
 func (t Tracker) Emptied(by Client) { t.table.Flush(trackedOf(by)) }

@@ -113,15 +113,28 @@ func (ws *Watches) KeyEvent(_ Client, ev Event, shard, db int, key []byte) {
 	}
 }
 
-// DatabaseEvent implements KeyListener.
-func (ws *Watches) DatabaseEvent(db int, changed func(shard int, key []byte) bool) {
+// DatabaseEvent implements KeyListener. A key that is past its deadline is as good as
+// none: where one takes the place of the other, nothing has changed.
+func (ws *Watches) DatabaseEvent(db int, change func(shard int, key []byte) Exchange) {
 	for i := range ws.shards {
 		for k, list := range ws.shards[i].keys {
-			if k.db != db || !changed(i, []byte(k.key)) {
+			if k.db != db {
+				continue
+			}
+			x := change(i, []byte(k.key))
+			if !x.Concerns() {
 				continue
 			}
 			for _, e := range list {
-				e.owner.dirty.Store(true)
+				switch {
+				case e.expired && x.After == keyspace.Missing:
+					e.expired = false
+				case e.expired && x.After == keyspace.Expired:
+				case !e.expired && x.Before == keyspace.Missing && x.After == keyspace.Expired:
+					e.expired = true
+				default:
+					e.owner.dirty.Store(true)
+				}
 			}
 		}
 	}

@@ -97,3 +97,43 @@ func TestWatchExpired(t *testing.T) {
 		t.Error("a new value does not count as a change")
 	}
 }
+
+// TestWatchExpiredDatabases empties and exchanges databases with keys past their
+// deadlines: one of those is as good as none.
+func TestWatchExpiredDatabases(t *testing.T) {
+	expired, live := " 1 PX 10", " 1"
+	for _, c := range []struct {
+		name        string
+		here, there string // what a is set to in databases 0 and 1; empty for no key
+		do          []string
+		want        bool
+	}{
+		{name: "flushed", here: expired, do: []string{"FLUSHDB"}},
+		{name: "flushed and set", here: expired, do: []string{"FLUSHDB", "SET a 2"}, want: true},
+		{name: "swapped for none", here: expired, do: []string{"SWAPDB 0 1"}},
+		{name: "swapped for none and back", here: expired, do: []string{"SWAPDB 0 1", "SWAPDB 0 1"}},
+		{name: "none swapped for it", there: expired, do: []string{"SWAPDB 0 1"}},
+		{name: "none swapped for it, which is met", there: expired, do: []string{"SWAPDB 0 1", "GET a"}},
+		{name: "swapped for another", here: expired, there: expired, do: []string{"SWAPDB 0 1"}},
+		{name: "swapped for a live one", here: expired, there: live, do: []string{"SWAPDB 0 1"}, want: true},
+		{name: "a live one swapped for it", here: live, there: expired, do: []string{"SWAPDB 0 1"}, want: true},
+	} {
+		x := newTester(t, 3)
+		if c.there != "" {
+			x.do("SELECT 1")
+			x.do("SET a" + c.there)
+			x.do("SELECT 0")
+		}
+		if c.here != "" {
+			x.do("SET a" + c.here)
+		}
+		x.now += 10
+		touched, _ := x.watching("a")
+		for _, line := range c.do {
+			x.do(line)
+		}
+		if got := touched(); got != c.want {
+			t.Errorf("%s: touched is %v", c.name, got)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package keyspace
 import (
 	"fmt"
 	"hash/maphash"
+	"reflect"
 	"runtime"
 	"sync/atomic"
 
@@ -30,6 +31,7 @@ type Keyspace struct {
 	lfu    atomic.Bool
 
 	lfuScale atomic.Pointer[lfuScale]
+	empty    int64 // see EmptyBytes
 	limits   atomic.Pointer[Limits]
 
 	libraries atomic.Pointer[[]Library] // written under the lock of shard 0
@@ -48,6 +50,9 @@ func New(cfg Config) *Keyspace {
 		}
 		k.shards[i] = s
 	}
+	sizes := reflect.TypeFor[Keyspace]().Size() + uintptr(len(k.shards))*(reflect.TypeFor[Shard]().Size()+
+		uintptr(max(cfg.Databases, 1))*(reflect.TypeFor[DB]().Size()+reflect.TypeFor[store]().Size()))
+	k.empty = int64(sizes)
 	return k
 }
 
@@ -57,9 +62,13 @@ func (k *Keyspace) NumShards() int { return len(k.shards) }
 // Shard returns shard i.
 func (k *Keyspace) Shard(i int) *Shard { return k.shards[i] }
 
-// UsedBytes is what keys, values and their index take in all.
+// EmptyBytes is what an empty keyspace takes.
+func (k *Keyspace) EmptyBytes() int64 { return k.empty }
+
+// UsedBytes is what the keyspace takes in all: keys, values and their index, and
+// EmptyBytes.
 func (k *Keyspace) UsedBytes() int64 {
-	var n int64
+	n := k.empty
 	for _, s := range k.shards {
 		n += s.UsedBytes()
 	}

@@ -29,6 +29,9 @@ type Writer struct {
 	// counts them elsewhere calls TakeErrors.
 	Errors int
 	Texts  []string
+
+	// Again counts the errors that ErrorAgain has appended.
+	Again int
 }
 
 // Spill holds the beginning of replies that are too long for one buffer.
@@ -116,6 +119,13 @@ func (w *Writer) SimpleString(s string) { w.line('+', s) }
 func (w *Writer) Error(msg string) {
 	w.Errors++
 	w.Texts = append(w.Texts, msg)
+	w.line('-', msg)
+}
+
+// ErrorAgain is Error for one that was counted already, where it came about: it is not
+// among Errors.
+func (w *Writer) ErrorAgain(msg string) {
+	w.Again++
 	w.line('-', msg)
 }
 

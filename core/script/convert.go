@@ -227,9 +227,10 @@ func (e *encoder) keys(t *lua.LTable) {
 
 // error replies with an error, which is not counted again if it was counted before.
 func (e *encoder) error(msg string, counted bool) {
-	e.out.Error(cString(msg))
 	if counted {
-		e.out.Errors--
+		e.out.ErrorAgain(cString(msg))
+	} else {
+		e.out.Error(cString(msg))
 	}
 }
 

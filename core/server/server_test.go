@@ -339,3 +339,19 @@ func TestInfoWhileServing(t *testing.T) {
 		}
 	}
 }
+
+// TestOneTimeForATransaction: a key that is set with a deadline in a transaction is
+// there to its end, however long that takes.
+func TestOneTimeForATransaction(t *testing.T) {
+	_, addr := serve(t, Options{EnableDebug: "local"}, nil, nil)
+	c := dial(t, addr)
+	for _, line := range []string{"MULTI", "SET k v PX 1", "DEBUG SLEEP 0.02", "GET k", `EVAL "return redis.call('get', 'k')" 1 k`} {
+		c.ask(line)
+	}
+	if got, want := c.ask("EXEC"), `["OK" "OK" "v" "v"]`; got != want {
+		t.Errorf("EXEC: %s, and %s was expected", got, want)
+	}
+	if got := c.ask("GET k"); got != "(nil)" {
+		t.Errorf("afterwards: %s", got)
+	}
+}

@@ -13,6 +13,7 @@ import (
 type blocked struct {
 	wake   func()        // see Runtime.New
 	signal chan struct{} // what wake of an embedded client sends to
+	took   time.Duration // how long it was executed before it waited
 }
 
 // errUnblocked is Redis's.
@@ -76,6 +77,7 @@ func (s *Session) Resume(out *resp.Writer) command.Outcome {
 	case served:
 		out.Raw(t.out.Buf)
 		out.Errors += t.out.Errors
+		out.Texts = append(out.Texts, t.out.Texts...)
 		if t.owes {
 			s.waitFor(t.log, t.mark)
 		}
@@ -91,6 +93,10 @@ func (s *Session) Resume(out *resp.Writer) command.Outcome {
 	}
 	s.tally.Ended(s.rt.Stats, s.id, t.cmd, t.took, outcome == command.Failed, false)
 	s.tally.Flush(s.rt.Stats, s.id)
+	if t.state.Load() == served {
+		s.noteSlow(t.cmd, t.args, s.blocked.took+t.took, t.began)
+		s.rt.Latency.Note("command-unblocking", t.took, t.began)
+	}
 	s.countErrors(out)
 	switch {
 	case t.mode != command.ReplyOn:

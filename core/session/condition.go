@@ -11,12 +11,13 @@ type condition uint32
 
 // The conditions.
 const (
-	clientsPaused condition = 1 << iota // CLIENT PAUSE is in force, or was and nobody has looked since
-	scriptBusy                          // a script has run for longer than busy-reply-threshold
-	monitored                           // a client has said MONITOR
-	linesReady                          // commands that have waited are to be served
-	reachFar                            // one that waits has keys in several shards
-	numConditions = iota
+	clientsPaused  condition = 1 << iota // CLIENT PAUSE is in force, or was and nobody has looked since
+	scriptBusy                           // a script has run for longer than busy-reply-threshold
+	monitored                            // a client has said MONITOR
+	linesReady                           // commands that have waited are to be served
+	reachFar                             // one that waits has keys in several shards
+	tooFewReplicas                       // there are fewer than min-replicas-to-write
+	numConditions  = iota
 )
 
 // conditions are those that there are, nearly always none: a word of one bit for

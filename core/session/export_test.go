@@ -40,7 +40,7 @@ type listener func(ev command.Event, key []byte)
 
 func (l listener) KeyEvent(_ command.Client, ev command.Event, _, _ int, key []byte) { l(ev, key) }
 
-func (l listener) DatabaseEvent(int, func(int, []byte) bool) {}
+func (l listener) DatabaseEvent(int, func(int, []byte) command.Exchange) {}
 
 // BetweenVisits has f called before a command of any session visits a shard, while it
 // has no lock. again says that it has just visited the same one.

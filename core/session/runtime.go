@@ -50,8 +50,8 @@ type Runtime struct {
 
 	// Loading tells whether the data are still being loaded.
 	Loading func() bool
-	// RefusesWrites is the error reply to a write that must not be carried
-	// out, "" while writes are.
+	// RefusesWrites is the error reply to a write that cannot be kept, "" while
+	// writes are.
 	RefusesWrites func() string
 	// Stopping is the shutdown under way, nil for none.
 	Stopping func() *Stopping
@@ -89,6 +89,7 @@ type Runtime struct {
 	evicted   candidates
 	scripting *scripting
 	monitors  monitors
+	replicas  replicas
 
 	sinceClock sinceClock // the Clock, nil if it is none
 

@@ -176,6 +176,9 @@ func (s *Session) scriptHost(run *scriptRun) *scriptHost {
 		s.host = h
 	}
 	h.run, h.client.db, h.client.proto, h.now = run, s.DB(), 2, run.began.UnixMilli()
+	if s.tx.now != 0 {
+		h.now = s.tx.now
+	}
 	h.readOnly, h.allowOOM, h.oom = false, false, s.oom
 	return h
 }
@@ -187,6 +190,9 @@ func (h *scriptHost) Call(args [][]byte, proto int) (reply []byte, refused strin
 	defer func() { h.calling = false }()
 	if refused = h.refuses(&cmd, args); refused != "" {
 		h.s.rt.Stats.CountErrors([]string{errorText(refused)})
+		if cmd != nil {
+			h.s.tally.Rejected(h.s.rt.Stats, h.s.id, cmd)
+		}
 		return nil, refused
 	}
 	s, u := h.s, &h.s.unit
@@ -207,6 +213,9 @@ func (h *scriptHost) Call(args [][]byte, proto int) (reply []byte, refused strin
 	c.Reset(args, &h.out, h.client.db, -1, h.now)
 	outcome := command.Call(c, cmd)
 	s.dirty += c.Dirty()
+	if cmd.Flags&command.ReadOnly != 0 && s.track.Remembers() {
+		s.remember(command.Lookup(h.run.args[0]), h.run.args) // as Redis, the keys that the script declares
+	}
 	if s.rt.monitored() {
 		s.monitored(cmd, args, "lua")
 	}
@@ -262,7 +271,7 @@ func (h *scriptHost) refuses(cmd **command.Command, args [][]byte) string {
 		return ""
 	}
 	if !h.run.wrote.Load() {
-		if msg := h.s.rt.RefusesWrites(); msg != "" {
+		if msg := h.s.rt.refusesWrites(); msg != "" {
 			return "-" + msg
 		}
 		if h.oom && !h.allowOOM && c.Flags&command.DenyOOM != 0 {
@@ -404,7 +413,7 @@ func (s *Session) mayRun(flags script.Flags, readOnly bool, out *resp.Writer) bo
 		return false
 	}
 	if flags&script.NoWrites == 0 {
-		if msg := s.rt.RefusesWrites(); msg != "" {
+		if msg := s.rt.refusesWrites(); msg != "" {
 			out.Error(msg)
 			return false
 		}

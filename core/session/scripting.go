@@ -79,7 +79,7 @@ func (s *Session) refusesScript(cmd *command.Command, args [][]byte) string {
 	if !ok || flags&script.NoWrites != 0 {
 		return ""
 	}
-	if msg := s.rt.RefusesWrites(); msg != "" {
+	if msg := s.rt.refusesWrites(); msg != "" {
 		return msg
 	}
 	if limit := s.rt.MaxMemory(); flags&script.AllowOOM == 0 && limit > 0 && !s.makeRoom(limit) {
@@ -91,7 +91,7 @@ func (s *Session) refusesScript(cmd *command.Command, args [][]byte) string {
 // executeScripting executes a command about scripts outside a transaction.
 func (s *Session) executeScripting(sc scriptingCommand, cmd *command.Command, args [][]byte, out *resp.Writer) command.Outcome {
 	s.release()
-	errors := out.Errors
+	errors := out.Errors + out.Again
 	if !sc.script && !sc.shards {
 		sc.run(s, cmd, args, out)
 		return outcomeOf(out, errors)
@@ -119,8 +119,9 @@ func (s *Session) executeScripting(sc scriptingCommand, cmd *command.Command, ar
 	return outcomeOf(out, errors)
 }
 
+// outcomeOf tells whether out has more errors than before.
 func outcomeOf(out *resp.Writer, errors int) command.Outcome {
-	if out.Errors > errors {
+	if out.Errors+out.Again > errors {
 		return command.Failed
 	}
 	return command.Done

@@ -129,7 +129,7 @@ func (s *Session) serve(t *ticket, l *line) (done, tried bool) {
 		s.rt.waiting.alarms.set(t, c.RetryAt())
 		return false, true
 	}
-	t.took = s.rt.Clock.Now().Sub(began)
+	t.began, t.took = began, s.rt.Clock.Now().Sub(began)
 	t.owe(s.rt, c.HasEffects() && c.Writes(), shards)
 	t.become(served)
 	return true, true

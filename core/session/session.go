@@ -126,14 +126,14 @@ func (s *Session) Run(args [][]byte, out *resp.Writer) command.Outcome {
 
 // run is Run for a client in this mode of CLIENT REPLY.
 func (s *Session) run(args [][]byte, mode command.ReplyMode, out *resp.Writer) command.Outcome {
-	start := out.Len()
-	s.replyStart = start
 	out.Proto = s.Proto()
 	s.writes, s.answer = false, false
 	s.mode = mode
 	s.ctx.MayBlock = true
 	s.ctx.Out, s.silent = out, mode != command.ReplyOn
 	s.repliesFirst()
+	start := out.Len() // behind what was pushed before, which is no part of the reply
+	s.replyStart = start
 	outcome := s.dispatch(args, out)
 	s.countErrors(out)
 	switch {
@@ -264,7 +264,7 @@ func (s *Session) refusal(cmd *command.Command, args [][]byte, odd condition) st
 	}
 	write := cmd.Changes(args)
 	if write {
-		if msg := s.rt.RefusesWrites(); msg != "" {
+		if msg := s.rt.refusesWrites(); msg != "" {
 			return msg
 		}
 	}
@@ -378,7 +378,11 @@ func (s *Session) call(cmd *command.Command, args [][]byte, out *resp.Writer) co
 // invoke runs the handler.
 func (s *Session) invoke(cmd *command.Command, args [][]byte, out *resp.Writer, began time.Duration) command.Outcome {
 	c := &s.ctx
-	c.Reset(args, out, s.DB(), s.unit.shard, s.clock.unixMilli(began))
+	now := s.tx.now
+	if now == 0 {
+		now = s.clock.unixMilli(began)
+	}
+	c.Reset(args, out, s.DB(), s.unit.shard, now)
 	c.Frozen = s.rt.conditions.load()&clientsPaused != 0 && s.rt.Frozen()
 	outcome := command.Call(c, cmd)
 	s.dirty += c.Dirty()
@@ -390,12 +394,12 @@ func (s *Session) account(cmd *command.Command, args [][]byte, began time.Durati
 	took := s.ended() - began
 	if outcome == command.Blocked {
 		s.tally.Blocked(s.rt.Stats, s.id, cmd, took)
+		s.blocked.took = took
 		return
 	}
 	s.tally.Ended(s.rt.Stats, s.id, cmd, took, outcome == command.Failed, true)
-	if t := s.rt.SlowLog.Threshold(); t >= 0 && took >= t && cmd.Flags&command.SkipSlowlog == 0 {
-		info := s.client.Info()
-		s.rt.SlowLog.Note(args, took, s.clock.start.Add(began), info.Addr, info.Name)
+	if t := s.rt.SlowLog.Threshold(); t >= 0 && took >= t {
+		s.noteSlow(cmd, args, took, s.clock.start.Add(began))
 	}
 	if t := s.rt.Latency.Threshold(); t > 0 && took >= t {
 		event := "command"
@@ -403,6 +407,14 @@ func (s *Session) account(cmd *command.Command, args [][]byte, began time.Durati
 			event = "fast-command"
 		}
 		s.rt.Latency.Note(event, took, s.clock.start.Add(began))
+	}
+}
+
+// noteSlow keeps a command in the slow log if it was slow.
+func (s *Session) noteSlow(cmd *command.Command, args [][]byte, took time.Duration, at time.Time) {
+	if cmd.Flags&command.SkipSlowlog == 0 {
+		info := s.client.Info()
+		s.rt.SlowLog.Note(args, took, at, info.Addr, info.Name)
 	}
 }
 

@@ -42,6 +42,7 @@ type ticket struct {
 
 	// What serving it has come to; it is the session's from then on.
 	out   resp.Writer
+	began time.Time
 	took  time.Duration
 	owes  bool // the reply waits for a log, nil for none, up to mark
 	log   *wal.Log

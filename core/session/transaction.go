@@ -16,6 +16,7 @@ type transaction struct {
 	queue   []queued
 	bytes   int // of the arguments in queue
 	watch   *command.Watcher
+	now     int64 // while EXEC runs: what time it is to all of its commands, in Unix milliseconds; else 0
 }
 
 type queued struct {
@@ -212,11 +213,13 @@ func (s *Session) execCommand(args [][]byte, out *resp.Writer) (outcome command.
 		return command.Done
 	}
 	if writes {
-		if msg := s.rt.RefusesWrites(); msg != "" {
+		if msg := s.rt.refusesWrites(); msg != "" {
 			return s.reject(out, "EXECABORT Transaction discarded because of: "+msg)
 		}
 	}
 	s.ctx.MayBlock = false
+	s.tx.now = s.clock.unixMilli(s.began())
+	defer func() { s.tx.now = 0 }()
 	out.Array(len(s.tx.queue))
 	for _, q := range s.tx.queue {
 		out.Proto = s.Proto()
@@ -244,7 +247,7 @@ func (s *Session) execOwn(q queued, out *resp.Writer) {
 		out.OK()
 		return
 	}
-	began, errors := s.began(), out.Errors
+	began, errors := s.began(), out.Errors+out.Again
 	if sc, ok := scriptingCommands[q.cmd.Name]; ok {
 		sc.run(s, q.cmd, q.args, out)
 	} else {

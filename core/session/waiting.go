@@ -154,10 +154,10 @@ func (w *waiting) KeyEvent(_ command.Client, ev command.Event, shard, db int, ke
 }
 
 // DatabaseEvent implements command.KeyListener.
-func (w *waiting) DatabaseEvent(db int, changed func(shard int, key []byte) bool) {
+func (w *waiting) DatabaseEvent(db int, change func(shard int, key []byte) command.Exchange) {
 	for i := range w.shards {
 		for k, l := range w.shards[i].lines {
-			if k.db == db && changed(i, []byte(k.key)) {
+			if k.db == db && change(i, []byte(k.key)).Concerns() {
 				l.holds = w.holding(l)
 				w.ready(l, true)
 			}

@@ -126,6 +126,15 @@ func (t *Table) Invalidate(by *Client, n int, key []byte) {
 	t.forget(by, n, key, true)
 }
 
+// Vanished is Invalidate for a key that by has only come across: it has expired, or was
+// evicted. by is told even if it does not want to hear of its own changes.
+func (t *Table) Vanished(by *Client, n int, key []byte) {
+	if t.bcast.Load() > 0 {
+		t.broadcast(nil, [][]byte{key})
+	}
+	t.forget(by, n, key, false)
+}
+
 // forget tells those who have read a key, and forgets them. changed tells that by
 // has changed it, which one who does not want to hear of that is not told.
 func (t *Table) forget(by *Client, n int, key []byte, changed bool) {

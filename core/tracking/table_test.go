@@ -122,8 +122,8 @@ func TestBroadcastIsOneMessageAPrefix(t *testing.T) {
 	b.Flush()
 	ra.want(t, "its prefixes", ">2 $10 invalidate *2 $3 u:1 $3 u:2", ">2 $10 invalidate *1 $1 v")
 	rb.want(t, "with NOLOOP, its own")
-	table.Invalidate(nil, 0, []byte("expired"))
-	rb.want(t, "everything", ">2 $10 invalidate *1 $7 expired")
+	table.Vanished(b, 0, []byte("expired"))
+	rb.want(t, "with NOLOOP, what has expired", ">2 $10 invalidate *1 $7 expired")
 	if p, other, existing, found := a.Overlap([]string{"x", "u:1"}); !found || p != "u:1" || other != "u:" || !existing {
 		t.Error(p, other, existing, found)
 	}
