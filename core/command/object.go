@@ -26,25 +26,30 @@ func objectEncoding(c *Ctx) {
 // have one, as it does, although here every key has its own: clients and tests take it
 // for a sign of how a value is stored.
 func objectRefcount(c *Ctx) {
-	e, found := c.inspect(c.Args[2])
-	switch {
-	case !found:
+	if e, found := c.inspect(c.Args[2]); found {
+		c.Out.Int(c.refcount(e))
+	} else {
 		c.Out.Null()
-	case c.sharedInteger(e):
-		c.Out.Int(math.MaxInt32)
-	default:
-		c.Out.Int(1)
 	}
 }
 
-// sharedInteger tells whether Redis would share the value: not where eviction needs an
-// access clock of every key.
-func (c *Ctx) sharedInteger(e keyspace.Entry) bool {
+// What Redis shares: it has one object for each of the integers below, and counts no
+// references to it.
+const (
+	sharedIntegers = 10000
+	sharedCount    = math.MaxInt32
+)
+
+// refcount is how many references to the value Redis would count. A value has a time or
+// a frequency of its own, and is not shared, while keys are evicted by those.
+func (c *Ctx) refcount(e keyspace.Entry) int64 {
 	if e.Type() != keyspace.String || e.Encoding() != "int" || c.Engine.ClocksCount() {
-		return false
+		return 1
 	}
-	n, ok := parseInt(e.Bytes())
-	return ok && n >= 0 && n < 10_000
+	if n, ok := parseInt(e.Bytes()); !ok || n < 0 || n >= sharedIntegers {
+		return 1
+	}
+	return sharedCount
 }
 
 const lruLfuNote = " Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
