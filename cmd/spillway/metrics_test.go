@@ -80,7 +80,7 @@ pipeline "archive" {
 	d.do("GET", "k1")
 	d.do("GET", "no such key")
 	d.do("EXPIRE", "k1", 1000)
-	d.do("SAVE")
+	saveBeside(d)
 	d.waitFor("a segment in the archive", func() bool { return d.info("archive_last_segment") != "0" })
 	got := scrape(t, url+"/metrics")
 	for name, want := range map[string]float64{

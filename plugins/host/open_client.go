@@ -19,9 +19,9 @@ func (s *sinkClient) Open(ctx context.Context, p sink.Part, receipt sink.Receipt
 		return nil, err
 	}
 	o := &opened{t: &transfer{pr: pr, what: "open " + p.Name}, caller: ctx, id: pr.calls.Add(1), replied: make(chan reply, 1)}
-	l, err := stream.Listen(pr.socket(o.id))
+	l, err := pr.listen(o.id, o.t.what)
 	if err != nil {
-		return nil, sink.Transient(pr.plugin.errorf("%s: %w", o.t.what, err))
+		return nil, err
 	}
 	o.ctx, o.cancel = context.WithCancelCause(ctx)
 	unhook := context.AfterFunc(pr.life, func() { o.cancel(context.Cause(pr.life)) })

@@ -21,6 +21,7 @@ import (
 	"github.com/spillwaydb/spillway/core/sink"
 	"github.com/spillwaydb/spillway/plugins/internal/wire"
 	pluginpb "github.com/spillwaydb/spillway/plugins/proto"
+	"github.com/spillwaydb/spillway/plugins/stream"
 )
 
 // process is one life of a plugin: from a start to an end. Nothing is started
@@ -224,6 +225,19 @@ func (pr *process) lost() bool {
 // socket is the path for a call's socket.
 func (pr *process) socket(id uint64) string {
 	return filepath.Join(pr.dir, "c"+strconv.FormatUint(id, 36))
+}
+
+// listen waits for the stream of a call. Where the process has ended meanwhile its
+// directory may be gone, and that end is the error.
+func (pr *process) listen(id uint64, what string) (*stream.Listener, error) {
+	l, err := stream.Listen(pr.socket(id))
+	if err == nil {
+		return l, nil
+	}
+	if pr.life.Err() != nil {
+		err = context.Cause(pr.life)
+	}
+	return nil, sink.Transient(pr.plugin.errorf("%s: %w", what, err))
 }
 
 // how says how a process ended.

@@ -65,9 +65,9 @@ func (t *transfer) run(ctx context.Context, in *instance) (sink.Receipt, error) 
 	pr.using.Add(1)
 	defer pr.using.Add(-1)
 	id := pr.calls.Add(1)
-	l, err := stream.Listen(pr.socket(id))
+	l, err := pr.listen(id, t.what)
 	if err != nil {
-		return nil, sink.Transient(pr.plugin.errorf("%s: %w", t.what, err))
+		return nil, err
 	}
 	rctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
