@@ -26,6 +26,11 @@ func (p *Persister) start(parent context.Context, kind sink.Kind, why string, st
 func (p *Persister) try(parent context.Context, kind sink.Kind, why string, startLog, again bool) (<-chan error, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return p.begin(parent, kind, why, startLog, again)
+}
+
+// begin is try under p.mu.
+func (p *Persister) begin(parent context.Context, kind sink.Kind, why string, startLog, again bool) (<-chan error, error) {
 	if p.closed {
 		return nil, ErrShuttingDown
 	}
@@ -264,8 +269,7 @@ func (p *Persister) finish(j *job, err error) {
 		p.saves.Add(1)
 	}
 	p.job = nil
-	waiters, scheduled := j.waiters, p.scheduled
-	p.scheduled = ""
+	waiters := j.waiters
 	p.mu.Unlock()
 
 	if err != nil {
@@ -290,10 +294,22 @@ func (p *Persister) finish(j *job, err error) {
 	for _, w := range waiters {
 		w <- err
 	}
-	if scheduled != "" {
-		if _, err := p.start(context.Background(), scheduled, "scheduled while another was in flight", false); err != nil {
-			p.jobLog.Warn("scheduled checkpoint skipped", "kind", scheduled, "error", err)
-		}
+	p.startScheduled()
+}
+
+// startScheduled starts the job that was asked for while another was in flight, if
+// there is one. Until then it counts as scheduled: nobody takes the moment between the
+// two for their end.
+func (p *Persister) startScheduled() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	kind := p.scheduled
+	if kind == "" {
+		return
+	}
+	p.scheduled = ""
+	if _, err := p.begin(context.Background(), kind, "scheduled while another was in flight", false, false); err != nil {
+		p.jobLog.Warn("scheduled checkpoint skipped", "kind", kind, "error", err)
 	}
 }
 

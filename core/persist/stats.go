@@ -116,10 +116,12 @@ func (p *Persister) LastSave() time.Time {
 // Lineage is the life of the data directory.
 func (p *Persister) Lineage() string { return p.ledger.current().Lineage }
 
-// Checkpoints tells whether a checkpoint is in flight, and how many have been
-// committed since New.
+// Checkpoints tells whether a checkpoint is in flight, or scheduled behind one that has
+// just ended, and how many have been committed since New.
 func (p *Persister) Checkpoints() (inFlight bool, committed int64) {
-	return p.inFlight() != nil, p.saves.Load()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.job != nil || p.scheduled != "", p.saves.Load()
 }
 
 // LogSize is what a start would have to read: the base and the log behind it,
