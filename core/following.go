@@ -110,6 +110,9 @@ func (db *DB) promoteAtStart(at keyspace.Following) error {
 	if err := applier.Apply(nil, at); err != nil {
 		return err
 	}
+	if !applier.Sync() {
+		return errors.New("the end of what was followed could not be kept")
+	}
 	db.logger.Info("cut over: this server is its own master", "from", at.From, "offset", at.Offset)
 	return nil
 }
@@ -151,6 +154,12 @@ func (f *following) Apply(cmds []wal.Cmd, at keyspace.Following) error {
 	return err
 }
 
+// Durable implements follow.Target.
+func (f *following) Durable() int64 { return f.applier.Durable() }
+
+// Sync implements follow.Target.
+func (f *following) Sync() bool { return f.applier.Sync() }
+
 // stop ends the following. What has come whole is applied first.
 func (f *following) stop() {
 	f.cancel()
@@ -180,6 +189,9 @@ func (a admin) Promote() error {
 	if err == nil {
 		at.State = keyspace.FollowDone
 		err = f.applier.Apply(nil, at)
+	}
+	if err == nil && !f.applier.Sync() {
+		err = errors.New("the log does not take it")
 	}
 	if err != nil {
 		return fmt.Errorf("ERR nothing is followed any more, but the end of that could not be kept: %w", err)

@@ -25,10 +25,13 @@ type Target interface {
 	// Databases is how many there are.
 	Databases() int
 	// Apply executes commands and notes where the data stand behind them, as one
-	// unit, and waits until that is durable. A *StopError says that it never will.
-	// Other errors say that it cannot now: everything was executed, or nothing,
-	// and Following says which.
+	// unit, which becomes durable later. A *StopError says that it never will. Other
+	// errors say that it cannot now: nothing was executed.
 	Apply(cmds []wal.Cmd, at keyspace.Following) error
+	// Durable is the offset up to which everything is durable. Any goroutine.
+	Durable() int64
+	// Sync waits until everything that was applied is, and tells whether it is.
+	Sync() bool
 }
 
 // StopError says why a Follower gave up for good: what the source has cannot be held.
@@ -127,7 +130,7 @@ func (f *Follower) acknowledge(l *Link, loading bool) (stop func()) {
 	ticks, stopTicks := f.source.Clock.NewTicker(ackEvery)
 	done, gone := make(chan struct{}), make(chan struct{})
 	if !loading {
-		_ = l.Ack(f.status.offset.Load()) // the link's end is found by its reader
+		_ = l.Ack(f.acknowledged()) // the link's end is found by its reader
 	}
 	go func() {
 		defer close(gone)
@@ -140,7 +143,7 @@ func (f *Follower) acknowledge(l *Link, loading bool) (stop func()) {
 			if f.status.loading() {
 				_ = l.Alive()
 			} else {
-				_ = l.Ack(f.status.offset.Load())
+				_ = l.Ack(f.acknowledged())
 			}
 		}
 	}()
@@ -150,6 +153,16 @@ func (f *Follower) acknowledge(l *Link, loading bool) (stop func()) {
 		_ = l.Close() // it may wait in a write
 		<-gone
 	}
+}
+
+// acknowledged is what the master is told: what is durable, and the PINGs behind it,
+// which leave nothing to be kept.
+func (f *Follower) acknowledged() int64 {
+	noted, applied := f.status.noted.Load(), f.status.offset.Load() // in this order: noted is never behind
+	if durable := f.target.Durable(); durable < noted {
+		return durable
+	}
+	return applied
 }
 
 // apply is Target.Apply of what came from the source.

@@ -36,6 +36,7 @@ type Status struct {
 type status struct {
 	clock  Clock
 	offset atomic.Int64
+	noted  atomic.Int64 // the last offset that the target was given
 
 	mu        sync.Mutex
 	state     State
@@ -93,6 +94,7 @@ func (s *status) stream(at keyspace.Following) {
 		s.state, s.id, s.downSince, s.err, s.told = Connected, at.ID, time.Time{}, nil, ""
 	})
 	s.offset.Store(at.Offset)
+	s.noted.Store(at.Offset)
 }
 
 // down notes that the link is gone.

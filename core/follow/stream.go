@@ -96,7 +96,8 @@ func (s *stream) take(args [][]byte, end int64) error {
 			if err := s.flush(); err != nil {
 				return err
 			}
-			if err := s.l.Ack(s.at.Offset); err != nil {
+			s.f.target.Sync()
+			if err := s.l.Ack(s.f.acknowledged()); err != nil {
 				return err
 			}
 		}
@@ -140,6 +141,7 @@ func (s *stream) note() error {
 	if s.failed != nil {
 		return s.failed
 	}
+	s.f.status.noted.Store(s.at.Offset)
 	s.failed = s.f.apply(s.pending, s.at)
 	clear(s.pending) // they may be large
 	s.pending, s.bytes = s.pending[:0], 0

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/keyspace"
@@ -17,21 +18,95 @@ type Follower struct {
 	out   resp.Writer
 	all   []int // shards
 	tasks []*command.Command
+
+	commits chan commitment // to be made durable, in their order
+	ended   chan struct{}   // closed when nobody does that any more
+	durable atomic.Int64    // the offset up to which everything is
 }
+
+// commitment is a unit that was executed.
+type commitment struct {
+	log    *wal.Log
+	mark   uint64
+	offset int64
+	done   chan<- struct{} // closed when all before it is durable, or cannot be; nil for a unit
+}
+
+// unitsAhead is how many units may be executed and not durable: a sync makes many
+// durable, and what waits is memory.
+const unitsAhead = 64
 
 // NewFollower returns a Follower. While the runtime Follows, it alone decides what is
 // in the keyspace.
 func (rt *Runtime) NewFollower() *Follower {
-	f := &Follower{s: rt.New(nil, nil)}
+	f := &Follower{s: rt.New(nil, nil), commits: make(chan commitment, unitsAhead), ended: make(chan struct{})}
 	f.s.ctx.Replaying = true // nothing expires, nothing is refused for its limits
 	for n := range rt.Keyspace.NumShards() {
 		f.all = append(f.all, n)
 	}
+	f.durable.Store(rt.Keyspace.Following().Offset)
+	go f.makeDurable()
 	return f
 }
 
-// Close gives the Follower up.
-func (f *Follower) Close() { f.s.Close() }
+// Close gives the Follower up, once what it has executed is durable.
+func (f *Follower) Close() {
+	close(f.commits)
+	<-f.ended
+	f.s.Close()
+}
+
+// Durable is the offset up to which everything is as durable as the log's policy
+// promises. Any goroutine.
+func (f *Follower) Durable() int64 { return f.durable.Load() }
+
+// Sync waits until Durable has come to what was applied, and tells whether it has.
+func (f *Follower) Sync() bool {
+	done := make(chan struct{})
+	f.commits <- commitment{done: done}
+	<-done
+	return f.durable.Load() == f.s.rt.Keyspace.Following().Offset
+}
+
+// makeDurable waits for the log, which the execution of what follows does not. An
+// error is the engine's: it executes no more until that is mended.
+func (f *Follower) makeDurable() {
+	defer close(f.ended)
+	for c := range f.commits {
+		for more := true; more && c.done == nil; { // one sync for all that there is
+			select {
+			case next, open := <-f.commits:
+				if !open || next.done != nil {
+					f.commit(c)
+				}
+				if !open {
+					return
+				}
+				c = next
+			default:
+				more = false
+			}
+		}
+		if c.done != nil {
+			close(c.done)
+			continue
+		}
+		f.commit(c)
+	}
+}
+
+// commit waits for the durability that the policy promises.
+func (f *Follower) commit(c commitment) {
+	var err error
+	if c.log != nil {
+		err = f.s.rt.Committed(c.log, c.log.CommitTo(c.mark))
+	} else {
+		err = f.s.rt.Order.CommitTo(c.mark)
+	}
+	if err == nil {
+		f.durable.Store(c.offset)
+	}
+}
 
 // Follows says that the data are another server's: what is past its deadline is hidden
 // and stays until that server removes it, and nothing is evicted.
@@ -57,13 +132,13 @@ func (e *NotApplicableError) Error() string {
 }
 
 // Apply executes commands and notes where the keyspace stands behind them: one unit,
-// of which whoever reads, a checkpoint and the log have all or nothing. It returns
-// when that is as durable as the log's policy promises.
+// of which whoever reads, a checkpoint and the log have all or nothing. It does not
+// wait until that is durable: see Durable and Sync. What is not may be gone after a
+// crash, and then so is the note of it.
 //
 // After a *NotApplicableError about what cannot be known before a command is executed
 // the keyspace holds what came before that command, and is FollowBroken; what can be
-// known is refused with nothing executed. After another error everything was executed,
-// and is not durable yet.
+// known, and everything else that fails, is refused with nothing executed.
 func (f *Follower) Apply(cmds []wal.Cmd, at keyspace.Following) error {
 	s, u := f.s, &f.s.unit
 	if err := f.find(cmds); err != nil {
@@ -84,7 +159,9 @@ func (f *Follower) Apply(cmds []wal.Cmd, at keyspace.Following) error {
 	s.logAll()
 	s.unlock()
 	s.Release()
-	return errors.Join(err, f.commit())
+	f.commits <- commitment{log: s.log, mark: s.mark, offset: at.Offset}
+	s.log, s.mark, s.wrote, s.writes, s.written = nil, 0, false, false, s.written[:0]
+	return err
 }
 
 // find looks the commands up, and checks what can be before they are executed.
@@ -163,15 +240,4 @@ func (f *Follower) logged(cmds []wal.Cmd) []wal.Cmd {
 		}
 	}
 	return out
-}
-
-// commit waits for the durability that the policy promises.
-func (f *Follower) commit() error {
-	s := f.s
-	log, mark := s.log, s.mark
-	s.log, s.mark, s.wrote, s.writes, s.written = nil, 0, false, false, s.written[:0]
-	if log == nil {
-		return s.rt.Order.CommitTo(mark)
-	}
-	return s.rt.Committed(log, log.CommitTo(mark))
 }
