@@ -60,12 +60,17 @@ func (f *Follower) Close() {
 // promises. Any goroutine.
 func (f *Follower) Durable() int64 { return f.durable.Load() }
 
-// Sync waits until Durable has come to what was applied, and tells whether it has.
+// Sync waits until what was applied is on the disk, whatever the policy, and tells
+// whether it is. Without a log it is as durable as anything is.
 func (f *Follower) Sync() bool {
 	done := make(chan struct{})
 	f.commits <- commitment{done: done}
 	<-done
-	return f.durable.Load() == f.s.rt.Keyspace.Following().Offset
+	if f.durable.Load() != f.s.rt.Keyspace.Following().Offset {
+		return false
+	}
+	log := f.s.rt.Log()
+	return log == nil || log.Sync() == nil
 }
 
 // makeDurable waits for the log, which the execution of what follows does not. An
