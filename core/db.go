@@ -68,8 +68,9 @@ type DB struct {
 	runID        string
 	started      time.Time
 	recovered    Recovery
-	loading      atomic.Pointer[loading]  // nil once Recover has returned
-	stopping     atomic.Pointer[stopping] // nil unless a shutdown is under way
+	loading      atomic.Pointer[loading]   // nil once Recover has returned
+	following    atomic.Pointer[following] // nil unless another server is followed
+	stopping     atomic.Pointer[stopping]  // nil unless a shutdown is under way
 
 	tickMu vfs.IOLock // held by the tick
 	ticks  atomic.Uint64
@@ -179,6 +180,9 @@ func (db *DB) Recover(ctx context.Context) error {
 	if err := db.persist.Start(!db.opts.NoLog); err != nil {
 		return err
 	}
+	if err := db.startFollowing(); err != nil {
+		return err
+	}
 	db.run()
 	return nil
 }
@@ -203,6 +207,9 @@ func (db *DB) Close() error {
 	db.closeOne.Do(func() {
 		close(db.closing)
 		<-db.loopDone
+		if f := db.following.Load(); f != nil {
+			f.stop()
+		}
 		var errs []error
 		if err := db.persist.Close(); err != nil {
 			errs = append(errs, err)
@@ -261,6 +268,9 @@ func (db *DB) Healthy() error {
 	}
 	if err := db.persist.Refusing(); err != nil {
 		return err
+	}
+	if db.takingOver() {
+		return errors.New("taking over the dataset of the server that is followed")
 	}
 	if db.stopping.Load() != nil {
 		return errors.New("shutting down: writes wait")

@@ -68,6 +68,9 @@ type Options struct {
 	// Archive are ignored; Stages are used to read.
 	ReadOnly bool
 
+	// Follow has the engine take over another server's data; nil follows none.
+	Follow *Follow
+
 	// NoLog keeps no log of the writes (Redis's appendonly no): what came after the
 	// last checkpoint is gone after a crash.
 	NoLog bool

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spillwaydb/spillway/core/apply"
 	"github.com/spillwaydb/spillway/core/command"
+	"github.com/spillwaydb/spillway/core/keyspace"
 	"github.com/spillwaydb/spillway/core/manifest"
 	"github.com/spillwaydb/spillway/core/persist"
 	"github.com/spillwaydb/spillway/core/rdb"
@@ -196,12 +197,18 @@ func (db *DB) loadBase(ctx context.Context, set *sink.Set, progress *loading) (i
 
 // loadPart reads one part of the base back through the stages it went through.
 func (db *DB) loadPart(ctx context.Context, set *sink.Set, p sink.SetPart, progress *loading) (keys int64, err error) {
+	var followed error
 	err = db.persist.ReadPart(ctx, p, func(r io.Reader) error {
 		r = progress.reader(r)
 		if set.ID.Kind == sink.KindRewrite {
 			return apply.Rewrite(db.ks, r, p.Part.Name)
 		}
 		return rdb.Read(r, rdb.Handler{
+			Aux: func(key, value []byte) {
+				if string(key) == keyspace.AuxFollowing {
+					followed = command.SetFollowing(db.ks, string(value))
+				}
+			},
 			Function: func(code []byte) error { return command.LoadLibrary(db.ks, code) },
 			Object: func(o *rdb.Object) error {
 				if o.DB >= db.opts.Databases {
@@ -212,6 +219,9 @@ func (db *DB) loadPart(ctx context.Context, set *sink.Set, p sink.SetPart, progr
 			},
 		})
 	})
+	if err == nil {
+		err = followed
+	}
 	if err == nil && set.ID.Kind == sink.KindRewrite {
 		keys = p.Keys
 	}

@@ -36,7 +36,13 @@ func (db *DB) initSessions() {
 	rt.Order = db.order
 	rt.Log, rt.Changed, rt.Committed = db.persist.Log, db.persist.Changed, db.persist.Committed
 	rt.Removed = db.removed
-	rt.Loading, rt.RefusesWrites = db.Loading, db.persist.RefusesWrites
+	rt.Loading = func() bool { return db.Loading() || db.takingOver() }
+	rt.RefusesWrites = func() string {
+		if msg := db.replicaRefuses(); msg != "" {
+			return msg
+		}
+		return db.persist.RefusesWrites()
+	}
 	if db.opts.ReadOnly {
 		rt.RefusesWrites = func() string { return errReadOnlyWrite }
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/apply"
 	"github.com/spillwaydb/spillway/core/backup"
+	"github.com/spillwaydb/spillway/core/follow"
 	"github.com/spillwaydb/spillway/core/manifest"
 	"github.com/spillwaydb/spillway/core/resp"
 	"github.com/spillwaydb/spillway/core/vfs"
@@ -167,15 +168,21 @@ const importMark = "an import"
 // open finds what is to be read, in order; each is opened when its turn comes.
 func (m *importer) open(ctx context.Context) ([]func() (input, error), error) {
 	if strings.HasPrefix(m.from, "redis://") || strings.HasPrefix(m.from, "rediss://") {
+		source, err := sourceAt(m.from, trust{m.ca, m.insecure})
+		if err != nil {
+			return nil, err
+		}
 		return []func() (input, error){func() (input, error) {
-			r, err := dialMaster(ctx, m.from, m.ca, m.insecure)
+			l, err := follow.Dial(ctx, source)
 			if err != nil {
 				return input{}, err
 			}
-			if r.size > 0 {
-				m.progress.Total.Add(r.size)
+			if _, err := l.Sync("", 0); err != nil {
+				_ = l.Close() // what is to be said is why
+				return input{}, err
 			}
-			return input{name: "redis at " + r.where, src: r}, nil
+			m.progress.Total.Add(max(l.Size(), 0))
+			return input{name: "redis at " + source.Address, src: l}, nil
 		}}, nil
 	}
 	if strings.Contains(m.from, "://") {

@@ -16,6 +16,7 @@
 //	spillway diff    list the keys in which two moments differ
 //	spillway export  write one file that redis-server loads
 //	spillway import  make a data directory of a Redis's data
+//	spillway migrate watch a migration from a running Redis, and cut over
 //	spillway plugins list plugins, ping them, show their logs, print checksums
 //	spillway version print the version
 //
@@ -65,7 +66,7 @@ func run(args []string) int {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(serveCommand(), checkCommand(), reloadCommand(), configCommand(), statusCommand(), topCommand(), repairCommand(), restoreCommand(), verifyCommand(), inspectCommand(), backupsCommand(), getCommand(), scanCommand(), diffCommand(), exportCommand(), importCommand(), pluginsCommand(), versionCommand(), manCommand())
+	root.AddCommand(serveCommand(), checkCommand(), reloadCommand(), configCommand(), statusCommand(), topCommand(), repairCommand(), restoreCommand(), verifyCommand(), inspectCommand(), backupsCommand(), getCommand(), scanCommand(), diffCommand(), exportCommand(), importCommand(), migrateCommand(), pluginsCommand(), versionCommand(), manCommand())
 	addCompletions(root)
 	root.Version = buildInfo().String()
 	root.SetVersionTemplate("{{.Version}}\n")

@@ -41,6 +41,7 @@ func serveCommand() *cobra.Command {
 	var refill refill
 	var adopt bool
 	var readOnly bool
+	var from migrateFrom
 	cmd := &cobra.Command{
 		Use: "serve", Short: "Run the server that plugins.hcl describes", Args: noArgs,
 		Long: "serve reads plugins.hcl (or -config FILE), recovers the data directory and serves RESP.\n" +
@@ -60,8 +61,12 @@ func serveCommand() *cobra.Command {
 			if refill.from != "" && !refill.ifEmpty {
 				return usageError{errors.New("--restore-from goes with --restore-if-empty")}
 			}
+			follows, err := from.option(cfg)
+			if err != nil {
+				return err
+			}
 			o.asError = true
-			return serve(cfg, func() (*config.Config, error) { return load(cmd) }, &f, refill, adopt, newDaemonLog(cfg.Log))
+			return serve(cfg, func() (*config.Config, error) { return load(cmd) }, &f, refill, adopt, follows, newDaemonLog(cfg.Log))
 		},
 	}
 	o.register(cmd)
@@ -70,6 +75,7 @@ func serveCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&refill.older, "restore-allow-older", false, "restore what there is when the latest backup cannot be read")
 	cmd.Flags().BoolVar(&adopt, "adopt", false, "start although a sink holds another data directory's sets, or a later state of this one: they stay, and this one goes on beside them")
 	cmd.Flags().BoolVar(&readOnly, "read-only", false, "look into a data directory: nothing is written, no sink and no listener of the configuration is used (default port: 6390)")
+	from.register(cmd)
 	f.register(cmd)
 	return cmd
 }
@@ -84,7 +90,7 @@ type refill struct {
 // serve runs until SIGTERM, SIGINT or a client's SHUTDOWN. The data directory is
 // locked before anything listens, and clients are answered while it is loaded. again
 // reads the configuration anew.
-func serve(cfg *config.Config, again func() (*config.Config, error), f *faults, refill refill, adopt bool, log *daemonLog) (err error) {
+func serve(cfg *config.Config, again func() (*config.Config, error), f *faults, refill refill, adopt bool, follows *core.Follow, log *daemonLog) (err error) {
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT) // to the end: one that comes late must not make a saved end a death
 	hangups := make(chan os.Signal, 1)
@@ -129,7 +135,7 @@ func serve(cfg *config.Config, again func() (*config.Config, error), f *faults, 
 	}
 	stop := make(chan struct{}, 1)
 	opts.FS = fs
-	opts.Adopt = adopt
+	opts.Adopt, opts.Follow = adopt, follows
 	opts.OnPlugins = func(args []string) ([]string, error) { return reload.plugged.Load().answer(args) }
 	opts.OnConfig = reload.answer
 	opts.OnRewrite = reload.rewrite
@@ -203,6 +209,7 @@ func serve(cfg *config.Config, again func() (*config.Config, error), f *faults, 
 		}
 	})
 	sup.stop()
+	err = followHint(err)
 	var damage *repair.DamagedError
 	if errors.As(err, &damage) {
 		err = fmt.Errorf("%w\n%s", err, repairHint(cfg.Data.Root))

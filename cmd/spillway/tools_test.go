@@ -181,7 +181,12 @@ func sameDataset(t *testing.T, what string, got, want map[string]string) {
 	}
 	for _, k := range slices.Sorted(maps.Keys(want)) {
 		if got[k] != want[k] {
-			t.Errorf("%s: %s is\n  %.200s, want\n  %.200s", what, k, got[k], want[k])
+			at := 0 // where they part
+			for at < min(len(got[k]), len(want[k])) && got[k][at] == want[k][at] {
+				at++
+			}
+			at = max(at-100, 0)
+			t.Errorf("%s: %s is, from byte %d on,\n  %.200s, want\n  %.200s", what, k, at, got[k][min(at, len(got[k])):], want[k][at:])
 		}
 	}
 	for k := range got {

@@ -178,7 +178,7 @@ func (f *appendOnly) accept(q queued) (c wal.Cmd, err error) {
 			return c, err
 		}
 		return c, f.o.Skip(err)
-	case cmd.Resolve(q.args).Flags&command.Write == 0:
+	case cmd.Resolve(q.args).Flags&command.Write == 0, command.IsFollowing(cmd):
 		return c, nil // it changed nothing where it comes from either
 	}
 	f.out.Commands++

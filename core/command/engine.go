@@ -39,6 +39,11 @@ type Engine interface {
 	Shutdown(mode ShutdownMode, force bool) error
 	// AbortShutdown calls off a Shutdown that is still saving.
 	AbortShutdown() error
+	// Promote ends the following of another server. It waits for what has come of it
+	// and is called without any lock.
+	Promote() error
+	// Replica tells how the following of another server gets on, nil for none.
+	Replica() *Replica
 	// Plugins answers SPILLWAY.PLUGINS. The error's text begins with its code.
 	Plugins(args []string) ([]string, error)
 	// Configuration answers SPILLWAY.CONFIG. It may take long, and is called without

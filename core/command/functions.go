@@ -38,8 +38,12 @@ func init() {
 }
 
 // LookupLogged is Lookup for what is applied and not called: FUNCTION as logs, rewrites
-// and files of Redis hold it, which compiles nothing.
+// and files of Redis hold it, which compiles nothing, and REPLCONF, which is where
+// another server is followed.
 func LookupLogged(name []byte) *Command {
+	if is(name, followingCommand.Name) {
+		return followingCommand
+	}
 	if is(name, functionCommand.Name) {
 		return functionCommand
 	}

@@ -257,7 +257,7 @@ func sortedReply(args [][]byte, v resp.Value) resp.Value {
 	return sortReply(v)
 }
 
-// accepting is an engine whose other servers accept everything; it does nothing else.
+// accepting is an engine whose other servers accept everything, and which follows none; it does nothing else.
 type accepting struct{ Engine }
 
 func (accepting) Exchange(_ string, _ []byte, replies int, _ time.Duration) (lines []string, err error) {
@@ -266,6 +266,8 @@ func (accepting) Exchange(_ string, _ []byte, replies int, _ time.Duration) (lin
 	}
 	return lines, nil
 }
+
+func (accepting) Replica() *Replica { return nil }
 
 func (accepting) Now() time.Time { return time.UnixMilli(testEpoch) }
 

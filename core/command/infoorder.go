@@ -53,7 +53,10 @@ var infoOrder = []struct {
 		total_writes_processed io_threaded_reads_processed io_threaded_writes_processed reply_buffer_shrinks
 		reply_buffer_expands`},
 	{"Replication", `
-		role connected_slaves master_failover_state master_replid master_replid2 master_repl_offset second_repl_offset
+		role master_host master_port master_link_status master_last_io_seconds_ago master_sync_in_progress slave_read_repl_offset
+		slave_repl_offset master_sync_total_bytes master_sync_read_bytes master_sync_left_bytes master_sync_perc
+		master_sync_last_io_seconds_ago master_link_down_since_seconds master_link_error master_link_stopped slave_priority
+		slave_read_only replica_announced connected_slaves master_failover_state master_replid master_replid2 master_repl_offset second_repl_offset
 		repl_backlog_active repl_backlog_size repl_backlog_first_byte_offset repl_backlog_histlen`},
 	{"CPU", `
 		used_cpu_sys used_cpu_user used_cpu_sys_children used_cpu_user_children used_cpu_sys_main_thread

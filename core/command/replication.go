@@ -1,10 +1,13 @@
 package command
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
-// There are no replicas, and the engine is never one. What asks for replication is
-// refused with the errors of a Redis without replicas, where it has one; tools that
-// only want to be sure of a master (REPLICAOF NO ONE) are told that it is one.
+// There are no replicas. The engine itself is one while it takes over the data of
+// another server, which a start decides and REPLICAOF NO ONE ends. What else asks for
+// replication is refused with the errors of a Redis without replicas, where it has one.
 var replicationHandlers = handlers{
 	"replicaof": replicaOf,
 	"slaveof":   replicaOf,
@@ -21,7 +24,7 @@ func replicaOf(c *Ctx) {
 		return
 	}
 	if is(c.Args[1], "no") && is(c.Args[2], "one") {
-		c.Out.OK()
+		promote(c)
 		return
 	}
 	if port, ok := parseInt(c.Args[2]); !ok || port < 0 || port > 65535 {
@@ -29,6 +32,38 @@ func replicaOf(c *Ctx) {
 		return
 	}
 	noReplication(c)
+}
+
+// promote makes the engine its own master, which it mostly is.
+func promote(c *Ctx) {
+	if c.Engine == nil || c.Engine.Replica() == nil {
+		c.Out.OK()
+		return
+	}
+	if !c.MayBlock {
+		c.Out.Error("ERR REPLICAOF NO ONE waits for what the master has sent, and cannot in a transaction")
+		return
+	}
+	if err := c.Engine.Promote(); err != nil {
+		c.Out.Error(err.Error())
+		return
+	}
+	c.Out.OK()
+}
+
+// Replica is an engine that follows another server.
+type Replica struct {
+	Host, Port string
+	State      string        // as ROLE has it, or stopped
+	Offset     int64         // up to which everything is applied
+	ID         string        // the replication ID
+	Heard      time.Duration // since the master last said something
+	Down       time.Duration // since the link is down, 0 while it is up
+	Err        string        // what ended the last link
+	Syncing    bool          // the dataset comes
+	Total      int64         // its bytes, -1 where nobody knows
+	Received   int64         // of them
+	ReadOnly   bool
 }
 
 // noReplication refuses to be a replica, or to have one.
@@ -74,8 +109,20 @@ func failover(c *Ctx) {
 	c.Out.Error("ERR FAILOVER requires connected replicas.")
 }
 
-// role is that of a master that nobody replicates.
+// role is that of a master that nobody replicates, or of a replica.
 func role(c *Ctx) {
+	if c.Engine != nil {
+		if r := c.Engine.Replica(); r != nil {
+			port, _ := parseInt([]byte(r.Port))
+			c.Out.Array(5)
+			c.Out.BulkString("slave")
+			c.Out.BulkString(r.Host)
+			c.Out.Int(port)
+			c.Out.BulkString(r.State)
+			c.Out.Int(r.Offset)
+			return
+		}
+	}
 	c.Out.Array(3)
 	c.Out.BulkString("master")
 	c.Out.Int(0)

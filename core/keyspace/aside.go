@@ -8,7 +8,7 @@ import (
 // What a keyspace holds that is no key has its place in shard 0: it changes under
 // the lock of that shard, and so in the order of the log; the view of that shard has
 // it as it was at the cut; and part 0 of a checkpoint carries it, ahead of the keys.
-// Function libraries are all there is of it.
+// It is function libraries, and where the data stand that follow another server's (following.go).
 
 // Library is a function library: source text whose first line names it. Code is
 // never written.

@@ -15,6 +15,9 @@ const yieldPages = 16
 // then how many more keys were written. It returns how many there were, and
 // the first error of w, at which it stops.
 func (v *View) Encode(w *rdb.Writer, progress func(n int64)) (keys int64, err error) {
+	if v.following.State != FollowNothing {
+		w.Aux(AuxFollowing, v.following.String())
+	}
 	for _, l := range v.libraries {
 		w.Function(l.Code)
 	}
@@ -106,6 +109,11 @@ func (d *dbView) encodeElements(w *rdb.Writer, b blob) error {
 // keyspace: FUNCTION LOAD, SELECT, SET, RPUSH, SADD, ZADD, HSET, HPEXPIREAT, those of streams, PEXPIREAT. The
 // arguments are valid during the call only. progress and results are as for Encode.
 func (v *View) EncodeCommands(emit func(args [][]byte) error, progress func(n int64)) (keys int64, err error) {
+	if v.following.State != FollowNothing {
+		if err := emit(FollowingCommand(v.following)); err != nil {
+			return 0, err
+		}
+	}
 	c := rdb.NewCommands(emit)
 	for _, l := range v.libraries {
 		c.Function(l.Code)

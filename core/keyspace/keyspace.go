@@ -35,6 +35,7 @@ type Keyspace struct {
 	limits   atomic.Pointer[Limits]
 
 	libraries atomic.Pointer[[]Library] // written under the lock of shard 0
+	following atomic.Pointer[Following] // as well
 }
 
 // New returns an empty keyspace.
@@ -43,6 +44,7 @@ func New(cfg Config) *Keyspace {
 	k.SetLimits(DefaultLimits())
 	k.libraries.Store(new([]Library))
 	k.lfuScale.Store(defaultLFUScale)
+	k.following.Store(new(Following))
 	for i := range k.shards {
 		s := &Shard{ks: k, epoch: 1, now: cfg.Now, dbs: make([]*DB, max(cfg.Databases, 1))}
 		for n := range s.dbs {
@@ -131,6 +133,7 @@ func (k *Keyspace) Empty() {
 		s.Lock()
 		if i == 0 {
 			k.SetLibraries(nil)
+			k.SetFollowing(Following{})
 		}
 		for _, d := range s.dbs {
 			d.Flush()

@@ -94,7 +94,7 @@ func (s *Shard) Freeze() (*View, error) {
 		v.keys += int64(st.keys)
 	}
 	if s == s.ks.shards[0] {
-		v.libraries = s.ks.Libraries()
+		v.libraries, v.following = s.ks.Libraries(), s.ks.Following()
 	}
 	s.view, s.frozen = v, s.epoch
 	s.epoch++

@@ -11,6 +11,7 @@ type View struct {
 	keys  int64
 
 	libraries []Library // of the view of shard 0
+	following Following // as well
 }
 
 // dbView is one database of a view: headers of slices whose entries below

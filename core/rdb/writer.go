@@ -61,11 +61,22 @@ func (w *Writer) header(version int, aux [][2]string) {
 	w.begun, w.version = true, version
 	w.buf = fmt.Appendf(w.buf, "REDIS%04d", version)
 	for _, kv := range aux {
-		w.room()
-		w.buf = append(w.buf, opAux)
-		w.str([]byte(kv[0]))
-		w.str([]byte(kv[1]))
+		w.aux(kv[0], kv[1])
 	}
+}
+
+// Aux writes an aux field behind those of the header. Redis reads them anywhere, and
+// ignores the ones that it does not know.
+func (w *Writer) Aux(key, value string) {
+	w.boundary()
+	w.aux(key, value)
+}
+
+func (w *Writer) aux(key, value string) {
+	w.room()
+	w.buf = append(w.buf, opAux)
+	w.str([]byte(key))
+	w.str([]byte(value))
 }
 
 // Function writes a function library: its source, whose first line names it.

@@ -61,6 +61,9 @@ func (r *Reader) Next() (args [][]byte, offset int64, err error) {
 	}
 }
 
+// Offset is where in the stream the last command that Next has returned ends.
+func (r *Reader) Offset() int64 { return r.offset }
+
 // fill reads what the incomplete command at the start of buf needs at the
 // least, or, if that is far more than has come so far, a part of it: an argument
 // costs what really arrives and not what its length claims. Memory that

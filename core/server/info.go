@@ -140,17 +140,65 @@ func (s *Server) resetStats() {
 }
 
 func (s *Server) infoReplication(w *command.InfoWriter) {
-	w.Field("role", "master")
+	id, offset := s.db.RunID(), int64(0)
+	if r := s.db.Replica(); r == nil {
+		w.Field("role", "master")
+	} else {
+		infoReplica(w, r)
+		id, offset = r.ID, r.Offset
+	}
 	w.Field("connected_slaves", 0)
 	w.Field("master_failover_state", "no-failover")
-	w.Field("master_replid", s.db.RunID())
+	w.Field("master_replid", id)
 	w.Field("master_replid2", strings.Repeat("0", 40))
-	w.Field("master_repl_offset", 0)
+	w.Field("master_repl_offset", offset)
 	w.Field("second_repl_offset", -1)
 	w.Field("repl_backlog_active", 0)
 	w.Field("repl_backlog_size", 1<<20)
 	w.Field("repl_backlog_first_byte_offset", 0)
 	w.Field("repl_backlog_histlen", 0)
+}
+
+// infoReplica is what Redis says of a replica, and why the link is down.
+func infoReplica(w *command.InfoWriter, r *command.Replica) {
+	flag := func(on bool) int {
+		if on {
+			return 1
+		}
+		return 0
+	}
+	w.Field("role", "slave")
+	w.Field("master_host", r.Host)
+	w.Field("master_port", r.Port)
+	link := "up"
+	if r.Down > 0 {
+		link = "down"
+	}
+	w.Field("master_link_status", link)
+	w.Field("master_last_io_seconds_ago", int64(r.Heard.Seconds()))
+	w.Field("master_sync_in_progress", flag(r.Syncing))
+	w.Field("slave_read_repl_offset", r.Offset)
+	w.Field("slave_repl_offset", r.Offset)
+	if r.Syncing {
+		left, percent := int64(-1), "0.00"
+		if r.Total > 0 {
+			left = r.Total - r.Received
+			percent = strconv.FormatFloat(100*float64(r.Received)/float64(r.Total), 'f', 2, 64)
+		}
+		w.Field("master_sync_total_bytes", max(r.Total, 0))
+		w.Field("master_sync_read_bytes", r.Received)
+		w.Field("master_sync_left_bytes", left)
+		w.Field("master_sync_perc", percent)
+		w.Field("master_sync_last_io_seconds_ago", int64(r.Heard.Seconds()))
+	}
+	if r.Down > 0 {
+		w.Field("master_link_down_since_seconds", int64(r.Down.Seconds()))
+		w.Field("master_link_error", r.Err)
+	}
+	w.Field("master_link_stopped", flag(r.State == "stopped"))
+	w.Field("slave_priority", 0)
+	w.Field("slave_read_only", flag(r.ReadOnly))
+	w.Field("replica_announced", 1)
 }
 
 func infoCPU(w *command.InfoWriter) {

@@ -17,6 +17,7 @@ const (
 	linesReady                           // commands that have waited are to be served
 	reachFar                             // one that waits has keys in several shards
 	tooFewReplicas                       // there are fewer than min-replicas-to-write
+	follows                              // the data are another server's, which alone says what expires
 	numConditions  = iota
 )
 

@@ -52,9 +52,9 @@ func (rt *Runtime) changePause(change func(*pause) *pause) {
 	}
 }
 
-// Frozen tells whether CLIENT PAUSE keeps the data as they are: no key expires and
-// none is evicted.
-func (rt *Runtime) Frozen() bool { return rt.paused() != nil }
+// Frozen tells whether CLIENT PAUSE keeps the data as they are, or another server
+// decides what is in them: no key expires and none is evicted.
+func (rt *Runtime) Frozen() bool { return rt.conditions.load()&follows != 0 || rt.paused() != nil }
 
 // PauseClients implements command.Client. As in Redis a pause can only be made
 // longer and stricter by another. No command that it concerns is executed once it

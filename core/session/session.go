@@ -383,7 +383,7 @@ func (s *Session) invoke(cmd *command.Command, args [][]byte, out *resp.Writer, 
 		now = s.clock.unixMilli(began)
 	}
 	c.Reset(args, out, s.DB(), s.unit.shard, now)
-	c.Frozen = s.rt.conditions.load()&clientsPaused != 0 && s.rt.Frozen()
+	c.Frozen = s.rt.conditions.load()&(clientsPaused|follows) != 0 && s.rt.Frozen()
 	outcome := command.Call(c, cmd)
 	s.dirty += c.Dirty()
 	return outcome
