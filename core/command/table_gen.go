@@ -3876,7 +3876,7 @@ var specs = [...]Command{
 	{
 		Name: "replicaof", Arity: 3, Flags: NoAsyncLoading | Admin | NoScript | Stale,
 		Doc: &Doc{
-			Summary: "Accepts to be no replica, which the server always is, and refuses to be one.",
+			Summary: "Ends a migration with NO ONE: the server is its own master. It refuses to be a replica.",
 			Since:   "5.0.0", Group: "server", Complexity: "O(1)",
 			Arguments: []Argument{
 				{Name: "args", Type: "oneof", Arguments: []Argument{
