@@ -251,7 +251,7 @@ func TestClientCommands(t *testing.T) {
 	}
 	b.wantClosed()
 	// Itself: only when asked for, and after the reply.
-	if got := a.ask("CLIENT KILL LADDR " + d.addr + " NAME x"); !strings.Contains(got, "syntax error") {
+	if got := a.ask("CLIENT KILL LADDR " + d.addr + " NAMED x"); !strings.Contains(got, "syntax error") {
 		t.Errorf("an unknown filter: %s", got)
 	}
 	a.ask("CLIENT KILL LADDR " + d.addr)

@@ -97,9 +97,10 @@ func TestConfigErrors(t *testing.T) {
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	config := writeConfig(t, mirrored("d", "m", `stage "zstd" {}`, false)+"\nserver { save = [] }\n")
+	beside := func(name string) string { return filepath.Join(filepath.Dir(config), name) }
 	socket := filepath.Join(t.TempDir(), "s.sock")
 	out, code := spillway(t, "check", "-config", config, "--shards", "5", "--appendfsync", "always", "--unixsocket", socket, "--requirepass", "hush")
-	for _, want := range []string{"is valid", "5", "on, fsync always", "unix://" + socket, "tcp://127.0.0.1:6380", "zstd", "mirror: m (best effort, timeout 30s, keep last 2)", "d (data directory, keep 3)"} {
+	for _, want := range []string{"is valid", "5", "on, fsync always", "unix://" + socket, "tcp://127.0.0.1:6380", "zstd", "mirror: " + beside("m") + " (best effort, timeout 30s, keep last 2)", beside("d") + " (data directory, keep 3)"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("check lacks %q:\n%s", want, out)
 		}
@@ -109,7 +110,7 @@ func TestCheck(t *testing.T) {
 	}
 	out, code = spillway(t, "check", "--json", "-config", config)
 	var p plan
-	if err := json.Unmarshal([]byte(out), &p); err != nil || code != 0 || p.Data != "d" || len(p.Sinks) != 2 || p.Fsync != "everysec" {
+	if err := json.Unmarshal([]byte(out), &p); err != nil || code != 0 || p.Data != beside("d") || len(p.Sinks) != 2 || p.Fsync != "everysec" {
 		t.Errorf("exit status %d, %v: %+v\n%s", code, err, p, out)
 	}
 }

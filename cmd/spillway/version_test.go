@@ -55,7 +55,7 @@ func TestStartSaysWhat(t *testing.T) {
 	d = launch(t, "-config", file)
 	d.waitReady()
 	first, _, _ = strings.Cut(d.log.String(), "\n")
-	if want := "dir=" + filepath.Join(d.cmd.Dir, "relative"); !strings.Contains(first, want) || !strings.Contains(first, "config="+file) {
+	if want := "dir=" + filepath.Join(filepath.Dir(file), "relative"); !strings.Contains(first, want) || !strings.Contains(first, "config="+file) {
 		t.Errorf("the first line lacks %s or %s: %s", want, file, first)
 	}
 }
