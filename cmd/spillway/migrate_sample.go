@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -20,6 +21,8 @@ const (
 	wholeValue = 10_000
 	// partOfValue is how many of a larger one.
 	partOfValue = 500
+	// readsOfADifference is how often a key is read before it counts as different.
+	readsOfADifference = 5
 )
 
 // compareSample compares random keys of the source with the daemon's.
@@ -77,16 +80,38 @@ func (m *migration) compareDB(ctx context.Context, db, n int, each func(key, wan
 		if err != nil {
 			return fmt.Errorf("RANDOMKEY: %w", err)
 		}
-		var texts [2]string
-		var pick []string
-		for i, c := range sides {
-			if texts[i], err = keyText(ctx, c, key, &pick); err != nil {
-				return fmt.Errorf("comparing %q: %w", key, err)
-			}
+		texts, err := bothTexts(ctx, sides, key)
+		if err != nil {
+			return fmt.Errorf("comparing %q: %w", key, err)
 		}
 		each(key, texts[0], texts[1])
 	}
 	return nil
+}
+
+// bothTexts is what both sides have at a key. Nobody writes meanwhile, so a difference
+// that is one stays; a key whose deadline comes between the two reads is gone on both
+// sides a moment later.
+func bothTexts(ctx context.Context, sides [2]*redis.Conn, key string) (texts [2]string, err error) {
+	for try := range readsOfADifference {
+		if try > 0 {
+			select {
+			case <-ctx.Done():
+				return texts, ctx.Err()
+			case <-time.After(time.Duration(try) * 20 * time.Millisecond):
+			}
+		}
+		var pick []string
+		for i, c := range sides {
+			if texts[i], err = keyText(ctx, c, key, &pick); err != nil {
+				return texts, err
+			}
+		}
+		if texts[0] == texts[1] {
+			break
+		}
+	}
+	return texts, nil
 }
 
 // keyText is a key's type, deadline and value, the same for what is the same. Of a
