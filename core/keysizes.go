@@ -8,7 +8,6 @@ import (
 
 	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/keyspace"
-	"github.com/spillwaydb/spillway/core/rdb"
 )
 
 // keysizesStep is about how many keys are looked at while their shard is locked.
@@ -63,22 +62,10 @@ func (db *DB) infoKeysizes(w *command.InfoWriter) {
 
 // sizeOf is the length of a string, or how many elements a collection has.
 func sizeOf(d *keyspace.DB, key []byte, e keyspace.Entry) int {
-	switch e.Type() {
-	case keyspace.List:
-		return d.List(key).Len()
-	case keyspace.Set:
-		return d.Set(key).Len()
-	case keyspace.ZSet:
-		return d.ZSet(key).Len()
-	case keyspace.Hash:
-		return d.Hash(key).Len()
-	case keyspace.String:
+	if e.Type() == keyspace.String {
 		return len(e.Bytes())
-	case keyspace.Stream:
-		return int(d.Stream(key).Info().Length)
-	default:
-		panic(rdb.UnknownType(e.Type()))
 	}
+	return d.Size(key, e.Type())
 }
 
 // String has the places that are not empty as "from=count", "2K=5" being from 2048 on.

@@ -14,7 +14,7 @@ func dumpCommand(c *Ctx) {
 		c.Out.Null()
 		return
 	}
-	if c.detach(c.size(e.Type()), key) {
+	if c.detach(c.db(key).Size(key, e.Type()), key) {
 		return
 	}
 	payload, err := encode(c.db(key), key, e)

@@ -99,7 +99,7 @@ func (c *Ctx) sort(readOnly bool) {
 		c.Out.Error(errWrongType)
 		return
 	}
-	if found && q.store == nil && !hasPattern(c.Args) && c.detach(c.size(e.Type()), c.Args[1]) {
+	if found && q.store == nil && !hasPattern(c.Args) && c.detach(c.db(c.Args[1]).Size(c.Args[1], e.Type()), c.Args[1]) {
 		return
 	}
 	if found && e.Type() == keyspace.Set && q.unsorted && (q.store != nil || c.InScript) {
@@ -133,27 +133,6 @@ func (c *Ctx) sort(readOnly bool) {
 				c.Out.Null()
 			}
 		}
-	}
-}
-
-// size is how many elements the key has that is sorted.
-func (c *Ctx) size(t keyspace.Type) int {
-	key := c.Args[1]
-	switch d := c.db(key); t {
-	case keyspace.List:
-		return d.List(key).Len()
-	case keyspace.Set:
-		return d.Set(key).Len()
-	case keyspace.ZSet:
-		return d.ZSet(key).Len()
-	case keyspace.Hash:
-		return d.Hash(key).Len()
-	case keyspace.Stream:
-		return int(d.Stream(key).Info().Length)
-	case keyspace.String:
-		return 1
-	default:
-		panic(rdb.UnknownType(t))
 	}
 }
 

@@ -100,11 +100,9 @@ func setCommand(c *Ctx) {
 		c.Out.Error(errSyntax)
 		return
 	}
-	var deadline int64
-	if o.expire != nil {
-		if deadline, ok = c.deadline(o.expire, o.seconds, o.relative, "set"); !ok {
-			return
-		}
+	deadline, ok := c.optionalDeadline(&o, "set")
+	if !ok {
+		return
 	}
 	if o.compare != nil {
 		if _, found, ok := c.typedWrite(key, keyspace.String); !ok || found && !c.validDigest(o.compare, o.other) {
@@ -194,11 +192,9 @@ func getexCommand(c *Ctx) {
 		c.Out.Null()
 		return
 	}
-	var deadline int64
-	if o.expire != nil {
-		if deadline, ok = c.deadline(o.expire, o.seconds, o.relative, "getex"); !ok {
-			return
-		}
+	deadline, ok := c.optionalDeadline(&o, "getex")
+	if !ok {
+		return
 	}
 	c.Out.Bulk(e.Bytes())
 	switch {
@@ -276,11 +272,9 @@ func msetexCommand(c *Ctx) {
 		c.Out.Error(errSyntax)
 		return
 	}
-	var deadline int64
-	if o.expire != nil {
-		if deadline, ok = c.deadline(o.expire, o.seconds, o.relative, "msetex"); !ok {
-			return
-		}
+	deadline, ok := c.optionalDeadline(&o, "msetex")
+	if !ok {
+		return
 	}
 	pairs := c.Args[2:end]
 	if o.nx || o.xx {

@@ -76,3 +76,12 @@ func parseSetOptions(args [][]byte, takes setOptionsOf) (o setOptions, ok bool) 
 	}
 	return o, true
 }
+
+// optionalDeadline is the deadline that the options give, 0 for none, as c.deadline
+// judges it: !ok means that the reply is written.
+func (c *Ctx) optionalDeadline(o *setOptions, cmd string) (deadline int64, ok bool) {
+	if o.expire == nil {
+		return 0, true
+	}
+	return c.deadline(o.expire, o.seconds, o.relative, cmd)
+}
