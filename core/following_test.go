@@ -2,11 +2,9 @@ package core_test
 
 import (
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,72 +16,26 @@ import (
 	"github.com/spillwaydb/spillway/internal/testutil"
 )
 
-// wire is a TCP address in front of a server, whose connections can be cut.
-type wire struct {
-	address string
-	mu      sync.Mutex
-	conns   []net.Conn
-}
-
-func newWire(t *testing.T, dial func() net.Conn) *wire {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &wire{address: l.Addr().String()}
-	t.Cleanup(func() {
-		_ = l.Close()
-		w.cut()
-	})
-	go func() {
-		for {
-			near, err := l.Accept()
-			if err != nil {
-				return
-			}
-			far := dial()
-			w.mu.Lock()
-			w.conns = append(w.conns, near, far)
-			w.mu.Unlock()
-			go pass(near, far)
-			go pass(far, near)
-		}
-	}()
-	return w
-}
-
-func pass(to, from net.Conn) {
-	_, _ = io.Copy(to, from)
-	_ = to.Close()
-	_ = from.Close()
-}
-
-// cut ends all connections.
-func (w *wire) cut() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, c := range w.conns {
-		_ = c.Close()
-	}
-	w.conns = nil
-}
-
 // follower is an engine that follows a server, on a disk that loses power.
 type follower struct {
 	t      *testing.T
 	disk   *memfs.FS
-	source *wire
+	source *testutil.Wire
 	fsync  wal.Policy
 	shards int
 	db     *core.DB
+}
+
+// always is dial, which ends the test where it fails.
+func always(dial func() net.Conn) func() (net.Conn, error) {
+	return func() (net.Conn, error) { return dial(), nil }
 }
 
 func (f *follower) open() {
 	f.t.Helper()
 	o := core.DefaultOptions(f.disk)
 	o.Fsync, o.Shards, o.Save = f.fsync, f.shards, nil
-	o.Follow = &core.Follow{Source: follow.Source{Address: f.source.address}}
+	o.Follow = &core.Follow{Source: follow.Source{Address: f.source.Address}}
 	var err error
 	if f.db, err = core.Open(o); err != nil {
 		f.t.Fatal(err)
@@ -127,7 +79,7 @@ func TestFollowing(t *testing.T) {
 			for i := range 500 {
 				ask("RPUSH", fmt.Sprint("list:", i%20), fmt.Sprint("before ", i))
 			}
-			f := &follower{t: t, disk: memfs.New(), source: newWire(t, dial), fsync: fsync, shards: 1 + rng.IntN(4)}
+			f := &follower{t: t, disk: memfs.New(), source: testutil.NewWire(t, always(dial)), fsync: fsync, shards: 1 + rng.IntN(4)}
 			f.open()
 			defer func() { _ = f.db.Close() }()
 			for range 12 {
@@ -136,7 +88,7 @@ func TestFollowing(t *testing.T) {
 				}
 				switch rng.IntN(5) {
 				case 0:
-					f.source.cut()
+					f.source.Cut()
 				case 1:
 					f.lose(rng.Int64())
 				case 2:
@@ -232,7 +184,7 @@ func TestFollowingRefuses(t *testing.T) {
 	dial := testutil.Redis(t)
 	ask := askRedis(t, dial())
 	ask("SET", "k", "v")
-	f := &follower{t: t, disk: memfs.New(), source: newWire(t, dial), fsync: wal.Always, shards: 2}
+	f := &follower{t: t, disk: memfs.New(), source: testutil.NewWire(t, always(dial)), fsync: wal.Always, shards: 2}
 	f.open()
 	f.await(ask)
 	s := f.db.Session()
@@ -261,7 +213,7 @@ func TestFollowingRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := core.DefaultOptions(disk)
-	o.Follow = &core.Follow{Source: follow.Source{Address: f.source.address}}
+	o.Follow = &core.Follow{Source: follow.Source{Address: f.source.Address}}
 	if db, err := core.Open(o); err == nil {
 		_ = db.Close()
 		t.Error("an engine with data of its own follows")

@@ -70,6 +70,18 @@ func (d daemonAt) ask(ctx context.Context, cfg *config.Config, timeout time.Dura
 	return nil, fmt.Errorf("asking the daemon at %s: %w", at.Address, err)
 }
 
+// askOne is ask for a reply of one item.
+func (d daemonAt) askOne(ctx context.Context, cfg *config.Config, timeout time.Duration, args ...any) (string, error) {
+	items, err := d.ask(ctx, cfg, timeout, args...)
+	if err != nil {
+		return "", err
+	}
+	if len(items) != 1 {
+		return "", fmt.Errorf("the daemon's answer has %d items", len(items))
+	}
+	return items[0], nil
+}
+
 // tls is how the daemon is spoken to. Without authorities its certificate has to be
 // the one that the configuration names, whatever name is in it.
 func (d daemonAt) tls(at config.Listener) (*tls.Config, error) {

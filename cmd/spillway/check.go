@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -51,9 +50,7 @@ func checkCommand() *cobra.Command {
 			p := planOf(cfg)
 			p.Busy = append(p.Busy, o.busy...)
 			if o.jsonErrors {
-				enc := json.NewEncoder(cmd.OutOrStdout())
-				enc.SetIndent("", "  ")
-				return enc.Encode(p)
+				return writeJSON(cmd.OutOrStdout(), p)
 			}
 			return p.print(cmd.OutOrStdout())
 		},

@@ -49,14 +49,9 @@ func configDumpCommand() *cobra.Command {
 				if asJSON {
 					words = append(words, "JSON")
 				}
-				items, err := at.ask(cmd.Context(), cfg, dumpTimeout, words...)
-				if err != nil {
+				if text, err = at.askOne(cmd.Context(), cfg, dumpTimeout, words...); err != nil {
 					return err
 				}
-				if len(items) != 1 {
-					return fmt.Errorf("the daemon's answer has %d items", len(items))
-				}
-				text = items[0]
 			}
 			_, err = fmt.Fprint(cmd.OutOrStdout(), text)
 			return err

@@ -119,7 +119,7 @@ func (o *overrides) report(cmd *cobra.Command, path string, file *config.File) e
 		return file.Err()
 	}
 	if o.jsonErrors && file.Failed() {
-		if err := encode(cmd.OutOrStdout(), map[string]any{"config": path, "diagnostics": file.Diagnostics()}); err != nil {
+		if err := writeJSON(cmd.OutOrStdout(), map[string]any{"config": path, "diagnostics": file.Diagnostics()}); err != nil {
 			return err
 		}
 		return usageError{errReported}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -388,53 +387,6 @@ func (d *daemon) looksLikeReplica(o *origin) {
 	}
 }
 
-// proxy passes connections on to an address, until they are cut.
-type proxy struct {
-	net.Listener
-	mu    sync.Mutex
-	conns []net.Conn
-	to    string
-}
-
-func newProxy(t *testing.T, to string) *proxy {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &proxy{Listener: l, to: to}
-	t.Cleanup(func() { _ = l.Close(); p.cut() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			up, err := net.Dial("tcp", to)
-			if err != nil {
-				_ = c.Close()
-				continue
-			}
-			p.mu.Lock()
-			p.conns = append(p.conns, c, up)
-			p.mu.Unlock()
-			go func() { _, _ = io.Copy(up, c); _ = up.Close() }()
-			go func() { _, _ = io.Copy(c, up); _ = c.Close() }()
-		}
-	}()
-	return p
-}
-
-// cut cuts the connections there are, wherever in a command they are.
-func (p *proxy) cut() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, c := range p.conns {
-		_ = c.Close()
-	}
-	p.conns = nil
-}
-
 // TestMigrateGoesOn kills the daemon, cuts the network and kills the source, all while
 // it is written to. What was taken over goes on where it was, and in the end both have
 // the same.
@@ -444,8 +396,8 @@ func TestMigrateGoesOn(t *testing.T) {
 		t.Run(policy, func(t *testing.T) {
 			o := originServer(t, []string{"redis-server"}, "--repl-backlog-size", "64mb")
 			populate(t, o.rdb)
-			p := newProxy(t, o.addr())
-			url := "redis://" + p.Addr().String()
+			p := testutil.NewWire(t, func() (net.Conn, error) { return net.Dial("tcp", o.addr()) })
+			url := "redis://" + p.Address
 			dir := t.TempDir()
 			flags := []string{"--migrate-from", url, "--appendfsync", policy, "--shards", "3"}
 			d := startDaemon(t, dir, flags...)
@@ -459,7 +411,7 @@ func TestMigrateGoesOn(t *testing.T) {
 					d.kill()
 					d = startDaemon(t, dir, append(flags, "--shards", fmt.Sprint(1+round))...)
 				case 1:
-					p.cut()
+					p.Cut()
 				case 2:
 					d.do("BGSAVE")
 					l.wait(t, 5)

@@ -48,7 +48,7 @@ func pluginsPingCommand() *cobra.Command {
 				return err
 			}
 			if o.json {
-				err = encode(cmd.OutOrStdout(), out)
+				err = writeJSON(cmd.OutOrStdout(), out)
 			} else {
 				printPings(cmd.OutOrStdout(), out)
 			}

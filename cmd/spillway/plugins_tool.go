@@ -103,12 +103,6 @@ func (o *pluginTool) read(cmd *cobra.Command, names []string) (*config.Config, [
 	return cfg, names, nil
 }
 
-func encode(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
-}
-
 // listed is a plugin as `plugins list` shows it: the configuration's view, and
 // the running daemon's, if there is one.
 type listed struct {
@@ -142,7 +136,7 @@ func pluginsListCommand() *cobra.Command {
 				return err
 			}
 			if o.json {
-				err = encode(cmd.OutOrStdout(), out)
+				err = writeJSON(cmd.OutOrStdout(), out)
 			} else {
 				err = printPlugins(cmd.OutOrStdout(), out)
 			}

@@ -28,19 +28,16 @@ func reloadCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			items, err := at.ask(cmd.Context(), cfg, patience, "SPILLWAY.CONFIG", "RELOAD")
+			answer, err := at.askOne(cmd.Context(), cfg, patience, "SPILLWAY.CONFIG", "RELOAD")
 			if err != nil {
 				return err
 			}
 			var done reloaded
-			if len(items) != 1 {
-				return fmt.Errorf("the daemon's answer has %d items", len(items))
-			}
-			if err := json.Unmarshal([]byte(items[0]), &done); err != nil {
+			if err := json.Unmarshal([]byte(answer), &done); err != nil {
 				return fmt.Errorf("the daemon's answer: %w", err)
 			}
 			if asJSON {
-				return encode(cmd.OutOrStdout(), done)
+				return writeJSON(cmd.OutOrStdout(), done)
 			}
 			printReload(cmd.OutOrStdout(), done)
 			return nil

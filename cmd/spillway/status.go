@@ -38,15 +38,12 @@ func (o *statusTool) config(cmd *cobra.Command) (*config.Config, error) {
 
 // ask has the running daemon report.
 func (o *statusTool) ask(ctx context.Context, cfg *config.Config) (*status.Report, error) {
-	items, err := o.at.ask(ctx, cfg, statusPatience, "SPILLWAY.STATUS")
+	answer, err := o.at.askOne(ctx, cfg, statusPatience, "SPILLWAY.STATUS")
 	if err != nil {
 		return nil, err
 	}
-	if len(items) != 1 {
-		return nil, fmt.Errorf("SPILLWAY.STATUS was answered with %d items, not with one", len(items))
-	}
 	r := new(status.Report)
-	if err := json.Unmarshal([]byte(items[0]), r); err != nil {
+	if err := json.Unmarshal([]byte(answer), r); err != nil {
 		return nil, fmt.Errorf("what SPILLWAY.STATUS says is not understood: %w", err)
 	}
 	return r, nil

@@ -87,7 +87,7 @@ func versionCommand() *cobra.Command {
 
 func printVersion(w io.Writer, asJSON bool) error {
 	if asJSON {
-		return encode(w, buildInfo())
+		return writeJSON(w, buildInfo())
 	}
 	_, err := fmt.Fprintln(w, buildInfo())
 	return err
