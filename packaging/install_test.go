@@ -13,7 +13,9 @@ import (
 
 // sandbox runs a script in a copy of this machine's root that is written to memory
 // and gone afterwards: in a mount namespace of its own, with the machine's files below
-// and a tmpfs on top. Nothing that the script does is seen outside.
+// and a tmpfs on top. Nothing that the script does is seen outside. What the script
+// needs besides has names that no machine's root can have already: $PACKAGES, and $OWN
+// for files of its own.
 func sandbox(t *testing.T, script string, env ...string) string {
 	t.Helper()
 	if os.Getuid() != 0 {
@@ -31,13 +33,16 @@ mount -t overlay overlay -o "lowerdir=/,upperdir=$1/up,workdir=$1/work" "$1/root
 	}
 	// What is outside of the root filesystem comes along by hand: the packages.
 	const inside = enter + `
-mkdir -p "$1/root/proc" "$1/root/dev" "$1/root/packages"
+mkdir -p "$1/root/proc" "$1/root/dev" "$1/root/tmp"
 mount -t proc proc "$1/root/proc"
 mount --rbind /dev "$1/root/dev"
-mount --bind "$2" "$1/root/packages"
 rm -rf "$1/root/run/systemd"
-cat > "$1/root/script"
-exec chroot "$1/root" /bin/sh -e /script
+own=$(cd "$1/root" && mktemp -d tmp/XXXXXX)
+mkdir "$1/root/$own/packages"
+mount --bind "$2" "$1/root/$own/packages"
+cat > "$1/root/$own/script"
+export OWN="/$own" PACKAGES="/$own/packages"
+exec chroot "$1/root" /bin/sh -e "$OWN/script"
 `
 	cmd := exec.Command("unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", inside, "-", dir, packagesDir(t))
 	cmd.Stdin = strings.NewReader(script)
@@ -99,13 +104,13 @@ field() { sed -n "s/^$1=//p" "$unit"; }
 start() {
   set -- $(field ExecStart)
   is "the user" "$(field User)" spillway
-  : > /daemon.log && chmod 666 /daemon.log
+  : > $OWN/daemon.log && chmod 666 $OWN/daemon.log
   (cd "$(field WorkingDirectory)" && umask "$(field UMask)" &&
     exec env -i PATH=/usr/bin setpriv --reuid "$(field User)" --regid "$(field Group)" --clear-groups --no-new-privs \
-      --bounding-set=-all "$@" >> /daemon.log 2>&1) &
+      --bounding-set=-all "$@" >> $OWN/daemon.log 2>&1) &
   pid=$!
-  until grep -q 'Ready to accept' /daemon.log; do
-    kill -0 $pid || { cat /daemon.log; exit 1; }
+  until grep -q 'Ready to accept' $OWN/daemon.log; do
+    kill -0 $pid || { cat $OWN/daemon.log; exit 1; }
     sleep 0.05
   done
 }
@@ -119,8 +124,8 @@ is "the directory of the configuration" "$(stat -c '%U:%G %a' /etc/spillway)" "r
 is "the configuration" "$(stat -c '%U:%G %a' /etc/spillway/plugins.hcl)" "root:spillway 640"
 is "the user's shell" "$(getent passwd spillway | cut -d: -f6-)" "/var/lib/spillway:/usr/sbin/nologin"
 case $(spillway version) in "spillway 1.0.0 "*) ;; *) echo "FAIL: $(spillway version)"; exit 1 ;; esac
-spillway check --config /etc/spillway/plugins.hcl > /check
-grep -q '/var/lib/spillway (data directory' /check || { cat /check; exit 1; }
+spillway check --config /etc/spillway/plugins.hcl > $OWN/check
+grep -q '/var/lib/spillway (data directory' $OWN/check || { cat $OWN/check; exit 1; }
 zcat -t /usr/share/man/man1/spillway-serve.1.gz
 bash -n /usr/share/bash-completion/completions/spillway
 
@@ -139,7 +144,7 @@ is "the old program's reply" "$(cli GET greeting)" hello
 stop
 start
 is "the data" "$(cli MGET greeting later | tr '\n' ' ')" "hello yes "
-grep -q 'version=1.1.0' /daemon.log
+grep -q 'version=1.1.0' $OWN/daemon.log
 stop
 
 say remove
@@ -166,11 +171,11 @@ func TestDeb(t *testing.T) {
 unit=/lib/systemd/system/spillway.service
 wants=/etc/systemd/system/multi-user.target.wants/spillway.service
 install_old() {
-  dpkg -i /packages/old.deb
+  dpkg -i $PACKAGES/old.deb
   [ -L $wants ] || { echo "FAIL: the service is not enabled"; exit 1; }
   sed -i "s/127.0.0.1:6380/127.0.0.1:$PORT/" /etc/spillway/plugins.hcl
 }
-upgrade() { dpkg -i /packages/new.deb; }
+upgrade() { dpkg -i $PACKAGES/new.deb; }
 remove() {
   dpkg -r spillway
   [ -e /etc/spillway/plugins.hcl ] || { echo "FAIL: without a purge the configuration stays"; exit 1; }
@@ -199,11 +204,11 @@ func TestRPM(t *testing.T) {
 unit=/usr/lib/systemd/system/spillway.service
 rpm --initdb
 install_old() {
-  rpm -i --nodeps /packages/old.rpm
+  rpm -i --nodeps $PACKAGES/old.rpm
   rpm -V --nodeps spillway
   sed -i "s/127.0.0.1:6380/127.0.0.1:$PORT/" /etc/spillway/plugins.hcl
 }
-upgrade() { rpm -U --nodeps /packages/new.rpm; }
+upgrade() { rpm -U --nodeps $PACKAGES/new.rpm; }
 remove() { rpm -e spillway; rm -f /etc/spillway/plugins.hcl.rpmsave; }
 `+life, "PORT="+freePort(t))
 	if !strings.Contains(out, "== done") {
