@@ -90,6 +90,7 @@ func (db *DB) infoMemory(w *command.InfoWriter) {
 	w.Field("number_of_functions", functions)
 	w.Field("number_of_libraries", libraries)
 	w.Field("mem_allocator", keyspace.Allocator)
+	w.Field("active_defrag_running", bit(db.stats.Compacting.Load()))
 }
 
 func (db *DB) infoPersistence(w *command.InfoWriter) {
@@ -202,6 +203,9 @@ func (db *DB) infoStats(w *command.InfoWriter) {
 		w.Field(name, "0.00")
 	}
 	w.Field("expire_cycle_cpu_milliseconds", time.Duration(s.ExpireTime.Load()).Milliseconds())
+	w.Field("active_defrag_hits", s.MovedKeys.Load())
+	w.Field("active_defrag_key_hits", s.MovedKeys.Load())
+	w.Field("total_active_defrag_time", time.Duration(s.CompactTime.Load()).Milliseconds())
 	w.Field("expired_subkeys", s.ExpiredSubkeys.Load())
 	w.Field("expired_keys", s.ExpiredKeys.Load())
 	w.Field("expired_time_cap_reached_count", s.ExpireTimeCapReached.Load())

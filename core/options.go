@@ -226,4 +226,7 @@ const (
 	expireBudget      = 25 // percent of a tick that active expiry may take
 	evictBudget       = 25 // and the eviction of keys that no write makes room for
 	expireKeysPerLock = 64 // keys expired under one lock hold
+
+	compactBudget      = 5  // and the moving of keys together
+	compactKeysPerLock = 64 // keys moved under one lock hold
 )

@@ -7,7 +7,7 @@ import (
 )
 
 // Tick does once what the engine does by itself ten times a second: it
-// expires keys, pulls the automatic triggers, and
+// expires keys, gives memory back, pulls the automatic triggers, and
 // retries what failed. The engine's own goroutine calls it; with
 // Options.ManualTick the caller does. It is safe for concurrent use.
 func (db *DB) Tick() {
@@ -23,6 +23,7 @@ func (db *DB) Tick() {
 	if db.activeExpire.Load() && !db.runtime.Frozen() {
 		db.expireCycle()
 	}
+	db.compact()
 	db.runtime.ServeWaiting()
 	db.limitTracking()
 	if db.opts.ReadOnly {

@@ -12,6 +12,9 @@ type Stats struct {
 	ExpiredSubkeys       atomic.Int64 // fields of hashes
 	ExpireTimeCapReached atomic.Int64 // expiry cycles that ran out of time
 	ExpireTime           atomic.Int64 // nanoseconds that expiry cycles took
+	MovedKeys            atomic.Int64 // keys that were moved to give memory back
+	CompactTime          atomic.Int64 // nanoseconds that this took
+	Compacting           atomic.Bool  // it goes on with the next tick
 	EvictedKeys          atomic.Int64
 	Latency              atomic.Bool // latency-tracking: durations are kept by command
 
@@ -37,7 +40,7 @@ func NewStats() *Stats {
 
 // Reset zeroes every counter (CONFIG RESETSTAT).
 func (s *Stats) Reset() {
-	for _, n := range []*atomic.Int64{&s.ExpiredKeys, &s.ExpiredSubkeys, &s.ExpireTimeCapReached, &s.ExpireTime, &s.EvictedKeys, &s.Hits, &s.Misses} {
+	for _, n := range []*atomic.Int64{&s.ExpiredKeys, &s.ExpiredSubkeys, &s.ExpireTimeCapReached, &s.ExpireTime, &s.MovedKeys, &s.CompactTime, &s.EvictedKeys, &s.Hits, &s.Misses} {
 		n.Store(0)
 	}
 	for i := range s.calls {

@@ -39,15 +39,16 @@ type modelDB map[string]modelValue
 
 // model is a Keyspace and what it should hold.
 type model struct {
-	t    *testing.T
-	k    *Keyspace
-	dbs  []modelDB // over all shards
-	rng  *rand.Rand
-	now  int64
-	wg   sync.WaitGroup
-	keys int // size of the key space
-	mu   sync.Mutex
-	bad  string // what a view's reader found
+	t     *testing.T
+	k     *Keyspace
+	dbs   []modelDB // over all shards
+	rng   *rand.Rand
+	now   int64
+	wg    sync.WaitGroup
+	keys  int // size of the key space
+	moved int // by Compact
+	mu    sync.Mutex
+	bad   string // what a view's reader found
 }
 
 func objectValue(o object) string {
@@ -232,6 +233,8 @@ func (m *model) step() {
 		m.dbs[n], m.dbs[o] = m.dbs[o], m.dbs[n]
 	case op == 94 && m.rng.IntN(10) == 0:
 		m.freeze()
+	case op == 95 && m.rng.IntN(4) == 0:
+		m.compact(n)
 	}
 }
 
@@ -327,6 +330,27 @@ func (m *model) freeze() {
 }
 
 // check compares the keyspace with the model and looks into its structure.
+// compact has every shard begin a round, as it would with more memory to gain, and
+// often leaves it in the middle.
+func (m *model) compact(n int) {
+	for i := range m.k.NumShards() {
+		s := m.k.Shard(i)
+		s.Lock()
+		d := s.DB(n)
+		if c := &d.st.compaction; d.st.arena != nil && c.phase == compactIdle {
+			*c = compaction{phase: compactChoose, left: int64(m.rng.IntN(1 << 20)), freed: d.st.arena.Mapped()}
+		}
+		for range m.rng.IntN(300) {
+			if moved, more := d.Compact(1 + m.rng.IntN(20)); !more {
+				break
+			} else if m.moved += moved; s.view != nil {
+				m.t.Fatalf("%d keys were moved beside a view", moved)
+			}
+		}
+		s.Unlock()
+	}
+}
+
 func (m *model) check() {
 	m.t.Helper()
 	m.mu.Lock()
@@ -450,6 +474,10 @@ func TestModel(t *testing.T) {
 			}
 			m.wg.Wait()
 			m.check()
+			t.Logf("%d keys were moved", m.moved)
+			if m.moved == 0 && tt.keys > 100 && *steps >= 10_000 {
+				t.Error("no key was ever moved: the test does not try it")
+			}
 			m.drained()
 		})
 	}

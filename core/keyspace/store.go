@@ -24,6 +24,7 @@ type store struct {
 	ttlHi, ttlLo  uint64 // sum of all deadlines
 	used          int64  // bytes of what the index reaches
 	expireAt      uint64 // where in hash order ExpireCycle goes on
+	compaction    compaction
 	retired       refList
 	draining      refList // retired for views that are gone
 	dead          bool    // flushed: what it retired goes with it

@@ -51,6 +51,8 @@ type Arena struct {
 	spare   []uint32 // chunks that may have free spans
 	empty   int      // chunks of spans without a block
 	runBins [9][]uint32
+	thinned []uint32 // chunks that Thin has chosen; some may be gone
+	look    int      // where Thin goes on
 	used    int64
 	mapped  int64
 }
@@ -67,6 +69,7 @@ type chunk struct {
 	mem   mapping
 	kind  uint8
 	spare bool   // is in Arena.spare
+	thin  bool   // is to become empty: no block is put here
 	free  uint16 // kindSpans: which spans are free
 	spans *[spansPerChunk]span
 	runs  *runs

@@ -71,6 +71,28 @@ func (m *model) free(i int) {
 	m.a.Free(r)
 }
 
+// compact moves of what lies in thin chunks one block in so many, and tries that
+// nothing comes to lie there meanwhile.
+func (m *model) compact(looks int, atMost int64, oneIn int) {
+	m.a.Thin(looks, atMost)
+	for i := 0; i < len(m.order); i += oneIn {
+		r := m.order[i]
+		if !m.a.InThin(r) {
+			continue
+		}
+		b := m.blocks[r]
+		to := m.a.Alloc(b.size)
+		if m.a.InThin(to) {
+			m.t.Fatalf("block %#x was put into a chunk that is to become empty", to)
+		}
+		copy(m.a.Bytes(to, Size(b.size)), m.a.Bytes(r, Size(b.size)))
+		delete(m.blocks, r)
+		m.a.Free(r)
+		m.blocks[to], m.order[i] = b, to
+	}
+	m.a.Settle(oneIn * 40)
+}
+
 func (m *model) check(r Ref) {
 	b := m.blocks[r]
 	got := m.a.Bytes(r, Size(b.size))
@@ -81,9 +103,12 @@ func (m *model) check(r Ref) {
 
 // step applies one operation, which three bytes choose.
 func (m *model) step(op, x, y byte) {
-	if op%3 == 0 && len(m.order) > 0 {
+	switch {
+	case op >= 252:
+		m.compact(1+int(x), int64(y)<<12, int(op)-251)
+	case op%3 == 0 && len(m.order) > 0:
 		m.free((int(x)<<8 | int(y)) % len(m.order))
-	} else {
+	default:
 		sizes := [...]int{int(x), int(x)<<4 | int(y), int(x)<<8 | int(y), (int(x)<<8 | int(y)) << 4, 16 << (x % 8)}
 		m.alloc(sizes[int(op/3)%len(sizes)], y)
 	}
@@ -155,6 +180,59 @@ func TestMemoryReturns(t *testing.T) {
 	if got := a.Mapped(); got > peak/4 {
 		t.Errorf("%d of %d MiB still mapped", got>>20, peak>>20)
 	}
+}
+
+// TestThin frees most blocks in no order and expects, when what is left was moved,
+// that the memory is back, and a limited part of it moved at a time.
+func TestThin(t *testing.T) {
+	rng := rand.New(rand.NewPCG(*seed, 2))
+	m := &model{t: t, a: New(), blocks: map[Ref]block{}}
+	defer m.a.Close()
+	for i := range 30_000 {
+		size := 100 + rng.IntN(4000)
+		if i%50 == 0 {
+			size = 20 << 10
+		}
+		m.alloc(size, byte(i))
+	}
+	peak := m.a.Mapped()
+	for len(m.order) > 3000 {
+		m.free(rng.IntN(len(m.order)))
+	}
+	if got := m.a.Mapped(); got < peak/2 {
+		t.Fatalf("%d of %d MiB are mapped before anything is moved: the test tries nothing", got>>20, peak>>20)
+	}
+	for round := 0; m.a.Wasteful(); round++ {
+		if round == 1000 {
+			t.Fatalf("%d MiB mapped for %d, and no end", m.a.Mapped()>>20, m.a.Used()>>20)
+		}
+		before := m.a.Mapped()
+		m.a.Thin(40, 2<<20)
+		for i, r := range m.order {
+			if m.a.InThin(r) {
+				m.a.Free(r) // its bytes stay until the next Alloc
+				m.order[i] = m.a.Alloc(m.blocks[r].size)
+				b := m.blocks[r]
+				delete(m.blocks, r)
+				for j := range m.a.Bytes(m.order[i], Size(b.size)) {
+					m.a.Bytes(m.order[i], Size(b.size))[j] = b.fill
+				}
+				m.blocks[m.order[i]] = b
+			}
+		}
+		for !m.a.Settle(3) {
+		}
+		if got := m.a.Mapped(); got > before+4<<20 {
+			t.Fatalf("a round took %d MiB more", (got-before)>>20)
+		}
+	}
+	for r := range m.blocks {
+		m.check(r)
+	}
+	if got, limit := m.a.Mapped(), m.a.Used()*5/4+thinWaste; got > limit {
+		t.Errorf("%d MiB are mapped for %d, want at most %d", got>>20, m.a.Used()>>20, limit>>20)
+	}
+	t.Logf("%d MiB mapped, then %d for %d", peak>>20, m.a.Mapped()>>20, m.a.Used()>>20)
 }
 
 // TestReader reads blocks without the lock while the arena allocates and frees

@@ -21,7 +21,7 @@ func (a *Arena) allocRun(pages int) Ref {
 		for i, tries := len(a.runBins[bin])-1, 0; i >= 0 && tries < 8; i, tries = i-1, tries+1 {
 			id := a.runBins[bin][i]
 			c := a.chunks[id]
-			if c == nil || c.kind != kindRuns || c.runs.bin() != bin {
+			if c == nil || c.kind != kindRuns || c.thin || c.runs.bin() != bin {
 				last := len(a.runBins[bin]) - 1
 				a.runBins[bin][i] = a.runBins[bin][last]
 				a.runBins[bin] = a.runBins[bin][:last]
@@ -60,7 +60,9 @@ func (a *Arena) freeRun(id uint32, c *chunk, first int) {
 		a.dropChunk(id)
 		return
 	}
-	a.rebin(id, r)
+	if !c.thin {
+		a.rebin(id, r)
+	}
 }
 
 // rebin puts the chunk where its longest free run belongs.

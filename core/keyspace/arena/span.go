@@ -36,7 +36,7 @@ func (a *Arena) allocSmall(class int) Ref {
 		s.fresh++
 	}
 	s.used++
-	if s.free == 0 && (int(s.fresh)+1)*size > spanSize {
+	if !s.hasRoom() {
 		a.unlist(s)
 	}
 	a.used += int64(size)
@@ -50,6 +50,15 @@ func (a *Arena) freeSmall(n uint32, c *chunk, r Ref) {
 	s.free = uint16(r&0xfff) + 1 // 12 bits
 	s.used--
 	a.used -= int64(classSizes[s.class])
+	if c.thin {
+		if s.used == 0 {
+			c.free |= 1 << (n % spansPerChunk)
+			if c.free == 1<<spansPerChunk-1 {
+				a.dropChunk(n / spansPerChunk)
+			}
+		}
+		return
+	}
 	if !s.listed {
 		a.list(n, s)
 	}
@@ -88,7 +97,7 @@ func (a *Arena) takeSpan(class int) uint32 {
 	for len(a.spare) > 0 {
 		id := a.spare[len(a.spare)-1]
 		c := a.chunks[id]
-		if c != nil && c.kind == kindSpans && c.free != 0 {
+		if c != nil && c.kind == kindSpans && c.free != 0 && !c.thin {
 			return a.cut(id, c, class)
 		}
 		a.spare = a.spare[:len(a.spare)-1]
@@ -123,7 +132,7 @@ func (a *Arena) giveSpan(n uint32, c *chunk) {
 	id := n / spansPerChunk
 	c.free |= 1 << (n % spansPerChunk)
 	if c.free == 1<<spansPerChunk-1 {
-		if a.empty > len(a.chunks)/16 {
+		if a.empty > a.keptEmpty() {
 			// Its entry in spare may name another chunk by then: takeSpan looks.
 			a.dropChunk(id)
 			return
@@ -135,3 +144,6 @@ func (a *Arena) giveSpan(n uint32, c *chunk) {
 		a.spare = append(a.spare, id)
 	}
 }
+
+// keptEmpty is how many empty chunks stay for what comes next: a sixteenth.
+func (a *Arena) keptEmpty() int { return (len(a.chunks) - len(a.unused)) / 16 }
