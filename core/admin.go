@@ -59,6 +59,26 @@ func (a admin) BGRewriteAOF() (string, error) {
 // Save implements command.Engine.
 func (a admin) Save() error { return a.DB.Save(context.Background()) }
 
+// RDB implements command.Engine.
+func (a admin) RDB(data, functions bool) (command.RDB, error) {
+	if a.opts.ReadOnly && data {
+		return nil, errReadOnlyRDB
+	}
+	var rdb *persist.Snapshot
+	var err error
+	if data {
+		rdb, err = a.persist.Snapshot()
+	} else {
+		rdb, err = a.persist.Libraries(functions)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ERR %w", err)
+	}
+	return rdb, nil
+}
+
+var errReadOnlyRDB = fmt.Errorf("ERR %w: use spillway export to get an RDB file of the directory", ErrReadOnly)
+
 // LastSave implements command.Engine.
 func (a admin) LastSave() int64 {
 	return a.persist.LastSave().Unix()

@@ -47,7 +47,6 @@ var kept = []Kept{
 	keep("replica-ignore-maxmemory", param.Bool{}, "yes", keptReplication).alias("slave-ignore-maxmemory"),
 	keep("replica-ignore-disk-write-errors", param.Bool{}, "no", keptReplication),
 	keep("propagation-error-behavior", param.OneOf{"ignore", "panic", "panic-on-replicas"}, "ignore", keptReplication),
-	keep("repl-timeout", positive, "60", keptReplication),
 	keep("repl-ping-replica-period", positive, "10", keptReplication).alias("repl-ping-slave-period"),
 	keep("repl-backlog-size", param.Memory{Min: 1}, "1048576", keptReplication),
 	keep("repl-backlog-ttl", param.Int{Min: 0, Max: math.MaxInt64}, "3600", keptReplication),

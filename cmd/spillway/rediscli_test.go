@@ -182,15 +182,43 @@ func TestRedisCLI(t *testing.T) {
 			t.Errorf("redis-cli %s: nothing is compared", tt.args)
 		}
 	}
-	for _, args := range [][]string{{"--rdb", filepath.Join(dir, "rdb")}, {"--functions-rdb", filepath.Join(dir, "functions")}, {"--replica"}} {
-		if got := cli(t, ours, "", args...); !strings.HasSuffix(got, "exit status 1\n") || args[0] != "--functions-rdb" && !strings.Contains(got, "SYNC with master failed: -ERR ") {
-			t.Errorf("redis-cli %s, which needs replication: %s", args[0], got)
-		}
+	if got := cli(t, ours, "", "--replica"); !strings.HasSuffix(got, "exit status 1\n") || !strings.Contains(got, "SYNC with master failed: -ERR ") {
+		t.Errorf("redis-cli --replica, which needs replication: %s", got)
 	}
 	for group := range strings.Lines(cli(t, real, "HELP\n")) { // each command of a group has a line that says what it does
 		if strings.Contains(group, "HELP @") && strings.Contains(cli(t, ours, group), "summary: \n") {
 			t.Errorf("%s: a command says nothing", group)
 		}
+	}
+}
+
+// TestRedisCLIRDB: what --rdb and --functions-rdb write is what a redis-server loads, and holds
+// the data and the functions then.
+func TestRedisCLIRDB(t *testing.T) {
+	t.Parallel()
+	ours := startDaemon(t, t.TempDir(), "--save", "", "--enable-debug-command", "yes").addr
+	if got := cli(t, ours, cliData(), "--pipe"); !strings.Contains(got, "errors: 0,") {
+		t.Fatal(got)
+	}
+	const library = "#!lua name=lib\nredis.register_function('f', function() return 'called' end)"
+	if got := cli(t, ours, "", "FUNCTION", "LOAD", library); got != "lib\nexit status 0\n" {
+		t.Fatal(got)
+	}
+	for _, tt := range []struct {
+		option string
+		want   string // the digest of what is loaded
+	}{
+		{"--rdb", cli(t, ours, "", "DEBUG", "DIGEST")},
+		{"--functions-rdb", strings.Repeat("0", 40) + "\nexit status 0\n"},
+	} {
+		dir, port := t.TempDir(), freePort(t)
+		if got := cli(t, ours, "", tt.option, filepath.Join(dir, "dump.rdb")); !strings.Contains(got, "Transfer finished with success") || !strings.HasSuffix(got, "exit status 0\n") {
+			t.Fatalf("redis-cli %s: %s", tt.option, got)
+		}
+		redisServer(t, dir, "--port", port, "--bind", "127.0.0.1", "--enable-debug-command", "yes")
+		addr := "127.0.0.1:" + port
+		equal(t, tt.option+": the data that is loaded", cli(t, addr, "", "DEBUG", "DIGEST"), tt.want)
+		equal(t, tt.option+": the functions that are loaded", cli(t, addr, "", "FCALL", "f", "0"), "called\nexit status 0\n")
 	}
 }
 

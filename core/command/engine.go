@@ -39,6 +39,12 @@ type Engine interface {
 	Shutdown(mode ShutdownMode, force bool) error
 	// AbortShutdown calls off a Shutdown that is still saving.
 	AbortShutdown() error
+	// RDB returns what the engine holds at a moment during the call as an RDB file: the
+	// data, the function libraries, or both. It takes as long as writing the file does, and is called
+	// without any lock. The error's text begins with its code.
+	RDB(data, functions bool) (RDB, error)
+	// RunID identifies this run of the engine: 40 hexadecimal digits.
+	RunID() string
 	// Promote ends the following of another server. It waits for what has come of it
 	// and is called without any lock.
 	Promote() error

@@ -6,16 +6,17 @@ import (
 )
 
 // There are no replicas. The engine itself is one while it takes over the data of
-// another server, which a start decides and REPLICAOF NO ONE ends. What else asks for
-// replication is refused with the errors of a Redis without replicas, where it has one.
+// another server, which a start decides and REPLICAOF NO ONE ends. Who asks for
+// replication and wants only an RDB file gets one (rdbstream.go). What else does is
+// refused with the errors of a Redis without replicas, where it has one.
 var replicationHandlers = handlers{
 	"replicaof": replicaOf,
 	"slaveof":   replicaOf,
 	"failover":  failover,
 	"role":      role,
 	"replconf":  replConf,
-	"psync":     psync,
-	"sync":      noReplication,
+	"psync":     psyncCommand,
+	"sync":      syncCommand,
 }
 
 func replicaOf(c *Ctx) {
@@ -149,6 +150,9 @@ func replConf(c *Ctx) {
 				return
 			}
 		case is(a, "capa"):
+			if is(value, "eof") {
+				c.wish().Marked = true
+			}
 		case is(a, "ack"), is(a, "getack"):
 			return
 		case is(a, "rdb-only"):
@@ -160,9 +164,9 @@ func replConf(c *Ctx) {
 				c.Out.Error("ERR value is out of range, value must between 0 and 1") // Redis's wording
 				return
 			}
+			c.wish().Only = n == 1
 		case is(a, "rdb-filter-only"):
-			if len(value) > 0 && !is(value, "functions") {
-				c.Out.Errorf("ERR Unsupported rdb-filter-only option: %s", value)
+			if !c.filterRDB(value) {
 				return
 			}
 		default:
@@ -175,11 +179,3 @@ func replConf(c *Ctx) {
 
 // maxHost is the longest name of a host that Redis keeps, with its end.
 const maxHost = 256
-
-func psync(c *Ctx) {
-	if len(c.Args) > 3 && is(c.Args[3], "failover") {
-		c.Out.Error("ERR PSYNC FAILOVER can't be sent to a master.")
-		return
-	}
-	noReplication(c)
-}

@@ -3694,8 +3694,8 @@ var specs = [...]Command{
 	{
 		Name: "psync", Arity: -3, Flags: NoAsyncLoading | Admin | NoMulti | NoScript,
 		Doc: &Doc{
-			Summary: "Refuses to feed a replica from where it was.",
-			Since:   "2.8.0", Group: "server", Complexity: "O(1)",
+			Summary: "Sends an RDB file to who wants no more; refuses to feed a replica.",
+			Since:   "2.8.0", Group: "server", Complexity: "O(N) where N is the number of keys",
 			Arguments: []Argument{
 				{Name: "replicationid", Type: "string"},
 				{Name: "offset", Type: "integer"},
@@ -3868,7 +3868,7 @@ var specs = [...]Command{
 	{
 		Name: "replconf", Arity: -1, Flags: Admin | NoScript | Loading | Stale | AllowBusy,
 		Doc: &Doc{
-			Summary: "Takes a replica's settings, which change nothing.",
+			Summary: "Takes what a client says of itself before SYNC.",
 			Since:   "3.0.0", Group: "server", Complexity: "O(1)",
 			Flags: []string{"syscmd"},
 		},
@@ -4791,8 +4791,8 @@ var specs = [...]Command{
 	{
 		Name: "sync", Arity: 1, Flags: NoAsyncLoading | Admin | NoMulti | NoScript,
 		Doc: &Doc{
-			Summary: "Refuses to feed a replica.",
-			Since:   "1.0.0", Group: "server", Complexity: "O(1)",
+			Summary: "Sends an RDB file to who wants no more; refuses to feed a replica.",
+			Since:   "1.0.0", Group: "server", Complexity: "O(N) where N is the number of keys",
 		},
 	},
 	{

@@ -146,27 +146,27 @@ func (Text) Parse(text string) (string, error) { return text, nil }
 // Want implements Type.
 func (Text) Want() string { return "any text" }
 
-// Duration is a span of time from 0 to Max units, which Redis counts in whole
+// Duration is a span of time from Min to Max units, which Redis counts in whole
 // ones. plugins.hcl writes it with its unit, as in "90s", and may be finer.
 type Duration struct {
-	Unit time.Duration // a second, a millisecond or a microsecond
-	Max  int64
+	Unit     time.Duration // a second, a millisecond or a microsecond
+	Min, Max int64
 }
 
 // Parse implements Type.
-func (t Duration) Parse(text string) (string, error) { return Int{0, t.Max}.Parse(text) }
+func (t Duration) Parse(text string) (string, error) { return Int{t.Min, t.Max}.Parse(text) }
 
 // ParseFile implements FileType.
 func (t Duration) ParseFile(text string) (string, error) {
 	d, err := time.ParseDuration(text)
-	if err != nil || d < 0 || d > time.Duration(t.Max)*t.Unit {
-		return "", fmt.Errorf("%q is not a duration of 0 to %d %ss", text, t.Max, units[t.Unit])
+	if err != nil || d < time.Duration(t.Min)*t.Unit || d > time.Duration(t.Max)*t.Unit {
+		return "", fmt.Errorf("%q is not a duration of %d to %d %ss", text, t.Min, t.Max, units[t.Unit])
 	}
 	return formatUnits(d, t.Unit), nil
 }
 
 // Want implements Type.
-func (t Duration) Want() string { return fmt.Sprintf("0 to %d %ss", t.Max, units[t.Unit]) }
+func (t Duration) Want() string { return fmt.Sprintf("%d to %d %ss", t.Min, t.Max, units[t.Unit]) }
 
 var units = map[time.Duration]string{time.Second: "second", time.Millisecond: "millisecond", time.Microsecond: "microsecond"}
 

@@ -20,6 +20,7 @@
 //	guard.go      a target, before each job            stats.go    facts for INFO
 //	events.go     what the owner is told               background.go what the end waits for
 //	route.go      what a checkpoint goes through       usage.go    who uses what may be replaced
+//	spool.go      one file of everything, for a client or an export
 //	replace.go    other stages and targets, while the engine runs
 //
 // Nothing here replies to a client, expires a key or reads the data back: the
@@ -31,6 +32,7 @@
 // are held at once, the one that stands higher is taken first.
 //
 //	lock             guards                                       held across
+//	Persister.views  the shards' views                            I/O, a barrier
 //	Persister.turn   the rotation of the log up to its cut        I/O, a barrier
 //	ledger.writing   the manifest read, changed, committed        I/O
 //	Env.Barrier      every shard, under the gate                  no I/O
@@ -44,6 +46,7 @@
 //	ancestry.mu      who this directory is on a sink              -
 //	background.mu    whether goroutines may begin                 -
 //	usage.mu         who uses a route, or the archive             -
+//	spools.mu        snapshots for clients, and who reads them    background.mu
 //	notifier.mu      what is still to be told                     -
 //
 // A checkpoint and a seal of the archive take turn; whatever commits a manifest

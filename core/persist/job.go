@@ -68,7 +68,7 @@ func (p *Persister) begin(parent context.Context, kind sink.Kind, why string, st
 // leaves the log and the previous checkpoint as they were; finish removes what the
 // job has staged.
 func (p *Persister) checkpoint(j *job) error {
-	views, err := p.rotateAndCut(j)
+	views, err := p.takeViews(j)
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,9 @@ func (p *Persister) checkpoint(j *job) error {
 	p.own.drew(j.set)
 	parts := p.encode(j, views)
 	p.queueSealed(j) // while the shards are being encoded
-	if j.parts, err = parts(); err != nil {
+	j.parts, err = parts()
+	p.views.Unlock()
+	if err != nil {
 		return err
 	}
 	j.enter("publish")
@@ -86,6 +88,19 @@ func (p *Persister) checkpoint(j *job) error {
 	}
 	j.enter("commit")
 	return p.commit(j)
+}
+
+// takeViews rotates the log and makes the cut, once nobody else has the shards' views. They
+// are the job's when it succeeds, until it unlocks them.
+func (p *Persister) takeViews(j *job) ([]*keyspace.View, error) {
+	if err := p.lockViews(j.ctx); err != nil {
+		return nil, err
+	}
+	views, err := p.rotateAndCut(j)
+	if err != nil {
+		p.views.Unlock()
+	}
+	return views, err
 }
 
 // rotateAndCut rotates the log and makes the cut, while nobody else does either.
@@ -337,6 +352,7 @@ func (p *Persister) close() {
 	if out != nil {
 		<-out //nolint:errcheck // finish has logged it
 	}
+	p.spools.end()
 	p.route.Load().pipe.Close()
 	p.archive.Load().close()
 	p.bg.close()

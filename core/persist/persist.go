@@ -99,6 +99,10 @@ type Persister struct {
 	route   atomic.Pointer[route]    // that checkpoints go through
 	archive atomic.Pointer[archiver] // nil: there is none; changes under turn and ledger.writing
 
+	views   vfs.IOLock   // held while the shards have views; see lockViews
+	spools  spools       // snapshots for clients
+	spooled atomic.Int64 // how many were begun
+
 	turn  vfs.IOLock              // held from a rotation of the log to its cut
 	log   atomic.Pointer[wal.Log] // nil: no log is kept
 	based atomic.Pointer[wal.Log] // the last log whose base was committed; see LogOn
@@ -141,8 +145,9 @@ func New(env Env) *Persister {
 		env: env, fs: env.FS, ks: env.Keyspace, clock: env.Clock, logger: env.Logger, jobLog: jobLog,
 		ledger: newLedger(env.FS, own, now, env.Version), health: newHealth(env, events), own: own,
 		local: local, events: events,
-		turn: vfs.NewIOLock(), targetsTried: now(), lastSave: now(),
+		views: vfs.NewIOLock(), turn: vfs.NewIOLock(), targetsTried: now(), lastSave: now(),
 	}
+	p.spools.ctx, p.spools.end = context.WithCancel(context.Background())
 	p.retryAfter.Store(int64(retryFirst))
 	spec := env.Pipelines
 	spec.Archive = Archive{}

@@ -3,6 +3,7 @@ package server
 import (
 	"cmp"
 	"errors"
+	"io"
 	"net"
 	"runtime"
 	"slices"
@@ -41,8 +42,10 @@ type conn struct {
 	long     chunks // the beginning of replies that are too long for out.Buf
 	closing  bool   // close once the replies are out
 	box      mailbox
-	draining atomic.Bool // the server shuts down: stop after this batch
-	killed   atomic.Bool // closed from outside
+	wish     command.RDBWish
+	last     io.ReadCloser // sent behind the replies; nil: nothing
+	draining atomic.Bool   // the server shuts down: stop after this batch
+	killed   atomic.Bool   // closed from outside
 
 	readArmed bool // a deadline is set on reads
 
@@ -77,6 +80,7 @@ func newConn(s *Server, nc net.Conn) *conn {
 // serve is the connection's goroutine.
 func (c *conn) serve() {
 	defer c.forget()
+	defer c.closeLast()
 	defer c.box.close()
 	defer c.Close()
 	if !c.handshake() {
@@ -88,6 +92,7 @@ func (c *conn) serve() {
 		}
 	}
 	c.box.settle() // replies that wait leave before the connection closes
+	c.sendLast()
 }
 
 // read waits for more bytes. It grows the buffer only when it is full of bytes

@@ -67,6 +67,17 @@ var params = []parameter{
 	},
 	{
 		Param: param.Param{
+			Name: "repl-timeout", HCL: "repl_timeout", Type: param.Duration{Unit: time.Second, Min: 1, Max: math.MaxInt32}, Default: "60",
+			Doc: "Close a client that has asked for an RDB file (redis-cli --rdb) and takes nothing of it for so long.",
+		},
+		option: func(o *Options) param.Var { return param.DurationVar(&o.ReplTimeout, time.Second) },
+		live: func(s *Server) param.Var {
+			exact := param.DurationFunc(time.Second, s.replTimeout, func(d time.Duration) { s.replWait.Store(int64(d)) })
+			return param.Func{Get: func() string { return wholePart(exact.String()) }, Put: exact.Set}
+		},
+	},
+	{
+		Param: param.Param{
 			Name: "maxmemory-clients", HCL: "max_memory_clients", Type: param.MemoryShare{Of: "maxmemory"}, Default: "0",
 			Doc: "Close those that hold most when all clients together hold more, in requests and replies; 0 is no bound.",
 		},

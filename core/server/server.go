@@ -24,6 +24,9 @@ type Options struct {
 	MaxClients int
 	// Timeout closes a client that has been idle for so long; 0 means never.
 	Timeout time.Duration
+	// ReplTimeout is for how long a client may take nothing of an RDB file that it has
+	// asked for (repl-timeout). 0 is a minute.
+	ReplTimeout time.Duration
 	// KeepAlive is the period of TCP keep-alive probes; 0 means 300 s,
 	// negative turns them off.
 	KeepAlive time.Duration
@@ -60,6 +63,7 @@ type Server struct {
 	maxClients atomic.Int64
 	timeout    atomic.Int64 // nanoseconds
 	keepAlive  atomic.Int64 // nanoseconds, 0 for never
+	replWait   atomic.Int64 // nanoseconds; see replTimeout
 	outputs    atomic.Pointer[outputLimits]
 	queryLimit atomic.Int64
 	protected  atomic.Bool
@@ -96,6 +100,9 @@ func New(db *core.DB, opt Options) *Server {
 	}
 	if opt.KeepAlive == 0 {
 		options.Reset(&opt, "tcp-keepalive")
+	}
+	if opt.ReplTimeout <= 0 {
+		options.Reset(&opt, "repl-timeout")
 	}
 	if opt.QueryLimit <= 0 {
 		options.Reset(&opt, "client-query-buffer-limit")

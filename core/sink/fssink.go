@@ -105,7 +105,7 @@ func (s *FSSink) store(ctx context.Context, name string, src io.Reader) (err err
 	}()
 	out := io.Writer(onlyWriter{f})
 	if s.fs.Caps().Inodes { // elsewhere a file is finished once, and shares no disk with a log
-		out = &steadyWriter{f: f}
+		out = Steadily(f)
 	}
 	if _, err := io.CopyBuffer(out, onlyReader{src}, make([]byte, copyBuffer)); err != nil {
 		return err
@@ -119,6 +119,10 @@ func (s *FSSink) store(ctx context.Context, name string, src io.Reader) (err err
 // steadyBytes is how much of a part the disk is given at once: what Redis gives
 // it (rdb-save-incremental-fsync).
 const steadyBytes = 4 << 20
+
+// Steadily returns a writer that fsyncs f now and then while it is written. The end
+// of the file is not fsynced.
+func Steadily(f vfs.File) io.Writer { return &steadyWriter{f: f} }
 
 // steadyWriter fsyncs a file while it is written. A disk that gets all of a
 // large part in one fsync keeps every other fsync waiting for so long, that of

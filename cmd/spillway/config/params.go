@@ -106,9 +106,13 @@ func (d *decoder) share(a *hcl.Attribute, t param.MemoryShare) string {
 
 // units reads a duration.
 func (d *decoder) units(a *hcl.Attribute, t param.Duration) string {
-	v, err := t.ParseFile(d.duration(a, 0).String())
-	if err != nil {
-		d.errorf(a, "Out of range", "%q wants a duration up to %q.", a.Name, (time.Duration(t.Max) * t.Unit).String())
+	least, most := time.Duration(t.Min)*t.Unit, time.Duration(t.Max)*t.Unit
+	v, err := t.ParseFile(d.duration(a, least).String())
+	switch {
+	case err != nil && least > 0:
+		d.errorf(a, "Out of range", "%q wants a duration from %q up to %q.", a.Name, least.String(), most.String())
+	case err != nil:
+		d.errorf(a, "Out of range", "%q wants a duration up to %q.", a.Name, most.String())
 	}
 	return v
 }
