@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"runtime"
+	"slices"
 	"strings"
 
 	lua "github.com/yuin/gopher-lua"
@@ -96,7 +97,7 @@ func (in *Interp) baseSetMetatable(L *lua.LState) int {
 func (in *Interp) baseNext(L *lua.LState) int {
 	t := in.plain(argTable(L, 1))
 	k, v := t.Next(L.Get(2))
-	for k == lua.LString(hiddenCat) || k == lua.LString(hiddenLen) {
+	for isHidden(k) {
 		k, v = t.Next(k)
 	}
 	if k == lua.LNil {
@@ -106,6 +107,12 @@ func (in *Interp) baseNext(L *lua.LState) int {
 	L.Push(k)
 	L.Push(v)
 	return 2
+}
+
+// isHidden tells whether a key is the name of a hidden function.
+func isHidden(k lua.LValue) bool {
+	s, ok := k.(lua.LString)
+	return ok && s != "" && s[0] == 0 && slices.Contains(hidden, string(s))
 }
 
 func (in *Interp) basePairs(L *lua.LState) int {

@@ -45,7 +45,8 @@ func compileError(err error, chunk string) error {
 	return err
 }
 
-// rewriteAll has the operators .. and # call Interp.concat and Interp.lenOf.
+// rewriteAll has the operators .. and # call Interp.concat and Interp.lenOf, and the
+// bounds of a numeric for pass bound.
 func rewriteAll(stmts []ast.Stmt) {
 	for _, s := range stmts {
 		rewriteStmt(s)
@@ -83,9 +84,12 @@ func rewriteStmt(s ast.Stmt) {
 			return
 		}
 	case *ast.NumberForStmt:
-		rewrite(&s.Init)
-		rewrite(&s.Limit)
-		rewrite(&s.Step)
+		for _, e := range []*ast.Expr{&s.Init, &s.Limit, &s.Step} {
+			rewriteBound(e)
+			if *e != nil { // a bound is refused where the last one stands
+				s.SetLine(max(s.Line(), (*e).Line()))
+			}
+		}
 		rewriteAll(s.Stmts)
 	case *ast.GenericForStmt:
 		rewriteList(s.Exprs)
@@ -138,6 +142,17 @@ func rewrite(e *ast.Expr) {
 		rewriteAll(x.Stmts)
 	case *ast.StringConcatOpExpr:
 		*e = concatCall(x)
+	}
+}
+
+// rewriteBound is rewrite of what a numeric for counts with.
+func rewriteBound(e *ast.Expr) {
+	rewrite(e)
+	switch (*e).(type) {
+	case nil, *ast.NumberExpr:
+	default:
+		adjust(*e)
+		*e = call(*e, hiddenFor, []ast.Expr{*e})
 	}
 }
 

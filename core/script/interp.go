@@ -40,7 +40,11 @@ const (
 	maxIndex       = 1<<20 - 1    // of tables' array part: gopher-lua fills it up to an index that is set
 	hiddenCat      = "\x00concat" // what the operator .. calls; no source can name it
 	hiddenLen      = "\x00len"    // and the operator #
+	hiddenFor      = "\x00for"    // and a numeric for, with each of its bounds
 )
+
+// hidden are the functions that no source can name.
+var hidden = []string{hiddenCat, hiddenLen, hiddenFor}
 
 // registryKey is where a function finds the interpreter.
 const registryKey = "\x00interp"

@@ -156,7 +156,7 @@ func (l *Libraries) start() {
 	in.guard(redis)
 	l.api = in.L.NewTable()
 	l.api.RawSetString("redis", redis)
-	for _, name := range []string{hiddenCat, hiddenLen} {
+	for _, name := range hidden {
 		l.api.RawSetString(name, in.globals.RawGetString(name))
 	}
 	in.guard(l.api)

@@ -80,6 +80,7 @@ func (in *Interp) openLibs() {
 	set(g, in.baseLib())
 	g.RawSetString(hiddenCat, L.NewFunction(in.concat))
 	g.RawSetString(hiddenLen, L.NewFunction(in.lenOf))
+	g.RawSetString(hiddenFor, L.NewFunction(bound))
 	g.RawSetString("_VERSION", lua.LString("Lua 5.1"))
 	str := set(L.NewTable(), in.stringLib())
 	g.RawSetString("string", str)

@@ -48,6 +48,17 @@ func (in *Interp) lenOf(L *lua.LState) int {
 	return 1
 }
 
+// bound is a bound of a numeric for: text that is a number counts as one. What is
+// no number stays as it is, for the loop to refuse.
+func bound(L *lua.LState) int {
+	v := L.Get(1)
+	if n, ok := number(v); ok {
+		v = lua.LNumber(n)
+	}
+	L.Push(v)
+	return 1
+}
+
 func tabSetn(L *lua.LState) int {
 	argTable(L, 1)
 	fail(L, "'setn' is obsolete")

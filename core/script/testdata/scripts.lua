@@ -646,3 +646,47 @@ return {xpcall(function() local t = nil; return t.x end, function(e) return e ..
 return {xpcall(function() error('a') end, function(e) error('b') end)}
 ---
 local n = 0 local t = setmetatable({}, {__index = function(t, k) n = n + 1 if n > 3 then error('idx') end return t[k .. 'x'] end}) return {pcall(function() return t.a end)}
+---
+local s = 0 for i = 1, '4' do s = s + i end return s
+---
+local r = {} for i = ' 2 ', '0x10', '4' do r[#r+1] = type(i) .. i end return r
+---
+local r = {} for i = '3', 1, '-1' do r[#r+1] = i end return r
+---
+local n = 0 for i = 1, #{1, 2} .. '' do n = n + 1 end return n
+---
+local r = {} local function f() return '1', 5 end for i = f(), (f()) + 2 do r[#r+1] = i end return r
+---
+local r = {} local function f(...) for i = 1, ... do r[#r+1] = i end end f('3', 9) return r
+---
+local t = {n = '2'} local r = {} for i = t.n, t['n'] * 2, t.n do r[#r+1] = tostring(i) end return r
+---
+for i = 'x', 2 do end
+---
+for i = '', 2 do end
+---
+for i = 1, 'x' do end
+---
+for i = 1, '' do end
+---
+for i = 1, nil do end
+---
+for i = 1, 2, {} do end
+---
+for i = 1, 2, '1e' do end
+---
+for i = nil, 2 do end
+---
+local t = {}
+for i = 1,
+  t.x do end
+---
+return {pcall(function() for i = 1, true do end end)}
+---
+for i = 1, nosuch do end
+---
+local x for i = 1, x.y do end
+---
+local n = 0 for i = 1, tonumber('3') do for j = '1', i do n = n + j end end return n
+---
+for k in pairs(_G) do if string.byte(k) == 0 then return k end end return 'none'
