@@ -6,8 +6,8 @@ import "github.com/spillwaydb/spillway/core/keyspace"
 type lcsMatch struct{ a0, a1, b0, b1 int }
 
 func lcsCommand(c *Ctx) {
-	a, ok1 := c.lcsString(c.Args[1])
-	b, ok2 := c.lcsString(c.Args[2])
+	na, ok1 := c.lcsLen(c.Args[1])
+	nb, ok2 := c.lcsLen(c.Args[2])
 	if !ok1 || !ok2 {
 		c.Out.Error("ERR The specified keys must contain string values")
 		return
@@ -37,10 +37,15 @@ func lcsCommand(c *Ctx) {
 		c.Out.Error("ERR If you want both the length and indexes, please just use IDX.")
 		return
 	}
-	if int64(len(a)+1)*int64(len(b)+1) > maxString/4 {
+	cells := int64(na+1) * int64(nb+1)
+	if cells > maxString/4 {
 		c.Out.Error("ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len")
 		return
 	}
+	if c.detach(int(cells/lcsCells), c.Args[1], c.Args[2]) {
+		return
+	}
+	a, b := c.lcsString(c.Args[1]), c.lcsString(c.Args[2])
 	table := lcsTable(a, b)
 	length := int64(table[len(table)-1])
 	switch {
@@ -75,17 +80,28 @@ func lcsCommand(c *Ctx) {
 	}
 }
 
-// lcsString is a copy of a string key, empty when there is none: the lookup of
-// the second key may move the first.
-func (c *Ctx) lcsString(key []byte) ([]byte, bool) {
+// lcsCells is how many cells of the table count as one element for detach.
+const lcsCells = 64
+
+// lcsLen is how long the string is of a key, which may be missing; it is false for a key
+// of another type.
+func (c *Ctx) lcsLen(key []byte) (n int, ok bool) {
 	e, found := c.lookup(key)
 	if !found {
-		return nil, true
+		return 0, true
 	}
 	if e.Type() != keyspace.String {
-		return nil, false
+		return 0, false
 	}
-	return append([]byte(nil), e.Bytes()...), true
+	return len(e.Bytes()), true
+}
+
+// lcsString is a string that was looked up, empty when there is none. It is the store's.
+func (c *Ctx) lcsString(key []byte) []byte {
+	if e, status := c.db(key).Get(key, c.Now); status == keyspace.Live {
+		return e.Bytes()
+	}
+	return nil
 }
 
 // lcsTable holds at [i*(len(b)+1)+j] the length of the longest common

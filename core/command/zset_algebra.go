@@ -199,6 +199,16 @@ func (c *Ctx) parseOperation(op zalgebraOp, args [][]byte, store, card bool) (o 
 	return o, true
 }
 
+// detaches is detach for an operation that changes nothing. args are as for
+// parseOperation, which has accepted them.
+func (o *zoperation) detaches(c *Ctx, args [][]byte) bool {
+	n := 0
+	for i := range o.operands {
+		n += o.operands[i].len()
+	}
+	return c.detach(n, args[1:1+len(o.operands)]...)
+}
+
 // each calls emit for every member of the result, once and in no order, until
 // emit returns false. What it emits is the store's.
 func (o *zoperation) each(emit func(m []byte, score float64) bool) {
@@ -272,7 +282,7 @@ func zdiffCommand(c *Ctx)  { c.zoperate(opDiff) }
 
 func (c *Ctx) zoperate(op zalgebraOp) {
 	o, ok := c.parseOperation(op, c.Args[1:], false, false)
-	if !ok {
+	if !ok || o.detaches(c, c.Args[1:]) {
 		return
 	}
 	result := o.result()
@@ -309,7 +319,7 @@ func (c *Ctx) zoperateStore(op zalgebraOp, ev Event) {
 
 func zintercardCommand(c *Ctx) {
 	o, ok := c.parseOperation(opInter, c.Args[1:], false, true)
-	if !ok {
+	if !ok || o.detaches(c, c.Args[1:]) {
 		return
 	}
 	n := int64(0)

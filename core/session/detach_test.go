@@ -17,6 +17,7 @@ var detaching = []string{
 	"ZRANGEBYSCORE z 10 4990", "SORT s ALPHA", "SORT_RO l ALPHA DESC LIMIT 3 10", "SORT z BY nosort", "SORT s", "SSCAN s 0 COUNT 5000",
 	"HSCAN h 0 COUNT 5000 MATCH *7", "ZSCAN z 0 COUNT 100000", "SINTER s s2 s", "SUNION s none s2", "SDIFF s s2", "SINTERCARD 2 s s2 LIMIT 100",
 	"XRANGE x - +", "XREVRANGE x 4900 50", "XRANGE x - + COUNT 4500", "DUMP s", "DUMP h", "DUMP l", "DUMP z", "DUMP x",
+	"ZUNION 3 z none s", "ZINTER 2 z s2 WEIGHTS 2 3 AGGREGATE MAX WITHSCORES", "ZDIFF 2 z s2", "ZINTERCARD 2 z s LIMIT 4000", "LCS a b", "LCS a b IDX MINMATCHLEN 3 WITHMATCHLEN", "LCS a a LEN",
 	"SRANDMEMBER s 5000", "HRANDFIELD h 6000 WITHVALUES", "ZRANDMEMBER z 5000 WITHSCORES", // all of them
 }
 
@@ -35,6 +36,8 @@ func fill(h *coretest.Harness) {
 	for _, line := range [][]string{s, s2, hash, list, z} {
 		h.Do(line...)
 	}
+	h.Do("SET", "a", strings.Repeat("abcab", 200))
+	h.Do("SET", "b", strings.Repeat("bcb", 300))
 	h.Do("EVAL", "for i = 1, tonumber(ARGV[1]) do redis.call('XADD', KEYS[1], i, 'f', 'e' .. i-1) end", "1", "x", fmt.Sprint(n))
 }
 
@@ -58,7 +61,7 @@ func TestDetached(t *testing.T) {
 			h.DB.Keyspace().UnlockAll()
 			for i := 0; i < 5000; i += 100 {
 				e := fmt.Sprint("e", i)
-				for _, change := range []string{"SREM s " + e, "SREM s2 " + e, "HSET h " + e + " changed", "HDEL h e1", "LSET l " + fmt.Sprint(i) + " changed", "ZREM z " + e, "XDEL x " + fmt.Sprint(i+1), "XADD x * f v"} {
+				for _, change := range []string{"SREM s " + e, "SREM s2 " + e, "HSET h " + e + " changed", "HDEL h e1", "LSET l " + fmt.Sprint(i) + " changed", "ZREM z " + e, "XDEL x " + fmt.Sprint(i+1), "XADD x * f v", "SETRANGE a 0 xyz", "SET b changed"} {
 					if v, err := other.Do(strings.Fields(change)...); err != nil || v.Err() != nil {
 						t.Fatal(change, v, err)
 					}
@@ -109,9 +112,10 @@ func TestSmallRepliesStay(t *testing.T) {
 	h := coretest.New(t, func(o *core.Options) { o.Shards, o.NoLog = 3, true })
 	fill(h)
 	h.Do("SET", "a", "string")
+	h.Do("ZADD", "z2", "1", "e1")
 	h.DB.Session().BetweenVisits(func(bool) { t.Error("the collection was copied") })
 	for _, line := range []string{"LRANGE l 0 99", "ZRANGE z 0 99", "SISMEMBER s e1", "SSCAN s 0", "HGET h e1", "SPOP s", "SORT l BY nosort STORE other", "XRANGE x 17 17", "XRANGE x - + COUNT 100", "XREVRANGE x + 4000",
-		"SRANDMEMBER s -100", "HRANDFIELD h 100", "ZRANDMEMBER z", "DUMP a"} {
+		"SRANDMEMBER s -100", "ZUNION 2 z2 none", "LCS a a", "HRANDFIELD h 100", "ZRANDMEMBER z", "DUMP a"} {
 		h.Do(strings.Fields(line)...)
 	}
 }
