@@ -72,6 +72,8 @@ type Ctx struct {
 	Migration *Migration
 
 	detached *keyspace.DB // copies of the command's keys, nil for none, see detach
+	made     *keyspace.DB // what was made of such copies, nil for nothing, see detachToStore
+	madeOf   *keyspace.DB // the copies that it was made of
 	block    block
 	tellNew  bool  // keys that were not there are an event
 	toldNew  bool  // there was one
@@ -187,7 +189,7 @@ func (c *Ctx) lookup(key []byte) (keyspace.Entry, bool) {
 // peek is lookup without advancing the access clock (TTL, TYPE, OBJECT…).
 func (c *Ctx) peek(key []byte) (keyspace.Entry, bool) {
 	e, ok := c.inspect(key)
-	if !ok && c.detached == nil && c.Events.asks(ClassMissed) {
+	if !ok && c.detached == nil && c.made == nil && c.Events.asks(ClassMissed) {
 		c.Events.notifier.KeyEvent(c.origin(), eventMissed, -1, c.DB, key)
 	}
 	return e, ok
@@ -198,7 +200,7 @@ func (c *Ctx) peek(key []byte) (keyspace.Entry, bool) {
 func (c *Ctx) inspect(key []byte) (keyspace.Entry, bool) {
 	e, ok := c.see(key)
 	switch {
-	case c.detached != nil: // it was counted when it was looked up there
+	case c.detached != nil || c.made != nil: // it was counted when it was looked up there
 	case ok:
 		c.hits++
 	default:

@@ -39,7 +39,11 @@ func (c *Ctx) Detached() bool { return c.detached != nil }
 func CallDetached(c *Ctx, cmd *Command) Outcome {
 	errors := c.Out.Errors
 	cmd.Handler(c)
-	c.detached.Close()
+	if c.made != nil {
+		c.madeOf = c.detached
+	} else {
+		c.detached.Close()
+	}
 	c.detached = nil
 	if c.Out.Errors > errors {
 		return Failed

@@ -37,13 +37,17 @@ func (c *Ctx) operands(keys [][]byte) ([]operand, bool) {
 // the command is called again for many members, see detach.
 func (c *Ctx) readOperands(keys [][]byte) ([]operand, bool) {
 	ops, ok := c.operands(keys)
-	n := 0
+	return ops, ok && !c.detach(sizeOf(ops), keys...)
+}
+
+// sizeOf is how many members operands have together.
+func sizeOf(ops []operand) (n int) {
 	for _, o := range ops {
 		if o.found {
 			n += o.set.Len()
 		}
 	}
-	return ops, ok && !c.detach(n, keys...)
+	return n
 }
 
 // An algebra calls emit for every member of the result, once, until emit
@@ -129,9 +133,20 @@ func sunionstoreCommand(c *Ctx) { c.setOperationStore(union, eventSUnionStore) }
 func sdiffstoreCommand(c *Ctx)  { c.setOperationStore(difference, eventSDiffStore) }
 
 func (c *Ctx) setOperationStore(op algebra, ev Event) {
-	dst := c.Args[1]
-	ops, ok := c.operands(c.Args[2:])
-	if !ok {
+	dst, keys := c.Args[1], c.Args[2:]
+	ops, ok := c.operands(keys)
+	if !ok || c.detachToStore(sizeOf(ops), keys...) {
+		return
+	}
+	if aside := c.result(); aside != nil {
+		s := aside.Set(dst)
+		op(ops, func(m []byte) bool {
+			s.Add(m)
+			return true
+		})
+		return
+	}
+	if c.putMade(dst, keyspace.Set, keys, ev) {
 		return
 	}
 	var result members

@@ -202,11 +202,15 @@ func (c *Ctx) parseOperation(op zalgebraOp, args [][]byte, store, card bool) (o 
 // detaches is detach for an operation that changes nothing. args are as for
 // parseOperation, which has accepted them.
 func (o *zoperation) detaches(c *Ctx, args [][]byte) bool {
-	n := 0
+	return c.detach(o.size(), args[1:1+len(o.operands)]...)
+}
+
+// size is how many members the operands have together.
+func (o *zoperation) size() (n int) {
 	for i := range o.operands {
 		n += o.operands[i].len()
 	}
-	return c.detach(n, args[1:1+len(o.operands)]...)
+	return n
 }
 
 // each calls emit for every member of the result, once and in no order, until
@@ -314,7 +318,21 @@ func (c *Ctx) zoperateStore(op zalgebraOp, ev Event) {
 	if !ok {
 		return
 	}
-	c.storeScored(c.Args[1], o.result(), ev)
+	dst, keys := c.Args[1], c.Args[3:3+len(o.operands)]
+	if c.detachToStore(o.size(), keys...) {
+		return
+	}
+	if aside := c.result(); aside != nil {
+		z := aside.ZSet(dst)
+		o.each(func(m []byte, score float64) bool {
+			z.Add(m, score)
+			return true
+		})
+		return
+	}
+	if !c.putMade(dst, keyspace.ZSet, keys, ev) {
+		c.storeScored(dst, o.result(), ev)
+	}
 }
 
 func zintercardCommand(c *Ctx) {

@@ -1,5 +1,7 @@
 package keyspace
 
+import "bytes"
+
 // Detach returns a database that belongs to no keyspace and no shard, with copies of
 // keys as they are now: it is read without a lock, by one goroutine, while the keys go
 // on changing. d is where each key is. Their shards are locked; a large collection takes
@@ -19,3 +21,30 @@ func (k *Keyspace) Detach(d func(key []byte) *DB, keys ...[]byte) *DB {
 
 // Close gives up what Detach has returned.
 func (d *DB) Close() { d.st.close() }
+
+// Unchanged tells whether key holds in d what it held when Detach copied it to copies,
+// or is in neither. It takes constant time for a large collection: what was shared is still
+// shared, since a change copies the path from the root. Deadlines do not count. The lock
+// of d's shard is held.
+func (d *DB) Unchanged(key []byte, copies *DB) bool {
+	now, there := d.lookup(key)
+	before, was := copies.lookup(key)
+	if !there || !was {
+		return there == was
+	}
+	if now.typ() != before.typ() || now.enc() != before.enc() {
+		return false
+	}
+	if now.enc() != encObject {
+		return bytes.Equal(now.payload(), before.payload())
+	}
+	switch a := d.object(now).(type) {
+	case *collection:
+		b, ok := copies.object(before).(*collection)
+		return ok && a.items.root == b.items.root && a.ranks.root == b.ranks.root
+	case *chunks:
+		b, ok := copies.object(before).(*chunks)
+		return ok && a.tree.root == b.tree.root
+	}
+	return false
+}

@@ -82,6 +82,81 @@ func TestDetached(t *testing.T) {
 	}
 }
 
+// storing are commands that store what they make of large collections.
+var storing = []string{
+	"SINTERSTORE dst s s2", "SUNIONSTORE dst none s s2", "SDIFFSTORE dst s s2", "SDIFFSTORE dst s s", "SINTERSTORE s s s2", "SUNIONSTORE s2 s2 s",
+	"ZUNIONSTORE dst 3 z none s WEIGHTS 2 1 3", "ZINTERSTORE dst 2 z s2 AGGREGATE MAX", "ZDIFFSTORE dst 2 z s2", "ZDIFFSTORE z 2 z s2", "ZUNIONSTORE dst 2 s s2",
+}
+
+// TestMadeAside: what a STORE command makes of large collections is made when nothing is
+// locked, and is what it would have been under the locks at a moment between: what
+// others do to its operands meanwhile is in it. It is the same after a replay.
+func TestMadeAside(t *testing.T) {
+	h := coretest.New(t, func(o *core.Options) { o.Shards = 3 })
+	expected := coretest.New(t, func(o *core.Options) { o.Shards, o.NoLog = 1, true })
+	s, s2, z := []string{"SADD", "s"}, []string{"SADD", "s2"}, []string{"ZADD", "z"}
+	for i := range 3000 {
+		e := fmt.Sprint("e", i)
+		s, z = append(s, e), append(z, fmt.Sprint(i), e)
+		if i%2 == 0 {
+			s2 = append(s2, e)
+		}
+	}
+	for i, line := range storing {
+		changes := []string{"", "SREM s e4"}
+		if i == 1 || i == 6 {
+			changes = append(changes, "SADD none e8", "SET unrelated x", "SADD s new", "SADD s2 e1", "ZADD z 7.5 e8", "DEL s s2 z", "SET dst string", "DEL dst", "SET s2 string")
+		}
+		dst := strings.Fields(line)[1]
+		for _, change := range changes {
+			for _, to := range []*coretest.Harness{h, expected} {
+				for _, line := range [][]string{{"DEL", "none", "s", "s2", "z"}, s, s2, z, {"SET", "dst", "before"}} {
+					to.Do(line...)
+				}
+			}
+			if change != "" {
+				expected.Do(strings.Fields(change)...)
+			}
+			expected.Do("MULTI") // under the locks
+			expected.Do(strings.Fields(line)...)
+			want := expected.Value("EXEC").Elems[0].String()
+
+			s, other, calls := h.DB.Session(), h.DB.Session(), 0
+			s.BetweenVisits(func(bool) {
+				calls++
+				h.DB.Keyspace().LockAll()
+				h.DB.Keyspace().UnlockAll()
+				if change != "" {
+					if v, err := other.Do(strings.Fields(change)...); err != nil || v.Err() != nil {
+						t.Fatal(change, v, err)
+					}
+				}
+			})
+			before := h.DB.Stats().Commands()
+			v, err := s.Do(strings.Fields(line)...)
+			n := h.DB.Stats().Commands() - before
+			s.BetweenVisits(func(bool) {})
+			if got := v.String(); err != nil || got != want || calls != 1 {
+				t.Errorf("%s beside %q: %d times without locks, %s, %v; want %s", line, change, calls, got, err, want)
+			}
+			if change == "" && n != 1 {
+				t.Errorf("%s counts as %d commands", line, n)
+			}
+			sameValue := func(how string) {
+				t.Helper()
+				if got, want := h.Do("DEBUG", "DIGEST-VALUE", dst), expected.Do("DEBUG", "DIGEST-VALUE", dst); got != want {
+					t.Errorf("%s beside %q%s: %s has %s elements, want %s", line, change, how, dst, h.Do("SCARD", dst)+h.Do("ZCARD", dst), expected.Do("SCARD", dst)+expected.Do("ZCARD", dst))
+				}
+			}
+			sameValue("")
+			if change == "" && len(changes) > 3 {
+				h.Reopen()
+				sameValue(" after a replay")
+			}
+		}
+	}
+}
+
 // TestDetachedRandom: elements at random are chosen without locks if there are many of
 // them, of a small collection too.
 func TestDetachedRandom(t *testing.T) {

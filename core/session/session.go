@@ -55,6 +55,8 @@ type Session struct {
 	ahead ahead
 	named *command.Command // that the last command's name meant
 
+	making bool // the command runs that has made its result without locks
+
 	consume bool // see Consume
 	noDebug bool // see ForbidDebug
 
@@ -344,6 +346,12 @@ func (s *Session) execute(cmd *command.Command, args [][]byte, out *resp.Writer)
 		s.logCommand(args)
 	}
 	s.unlock()
+	if s.ctx.Made() && !s.making {
+		s.making = true
+		outcome = s.execute(cmd, args, out)
+		s.making = false
+		s.ctx.EndMade()
+	}
 	return outcome
 }
 
@@ -362,14 +370,16 @@ func (s *Session) call(cmd *command.Command, args [][]byte, out *resp.Writer) co
 	case cmd.Flags&command.ReadOnly != 0 && s.track.Remembers():
 		s.remember(cmd, args)
 	}
-	if s.rt.monitored() {
+	if s.rt.monitored() && !s.making {
 		s.monitored(cmd, args, "")
 	}
 	if s.ctx.Detached() {
 		s.unlock()
 		s.unhold()
 		s.rt.between(false)
-		outcome = command.CallDetached(&s.ctx, cmd)
+		if outcome = command.CallDetached(&s.ctx, cmd); s.ctx.Made() {
+			return outcome // it counts when it is called again, see execute
+		}
 	}
 	s.account(cmd, args, began, outcome)
 	return outcome

@@ -1,0 +1,72 @@
+package command
+
+import "github.com/spillwaydb/spillway/core/keyspace"
+
+// What a STORE command makes of large collections is made aside. Its handler is called
+// three times then:
+//
+//  1. under the locks, where it has copies made of its operands (detachToStore);
+//  2. without locks, where it makes the result of the copies (result);
+//  3. under the locks, where it puts the result in its place, which takes constant time
+//     (takeMade), if the operands are still what they were. If not it begins
+//     again, under the locks.
+//
+// So others see what they would if it had been done at once, the third time. Not in a
+// transaction or a script, and not in a replay.
+
+// detachToStore is detach for a command that stores what it makes of n elements.
+func (c *Ctx) detachToStore(n int, keys ...[]byte) bool {
+	if c.made != nil || !c.detach(n, keys...) {
+		return false
+	}
+	c.made = c.KS.Detach(nil)
+	return true
+}
+
+// result is where the handler puts its result, nil where it has to do all under the
+// locks, or the third part.
+func (c *Ctx) result() *keyspace.DB {
+	if c.detached == nil {
+		return nil
+	}
+	return c.made
+}
+
+// takeMade returns the result that was made of the keys, nil if there is none, or none any more.
+func (c *Ctx) takeMade(keys ...[]byte) *keyspace.DB {
+	if c.made == nil {
+		return nil
+	}
+	for _, key := range keys {
+		if !c.db(key).Unchanged(key, c.madeOf) {
+			return nil
+		}
+	}
+	return c.made
+}
+
+// putMade has dst hold the set or sorted set, of type t, that was made of the keys, and
+// replies with its size. It is false, and has done nothing, when takeMade returns none.
+func (c *Ctx) putMade(dst []byte, t keyspace.Type, keys [][]byte, ev Event) bool {
+	made := c.takeMade(keys...)
+	if made == nil {
+		return false
+	}
+	replaced := c.makeRoom(dst)
+	made.Copy(dst, dst, c.db(dst))
+	n := c.db(dst).Size(dst, t)
+	c.stored(dst, replaced, n, ev)
+	c.Out.Int(int64(n))
+	return true
+}
+
+// Made tells whether the command has made its result without locks, and is to be
+// called again under them. EndMade follows.
+func (c *Ctx) Made() bool { return c.made != nil && c.detached == nil }
+
+// EndMade gives up what was made without locks.
+func (c *Ctx) EndMade() {
+	c.made.Close()
+	c.madeOf.Close()
+	c.made, c.madeOf = nil, nil
+}
