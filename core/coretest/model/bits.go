@@ -42,32 +42,36 @@ func bitop(k *call) Reply {
 	}
 	out := make([]byte, long)
 	for i := range out {
-		at := func(s string) byte {
+		at := make([]byte, len(from))
+		for n, s := range from {
 			if i < len(s) {
-				return s[i]
-			}
-			return 0
-		}
-		out[i] = at(from[0])
-		for _, s := range from[1:] {
-			switch strings.ToLower(k.args[1]) {
-			case "and":
-				out[i] &= at(s)
-			case "or":
-				out[i] |= at(s)
-			case "xor":
-				out[i] ^= at(s)
+				at[n] = s[i]
 			}
 		}
-		if strings.EqualFold(k.args[1], "not") {
-			out[i] = ^out[i]
-		}
+		out[i] = combine(strings.ToLower(k.args[1]), at)
 	}
 	k.put(k.args[2], nil)
 	if long > 0 {
 		k.setString(k.args[2], string(out), 0)
 	}
 	return count(long)
+}
+
+// combine is what an operation makes of a byte of each source.
+func combine(op string, from []byte) byte {
+	first, others := from[0], byte(0)
+	all, odd, once, twice := first, first, first, byte(0)
+	for _, b := range from[1:] {
+		others |= b
+		all &= b
+		odd ^= b
+		twice |= once & b
+		once |= b
+	}
+	return map[string]byte{
+		"and": all, "or": once, "xor": odd, "not": ^first,
+		"diff": first &^ others, "diff1": others &^ first, "andor": first & others, "one": once &^ twice,
+	}[op]
 }
 
 // field is a type of BITFIELD's.

@@ -63,6 +63,8 @@ func fill(rng *rand.Rand, a string) string {
 		return pick("a", "bb", "", "x y", "\x00\r\n", strings.Repeat("v", rng.IntN(200)))
 	case "{m}":
 		return pick("a", "b", "c", "d", "e", "10", "-7", "m n")
+	case "{digest}":
+		return digestOf(fill(rng, pick("{v}", "{u}")))
 	case "{i}":
 		return strconv.Itoa(rng.IntN(9) - 4)
 	case "{u}":
@@ -109,6 +111,20 @@ SET {s} {v} KEEPTTL
 SETNX {s} {v}
 SETEX {s} {sec} {v}
 PSETEX {s} {ms} {v}
+SET {s} {v} IFEQ {v}
+SET {s} {v} IFNE {v} GET
+SET {s} {v} IFDEQ {digest} KEEPTTL
+SET {n} {u} IFDNE {digest} PX {ms}
+DELEX {k}
+DELEX {s} IFEQ {v}
+DELEX {n} IFNE {u}
+DELEX {s} IFDEQ {digest}
+DELEX {n} IFDNE {digest}
+DIGEST {s}
+MSETEX 2 {s} {v} {n} {u} PX {ms}
+MSETEX 3 {s} {v} {s} {v} {n} {u} KEEPTTL
+MSETEX 2 {s} {v} {s} {v} NX
+MSETEX 1 {s} {v} XX EX {sec}
 GETSET {s} {v}
 GETDEL {s}
 GETEX {s} PX {ms}
@@ -241,6 +257,10 @@ BITOP AND {s} {s} {s}
 BITOP OR {s} {s} {n}
 BITOP XOR {s} {s} {s} {k}
 BITOP NOT {s} {s}
+BITOP DIFF {s} {s} {n} {s}
+BITOP DIFF1 {s} {s} {s}
+BITOP ANDOR {s} {s} {s} {n}
+BITOP ONE {s} {s} {s} {s}
 BITFIELD {s} SET {field} {bit} {i} INCRBY {field} {bit} 100 GET {field} {bit}
 BITFIELD {s} OVERFLOW {overflow} INCRBY {field} {bit} 100 OVERFLOW {overflow} SET {field} {bit} -3
 GEOADD {z} {lon} {lat} {m}

@@ -1,8 +1,11 @@
 package model
 
 import (
+	"fmt"
 	"math"
 	"strings"
+
+	"github.com/zeebo/xxh3"
 )
 
 func stringCommands() map[string]command {
@@ -40,6 +43,14 @@ func stringCommands() map[string]command {
 			}
 			return r
 		}},
+		"digest": {2, false, func(k *call) Reply {
+			if v := k.read(k.args[1], kindString); v != nil {
+				return text(digestOf(v.str))
+			}
+			return nul
+		}},
+		"delex":  {2, true, delex},
+		"msetex": {4, true, msetex},
 		"mset": {3, true, func(k *call) Reply {
 			k.setPairs()
 			return ok
@@ -137,6 +148,7 @@ func (k *call) deadline(a, arg string) (int64, bool) {
 func set(k *call) Reply {
 	key := k.args[1]
 	var nx, xx, get, keep bool
+	condition, other := "", ""
 	deadline := int64(0)
 	for i := 3; i < len(k.args); i++ {
 		switch a := strings.ToLower(k.args[i]); a {
@@ -148,6 +160,10 @@ func set(k *call) Reply {
 			get = true
 		case "keepttl":
 			keep = true
+		case "ifeq", "ifne", "ifdeq", "ifdne":
+			k.require(i+1 < len(k.args), errSyntax)
+			condition, other = a, k.args[i+1]
+			i++
 		default:
 			k.require(i+1 < len(k.args), errSyntax)
 			d, is := k.deadline(a, k.args[i+1])
@@ -156,13 +172,18 @@ func set(k *call) Reply {
 			i++
 		}
 	}
-	k.require(!(nx && xx), errSyntax)
+	k.require(!(nx && xx) && !((nx || xx) && condition != ""), errSyntax)
 	old := k.get(key)
+	met := !(nx && old != nil || xx && old == nil)
+	if condition != "" {
+		k.read(key, kindString)
+		met = k.holds(condition, other, old)
+	}
 	reply := ok
 	if get {
 		reply = k.string(key)
 	}
-	if nx && old != nil || xx && old == nil {
+	if !met {
 		if get {
 			return reply
 		}
@@ -176,6 +197,76 @@ func set(k *call) Reply {
 		k.remove(key)
 	}
 	return reply
+}
+
+// digestOf is the digest of a string that DIGEST tells.
+func digestOf(s string) string { return fmt.Sprintf("%016x", xxh3.HashString(s)) }
+
+// holds tells whether a condition holds of a string, nil for none, which equals nothing.
+func (k *call) holds(condition, other string, v *value) bool {
+	same := false
+	if digest := condition == "ifdeq" || condition == "ifdne"; v != nil && digest {
+		k.require(len(other) == 16, "ERR must be exactly 16 hexadecimal characters")
+		same = strings.EqualFold(digestOf(v.str), other)
+	} else if v != nil {
+		same = v.str == other
+	}
+	if condition == "ifne" || condition == "ifdne" {
+		return !same
+	}
+	return v != nil && same
+}
+
+// delex is DELEX key [condition value].
+func delex(k *call) Reply {
+	key := k.args[1]
+	k.require(len(k.args) == 2 || len(k.args) == 4, "ERR wrong number of arguments")
+	v := k.get(key)
+	if v == nil {
+		return integer(0)
+	}
+	if len(k.args) == 4 {
+		k.require(v.kind == kindString, "ERR Key should be of string type if conditions are specified")
+		if !k.holds(strings.ToLower(k.args[2]), k.args[3], v) {
+			return integer(0)
+		}
+	}
+	k.remove(key)
+	return integer(1)
+}
+
+// msetex is MSETEX numkeys key value … [NX|XX] [KEEPTTL or a deadline].
+func msetex(k *call) Reply {
+	end := 2 + 2*int(k.int(k.args[1]))
+	k.require(end <= len(k.args), errSyntax)
+	pairs := k.args[2:end]
+	keep, deadline := false, int64(0)
+	for i := end; i < len(k.args); i++ {
+		switch a := strings.ToLower(k.args[i]); a {
+		case "nx", "xx":
+			for n := 0; n < len(pairs); n += 2 {
+				if (k.get(pairs[n]) != nil) != (a == "xx") {
+					return integer(0)
+				}
+			}
+		case "keepttl":
+			keep = true
+		default:
+			k.require(i+1 < len(k.args), errSyntax)
+			d, is := k.deadline(a, k.args[i+1])
+			k.require(is, errSyntax)
+			deadline = d
+			i++
+		}
+	}
+	for n := 0; n < len(pairs); n += 2 {
+		until := deadline
+		if old := k.get(pairs[n]); keep && old != nil {
+			until = old.deadline
+		}
+		k.setString(pairs[n], pairs[n+1], until)
+	}
+	return integer(1)
 }
 
 func getex(k *call) Reply {
