@@ -145,7 +145,7 @@ func (s *server) saveAndProbe() (one saved, err error) {
 	if one.before, err = one.probes.between(one.start.Add(-b.settle), one.start); err != nil {
 		return one, err
 	}
-	one.during, err = one.probes.between(one.start, one.end)
+	one.during, err = one.probes.around(one.start, one.end)
 	return one, err
 }
 

@@ -44,7 +44,7 @@ type bench struct {
 	keys       int // of memory, bgsave, neighbours, load and replay
 	keyspace   int // of throughput
 	seconds    float64
-	ops        int // of a round of throughput, times the pipeline; 0 is what takes about seconds
+	ops        int // of a round of throughput, see few; 0 is what takes about seconds
 	settle     time.Duration
 	appendOnly string // of bgsave and neighbours
 	fsync      string
@@ -53,7 +53,7 @@ type bench struct {
 	markdown   string
 	plot       string
 
-	ctx    context.Context // ends with the first interrupt
+	ctx    context.Context // ends with the first interrupt or hang-up
 	dir    string          // for the servers' data
 	specs  []spec          // ours first
 	pins   pins
@@ -68,7 +68,7 @@ var scenarios = []struct {
 	run         func(*bench) error
 }{
 	{"throughput", "operations a second, CPU per operation and a prober's latency, by workload", (*bench).throughput},
-	{"memory", "resident bytes per key and per element", (*bench).memory},
+	{"memory", "resident bytes per key and per element, of one round", (*bench).memory},
 	{"bgsave", "latency through a BGSAVE under load", (*bench).bgsave},
 	{"neighbours", "what a command that takes long costs everybody else", (*bench).neighbours},
 	{"load", "starts from a snapshot", (*bench).load},
@@ -76,7 +76,7 @@ var scenarios = []struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	err := command().ExecuteContext(ctx)
 	if ctx.Err() != nil {
 		err = errors.New("interrupted")
@@ -117,7 +117,7 @@ func command() *cobra.Command {
 	f.IntVar(&b.keys, "keys", 5_000_000, "keys of memory, bgsave, load and replay, and of neighbours up to a million")
 	f.IntVar(&b.keyspace, "keyspace", 1_000_000, "keys of throughput")
 	f.Float64Var(&b.seconds, "seconds", 3, "about how long the slowest server's round of throughput takes")
-	f.IntVar(&b.ops, "ops", 0, "operations of a round of throughput, times its pipeline, whatever they take")
+	f.IntVar(&b.ops, "ops", 0, "operations of a round of throughput, times its pipeline, or as many as move 64 MiB")
 	f.DurationVar(&b.settle, "settle", 3*time.Second, "how long the load of bgsave runs before and behind it")
 	f.StringVar(&b.appendOnly, "appendonly", "no", "of all servers in bgsave and neighbours")
 	f.StringVar(&b.fsync, "appendfsync", "everysec", "of all servers in bgsave, neighbours and replay")

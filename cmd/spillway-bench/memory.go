@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// minKeys is the least of --keys and --keyspace: some datasets have a hundredth of it.
+// minKeys is the least of --keys and --keyspace: the collections of neighbours are sent
+// by the thousand.
 const minKeys = 1000
 
 // dataset is a row of memory: what is there, and what its resident memory is divided by.

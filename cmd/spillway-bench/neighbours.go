@@ -27,8 +27,13 @@ func (b *bench) neighbours() error {
 	err := b.with(options{scenario: "neighbours", appendOnly: b.appendOnly, fsync: b.fsync, pinned: true}, func(f fleet) error {
 		return f.rounds(b.rounds, func(s *server) error {
 			b.progress("neighbours: %s, %d keys, a set and a list of as many elements", s.name, n)
-			if err := errors.Join(s.feed(n, stringsOf(64)), s.feed(n/chunk, chunks("SADD", "set")), s.feed(n/chunk, chunks("RPUSH", "list"))); err != nil {
-				return err
+			for _, data := range []struct {
+				n int
+				feed
+			}{{n, stringsOf(64)}, {n / chunk, chunks("SADD", "set")}, {n / chunk, chunks("RPUSH", "list")}} {
+				if err := s.feed(data.n, data.feed); err != nil {
+					return err
+				}
 			}
 			for _, line := range costly {
 				if err := s.disturb(n, line); err != nil {
@@ -77,9 +82,7 @@ func (s *server) disturb(keys int, line string) error {
 	if err := errors.Join(err, p.end()); err != nil {
 		return err
 	}
-	// Two more requests, so that there are some: however short the command was, one of
-	// these was in its way.
-	took, err := p.between(start.Add(-probeEvery), end.Add(probeEvery))
+	took, err := p.around(start, end)
 	if err != nil {
 		return err
 	}

@@ -101,8 +101,13 @@ func (r *report) panel(b *strings.Builder, a axes, t timeline, top int) {
 			}
 		}
 	}
-	text(b, plotLeft, float64(top-9), "text name", "start", t.Server)
-	text(b, plotLeft+8*float64(len(t.Server)+1), float64(top-9), "dim", "start", version)
+	name := t.Server
+	if !strings.HasPrefix(version, name) {
+		name += ": " + version
+	} else {
+		name = version
+	}
+	text(b, plotLeft, float64(top-9), "text name", "start", name)
 	text(b, plotRight, float64(top-9), "text", "end", fmt.Sprintf("p99.9 %s ms before, %s ms during, %s s", number(t.Before), number(t.During), number(t.Seconds)))
 	fmt.Fprintf(b, `<rect class="save" x="%.1f" y="%d" width="%.1f" height="%d"/>`+"\n", a.x(0), top, a.x(t.Seconds)-a.x(0), panelHeight)
 	for p := a.low; p <= a.high; p++ {

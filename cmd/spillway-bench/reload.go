@@ -37,7 +37,14 @@ func (b *bench) restart(scenario, appendOnly string, prepare func(*server) error
 			return err
 		}
 		b.report.saw(s)
-		if err := errors.Join(s.feed(b.keys, stringsOf(64)), prepare(s), s.shutdown()); err != nil {
+		err := s.feed(b.keys, stringsOf(64))
+		if err == nil {
+			err = prepare(s)
+		}
+		if err == nil {
+			err = s.shutdown()
+		}
+		if err != nil {
 			return s.blame(err)
 		}
 	}

@@ -189,7 +189,7 @@ func TestDrawing(t *testing.T) {
 	if paths != 4 { // two a server that has points
 		t.Errorf("%d paths", paths)
 	}
-	for _, want := range []string{"prefers-color-scheme: dark", "5,000,000 keys", "under a &lt;load&gt;", ">spillway<", ">valkey 9<"} {
+	for _, want := range []string{"prefers-color-scheme: dark", "5,000,000 keys", "under a &lt;load&gt;", ">spillway 1<", ">third: valkey 9<"} {
 		if !strings.Contains(svg, want) {
 			t.Errorf("there is no %q in:\n%s", want, svg)
 		}

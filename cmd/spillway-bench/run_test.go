@@ -47,7 +47,7 @@ func runBench(t *testing.T, env []string, args ...string) (out, complaint string
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "report.json")
 	cmd := exec.Command(filepath.Join(programs, "spillway-bench"), append([]string{
-		"--spillway", filepath.Join(programs, "spillway"), "--json", file, "--ops", "300", "--keyspace", "1000", "--keys", "1000", "--settle", "30ms",
+		"--spillway", filepath.Join(programs, "spillway"), "--json", file, "--ops", "1000", "--keyspace", "1000", "--keys", "1000", "--settle", "30ms",
 	}, args...)...)
 	cmd.Env = append(os.Environ(), env...)
 	var stdout, stderr bytes.Buffer

@@ -41,7 +41,8 @@ type server struct {
 	cmd     *exec.Cmd
 	ctx     context.Context // ends with the process, or the bench
 	gone    chan struct{}   // closed when the process has ended
-	outcome error           // why, when gone is closed
+	outcome error           // of the process, when gone is closed
+	state   string          // the same in words
 }
 
 // fleet are the servers of a scenario, with the same options and, for the most part,
@@ -169,8 +170,10 @@ func (s *server) start() (time.Duration, error) {
 		return 0, fmt.Errorf("%s: %w", s.name, err)
 	}
 	s.ctx, s.gone = ctx, make(chan struct{})
+	cmd := s.cmd
 	go func() {
-		s.outcome = s.cmd.Wait()
+		s.outcome = cmd.Wait()
+		s.state = cmd.ProcessState.String()
 		close(s.gone)
 		end()
 	}()
@@ -218,7 +221,7 @@ func (s *server) blame(err error) error {
 	if s.gone != nil {
 		select {
 		case <-s.gone:
-			err = fmt.Errorf("%w; it ended with %s", err, s.cmd.ProcessState)
+			err = fmt.Errorf("%w; it ended with %s", err, s.state)
 		case <-time.After(goneSoon):
 		}
 	}

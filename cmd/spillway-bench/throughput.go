@@ -48,7 +48,10 @@ func (b *bench) workload(w workload) error {
 		o.appendOnly, o.fsync = "yes", w.appendOnly
 	}
 	return b.with(o, func(f fleet) error {
-		n := b.ops * w.pipeline
+		n := 0
+		if b.ops > 0 {
+			n = w.few(b.ops)
+		}
 		for i := range f {
 			err := f.turn(i, func(s *server) error {
 				if w.once != nil {
@@ -59,7 +62,7 @@ func (b *bench) workload(w workload) error {
 				if b.ops > 0 {
 					return nil
 				}
-				few := w.few()
+				few := w.few(tryOps)
 				if err := s.prepare(w, few); err != nil {
 					return err
 				}
@@ -74,7 +77,7 @@ func (b *bench) workload(w workload) error {
 			}
 		}
 		if b.ops == 0 {
-			n = max(n, w.few())
+			n = max(n, w.few(tryOps))
 		}
 		return f.rounds(b.rounds, func(s *server) error {
 			if err := s.prepare(w, n); err != nil {
@@ -85,10 +88,14 @@ func (b *bench) workload(w workload) error {
 	})
 }
 
-// few is how many operations tell how fast a server is, about.
-func (w workload) few() int {
+// tryOps is how many operations tell how fast a server is, about: see few.
+const tryOps = 2_000
+
+// few is so many operations times the pipeline, or as many as move 64 MiB, and at
+// least one pipeline of every client.
+func (w workload) few(ops int) int {
 	const bytes = 64 << 20
-	return max(w.clients*w.pipeline, min(2_000*w.pipeline, bytes/w.size))
+	return max(w.clients*w.pipeline, min(ops*w.pipeline, bytes/w.size))
 }
 
 // prepare makes what every round of a workload finds.
@@ -118,11 +125,18 @@ func (s *server) measure(w workload, keys, n int) error {
 	if err != nil {
 		return errors.Join(err, p.end())
 	}
-	wrote, err := s.written()
-	if err != nil {
-		return errors.Join(err, p.end())
+	var wrote, wroteThen float64
+	disk := w.appendOnly != "" && s.bench.report.Machine.OnDisk
+	if disk {
+		wrote, err = s.written()
 	}
-	m, err := s.run(w, keys, n)
+	var m ran
+	if err == nil {
+		m, err = s.run(w, keys, n)
+	}
+	if disk && err == nil {
+		wroteThen, err = s.written()
+	}
 	if err = errors.Join(err, p.end()); err != nil {
 		return err
 	}
@@ -133,11 +147,7 @@ func (s *server) measure(w workload, keys, n int) error {
 	if err := plausible(before, after, n); err != nil {
 		return err
 	}
-	took, err := p.between(m.began, m.ended)
-	if err != nil {
-		return err
-	}
-	wroteThen, err := s.written()
+	took, err := p.around(m.began, m.ended)
 	if err != nil {
 		return err
 	}
@@ -156,7 +166,7 @@ func (s *server) measure(w workload, keys, n int) error {
 	note("p99.9", "ms", false, took.quantile(0.999))
 	note("longest", "ms", false, took.quantile(1))
 	note("resident", "MB", false, resident/1e6)
-	if w.appendOnly != "" && s.bench.report.Machine.OnDisk {
+	if disk {
 		note("written to disk per operation", "B", false, (wroteThen-wrote)/all)
 	}
 	note(loadShare, "%", false, m.busy*100)
