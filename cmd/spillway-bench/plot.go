@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/dustin/go-humanize"
@@ -17,7 +18,7 @@ const (
 	plotTop     = 92  // of the first panel
 	panelHeight = 84
 	panelEvery  = 122
-	plotBottom  = 46 // below the last panel
+	plotBottom  = 66 // below the last panel
 )
 
 // plotStyle has colours for a light and for a dark page. The ground is drawn, so that
@@ -65,7 +66,7 @@ func (a axes) y(ms float64) float64 {
 }
 
 // drawing is the timelines as SVG: a panel a server, all with the same axes. The
-// filled steps are the longest latency of a bin, the line is the median.
+// filled band is from the median latency of a bin to the longest, the line the median.
 func (r *report) drawing() string {
 	lines := r.Timelines
 	a := newAxes(lines)
@@ -76,7 +77,7 @@ func (r *report) drawing() string {
 		plotWidth, height, plotWidth, height, title, plotStyle)
 	fmt.Fprintf(&b, `<rect class="ground" x="0.5" y="0.5" width="%d" height="%d" rx="8"/>`+"\n", plotWidth-1, height-1)
 	text(&b, 20, 30, "big text", "start", title)
-	text(&b, 20, 50, "dim", "start", fmt.Sprintf("BGSAVE %s; a SET is due every %v, whatever became of those before. %s, %s.", lines[0].Load, probeEvery, r.Machine.CPU, r.Date.Format("2006-01-02")))
+	text(&b, 20, 50, "dim", "start", fmt.Sprintf("BGSAVE %s; a SET is due every millisecond, whatever became of those before.", lines[0].Load))
 	for i, t := range lines {
 		r.panel(&b, a, t, plotTop+i*panelEvery)
 	}
@@ -85,7 +86,8 @@ func (r *report) drawing() string {
 	for s := math.Ceil(a.from/step) * step; s <= a.to; s += step {
 		text(&b, a.x(s), float64(bottom+17), "small dim", "middle", fmt.Sprintf("%g s", s+0)) // +0: no -0
 	}
-	text(&b, plotLeft, float64(bottom+36), "small dim", "start", fmt.Sprintf("Seconds since BGSAVE. Filled: the longest of %v; line: their median; both in milliseconds, log scale. Ground: while it saves.", bin))
+	text(&b, plotLeft, float64(bottom+36), "small dim", "start", fmt.Sprintf("Seconds since BGSAVE, which runs where the ground is shaded. Milliseconds, log scale: from the median (line) to the longest of every %d ms.", bin.Milliseconds()))
+	text(&b, plotLeft, float64(bottom+54), "small dim", "start", fmt.Sprintf("%s, %d CPUs; %s.", r.Machine.CPU, r.Machine.CPUs, r.Date.Format("2006-01-02")))
 	b.WriteString("</svg>\n")
 	return b.String()
 }
@@ -108,32 +110,42 @@ func (r *report) panel(b *strings.Builder, a axes, t timeline, top int) {
 		name = version
 	}
 	text(b, plotLeft, float64(top-9), "text name", "start", name)
-	text(b, plotRight, float64(top-9), "text", "end", fmt.Sprintf("p99.9 %s ms before, %s ms during, %s s", number(t.Before), number(t.During), number(t.Seconds)))
+	text(b, plotRight, float64(top-9), "text", "end", fmt.Sprintf("p99.9: %s ms before, %s ms during; saved in %s s", number(t.Before), number(t.During), number(t.Seconds)))
 	fmt.Fprintf(b, `<rect class="save" x="%.1f" y="%d" width="%.1f" height="%d"/>`+"\n", a.x(0), top, a.x(t.Seconds)-a.x(0), panelHeight)
 	for p := a.low; p <= a.high; p++ {
 		y := float64(top) + a.y(math.Pow10(p))
 		fmt.Fprintf(b, `<line class="grid" x1="%d" y1="%.1f" x2="%d" y2="%.1f"/>`+"\n", plotLeft, y, plotRight, y)
 		text(b, plotLeft-6, y+4, "small dim", "end", fmt.Sprintf("%g", math.Pow10(p)))
 	}
-	bottom := top + panelHeight
-	var area, mid strings.Builder
-	for i, p := range t.Points {
-		x, next := a.x(p.At), a.x(p.At+bin.Seconds())
-		// A bin without requests leaves a gap.
-		if i == 0 || p.At-t.Points[i-1].At > 1.5*bin.Seconds() {
-			if i > 0 {
-				fmt.Fprintf(&area, "V%dZ", bottom)
-			}
-			fmt.Fprintf(&area, "M%.1f %d", x, bottom)
-			fmt.Fprintf(&mid, "M%.1f %.1f", (x+next)/2, float64(top)+a.y(p.Median))
+	var band, mid strings.Builder
+	for _, run := range unbroken(t.Points) {
+		y := func(ms float64) float64 { return float64(top) + a.y(ms) }
+		for i, p := range run {
+			x, next := a.x(p.At), a.x(p.At+bin.Seconds())
+			fmt.Fprintf(&band, "%s%.1f %.1fH%.1f", map[bool]string{true: "M", false: "L"}[i == 0], x, y(p.Longest), next)
+			fmt.Fprintf(&mid, "%s%.1f %.1fH%.1f", map[bool]string{true: "M", false: "L"}[i == 0], x, y(p.Median), next)
 		}
-		fmt.Fprintf(&area, "V%.1fH%.1f", float64(top)+a.y(p.Longest), next)
-		fmt.Fprintf(&mid, "L%.1f %.1f", (x+next)/2, float64(top)+a.y(p.Median))
+		for _, p := range slices.Backward(run) {
+			fmt.Fprintf(&band, "V%.1fH%.1f", y(p.Median), a.x(p.At))
+		}
+		band.WriteString("Z")
 	}
 	if len(t.Points) > 0 {
-		fmt.Fprintf(b, `<path class="%s" fill-opacity="0.75" d="%sV%dZ"/>`+"\n", kind, area.String(), bottom)
+		fmt.Fprintf(b, `<path class="%s" d="%s"/>`+"\n", kind, band.String())
 		fmt.Fprintf(b, `<path class="%s-mid" fill="none" stroke-width="1.5" d="%s"/>`+"\n", kind, mid.String())
 	}
+}
+
+// unbroken are the runs of points between which no bin is missing.
+func unbroken(points []point) [][]point {
+	var runs [][]point
+	for i, p := range points {
+		if i == 0 || p.At-points[i-1].At > 1.5*bin.Seconds() {
+			runs = append(runs, nil)
+		}
+		runs[len(runs)-1] = append(runs[len(runs)-1], p)
+	}
+	return runs
 }
 
 func text(b *strings.Builder, x, y float64, class, anchor, s string) {

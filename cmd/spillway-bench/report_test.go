@@ -186,6 +186,9 @@ func TestDrawing(t *testing.T) {
 			paths++
 		}
 	}
+	if strings.Count(svg, "Z") != 3 { // the second has a gap
+		t.Errorf("the bands are in %d parts:\n%s", strings.Count(svg, "Z"), svg)
+	}
 	if paths != 4 { // two a server that has points
 		t.Errorf("%d paths", paths)
 	}
