@@ -45,6 +45,7 @@ type bench struct {
 	keyspace   int // of throughput
 	seconds    float64
 	ops        int // of a round of throughput, see few; 0 is what takes about seconds
+	clients    int // workloads of more are left out
 	settle     time.Duration
 	appendOnly string // of bgsave and neighbours
 	fsync      string
@@ -118,6 +119,7 @@ func command() *cobra.Command {
 	f.IntVar(&b.keyspace, "keyspace", 1_000_000, "keys of throughput")
 	f.Float64Var(&b.seconds, "seconds", 3, "about how long the slowest server's round of throughput takes")
 	f.IntVar(&b.ops, "ops", 0, "operations of a round of throughput, times its pipeline, or as many as move 64 MiB")
+	f.IntVar(&b.clients, "max-clients", 10_000, "workloads of throughput with more connections are not measured")
 	f.DurationVar(&b.settle, "settle", 3*time.Second, "how long the load of bgsave runs before and behind it")
 	f.StringVar(&b.appendOnly, "appendonly", "no", "of all servers in bgsave and neighbours")
 	f.StringVar(&b.fsync, "appendfsync", "everysec", "of all servers in bgsave, neighbours and replay")

@@ -24,6 +24,10 @@ func (b *bench) throughput() error {
 		if w.long && b.quick || !b.chosen.MatchString(w.name) {
 			continue
 		}
+		if w.clients > b.clients {
+			b.report.skip("throughput", w.name, fmt.Sprintf("--max-clients is %d", b.clients))
+			continue
+		}
 		if need := uint64(w.clients + spareClients); need > b.pins.Files {
 			b.report.skip("throughput", w.name, fmt.Sprintf("it needs %d open files, and this process may have %d (ulimit -n)", need, b.pins.Files))
 			continue
