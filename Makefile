@@ -10,7 +10,7 @@ export PATH := $(PATH):/usr/sbin:/sbin:$(CURDIR)/bin
 RESULTS := bin/results
 TEST = mkdir -p $(RESULTS); bin/gotestsum --format pkgname --format-hide-empty-pkg $(if $(HIDE),--hide-summary=$(HIDE)) --jsonfile $(RESULTS)/$@.json --
 
-.PHONY: all build test check skips system-deps deps fmt vet lint unit race offheap integration browser compat lab planted lab-disk lab-syscalls lab-long bench docs fuzz clean packages dist dist-check image chart
+.PHONY: all build test check skips system-deps deps fmt vet lint unit race offheap integration browser compat lab planted lab-disk lab-syscalls lab-long bench bench-peers docs fuzz clean packages dist dist-check image chart
 
 all: build
 
@@ -100,8 +100,8 @@ race: bin/gotestsum ## the packages under the race detector, with all memory whe
 offheap: bin/gotestsum ## the packages that use memory outside of Go's heap, without the race detector
 	$(TEST) -timeout 20m ./core/keyspace/... ./core/rdb/... ./core/command ./core/server ./core ./core/coretest ./examples/...
 
-integration: build bin/gotestsum ## the built binary over TCP: kills, restarts, shard counts
-	export SPILLWAY_ROUNDS=50; $(TEST) -count=1 -timeout 20m ./cmd/spillway/...
+integration: build bin/gotestsum ## the built binaries over TCP: kills, restarts, shard counts, the bench
+	export SPILLWAY_ROUNDS=50; $(TEST) -count=1 -timeout 20m ./cmd/...
 
 # A browser is large, and make deps brings none.
 browser: bin/gotestsum ## the status page in a real browser, light and dark, wide and narrow
@@ -165,6 +165,7 @@ lab-long: build ## hours: every part of the laboratory at length
 	SPILLWAY_LAB=long $(GO) test -tags syscalls -count=1 -timeout 8h -run TestSyscalls ./cmd/spillway
 	SPILLWAY_SOAK=1h $(GO) test -count=1 -timeout 90m -v -run TestSoak ./cmd/spillway
 	SPILLWAY_LAB=long $(GO) test -count=1 -timeout 1h -v -run 'TestAbuse|TestBullMQ' ./cmd/spillway
+	SPILLWAY_LAB=long $(GO) test -count=1 -timeout 1h -run TestRun ./cmd/spillway-bench
 	$(MAKE) compat COMPAT="--profile full"
 	$(MAKE) fuzz
 
@@ -178,9 +179,14 @@ fuzz: ## every fuzz target, FUZZTIME each
 	  done; \
 	done
 
-bench: build ## side by side with redis-server; see docs/performance.md
+# What of it make bench-peers has fetched; redis-server, if there is nothing.
+PEERS = $(foreach peer,$(wildcard bin/peers/*),--peer $(notdir $(peer))=$(peer))
+bench: build ## side by side with bin/peers, all tables and the plot to bin/bench: over an hour, ten minutes with BENCH=--quick; see docs/performance.md
 	$(GO) build -o bin/spillway-bench ./cmd/spillway-bench
-	bin/spillway-bench --spillway bin/spillway $(BENCH)
+	bin/spillway-bench --spillway bin/spillway $(PEERS) --json bin/bench/report.json --markdown bin/bench/report.md --plot bin/bench/bgsave.svg $(BENCH)
+
+bench-peers: ## redis-server 7, redis 8 and valkey 9 of Debian's archive, unpacked into bin/peers; nothing is installed
+	@internal/peers.sh
 
 clean:
 	rm -rf bin

@@ -4,124 +4,176 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
+	"slices"
 	"strconv"
-	"syscall"
 	"time"
 )
 
-const (
-	probeEvery = time.Millisecond
-	// settle is for how long the load runs before a BGSAVE.
-	settle    = 3 * time.Second
-	saveLimit = 10 * time.Minute
-)
+const saveLimit = 10 * time.Minute
 
-// bgsave compares the latency of a prober while both save, under a load of
+// saved is one BGSAVE of a server.
+type saved struct {
+	probes     *prober
+	start, end time.Time // of the BGSAVE
+	before     latencies
+	during     latencies
+	peak       float64 // resident bytes
+	written    float64
+}
+
+// bgsave compares the latency of a prober while all save, under a load of
 // pipelined SETs unless it is to be alone.
 func (b *bench) bgsave() error {
-	ours, theirs, err := b.servers("bgsave", b.appendOnly, true)
-	if err != nil {
-		return err
+	load := "under a SET load at pipeline 16"
+	if b.proberOnly {
+		load = "without a load"
 	}
-	// The prober has the load's CPU to share. It must not wait for it.
-	if err := syscall.Setpriority(syscall.PRIO_PROCESS, 0, -10); err != nil {
-		_, _ = fmt.Fprintln(os.Stderr, "spillway-bench: the prober runs at normal priority, its latencies include waiting for its CPU:", err)
-	}
-	return both(ours, theirs, func() error {
-		for _, s := range []*server{ours, theirs} {
-			if err := s.fill(b.keys); err != nil {
+	name := fmt.Sprintf("BGSAVE of %d keys %s", b.keys, load)
+	done := b.report.begin()
+	saves := make(map[string][]saved)
+	err := b.with(options{scenario: "bgsave", appendOnly: b.appendOnly, fsync: b.fsync, pinned: true}, func(f fleet) error {
+		for i := range f {
+			b.progress("bgsave: %d keys into %s", b.keys, f[i].name)
+			if err := f.turn(i, func(s *server) error { return s.feed(b.keys, stringsOf(64)) }); err != nil {
 				return err
 			}
 		}
-		load := "under a SET load at pipeline 16"
-		if b.proberOnly {
-			load = "without a load"
-		}
-		b.title(fmt.Sprintf("BGSAVE of %d keys %s; a prober's SET, open loop, every %v", b.keys, load, probeEvery))
-		names := []string{"p50 before", "p99.9 before", "p50 during", "p99 during", "p99.9 during", "longest during"}
-		figures := make([][2][]float64, len(names))
-		var took [2][]float64
-		for range b.rounds {
-			for i, s := range []*server{ours, theirs} {
-				p, start, end, err := s.saveAndProbe(b.keys, !b.proberOnly)
-				if err != nil {
-					return fmt.Errorf("%s: %w", s.name, err)
-				}
-				before := start.Add(-settle)
-				for n, f := range []float64{
-					p.quantile(0.5, before, start), p.quantile(0.999, before, start),
-					p.quantile(0.5, start, end), p.quantile(0.99, start, end), p.quantile(0.999, start, end), p.quantile(1, start, end),
-				} {
-					figures[n][i] = append(figures[n][i], f)
-				}
-				took[i] = append(took[i], end.Sub(start).Seconds())
+		return f.rounds(b.rounds, func(s *server) error {
+			b.progress("bgsave: %s saves", s.name)
+			one, err := s.saveAndProbe()
+			if err != nil {
+				return err
 			}
-		}
-		for n, name := range names {
-			b.report(name, "ms", figures[n][0], figures[n][1])
-		}
-		b.report("duration", "s", took[0], took[1])
-		freeze, err := ours.info("spillway_last_freeze_usec")
-		if err != nil {
-			return err
-		}
-		us, err := strconv.ParseFloat(freeze, 64)
-		b.report("freeze at the cut", "µs", []float64{us}, nil)
-		return err
+			saves[s.name] = append(saves[s.name], one)
+			return s.noteSave(name, one)
+		})
 	})
+	if err != nil {
+		b.report.undo(done)
+		return err
+	}
+	for _, s := range b.specs {
+		b.report.Timelines = append(b.report.Timelines, middle(saves[s.name]).timeline(s.name, b.keys, load))
+	}
+	return nil
+}
+
+// noteSave adds a BGSAVE to the report.
+func (s *server) noteSave(workload string, one saved) error {
+	note := func(metric, unit string, value float64) {
+		s.bench.report.add(figure{Scenario: "bgsave", Workload: workload, Metric: metric, Unit: unit}, s.name, value)
+	}
+	note("p50 before", "ms", one.before.quantile(0.5))
+	note("p99.9 before", "ms", one.before.quantile(0.999))
+	note("p50 during", "ms", one.during.quantile(0.5))
+	note("p99 during", "ms", one.during.quantile(0.99))
+	note("p99.9 during", "ms", one.during.quantile(0.999))
+	note("longest during", "ms", one.during.quantile(1))
+	note("duration", "s", one.end.Sub(one.start).Seconds())
+	note("peak resident memory, copies of a child included", "MB", one.peak/1e6)
+	if s.bench.report.Machine.OnDisk {
+		note("written to disk", "MB", one.written/1e6)
+	}
+	info, err := s.info()
+	if err != nil {
+		return err
+	}
+	if us := count(info, "spillway_last_freeze_usec"); us >= 0 {
+		note("freeze at the cut", "µs", us)
+	}
+	return nil
+}
+
+// middle is the save whose p99.9 is in the middle.
+func middle(saves []saved) saved {
+	slices.SortFunc(saves, func(a, b saved) int {
+		return int(1000 * (a.during.quantile(0.999) - b.during.quantile(0.999)))
+	})
+	return saves[(len(saves)-1)/2]
 }
 
 // saveAndProbe runs a load, if there is to be one, and a prober, and a BGSAVE in
 // the middle.
-func (s *server) saveAndProbe(keys int, load bool) (p *prober, start, end time.Time, err error) {
-	ctx, cancel := context.WithCancel(context.Background())
+func (s *server) saveAndProbe() (one saved, err error) {
+	b := s.bench
+	ctx, cancel := context.WithCancel(s.ctx)
 	loaded := make(chan error, 1)
-	if load {
-		go func() { loaded <- s.keepLoaded(ctx, keys) }()
-	} else {
+	if b.proberOnly {
 		close(loaded)
+	} else {
+		load := s.load(ctx, "redis-benchmark", "-p", s.port, "-c", "50", "-d", "64", "-r", strconv.Itoa(b.keys),
+			"-n", "1000000000", "-P", "16", "-t", "set", "--csv")
+		go func() { loaded <- untilKilled(ctx, load) }()
 	}
 	defer func() {
 		cancel()
 		err = errors.Join(err, <-loaded)
 	}()
-	if p, err = s.probe(keys, probeEvery); err != nil {
-		return nil, start, end, err
+	if one.probes, err = s.probe("key:", b.keys); err != nil {
+		return one, err
 	}
-	time.Sleep(settle)
-	start = time.Now()
-	err = s.rdb.BgSave(ctx).Err()
-	for err == nil && time.Since(start) < saveLimit {
-		var running string
-		if running, err = s.info("rdb_bgsave_in_progress"); running == "0" {
-			break
+	defer func() { err = errors.Join(err, one.probes.end()) }()
+	time.Sleep(b.settle)
+	if err := s.forgetPeak(); err != nil {
+		return one, err
+	}
+	wrote, err := s.written()
+	if err != nil {
+		return one, err
+	}
+	one.start = time.Now()
+	info, err := s.save(ctx)
+	one.end = time.Now()
+	if err != nil {
+		return one, err
+	}
+	if one.peak, err = s.peak(); err != nil {
+		return one, err
+	}
+	if copied := count(info, "rdb_last_cow_size"); copied > 0 {
+		one.peak += copied
+	}
+	if one.written, err = s.written(); err != nil {
+		return one, err
+	}
+	one.written -= wrote
+	time.Sleep(b.settle)
+	if err := one.probes.end(); err != nil {
+		return one, err
+	}
+	if one.before, err = one.probes.between(one.start.Add(-b.settle), one.start); err != nil {
+		return one, err
+	}
+	one.during, err = one.probes.around(one.start, one.end)
+	return one, err
+}
+
+// save runs a BGSAVE to its end, and returns INFO as of then.
+func (s *server) save(ctx context.Context) (info map[string]string, err error) {
+	began := time.Now()
+	if err := s.rdb.BgSave(ctx).Err(); err != nil {
+		return nil, err
+	}
+	for time.Since(began) < saveLimit {
+		if info, err = s.info(); err != nil {
+			return nil, err
+		}
+		if info["rdb_bgsave_in_progress"] == "0" {
+			if status := info["rdb_last_bgsave_status"]; status != "ok" {
+				return nil, fmt.Errorf("the BGSAVE failed: rdb_last_bgsave_status is %s", status)
+			}
+			return info, nil
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	end = time.Now()
-	if e := p.end(); err == nil {
-		err = e
-	}
-	if err == nil {
-		var status string
-		if status, err = s.info("rdb_last_bgsave_status"); err == nil && status != "ok" {
-			err = fmt.Errorf("the BGSAVE failed: rdb_last_bgsave_status is %s", status)
-		}
-	}
-	return p, start, end, err
+	return nil, fmt.Errorf("the BGSAVE has not ended after %v", saveLimit)
 }
 
-// keepLoaded runs redis-benchmark, below the prober's priority, until ctx ends.
-func (s *server) keepLoaded(ctx context.Context, keys int) error {
-	load := loadCommand(s, "set", 16, 1_000_000_000, keys)
-	load = exec.Command("nice", append([]string{"-n", "15"}, load.Args...)...)
-	if err := load.Start(); err != nil {
-		return err
+// untilKilled runs a load that has to go on until ctx ends.
+func untilKilled(ctx context.Context, load *exec.Cmd) error {
+	if out, err := load.CombinedOutput(); ctx.Err() == nil {
+		return fmt.Errorf("the load ended by itself: %w: %s", err, lastLine(string(out)))
 	}
-	<-ctx.Done()
-	err := load.Process.Kill()
-	_ = load.Wait() // killed, of course
-	return err
+	return nil
 }

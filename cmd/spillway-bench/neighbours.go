@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -11,8 +10,8 @@ import (
 	"time"
 )
 
-// large is how many elements the collections of neighbours have.
-const large = 1_000_000
+// mostNeighbours is how many keys, and elements of a collection, neighbours has at most.
+const mostNeighbours = 1_000_000
 
 // costly are the commands of neighbours, in this order: the last ones remove what the
 // others are about.
@@ -23,80 +22,77 @@ var costly = []string{
 // neighbours compares what commands that take long cost everybody else: the latency of
 // a prober's SET while one client sends them.
 func (b *bench) neighbours() error {
-	ours, theirs, err := b.servers("neighbours", b.appendOnly, true)
-	if err != nil {
-		return err
-	}
-	return both(ours, theirs, func() error {
-		b.title(fmt.Sprintf("%d keys, a set and a list of %d elements; a prober's SET, open loop, every %v", b.keys, large, probeEvery))
-		figures := make(map[string]*[3][2][]float64)
-		for range b.rounds {
-			for i, s := range []*server{ours, theirs} {
-				if err := errors.Join(s.fill(b.keys), s.fillLarge()); err != nil {
-					return fmt.Errorf("%s: %w", s.name, err)
-				}
-				for _, line := range costly {
-					f := figures[line]
-					if f == nil {
-						f = new([3][2][]float64)
-						figures[line] = f
-					}
-					p, start, end, err := s.disturb(b.keys, line)
-					if err != nil {
-						return fmt.Errorf("%s: %s: %w", s.name, line, err)
-					}
-					f[0][i] = append(f[0][i], p.quantile(0.999, start.Add(-probeEvery), end))
-					f[1][i] = append(f[1][i], p.quantile(0.5, start.Add(-probeEvery), end))
-					f[2][i] = append(f[2][i], float64(end.Sub(start).Microseconds())/1000)
+	n := min(b.keys, mostNeighbours)
+	done := b.report.begin()
+	err := b.with(options{scenario: "neighbours", appendOnly: b.appendOnly, fsync: b.fsync, pinned: true}, func(f fleet) error {
+		return f.rounds(b.rounds, func(s *server) error {
+			b.progress("neighbours: %s, %d keys, a set and a list of as many elements", s.name, n)
+			for _, data := range []struct {
+				n int
+				feed
+			}{{n, stringsOf(64)}, {n / chunk, chunks("SADD", "set")}, {n / chunk, chunks("RPUSH", "list")}} {
+				if err := s.feed(data.n, data.feed); err != nil {
+					return err
 				}
 			}
-		}
-		for _, line := range costly {
-			for n, name := range []string{"p99.9", "p50", "it takes"} {
-				b.report(line+": "+name, "ms", figures[line][n][0], figures[line][n][1])
+			for _, line := range costly {
+				if err := s.disturb(n, line); err != nil {
+					return fmt.Errorf("%s: %w", line, err)
+				}
 			}
-		}
-		return nil
+			return nil
+		})
 	})
-}
-
-// fillLarge makes the set of numbers and the list that costly commands are about.
-func (s *server) fillLarge() error {
-	ctx, pipe := context.Background(), s.rdb.Pipeline()
-	const chunk = 1000
-	for i := 0; i < large; i += chunk {
-		elements := make([]any, chunk)
-		for n := range elements {
-			elements[n] = i + n
-		}
-		pipe.SAdd(ctx, "set", elements...)
-		pipe.RPush(ctx, "list", elements...)
-		if i/chunk%50 == 49 {
-			if _, err := pipe.Exec(ctx); err != nil {
-				return err
-			}
-		}
+	if err != nil {
+		b.report.undo(done)
 	}
-	_, err := pipe.Exec(ctx)
 	return err
 }
 
-// disturb runs a prober, and a command in the middle.
-func (s *server) disturb(keys int, line string) (p *prober, start, end time.Time, err error) {
+// chunk is how many elements a command of chunks has.
+const chunk = 1000
+
+// chunks adds numbers to a collection.
+func chunks(command, to string) feed {
+	return func(b []byte, i int) []byte {
+		args := []string{command, to}
+		for n := range chunk {
+			args = append(args, strconv.Itoa(i*chunk+n))
+		}
+		return appendCommand(b, args...)
+	}
+}
+
+// disturb runs a prober, and a command in the middle, and notes both.
+func (s *server) disturb(keys int, line string) error {
 	c, err := net.Dial("tcp", s.addr())
 	if err != nil {
-		return nil, start, end, err
+		return err
 	}
 	defer c.Close()
-	if p, err = s.probe(keys, probeEvery); err != nil {
-		return nil, start, end, err
+	p, err := s.probe("key:", keys)
+	if err != nil {
+		return err
 	}
 	time.Sleep(100 * probeEvery)
-	start = time.Now()
+	start := time.Now()
 	err = passOver(c, line)
-	end = time.Now()
+	end := time.Now()
 	time.Sleep(10 * probeEvery)
-	return p, start, end, errors.Join(err, p.end())
+	if err := errors.Join(err, p.end()); err != nil {
+		return err
+	}
+	took, err := p.around(start, end)
+	if err != nil {
+		return err
+	}
+	note := func(metric string, ms float64) {
+		s.bench.report.add(figure{Scenario: "neighbours", Workload: line, Metric: metric, Unit: "ms"}, s.name, ms)
+	}
+	note("p50 meanwhile", took.quantile(0.5))
+	note("p99.9 meanwhile", took.quantile(0.999))
+	note("the command takes", float64(end.Sub(start).Microseconds())/1000)
+	return nil
 }
 
 // passOver sends a command and reads its reply without looking at it: what a client

@@ -6,57 +6,69 @@ import (
 	"fmt"
 )
 
-// load compares how long a start takes from a snapshot. Both servers have the
+// load compares how long a start takes from a snapshot. The servers have the
 // whole machine, for that is what they have at a start.
 func (b *bench) load() error {
-	return b.restart("load", "no", "a start from a snapshot", func(s *server) error {
-		return s.rdb.Save(context.Background()).Err()
-	})
+	return b.restart("load", "no", func(s *server) error { return s.rdb.Save(context.Background()).Err() })
 }
 
 // replay compares how long a start takes from the log alone.
 func (b *bench) replay() error {
-	return b.restart("replay", "yes", "a start from the log", func(*server) error { return nil })
+	return b.restart("replay", "yes", func(*server) error { return nil })
 }
 
-func (b *bench) restart(scenario, appendOnly, what string, prepare func(*server) error) (err error) {
-	ours, theirs, err := b.servers(scenario, appendOnly, false)
+func (b *bench) restart(scenario, appendOnly string, prepare func(*server) error) (err error) {
+	f, err := b.fleet(options{scenario: scenario, appendOnly: appendOnly, fsync: b.fsync})
 	if err != nil {
 		return err
 	}
-	b.title(fmt.Sprintf("%s with %d keys, both CPUs", what, b.keys))
-	var speed [2][]float64
-	for i, s := range []*server{ours, theirs} {
+	done := b.report.begin()
+	defer func() {
+		for _, s := range f {
+			err = errors.Join(err, s.kill())
+		}
+		if err != nil {
+			b.report.undo(done)
+		}
+	}()
+	for _, s := range f {
+		b.progress("%s: %d keys into %s", scenario, b.keys, s.name)
 		if _, err := s.start(); err != nil {
 			return err
 		}
-		if err := errors.Join(s.fill(b.keys), prepare(s), s.shutdown()); err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
+		b.report.saw(s)
+		err := s.feed(b.keys, stringsOf(64))
+		if err == nil {
+			err = prepare(s)
 		}
-		for range b.rounds {
+		if err == nil {
+			err = s.shutdown()
+		}
+		if err != nil {
+			return s.blame(err)
+		}
+	}
+	for round := range b.rounds {
+		for i := range f {
+			s := f[(round+i)%len(f)]
+			b.progress("%s: %s starts", scenario, s.name)
 			took, err := s.start()
 			if err != nil {
 				return err
 			}
-			n, err := s.rdb.DBSize(context.Background()).Result()
+			n, err := s.rdb.DBSize(s.ctx).Result()
 			if err == nil && n != int64(b.keys) {
-				err = fmt.Errorf("%s has %d keys of %d after the start", s.name, n, b.keys)
+				err = fmt.Errorf("it has %d keys of %d after the start", n, b.keys)
 			}
-			if err := errors.Join(err, s.kill()); err != nil {
+			if err != nil {
+				return s.blame(err)
+			}
+			if err := s.kill(); err != nil {
 				return err
 			}
-			speed[i] = append(speed[i], float64(b.keys)/took.Seconds())
+			b.report.add(figure{Scenario: scenario, Workload: fmt.Sprintf("%d keys, all CPUs", b.keys), Metric: "keys a second", Unit: "1/s", More: true},
+				s.name, float64(b.keys)/took.Seconds())
 		}
 	}
-	b.report("keys a second", "1/s", speed[0], speed[1])
 	return nil
-}
-
-// shutdown ends the server as it should be ended, without a save.
-func (s *server) shutdown() error {
-	s.rdb.ShutdownNoSave(context.Background())
-	_ = s.rdb.Close()
-	err := s.cmd.Wait()
-	s.cmd = nil
-	return err
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,56 +12,120 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/sys/unix"
 )
 
 const (
-	serverCPU = "0"
-	loadCPU   = "1"
 	// startLimit is how long a server may take to load its data.
 	startLimit = 10 * time.Minute
+	// lastWords is how many lines of a log an error shows.
+	lastWords = 15
+	// goneSoon is how long a server whose connection broke is given to be seen ending.
+	goneSoon = time.Second
 )
 
-// server is one of the two, running or not.
+// server is one of a fleet, running or not.
 type server struct {
-	name string
-	port string
-	args []string // the command line
-	cmd  *exec.Cmd
-	rdb  *redis.Client
+	spec
+	bench         *bench
+	options       options
+	dir           string
+	port, tlsPort string
+	rdb           *redis.Client
+
+	cmd     *exec.Cmd
+	ctx     context.Context // ends with the process, or the bench
+	gone    chan struct{}   // closed when the process has ended
+	outcome error           // of the process, when gone is closed
+	state   string          // the same in words
 }
 
-// servers makes both, with empty data directories for a scenario; pinned ones
-// have one CPU.
-func (b *bench) servers(scenario, appendOnly string, pinned bool) (ours, theirs *server, err error) {
-	make1 := func(name, bin string) (*server, error) {
-		dir := filepath.Join(b.dir, scenario, name)
-		if err := os.MkdirAll(dir, 0o700); err != nil {
+// fleet are the servers of a scenario, with the same options and, for the most part,
+// the same data.
+type fleet []*server
+
+// fleet makes all servers, not running, with empty directories.
+func (b *bench) fleet(o options) (fleet, error) {
+	var f fleet
+	for _, spec := range b.specs {
+		s := &server{spec: spec, bench: b, options: o, dir: filepath.Join(b.dir, o.scenario, spec.name)}
+		var err error
+		if s.port, err = freePort(); err == nil {
+			s.tlsPort, err = freePort()
+		}
+		if err = errors.Join(err, os.RemoveAll(s.dir), os.MkdirAll(s.dir, 0o700)); err != nil {
 			return nil, err
 		}
-		port, err := freePort()
-		if err != nil {
-			return nil, err
-		}
-		s := &server{name: name, port: port}
-		if pinned {
-			s.args = []string{"taskset", "-c", serverCPU}
-		}
-		s.args = append(s.args, bin)
-		if name == "spillway" {
-			s.args = append(s.args, "serve")
-		}
-		s.args = append(s.args, "--dir", dir, "--port", port, "--save", "", "--loglevel", "warning",
-			"--appendonly", appendOnly, "--appendfsync", b.fsync)
-		return s, nil
+		f = append(f, s)
 	}
-	if ours, err = make1("spillway", b.spillway); err != nil {
-		return nil, nil, err
+	return f, nil
+}
+
+// with starts a fleet, runs fn, and ends the fleet.
+func (b *bench) with(o options, fn func(fleet) error) (err error) {
+	f, err := b.fleet(o)
+	if err != nil {
+		return err
 	}
-	theirs, err = make1("redis", b.redis)
-	return ours, theirs, err
+	defer func() {
+		for _, s := range f {
+			err = errors.Join(err, s.kill(), os.RemoveAll(s.dir))
+		}
+	}()
+	started := make([]error, len(f))
+	var all sync.WaitGroup
+	for i, s := range f {
+		all.Go(func() { _, started[i] = s.start() })
+	}
+	all.Wait()
+	if err := errors.Join(started...); err != nil {
+		return err
+	}
+	for _, s := range f {
+		b.report.saw(s)
+	}
+	return fn(f)
+}
+
+// rounds has every server in turn do something, so many times, while the others are
+// stopped. Who begins changes with the round, so that none always follows the same.
+func (f fleet) rounds(n int, do func(s *server) error) error {
+	for round := range n {
+		for i := range f {
+			if err := f.turn((round+i)%len(f), do); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// turn has one server do something while the others are stopped.
+func (f fleet) turn(i int, do func(s *server) error) error {
+	for n, s := range f {
+		signal := syscall.SIGSTOP
+		if n == i {
+			signal = syscall.SIGCONT
+		}
+		if err := s.cmd.Process.Signal(signal); err != nil {
+			return s.blame(err)
+		}
+	}
+	s := f[i]
+	err := s.rdb.Ping(s.ctx).Err()
+	if err == nil {
+		time.Sleep(s.bench.settle / 30) // what it has to catch up with
+		err = do(s)
+	}
+	if err == nil && s.ended() {
+		err = errors.New("it has ended")
+	}
+	return s.blame(err)
 }
 
 func freePort() (string, error) {
@@ -72,29 +138,108 @@ func freePort() (string, error) {
 	return port, err
 }
 
-func (s *server) addr() string { return "127.0.0.1:" + s.port }
+func (s *server) addr() string    { return "127.0.0.1:" + s.port }
+func (s *server) logFile() string { return s.dir + ".log" }
+
+// dial connects as the fleet's clients do: with TLS if that is what is measured.
+func (s *server) dial() (net.Conn, error) {
+	if s.options.tls {
+		return s.bench.cert.dial("127.0.0.1:" + s.tlsPort)
+	}
+	return net.Dial("tcp", s.addr())
+}
 
 // start runs the server and returns how long it took until it served.
 func (s *server) start() (time.Duration, error) {
-	began := time.Now()
-	s.cmd = exec.Command(s.args[0], s.args[1:]...)
-	s.cmd.Stderr = os.Stderr
-	if err := s.cmd.Start(); err != nil {
+	log, err := os.Create(s.logFile())
+	if err != nil {
 		return 0, err
 	}
-	s.rdb = redis.NewClient(&redis.Options{Addr: s.addr(), MaxRetries: -1, ReadTimeout: time.Minute})
-	for time.Since(began) < startLimit {
-		if s.rdb.Ping(context.Background()).Err() == nil {
-			took := time.Since(began)
-			// The only jobs are to be those that are measured.
-			if err := s.rdb.ConfigSet(context.Background(), "auto-aof-rewrite-percentage", "0").Err(); err != nil {
-				return 0, errors.Join(err, s.kill())
-			}
-			return took, nil
-		}
-		time.Sleep(5 * time.Millisecond)
+	defer log.Close()
+	began := time.Now()
+	args := append(s.bench.pins.serverCommand(s.options.pinned), s.command...)
+	args = append(args, s.options.args(s.dir, s.port, s.tlsPort, s.bench.cert)...)
+	ctx, end := context.WithCancel(s.bench.ctx)
+	s.cmd = exec.CommandContext(ctx, args[0], args[1:]...)
+	s.cmd.Dir = s.dir // and no configuration of whoever runs the bench
+	s.cmd.Stdout, s.cmd.Stderr = log, log
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := s.cmd.Start(); err != nil {
+		s.cmd = nil
+		end()
+		return 0, fmt.Errorf("%s: %w", s.name, err)
 	}
-	return 0, errors.Join(fmt.Errorf("%s does not answer on %s", s.name, s.addr()), s.kill())
+	s.ctx, s.gone = ctx, make(chan struct{})
+	cmd := s.cmd
+	go func() {
+		s.outcome = cmd.Wait()
+		s.state = cmd.ProcessState.String()
+		close(s.gone)
+		end()
+	}()
+	for time.Since(began) < startLimit && !s.ended() {
+		if err = s.serves(); err == nil {
+			took := time.Since(began)
+			s.rdb = redis.NewClient(&redis.Options{Addr: s.addr(), MaxRetries: -1, ReadTimeout: 10 * time.Minute})
+			// The only jobs are to be those that are measured.
+			return took, s.blame(s.rdb.ConfigSet(ctx, "auto-aof-rewrite-percentage", "0").Err())
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	return 0, s.blame(fmt.Errorf("it does not serve on %s: %w", s.addr(), err))
+}
+
+// serves is nil when the server answers, and is not loading any more.
+func (s *server) serves() error {
+	c, err := net.Dial("tcp", s.addr())
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if _, err := c.Write([]byte("PING\r\n")); err != nil {
+		return err
+	}
+	return skipReplies(bufio.NewReader(c), 1)
+}
+
+// ended is whether the process is no more.
+func (s *server) ended() bool {
+	select {
+	case <-s.gone:
+		return true
+	default:
+		return false
+	}
+}
+
+// blame says whose error it is and, if the server has ended or did not start, what it
+// logged last.
+func (s *server) blame(err error) error {
+	if err == nil {
+		return nil
+	}
+	if s.gone != nil {
+		select {
+		case <-s.gone:
+			err = fmt.Errorf("%w; it ended with %s", err, s.state)
+		case <-time.After(goneSoon):
+		}
+	}
+	return fmt.Errorf("%s: %w\n%s", s.name, err, s.lastLines())
+}
+
+// lastLines is the end of the server's log.
+func (s *server) lastLines() string {
+	log, err := os.ReadFile(s.logFile())
+	if err != nil {
+		return fmt.Sprintf("(its log: %v)", err)
+	}
+	log = bytes.TrimSpace(log)
+	if len(log) == 0 {
+		return "(it logged nothing)"
+	}
+	lines := strings.Split(string(log), "\n")
+	return "the last it logged:\n  " + strings.Join(lines[max(0, len(lines)-lastWords):], "\n  ")
 }
 
 // kill ends the server at once, without a word to its data.
@@ -102,62 +247,96 @@ func (s *server) kill() error {
 	if s.cmd == nil {
 		return nil
 	}
-	_ = s.rdb.Close()
-	err := s.cmd.Process.Kill()
-	_ = s.cmd.Wait() // killed, of course
+	if s.rdb != nil {
+		_ = s.rdb.Close()
+	}
+	_ = s.cmd.Process.Kill() // it may be gone
+	<-s.gone
 	s.cmd = nil
-	return err
+	return nil
 }
 
-// cpu is the server's processor time so far.
+// shutdown ends the server as it should be ended, without a save.
+func (s *server) shutdown() error {
+	s.rdb.ShutdownNoSave(context.Background())
+	_ = s.rdb.Close()
+	<-s.gone
+	s.cmd = nil
+	return s.outcome
+}
+
+// cpu is the processor time of the server's process so far, user and system.
 func (s *server) cpu() (time.Duration, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))
-	if err != nil {
-		return 0, err
-	}
-	f := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
-	var ticks int64
-	for _, v := range f[11:13] { // utime and stime, 14th and 15th of all
-		n, err := strconv.ParseInt(v, 10, 64)
-		if err != nil {
-			return 0, err
-		}
-		ticks += n
-	}
-	return time.Duration(ticks) * (time.Second / 100), nil // USER_HZ is 100 on Linux
+	var t unix.Timespec
+	clock := int32(^s.cmd.Process.Pid<<3 | 2) // the CPU-time clock of a process, see clock_getcpuclockid(3)
+	err := unix.ClockGettime(clock, &t)
+	return time.Duration(t.Nano()), err
 }
 
 // rss is the server's resident memory in bytes.
 func (s *server) rss() (float64, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", s.cmd.Process.Pid))
+	return s.proc("statm", func(line string) (float64, error) {
+		pages, err := strconv.ParseFloat(strings.Fields(line)[1], 64)
+		return pages * float64(os.Getpagesize()), err
+	})
+}
+
+// peak is the most resident memory since forgetPeak, in bytes.
+func (s *server) peak() (float64, error) {
+	return s.proc("status", func(text string) (float64, error) {
+		kb, err := field(text, "VmHWM")
+		return kb * 1024, err
+	})
+}
+
+func (s *server) forgetPeak() error {
+	return os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", s.cmd.Process.Pid), []byte("5"), 0)
+}
+
+// written is how many bytes the server, and children of it that have ended, have had
+// written to disks.
+func (s *server) written() (float64, error) {
+	return s.proc("io", func(text string) (float64, error) { return field(text, "write_bytes") })
+}
+
+func (s *server) proc(name string, read func(string) (float64, error)) (float64, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", s.cmd.Process.Pid, name))
 	if err != nil {
 		return 0, err
 	}
-	pages, err := strconv.ParseFloat(strings.Fields(string(b))[1], 64)
-	return pages * float64(os.Getpagesize()), err
+	return read(string(b))
 }
 
-// info reads one field of INFO.
-func (s *server) info(field string) (string, error) {
-	all, err := s.rdb.Info(context.Background()).Result()
+// field reads a number out of lines "name: number".
+func field(text, name string) (float64, error) {
+	for line := range strings.Lines(text) {
+		if k, v, ok := strings.Cut(line, ":"); ok && k == name {
+			return strconv.ParseFloat(strings.Fields(v)[0], 64)
+		}
+	}
+	return 0, fmt.Errorf("there is no %s", name)
+}
+
+// info is all of INFO, by field.
+func (s *server) info() (map[string]string, error) {
+	all, err := s.rdb.Info(s.ctx).Result()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
+	fields := make(map[string]string)
 	for line := range strings.Lines(all) {
-		if k, v, ok := strings.Cut(strings.TrimSpace(line), ":"); ok && k == field {
-			return v, nil
+		if k, v, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
+			fields[k] = v
 		}
 	}
-	return "", fmt.Errorf("%s's INFO has no %s", s.name, field)
+	return fields, nil
 }
 
-// both starts two servers, runs fn and stops them.
-func both(ours, theirs *server, fn func() error) (err error) {
-	for _, s := range []*server{ours, theirs} {
-		if _, err := s.start(); err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, s.kill()) }()
+// count is a number of INFO, -1 for one that this server does not have.
+func count(info map[string]string, name string) float64 {
+	n, err := strconv.ParseFloat(info[name], 64)
+	if err != nil {
+		return -1
 	}
-	return fn()
+	return n
 }
