@@ -26,7 +26,7 @@ func (everyField) InfoFields() (out []command.InfoField) {
 	for name := range metrics {
 		out = append(out, command.InfoField{Name: name, Value: 2_500_000})
 	}
-	for _, name := range []string{"db0", "spillway_pipeline0", "sink_a", "archive_sink_a", "plugin_stage_a", "plugin_p"} {
+	for _, name := range []string{"db0", "spillway_pipeline0", "sink_a", "archive_sink_a", "schedule_a", "plugin_stage_a", "plugin_p"} {
 		for _, family := range families {
 			if family.name.MatchString(name) {
 				list := "name=a,role=b,plugin=p"

@@ -35,6 +35,7 @@ type overview struct {
 	plugins func() []string // an object of JSON each
 	sinks   *sinkWatch
 	history *history
+	jobs    atomic.Pointer[jobs] // nil while the daemon begins to listen
 }
 
 // answer is what SPILLWAY.STATUS replies, with a report as an object of JSON; VERIFIED
@@ -75,6 +76,10 @@ func (o *overview) report() *status.Report {
 	o.slow(r)
 	r.Certificates = append([]status.Certificate{}, certificatesOf(o.cfg.Load().Listen)...)
 	o.history.fill(r)
+	r.Schedules = []status.Schedule{}
+	if j := o.jobs.Load(); j != nil {
+		r.Schedules = j.report()
+	}
 	r.Judge(o.db.Healthy())
 	return r
 }

@@ -170,6 +170,10 @@ func serve(cfg *config.Config, again func() (*config.Config, error), f *faults, 
 			return err
 		}
 	}
+	scheduled := newJobs(core.SystemClock{}, cfg, db, watched.history, log.Named("schedule"))
+	watched.jobs.Store(scheduled)
+	defer scheduled.stop() // whatever runs uses neither the engine nor a sink any more
+	reload.jobs = scheduled
 	reload.serves(db, srv, secured)
 	defer reload.close()
 	failed := make(chan error, len(listeners))
@@ -204,6 +208,7 @@ func serve(cfg *config.Config, again func() (*config.Config, error), f *faults, 
 	err = await(db, log, signals, events{loaded: loaded, failed: failed, stop: stop}, func() {
 		close(ready)
 		sup.ready(db)
+		scheduled.start()
 		for i, l := range listeners {
 			log.Info("Ready to accept connections", "listener", l.Addr().String(), "network", l.Addr().Network(), "tls", secured[i] != nil)
 		}
@@ -220,6 +225,7 @@ func serve(cfg *config.Config, again func() (*config.Config, error), f *faults, 
 	}
 	giveUp()
 	reload.close()
+	scheduled.stop()
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
 	if err := srv.Shutdown(ctx); err != nil {

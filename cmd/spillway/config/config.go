@@ -43,6 +43,9 @@ type Config struct {
 
 	Plugins []Plugin
 
+	// Verification is nil where sinks are not verified by the clock.
+	Verification *Verification
+
 	metricsAt    hcl.Range
 	metricsTLSAt hcl.Range
 	own          map[string]string // what the file itself says of parameters that Include changes
@@ -87,6 +90,7 @@ type Log struct {
 // Pipeline is a block pipeline.
 type Pipeline struct {
 	Name    string
+	Job     // of the checkpoint pipeline: when one is taken by the clock
 	Stages  []Stage
 	Keep    int // checkpoints kept in the data directory
 	Verify  bool
@@ -136,6 +140,7 @@ type file struct {
 	Filesystems []filesystemBlock `hcl:"filesystem,block"`
 	Plugins     []pluginBlock     `hcl:"plugin,block"`
 	Pipelines   []pipelineBlock   `hcl:"pipeline,block"`
+	Verify      *verifyBlock      `hcl:"verify,block"`
 }
 
 // serverBlock is decoded by the table of parameters.
@@ -188,9 +193,14 @@ type pipelineBlock struct {
 	Verify *hcl.Attribute `hcl:"verify_decode"`
 	After  *hcl.Attribute `hcl:"seal_after"`
 	Size   *hcl.Attribute `hcl:"seal_size"`
-	Stages []stageBlock   `hcl:"stage,block"`
-	Sinks  []sinkBlock    `hcl:"sink,block"`
-	Range  hcl.Range      `hcl:",def_range"`
+
+	Schedule *hcl.Attribute `hcl:"schedule"`
+	Timezone *hcl.Attribute `hcl:"timezone"`
+	Jitter   *hcl.Attribute `hcl:"jitter"`
+
+	Stages []stageBlock `hcl:"stage,block"`
+	Sinks  []sinkBlock  `hcl:"sink,block"`
+	Range  hcl.Range    `hcl:",def_range"`
 }
 
 type stageBlock struct {

@@ -58,6 +58,9 @@ plugin "p" {
 	restart { backoff = "1s" }
 }
 pipeline "checkpoint" {
+	schedule      = "0 3 * * *"
+	timezone      = "Europe/Berlin"
+	jitter        = "5m"
 	verify_decode = true
 	stage "zstd" { level = 2 }
 	stage "plugin" "gpg" {
@@ -90,6 +93,11 @@ pipeline "archive" {
 	seal_after = "5s"
 	stage "gzip" {}
 	sink "filesystem" "f" { uses = filesystem.sftp.far }
+}
+verify {
+	schedule = "@weekly"
+	from     = ["m", "f"]
+	deep     = false
 }
 `
 
@@ -124,7 +132,7 @@ func TestDump(t *testing.T) {
 		if strings.Contains(text, secret) {
 			t.Errorf("%s shows a secret:\n%s", what, text)
 		}
-		for _, shown := range []string{"somebody", "seen", "app:*", "5s", "first-use", "sign"} {
+		for _, shown := range []string{"somebody", "seen", "app:*", "5s", "first-use", "sign", "0 3 * * *", "Europe/Berlin", "@weekly", "next"} {
 			if !strings.Contains(text, shown) {
 				t.Errorf("%s does not show %q:\n%s", what, shown, text)
 			}

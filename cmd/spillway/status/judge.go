@@ -11,14 +11,15 @@ import (
 
 // What to do about what goes wrong.
 const (
-	AdviceCheckpoint = "The checkpoint before it stays, and it is tried again by itself. Remove the cause that the error names (space, permissions, a sink that does not answer); BGSAVE tries at once."
-	AdviceSink       = "It is fed again by itself once it answers. Remove the cause that the error names; `spillway inspect --from SINK` shows what it has."
-	AdviceLog        = "Writes are refused until a checkpoint has made up for it, which is tried by itself. Look at the disk of the data directory: space, and what the kernel's log says of it."
-	AdviceArchive    = "What is not archived is lost with this machine. It goes on by itself once the sink answers."
-	AdviceDamaged    = "`spillway verify --from SOURCE` says what. Take a checkpoint at once, and look for the cause before older backups go."
-	adviceMemory     = "Raise maxmemory, let keys expire, or choose a policy that evicts (CONFIG SET maxmemory-policy)."
-	advicePlugin     = "`spillway plugins logs NAME` shows its last lines; it is started again when it is needed."
-	adviceCert       = "Replace the files of the listener's certificate; they are read again without a restart."
+	AdviceCheckpoint   = "The checkpoint before it stays, and it is tried again by itself. Remove the cause that the error names (space, permissions, a sink that does not answer); BGSAVE tries at once."
+	AdviceSink         = "It is fed again by itself once it answers. Remove the cause that the error names; `spillway inspect --from SINK` shows what it has."
+	AdviceLog          = "Writes are refused until a checkpoint has made up for it, which is tried by itself. Look at the disk of the data directory: space, and what the kernel's log says of it."
+	AdviceArchive      = "What is not archived is lost with this machine. It goes on by itself once the sink answers."
+	AdviceDamaged      = "`spillway verify --from SOURCE` says what. Take a checkpoint at once, and look for the cause before older backups go."
+	AdviceVerification = "`spillway verify --from SINK` does the same by hand. It runs again by its schedule."
+	adviceMemory       = "Raise maxmemory, let keys expire, or choose a policy that evicts (CONFIG SET maxmemory-policy)."
+	advicePlugin       = "`spillway plugins logs NAME` shows its last lines; it is started again when it is needed."
+	adviceCert         = "Replace the files of the listener's certificate; they are read again without a restart."
 )
 
 // The bounds of what is normal. The alerts of packaging/monitoring have the same.
