@@ -2,12 +2,15 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/spillwaydb/spillway/cmd/spillway/config"
+	"github.com/spillwaydb/spillway/cmd/spillway/hooks"
 	"github.com/spillwaydb/spillway/cmd/spillway/status"
 	"github.com/spillwaydb/spillway/core"
 )
@@ -21,6 +24,8 @@ type history struct {
 	checkpoints []status.Checkpoint // newest last
 	errors      []status.Error
 	verify      map[string]status.Verification // the last, by source
+
+	hooks *hooks.Runner // told of the end of jobs; nil: nobody is
 }
 
 // events are what the engine tells it.
@@ -30,8 +35,10 @@ func (h *history) events() core.Events {
 		CheckpointFailed:    h.checkpoint,
 		SinkBehind: func(e core.SinkEvent) {
 			h.failed("sink "+e.Sink+" is behind", e.Err, status.AdviceSink)
+			h.archive(e, hooks.Failure, "is behind")
 		},
-		LogFailed: func(e core.LogEvent) { h.failed("the log failed", e.Err, status.AdviceLog) },
+		SinkCaughtUp: func(e core.SinkEvent) { h.archive(e, hooks.Success, "has caught up") },
+		LogFailed:    func(e core.LogEvent) { h.failed("the log failed", e.Err, status.AdviceLog) },
 	}
 }
 
@@ -39,13 +46,31 @@ func (h *history) checkpoint(e core.CheckpointEvent) {
 	c := status.Checkpoint{
 		At: time.Now(), Kind: string(e.Kind), Generation: e.Generation, Keys: e.Keys, Bytes: e.Bytes, Seconds: e.Took.Seconds(),
 	}
+	told := hooks.Event{Event: config.CheckpointJob, Result: hooks.Success, Time: c.At, Retried: true, Details: map[string]any{
+		"kind": c.Kind, "generation": c.Generation, "keys": c.Keys, "bytes": c.Bytes, "seconds": c.Seconds,
+	}}
+	told.Text = fmt.Sprintf("%s %d: %s, %s", c.Kind, c.Generation, count(c.Keys, "key"), size(c.Bytes))
 	if e.Err != nil {
 		c.Error = e.Err.Error()
+		told.Result, told.Text = hooks.Failure, c.Error
 		h.failed("a checkpoint failed", e.Err, status.AdviceCheckpoint)
 	}
+	h.hooks.Tell(told)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.checkpoints = last(append(h.checkpoints, c))
+}
+
+// archive tells hooks how a sink of the archive stands.
+func (h *history) archive(e core.SinkEvent, result, text string) {
+	if !e.Archive {
+		return
+	}
+	text = "sink " + e.Sink + " " + text
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	h.hooks.Tell(hooks.Event{Event: config.ArchiveJob, Result: result, Time: time.Now(), Text: text, Details: map[string]any{"sink": e.Sink}})
 }
 
 // failed remembers an error. One that repeats the last of its kind takes its place.

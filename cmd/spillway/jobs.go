@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -12,6 +13,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/spillwaydb/spillway/cmd/spillway/config"
+	"github.com/spillwaydb/spillway/cmd/spillway/hooks"
 	"github.com/spillwaydb/spillway/cmd/spillway/schedule"
 	"github.com/spillwaydb/spillway/cmd/spillway/status"
 	"github.com/spillwaydb/spillway/core"
@@ -53,6 +55,7 @@ func (j *jobs) become(cfg *config.Config) {
 		}[c.Name]})
 	}
 	j.Put(list...)
+	j.history.hooks.Put(cfg.Hooks()...)
 	if len(list) > 0 && !j.inInfo {
 		j.inInfo = true
 		j.db.Admin().Info().Register(command.InfoSection{Name: "Schedule", Default: true, Fill: j.info})
@@ -119,16 +122,27 @@ func (j *jobs) verify(ctx context.Context) error {
 		case err != nil:
 			err = fmt.Errorf("sink %s could not be verified: %w", from, err)
 			j.history.failed("a verification failed", err, status.AdviceVerification)
+			j.tell(config.VerificationJob, err, err.Error(), map[string]any{"source": "sink " + from})
 		default:
 			if !f.OK {
 				err = fmt.Errorf("%s is damaged: %s", f.Source, f.Text)
 			}
 			j.history.verified(status.Verification{Source: f.Source, At: time.Now(), OK: f.OK, Text: f.Text})
+			j.tell(config.VerificationJob, err, f.Source+": "+f.Text, map[string]any{"source": f.Source})
 			j.log.Info("verified", "source", f.Source, "whole", f.OK, "found", f.Text)
 		}
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// tell tells hooks how a job has ended.
+func (j *jobs) tell(job string, err error, text string, details map[string]any) {
+	e := hooks.Event{Event: job, Result: hooks.Success, Time: time.Now(), Text: text, Details: details}
+	if err != nil {
+		e.Result = hooks.Failure
+	}
+	j.history.hooks.Tell(e)
 }
 
 // info fills the section Schedule of INFO.
@@ -181,6 +195,9 @@ func (x *reloading) diffJobs() {
 	}
 	if v, w := x.old.Verification, x.next.Verification; v != nil && w != nil && (v.Deep != w.Deep || !slices.Equal(v.From, w.From)) {
 		x.changed("verify", "", "other settings")
+	}
+	if !reflect.DeepEqual(x.old.Hooks(), x.next.Hooks()) {
+		x.changed("hooks", "", "others")
 	}
 	x.applies = append(x.applies, func() { x.r.jobs.become(x.next) }) // with the sinks that there are now
 }

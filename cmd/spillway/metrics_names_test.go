@@ -12,6 +12,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 
+	"github.com/spillwaydb/spillway/cmd/spillway/hooks"
 	"github.com/spillwaydb/spillway/cmd/spillway/status"
 	"github.com/spillwaydb/spillway/core/backup"
 	"github.com/spillwaydb/spillway/core/command"
@@ -59,6 +60,7 @@ func gatherAll(t *testing.T) []*dto.MetricFamily {
 			return status.Restore{Sinks: true, Oldest: now, Newest: now, Windows: make([]backup.Window, 1)}
 		},
 		verified:     func() []status.Verification { return []status.Verification{{Source: "s", OK: true}} },
+		hooks:        func() []hooks.Count { return []hooks.Count{{Event: "checkpoint", Result: "failure"}} },
 		certificates: func() []status.Certificate { return []status.Certificate{{Listener: "l"}} },
 	})
 	gathered, err := registry.Gather()

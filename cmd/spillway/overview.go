@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/spillwaydb/spillway/cmd/spillway/config"
+	"github.com/spillwaydb/spillway/cmd/spillway/hooks"
 	"github.com/spillwaydb/spillway/cmd/spillway/status"
 	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/command"
@@ -178,6 +179,7 @@ func (o *overview) backupCollector() backupCollector {
 			return r.Restore
 		},
 		verified:     o.history.verifications,
+		hooks:        func() []hooks.Count { return o.history.hooks.Counts() },
 		certificates: func() []status.Certificate { return certificatesOf(o.cfg.Load().Listen) },
 	}
 }

@@ -16,6 +16,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/spillwaydb/spillway/cmd/spillway/config"
+	"github.com/spillwaydb/spillway/cmd/spillway/hooks"
+	"github.com/spillwaydb/spillway/cmd/spillway/status"
 	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/repair"
@@ -28,6 +30,8 @@ import (
 )
 
 const (
+	// hookPatience is how long a shutdown waits for hooks.
+	hookPatience = 3 * time.Second
 	// drainTimeout is how long a shutdown waits for clients to get their replies.
 	drainTimeout = 5 * time.Second
 	// loadPatience is how long a shutdown waits for loading to stop. There is
@@ -141,6 +145,11 @@ func serve(cfg *config.Config, again func() (*config.Config, error), f *faults, 
 	opts.OnRewrite = reload.rewrite
 	watched := &overview{plugins: func() []string { return reload.plugged.Load().states() }, sinks: plugged.watch, history: new(history)}
 	watched.cfg.Store(cfg)
+	told := hooks.New(hooks.Options{Logger: log.Named("hook"), Directory: dataDirectory(cfg), Version: version, Failed: func(event string, err error) {
+		watched.history.failed("a hook of the "+event+" failed", err, status.AdviceHook)
+	}})
+	defer told.Close(hookPatience)
+	watched.history.hooks = told
 	reload.watched = watched
 	opts.OnStatus, opts.Events = watched.answer, watched.history.events()
 	opts.OnShutdown = func() { stop <- struct{}{} }

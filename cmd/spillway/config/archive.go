@@ -51,6 +51,7 @@ func (d *decoder) archive(b *pipelineBlock, c *Config) {
 	if a.SealSize = d.size(b.Size, 64<<20); a.SealSize < leastSealSize {
 		d.errorf(b.Size, "Out of range", "%q wants at least \"64kb\".", b.Size.Name)
 	}
+	a.Hooks = d.hooks(ArchiveJob, b.OnSuccess, b.OnFailure)
 	a.Stages = d.stages(b.Stages, false)
 	names := make(map[string]bool)
 	for i := range b.Sinks {

@@ -198,6 +198,9 @@ type pipelineBlock struct {
 	Timezone *hcl.Attribute `hcl:"timezone"`
 	Jitter   *hcl.Attribute `hcl:"jitter"`
 
+	OnSuccess []hookBlock `hcl:"on_success,block"`
+	OnFailure []hookBlock `hcl:"on_failure,block"`
+
 	Stages []stageBlock `hcl:"stage,block"`
 	Sinks  []sinkBlock  `hcl:"sink,block"`
 	Range  hcl.Range    `hcl:",def_range"`
@@ -222,8 +225,9 @@ type sinkBlock struct {
 
 // A File is a parsed document and the diagnostics about it.
 type File struct {
-	parser *hclparse.Parser
-	diags  hcl.Diagnostics
+	parser   *hclparse.Parser
+	diags    hcl.Diagnostics
+	programs []program // of hooks
 }
 
 // Parse reads a configuration from src; name is what diagnostics call it, and

@@ -216,6 +216,7 @@ func (d *decoder) pipeline(b *pipelineBlock, c *Config) {
 		}
 	}
 	p.Job = d.job(b.Schedule, b.Timezone, b.Jitter)
+	p.Hooks = d.hooks(CheckpointJob, b.OnSuccess, b.OnFailure)
 	p.Verify = d.boolean(b.Verify, false)
 	p.Stages = d.stages(b.Stages, true)
 	local := false

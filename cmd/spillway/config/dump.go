@@ -175,6 +175,7 @@ func (c *Config) pipelines(root *node) {
 	archive := root.block("pipeline", archiveName)
 	archive.text("seal_after", c.Archive.SealAfter.String())
 	archive.text("seal_size", param.FormatMemory(c.Archive.SealSize))
+	hooksNode(archive, c.Archive.Hooks)
 	stagesNode(archive, c.Archive.Stages)
 	sinksNode(archive, c.Archive.Mirrors, false)
 }

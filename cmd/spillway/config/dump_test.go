@@ -61,6 +61,16 @@ pipeline "checkpoint" {
 	schedule      = "0 3 * * *"
 	timezone      = "Europe/Berlin"
 	jitter        = "5m"
+	on_success {
+		url     = "https://hc-ping.com/HUSH"
+		headers = { Authorization = "Bearer HUSH" }
+	}
+	on_success { url = "https://hooks.example.org/services/HUSH?key=HUSH" }
+	on_failure {
+		command = ["/bin/notify", "a"]
+		env     = { API_TOKEN = "HUSH" }
+		timeout = "3s"
+	}
 	verify_decode = true
 	stage "zstd" { level = 2 }
 	stage "plugin" "gpg" {
@@ -132,7 +142,7 @@ func TestDump(t *testing.T) {
 		if strings.Contains(text, secret) {
 			t.Errorf("%s shows a secret:\n%s", what, text)
 		}
-		for _, shown := range []string{"somebody", "seen", "app:*", "5s", "first-use", "sign", "0 3 * * *", "Europe/Berlin", "@weekly", "next"} {
+		for _, shown := range []string{"somebody", "seen", "app:*", "5s", "first-use", "sign", "hc-ping.com", "hooks.example.org", "/bin/notify", "0 3 * * *", "Europe/Berlin", "@weekly", "next"} {
 			if !strings.Contains(text, shown) {
 				t.Errorf("%s does not show %q:\n%s", what, shown, text)
 			}

@@ -9,13 +9,15 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 
+	"github.com/spillwaydb/spillway/cmd/spillway/hooks"
 	"github.com/spillwaydb/spillway/cmd/spillway/schedule"
 )
 
-// Job is when something is done by itself.
+// Job is when something is done by itself, and whom to tell how it has ended.
 type Job struct {
 	Schedule *schedule.Schedule // nil: not by the clock
 	Jitter   time.Duration
+	Hooks    []hooks.Hook
 }
 
 // Verification is the block verify: reading what sinks hold to its last byte.
@@ -54,7 +56,11 @@ type verifyBlock struct {
 	Jitter   *hcl.Attribute `hcl:"jitter"`
 	From     *hcl.Attribute `hcl:"from"`
 	Deep     *hcl.Attribute `hcl:"deep"`
-	Range    hcl.Range      `hcl:",def_range"`
+
+	OnSuccess []hookBlock `hcl:"on_success,block"`
+	OnFailure []hookBlock `hcl:"on_failure,block"`
+
+	Range hcl.Range `hcl:",def_range"`
 }
 
 // longestJitter bounds jitter.
@@ -97,6 +103,7 @@ func (d *decoder) job(expr, timezone, jitter *hcl.Attribute) (j Job) {
 // verification decodes the block verify. The pipelines have been.
 func (d *decoder) verification(b *verifyBlock, c *Config) {
 	v := &Verification{Job: d.job(b.Schedule, b.Timezone, b.Jitter), From: d.from(b.From, &b.Range, "verify", c), Deep: d.boolean(b.Deep, true)}
+	v.Hooks = d.hooks(VerificationJob, b.OnSuccess, b.OnFailure)
 	if b.Schedule == nil {
 		d.errorAt(&b.Range, "Missing schedule", "The block verify wants schedule, as in schedule = \"0 5 * * 0\".")
 	}
@@ -137,9 +144,6 @@ func (c *Config) sources() (out []string) {
 	return out
 }
 
-// Same tells whether two are alike.
-func (j Job) Same(o Job) bool { return j.Schedule.Same(o.Schedule) && j.Jitter == o.Jitter }
-
 // Next is when a job runs next, without its jitter, as people read it.
 func (j Job) Next(now time.Time) string {
 	return j.Schedule.Next(now).Format("2006-01-02 15:04 -07:00")
@@ -159,6 +163,7 @@ func (j Job) String() string {
 
 // node adds what decides when a job runs.
 func (j Job) node(b *node) {
+	hooksNode(b, j.Hooks)
 	if j.Schedule == nil {
 		return
 	}

@@ -101,11 +101,12 @@ func (n *node) json() map[string]any {
 	}
 	for _, b := range n.blocks {
 		o := b.json()
-		switch len(b.labels) {
-		case 0:
+		switch {
+		case len(b.labels) == 0 && !isHook(b.kind):
 			out[b.kind] = o
 			continue
-		case 1:
+		case len(b.labels) == 0:
+		case len(b.labels) == 1:
 			o["name"] = b.labels[0]
 		default:
 			o["type"], o["name"] = b.labels[0], b.labels[1]
@@ -123,7 +124,11 @@ const redacted = "(redacted)"
 func (n *node) masked() *node {
 	out := &node{kind: n.kind, labels: n.labels, next: n.next}
 	for _, a := range n.attrs {
-		if a.ref == "" {
+		hidden := false
+		if isHook(n.kind) {
+			a.value, hidden = maskHook(a.name, a.value)
+		}
+		if a.ref == "" && !hidden {
 			a.value = maskValue(a.name, a.value, n.kind == "user")
 		}
 		out.attrs = append(out.attrs, a)

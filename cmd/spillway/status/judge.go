@@ -16,6 +16,7 @@ const (
 	AdviceLog          = "Writes are refused until a checkpoint has made up for it, which is tried by itself. Look at the disk of the data directory: space, and what the kernel's log says of it."
 	AdviceArchive      = "What is not archived is lost with this machine. It goes on by itself once the sink answers."
 	AdviceDamaged      = "`spillway verify --from SOURCE` says what. Take a checkpoint at once, and look for the cause before older backups go."
+	AdviceHook         = "Nobody was told of what it was to tell. Try its URL, or its command, by hand; the next event tells it again."
 	AdviceVerification = "`spillway verify --from SINK` does the same by hand. It runs again by its schedule."
 	adviceMemory       = "Raise maxmemory, let keys expire, or choose a policy that evicts (CONFIG SET maxmemory-policy)."
 	advicePlugin       = "`spillway plugins logs NAME` shows its last lines; it is started again when it is needed."
