@@ -41,9 +41,10 @@ var ownProgram = os.Executable
 
 // finding is what a tool tells the daemon that has started it.
 type finding struct {
-	Source string `json:"source"`
-	OK     bool   `json:"ok"`
-	Text   string `json:"text"`
+	Source  string  `json:"source"`
+	OK      bool    `json:"ok"`
+	Text    string  `json:"text"`
+	Seconds float64 `json:"seconds,omitempty"` // until what a drill restored was ready
 }
 
 // background runs a tool for the daemon. The error is of a tool that could not do its

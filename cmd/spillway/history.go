@@ -25,6 +25,8 @@ type history struct {
 	errors      []status.Error
 	verify      map[string]status.Verification // the last, by source
 
+	drill map[string]status.Drill // the last, by source
+
 	hooks *hooks.Runner // told of the end of jobs; nil: nobody is
 }
 
@@ -110,10 +112,33 @@ func (h *history) verifications() []status.Verification {
 	return slices.SortedFunc(maps.Values(h.verify), func(a, b status.Verification) int { return strings.Compare(a.Source, b.Source) })
 }
 
+// drilled notes how the last drill of a source has ended.
+func (h *history) drilled(d status.Drill) {
+	if !d.OK {
+		h.failed("the restore drill of "+d.Source+" failed", errors.New(d.Text), status.AdviceDrill)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.drill == nil {
+		h.drill = make(map[string]status.Drill)
+	}
+	if _, ok := h.drill[d.Source]; ok || len(h.drill) < maxVerified {
+		h.drill[d.Source] = d
+	}
+}
+
+// drills are the last ones, by the names of their sources.
+func (h *history) drills() []status.Drill {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.SortedFunc(maps.Values(h.drill), func(a, b status.Drill) int { return strings.Compare(a.Source, b.Source) })
+}
+
 func last[E any](s []E) []E { return s[max(0, len(s)-historyLength):] }
 
 // fill adds what is remembered to a report, newest first.
 func (h *history) fill(r *status.Report) {
+	r.Drills = append([]status.Drill{}, h.drills()...)
 	r.Verified = append([]status.Verification{}, h.verifications()...)
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -51,7 +52,7 @@ func (j *jobs) become(cfg *config.Config) {
 	var list []schedule.Job
 	for _, c := range cfg.Jobs() {
 		list = append(list, schedule.Job{Name: c.Name, Schedule: c.Schedule, Jitter: c.Jitter, Run: map[string]func(context.Context) error{
-			config.CheckpointJob: j.checkpoint, config.VerificationJob: j.verify,
+			config.CheckpointJob: j.checkpoint, config.VerificationJob: j.verify, config.DrillJob: j.drill,
 		}[c.Name]})
 	}
 	j.Put(list...)
@@ -136,6 +137,40 @@ func (j *jobs) verify(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// drill restores what the sinks hold, for practice.
+func (j *jobs) drill(ctx context.Context) error {
+	cfg := j.config()
+	v := cfg.Drill
+	args := []string{"drill"}
+	for _, from := range v.From {
+		args = append(args, "--from", from)
+	}
+	if v.Scratch != "" {
+		args = append(args, "--scratch", v.Scratch)
+	}
+	if v.Evidence != "" {
+		if err := os.MkdirAll(v.Evidence, 0o700); err != nil {
+			j.log.Error("a drill keeps no evidence", "error", err)
+		} else {
+			args = append(args, "--evidence", v.Evidence)
+		}
+	}
+	f, err := background(ctx, cfg, args...)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		f = &finding{Source: "sink " + strings.Join(v.From, " and sink "), Text: err.Error()}
+	}
+	j.history.drilled(status.Drill{Source: f.Source, At: time.Now(), OK: f.OK, RestoreSeconds: f.Seconds, Text: f.Text})
+	if !f.OK {
+		err = errors.New(f.Text)
+	}
+	j.log.Info("a restore was drilled", "source", f.Source, "ok", f.OK, "found", f.Text)
+	j.tell(config.DrillJob, err, f.Text, map[string]any{"source": f.Source, "restore_seconds": f.Seconds})
+	return err
+}
+
 // tell tells hooks how a job has ended.
 func (j *jobs) tell(job string, err error, text string, details map[string]any) {
 	e := hooks.Event{Event: job, Result: hooks.Success, Time: time.Now(), Text: text, Details: details}
@@ -188,13 +223,16 @@ func (x *reloading) diffJobs() {
 		}
 		return ""
 	}
-	for _, name := range []string{config.CheckpointJob, config.VerificationJob} {
+	for _, name := range []string{config.CheckpointJob, config.VerificationJob, config.DrillJob} {
 		if from, to := of(x.old, name), of(x.next, name); from != to {
 			x.changed("schedule of the "+name, from, to)
 		}
 	}
 	if v, w := x.old.Verification, x.next.Verification; v != nil && w != nil && (v.Deep != w.Deep || !slices.Equal(v.From, w.From)) {
 		x.changed("verify", "", "other settings")
+	}
+	if v, w := x.old.Drill, x.next.Drill; v != nil && w != nil && (v.Scratch != w.Scratch || v.Evidence != w.Evidence || !slices.Equal(v.From, w.From)) {
+		x.changed("drill", "", "other settings")
 	}
 	if !reflect.DeepEqual(x.old.Hooks(), x.next.Hooks()) {
 		x.changed("hooks", "", "others")

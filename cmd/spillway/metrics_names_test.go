@@ -60,6 +60,7 @@ func gatherAll(t *testing.T) []*dto.MetricFamily {
 			return status.Restore{Sinks: true, Oldest: now, Newest: now, Windows: make([]backup.Window, 1)}
 		},
 		verified:     func() []status.Verification { return []status.Verification{{Source: "s", OK: true}} },
+		drills:       func() []status.Drill { return []status.Drill{{Source: "s", OK: true}} },
 		hooks:        func() []hooks.Count { return []hooks.Count{{Event: "checkpoint", Result: "failure"}} },
 		certificates: func() []status.Certificate { return []status.Certificate{{Listener: "l"}} },
 	})

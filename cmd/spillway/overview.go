@@ -53,7 +53,13 @@ func (o *overview) answer(args []string) ([]string, error) {
 		o.history.verified(status.Verification{Source: args[1], At: time.Now(), OK: args[2] == "ok", Text: args[3]})
 		return []string{}, nil
 	}
-	return nil, errors.New("ERR want SPILLWAY.STATUS, or SPILLWAY.STATUS VERIFIED source ok|damaged text")
+	if len(args) > 0 && strings.EqualFold(args[0], "DRILLED") {
+		if d, ok := drilled(args[1:]); ok {
+			o.history.drilled(d)
+			return []string{}, nil
+		}
+	}
+	return nil, errors.New("ERR want SPILLWAY.STATUS, SPILLWAY.STATUS VERIFIED source ok|damaged text, or SPILLWAY.STATUS DRILLED source ok|failed seconds text")
 }
 
 // report is how the daemon stands now.
@@ -179,6 +185,7 @@ func (o *overview) backupCollector() backupCollector {
 			return r.Restore
 		},
 		verified:     o.history.verifications,
+		drills:       o.history.drills,
 		hooks:        func() []hooks.Count { return o.history.hooks.Counts() },
 		certificates: func() []status.Certificate { return certificatesOf(o.cfg.Load().Listen) },
 	}

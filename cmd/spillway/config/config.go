@@ -43,6 +43,8 @@ type Config struct {
 
 	Plugins []Plugin
 
+	// Drill is nil where no restore is drilled by the clock.
+	Drill *Drill
 	// Verification is nil where sinks are not verified by the clock.
 	Verification *Verification
 
@@ -141,6 +143,7 @@ type file struct {
 	Plugins     []pluginBlock     `hcl:"plugin,block"`
 	Pipelines   []pipelineBlock   `hcl:"pipeline,block"`
 	Verify      *verifyBlock      `hcl:"verify,block"`
+	Drill       *drillBlock       `hcl:"drill,block"`
 }
 
 // serverBlock is decoded by the table of parameters.

@@ -161,6 +161,9 @@ func (d *decoder) decode(raw *file, kept *keptFile) *Config {
 	if raw.Verify != nil {
 		d.verification(raw.Verify, c)
 	}
+	if raw.Drill != nil {
+		d.drill(raw.Drill, c)
+	}
 	return c
 }
 

@@ -109,6 +109,12 @@ verify {
 	from     = ["m", "f"]
 	deep     = false
 }
+drill {
+	schedule = "0 6 1 * *"
+	from     = "m"
+	evidence = "proofs"
+	on_failure { url = "https://hooks.example.org/HUSH" }
+}
 `
 
 // TestDump: what is printed is the configuration, and no secret of it.
@@ -142,7 +148,7 @@ func TestDump(t *testing.T) {
 		if strings.Contains(text, secret) {
 			t.Errorf("%s shows a secret:\n%s", what, text)
 		}
-		for _, shown := range []string{"somebody", "seen", "app:*", "5s", "first-use", "sign", "hc-ping.com", "hooks.example.org", "/bin/notify", "0 3 * * *", "Europe/Berlin", "@weekly", "next"} {
+		for _, shown := range []string{"somebody", "seen", "app:*", "5s", "first-use", "sign", "hc-ping.com", "hooks.example.org", "/bin/notify", "0 3 * * *", "Europe/Berlin", "@weekly", "next", "0 6 1 * *", "proofs"} {
 			if !strings.Contains(text, shown) {
 				t.Errorf("%s does not show %q:\n%s", what, shown, text)
 			}

@@ -94,6 +94,9 @@ func (c *Config) Hooks() (out []hooks.Hook) {
 	if v := c.Verification; v != nil {
 		out = append(out, v.Hooks...)
 	}
+	if v := c.Drill; v != nil {
+		out = append(out, v.Hooks...)
+	}
 	return out
 }
 

@@ -27,6 +27,14 @@ type Verification struct {
 	Deep bool     // decode and count, not only compare digests
 }
 
+// Drill is the block drill: restoring a backup for practice.
+type Drill struct {
+	Job
+	From     []string // names of sinks, which are one source together
+	Scratch  string   // directory to restore in; "": the system's for temporary files
+	Evidence string   // directory that keeps what was shown; "": none
+}
+
 // NamedJob is a job with its name.
 type NamedJob struct {
 	Name string
@@ -41,11 +49,15 @@ func (c *Config) Jobs() (out []NamedJob) {
 	if v := c.Verification; v != nil {
 		out = append(out, NamedJob{VerificationJob, v.Job})
 	}
+	if v := c.Drill; v != nil {
+		out = append(out, NamedJob{DrillJob, v.Job})
+	}
 	return out
 }
 
 // The names of jobs.
 const (
+	DrillJob        = "drill"
 	CheckpointJob   = "checkpoint"
 	VerificationJob = "verification"
 )
@@ -56,6 +68,20 @@ type verifyBlock struct {
 	Jitter   *hcl.Attribute `hcl:"jitter"`
 	From     *hcl.Attribute `hcl:"from"`
 	Deep     *hcl.Attribute `hcl:"deep"`
+
+	OnSuccess []hookBlock `hcl:"on_success,block"`
+	OnFailure []hookBlock `hcl:"on_failure,block"`
+
+	Range hcl.Range `hcl:",def_range"`
+}
+
+type drillBlock struct {
+	Schedule *hcl.Attribute `hcl:"schedule"`
+	Timezone *hcl.Attribute `hcl:"timezone"`
+	Jitter   *hcl.Attribute `hcl:"jitter"`
+	From     *hcl.Attribute `hcl:"from"`
+	Scratch  *hcl.Attribute `hcl:"scratch"`
+	Evidence *hcl.Attribute `hcl:"evidence"`
 
 	OnSuccess []hookBlock `hcl:"on_success,block"`
 	OnFailure []hookBlock `hcl:"on_failure,block"`
@@ -108,6 +134,19 @@ func (d *decoder) verification(b *verifyBlock, c *Config) {
 		d.errorAt(&b.Range, "Missing schedule", "The block verify wants schedule, as in schedule = \"0 5 * * 0\".")
 	}
 	c.Verification = v
+}
+
+// drill decodes the block drill. The pipelines have been.
+func (d *decoder) drill(b *drillBlock, c *Config) {
+	v := &Drill{
+		Job: d.job(b.Schedule, b.Timezone, b.Jitter), From: d.from(b.From, &b.Range, "drill", c),
+		Scratch: beside(d.dir, d.str(b.Scratch, "")), Evidence: beside(d.dir, d.str(b.Evidence, "")),
+	}
+	v.Hooks = d.hooks(DrillJob, b.OnSuccess, b.OnFailure)
+	if b.Schedule == nil {
+		d.errorAt(&b.Range, "Missing schedule", "The block drill wants schedule, as in schedule = \"0 6 1 * *\".")
+	}
+	c.Drill = v
 }
 
 // from decodes names of sinks: one, a list, or, if it is left out, all of them.
@@ -179,5 +218,15 @@ func (c *Config) jobsNode(root *node) {
 		v.node(b)
 		b.set("from", texts(v.From))
 		b.set("deep", cty.BoolVal(v.Deep))
+	}
+	if v := c.Drill; v != nil {
+		b := root.block("drill")
+		v.node(b)
+		b.set("from", texts(v.From))
+		for name, dir := range map[string]string{"scratch": v.Scratch, "evidence": v.Evidence} {
+			if dir != "" {
+				b.text(name, dir)
+			}
+		}
 	}
 }

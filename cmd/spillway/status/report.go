@@ -31,6 +31,8 @@ type Report struct {
 	Plugins     []Plugin    `json:"plugins"`
 	// Verified is what the last verifications found that the daemon was told of.
 	Verified []Verification `json:"verified"`
+	// Drills are how the last restore drills have ended that the daemon knows of.
+	Drills []Drill `json:"drills"`
 	// Certificates are those of listeners with TLS.
 	Certificates []Certificate `json:"certificates"`
 	// Schedules is what the daemon does by the clock.
@@ -251,6 +253,15 @@ type Verification struct {
 	At     time.Time `json:"at"`
 	OK     bool      `json:"ok"`
 	Text   string    `json:"text"`
+}
+
+// Drill is how restoring a backup for practice has ended.
+type Drill struct {
+	Source         string    `json:"source"`
+	At             time.Time `json:"at"`
+	OK             bool      `json:"ok"`
+	RestoreSeconds float64   `json:"restore_seconds"` // until the longest restore was ready
+	Text           string    `json:"text"`
 }
 
 // Schedule is a job that is done by the clock.

@@ -32,6 +32,9 @@ func (r *Report) Text(out io.Writer) error {
 	for _, v := range r.Verified {
 		w.line("verified\t%s: %s, %s", v.Source, ago(r.At, v.At), map[bool]string{true: "whole", false: "DAMAGED: " + v.Text}[v.OK])
 	}
+	for _, d := range r.Drills {
+		w.line("drill\t%s: %s, %s", d.Source, ago(r.At, d.At), map[bool]string{true: d.Text, false: "FAILED: " + d.Text}[d.OK])
+	}
 	for _, s := range r.Schedules {
 		w.line("schedule\t%s: %s", s.Job, s.words(r.At))
 	}
