@@ -117,7 +117,7 @@ pipeline "checkpoint" {
   # timezone = "Europe/Berlin" # default: this machine's
   # jitter   = "10m"           # later by up to so much, by chance
 
-  # Whom to tell how it has ended, any number of them: here, in the pipeline "archive" and in verify.
+  # Whom to tell how it has ended, any number of them: here, in the pipeline "archive", in verify and in drill.
   # on_success { url = "https://hc-ping.com/…" }          # a POST of JSON; headers = { … }, timeout = "10s"
   # on_failure { command = ["/usr/local/bin/notify"] }    # no shell; the event is on its standard input; env = { … }
 
@@ -185,4 +185,13 @@ pipeline "checkpoint" {
 #   schedule = "0 5 * * 0" # timezone and jitter as above
 #   from     = ["offsite"] # default: every sink beside the data directory, one by one
 #   deep     = true        # false: compare digests only, which needs no keys
+# }
+
+# A restore for practice: the latest moment and one by chance, into a scratch directory,
+# loaded by an engine of a process of its own, and compared. See docs/backup.md.
+# drill {
+#   schedule = "0 6 1 * *"  # timezone and jitter as above
+#   from     = ["offsite"]  # default: every sink beside the data directory, as one source
+#   scratch  = "/var/tmp"   # default: the directory for temporary files
+#   evidence = "evidence"   # a file of JSON for each; default: none
 # }
