@@ -59,6 +59,9 @@ func drillCommand() *cobra.Command {
 			defer src.close()
 			d.src = src
 			e, err := d.run(cmd.Context())
+			if mistake := (usageError{}); errors.As(err, &mistake) {
+				return err
+			}
 			if cmd.Context().Err() != nil {
 				return context.Cause(cmd.Context()) // that shows nothing
 			}

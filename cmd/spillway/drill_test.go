@@ -135,8 +135,10 @@ pipeline "archive" {
 	if e.OK || len(e.Moments) != 1 || e.Moments[0].OK || !strings.Contains(e.Problem, filepath.Base(part)) || !strings.Contains(out, "FAILED") {
 		t.Errorf("%+v\n%s", e, out)
 	}
-	if out, code := spillway(t, "drill", "--from", "nowhere"); code != 2 {
-		t.Errorf("a source that is none: %d\n%s", code, out)
+	for _, args := range [][]string{{"--from", "nowhere"}, {"--from", mirror, "--at", "some day"}} {
+		if out, code := spillway(t, append([]string{"drill"}, args...)...); code != 2 {
+			t.Errorf("%v: %d\n%s", args, code, out)
+		}
 	}
 }
 
