@@ -247,7 +247,7 @@ func withoutLog(data vfs.FS, dir string, fn func() error) error {
 	if err := store.Commit(m); err != nil {
 		return err
 	}
-	return errors.Join(fn(), os.WriteFile(name, whole, 0o600))
+	return errors.Join(fn(), os.WriteFile(name, whole, 0o600)) //nolint:gosec // in the directory that was made for it
 }
 
 // direct reads the checkpoint in the backup, without an engine.
