@@ -111,6 +111,16 @@ pipeline "checkpoint" {
   on            = ["snapshot", "rewrite"]
   verify_decode = false # also decode every part back before the commit
 
+  # Also one by the clock, whether anything has changed or not: cron's five fields, or
+  # @hourly, @daily, @weekly, @monthly, @yearly. See docs/operations.md.
+  # schedule = "0 3 * * *"
+  # timezone = "Europe/Berlin" # default: this machine's
+  # jitter   = "10m"           # later by up to so much, by chance
+
+  # Whom to tell how it has ended, any number of them: here, in the pipeline "archive", in verify and in drill.
+  # on_success { url = "https://hc-ping.com/…" }          # a POST of JSON; headers = { … }, timeout = "10s"
+  # on_failure { command = ["/usr/local/bin/notify"] }    # no shell; the event is on its standard input; env = { … }
+
   # stage "zstd" { level = 1 }
   # stage "age" {
   #   recipients = ["age1…"]
@@ -167,4 +177,21 @@ pipeline "checkpoint" {
 #     uses = filesystem.os.mirror
 #     keep = { last = 3, hourly = 24, daily = 7, weekly = 4 } # segments from the oldest of these checkpoints on
 #   }
+# }
+
+# Sinks are read to their last byte by the clock, as by `spillway verify`, by a process
+# of the lowest priority. What it finds is in `spillway status` and the metrics.
+# verify {
+#   schedule = "0 5 * * 0" # timezone and jitter as above
+#   from     = ["offsite"] # default: every sink beside the data directory, one by one
+#   deep     = true        # false: compare digests only, which needs no keys
+# }
+
+# A restore for practice: the latest moment and one by chance, into a scratch directory,
+# loaded by an engine of a process of its own, and compared. See docs/backup.md.
+# drill {
+#   schedule = "0 6 1 * *"  # timezone and jitter as above
+#   from     = ["offsite"]  # default: every sink beside the data directory, as one source
+#   scratch  = "/var/tmp"   # default: the directory for temporary files
+#   evidence = "evidence"   # a file of JSON for each; default: none
 # }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -30,6 +31,7 @@ type plan struct {
 	Metrics    string   `json:"metrics,omitempty"`
 	Archive    []string `json:"archive"`
 	Plugins    []string `json:"plugins"`
+	Schedules  []string `json:"schedules"`
 
 	metricsScheme string
 }
@@ -64,7 +66,7 @@ func planOf(c *config.Config) plan {
 	p := plan{
 		Config: configName(c), Data: c.Data.URL(), Shards: c.Engine.Shards, Databases: c.Engine.Databases,
 		AppendOnly: !c.Engine.NoLog, Fsync: c.Engine.Fsync.String(), MaxMemory: c.Engine.MaxMemory,
-		Password: c.Engine.RequirePass != "", Metrics: c.Metrics, Listeners: []string{}, Busy: []string{}, Save: []string{}, Stages: []string{}, Archive: []string{}, Plugins: []string{},
+		Password: c.Engine.RequirePass != "", Metrics: c.Metrics, Listeners: []string{}, Busy: []string{}, Save: []string{}, Stages: []string{}, Archive: []string{}, Plugins: []string{}, Schedules: []string{},
 	}
 	p.metricsScheme = "http"
 	if c.MetricsFront.TLS != nil {
@@ -107,6 +109,9 @@ func planOf(c *config.Config) plan {
 			pin = "not pinned"
 		}
 		p.Plugins = append(p.Plugins, fmt.Sprintf("%s: %s (%s, start %s)", c.Name, strings.Join(c.Command, " "), pin, c.StartsAt()))
+	}
+	for _, j := range c.Jobs() {
+		p.Schedules = append(p.Schedules, fmt.Sprintf("%s: %s, next %s", j.Name, j.Job, j.Next(time.Now())))
 	}
 	return p
 }
@@ -177,6 +182,9 @@ func (p plan) print(w io.Writer) error {
 	}
 	for _, s := range p.Plugins {
 		row("plugin", s)
+	}
+	for _, s := range p.Schedules {
+		row("schedule", s)
 	}
 	return t.Flush()
 }

@@ -33,10 +33,11 @@ type overrides struct {
 	logLevel   string
 	logFormat  string
 
-	plugins    bool // their programs are to be there, and the pinned ones
-	listens    bool // the addresses are to be such as can be listened on
-	jsonErrors bool // what is wrong with the file goes to stdout, as JSON
-	asError    bool // what is wrong with the file is the error, in one line
+	plugins    bool     // their programs are to be there, and the pinned ones
+	listens    bool     // the addresses are to be such as can be listened on
+	servant    *servant // not nil: the daemon may have started the tool
+	jsonErrors bool     // what is wrong with the file goes to stdout, as JSON
+	asError    bool     // what is wrong with the file is the error, in one line
 
 	busy []string // addresses that somebody listens on already
 }
@@ -95,6 +96,13 @@ func (o *overrides) read(cmd *cobra.Command) (*config.Config, error) {
 
 // parse reads the file, and reports when that gives no configuration.
 func (o *overrides) parse(cmd *cobra.Command) (*config.Config, *config.File, error) {
+	if o.servant != nil && o.servant.on {
+		cfg, file, err := o.servant.config()
+		if err == nil && cfg == nil {
+			err = o.report(cmd, "the daemon's configuration", file)
+		}
+		return cfg, file, err
+	}
 	path := o.config
 	if path == "" {
 		path = defaultConfig

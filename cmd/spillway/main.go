@@ -9,6 +9,7 @@
 //	spillway repair  examine a data directory that does not start, and mend it
 //	spillway restore make a data directory of a backup
 //	spillway verify  read a backup to its last byte and tell what is damaged
+//	spillway drill   restore a backup into a scratch directory and compare
 //	spillway inspect show what a backup holds and what can be had back
 //	spillway backups list the backups of a sink, remove old ones
 //	spillway get     print what a key held
@@ -66,7 +67,7 @@ func run(args []string) int {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(serveCommand(), checkCommand(), reloadCommand(), configCommand(), statusCommand(), topCommand(), repairCommand(), restoreCommand(), verifyCommand(), inspectCommand(), backupsCommand(), getCommand(), scanCommand(), diffCommand(), exportCommand(), importCommand(), migrateCommand(), pluginsCommand(), versionCommand(), manCommand())
+	root.AddCommand(serveCommand(), checkCommand(), reloadCommand(), configCommand(), statusCommand(), topCommand(), repairCommand(), restoreCommand(), verifyCommand(), drillCommand(), inspectCommand(), backupsCommand(), getCommand(), scanCommand(), diffCommand(), exportCommand(), importCommand(), migrateCommand(), pluginsCommand(), versionCommand(), manCommand())
 	addCompletions(root)
 	root.Version = buildInfo().String()
 	root.SetVersionTemplate("{{.Version}}\n")

@@ -77,6 +77,12 @@ func microseconds(m metric) metric {
 	return m
 }
 
+// milliseconds is a metric of a field that holds those, in seconds.
+func milliseconds(m metric) metric {
+	m.scale = 1e-3
+	return m
+}
+
 func stateSet(name, help string, states ...string) metric {
 	m := gauge(name, help, "state")
 	m.states = states
@@ -161,6 +167,16 @@ var families = []struct {
 		"lag_sec": gauge("archive_sink_lag_seconds", "Age of the oldest write in the sealed log segments that the archive lacks.", "sink"),
 		"bytes":   counter("archive_sink_bytes_total", "Bytes that were sent to an archive.", "sink"),
 		"errors":  counter("archive_sink_errors_total", "Attempts to store a log segment in an archive that failed.", "sink"),
+	}},
+	{regexp.MustCompile(`^schedule_(?P<task>.+)$`), map[string]metric{
+		"next":      gauge("schedule_next_timestamp_seconds", "When a scheduled job runs next.", "task"),
+		"running":   gauge("schedule_running", "1 while a scheduled job runs.", "task"),
+		"last":      gauge("schedule_last_timestamp_seconds", "When the last run of a scheduled job began; 0: none since the start.", "task"),
+		"last_ok":   gauge("schedule_last_ok", "1 if the last run of a scheduled job succeeded.", "task"),
+		"last_msec": milliseconds(gauge("schedule_last_seconds", "How long the last run of a scheduled job took.", "task")),
+		"runs":      counter("schedule_runs_total", "Runs of a scheduled job that have ended.", "task"),
+		"failures":  counter("schedule_failures_total", "Runs of a scheduled job that failed.", "task"),
+		"skipped":   counter("schedule_skipped_total", "Times of a scheduled job that came while the run before went on.", "task"),
 	}},
 	{regexp.MustCompile(`^plugin_(?P<kind>stage|sink)_(?P<name>.+)$`), map[string]metric{
 		"calls":     counter("plugin_calls_total", "Calls of a stage or sink in a process of its own.", "plugin", "kind", "name"),

@@ -12,6 +12,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 
+	"github.com/spillwaydb/spillway/cmd/spillway/hooks"
 	"github.com/spillwaydb/spillway/cmd/spillway/status"
 	"github.com/spillwaydb/spillway/core/backup"
 	"github.com/spillwaydb/spillway/core/command"
@@ -26,7 +27,7 @@ func (everyField) InfoFields() (out []command.InfoField) {
 	for name := range metrics {
 		out = append(out, command.InfoField{Name: name, Value: 2_500_000})
 	}
-	for _, name := range []string{"db0", "spillway_pipeline0", "sink_a", "archive_sink_a", "plugin_stage_a", "plugin_p"} {
+	for _, name := range []string{"db0", "spillway_pipeline0", "sink_a", "archive_sink_a", "schedule_a", "plugin_stage_a", "plugin_p"} {
 		for _, family := range families {
 			if family.name.MatchString(name) {
 				list := "name=a,role=b,plugin=p"
@@ -59,6 +60,8 @@ func gatherAll(t *testing.T) []*dto.MetricFamily {
 			return status.Restore{Sinks: true, Oldest: now, Newest: now, Windows: make([]backup.Window, 1)}
 		},
 		verified:     func() []status.Verification { return []status.Verification{{Source: "s", OK: true}} },
+		drills:       func() []status.Drill { return []status.Drill{{Source: "s", OK: true}} },
+		hooks:        func() []hooks.Count { return []hooks.Count{{Event: "checkpoint", Result: "failure"}} },
 		certificates: func() []status.Certificate { return []status.Certificate{{Listener: "l"}} },
 	})
 	gathered, err := registry.Gather()

@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/spillwaydb/spillway/cmd/spillway/hooks"
 	"github.com/spillwaydb/spillway/cmd/spillway/status"
 )
 
@@ -14,7 +15,9 @@ type backupCollector struct {
 	stores       func() []status.Store
 	restore      func() status.Restore
 	verified     func() []status.Verification
+	drills       func() []status.Drill
 	certificates func() []status.Certificate
+	hooks        func() []hooks.Count
 }
 
 var (
@@ -27,13 +30,18 @@ var (
 	restoreParts  = prometheus.NewDesc("spillway_restore_windows", "Stretches of time that the sinks can bring back whole; more than 1: there are gaps between.", nil, nil)
 	verifiedAt    = prometheus.NewDesc("spillway_last_verification_timestamp_seconds", "When a backup was last read to its last byte.", []string{"source"}, nil)
 	verifiedOK    = prometheus.NewDesc("spillway_last_verification_ok", "1 unless the last verification of a backup found damage.", []string{"source"}, nil)
-	certExpiry    = prometheus.NewDesc("spillway_certificate_expiry_timestamp_seconds", "When the certificate of a listener expires.", []string{"listener"}, nil)
-	buildMetric   = prometheus.NewDesc("spillway_build_info", "What runs, as labels; the value is 1.", []string{"version", "commit", "goversion"}, nil)
+	drillAt       = prometheus.NewDesc("spillway_last_drill_timestamp_seconds", "When a restore of a backup was last drilled.", []string{"source"}, nil)
+	drillOK       = prometheus.NewDesc("spillway_last_drill_ok", "1 if the last restore drill of a backup succeeded.", []string{"source"}, nil)
+	drillSeconds  = prometheus.NewDesc("spillway_last_drill_restore_seconds", "How long the last restore drill of a backup took until the data was ready, of the slowest moment.", []string{"source"}, nil)
+	hookEvents    = prometheus.NewDesc("spillway_hook_events_total", "Ends of jobs that hooks were to be told of, by what became of that: delivered, failed or dropped.",
+		[]string{"task", "event", "result"}, nil)
+	certExpiry  = prometheus.NewDesc("spillway_certificate_expiry_timestamp_seconds", "When the certificate of a listener expires.", []string{"listener"}, nil)
+	buildMetric = prometheus.NewDesc("spillway_build_info", "What runs, as labels; the value is 1.", []string{"version", "commit", "goversion"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (backupCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{sinkRequests, sinkSeconds, restoreOldest, restoreNewest, restoreParts, verifiedAt, verifiedOK, certExpiry, buildMetric} {
+	for _, d := range []*prometheus.Desc{sinkRequests, sinkSeconds, restoreOldest, restoreNewest, restoreParts, verifiedAt, verifiedOK, certExpiry, buildMetric, hookEvents, drillAt, drillOK, drillSeconds} {
 		ch <- d
 	}
 }
@@ -62,6 +70,20 @@ func (c backupCollector) Collect(ch chan<- prometheus.Metric) {
 		}
 		ch <- prometheus.MustNewConstMetric(verifiedAt, prometheus.GaugeValue, unixSeconds(v.At), v.Source)
 		ch <- prometheus.MustNewConstMetric(verifiedOK, prometheus.GaugeValue, ok, v.Source)
+	}
+	for _, d := range c.drills() {
+		ok := 0.0
+		if d.OK {
+			ok = 1
+		}
+		ch <- prometheus.MustNewConstMetric(drillAt, prometheus.GaugeValue, unixSeconds(d.At), d.Source)
+		ch <- prometheus.MustNewConstMetric(drillOK, prometheus.GaugeValue, ok, d.Source)
+		ch <- prometheus.MustNewConstMetric(drillSeconds, prometheus.GaugeValue, d.RestoreSeconds, d.Source)
+	}
+	for _, n := range c.hooks() {
+		for result, times := range map[string]int64{"delivered": n.Delivered, "failed": n.Failed, "dropped": n.Dropped} {
+			ch <- prometheus.MustNewConstMetric(hookEvents, prometheus.CounterValue, float64(times), n.Event, n.Result, result)
+		}
 	}
 	for _, cert := range c.certificates() {
 		ch <- prometheus.MustNewConstMetric(certExpiry, prometheus.GaugeValue, unixSeconds(cert.Expires), cert.Listener)

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/spillwaydb/spillway/cmd/spillway/config"
+	"github.com/spillwaydb/spillway/cmd/spillway/hooks"
 	"github.com/spillwaydb/spillway/cmd/spillway/status"
 	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/command"
@@ -35,6 +36,7 @@ type overview struct {
 	plugins func() []string // an object of JSON each
 	sinks   *sinkWatch
 	history *history
+	jobs    atomic.Pointer[jobs] // nil while the daemon begins to listen
 }
 
 // answer is what SPILLWAY.STATUS replies, with a report as an object of JSON; VERIFIED
@@ -51,7 +53,13 @@ func (o *overview) answer(args []string) ([]string, error) {
 		o.history.verified(status.Verification{Source: args[1], At: time.Now(), OK: args[2] == "ok", Text: args[3]})
 		return []string{}, nil
 	}
-	return nil, errors.New("ERR want SPILLWAY.STATUS, or SPILLWAY.STATUS VERIFIED source ok|damaged text")
+	if len(args) > 0 && strings.EqualFold(args[0], "DRILLED") {
+		if d, ok := drilled(args[1:]); ok {
+			o.history.drilled(d)
+			return []string{}, nil
+		}
+	}
+	return nil, errors.New("ERR want SPILLWAY.STATUS, SPILLWAY.STATUS VERIFIED source ok|damaged text, or SPILLWAY.STATUS DRILLED source ok|failed seconds text")
 }
 
 // report is how the daemon stands now.
@@ -75,6 +83,10 @@ func (o *overview) report() *status.Report {
 	o.slow(r)
 	r.Certificates = append([]status.Certificate{}, certificatesOf(o.cfg.Load().Listen)...)
 	o.history.fill(r)
+	r.Schedules = []status.Schedule{}
+	if j := o.jobs.Load(); j != nil {
+		r.Schedules = j.report()
+	}
 	r.Judge(o.db.Healthy())
 	return r
 }
@@ -173,6 +185,8 @@ func (o *overview) backupCollector() backupCollector {
 			return r.Restore
 		},
 		verified:     o.history.verifications,
+		drills:       o.history.drills,
+		hooks:        func() []hooks.Count { return o.history.hooks.Counts() },
 		certificates: func() []status.Certificate { return certificatesOf(o.cfg.Load().Listen) },
 	}
 }

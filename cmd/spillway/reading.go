@@ -76,19 +76,29 @@ func (r *reading) byEngine(ctx context.Context, w io.Writer, progress *backup.Pr
 
 // loadAndWrite has an engine load a directory and writes its keys.
 func (r *reading) loadAndWrite(ctx context.Context, data vfs.FS, w io.Writer) (keys int64, err error) {
-	s := r.src.cfg.Engine
-	db, err := core.Prepare(core.Options{
-		FS: data, Shards: s.Shards, Databases: max(s.Databases, 1024), ReadOnly: true, ManualTick: true,
-		Clock: stopped{at: r.moment()}, Logger: r.src.log, Version: version,
-	})
+	db, err := r.load(ctx, data, r.moment())
 	if err != nil {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	if err := db.Recover(ctx); err != nil {
-		return 0, err
-	}
 	return db.WriteRDB(w)
+}
+
+// load has an engine load a directory without stages, which it does not change, at a
+// moment. The caller closes it.
+func (r *reading) load(ctx context.Context, data vfs.FS, at time.Time) (*core.DB, error) {
+	s := r.src.cfg.Engine
+	db, err := core.Prepare(core.Options{
+		FS: data, Shards: s.Shards, Databases: max(s.Databases, 1024), ReadOnly: true, ManualTick: true,
+		Clock: stopped{at: at}, Logger: r.src.log, Version: version,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := db.Recover(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
 }
 
 // stopped is a clock that stands at the moment that is read: what had a deadline later

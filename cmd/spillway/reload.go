@@ -38,6 +38,7 @@ type reloader struct {
 	secured map[string]*server.TLS // by where the listener is
 	plugged atomic.Pointer[plugged]
 	watched *overview // the source of the metrics
+	jobs    *jobs
 
 	life context.Context // until the daemon ends
 	end  context.CancelFunc
@@ -263,6 +264,7 @@ func (x *reloading) prepare(ctx context.Context) error {
 	if err := x.diffMetrics(); err != nil {
 		return err
 	}
+	x.diffJobs()
 	return x.diffPipelines(ctx)
 }
 

@@ -51,6 +51,7 @@ func testRestoreFrom(t *testing.T, hcl string, places ...string) {
 		sameDataset(t, "restored from "+from, dataset(t, r.rdb), want)
 		r.stop()
 		mustRun(t, append([]string{"verify"}, args...)...)
+		mustRun(t, append([]string{"drill", "--scratch", t.TempDir()}, args...)...)
 		if out := mustRun(t, append([]string{"inspect"}, args...)...); !strings.Contains(out, "snapshot") {
 			t.Errorf("inspect %s says:\n%s", from, out)
 		}

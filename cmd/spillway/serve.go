@@ -16,6 +16,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/spillwaydb/spillway/cmd/spillway/config"
+	"github.com/spillwaydb/spillway/cmd/spillway/hooks"
+	"github.com/spillwaydb/spillway/cmd/spillway/status"
 	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/repair"
@@ -28,6 +30,8 @@ import (
 )
 
 const (
+	// hookPatience is how long a shutdown waits for hooks.
+	hookPatience = 3 * time.Second
 	// drainTimeout is how long a shutdown waits for clients to get their replies.
 	drainTimeout = 5 * time.Second
 	// loadPatience is how long a shutdown waits for loading to stop. There is
@@ -141,6 +145,11 @@ func serve(cfg *config.Config, again func() (*config.Config, error), f *faults, 
 	opts.OnRewrite = reload.rewrite
 	watched := &overview{plugins: func() []string { return reload.plugged.Load().states() }, sinks: plugged.watch, history: new(history)}
 	watched.cfg.Store(cfg)
+	told := hooks.New(hooks.Options{Logger: log.Named("hook"), Directory: dataDirectory(cfg), Version: version, Failed: func(event string, err error) {
+		watched.history.failed("a hook of the "+event+" failed", err, status.AdviceHook)
+	}})
+	defer told.Close(hookPatience)
+	watched.history.hooks = told
 	reload.watched = watched
 	opts.OnStatus, opts.Events = watched.answer, watched.history.events()
 	opts.OnShutdown = func() { stop <- struct{}{} }
@@ -170,6 +179,10 @@ func serve(cfg *config.Config, again func() (*config.Config, error), f *faults, 
 			return err
 		}
 	}
+	scheduled := newJobs(core.SystemClock{}, cfg, db, watched.history, log.Named("schedule"))
+	watched.jobs.Store(scheduled)
+	defer scheduled.stop() // whatever runs uses neither the engine nor a sink any more
+	reload.jobs = scheduled
 	reload.serves(db, srv, secured)
 	defer reload.close()
 	failed := make(chan error, len(listeners))
@@ -204,6 +217,7 @@ func serve(cfg *config.Config, again func() (*config.Config, error), f *faults, 
 	err = await(db, log, signals, events{loaded: loaded, failed: failed, stop: stop}, func() {
 		close(ready)
 		sup.ready(db)
+		scheduled.start()
 		for i, l := range listeners {
 			log.Info("Ready to accept connections", "listener", l.Addr().String(), "network", l.Addr().Network(), "tls", secured[i] != nil)
 		}
@@ -220,6 +234,7 @@ func serve(cfg *config.Config, again func() (*config.Config, error), f *faults, 
 	}
 	giveUp()
 	reload.close()
+	scheduled.stop()
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
 	if err := srv.Shutdown(ctx); err != nil {

@@ -35,6 +35,8 @@ func verifyCommand() *cobra.Command {
 	deep := true
 	tell := false
 	var at daemonAt
+	var servant servant
+	s.o.servant = &servant
 	cmd := &cobra.Command{
 		Use: "verify", Short: "Read a backup to its last byte and tell what is damaged", Args: noArgs,
 		Long: "verify reads every part of every set, or of what --at needs: digests, then every stage undone, then\n" +
@@ -42,6 +44,7 @@ func verifyCommand() *cobra.Command {
 			"is no checkpoint: archived log segments alone restore nothing.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			defer interruptible(cmd)()
+			defer servant.begin(cmd)()
 			src, err := s.open(cmd, true)
 			if err != nil {
 				return err
@@ -51,9 +54,13 @@ func verifyCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if s.json {
+			switch {
+			case servant.on:
+				ok, text := v.found()
+				return writeJSON(cmd.OutOrStdout(), finding{Source: v.From, OK: ok, Text: text})
+			case s.json:
 				err = writeJSON(cmd.OutOrStdout(), v)
-			} else {
+			default:
 				err = v.print(cmd.OutOrStdout())
 			}
 			if err == nil && tell {
@@ -72,6 +79,7 @@ func verifyCommand() *cobra.Command {
 	s.register(cmd, "default: the data directory")
 	cmd.Flags().BoolVar(&tell, "tell", false, "tell the running daemon what was found, for its metrics and `spillway status`")
 	at.register(cmd.Flags())
+	servant.register(cmd)
 	s.registerAt(cmd, "", "verify only what this moment needs")
 	cmd.Flags().StringVar(&s.o.dir, "dir", "", "data directory")
 	cmd.Flags().BoolVar(&deep, "deep", true, "decode and count; --deep=false compares stored bytes with their digests and needs no keys")
@@ -122,15 +130,25 @@ func (v *verdict) tell(ctx context.Context, s *sourceFlags, at daemonAt, cmd *co
 	if err != nil {
 		return err
 	}
-	result, text := "ok", count(len(v.Parts), "part")
-	if !v.Whole || !v.Restorable {
-		result, text = "damaged", cmp.Or(v.Unreadable, "no checkpoint is there")
-		if i := slices.IndexFunc(v.Parts, func(p backup.PartState) bool { return p.Damage != "" }); i >= 0 {
-			text = v.Parts[i].Set.String() + "/" + v.Parts[i].Part + ": " + v.Parts[i].Damage
-		}
-	}
+	ok, text := v.found()
+	result := map[bool]string{true: "ok", false: "damaged"}[ok]
 	_, err = at.ask(ctx, cfg, statusPatience, "SPILLWAY.STATUS", "VERIFIED", v.From, result, text)
 	return err
+}
+
+// found is what the daemon is told.
+func (v *verdict) found() (ok bool, text string) {
+	if v.Whole && v.Restorable {
+		text = count(len(v.Parts), "part")
+		if v.unread() {
+			text += ", those that are encrypted compared with their digests only"
+		}
+		return true, text
+	}
+	if i := slices.IndexFunc(v.Parts, func(p backup.PartState) bool { return p.Damage != "" }); i >= 0 {
+		return false, v.Parts[i].Set.String() + "/" + v.Parts[i].Part + ": " + v.Parts[i].Damage
+	}
+	return false, cmp.Or(v.Unreadable, "no checkpoint is there")
 }
 
 func (v *verdict) damaged() bool {

@@ -52,8 +52,9 @@ type SegmentEvent struct {
 
 // SinkEvent is about a sink beside the data directory.
 type SinkEvent struct {
-	Sink string
-	Err  error // why it is behind, where that is known; nil when it has caught up
+	Sink    string
+	Archive bool  // it is about segments of the archive, not about checkpoints
+	Err     error // why it is behind, where that is known; nil when it has caught up
 }
 
 // LogEvent is about the log in service.
@@ -106,6 +107,12 @@ func (n *notifier) run() {
 // wait returns when all that has happened was told. Nothing more may happen.
 func (n *notifier) wait() { n.idle.Wait() }
 
+// What a sink is for.
+const (
+	useArchive     = "archive"
+	useCheckpoints = "checkpoints"
+)
+
 // sink tells how a sink stands with what it is for, checkpoints or the archive, if
 // that is another state than the one told last.
 func (n *notifier) sink(use, name string, behind bool, err error) {
@@ -125,8 +132,8 @@ func (n *notifier) sink(use, name string, behind bool, err error) {
 	switch {
 	case !changed:
 	case behind:
-		tell(n, n.SinkBehind, SinkEvent{Sink: name, Err: err})
+		tell(n, n.SinkBehind, SinkEvent{Sink: name, Archive: use == useArchive, Err: err})
 	default:
-		tell(n, n.SinkCaughtUp, SinkEvent{Sink: name})
+		tell(n, n.SinkCaughtUp, SinkEvent{Sink: name, Archive: use == useArchive})
 	}
 }

@@ -113,7 +113,7 @@ func (l *shipper) noteAttempt(ctx context.Context, e *entry, err error) (goOn bo
 			l.logger.Info("a target of the archive is back", "sink", l.name)
 		}
 		l.err, l.wait = nil, 0
-		l.events.sink("archive", l.name, false, nil)
+		l.events.sink(useArchive, l.name, false, nil)
 		l.queue.delivered(e, l)
 		return true
 	case errors.As(err, &damaged) || errors.Is(err, errSegmentGone):
@@ -127,7 +127,7 @@ func (l *shipper) noteAttempt(ctx context.Context, e *entry, err error) (goOn bo
 	l.err = err
 	l.wait = min(max(2*l.wait, retryFirst), retryLast)
 	l.notBefore = l.clock.Now().Add(l.wait)
-	l.events.sink("archive", l.name, true, err)
+	l.events.sink(useArchive, l.name, true, err)
 	if first {
 		l.logger.Warn("a target of the archive is behind", "sink", l.name, "segment", e.seg.ID, "error", err)
 	}

@@ -55,7 +55,7 @@ func (p *Persister) noteTargets(err error) {
 	}
 	for _, s := range p.route.Load().pipe.Stats() {
 		if s.Role == "best-effort" {
-			p.events.sink("checkpoints", s.Name, s.Pending > 0, err)
+			p.events.sink(useCheckpoints, s.Name, s.Pending > 0, err)
 		}
 	}
 }

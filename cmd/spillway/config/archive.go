@@ -3,6 +3,8 @@ package config
 import (
 	"time"
 
+	"github.com/hashicorp/hcl/v2"
+
 	"github.com/spillwaydb/spillway/core/sink"
 )
 
@@ -38,8 +40,10 @@ func (d *decoder) archive(b *pipelineBlock, c *Config) {
 			}
 		}
 	}
-	if b.Verify != nil {
-		d.errorAt(&b.Verify.NameRange, "Unsupported argument", "%q belongs to the checkpoint pipeline.", b.Verify.Name)
+	for _, a := range []*hcl.Attribute{b.Verify, b.Schedule, b.Timezone, b.Jitter} {
+		if a != nil {
+			d.errorAt(&a.NameRange, "Unsupported argument", "%q belongs to the checkpoint pipeline.", a.Name)
+		}
 	}
 	if a.SealAfter = d.duration(b.After, 10*time.Second); a.SealAfter < leastSealAfter {
 		d.errorf(b.After, "Out of range", "%q wants at least %q.", b.After.Name, leastSealAfter.String())
@@ -47,6 +51,7 @@ func (d *decoder) archive(b *pipelineBlock, c *Config) {
 	if a.SealSize = d.size(b.Size, 64<<20); a.SealSize < leastSealSize {
 		d.errorf(b.Size, "Out of range", "%q wants at least \"64kb\".", b.Size.Name)
 	}
+	a.Hooks = d.hooks(ArchiveJob, b.OnSuccess, b.OnFailure)
 	a.Stages = d.stages(b.Stages, false)
 	names := make(map[string]bool)
 	for i := range b.Sinks {

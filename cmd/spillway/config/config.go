@@ -43,6 +43,11 @@ type Config struct {
 
 	Plugins []Plugin
 
+	// Drill is nil where no restore is drilled by the clock.
+	Drill *Drill
+	// Verification is nil where sinks are not verified by the clock.
+	Verification *Verification
+
 	metricsAt    hcl.Range
 	metricsTLSAt hcl.Range
 	own          map[string]string // what the file itself says of parameters that Include changes
@@ -87,6 +92,7 @@ type Log struct {
 // Pipeline is a block pipeline.
 type Pipeline struct {
 	Name    string
+	Job     // of the checkpoint pipeline: when one is taken by the clock
 	Stages  []Stage
 	Keep    int // checkpoints kept in the data directory
 	Verify  bool
@@ -136,6 +142,8 @@ type file struct {
 	Filesystems []filesystemBlock `hcl:"filesystem,block"`
 	Plugins     []pluginBlock     `hcl:"plugin,block"`
 	Pipelines   []pipelineBlock   `hcl:"pipeline,block"`
+	Verify      *verifyBlock      `hcl:"verify,block"`
+	Drill       *drillBlock       `hcl:"drill,block"`
 }
 
 // serverBlock is decoded by the table of parameters.
@@ -188,9 +196,17 @@ type pipelineBlock struct {
 	Verify *hcl.Attribute `hcl:"verify_decode"`
 	After  *hcl.Attribute `hcl:"seal_after"`
 	Size   *hcl.Attribute `hcl:"seal_size"`
-	Stages []stageBlock   `hcl:"stage,block"`
-	Sinks  []sinkBlock    `hcl:"sink,block"`
-	Range  hcl.Range      `hcl:",def_range"`
+
+	Schedule *hcl.Attribute `hcl:"schedule"`
+	Timezone *hcl.Attribute `hcl:"timezone"`
+	Jitter   *hcl.Attribute `hcl:"jitter"`
+
+	OnSuccess []hookBlock `hcl:"on_success,block"`
+	OnFailure []hookBlock `hcl:"on_failure,block"`
+
+	Stages []stageBlock `hcl:"stage,block"`
+	Sinks  []sinkBlock  `hcl:"sink,block"`
+	Range  hcl.Range    `hcl:",def_range"`
 }
 
 type stageBlock struct {
@@ -212,8 +228,9 @@ type sinkBlock struct {
 
 // A File is a parsed document and the diagnostics about it.
 type File struct {
-	parser *hclparse.Parser
-	diags  hcl.Diagnostics
+	parser   *hclparse.Parser
+	diags    hcl.Diagnostics
+	programs []program // of hooks
 }
 
 // Parse reads a configuration from src; name is what diagnostics call it, and

@@ -158,6 +158,12 @@ func (d *decoder) decode(raw *file, kept *keptFile) *Config {
 			d.archive(p, c)
 		}
 	}
+	if raw.Verify != nil {
+		d.verification(raw.Verify, c)
+	}
+	if raw.Drill != nil {
+		d.drill(raw.Drill, c)
+	}
 	return c
 }
 
@@ -212,6 +218,8 @@ func (d *decoder) pipeline(b *pipelineBlock, c *Config) {
 			d.errorAt(&a.NameRange, "Unsupported argument", "%q belongs to the pipeline %q.", a.Name, archiveName)
 		}
 	}
+	p.Job = d.job(b.Schedule, b.Timezone, b.Jitter)
+	p.Hooks = d.hooks(CheckpointJob, b.OnSuccess, b.OnFailure)
 	p.Verify = d.boolean(b.Verify, false)
 	p.Stages = d.stages(b.Stages, true)
 	local := false

@@ -25,6 +25,14 @@ func (c *Config) Dump() []byte {
 	return f.Bytes()
 }
 
+// Whole is Dump with its secrets: what a process of ours is handed that does something
+// by this configuration. Paths that are relative begin where this process is.
+func (c *Config) Whole() []byte {
+	f := hclwrite.NewEmptyFile()
+	c.node().hcl(f.Body())
+	return f.Bytes()
+}
+
 // DumpJSON is Dump as an object.
 func (c *Config) DumpJSON() []byte {
 	b, err := json.MarshalIndent(c.node().masked().json(), "", "  ")
@@ -65,6 +73,7 @@ func (c *Config) node() *node {
 		c.Plugins[i].node(root)
 	}
 	c.pipelines(root)
+	c.jobsNode(root)
 	return root
 }
 
@@ -153,6 +162,7 @@ func (p *Plugin) node(root *node) {
 
 func (c *Config) pipelines(root *node) {
 	check := root.block("pipeline", c.Check.Name)
+	c.Check.node(check)
 	check.set("verify_decode", cty.BoolVal(c.Check.Verify))
 	stagesNode(check, c.Check.Stages)
 	local := check.block("sink", "filesystem", c.localName())
@@ -165,6 +175,7 @@ func (c *Config) pipelines(root *node) {
 	archive := root.block("pipeline", archiveName)
 	archive.text("seal_after", c.Archive.SealAfter.String())
 	archive.text("seal_size", param.FormatMemory(c.Archive.SealSize))
+	hooksNode(archive, c.Archive.Hooks)
 	stagesNode(archive, c.Archive.Stages)
 	sinksNode(archive, c.Archive.Mirrors, false)
 }

@@ -58,6 +58,19 @@ plugin "p" {
 	restart { backoff = "1s" }
 }
 pipeline "checkpoint" {
+	schedule      = "0 3 * * *"
+	timezone      = "Europe/Berlin"
+	jitter        = "5m"
+	on_success {
+		url     = "https://hc-ping.com/HUSH"
+		headers = { Authorization = "Bearer HUSH" }
+	}
+	on_success { url = "https://hooks.example.org/services/HUSH?key=HUSH" }
+	on_failure {
+		command = ["/bin/notify", "a"]
+		env     = { API_TOKEN = "HUSH" }
+		timeout = "3s"
+	}
 	verify_decode = true
 	stage "zstd" { level = 2 }
 	stage "plugin" "gpg" {
@@ -90,6 +103,17 @@ pipeline "archive" {
 	seal_after = "5s"
 	stage "gzip" {}
 	sink "filesystem" "f" { uses = filesystem.sftp.far }
+}
+verify {
+	schedule = "@weekly"
+	from     = ["m", "f"]
+	deep     = false
+}
+drill {
+	schedule = "0 6 1 * *"
+	from     = "m"
+	evidence = "proofs"
+	on_failure { url = "https://hooks.example.org/HUSH" }
 }
 `
 
@@ -124,7 +148,7 @@ func TestDump(t *testing.T) {
 		if strings.Contains(text, secret) {
 			t.Errorf("%s shows a secret:\n%s", what, text)
 		}
-		for _, shown := range []string{"somebody", "seen", "app:*", "5s", "first-use", "sign"} {
+		for _, shown := range []string{"somebody", "seen", "app:*", "5s", "first-use", "sign", "hc-ping.com", "hooks.example.org", "/bin/notify", "0 3 * * *", "Europe/Berlin", "@weekly", "next", "0 6 1 * *", "proofs"} {
 			if !strings.Contains(text, shown) {
 				t.Errorf("%s does not show %q:\n%s", what, shown, text)
 			}

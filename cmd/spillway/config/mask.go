@@ -46,8 +46,19 @@ type secrets struct {
 func findSecrets(name string, src []byte) *secrets {
 	s := &secrets{}
 	tokens, _ := hclsyntax.LexConfig(src, name, hcl.InitialPos)
+	hook := 0 // the depth of the block that is a hook
 	for i, t := range tokens {
+		switch {
+		case t.Type == hclsyntax.TokenOBrace && (hook > 0 || i > 0 && isHook(string(tokens[i-1].Bytes))):
+			hook++
+		case t.Type == hclsyntax.TokenCBrace && hook > 0:
+			hook--
+		}
 		if t.Type == hclsyntax.TokenEqual || t.Type == hclsyntax.TokenColon {
+			if hook == 1 && i > 0 && (string(tokens[i-1].Bytes) == "url" || string(tokens[i-1].Bytes) == "headers") {
+				s.value(tokens[i+1:])
+				continue
+			}
 			if i > 0 && holdsSecret(tokens[i-1].Bytes) || i > 1 && holdsSecret(tokens[i-2].Bytes) {
 				s.value(tokens[i+1:])
 			}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/hashicorp/hcl/v2/hclwrite"
 	"github.com/zclconf/go-cty/cty"
 	ctyjson "github.com/zclconf/go-cty/cty/json"
@@ -17,6 +18,7 @@ type node struct {
 	labels []string
 	attrs  []attr
 	blocks []*node
+	next   string // when what the block is about happens next; no part of the configuration
 }
 
 // attr is an attribute: a value, or a reference as filesystem.os.data.
@@ -59,6 +61,9 @@ func (n *node) given(raw json.RawMessage) {
 
 // hcl is what is in the block, as a file or the body of one.
 func (n *node) hcl(body *hclwrite.Body) {
+	if n.next != "" {
+		body.AppendUnstructuredTokens(hclwrite.Tokens{{Type: hclsyntax.TokenComment, Bytes: []byte("# next: " + n.next + "\n")}})
+	}
 	for _, a := range n.attrs {
 		if a.ref == "" {
 			body.SetAttributeValue(a.name, a.value)
@@ -84,6 +89,9 @@ func (n *node) hcl(body *hclwrite.Body) {
 // labels as type and name.
 func (n *node) json() map[string]any {
 	out := make(map[string]any)
+	if n.next != "" {
+		out["next"] = n.next
+	}
 	for _, a := range n.attrs {
 		if a.ref != "" {
 			out[a.name] = a.ref
@@ -93,11 +101,12 @@ func (n *node) json() map[string]any {
 	}
 	for _, b := range n.blocks {
 		o := b.json()
-		switch len(b.labels) {
-		case 0:
+		switch {
+		case len(b.labels) == 0 && !isHook(b.kind):
 			out[b.kind] = o
 			continue
-		case 1:
+		case len(b.labels) == 0:
+		case len(b.labels) == 1:
 			o["name"] = b.labels[0]
 		default:
 			o["type"], o["name"] = b.labels[0], b.labels[1]
@@ -113,9 +122,13 @@ const redacted = "(redacted)"
 
 // masked is the block without secrets.
 func (n *node) masked() *node {
-	out := &node{kind: n.kind, labels: n.labels}
+	out := &node{kind: n.kind, labels: n.labels, next: n.next}
 	for _, a := range n.attrs {
-		if a.ref == "" {
+		hidden := false
+		if isHook(n.kind) {
+			a.value, hidden = maskHook(a.name, a.value)
+		}
+		if a.ref == "" && !hidden {
 			a.value = maskValue(a.name, a.value, n.kind == "user")
 		}
 		out.attrs = append(out.attrs, a)

@@ -257,6 +257,7 @@ func (f *File) Verify(c *Config) bool {
 			fail("Plugin cannot run", err, p.at)
 		}
 	}
+	f.verifyPrograms()
 	for _, m := range slices.Concat(c.Check.Mirrors, c.Archive.Mirrors) {
 		if m.Make == nil {
 			continue

@@ -11,14 +11,17 @@ import (
 
 // What to do about what goes wrong.
 const (
-	AdviceCheckpoint = "The checkpoint before it stays, and it is tried again by itself. Remove the cause that the error names (space, permissions, a sink that does not answer); BGSAVE tries at once."
-	AdviceSink       = "It is fed again by itself once it answers. Remove the cause that the error names; `spillway inspect --from SINK` shows what it has."
-	AdviceLog        = "Writes are refused until a checkpoint has made up for it, which is tried by itself. Look at the disk of the data directory: space, and what the kernel's log says of it."
-	AdviceArchive    = "What is not archived is lost with this machine. It goes on by itself once the sink answers."
-	AdviceDamaged    = "`spillway verify --from SOURCE` says what. Take a checkpoint at once, and look for the cause before older backups go."
-	adviceMemory     = "Raise maxmemory, let keys expire, or choose a policy that evicts (CONFIG SET maxmemory-policy)."
-	advicePlugin     = "`spillway plugins logs NAME` shows its last lines; it is started again when it is needed."
-	adviceCert       = "Replace the files of the listener's certificate; they are read again without a restart."
+	AdviceCheckpoint   = "The checkpoint before it stays, and it is tried again by itself. Remove the cause that the error names (space, permissions, a sink that does not answer); BGSAVE tries at once."
+	AdviceSink         = "It is fed again by itself once it answers. Remove the cause that the error names; `spillway inspect --from SINK` shows what it has."
+	AdviceLog          = "Writes are refused until a checkpoint has made up for it, which is tried by itself. Look at the disk of the data directory: space, and what the kernel's log says of it."
+	AdviceArchive      = "What is not archived is lost with this machine. It goes on by itself once the sink answers."
+	AdviceDamaged      = "`spillway verify --from SOURCE` says what. Take a checkpoint at once, and look for the cause before older backups go."
+	AdviceDrill        = "`spillway drill --from SOURCE --keep` does it again and leaves what it restored. Take a checkpoint at once, and look for the cause before older backups go."
+	AdviceHook         = "Nobody was told of what it was to tell. Try its URL, or its command, by hand; the next event tells it again."
+	AdviceVerification = "`spillway verify --from SINK` does the same by hand. It runs again by its schedule."
+	adviceMemory       = "Raise maxmemory, let keys expire, or choose a policy that evicts (CONFIG SET maxmemory-policy)."
+	advicePlugin       = "`spillway plugins logs NAME` shows its last lines; it is started again when it is needed."
+	adviceCert         = "Replace the files of the listener's certificate; they are read again without a restart."
 )
 
 // The bounds of what is normal. The alerts of packaging/monitoring have the same.
@@ -45,6 +48,11 @@ func (r *Report) Judge(unhealthy error) {
 	for _, v := range r.Verified {
 		if !v.OK {
 			r.problem(Critical, fmt.Sprintf("backup %s is damaged: %s", v.Source, v.Text), AdviceDamaged)
+		}
+	}
+	for _, d := range r.Drills {
+		if !d.OK {
+			r.problem(Critical, fmt.Sprintf("the restore drill of %s failed: %s", d.Source, d.Text), AdviceDrill)
 		}
 	}
 	for _, p := range r.Plugins {

@@ -25,6 +25,7 @@ var page = template.Must(template.New("page.html").Funcs(template.FuncMap{
 	},
 	"draw": func(r *Report, tall bool) picture { return r.draw(tall) },
 	"bars": durations, "latencies": latencyBars, "line": func(r *Report) timeline { return r.line() },
+	"job": func(r *Report, s Schedule) string { return s.words(r.At) },
 	"word": func(s State) string {
 		return map[State]string{OK: "all is well", Starting: "loading", Warning: "needs a look", Critical: "needs you now"}[s]
 	},

@@ -31,8 +31,12 @@ type Report struct {
 	Plugins     []Plugin    `json:"plugins"`
 	// Verified is what the last verifications found that the daemon was told of.
 	Verified []Verification `json:"verified"`
+	// Drills are how the last restore drills have ended that the daemon knows of.
+	Drills []Drill `json:"drills"`
 	// Certificates are those of listeners with TLS.
 	Certificates []Certificate `json:"certificates"`
+	// Schedules is what the daemon does by the clock.
+	Schedules []Schedule `json:"schedules"`
 
 	SlowLog []Slow  `json:"slow_log"`
 	Errors  []Error `json:"errors"` // the last ones, newest first
@@ -249,6 +253,31 @@ type Verification struct {
 	At     time.Time `json:"at"`
 	OK     bool      `json:"ok"`
 	Text   string    `json:"text"`
+}
+
+// Drill is how restoring a backup for practice has ended.
+type Drill struct {
+	Source         string    `json:"source"`
+	At             time.Time `json:"at"`
+	OK             bool      `json:"ok"`
+	RestoreSeconds float64   `json:"restore_seconds"` // until the longest restore was ready
+	Text           string    `json:"text"`
+}
+
+// Schedule is a job that is done by the clock.
+type Schedule struct {
+	Job          string    `json:"job"`
+	Schedule     string    `json:"schedule"` // an expression of cron
+	Timezone     string    `json:"timezone"`
+	Next         time.Time `json:"next"`
+	RunningSince time.Time `json:"running_since,omitzero"`
+	Last         time.Time `json:"last,omitzero"` // the last run began
+	LastOK       bool      `json:"last_ok"`
+	LastError    string    `json:"last_error,omitempty"`
+	LastSeconds  float64   `json:"last_seconds"`
+	Runs         int64     `json:"runs"`
+	Failures     int64     `json:"failures"`
+	Skipped      int64     `json:"skipped"` // times that came while the run before went on
 }
 
 // Certificate is what a listener shows its clients.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+	"time"
 )
 
 // Text writes the report for a person at a terminal.
@@ -31,6 +32,12 @@ func (r *Report) Text(out io.Writer) error {
 	for _, v := range r.Verified {
 		w.line("verified\t%s: %s, %s", v.Source, ago(r.At, v.At), map[bool]string{true: "whole", false: "DAMAGED: " + v.Text}[v.OK])
 	}
+	for _, d := range r.Drills {
+		w.line("drill\t%s: %s, %s", d.Source, ago(r.At, d.At), map[bool]string{true: d.Text, false: "FAILED: " + d.Text}[d.OK])
+	}
+	for _, s := range r.Schedules {
+		w.line("schedule\t%s: %s", s.Job, s.words(r.At))
+	}
 	for _, p := range r.Plugins {
 		w.line("plugin\t%s: %s, started %d times, %d failures in a row %s", p.Name, p.State, p.Starts, p.Failures, p.Error)
 	}
@@ -42,6 +49,19 @@ func (r *Report) Text(out io.Writer) error {
 		return w.err
 	}
 	return w.w.Flush()
+}
+
+// words say when a job runs and how its last run ended.
+func (s *Schedule) words(now time.Time) string {
+	last := "none yet"
+	if !s.Last.IsZero() {
+		last = fmt.Sprintf("%s, %s", ago(now, s.Last), map[bool]string{true: "took " + seconds(s.LastSeconds), false: "FAILED: " + s.LastError}[s.LastOK])
+	}
+	next := "next " + moment(s.Next)
+	if !s.RunningSince.IsZero() {
+		next = "running since " + moment(s.RunningSince) + ", " + next
+	}
+	return fmt.Sprintf("%s (%s, %s), last run %s", next, s.Schedule, s.Timezone, last)
 }
 
 // printer writes lines of two columns. An error stays.
