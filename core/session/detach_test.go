@@ -36,8 +36,8 @@ func fill(h *coretest.Harness) {
 	for _, line := range [][]string{s, s2, hash, list, z} {
 		h.Do(line...)
 	}
-	h.Do("SET", "a", strings.Repeat("abcab", 200))
-	h.Do("SET", "b", strings.Repeat("bcb", 300))
+	h.Do("SET", "a", strings.Repeat("abcab", 120))
+	h.Do("SET", "b", strings.Repeat("bcb", 160))
 	h.Do("EVAL", "for i = 1, tonumber(ARGV[1]) do redis.call('XADD', KEYS[1], i, 'f', 'e' .. i-1) end", "1", "x", fmt.Sprint(n))
 }
 
@@ -95,7 +95,7 @@ func TestMadeAside(t *testing.T) {
 	h := coretest.New(t, func(o *core.Options) { o.Shards = 3 })
 	expected := coretest.New(t, func(o *core.Options) { o.Shards, o.NoLog = 1, true })
 	s, s2, z := []string{"SADD", "s"}, []string{"SADD", "s2"}, []string{"ZADD", "z"}
-	for i := range 3000 {
+	for i := range 2800 {
 		e := fmt.Sprint("e", i)
 		s, z = append(s, e), append(z, fmt.Sprint(i), e)
 		if i%2 == 0 {
@@ -103,9 +103,12 @@ func TestMadeAside(t *testing.T) {
 		}
 	}
 	for i, line := range storing {
-		changes := []string{"", "SREM s e4"}
-		if i == 1 || i == 6 {
-			changes = append(changes, "SADD none e8", "SET unrelated x", "SADD s new", "SADD s2 e1", "ZADD z 7.5 e8", "DEL s s2 z", "SET dst string", "DEL dst", "SET s2 string")
+		changes := []string{""}
+		switch i {
+		case 1:
+			changes = append(changes, "SREM s e4", "SADD none e8", "SET unrelated x", "SADD s2 e1", "DEL s s2 z", "SET dst string", "SET s2 string")
+		case 6:
+			changes = append(changes, "SADD s new", "ZADD none 1 e8", "ZADD z 7.5 e8", "DEL dst")
 		}
 		dst := strings.Fields(line)[1]
 		for _, change := range changes {
@@ -149,7 +152,7 @@ func TestMadeAside(t *testing.T) {
 				}
 			}
 			sameValue("")
-			if change == "" && len(changes) > 3 {
+			if change == "" && len(changes) > 1 {
 				h.Reopen()
 				sameValue(" after a replay")
 			}
