@@ -50,7 +50,7 @@ func sourceAt(rawURL string, t trust) (s follow.Source, err error) {
 }
 
 // importPasswordEnv is the password of a server that data is taken from.
-const importPasswordEnv = "SPILLWAY_IMPORT_PASSWORD" //nolint:gosec // a name
+const importPasswordEnv = "SPILLWAY_IMPORT_PASSWORD"
 
 // redactURL is a URL without its password.
 func redactURL(raw string) string {
