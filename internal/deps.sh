@@ -24,6 +24,9 @@ want ssh-keygen openssh-client
 want node nodejs
 want npm npm
 want rpm rpm
+want curl curl
+want openssl openssl
+want ip iproute2
 want skopeo skopeo
 /usr/bin/python3 -c 'import grpc, google.protobuf, cryptography' 2>/dev/null ||
   packages+=(python3-grpcio python3-protobuf python3-cryptography)

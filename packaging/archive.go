@@ -97,6 +97,7 @@ func (r *release) tarballs() error {
 				a.tree(name+"/completion", filepath.Join(r.stage(arch), "completion")),
 				a.tree(name+"/docs", filepath.Join(r.root, "docs")),
 				a.tree(name+"/examples", filepath.Join(r.root, "examples", "config")),
+				a.tree(name+"/monitoring", filepath.Join(r.root, "packaging", "monitoring")),
 				a.tree(name+"/man", filepath.Join(r.stage(arch), "man")),
 			)
 		})

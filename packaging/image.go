@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
@@ -60,6 +61,10 @@ func (r *release) pour(dir, name string) error {
 }
 
 func (r *release) imageFor(arch string) (v1.Image, error) {
+	project, err := r.project()
+	if err != nil {
+		return nil, err
+	}
 	content, err := r.layer(arch)
 	if err != nil {
 		return nil, err
@@ -91,13 +96,19 @@ func (r *release) imageFor(arch string) (v1.Image, error) {
 		Volumes:      map[string]struct{}{"/data": {}},
 		ExposedPorts: map[string]struct{}{"6380/tcp": {}},
 		StopSignal:   "SIGTERM",
+		// Docker's; Kubernetes has probes of its own. A container is not unhealthy
+		// because a sink elsewhere is behind, which a restart would not mend.
+		Healthcheck: &v1.HealthConfig{
+			Test:     []string{"CMD", "/usr/bin/spillway", "status", "--serving", "--config", "/etc/spillway/plugins.hcl"},
+			Interval: 30 * time.Second, Timeout: 15 * time.Second, StartPeriod: 10 * time.Minute, Retries: 3,
+		},
 		Labels: map[string]string{
 			"org.opencontainers.image.title":    "Spillway",
 			"org.opencontainers.image.version":  r.version,
 			"org.opencontainers.image.revision": r.commit,
 			"org.opencontainers.image.created":  r.date.Format("2006-01-02T15:04:05Z"),
 			"org.opencontainers.image.licenses": "Apache-2.0",
-			"org.opencontainers.image.source":   "https://github.com/spillwaydb/spillway",
+			"org.opencontainers.image.source":   project.homepage(),
 		},
 	}
 	return mutate.ConfigFile(img, cfg)

@@ -166,8 +166,26 @@ func TestImageRuns(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	defer func() { _ = cmd.Process.Kill() }()
-	replies := ask(t, ended, port, "AUTH secret", "SET greeting hello", "SAVE", "GET greeting", "SHUTDOWN")
-	if want := "+OK +OK $5 hello"; replies != want {
+	// The health check is what the image says, but for the port, and says no where nobody answers it.
+	health := func(env []string) error {
+		check := cfg.Config.Healthcheck.Test
+		h := exec.Command(check[1], append(slices.Clone(check[2:]), "--addr", "127.0.0.1:"+port)...)
+		h.Dir, h.Env, h.SysProcAttr = cmd.Dir, env, cmd.SysProcAttr
+		out, err := h.CombinedOutput()
+		if err != nil {
+			err = fmt.Errorf("%w\n%s", err, out)
+		}
+		return err
+	}
+	replies := ask(t, ended, port, "AUTH secret", "SET greeting hello", "SAVE", "GET greeting", "QUIT")
+	if err := health(cmd.Env); err != nil {
+		t.Errorf("the health check of a daemon that serves: %v", err)
+	}
+	if err := health(append(slices.Clone(cmd.Env), "SPILLWAY_PASSWORD=another")); err == nil {
+		t.Error("the health check says yes without an answer")
+	}
+	_ = ask(t, ended, port, "AUTH secret", "SHUTDOWN")
+	if want := "+OK +OK $5 hello +OK"; replies != want {
 		t.Errorf("it replies %q, want %q", replies, want)
 	}
 	select {

@@ -18,6 +18,13 @@ import (
 // for files of its own.
 func sandbox(t *testing.T, script string, env ...string) string {
 	t.Helper()
+	return sandboxWith(t, nil, script, env...)
+}
+
+// sandboxWith is sandbox with programs that are outside of this machine's root, by the
+// names that they get in $OWN/bin.
+func sandboxWith(t *testing.T, tools map[string]string, script string, env ...string) string {
+	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("needs root, for an overlay over this machine's root")
 	}
@@ -40,11 +47,24 @@ rm -rf "$1/root/run/systemd"
 own=$(cd "$1/root" && mktemp -d tmp/XXXXXX)
 mkdir "$1/root/$own/packages"
 mount --bind "$2" "$1/root/$own/packages"
+mkdir "$1/root/$own/bin"
+root=$1
+shift 2
+while [ $# -gt 0 ]; do
+  : > "$root/root/$own/bin/$1"
+  mount --bind "$2" "$root/root/$own/bin/$1"
+  shift 2
+done
+set -- "$root"
 cat > "$1/root/$own/script"
 export OWN="/$own" PACKAGES="/$own/packages"
 exec chroot "$1/root" /bin/sh -e "$OWN/script"
 `
-	cmd := exec.Command("unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", inside, "-", dir, packagesDir(t))
+	args := []string{"--mount", "--pid", "--fork", "--kill-child", "sh", "-c", inside, "-", dir, packagesDir(t)}
+	for name, path := range tools {
+		args = append(args, name, path)
+	}
+	cmd := exec.Command("unshare", args...)
 	cmd.Stdin = strings.NewReader(script)
 	cmd.Env = append([]string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND=noninteractive", "HOME=/root"}, env...)
 	var out bytes.Buffer
@@ -135,6 +155,9 @@ is "a reply" "$(cli SET greeting hello)" OK
 is "a save" "$(cli SAVE)" OK
 is "a reply" "$(cli SET later yes)" OK
 is "what it wrote" "$(stat -c '%U %a' /var/lib/spillway/MANIFEST)" "spillway 600"
+is "CONFIG SET" "$(cli CONFIG SET slowlog-max-len 1234)" OK
+is "CONFIG REWRITE, by a user who cannot write to /etc" "$(cli CONFIG REWRITE)" OK
+is "what that wrote" "$(stat -c '%U %a' /var/lib/spillway/spillway.auto.hcl)" "spillway 600"
 
 say upgrade
 upgrade
@@ -144,6 +167,7 @@ is "the old program's reply" "$(cli GET greeting)" hello
 stop
 start
 is "the data" "$(cli MGET greeting later | tr '\n' ' ')" "hello yes "
+is "what CONFIG REWRITE has kept" "$(cli CONFIG GET slowlog-max-len | tail -n 1)" 1234
 grep -q 'version=1.1.0' $OWN/daemon.log
 stop
 

@@ -37,8 +37,15 @@ func (r *release) pack(format, file, arch string) error {
 	if err != nil {
 		return err
 	}
+	project, err := r.project()
+	if err != nil {
+		return err
+	}
 	var unknown error
-	vars := map[string]string{"STAGE": r.stage(arch), "LINUX": r.linux(), "ROOT": r.root, "ARCH": arch, "VERSION": r.version}
+	vars := map[string]string{
+		"STAGE": r.stage(arch), "LINUX": r.linux(), "ROOT": r.root, "ARCH": arch, "VERSION": r.version,
+		"HOMEPAGE": project.homepage(), "MAINTAINER": project.maintainer(),
+	}
 	expanded := os.Expand(string(text), func(name string) string {
 		v, ok := vars[name]
 		if !ok {

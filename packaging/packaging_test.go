@@ -153,7 +153,7 @@ func TestTarball(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	for _, f := range []string{"LICENSE", "README.md", "plugins.hcl", "docs/operations.md", "completion/_spillway", "man/spillway-serve.1.gz", "examples/s3.hcl"} {
+	for _, f := range []string{"LICENSE", "README.md", "plugins.hcl", "docs/operations.md", "completion/_spillway", "man/spillway-serve.1.gz", "examples/s3.hcl", "monitoring/alerts.yml"} {
 		if _, err := os.Stat(filepath.Join(top, f)); err != nil {
 			t.Error(err)
 		}
@@ -261,7 +261,8 @@ func TestCompose(t *testing.T) {
 			Ports    []string
 			Volumes  []string
 			Secrets  []string
-			ReadOnly bool `yaml:"read_only"`
+			ReadOnly bool                    `yaml:"read_only"`
+			Health   struct{ Test []string } `yaml:"healthcheck"`
 		}
 		Volumes, Secrets map[string]any
 	}
@@ -272,6 +273,13 @@ func TestCompose(t *testing.T) {
 	if s.Image != "spillway:1.0.0" || !slices.Equal(s.Ports, []string{"127.0.0.1:6380:6380"}) || !s.ReadOnly {
 		t.Errorf("the service is %+v", s)
 	}
+	cfg, err := openImage(t).ConfigFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(s.Health.Test, cfg.Config.Healthcheck.Test) {
+		t.Errorf("its health is checked by %q, the image's by %q", s.Health.Test, cfg.Config.Healthcheck.Test)
+	}
 	for _, v := range s.Volumes {
 		if name, _, _ := strings.Cut(v, ":"); c.Volumes[name] == nil {
 			t.Errorf("there is no volume %s", name)
@@ -281,6 +289,24 @@ func TestCompose(t *testing.T) {
 		if c.Secrets[name] == nil {
 			t.Errorf("there is no secret %s", name)
 		}
+	}
+}
+
+// TestProject: packages name the project as the module's path does, and nobody's mailbox.
+func TestProject(t *testing.T) {
+	deb := output(t, "dpkg-deb", "--field", made.path(t, "spillway_*.deb"), "Maintainer", "Homepage")
+	if want := "Homepage: https://github.com/spillwaydb/spillway\n"; !strings.Contains(deb, want) {
+		t.Errorf("the deb says %q", deb)
+	}
+	if want := "Maintainer: The Spillway authors <spillwaydb@users.noreply.github.com>\n"; !strings.Contains(deb, want) {
+		t.Errorf("the deb says %q", deb)
+	}
+	r := release{root: t.TempDir()}
+	if err := os.WriteFile(filepath.Join(r.root, "go.mod"), []byte("module example.org/odd\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.project(); err == nil {
+		t.Error("a path that names no owner is taken")
 	}
 }
 

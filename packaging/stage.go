@@ -127,11 +127,13 @@ func (r *release) texts(stage string) error {
 		"plugins.hcl": {
 			{`env("SPILLWAY_DIR", "./data")`, `env("SPILLWAY_DIR", "/var/lib/spillway")`},
 			{`env("SPILLWAY_PASSWORD", "")`, `credential("spillway.password", env("SPILLWAY_PASSWORD", ""))`},
+			{`# include = "/var/lib/spillway/spillway.auto.hcl"`, `include = "/var/lib/spillway/spillway.auto.hcl"`},
 		},
 		"image.hcl": {
 			{`env("SPILLWAY_DIR", "./data")`, `env("SPILLWAY_DIR", "/data")`},
 			{`env("SPILLWAY_PASSWORD", "")`, `credential("spillway.password", env("SPILLWAY_PASSWORD", ""))`},
 			{`address = "127.0.0.1:6380"`, `address = "0.0.0.0:6380"`},
+			{`# include = "/var/lib/spillway/spillway.auto.hcl"`, `include = "/data/spillway.auto.hcl"`},
 		},
 	} {
 		text := string(b)
@@ -148,7 +150,11 @@ func (r *release) texts(stage string) error {
 	if err != nil {
 		return err
 	}
-	head := "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\nSource: https://github.com/spillwaydb/spillway\n\n" +
+	project, err := r.project()
+	if err != nil {
+		return err
+	}
+	head := "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\nSource: " + project.homepage() + "\n\n" +
 		"Files: *\nCopyright: The Spillway authors\nLicense: Apache-2.0\n The whole text:\n"
 	for line := range strings.Lines(string(license)) {
 		if strings.TrimSpace(line) == "" {

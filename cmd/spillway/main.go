@@ -49,7 +49,8 @@ var errReported = errors.New("reported")
 
 func main() { os.Exit(run(os.Args[1:])) }
 
-func run(args []string) int {
+// rootCommand is the program: the daemon and its tools as cobra has them.
+func rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "spillway",
 		Short: "A Redis-compatible in-memory store whose persistence is a pipeline",
@@ -71,6 +72,11 @@ func run(args []string) int {
 	addCompletions(root)
 	root.Version = buildInfo().String()
 	root.SetVersionTemplate("{{.Version}}\n")
+	return root
+}
+
+func run(args []string) int {
+	root := rootCommand()
 	root.SetArgs(longFlags(args))
 	err := root.Execute()
 	var usage usageError

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -29,7 +30,9 @@ func migrateCommand() *cobra.Command {
 			"tells how far the daemon is behind. With --cutover it ends the migration: it has the source hold back\n" +
 			"writes (CLIENT PAUSE WRITE), waits until nothing is missing, compares what both hold, and makes\n" +
 			"the daemon its own master (REPLICAOF NO ONE). When anything is not as it should be it lets the source go on,\n" +
-			"and the daemon goes on following. Exit status 1 says so.",
+			"and the daemon goes on following. Exit status 1 says so.\n\n" +
+			"Passwords need not be in the URLs, which everybody on the machine can see: " + importPasswordEnv + " of the\n" +
+			"environment is the source's, " + passwordEnv + " the daemon's.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			defer interruptible(cmd)()
 			return m.run(cmd)
@@ -86,11 +89,11 @@ func (m *migration) run(cmd *cobra.Command) (err error) {
 		return usageError{errors.New("want a --pause of a second at least, a --sample that is not negative, and an --interval")}
 	}
 	m.out = cmd.OutOrStdout()
-	if m.source, err = clientOf(m.from, m.fromTrust); err != nil {
+	if m.source, err = clientOf(m.from, m.fromTrust, importPasswordEnv); err != nil {
 		return err
 	}
 	defer func() { _ = m.source.Close() }()
-	if m.target, err = clientOf(m.to, m.toTrust); err != nil {
+	if m.target, err = clientOf(m.to, m.toTrust, passwordEnv); err != nil {
 		return err
 	}
 	defer func() { _ = m.target.Close() }()
@@ -108,11 +111,19 @@ func (m *migration) run(cmd *cobra.Command) (err error) {
 	return err
 }
 
-// clientOf is a client of the server at a URL.
-func clientOf(rawURL string, t trust) (*redis.Client, error) {
+// clientOf is a client of the server at a URL. A password that the URL lacks is in the
+// environment's variable of that name, where that is set.
+func clientOf(rawURL string, t trust, variable string) (*redis.Client, error) {
 	s, err := sourceAt(rawURL, t)
 	if err != nil {
 		return nil, err
+	}
+	if u, err := url.Parse(rawURL); err == nil {
+		if _, given := u.User.Password(); !given {
+			if password, there := os.LookupEnv(variable); there {
+				s.Password = password
+			}
+		}
 	}
 	return redis.NewClient(&redis.Options{
 		Addr: s.Address, Username: s.Username, Password: s.Password, TLSConfig: s.TLS,

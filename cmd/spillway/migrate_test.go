@@ -538,3 +538,26 @@ func TestMigrateSecured(t *testing.T) {
 	d = startDaemon(t, t.TempDir(), "--migrate-from", "redis://mover:wrong@"+o.addr())
 	d.waitFor("the refusal", func() bool { return strings.Contains(d.info("master_link_error"), "WRONGPASS") })
 }
+
+// TestMigratePasswords: each side has a variable of its own, and a URL that has a
+// password wins.
+func TestMigratePasswords(t *testing.T) {
+	t.Setenv(importPasswordEnv, "theirs")
+	t.Setenv(passwordEnv, "ours")
+	for _, c := range [][3]string{
+		{"redis://127.0.0.1:6379", importPasswordEnv, "theirs"},
+		{"redis://127.0.0.1:6380", passwordEnv, "ours"},
+		{"redis://someone@127.0.0.1:6380", passwordEnv, "ours"},
+		{"redis://someone:else@127.0.0.1:6380", passwordEnv, "else"},
+		{"redis://127.0.0.1:6380", "SPILLWAY_NO_SUCH_VARIABLE", "theirs"},
+	} {
+		client, err := clientOf(c[0], trust{}, c[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := client.Options().Password; got != c[2] {
+			t.Errorf("%s with %s: %q, want %q", c[0], c[1], got, c[2])
+		}
+		_ = client.Close()
+	}
+}

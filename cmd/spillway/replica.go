@@ -41,13 +41,16 @@ func sourceAt(rawURL string, t trust) (s follow.Source, err error) {
 	s = follow.Source{Address: net.JoinHostPort(u.Hostname(), port), Clock: core.SystemClock{}, Username: u.User.Username()}
 	var given bool
 	if s.Password, given = u.User.Password(); !given {
-		s.Password = os.Getenv("SPILLWAY_IMPORT_PASSWORD")
+		s.Password = os.Getenv(importPasswordEnv)
 	}
 	if u.Scheme == "rediss" {
 		s.TLS, err = t.config(u.Hostname())
 	}
 	return s, err
 }
+
+// importPasswordEnv is the password of a server that data is taken from.
+const importPasswordEnv = "SPILLWAY_IMPORT_PASSWORD"
 
 // redactURL is a URL without its password.
 func redactURL(raw string) string {

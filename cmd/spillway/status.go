@@ -58,7 +58,7 @@ type absent struct {
 
 func statusCommand() *cobra.Command {
 	var o statusTool
-	var asJSON bool
+	var asJSON, serving bool
 	var dir string
 	cmd := &cobra.Command{
 		Use: "status", Short: "Tell how the running daemon, or a data directory, stands", Args: noArgs,
@@ -66,7 +66,8 @@ func statusCommand() *cobra.Command {
 			"archive, what can be restored, and what is wrong with what to do about it. Where none answers, or with\n" +
 			"--dir, it shows what the data directory holds.\n\n" +
 			"Exit status: 0 all is well, 1 something is wrong (or data is still loaded), 2 a mistake on the command\n" +
-			"line, 3 no daemon answers.",
+			"line, 3 no daemon answers. With --serving, for the health check of a container, it is 1 only while\n" +
+			"clients are not served: data is loaded, writes are refused, or the daemon ends.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			defer interruptible(cmd)()
 			cfg, err := o.config(cmd)
@@ -88,7 +89,7 @@ func statusCommand() *cobra.Command {
 			} else {
 				err = r.Text(cmd.OutOrStdout())
 			}
-			if err == nil && r.State != status.OK {
+			if err == nil && (serving && !r.Serving || !serving && r.State != status.OK) {
 				err = errReported
 			}
 			return err
@@ -96,6 +97,7 @@ func statusCommand() *cobra.Command {
 	}
 	o.register(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&serving, "serving", false, "exit with 0 as long as clients are served, whatever else is wrong")
 	cmd.Flags().StringVar(&dir, "dir", "", "look at this data directory and ask no daemon")
 	return cmd
 }

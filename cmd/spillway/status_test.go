@@ -138,6 +138,9 @@ func TestStatusOfTrouble(t *testing.T) {
 	if code != 1 || !strings.Contains(text, "CRITICAL") || !strings.Contains(text, "→ The checkpoint before it stays") {
 		t.Errorf("exit status %d\n%s", code, text)
 	}
+	if _, _, code := statusOf(t, "status", "--serving", "--addr", d.addr); code != 1 || r.Serving {
+		t.Errorf("it refuses writes, and is said to serve: exit status %d", code)
+	}
 }
 
 // TestStatusWithoutDaemon: where none answers the data directory says what it holds, and
@@ -201,6 +204,9 @@ func TestStatusVerified(t *testing.T) {
 	r = reportOf(t, 1, "--addr", d.addr)
 	if len(r.Verified) != 1 || r.Verified[0].OK || r.State != status.Critical || !strings.Contains(r.Problems[0].What, "is damaged") {
 		t.Errorf("%+v %+v", r.Verified, r.Problems)
+	}
+	if out, errs, code := statusOf(t, "status", "--serving", "--addr", d.addr); code != 0 || !r.Serving {
+		t.Errorf("a damaged backup is no reason not to serve: exit status %d\n%s%s", code, out, errs)
 	}
 	if got := scrape(t, "http://"+address+"/metrics"); got["spillway_last_verification_ok{source="+mirror+"}"] != 0 || got["spillway_last_verification_timestamp_seconds{source="+mirror+"}"] == 0 {
 		t.Error("the metrics do not have it")

@@ -2,13 +2,14 @@ package command
 
 import (
 	"bufio"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/spillwaydb/spillway/internal/testutil"
 )
 
 // neverHere says why commands of Redis 7.0 do not exist here and will not. There are
@@ -40,27 +41,7 @@ func redisCommands(t *testing.T) (out []redisCommand) {
 // whether it is here, and names what is here and not there.
 // go test ./core/command -run TestCompatibilityDoc -rewrite writes it.
 func TestCompatibilityDoc(t *testing.T) {
-	path := filepath.FromSlash("../../docs/compatibility.md")
-	src, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	const begin, end = "<!-- commands: begin -->\n", "<!-- commands: end -->\n"
-	before, rest, ok1 := strings.Cut(string(src), begin)
-	_, after, ok2 := strings.Cut(rest, end)
-	if !ok1 || !ok2 {
-		t.Fatalf("%s has no place for the commands", path)
-	}
-	want := before + begin + compatibility(t, redisCommands(t)) + end + after
-	if string(src) == want {
-		return
-	}
-	if f := flag.Lookup("rewrite"); f == nil || f.Value.String() != "true" {
-		t.Fatalf("%s is not what the table of commands says: go test ./core/command -run TestCompatibilityDoc -rewrite", path)
-	}
-	if err := os.WriteFile(path, []byte(want), 0o644); err != nil { //nolint:gosec // a document
-		t.Fatal(err)
-	}
+	testutil.Document(t, "../../docs/compatibility.md", "commands", compatibility(t, redisCommands(t)))
 }
 
 // TestNeverHere: what is said never to be here is a command of Redis, and is not here.

@@ -1,14 +1,12 @@
 package config
 
 import (
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/spillwaydb/spillway/core"
+	"github.com/spillwaydb/spillway/internal/testutil"
 )
 
 // TestKeptParams: a parameter that changes nothing is none that does something,
@@ -58,27 +56,7 @@ func TestKeptParams(t *testing.T) {
 // TestKeptDoc: docs/compatibility.md lists them.
 // go test ./cmd/spillway/config -run TestKeptDoc -rewrite writes it.
 func TestKeptDoc(t *testing.T) {
-	path := filepath.FromSlash("../../../docs/compatibility.md")
-	src, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	const begin, end = "<!-- kept: begin -->\n", "<!-- kept: end -->\n"
-	before, rest, ok1 := strings.Cut(string(src), begin)
-	_, after, ok2 := strings.Cut(rest, end)
-	if !ok1 || !ok2 {
-		t.Fatalf("%s has no place for the parameters", path)
-	}
-	want := before + begin + keptParams() + end + after
-	if string(src) == want {
-		return
-	}
-	if f := flag.Lookup("rewrite"); f == nil || f.Value.String() != "true" {
-		t.Fatalf("%s is not what is declared: go test ./cmd/spillway/config -run TestKeptDoc -rewrite", path)
-	}
-	if err := os.WriteFile(path, []byte(want), 0o644); err != nil { //nolint:gosec // a document
-		t.Fatal(err)
-	}
+	testutil.Document(t, "../../../docs/compatibility.md", "kept", keptParams())
 }
 
 // keptParams lists the parameters by the reason why there is nothing to change.

@@ -2,11 +2,8 @@ package config
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
 	"math"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,6 +13,7 @@ import (
 	"github.com/spillwaydb/spillway/core/server"
 	"github.com/spillwaydb/spillway/core/vfs"
 	"github.com/spillwaydb/spillway/fsbackends/memfs"
+	"github.com/spillwaydb/spillway/internal/testutil"
 )
 
 // running is what a configuration runs, on a disk in memory.
@@ -358,40 +356,26 @@ func TestSecretParams(t *testing.T) {
 // TestConfigurationDoc: docs/configuration.md has the table as it is declared.
 // go test ./cmd/spillway/config -run TestConfigurationDoc -rewrite writes it.
 func TestConfigurationDoc(t *testing.T) {
-	path := filepath.FromSlash("../../../docs/configuration.md")
-	src, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	const begin, end = "<!-- parameters: begin -->\n", "<!-- parameters: end -->\n"
-	before, rest, ok1 := strings.Cut(string(src), begin)
-	_, after, ok2 := strings.Cut(rest, end)
-	if !ok1 || !ok2 {
-		t.Fatalf("%s has no place for the parameters", path)
-	}
-	want := before + begin + documentation() + end + after
-	if string(src) == want {
-		return
-	}
-	if f := flag.Lookup("rewrite"); f == nil || f.Value.String() != "true" {
-		t.Fatalf("%s is not what is declared: go test ./cmd/spillway/config -run TestConfigurationDoc -rewrite", path)
-	}
-	if err := os.WriteFile(path, []byte(want), 0o644); err != nil { //nolint:gosec // a document
-		t.Fatal(err)
-	}
+	testutil.Document(t, "../../../docs/configuration.md", "parameters", documentation())
 }
 
 // documentation is the table of parameters in Markdown.
 func documentation() string {
 	var b strings.Builder
-	b.WriteString("| `CONFIG`, flag | `plugins.hcl` | values | default | |\n|---|---|---|---|---|\n")
+	b.WriteString("| `CONFIG` | `plugins.hcl` | flag | values | default | a change counts | |\n|---|---|---|---|---|---|---|\n")
 	for _, p := range Params() {
-		name, hcl, def := "`"+p.Name+"`", "", "`"+p.Default+"`"
+		name, hcl, option, def, counts := "`"+p.Name+"`", "", "", "`"+p.Default+"`", "at once"
 		for _, a := range p.Aliases {
 			name += ", `" + a + "`"
 		}
 		if p.HCL != "" {
 			hcl = "`" + p.HCL + "`"
+		}
+		if p.Flag() != "" {
+			option = "`--" + p.Flag() + "`"
+		}
+		if p.Fixed {
+			counts = "at a start"
 		}
 		switch _, size := p.Type.(param.Memory); {
 		case p.Auto != "":
@@ -405,11 +389,7 @@ func documentation() string {
 			}
 			def = "`" + param.FormatMemory(n) + "`"
 		}
-		doc := p.Doc
-		if p.Fixed {
-			doc += " Fixed while the daemon runs."
-		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", name, hcl, strings.NewReplacer("<", "&lt;", ">", "&gt;").Replace(p.Type.Want()), def, doc)
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", name, hcl, option, strings.NewReplacer("<", "&lt;", ">", "&gt;").Replace(p.Type.Want()), def, counts, p.Doc)
 	}
 	return b.String()
 }

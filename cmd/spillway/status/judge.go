@@ -33,11 +33,12 @@ const (
 	certExpiring = 14 * 24 * time.Hour
 )
 
-// Judge fills in Problems and State from the rest of the report. unhealthy is why the
+// Judge fills in Problems, State and Serving from the rest of the report. unhealthy is why the
 // engine does not do its work, as /healthz has it, nil if it does.
 func (r *Report) Judge(unhealthy error) {
 	r.Problems = []Problem{}
 	r.State = OK
+	r.Serving = unhealthy == nil && r.Loading == nil
 	if r.Loading != nil {
 		r.State = Starting
 		return

@@ -9,8 +9,11 @@ import (
 // Report is how a daemon stands. All of its counters are since the daemon's start, or
 // since CONFIG RESETSTAT.
 type Report struct {
-	At       time.Time `json:"at"`
-	State    State     `json:"state"`
+	At    time.Time `json:"at"`
+	State State     `json:"state"`
+	// Serving tells whether clients are served, writes included, whatever else is wrong:
+	// what /healthz says.
+	Serving  bool      `json:"serving"`
 	Problems []Problem `json:"problems"`
 
 	Server  Server    `json:"server"`

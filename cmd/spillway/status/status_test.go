@@ -163,6 +163,9 @@ func TestJudge(t *testing.T) {
 			t.Errorf("%s: %s %+v, want %s", name, r.State, r.Problems, c.want)
 			continue
 		}
+		if r.Serving != (c.unhealthy == nil) {
+			t.Errorf("%s: it serves: %v", name, r.Serving)
+		}
 		for _, p := range r.Problems {
 			if p.Todo == "" || !strings.Contains(p.What, c.what) {
 				t.Errorf("%s: %+v", name, p)
