@@ -139,7 +139,7 @@ func serve(cfg *config.Config, again func() (*config.Config, error), f *faults, 
 	opts.OnPlugins = func(args []string) ([]string, error) { return reload.plugged.Load().answer(args) }
 	opts.OnConfig = reload.answer
 	opts.OnRewrite = reload.rewrite
-	watched := &overview{plugins: func() []string { return reload.plugged.Load().states() }, sinks: plugged.watch, history: new(history)}
+	watched := &overview{plugins: func() []string { return reload.plugged.Load().states() }, sinks: plugged.watch, rates: plugged.rates, history: new(history)}
 	watched.cfg.Store(cfg)
 	reload.watched = watched
 	opts.OnStatus, opts.Events = watched.answer, watched.history.events()

@@ -98,6 +98,7 @@ type Archive struct {
 	Pipeline
 	SealAfter time.Duration
 	SealSize  int64
+	Rate      int64 // bytes per second of all its sinks together, 0 for no bound
 }
 
 // Stage is a block stage: one that is built in, or a plugin's.
@@ -120,8 +121,10 @@ type Mirror struct {
 	Required bool
 	Timeout  time.Duration
 	Keep     sink.Retention // the zero value keeps all
+	Rate     int64          // bytes per second, 0 for no bound; a sink of the same name in the other pipeline has it too
 
-	place func(error) hcl.Range // of what Make refuses
+	rateAt *hcl.Attribute        // nil where the block says nothing of it
+	place  func(error) hcl.Range // of what Make refuses
 }
 
 // file is the shape of the document. Attributes stay unevaluated so that what
@@ -188,6 +191,7 @@ type pipelineBlock struct {
 	Verify *hcl.Attribute `hcl:"verify_decode"`
 	After  *hcl.Attribute `hcl:"seal_after"`
 	Size   *hcl.Attribute `hcl:"seal_size"`
+	Rate   *hcl.Attribute `hcl:"rate"`
 	Stages []stageBlock   `hcl:"stage,block"`
 	Sinks  []sinkBlock    `hcl:"sink,block"`
 	Range  hcl.Range      `hcl:",def_range"`
@@ -206,6 +210,7 @@ type sinkBlock struct {
 	Keep     *hcl.Attribute `hcl:"keep"`
 	Required *hcl.Attribute `hcl:"required"`
 	Timeout  *hcl.Attribute `hcl:"timeout"`
+	Rate     *hcl.Attribute `hcl:"rate"`
 	Rest     hcl.Body       `hcl:",remain"`
 	Range    hcl.Range      `hcl:",def_range"`
 }

@@ -158,6 +158,7 @@ func (d *decoder) decode(raw *file, kept *keptFile) *Config {
 			d.archive(p, c)
 		}
 	}
+	d.rates(c)
 	return c
 }
 
@@ -207,7 +208,7 @@ func (d *decoder) pipeline(b *pipelineBlock, c *Config) {
 			}
 		}
 	}
-	for _, a := range []*hcl.Attribute{b.After, b.Size} {
+	for _, a := range []*hcl.Attribute{b.After, b.Size, b.Rate} {
 		if a != nil {
 			d.errorAt(&a.NameRange, "Unsupported argument", "%q belongs to the pipeline %q.", a.Name, archiveName)
 		}
@@ -241,6 +242,9 @@ func (d *decoder) pipeline(b *pipelineBlock, c *Config) {
 			p.Keep = int(d.integer(s.Keep, int64(p.Keep), 1, 1<<20))
 			if s.Required != nil && !d.boolean(s.Required, true) {
 				d.errorf(s.Required, "The first sink is required", "The first sink is the data directory: a checkpoint that is not there does not exist.")
+			}
+			if s.Rate != nil {
+				d.errorAt(&s.Rate.NameRange, "Unsupported argument", "The first sink is the data directory, which has no rate: it is for sinks beside it.")
 			}
 			continue
 		}
@@ -279,13 +283,14 @@ func (d *decoder) remote(s *sinkBlock) (m *Mirror, ok bool) {
 }
 
 // sinkAttrs are the attributes of every sink beside the first.
-var sinkAttrs = []string{"keep", "required", "timeout"}
+var sinkAttrs = []string{"keep", "rate", "required", "timeout"}
 
 // mirror decodes what every sink beside the first has.
 func (d *decoder) mirror(m Mirror, s *sinkBlock) Mirror {
 	m.Required = d.boolean(s.Required, true)
 	m.Timeout = d.duration(s.Timeout, 10*time.Minute)
 	m.Keep = d.retention(s.Keep)
+	m.Rate, m.rateAt = d.rate(s.Rate), s.Rate
 	return m
 }
 

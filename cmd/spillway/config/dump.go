@@ -165,6 +165,7 @@ func (c *Config) pipelines(root *node) {
 	archive := root.block("pipeline", archiveName)
 	archive.text("seal_after", c.Archive.SealAfter.String())
 	archive.text("seal_size", param.FormatMemory(c.Archive.SealSize))
+	archive.text("rate", FormatRate(c.Archive.Rate))
 	stagesNode(archive, c.Archive.Stages)
 	sinksNode(archive, c.Archive.Mirrors, false)
 }
@@ -216,6 +217,7 @@ func sinksNode(in *node, mirrors []Mirror, checkpoints bool) {
 			b.set("required", cty.BoolVal(m.Required))
 		}
 		b.text("timeout", m.Timeout.String())
+		b.text("rate", FormatRate(m.Rate))
 		if !m.Keep.All() {
 			b.set("keep", keepValue(m.Keep))
 		}
