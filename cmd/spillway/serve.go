@@ -170,6 +170,7 @@ func serve(cfg *config.Config, again func() (*config.Config, error), f *faults, 
 			return err
 		}
 	}
+	daemonParams(db, cfg, log)
 	reload.serves(db, srv, secured)
 	defer reload.close()
 	failed := make(chan error, len(listeners))
@@ -201,7 +202,7 @@ func serve(cfg *config.Config, again func() (*config.Config, error), f *faults, 
 	}()
 	ready := make(chan struct{})
 	go reload.onHangups(hangups, ready)
-	err = await(db, log, signals, events{loaded: loaded, failed: failed, stop: stop}, func() {
+	err = await(db, log, signals, events{loaded: loaded, failed: failed, stop: stop, how: srv.ShutdownOn}, func() {
 		close(ready)
 		sup.ready(db)
 		for i, l := range listeners {
@@ -265,6 +266,7 @@ type events struct {
 	loaded <-chan error    // Recover has returned
 	failed <-chan error    // a listener broke
 	stop   <-chan struct{} // a client's SHUTDOWN was carried out
+	how    func(os.Signal) (mode command.ShutdownMode, force bool)
 }
 
 // sayWhat begins the log with what runs, and on what.
@@ -305,7 +307,7 @@ func await(db *core.DB, log hclog.Logger, signals <-chan os.Signal, ev events, r
 			}
 			saving = true
 			log.Info("shutting down", "why", sig.String())
-			go func() { saved <- db.PrepareShutdown(command.ShutdownDefault, false) }()
+			go func() { saved <- db.PrepareShutdown(ev.how(sig)) }()
 		case err := <-saved:
 			if err == nil {
 				go exitOn(signals, log, interrupts)
