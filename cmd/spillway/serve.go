@@ -175,6 +175,7 @@ func serve(cfg *config.Config, again func() (*config.Config, error), f *faults, 
 	defer reload.close()
 	failed := make(chan error, len(listeners))
 	for i, l := range listeners {
+		srv.Expect(l, secured[i])
 		serve := srv.Serve
 		if t := secured[i]; t != nil {
 			serve = func(l net.Listener) error { return srv.ServeTLS(l, t) }

@@ -163,6 +163,14 @@ func (s *Server) rebind(hosts []string, port int, t *TLS) bool {
 	return true
 }
 
+// Expect has a listener count from now on: before it is served, and so in an order that
+// does not depend on when the goroutines begin that serve. t is nil without TLS.
+func (s *Server) Expect(l net.Listener, t *TLS) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.add(l, t)
+}
+
 // add takes a listener in. The caller holds mu.
 func (s *Server) add(l net.Listener, t *TLS) {
 	if _, ok := s.listeners[l]; !ok {

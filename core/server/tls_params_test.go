@@ -124,6 +124,7 @@ func TestConfigTLSOfSeveral(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	testutil.Eventually(t, "the first listener", func() bool { return tlsName(t, a, addr, 0) == "server" })
 	go func() { _ = s.ServeTLS(l, other) }()
 	testutil.Eventually(t, "the second listener", func() bool { return tlsName(t, a, l.Addr().String(), 0) == "other" })
 	set := func(pairs ...[2]string) error { return s.db.Admin().Config().Set(pairs...) }
