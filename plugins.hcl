@@ -148,6 +148,7 @@ pipeline "checkpoint" {
   #   uses     = filesystem.os.mirror
   #   required = false
   #   timeout  = "10m"
+  #   rate     = "50MB/s" # to it and from it, for all that goes on at once; "0" is no bound
   #   keep     = 14
   # }
   # sink "blob" "offsite" { url = "s3://backups/prod?region=eu-central-1" }
@@ -171,6 +172,7 @@ pipeline "checkpoint" {
 #   on         = ["segment"]
 #   seal_after = "10s"  # what a loss of the machine costs, with the time of the transfer
 #   seal_size  = "64mb"
+#   rate       = "0" # of all its sinks together, beside the rate that each may have
 #
 #   stage "zstd" { level = 1 }
 #   sink "filesystem" "mirror" {

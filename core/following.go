@@ -217,7 +217,7 @@ func (db *DB) Replica() *command.Replica {
 	host, port, _ := net.SplitHostPort(f.opts.Source.Address)
 	r := &command.Replica{
 		Host: host, Port: port, State: string(s.State), Offset: s.Offset, ID: s.ID, Heard: s.Heard, Down: s.Down,
-		Syncing: s.State == follow.Syncing, Total: s.Total, Received: s.Received, ReadOnly: !f.opts.Writable,
+		Syncing: s.State == follow.Syncing, Total: s.Total, Received: s.Received, Links: s.Links, Waiting: s.Waiting, ReadOnly: !f.opts.Writable,
 	}
 	if s.Err != nil {
 		r.Err = s.Err.Error()

@@ -23,6 +23,7 @@ const (
 	keptFiles       = "checkpoints and the log are built differently"
 	keptProcess     = "how the process runs is chosen elsewhere"
 	keptCluster     = "there is no cluster bus"
+	keptTLS         = "Go's crypto/tls chooses ciphers, and clients keep the keys of their sessions"
 )
 
 var (
@@ -94,6 +95,10 @@ var kept = []Kept{
 	keep("aof-timestamp-enabled", param.Bool{}, "no", keptFiles),
 	keep("aof-disable-auto-gc", param.Bool{}, "no", keptFiles),
 
+	keep("proto-max-bulk-len", param.Memory{Min: 1 << 20}, "536870912", "a string has 512 MB at most").fixed(),
+	keep("enable-protected-configs", param.OneOf{"no", "yes", "local"}, "no", "where the data is stays as long as the daemon runs").fixed(),
+	keep("enable-module-command", param.OneOf{"no", "yes", "local"}, "no", "there are no modules").fixed(),
+
 	keep("daemonize", param.Bool{}, "no", keptProcess).fixed(),
 	keep("supervised", param.OneOf{"upstart", "systemd", "auto", "no"}, "no", keptProcess).fixed(),
 	keep("pidfile", param.Text{}, "", keptProcess).fixed(),
@@ -117,6 +122,15 @@ var kept = []Kept{
 	keep("tcp-backlog", natural, "511", keptProcess).fixed(),
 	keep("bind-source-addr", param.Text{}, "", keptProcess),
 	keep("shutdown-timeout", natural, "10", keptReplication),
+
+	keep("tls-ciphers", param.Text{}, "", keptTLS),
+	keep("tls-ciphersuites", param.Text{}, "", keptTLS),
+	keep("tls-prefer-server-ciphers", param.Bool{}, "no", keptTLS),
+	keep("tls-dh-params-file", param.Text{}, "", keptTLS),
+	keep("tls-session-cache-size", natural, "20480", keptTLS),
+	keep("tls-session-cache-timeout", natural, "300", keptTLS),
+	keep("tls-replication", param.Bool{}, "no", keptReplication),
+	keep("tls-cluster", param.Bool{}, "no", keptCluster),
 
 	keep("cluster-config-file", param.Text{}, "nodes.conf", keptCluster).fixed(),
 	keep("cluster-port", port, "0", keptCluster).fixed(),

@@ -94,14 +94,17 @@ func planOf(c *config.Config) plan {
 		if m.Required {
 			kind = "required"
 		}
-		p.Sinks = append(p.Sinks, fmt.Sprintf("%s: %s (%s, timeout %s, keep %s)", m.Name, whereOf(m), kind, m.Timeout, m.Keep))
+		p.Sinks = append(p.Sinks, fmt.Sprintf("%s: %s (%s, timeout %s, keep %s%s)", m.Name, whereOf(m), kind, m.Timeout, m.Keep, atRate(m.Rate)))
 	}
 	for _, s := range c.Archive.Stages {
 		p.Archive = append(p.Archive, "stage "+s.Name+ofPlugin(s.Plugin))
 	}
 	for _, m := range c.Archive.Mirrors {
-		p.Archive = append(p.Archive, fmt.Sprintf("%s: %s (segments after %s or %s, timeout %s, keep %s)",
-			m.Name, whereOf(m), c.Archive.SealAfter, size(c.Archive.SealSize), m.Timeout, m.Keep))
+		p.Archive = append(p.Archive, fmt.Sprintf("%s: %s (segments after %s or %s, timeout %s, keep %s%s)",
+			m.Name, whereOf(m), c.Archive.SealAfter, size(c.Archive.SealSize), m.Timeout, m.Keep, atRate(m.Rate)))
+	}
+	if c.Archive.Rate > 0 {
+		p.Archive = append(p.Archive, "all sinks together: at most "+config.FormatRate(c.Archive.Rate))
 	}
 	for _, c := range c.Plugins {
 		pin := c.Checksum + ", verified"
@@ -114,6 +117,14 @@ func planOf(c *config.Config) plan {
 		p.Schedules = append(p.Schedules, fmt.Sprintf("%s: %s, next %s", j.Name, j.Job, j.Next(time.Now())))
 	}
 	return p
+}
+
+// atRate says the bound of a sink, if it has one.
+func atRate(n int64) string {
+	if n == 0 {
+		return ""
+	}
+	return ", at most " + config.FormatRate(n)
 }
 
 // configName says where a configuration is from.

@@ -17,6 +17,7 @@ import (
 type daemonLog struct {
 	hclog.InterceptLogger
 	out *logOutput
+	is  atomic.Pointer[config.Log] // what it has become
 }
 
 // logOutput writes the lines of a logger.
@@ -44,6 +45,7 @@ func (d *daemonLog) become(l config.Log) {
 	o := logOptions(l)
 	o.Name = "" // the lines have it
 	out := hclog.NewSinkAdapter(o)
+	d.is.Store(&l)
 	d.SetLevel(o.Level)
 	d.out.now.Store(&out)
 }

@@ -67,6 +67,7 @@ func importCommand() *cobra.Command {
 	f.BoolVar(&m.skip, "skip-unsupported", false, "leave out what cannot be held (values and data of modules) instead of refusing it")
 	f.StringVar(&m.ca, "cacert", "", "file with the certificates to trust with rediss://")
 	f.BoolVar(&m.insecure, "insecure", false, "with rediss://, trust any certificate")
+	m.rate.register(f, "read")
 	f.BoolVar(&m.json, "json", false, "print JSON")
 	f.BoolVar(&m.quiet, "quiet", false, "show no progress")
 	return cmd
@@ -77,6 +78,7 @@ type importer struct {
 	from, to, ca   string
 	skip, insecure bool
 	json, quiet    bool
+	rate           rateFlag
 
 	out      imported
 	progress backup.Progress
@@ -305,7 +307,11 @@ func (m *importer) one(ctx context.Context, db *core.DB, open func() (input, err
 	if m.skip {
 		o.Skip = m.skipped
 	}
-	got, err := db.Import(ctx, countedReader{in.src, &m.progress}, in.name, o)
+	src := io.Reader(in.src)
+	if m.rate.rate != nil {
+		src = m.rate.rate.Reader(ctx, src)
+	}
+	got, err := db.Import(ctx, countedReader{src, &m.progress}, in.name, o)
 	m.out.Commands += got.Commands
 	if err != nil {
 		if !m.skip {

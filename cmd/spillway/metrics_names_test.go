@@ -56,6 +56,7 @@ func gatherAll(t *testing.T) []*dto.MetricFamily {
 		stores: func() []status.Store {
 			return []status.Store{{Pipeline: "p", Sink: "s", Operation: "put", Result: "ok"}}
 		},
+		rates: func() []status.Rate { return []status.Rate{{Sink: "s", BytesPerSecond: 1, Bytes: 1, WaitedSeconds: 1}} },
 		restore: func() status.Restore {
 			return status.Restore{Sinks: true, Oldest: now, Newest: now, Windows: make([]backup.Window, 1)}
 		},

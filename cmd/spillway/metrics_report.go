@@ -13,6 +13,7 @@ import (
 // metrics.
 type backupCollector struct {
 	stores       func() []status.Store
+	rates        func() []status.Rate
 	restore      func() status.Restore
 	verified     func() []status.Verification
 	drills       func() []status.Drill
@@ -25,6 +26,9 @@ var (
 		[]string{"pipeline", "sink", "operation", "result"}, nil)
 	sinkSeconds = prometheus.NewDesc("spillway_sink_request_seconds_total", "Time that requests to a sink took, waiting for the pipeline included.",
 		[]string{"pipeline", "sink", "operation", "result"}, nil)
+	rateBound     = prometheus.NewDesc("spillway_sink_rate_limit_bytes", "Bytes a second that a sink, or the archive as a whole, may take and give.", []string{"sink"}, nil)
+	rateBytes     = prometheus.NewDesc("spillway_sink_limited_bytes_total", "Bytes that have passed to and from a sink under its rate.", []string{"sink"}, nil)
+	rateSeconds   = prometheus.NewDesc("spillway_sink_limited_seconds_total", "Time that parts have waited for the rate of a sink, all together.", []string{"sink"}, nil)
 	restoreOldest = prometheus.NewDesc("spillway_restore_oldest_timestamp_seconds", "The oldest moment that the sinks can bring back.", nil, nil)
 	restoreNewest = prometheus.NewDesc("spillway_restore_newest_timestamp_seconds", "The last write that the sinks can bring back.", nil, nil)
 	restoreParts  = prometheus.NewDesc("spillway_restore_windows", "Stretches of time that the sinks can bring back whole; more than 1: there are gaps between.", nil, nil)
@@ -41,7 +45,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (backupCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{sinkRequests, sinkSeconds, restoreOldest, restoreNewest, restoreParts, verifiedAt, verifiedOK, certExpiry, buildMetric, hookEvents, drillAt, drillOK, drillSeconds} {
+	for _, d := range []*prometheus.Desc{sinkRequests, sinkSeconds, rateBound, rateBytes, rateSeconds, restoreOldest, restoreNewest, restoreParts, verifiedAt, verifiedOK, certExpiry, buildMetric, hookEvents, drillAt, drillOK, drillSeconds} {
 		ch <- d
 	}
 }
@@ -55,6 +59,11 @@ func (c backupCollector) Collect(ch chan<- prometheus.Metric) {
 		labels := []string{s.Pipeline, s.Sink, s.Operation, s.Result}
 		ch <- prometheus.MustNewConstMetric(sinkRequests, prometheus.CounterValue, float64(s.Requests), labels...)
 		ch <- prometheus.MustNewConstMetric(sinkSeconds, prometheus.CounterValue, s.Seconds, labels...)
+	}
+	for _, r := range c.rates() {
+		ch <- prometheus.MustNewConstMetric(rateBound, prometheus.GaugeValue, float64(r.BytesPerSecond), r.Sink)
+		ch <- prometheus.MustNewConstMetric(rateBytes, prometheus.CounterValue, float64(r.Bytes), r.Sink)
+		ch <- prometheus.MustNewConstMetric(rateSeconds, prometheus.CounterValue, r.WaitedSeconds, r.Sink)
 	}
 	if r := c.restore(); r.Sinks {
 		ch <- prometheus.MustNewConstMetric(restoreParts, prometheus.GaugeValue, float64(len(r.Windows)))

@@ -368,7 +368,7 @@ func (d *daemon) looksLikeReplica(o *origin) {
 			d.t.Errorf("%v while it follows: %v", args, err)
 		}
 	}
-	for field, want := range map[string]string{"role": "slave", "master_host": "127.0.0.1", "master_port": o.port, "master_link_status": "up", "slave_read_only": "1", "master_sync_in_progress": "0"} {
+	for field, want := range map[string]string{"role": "slave", "master_host": "127.0.0.1", "master_port": o.port, "master_link_status": "up", "slave_read_only": "1", "master_sync_in_progress": "0", "spillway_migration_state": "connected", "spillway_migration_links": "1"} {
 		if got := d.info(field); got != want {
 			d.t.Errorf("INFO has %s:%s, want %s", field, got, want)
 		}

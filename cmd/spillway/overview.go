@@ -35,6 +35,7 @@ type overview struct {
 	db      *core.DB
 	plugins func() []string // an object of JSON each
 	sinks   *sinkWatch
+	rates   *rates
 	history *history
 	jobs    atomic.Pointer[jobs] // nil while the daemon begins to listen
 }
@@ -79,6 +80,7 @@ func (o *overview) report() *status.Report {
 	r.Log.Fsync = o.parameter("appendfsync")
 	o.restore(r)
 	r.Stores = append([]status.Store{}, o.sinks.stores()...)
+	r.Rates = append([]status.Rate{}, o.rates.report(o.cfg.Load())...)
 	o.pluginStates(r)
 	o.slow(r)
 	r.Certificates = append([]status.Certificate{}, certificatesOf(o.cfg.Load().Listen)...)
@@ -179,6 +181,7 @@ func (o *overview) commandCollector() commandCollector {
 func (o *overview) backupCollector() backupCollector {
 	return backupCollector{
 		stores: o.sinks.stores,
+		rates:  func() []status.Rate { return o.rates.report(o.cfg.Load()) },
 		restore: func() status.Restore {
 			r := &status.Report{Server: status.Server{Lineage: o.db.Lineage()}}
 			o.restore(r)

@@ -36,6 +36,7 @@ type plugged struct {
 	closers []io.Closer
 	uses    []*use // all of them, in the order of the configuration
 	watch   *sinkWatch
+	rates   *rates
 }
 
 // made is a member of a pipeline.
@@ -100,9 +101,10 @@ func plug(cfg *config.Config, log hclog.InterceptLogger, before *plugged) (*plug
 		stages: make(map[string]*use), sinks: make(map[string]*use), made: make(map[string]made),
 	}
 	if before == nil {
-		before = &plugged{watch: newSinkWatch()}
+		before = &plugged{watch: newSinkWatch(), rates: newRates()}
+		before.rates.set(cfg)
 	}
-	p.watch = before.watch
+	p.watch, p.rates = before.watch, before.rates
 	if p.host, p.logs = before.host, before.logs; p.host == nil && len(cfg.Plugins) > 0 {
 		h, err := host.New(host.Options{Logger: log})
 		if err != nil {
@@ -213,7 +215,8 @@ func (p *plugged) pipeline(pl *config.Pipeline, plugins []config.Plugin, before 
 			if c.Plugin != nil || c.Make != nil {
 				deadline = c.Timeout
 			}
-			s = middleware.Sink(s, p.around(log.Named("sink").Named(c.Name), m.counters, c.Plugin, deadline)...)
+			around := p.around(log.Named("sink").Named(c.Name), m.counters, c.Plugin, deadline)
+			s = middleware.Sink(s, append(p.rates.limits(pl, c.Name), around...)...)
 			m.sink = p.watch.around(pl.Name, c.Name, s)
 		}
 		p.made[member(pl, c.Name)] = m
@@ -257,13 +260,20 @@ func (p *plugged) makeSink(pl *config.Pipeline, m config.Mirror, log hclog.Logge
 	return s, nil
 }
 
-// open is makeSink for a tool: the sink is closed at the end.
-func (p *plugged) open(pl *config.Pipeline, m config.Mirror, log hclog.Logger) (sink.Sink, error) {
+// open is makeSink for a tool: the sink is closed at the end. rate is in place of the
+// one that the configuration has for it, nil to leave it at that.
+func (p *plugged) open(pl *config.Pipeline, m config.Mirror, rate *middleware.Rate, log hclog.Logger) (sink.Sink, error) {
 	s, err := p.makeSink(pl, m, log)
-	if c, ok := s.(io.Closer); ok && err == nil && m.Plugin == nil {
+	if err != nil {
+		return nil, err
+	}
+	if c, ok := s.(io.Closer); ok && m.Plugin == nil {
 		p.closers = append(p.closers, c)
 	}
-	return s, err
+	if rate != nil {
+		return middleware.Sink(s, middleware.Limit(rate)), nil
+	}
+	return middleware.Sink(s, p.rates.limits(pl, m.Name)...), nil
 }
 
 // openMirror makes a sink on a filesystem. One that is required must be there.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 
@@ -17,6 +18,7 @@ func (x *reloading) diffPipelines(ctx context.Context) error {
 	if x.old.ReadOnly {
 		return nil // nothing goes through them
 	}
+	x.diffRates()
 	before := len(x.done.Changed)
 	for _, p := range x.next.Plugins {
 		i := slices.IndexFunc(x.old.Plugins, func(o config.Plugin) bool { return o.Name == p.Name })
@@ -52,6 +54,21 @@ func (x *reloading) diffPipelines(ctx context.Context) error {
 		return nil
 	}
 	return x.preparePipelines(ctx)
+}
+
+// diffRates finds the sinks that may take and give more or less from now on. What is
+// under way goes on at the new rate.
+func (x *reloading) diffRates() {
+	old, next := x.old.Rates(), x.next.Rates()
+	for _, name := range slices.Sorted(maps.Keys(next)) {
+		if from, there := old[name]; there && from != next[name] {
+			x.changed("the rate of sink "+name, config.FormatRate(from), config.FormatRate(next[name]))
+		}
+	}
+	if from, to := x.old.Archive.Rate, x.next.Archive.Rate; from != to {
+		x.changed("pipeline archive.rate", config.FormatRate(from), config.FormatRate(to))
+	}
+	x.applies = append(x.applies, func() { x.r.plugged.Load().rates.set(x.next) })
 }
 
 // diffMembers compares the stages and sinks of a pipeline.

@@ -143,7 +143,7 @@ func serve(cfg *config.Config, again func() (*config.Config, error), f *faults, 
 	opts.OnPlugins = func(args []string) ([]string, error) { return reload.plugged.Load().answer(args) }
 	opts.OnConfig = reload.answer
 	opts.OnRewrite = reload.rewrite
-	watched := &overview{plugins: func() []string { return reload.plugged.Load().states() }, sinks: plugged.watch, history: new(history)}
+	watched := &overview{plugins: func() []string { return reload.plugged.Load().states() }, sinks: plugged.watch, rates: plugged.rates, history: new(history)}
 	watched.cfg.Store(cfg)
 	told := hooks.New(hooks.Options{Logger: log.Named("hook"), Directory: dataDirectory(cfg), Version: version, Failed: func(event string, err error) {
 		watched.history.failed("a hook of the "+event+" failed", err, status.AdviceHook)
@@ -183,10 +183,12 @@ func serve(cfg *config.Config, again func() (*config.Config, error), f *faults, 
 	watched.jobs.Store(scheduled)
 	defer scheduled.stop() // whatever runs uses neither the engine nor a sink any more
 	reload.jobs = scheduled
+	daemonParams(db, cfg, log)
 	reload.serves(db, srv, secured)
 	defer reload.close()
 	failed := make(chan error, len(listeners))
 	for i, l := range listeners {
+		srv.Expect(l, secured[i])
 		serve := srv.Serve
 		if t := secured[i]; t != nil {
 			serve = func(l net.Listener) error { return srv.ServeTLS(l, t) }
@@ -214,7 +216,7 @@ func serve(cfg *config.Config, again func() (*config.Config, error), f *faults, 
 	}()
 	ready := make(chan struct{})
 	go reload.onHangups(hangups, ready)
-	err = await(db, log, signals, events{loaded: loaded, failed: failed, stop: stop}, func() {
+	err = await(db, log, signals, events{loaded: loaded, failed: failed, stop: stop, how: srv.ShutdownOn}, func() {
 		close(ready)
 		sup.ready(db)
 		scheduled.start()
@@ -280,6 +282,7 @@ type events struct {
 	loaded <-chan error    // Recover has returned
 	failed <-chan error    // a listener broke
 	stop   <-chan struct{} // a client's SHUTDOWN was carried out
+	how    func(os.Signal) (mode command.ShutdownMode, force bool)
 }
 
 // sayWhat begins the log with what runs, and on what.
@@ -320,7 +323,7 @@ func await(db *core.DB, log hclog.Logger, signals <-chan os.Signal, ev events, r
 			}
 			saving = true
 			log.Info("shutting down", "why", sig.String())
-			go func() { saved <- db.PrepareShutdown(command.ShutdownDefault, false) }()
+			go func() { saved <- db.PrepareShutdown(ev.how(sig)) }()
 		case err := <-saved:
 			if err == nil {
 				go exitOn(signals, log, interrupts)

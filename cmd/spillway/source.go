@@ -22,6 +22,7 @@ import (
 	"github.com/spillwaydb/spillway/core/vfs"
 	"github.com/spillwaydb/spillway/plugins/age"
 	"github.com/spillwaydb/spillway/plugins/blob"
+	"github.com/spillwaydb/spillway/plugins/middleware"
 	"github.com/spillwaydb/spillway/plugins/sftp"
 )
 
@@ -34,6 +35,7 @@ type sourceFlags struct {
 	older    bool
 	identity string
 	parallel int
+	rate     rateFlag
 	json     bool
 	quiet    bool
 }
@@ -46,6 +48,7 @@ func (s *sourceFlags) register(cmd *cobra.Command, from string) {
 	f.StringArrayVar(&s.from, "from", nil, fromHelp+"; "+from+".\nGive it again for what is elsewhere, such as the archived log")
 	f.StringVar(&s.identity, "identity", "", "file with the age identity that the backup is encrypted to")
 	f.IntVar(&s.parallel, "parallel", 4, "parts read at the same time")
+	s.rate.register(f, "read")
 	f.BoolVar(&s.json, "json", false, "print JSON")
 	f.BoolVar(&s.quiet, "quiet", false, "show no progress")
 }
@@ -88,6 +91,7 @@ type source struct {
 	stages *sink.Registry
 	cfg    *config.Config
 	log    hclog.InterceptLogger
+	rate   *middleware.Rate
 	data   vfs.FS         // of a data directory
 	keep   sink.Retention // of a sink of the configuration
 	closes []func()
@@ -113,7 +117,7 @@ func (s *sourceFlags) open(cmd *cobra.Command, dataDir bool) (*source, error) {
 		return nil, usageError{fmt.Errorf("--parallel %d: want at least 1", s.parallel)}
 	}
 	cfg.Log.Level = "warn"
-	src := &source{cfg: cfg, log: newLogger(cfg.Log)}
+	src := &source{cfg: cfg, log: newLogger(cfg.Log), rate: s.rate.rate}
 	plugged, err := plug(cfg, src.log, nil)
 	if err != nil {
 		return nil, err
@@ -195,7 +199,7 @@ func (s *source) openFrom(ctx context.Context, plugged *plugged, from string) er
 			if m.Name != from && !only {
 				continue
 			}
-			sk, err := plugged.open(pl, m, s.log)
+			sk, err := plugged.open(pl, m, s.rate, s.log)
 			if err != nil {
 				return err
 			}
@@ -249,7 +253,7 @@ func (s *source) openURL(ctx context.Context, from string, names []string) error
 	if c, ok := remote.(io.Closer); ok {
 		s.closes = append(s.closes, func() { _ = c.Close() }) // it was only read from
 	}
-	s.Sink = remote
+	s.Sink = s.limited(remote)
 	return nil
 }
 
@@ -271,7 +275,7 @@ func (s *source) openDir(dir string) error {
 		return err
 	}
 	if is {
-		s.Sink, s.data = backup.DataDir(dir, fs), fs
+		s.Sink, s.data = s.limited(backup.DataDir(dir, fs)), fs
 		return nil
 	}
 	there, err := vfs.Exists(fs, sink.SetsDir)
@@ -281,8 +285,16 @@ func (s *source) openDir(dir string) error {
 	if !there {
 		return usageError{fmt.Errorf("%s holds no backup: it has neither a MANIFEST nor a directory checkpoints", dir)}
 	}
-	s.Sink = sink.NewFSSink(dir, fs, sink.SetsDir)
+	s.Sink = s.limited(sink.NewFSSink(dir, fs, sink.SetsDir))
 	return nil
+}
+
+// limited is a sink at the rate that the command line says, if it says one.
+func (s *source) limited(from sink.Sink) sink.Sink {
+	if s.rate == nil {
+		return from
+	}
+	return middleware.Sink(from, middleware.Limit(s.rate))
 }
 
 // noBackup adds to an error about what is not there how to see what is.

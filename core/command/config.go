@@ -111,10 +111,6 @@ func (c *Config) set(pairs [][2]string, parse func(*param.Param, string) (string
 		}
 		seen[name] = true
 	}
-	type undo struct {
-		p   live
-		old string
-	}
 	var done []undo
 	for _, kv := range pairs {
 		p := c.params[strings.ToLower(kv[0])]
@@ -124,14 +120,37 @@ func (c *Config) set(pairs [][2]string, parse func(*param.Param, string) (string
 			err = p.Set(v)
 		}
 		if err != nil {
-			for i := len(done) - 1; i >= 0; i-- {
-				_ = done[i].p.Set(done[i].old) // a value that was in force is valid
-			}
+			takeBack(done)
 			return failed(strings.ToLower(kv[0]), err)
 		}
 		done = append(done, undo{p, old})
 	}
+	for i, d := range done {
+		if staged, ok := d.p.Var.(param.Staged); ok {
+			if err := staged.Commit(); err != nil {
+				takeBack(done)
+				return failed(strings.ToLower(pairs[i][0]), err)
+			}
+		}
+	}
 	return nil
+}
+
+// undo is a value that was set, and the one before it.
+type undo struct {
+	p   live
+	old string
+}
+
+// takeBack undoes what was set, the last first.
+func takeBack(done []undo) {
+	for i := len(done) - 1; i >= 0; i-- {
+		if staged, ok := done[i].p.Var.(param.Staged); ok {
+			staged.Rollback()
+			continue
+		}
+		_ = done[i].p.Set(done[i].old) // a value that was in force is valid
+	}
 }
 
 func failed(name string, err error) error {

@@ -64,6 +64,8 @@ type Replica struct {
 	Syncing    bool          // the dataset comes
 	Total      int64         // its bytes, -1 where nobody knows
 	Received   int64         // of them
+	Links      int64         // to the master that were made since the start
+	Waiting    int64         // bytes of the stream that are applied and not durable yet
 	ReadOnly   bool
 }
 

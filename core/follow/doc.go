@@ -6,7 +6,8 @@
 //	PSYNC id n ──▶ CONTINUE ─┐
 //	                         ▼
 //	          commands, from the offset on ──▶ Target.Apply(commands, offset behind them)
-//	          REPLCONF ACK offset ◀── each second, and when it is asked for
+//	          REPLCONF ACK offset ◀── each second, and when it is asked for; of Redis 7.2
+//	                                  and newer with FACK, which WAITAOF counts
 //
 // What makes it safe to be killed at any time is that Apply takes commands and the
 // offset behind them as one unit: the [Target] has both or neither. A connection begins

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strconv"
 	"strings"
@@ -43,6 +44,7 @@ type Link struct {
 	in     *bufio.Reader
 	dataset
 	forget func() bool // the context
+	fack   bool        // the master knows FACK
 
 	writing sync.Mutex
 }
@@ -86,7 +88,44 @@ func (l *Link) greet() error {
 		_, _ = l.ask("REPLCONF", "listening-port", strconv.Itoa(l.source.Port))
 	}
 	_, _ = l.ask("REPLCONF", "capa", "eof", "capa", "psync2")
-	return nil
+	var err error
+	l.fack, err = l.knowsFACK()
+	return err
+}
+
+// maxInfo is how long INFO server may be.
+const maxInfo = 64 << 10
+
+// knowsFACK asks the master for its version: since 7.2 it is told what is durable here
+// apart from what is applied, for WAITAOF. One that does not say its version, since a
+// user for replication may not ask, is taken for an older one.
+func (l *Link) knowsFACK() (bool, error) {
+	reply, err := l.ask("INFO", "server")
+	var refused *RefusedError
+	if errors.As(err, &refused) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	n, err := strconv.Atoi(strings.TrimPrefix(reply, "$"))
+	if err != nil || reply[0] != '$' || n < 0 || n > maxInfo {
+		return false, fmt.Errorf("it answers INFO with %.80q", reply)
+	}
+	text := make([]byte, n+len("\r\n"))
+	if _, err := io.ReadFull(l.in, text); err != nil {
+		return false, fmt.Errorf("reading its answer to INFO: %w", err)
+	}
+	for line := range strings.Lines(string(text)) {
+		version, ok := strings.CutPrefix(strings.TrimSpace(line), "redis_version:")
+		if !ok {
+			continue
+		}
+		var major, minor int
+		_, _ = fmt.Sscanf(version, "%d.%d", &major, &minor) // 0.0 is an old one
+		return major > 7 || major == 7 && minor >= 2, nil
+	}
+	return false, nil
 }
 
 // Answer is what a master says to PSYNC.
@@ -174,9 +213,14 @@ func (l *Link) write(b []byte) error {
 	return err
 }
 
-// Ack tells the master up to which offset everything is here. Any goroutine.
+// Ack tells the master up to which offset everything is here, and durable: WAIT counts
+// that, and WAITAOF where the master has it. Any goroutine.
 func (l *Link) Ack(offset int64) error {
-	return l.send("REPLCONF", "ACK", strconv.FormatInt(offset, 10))
+	words := []string{"REPLCONF", "ACK", strconv.FormatInt(offset, 10)}
+	if l.fack {
+		words = append(words, "FACK", words[2])
+	}
+	return l.send(words...)
 }
 
 // Alive has the master know that its dataset is still being read. Any goroutine.

@@ -30,6 +30,8 @@ type Status struct {
 	Err      error         // what ended the last link, nil while there is one
 	Total    int64         // bytes of the dataset, -1 where nobody knows
 	Received int64         // of them
+	Links    int64         // that were made, this one included
+	Waiting  int64         // bytes of the stream that are applied and not durable yet
 }
 
 // status is what a Follower does, for whoever asks.
@@ -37,6 +39,7 @@ type status struct {
 	clock  Clock
 	offset atomic.Int64
 	noted  atomic.Int64 // the last offset that the target was given
+	links  atomic.Int64
 
 	mu        sync.Mutex
 	state     State
@@ -62,7 +65,11 @@ func (f *Follower) Status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.clock.Now()
-	out := Status{State: s.state, Offset: s.offset.Load(), ID: s.id, Heard: now.Sub(s.heardAt), Err: s.err, Total: s.total, Received: s.received}
+	out := Status{State: s.state, Offset: s.offset.Load(), ID: s.id, Heard: now.Sub(s.heardAt), Err: s.err, Total: s.total, Received: s.received, Links: s.links.Load()}
+	if s.state == Connected {
+		noted := s.noted.Load()
+		out.Waiting = max(noted-f.target.Durable(), 0)
+	}
 	if !s.downSince.IsZero() {
 		out.Down = max(now.Sub(s.downSince), 1)
 	}
@@ -79,6 +86,7 @@ func (s *status) set(state State) { s.change(func() { s.state = state }) }
 
 // up notes that the master has agreed to send something.
 func (s *status) up() {
+	s.links.Add(1)
 	s.change(func() { s.heardAt = s.clock.Now() })
 }
 

@@ -48,3 +48,12 @@ type Var interface {
 	// the value, though it is one, cannot be had here; nothing has changed then.
 	Set(text string) error
 }
+
+// Staged is a Var whose Set only takes note of the value, since it makes sense together
+// with others that are set at the same time: Commit puts all that were noted in force,
+// or none when it fails, and Rollback forgets them. String shows what was noted.
+type Staged interface {
+	Var
+	Commit() error
+	Rollback()
+}

@@ -199,6 +199,9 @@ func infoReplica(w *command.InfoWriter, r *command.Replica) {
 	w.Field("slave_priority", 0)
 	w.Field("slave_read_only", flag(r.ReadOnly))
 	w.Field("replica_announced", 1)
+	w.Field("spillway_migration_state", r.State)
+	w.Field("spillway_migration_links", r.Links)
+	w.Field("spillway_migration_waiting_bytes", r.Waiting)
 }
 
 func infoCPU(w *command.InfoWriter) {

@@ -11,7 +11,7 @@ import (
 // CONFIG SET port and bind change where the server listens: the new addresses are
 // listened on first, and those that are no more wanted are given up only when all of
 // them could be. Listeners on other ports, which plugins.hcl may have, those with TLS,
-// and Unix sockets stay.
+// and Unix sockets stay. CONFIG SET tls-port does the same to those with TLS.
 
 // served is how a listener is served.
 type served struct {
@@ -27,12 +27,12 @@ func (s *Server) wanted(l net.Listener) bool {
 	return ok && !s.closed
 }
 
-// tcp returns the TCP listeners on the port that CONFIG GET port shows. The caller
-// holds mu.
-func (s *Server) tcp() (out []net.Listener, port int) {
-	port = s.firstPort()
-	for l := range s.listeners {
-		if a, ok := l.Addr().(*net.TCPAddr); ok && a.Port == port && s.listeners[l].tls == nil {
+// tcp returns the TCP listeners on the port that CONFIG GET port shows or, with TLS,
+// tls-port. The caller holds mu.
+func (s *Server) tcp(secure bool) (out []net.Listener, port int) {
+	port = s.firstPort(secure)
+	for l, is := range s.listeners {
+		if a, ok := l.Addr().(*net.TCPAddr); ok && a.Port == port && (is.tls != nil) == secure {
 			out = append(out, l)
 		}
 	}
@@ -40,13 +40,13 @@ func (s *Server) tcp() (out []net.Listener, port int) {
 	return out, port
 }
 
-// firstPort is that of the listener served first which is still there, 0 for none.
-// The caller holds mu.
-func (s *Server) firstPort() int {
+// firstPort is that of the listener, with TLS or without, served first which is still
+// there, 0 for none. The caller holds mu.
+func (s *Server) firstPort(secure bool) int {
 	first := 0
 	port := 0
 	for l, is := range s.listeners {
-		if a, ok := l.Addr().(*net.TCPAddr); ok && is.tls == nil && (first == 0 || is.nth < first) {
+		if a, ok := l.Addr().(*net.TCPAddr); ok && (is.tls != nil) == secure && (first == 0 || is.nth < first) {
 			first, port = is.nth, a.Port
 		}
 	}
@@ -56,7 +56,7 @@ func (s *Server) firstPort() int {
 func (s *Server) port() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return strconv.Itoa(s.firstPort())
+	return strconv.Itoa(s.firstPort(false))
 }
 
 func (s *Server) setPort(text string) error {
@@ -66,7 +66,7 @@ func (s *Server) setPort(text string) error {
 	}
 	s.rebindMu.Lock()
 	defer s.rebindMu.Unlock()
-	if !s.rebind(s.hosts(), port) {
+	if !s.rebind(s.hosts(), port, nil) {
 		return errors.New("Unable to listen on this port. Check server logs.") // Redis's wording
 	}
 	return nil
@@ -79,9 +79,9 @@ func (s *Server) setBind(text string) error {
 	s.rebindMu.Lock()
 	defer s.rebindMu.Unlock()
 	s.mu.Lock()
-	port := s.firstPort()
+	port := s.firstPort(false)
 	s.mu.Unlock()
-	if !s.rebind(strings.Fields(text), port) {
+	if !s.rebind(strings.Fields(text), port, nil) {
 		return errors.New("Failed to bind to specified addresses.") // Redis's wording
 	}
 	return nil
@@ -92,7 +92,7 @@ func (s *Server) hosts() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.bound == nil {
-		listeners, _ := s.tcp()
+		listeners, _ := s.tcp(false)
 		for _, l := range listeners {
 			s.bound = append(s.bound, l.Addr().(*net.TCPAddr).IP.String())
 		}
@@ -100,10 +100,11 @@ func (s *Server) hosts() []string {
 	return s.bound
 }
 
-// rebind listens on port at every host, and no more where it did.
-func (s *Server) rebind(hosts []string, port int) bool {
+// rebind listens on port at every host, with TLS or, if t is nil, without, and no more
+// where it did.
+func (s *Server) rebind(hosts []string, port int, t *TLS) bool {
 	s.mu.Lock()
-	old, oldPort := s.tcp()
+	old, oldPort := s.tcp(t != nil)
 	s.mu.Unlock()
 	var fresh, kept []net.Listener
 	for _, host := range hosts {
@@ -138,9 +139,11 @@ func (s *Server) rebind(hosts []string, port int) bool {
 		fresh = append(fresh, l)
 	}
 	s.mu.Lock()
-	s.bound = hosts
+	if t == nil {
+		s.bound = hosts
+	}
 	for _, l := range fresh {
-		s.add(l, nil)
+		s.add(l, t)
 	}
 	for _, l := range old {
 		if !slices.Contains(kept, l) {
@@ -150,14 +153,22 @@ func (s *Server) rebind(hosts []string, port int) bool {
 	}
 	s.mu.Unlock()
 	for _, l := range fresh {
-		s.log.Info("Ready to accept connections", "listener", l.Addr().String(), "network", l.Addr().Network())
+		s.log.Info("Ready to accept connections", "listener", l.Addr().String(), "network", l.Addr().Network(), "tls", t != nil)
 		go func() {
-			if err := s.Serve(l); !errors.Is(err, ErrClosed) {
+			if err := s.serve(l, t); !errors.Is(err, ErrClosed) {
 				s.log.Error("a listener broke", "listener", l.Addr().String(), "error", err)
 			}
 		}()
 	}
 	return true
+}
+
+// Expect has a listener count from now on: before it is served, and so in an order that
+// does not depend on when the goroutines begin that serve. t is nil without TLS.
+func (s *Server) Expect(l net.Listener, t *TLS) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.add(l, t)
 }
 
 // add takes a listener in. The caller holds mu.

@@ -5,6 +5,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/spillwaydb/spillway/core/command"
@@ -153,6 +154,34 @@ var params = []parameter{
 	},
 	{
 		Param: param.Param{
+			Name: "shutdown-on-sigterm", HCL: "shutdown_on_sigterm", Type: signalActsType{}, Default: "default",
+			Doc: "How SIGTERM ends the daemon: with a last snapshot if there are save points (default), with one (save), without (nosave), whether that fails or not (force).",
+		},
+		live: func(s *Server) param.Var { return textVar(&s.onSigterm) },
+	},
+	{
+		Param: param.Param{
+			Name: "shutdown-on-sigint", HCL: "shutdown_on_sigint", Type: signalActsType{}, Default: "default",
+			Doc: "The same for SIGINT, of which a second one ends the daemon at once.",
+		},
+		live: func(s *Server) param.Var { return textVar(&s.onSigint) },
+	},
+	{
+		Param: param.Param{
+			Name: "oom-score-adj", HCL: "oom_score_adj", Type: oomModes{param.OneOf{"no", "yes", "relative", "absolute"}}, Default: "no",
+			Doc: "Tell Linux how much the process is to be spared when memory runs out: what it began with and the first of oom-score-adj-values together (yes, relative), or that alone (absolute).",
+		},
+		live: func(s *Server) param.Var { return s.oom.field(func(o *oomScore) *string { return &o.mode }) },
+	},
+	{
+		Param: param.Param{
+			Name: "oom-score-adj-values", HCL: "oom_score_adj_values", Type: oomValues{}, Default: "0 200 800",
+			Doc: "The first is for oom-score-adj; the others are for replicas and children, of which there are none.",
+		},
+		live: func(s *Server) param.Var { return s.oom.field(func(o *oomScore) *string { return &o.values }) },
+	},
+	{
+		Param: param.Param{
 			Name: "port", Type: param.Int{Min: 0, Max: math.MaxUint16}, Auto: "that of the first TCP listener", Info: "tcp_port",
 			Doc: "The TCP port that is listened on; 0 is none.",
 		},
@@ -165,6 +194,61 @@ var params = []parameter{
 		},
 		live: func(s *Server) param.Var { return param.Func{Get: s.bind, Put: s.setBind} },
 	},
+	{
+		Param: param.Param{
+			Name: "tls-port", Type: param.Int{Min: 0, Max: math.MaxUint16}, Auto: "that of the first listener with TLS",
+			Doc: "The TCP port that is listened on for clients that speak TLS; 0 is none.",
+		},
+		live: func(s *Server) param.Var { return tlsVar{s, tlsPort} },
+	},
+	{
+		Param: param.Param{
+			Name: "tls-cert-file", Type: param.Text{}, Auto: "that of the first listener with TLS",
+			Doc: "File with the certificate of all listeners with TLS, and intermediate ones behind it; of clients that connect later.",
+		},
+		live: func(s *Server) param.Var {
+			return tlsVar{s, tlsText(func(o *TLSOptions) *string { return &o.CertFile })}
+		},
+	},
+	{
+		Param: param.Param{
+			Name: "tls-key-file", Type: param.Text{}, Auto: "that of the first listener with TLS",
+			Doc: "File with the private key of tls-cert-file, which is not encrypted.",
+		},
+		live: func(s *Server) param.Var {
+			return tlsVar{s, tlsText(func(o *TLSOptions) *string { return &o.KeyFile })}
+		},
+	},
+	{
+		Param: param.Param{
+			Name: "tls-ca-cert-file", Type: param.Text{}, Auto: "that of the first listener with TLS",
+			Doc: "File with the authorities whose client certificates are accepted.",
+		},
+		live: func(s *Server) param.Var {
+			return tlsVar{s, tlsText(func(o *TLSOptions) *string { return &o.ClientCAFile })}
+		},
+	},
+	{
+		Param: param.Param{
+			Name: "tls-auth-clients", Type: param.OneOf{"no", "yes", "optional"}, Auto: "that of the first listener with TLS: yes with authorities, else no",
+			Doc: "Whether clients need a certificate of tls-ca-cert-file, or may show one.",
+		},
+		live: func(s *Server) param.Var { return tlsVar{s, tlsClients} },
+	},
+	{
+		Param: param.Param{
+			Name: "tls-protocols", Type: param.Text{}, Auto: "those of the first listener with TLS",
+			Doc: "Which of TLSv1.2 and TLSv1.3 are spoken, separated by spaces; empty is both.",
+		},
+		live: func(s *Server) param.Var { return tlsVar{s, tlsProtocols} },
+	},
+	{
+		Param: param.Param{
+			Name: "tls-session-caching", Type: param.Bool{}, Auto: "that of the first listener with TLS, which is yes at a start",
+			Doc: "Let clients that come back go on with the keys of their last connection.",
+		},
+		live: func(s *Server) param.Var { return tlsVar{s, tlsTickets} },
+	},
 }
 
 // initParams puts every parameter to what the options say and registers it with
@@ -176,7 +260,7 @@ func (s *Server) initParams() {
 		if v == nil {
 			v = func(s *Server) param.Var { return s.opt.Var(p.Name) }
 		}
-		if !p.Fixed && p.option != nil {
+		if !p.Fixed && p.HCL != "" {
 			_ = v(s).Set(s.opt.Var(p.Name).String()) // no field of Options holds what is none
 		}
 		s.db.Admin().Config().Register(&p.Param, v(s))
@@ -201,6 +285,11 @@ func (o *Options) Var(name string) param.Var { return options.Var(o, name) }
 func DefaultOptions() (o Options) {
 	options.Defaults(&o)
 	return o
+}
+
+// textVar keeps a text that any goroutine reads.
+func textVar(at *atomic.Pointer[string]) param.Var {
+	return param.Func{Get: func() string { return *at.Load() }, Put: func(text string) error { at.Store(&text); return nil }}
 }
 
 // shareVar keeps a size, or a percentage of another as a negative number.

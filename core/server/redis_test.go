@@ -226,6 +226,9 @@ var unlikeRedis = map[string]string{
 	"bind":                    "each server has its own",
 	"slowlog-log-slower-than": "microseconds without end are no more than all that there are nanoseconds for",
 	"proc-title-template":     "there is no title to be formatted",
+	"proto-max-bulk-len":      "it is what it is",
+	"tls-auth-clients":        "without authorities there is nothing to verify",
+	"tls-protocols":           "a name that is none is none without a listener too",
 	"maxmemory-clients":       "a small one closes the client that sets it",
 }
 
@@ -236,12 +239,10 @@ var notHereYet = map[string]string{
 	"aclfile": "ACL", "acllog-max-len": "ACL", "acl-pubsub-default": "ACL",
 	"notify-keyspace-events": "pub/sub", "tracking-table-max-keys": "tracking", "busy-reply-threshold": "scripts", "lua-time-limit": "scripts",
 	"stream-node-max-bytes": "streams", "stream-node-max-entries": "streams", "hll-sparse-max-bytes": "HyperLogLog",
-	"enable-protected-configs": "DEBUG", "enable-module-command": "modules",
-	"lfu-log-factor": "LFU", "lfu-decay-time": "LFU", "proto-max-bulk-len": "limits", "sanitize-dump-payload": "RESTORE",
+	"lfu-log-factor": "LFU", "lfu-decay-time": "LFU", "sanitize-dump-payload": "RESTORE",
 	"cluster-enabled": "cluster", "cluster-announce-ip": "cluster", "cluster-announce-hostname": "cluster", "cluster-announce-port": "cluster",
 	"cluster-announce-tls-port": "cluster", "cluster-preferred-endpoint-type": "cluster",
-	"oom-score-adj": "the process's", "oom-score-adj-values": "the process's", "syslog-facility": "the process's",
-	"shutdown-on-sigint": "the process's", "shutdown-on-sigterm": "the process's",
+	"syslog-facility": "the process's",
 }
 
 // TestConfigAgainstRedis: CONFIG knows every parameter of Redis, with Redis's

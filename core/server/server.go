@@ -67,6 +67,9 @@ type Server struct {
 	outputs    atomic.Pointer[outputLimits]
 	queryLimit atomic.Int64
 	protected  atomic.Bool
+	onSigterm  atomic.Pointer[string]
+	onSigint   atomic.Pointer[string]
+	oom        *oomScore
 	accepted   atomic.Int64
 	rejected   atomic.Int64
 	bytesIn    atomic.Int64
@@ -87,6 +90,7 @@ type Server struct {
 	listeners map[net.Listener]served
 	served    int      // listeners so far
 	bound     []string // the hosts of CONFIG SET bind, nil before it was asked for
+	tls       tlsParams
 	conns     map[int64]*conn
 	closed    bool
 	wg        sync.WaitGroup
@@ -113,6 +117,7 @@ func New(db *core.DB, opt Options) *Server {
 	s := &Server{
 		db: db, log: opt.Logger, opt: opt,
 		listeners: make(map[net.Listener]served), conns: make(map[int64]*conn),
+		oom: &oomScore{log: opt.Logger, file: oomFile},
 	}
 	s.outputs.Store(defaultOutputLimits())
 	s.inRate, s.outRate = db.Stats().Rate(s.bytesIn.Load), db.Stats().Rate(s.bytesOut.Load)

@@ -29,7 +29,10 @@ type TLSOptions struct {
 	// on.
 	ClientUser bool
 	// MinVersion is the oldest protocol, as [tls.VersionTLS12]; 0 is that one.
-	MinVersion uint16
+	// MaxVersion is the newest; 0 is the newest there is.
+	MinVersion, MaxVersion uint16
+	// NoTickets has every connection of a client make a whole handshake.
+	NoTickets bool
 }
 
 // ClientAuth says whether a client shows a certificate, as Redis's tls-auth-clients.
@@ -130,7 +133,7 @@ func (t *TLS) load() (*tls.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the certificate %s and the key %s: %w", t.opt.CertFile, t.opt.KeyFile, fileError(err))
 	}
-	config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: t.opt.MinVersion}
+	config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: t.opt.MinVersion, MaxVersion: t.opt.MaxVersion, SessionTicketsDisabled: t.opt.NoTickets}
 	switch t.opt.ClientAuth {
 	case ClientAuthRequired:
 		config.ClientAuth = tls.RequireAndVerifyClientCert

@@ -198,7 +198,7 @@ func (p *Pipeline) putAll(ctx context.Context, m *member, f *feed) error {
 
 // copyPart feeds the stored bytes of a local part to a target.
 func (p *Pipeline) copyPart(ctx context.Context, m *member, sp SetPart) (Receipt, error) {
-	cctx, cancel := withTimeout(ctx, p.retryBound(m))
+	cctx, cancel := withHeldTimeout(ctx, p.opts.Clock, p.retryBound(m))
 	defer cancel()
 	r := p.newRun(cctx, "retry", sp.Part)
 	defer r.stop()

@@ -247,8 +247,8 @@ type Target struct {
 	// Required targets fail the job when they fail. The others are logged,
 	// counted and fed again by Pipeline.Retry.
 	Required bool
-	// Timeout bounds each call of the sink (one part's Put, one Publish); 0
-	// means no bound of its own.
+	// Timeout bounds each call of the sink (one part's Put, one Publish), but
+	// for what Hold adds to it; 0 means no bound of its own.
 	Timeout time.Duration
 	// Keep is what Pipeline.Prune leaves there; the zero value keeps all.
 	Keep Retention

@@ -296,7 +296,7 @@ func (t *tee) add(m *member) {
 		o.in.patience(p.opts.Patience, errTooSlow)
 	}
 	var end context.CancelFunc
-	o.ctx, end = withTimeout(r.ctx, m.timeout)
+	o.ctx, end = withHeldTimeout(r.ctx, p.opts.Clock, m.timeout)
 	o.ctx, o.cancel = context.WithCancelCause(o.ctx)
 	// A timeout breaks the pipe, so that a sink that only reads notices too.
 	unhook := context.AfterFunc(o.ctx, func() {

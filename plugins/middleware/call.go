@@ -20,6 +20,10 @@ type Call struct {
 	Op string
 	// Path is the part's name or the set; "" for list and sweep.
 	Path string
+	// Kind is the part's of put and open, else "".
+	Kind sink.Kind
+
+	limits []limit
 
 	in, out atomic.Int64
 	ops     atomic.Int64 // reads and writes that are over
@@ -66,7 +70,12 @@ type reader struct {
 func (r reader) Read(b []byte) (int, error) {
 	r.c.touched.Store(true)
 	r.c.waiting.Add(1)
-	n, err := r.r.Read(b)
+	n, err := r.r.Read(b[:r.c.piece(len(b))])
+	if n > 0 {
+		if lerr := r.c.limited(n); lerr != nil {
+			n, err = 0, lerr
+		}
+	}
 	r.c.waiting.Add(-1)
 	r.c.ops.Add(1)
 	r.c.in.Add(int64(n))
@@ -98,8 +107,13 @@ type opened struct {
 
 func (o *opened) Read(b []byte) (int, error) {
 	o.c.waiting.Add(-1)
-	n, err := o.ReadCloser.Read(b)
+	n, err := o.ReadCloser.Read(b[:o.c.piece(len(b))])
 	o.c.waiting.Add(1)
+	if n > 0 {
+		if lerr := o.c.limited(n); lerr != nil {
+			n, err = 0, lerr
+		}
+	}
 	o.c.ops.Add(1)
 	o.c.out.Add(int64(n))
 	return n, err
@@ -156,7 +170,7 @@ type plainSink struct {
 
 // Put implements sink.Sink.
 func (s *plainSink) Put(ctx context.Context, p sink.Part, src io.Reader) (receipt sink.Receipt, err error) {
-	c := &Call{Op: "put", Path: p.Name}
+	c := &Call{Op: "put", Path: p.Name, Kind: p.Kind}
 	err = c.run(ctx, s.with, func(ctx context.Context) (err error) {
 		receipt, err = s.Sink.Put(ctx, p, reader{c, src})
 		return err
@@ -172,7 +186,7 @@ func (s *plainSink) Publish(ctx context.Context, set sink.Set) error {
 
 // Open implements sink.Sink.
 func (s *plainSink) Open(ctx context.Context, p sink.Part, r sink.Receipt) (io.ReadCloser, error) {
-	c := &Call{Op: "open", Path: p.Name}
+	c := &Call{Op: "open", Path: p.Name, Kind: p.Kind}
 	o := &opened{c: c}
 	err := c.run(ctx, s.with, func(ctx context.Context) (err error) {
 		o.ReadCloser, err = s.Sink.Open(ctx, p, r)

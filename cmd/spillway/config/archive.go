@@ -19,10 +19,13 @@ const (
 // Pipelines are both pipelines of the configuration.
 func (c *Config) Pipelines() []*Pipeline { return []*Pipeline{&c.Check, &c.Archive.Pipeline} }
 
+// Archives tells whether it is the pipeline that the log goes through.
+func (p *Pipeline) Archives() bool { return p.Name == archiveName }
+
 // Shown is what a stage or a sink of the pipeline is called where both pipelines
 // are shown: the archive's are told from those of checkpoints.
 func (p *Pipeline) Shown(name string) string {
-	if p.Name == archiveName {
+	if p.Archives() {
 		return archiveName + "." + name
 	}
 	return name
@@ -52,6 +55,7 @@ func (d *decoder) archive(b *pipelineBlock, c *Config) {
 		d.errorf(b.Size, "Out of range", "%q wants at least \"64kb\".", b.Size.Name)
 	}
 	a.Hooks = d.hooks(ArchiveJob, b.OnSuccess, b.OnFailure)
+	a.Rate = d.rate(b.Rate)
 	a.Stages = d.stages(b.Stages, false)
 	names := make(map[string]bool)
 	for i := range b.Sinks {

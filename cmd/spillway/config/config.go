@@ -104,6 +104,7 @@ type Archive struct {
 	Pipeline
 	SealAfter time.Duration
 	SealSize  int64
+	Rate      int64 // bytes per second of all its sinks together, 0 for no bound
 }
 
 // Stage is a block stage: one that is built in, or a plugin's.
@@ -126,8 +127,10 @@ type Mirror struct {
 	Required bool
 	Timeout  time.Duration
 	Keep     sink.Retention // the zero value keeps all
+	Rate     int64          // bytes per second, 0 for no bound; a sink of the same name in the other pipeline has it too
 
-	place func(error) hcl.Range // of what Make refuses
+	rateAt *hcl.Attribute        // nil where the block says nothing of it
+	place  func(error) hcl.Range // of what Make refuses
 }
 
 // file is the shape of the document. Attributes stay unevaluated so that what
@@ -201,6 +204,8 @@ type pipelineBlock struct {
 	Timezone *hcl.Attribute `hcl:"timezone"`
 	Jitter   *hcl.Attribute `hcl:"jitter"`
 
+	Rate *hcl.Attribute `hcl:"rate"`
+
 	OnSuccess []hookBlock `hcl:"on_success,block"`
 	OnFailure []hookBlock `hcl:"on_failure,block"`
 
@@ -222,6 +227,7 @@ type sinkBlock struct {
 	Keep     *hcl.Attribute `hcl:"keep"`
 	Required *hcl.Attribute `hcl:"required"`
 	Timeout  *hcl.Attribute `hcl:"timeout"`
+	Rate     *hcl.Attribute `hcl:"rate"`
 	Rest     hcl.Body       `hcl:",remain"`
 	Range    hcl.Range      `hcl:",def_range"`
 }

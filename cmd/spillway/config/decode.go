@@ -164,6 +164,7 @@ func (d *decoder) decode(raw *file, kept *keptFile) *Config {
 	if raw.Drill != nil {
 		d.drill(raw.Drill, c)
 	}
+	d.rates(c)
 	return c
 }
 
@@ -213,7 +214,7 @@ func (d *decoder) pipeline(b *pipelineBlock, c *Config) {
 			}
 		}
 	}
-	for _, a := range []*hcl.Attribute{b.After, b.Size} {
+	for _, a := range []*hcl.Attribute{b.After, b.Size, b.Rate} {
 		if a != nil {
 			d.errorAt(&a.NameRange, "Unsupported argument", "%q belongs to the pipeline %q.", a.Name, archiveName)
 		}
@@ -249,6 +250,9 @@ func (d *decoder) pipeline(b *pipelineBlock, c *Config) {
 			p.Keep = int(d.integer(s.Keep, int64(p.Keep), 1, 1<<20))
 			if s.Required != nil && !d.boolean(s.Required, true) {
 				d.errorf(s.Required, "The first sink is required", "The first sink is the data directory: a checkpoint that is not there does not exist.")
+			}
+			if s.Rate != nil {
+				d.errorAt(&s.Rate.NameRange, "Unsupported argument", "The first sink is the data directory, which has no rate: it is for sinks beside it.")
 			}
 			continue
 		}
@@ -287,13 +291,14 @@ func (d *decoder) remote(s *sinkBlock) (m *Mirror, ok bool) {
 }
 
 // sinkAttrs are the attributes of every sink beside the first.
-var sinkAttrs = []string{"keep", "required", "timeout"}
+var sinkAttrs = []string{"keep", "rate", "required", "timeout"}
 
 // mirror decodes what every sink beside the first has.
 func (d *decoder) mirror(m Mirror, s *sinkBlock) Mirror {
 	m.Required = d.boolean(s.Required, true)
 	m.Timeout = d.duration(s.Timeout, 10*time.Minute)
 	m.Keep = d.retention(s.Keep)
+	m.Rate, m.rateAt = d.rate(s.Rate), s.Rate
 	return m
 }
 

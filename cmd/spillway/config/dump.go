@@ -176,6 +176,7 @@ func (c *Config) pipelines(root *node) {
 	archive.text("seal_after", c.Archive.SealAfter.String())
 	archive.text("seal_size", param.FormatMemory(c.Archive.SealSize))
 	hooksNode(archive, c.Archive.Hooks)
+	archive.text("rate", FormatRate(c.Archive.Rate))
 	stagesNode(archive, c.Archive.Stages)
 	sinksNode(archive, c.Archive.Mirrors, false)
 }
@@ -227,6 +228,7 @@ func sinksNode(in *node, mirrors []Mirror, checkpoints bool) {
 			b.set("required", cty.BoolVal(m.Required))
 		}
 		b.text("timeout", m.Timeout.String())
+		b.text("rate", FormatRate(m.Rate))
 		if !m.Keep.All() {
 			b.set("keep", keepValue(m.Keep))
 		}

@@ -87,6 +87,7 @@ pipeline "checkpoint" {
 		uses     = filesystem.os.m
 		required = false
 		keep     = { last = 3, daily = 7 }
+		rate     = "50MiB/s"
 	}
 	sink "sftp" "vault" {
 		url      = "sftp://me@example.org/srv"
@@ -101,6 +102,7 @@ pipeline "checkpoint" {
 }
 pipeline "archive" {
 	seal_after = "5s"
+	rate       = "1500kb/s"
 	stage "gzip" {}
 	sink "filesystem" "f" { uses = filesystem.sftp.far }
 }

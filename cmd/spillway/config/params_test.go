@@ -81,6 +81,10 @@ func inFile(p *param.Param, value string) (*Config, *File) {
 
 // examples are, for types that have no obvious ones, a value and one that is none.
 var examples = map[string][2]string{
+	"shutdown-on-sigterm":               {"nosave", "loudly"},
+	"shutdown-on-sigint":                {"save now", "save nosave"},
+	"oom-score-adj":                     {"absolute", "perhaps"},
+	"oom-score-adj-values":              {"1 2 3", "1 2"},
 	"save":                              {"60 1 5 100", "60"},
 	"notify-keyspace-events":            {"AKE", "KEy"},
 	"latency-tracking-info-percentiles": {"0 99.99 100", "101"},

@@ -31,6 +31,7 @@ type Report struct {
 	Archive     *Archive    `json:"archive,omitempty"`
 	Restore     Restore     `json:"restore"`
 	Stores      []Store     `json:"stores"`
+	Rates       []Rate      `json:"rates"`
 	Plugins     []Plugin    `json:"plugins"`
 	// Verified is what the last verifications found that the daemon was told of.
 	Verified []Verification `json:"verified"`
@@ -237,6 +238,15 @@ type Store struct {
 	Result    string  `json:"result"` // ok, transient, permanent
 	Requests  int64   `json:"requests"`
 	Seconds   float64 `json:"seconds"`
+}
+
+// Rate is the bound on what goes to and comes from a sink, and how it has held that up.
+// Of the archive as a whole it is called "archive.*".
+type Rate struct {
+	Sink           string  `json:"sink"`
+	BytesPerSecond int64   `json:"bytes_per_second"`
+	Bytes          int64   `json:"bytes"`          // that have passed under a bound
+	WaitedSeconds  float64 `json:"waited_seconds"` // of all parts together
 }
 
 // Plugin is a plugin's process.

@@ -112,6 +112,9 @@ func (w *printer) persistence(r *Report) {
 		}
 		w.line("pipeline\t%s (%s): %s in, %s out, %s/s, %s errors%s", m.Name, m.Role, sizeOf(m.BytesIn), sizeOf(m.BytesOut), sizeOf(m.BytesPerSecond), number(m.Errors), behind)
 	}
+	for _, l := range r.Rates {
+		w.line("rate\t%s: at most %s/s, %s passed, parts waited %s for it", l.Sink, sizeOf(l.BytesPerSecond), sizeOf(l.Bytes), seconds(l.WaitedSeconds))
+	}
 	if a := r.Archive; a != nil {
 		w.line("archive\tlag %s, %d segments wait (%s)", rough(lag(a.LagSeconds)), a.WaitingSegments, sizeOf(a.WaitingBytes))
 	}
