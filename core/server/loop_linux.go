@@ -29,9 +29,11 @@ import (
 // sitter is still at the step at which it was a tick ago, and seats another goroutine,
 // which goes on with the rest of the turn. The one that was late ends what it is at, which
 // is one connection, or those whose commit it leads, replies to these alone, gives them back
-// and is gone. So a connection that waits costs the others of its loop between one and two
-// ticks, where the machine has a processor for the watchdog, and costs a goroutine for as long
-// as it waits, as it would have cost one for ever without loops.
+// and is gone. A tick wakes a thread, which costs as much as some commands do: it is as long as the time for
+// which Go lets a goroutine compute, and a tenth of that once a session has said that it may
+// be about to wait (Session.BeforeWaiting). So what waits costs the others of its loop between one and
+// two ticks, where the machine has a processor for the watchdog, and costs a goroutine for as
+// long as it waits, as it would have cost one for ever without loops.
 //
 // A connection is had by one goroutine at a time (conn.state): whoever takes it from
 // resting or called to driven. The loop's mu, under which that happens, or the atomic
@@ -72,10 +74,12 @@ type desk struct {
 }
 
 const (
-	watchTick = time.Millisecond // a sitter that stands still from one to the next loses its seat
-	watchLong = 20               // ticks without a turn until the watchdog sleeps
-	maxSpare  = 128              // buffers of a desk
-	sweepMax  = time.Second      // how often idle connections are looked for, at the least
+	watchTick  = 10 * time.Millisecond // a sitter that stands still from one to the next loses its seat
+	watchClose = time.Millisecond      // the same for a while after a session has said that it may wait
+	closely    = 10                    // so many ticks
+	watchLong  = 20                    // ticks without a turn until the watchdog sleeps
+	maxSpare   = 128                   // buffers of a desk
+	sweepMax   = time.Second           // how often idle connections are looked for, at the least
 )
 
 // loops are those of a server, none unless event-loops asks for them.
@@ -83,6 +87,8 @@ type loops struct {
 	all  []*loop
 	stir chan struct{} // tells a watchdog that sleeps of a turn
 	dull atomic.Bool   // it sleeps
+	near chan struct{} // tells it to watch closely
+	keen atomic.Bool   // it does, or has been told to
 	end  chan struct{} // closed when there is nothing to watch any more
 	lost atomic.Int64  // seats
 }
@@ -99,7 +105,7 @@ func (s *Server) startLoops() {
 	if s.loops.end != nil || s.opt.EventLoops <= 0 {
 		return
 	}
-	s.loops.end, s.loops.stir = make(chan struct{}), make(chan struct{}, 1)
+	s.loops.end, s.loops.stir, s.loops.near = make(chan struct{}), make(chan struct{}, 1), make(chan struct{}, 1)
 	for range s.opt.EventLoops {
 		p, err := newPoller()
 		if err != nil {
@@ -156,6 +162,7 @@ func (s *Server) enter(c *conn) bool {
 		}
 	}
 	c.home = l
+	c.BeforeWaiting(s.loops.watchClosely)
 	l.mu.Lock()
 	l.conns[c.ID()] = c
 	l.mu.Unlock()
@@ -445,6 +452,13 @@ func (ls *loops) noteTurn() {
 	}
 }
 
+// watchClosely tells the watchdog that somebody may be about to wait.
+func (ls *loops) watchClosely() {
+	if !ls.keen.Load() && ls.keen.CompareAndSwap(false, true) {
+		ls.near <- struct{}{} // never blocks: the last one was taken before keen became false
+	}
+}
+
 // watch is the watchdog: it takes the seat from who stands still.
 func (s *Server) watch() {
 	s.mu.Lock()
@@ -457,11 +471,21 @@ func (s *Server) watch() {
 	seen := make([]seat, len(all))
 	ticks := time.NewTicker(watchTick) //nolint:forbidigo // a goroutine stands still whatever the Clock says
 	defer ticks.Stop()
-	for quiet := 0; ; {
+	for quiet, near := 0, 0; ; {
 		select {
 		case <-end:
 			return
+		case <-s.loops.near:
+			near = closely
+			ticks.Reset(watchClose)
+			continue
 		case <-ticks.C:
+		}
+		if near > 0 {
+			if near--; near == 0 {
+				s.loops.keen.Store(false)
+				ticks.Reset(watchTick)
+			}
 		}
 		quiet++
 		for i, l := range all {
@@ -477,7 +501,7 @@ func (s *Server) watch() {
 			l.mu.Unlock()
 			seen[i] = now
 		}
-		if quiet < watchLong {
+		if quiet < watchLong || near > 0 {
 			continue
 		}
 		ticks.Stop()
@@ -488,11 +512,17 @@ func (s *Server) watch() {
 			select {
 			case <-s.loops.stir:
 				quiet = 0
+			case <-s.loops.near: // by who has waited since before the last tick
+				near = closely
 			case <-end:
 				return
 			}
 		}
-		ticks.Reset(watchTick)
+		if near > 0 {
+			ticks.Reset(watchClose)
+		} else {
+			ticks.Reset(watchTick)
+		}
 	}
 }
 
