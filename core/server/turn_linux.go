@@ -157,19 +157,21 @@ func (c *conn) end() {
 
 func (c *conn) endAfterBox() {
 	c.box.close()
+	c.closeLast()
 	c.forget()
 	c.home.leave(c)
 }
 
-// endReplied ends it once what the client is owed has left.
+// endReplied ends it once what the client is owed has left, and what it gets behind that.
 func (c *conn) endReplied() {
-	if !c.box.busy() {
+	if !c.box.busy() && c.last == nil {
 		c.box.settle()
 		c.end()
 		return
 	}
 	go func() {
 		c.box.settle()
+		c.sendLast()
 		c.end()
 	}()
 }
