@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/keyspace/arena"
@@ -47,6 +48,14 @@ type conn struct {
 	draining atomic.Bool   // the server shuts down: stop after this batch
 	killed   atomic.Bool   // closed from outside
 
+	// Of a connection that a loop serves; see loop.
+	home  *loop         // nil for one with a goroutine of its own
+	state atomic.Uint32 // who has it
+	lent  bool          // in is not its own
+	more  bool          // it has commands that are to be executed before more is read
+	alarm *time.Timer   // of a blocked command
+	seen  atomic.Int64  // when something has last come, in Unix nanoseconds; 0 for unknown
+
 	readArmed bool // a deadline is set on reads
 
 	// For CLIENT LIST. The sizes are those that account has seen.
@@ -58,13 +67,23 @@ type conn struct {
 	evicted atomic.Bool  // it is closed for what it holds
 }
 
+// The states of a connection that a loop serves.
+const (
+	resting = iota // nobody has it: it waits for its client, or to be woken
+	called         // nobody has it, and it is summoned to the next turn
+	driven         // somebody has it: a turn, whoever lost the seat over it, or its mailbox
+	again          // driven, and to be called when it is given back
+	ended
+)
+
 var (
 	_ command.Client  = (*conn)(nil)
 	_ session.Mailbox = (*conn)(nil)
 )
 
 func newConn(s *Server, nc net.Conn) *conn {
-	c := &conn{srv: s, nc: nc, in: make([]byte, readBuffer)}
+	c := &conn{srv: s, nc: nc}
+	c.state.Store(driven) // until it has a loop
 	c.Session = s.db.SessionFor(c, c.wake)
 	if s.opt.EnableDebug != "yes" && (s.opt.EnableDebug != "local" || remote(nc)) {
 		c.ForbidDebug()
@@ -83,11 +102,16 @@ func (c *conn) serve() {
 	defer c.closeLast()
 	defer c.box.close()
 	defer c.Close()
+	c.in = make([]byte, readBuffer)
 	if !c.handshake() {
 		return
 	}
 	for !c.closing && !c.draining.Load() {
-		if !c.read() || !c.greeted() || !c.batch() {
+		if !c.prepareRead() || !c.receive() {
+			return
+		}
+		c.greet()
+		if !c.batch() {
 			return
 		}
 	}
@@ -95,9 +119,9 @@ func (c *conn) serve() {
 	c.sendLast()
 }
 
-// read waits for more bytes. It grows the buffer only when it is full of bytes
-// that were really received.
-func (c *conn) read() bool {
+// prepareRead makes room for more bytes. It grows the buffer only when it is full of
+// bytes that were really received. It is false when the client holds too much.
+func (c *conn) prepareRead() bool {
 	switch {
 	case c.r == c.w:
 		c.r, c.w = 0, 0
@@ -118,7 +142,7 @@ func (c *conn) read() bool {
 	if c.w == len(c.in) {
 		c.grow(min(2*len(c.in), limit))
 	}
-	return c.account() && c.receive()
+	return c.lent || c.account()
 }
 
 // grow makes the read buffer size bytes long. A large one lies outside the Go
@@ -138,12 +162,22 @@ func (c *conn) grow(size int) {
 }
 
 // batch executes every complete command that was received, makes the batch
-// durable and writes the replies. It ends at a command that is blocked, and goes on
-// behind it once that has replied.
+// durable and writes the replies.
 func (c *conn) batch() bool {
+	ran, ok := c.execute()
+	return ok && (!ran || c.flush())
+}
+
+// execute executes every complete command that was received. It ends at a command that
+// is blocked, and goes on behind it once that has replied. ran tells whether there may be
+// something to finish, ok whether the connection goes on.
+//
+// Where long replies have come together they are written before what follows is executed.
+// A loop does that by the end of its turn, and more says that it has to come back.
+func (c *conn) execute() (ran, ok bool) {
 	if c.Blocked() && c.Resume(&c.out) == command.Blocked {
 		c.inLen.Store(int64(c.w - c.r))
-		return true
+		return false, true
 	}
 	c.inLen.Store(int64(c.w - c.r))
 	for c.r < c.w && !c.closing {
@@ -152,19 +186,26 @@ func (c *conn) batch() bool {
 		c.Consume(c.large.Bytes() != nil)
 		for i, args := range c.cmds {
 			if crossProtocol(args[0]) {
-				return c.attacked()
+				c.attacked()
+				return true, false
 			}
 			if c.Run(args, &c.out) == command.Blocked {
-				c.r = c.ends[i] // what follows is parsed again
-				c.parser.Reset()
-				c.inLen.Store(int64(c.w - c.r))
-				return c.flush()
+				c.stopBehind(i)
+				return true, true
 			}
 			if c.closing {
 				break
 			}
-			if c.out.Len() >= flushReply && !c.flush() {
-				return false
+			if c.out.Len() < flushReply {
+				continue
+			}
+			if c.home != nil {
+				c.more = true
+				c.stopBehind(i)
+				return true, true
+			}
+			if !c.flush() {
+				return true, false
 			}
 		}
 		if errors.Is(err, resp.ErrIncomplete) {
@@ -175,7 +216,14 @@ func (c *conn) batch() bool {
 		}
 	}
 	c.inLen.Store(int64(c.w - c.r))
-	return c.flush()
+	return true, true
+}
+
+// stopBehind has what follows command i of those that were parsed be parsed again.
+func (c *conn) stopBehind(i int) {
+	c.r = c.ends[i]
+	c.parser.Reset()
+	c.inLen.Store(int64(c.w - c.r))
 }
 
 // parse cuts up to batchMax complete commands out of what was received. It
@@ -227,6 +275,12 @@ func (c *conn) flush() bool {
 	if !c.box.send(&c.out, &c.long) {
 		return false
 	}
+	c.sent()
+	return true
+}
+
+// sent takes in that the replies have left out.
+func (c *conn) sent() {
 	if n := int64(len(c.out.Buf)); n > c.outPeak.Load() {
 		c.outPeak.Store(n)
 	}
@@ -235,7 +289,6 @@ func (c *conn) flush() bool {
 		c.outPeak.Store(0)
 	}
 	c.out.Taken()
-	return true
 }
 
 func (c *conn) addr() string  { return addrString(c.nc.RemoteAddr()) }
@@ -275,7 +328,7 @@ func (c *conn) Info() command.ClientInfo {
 	i.OutputMem = min(i.OutputBuf, held) // as client-output-buffer-limit counts it; TotMem has the memory
 	i.OutputList = (held + arena.ChunkSize - 1) / arena.ChunkSize
 	i.TotMem = int(c.mem.Load())
-	if _, ok := c.nc.(*net.UnixConn); ok {
+	if _, ok := c.nc.LocalAddr().(*net.UnixAddr); ok {
 		rest, noEvict := strings.CutSuffix(strings.TrimSuffix(i.Flags, "N"), "e")
 		if i.Flags = rest + "U"; noEvict {
 			i.Flags += "e"

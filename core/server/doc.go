@@ -7,6 +7,9 @@
 //
 //	read → parse* → Session.Run* → Session.Finish → write
 //
+// With Options.EventLoops a loop does so for many connections at once, and the
+// buffers are its own; see loop_linux.go.
+//
 // What leaves goes through the connection's mailbox, into which any goroutine may
 // put a message for the client beside its replies.
 //

@@ -126,6 +126,9 @@ func (s *Server) infoStats(w *command.InfoWriter) {
 	w.Field("instantaneous_input_kbps", kilobytes(s.inRate))
 	w.Field("instantaneous_output_kbps", kilobytes(s.outRate))
 	w.Field("evicted_clients", s.memEvicted.Load())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.loops.fill(w)
 }
 
 func kilobytes(r *command.Rate) string {

@@ -44,6 +44,7 @@ type mailbox struct {
 	gone    bool      // nor leave
 	corked  bool      // pushes go to late
 	awaited bool      // the connection waits for a reply in next, or in what is being written
+	parked  bool      // and post gives it back to its loop
 	next    queue     // behind what is being written; empty unless writing
 	late    queue     // behind the replies of the batch that is running
 	soft    time.Time // since when pending is over the soft limit; zero: it is not
@@ -129,64 +130,107 @@ func (b *mailbox) uncork() bool {
 // and if so has emptied long. The connection's goroutine.
 func (b *mailbox) send(out *resp.Writer, long *chunks) bool {
 	limit := b.limit()
-	out.Max = int(limit.hard)
-	b.mu.Lock()
-	pending := b.pending.Add(int64(out.Len()))
+	writes, ok := b.enter(limit, out, long)
 	switch {
-	case b.closed:
-		b.mu.Unlock()
+	case !ok:
 		return false
-	case out.Over || limit.hard > 0 && pending > limit.hard:
-		b.mu.Unlock()
-		return b.tooMuch(pending)
-	case b.writing:
-		return b.enqueue(limit, long, out.Buf)
+	case !writes:
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		for b.awaited && !b.gone {
+			b.changed.Wait()
+		}
+		return !b.gone
+	case limit.set():
+		return b.try(limit, long, out.Buf, b.conn.nc.Write)
 	}
-	b.writing = true
-	if b.corked && !b.uncork() {
-		b.hangUp()
-	}
-	if limit.set() {
-		b.setDeadline(b.conn.now().Add(writePatience))
-	}
-	b.mu.Unlock()
-	if limit.set() {
-		return b.try(limit, long, out.Buf)
-	}
-	ok := b.writeChunks(long) && b.write(out.Buf)
+	ok = b.writeChunks(long) && b.write(out.Buf)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.rest(ok)
 }
 
-// enqueue leaves replies to the goroutine that is writing. It unlocks mu.
-func (b *mailbox) enqueue(limit outputLimit, long *chunks, buf []byte) bool {
+// sendNow is send for a connection that a loop serves, and does not wait: what the client
+// does not take at once is left to a goroutine. See parks.
+func (b *mailbox) sendNow(out *resp.Writer, long *chunks) bool {
+	limit := b.limit()
+	writes, ok := b.enter(limit, out, long)
+	if !writes {
+		return ok
+	}
+	return b.try(limit, long, out.Buf, b.conn.nc.(nowWriter).WriteNow)
+}
+
+// nowWriter is a connection that can be written to as far as there is room. Where that
+// is not enough, the error is os.ErrDeadlineExceeded.
+type nowWriter interface {
+	WriteNow(p []byte) (n int, err error)
+}
+
+// parks tells whether the connection has to wait until a reply of its has left. It has
+// then been given up, and is given back to its loop afterwards.
+func (b *mailbox) parks() bool {
+	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.parked = b.awaited
+	return b.parked
+}
+
+// busy tells whether somebody writes. Nobody else begins to once nothing can enter.
+func (b *mailbox) busy() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.writing
+}
+
+// enter takes the replies in. They are to be written by the caller if writes says so,
+// and otherwise by the goroutine that is writing; ok is false when the connection ends.
+func (b *mailbox) enter(limit outputLimit, out *resp.Writer, long *chunks) (writes, ok bool) {
+	out.Max = int(limit.hard)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	pending := b.pending.Add(int64(out.Len()))
+	switch {
+	case b.closed:
+		return false, false
+	case out.Over || limit.hard > 0 && pending > limit.hard:
+		return false, b.tooMuch(pending)
+	case b.writing:
+		return false, b.enqueue(limit, long, out.Buf)
+	}
+	b.writing = true
+	if b.corked && !b.uncork() {
+		b.hangUp()
+	}
+	if limit.set() && b.conn.home == nil {
+		b.setDeadline(b.conn.now().Add(writePatience))
+	}
+	return true, true
+}
+
+// enqueue leaves replies to the goroutine that is writing. mu is held.
+func (b *mailbox) enqueue(limit outputLimit, long *chunks, buf []byte) bool {
 	if b.over(limit) || !b.next.add(long, buf) || b.corked && !b.uncork() {
 		return b.tooMuch(b.pending.Load())
 	}
-	if limit.set() {
-		return true
+	if !limit.set() {
+		b.awaited, b.next.awaited = true, true
 	}
-	b.awaited, b.next.awaited = true, true
-	for b.awaited && !b.gone {
-		b.changed.Wait()
-	}
-	return !b.gone
+	return true
 }
 
 // try writes replies as far as the client takes them at once, and leaves the
 // rest to a goroutine.
-func (b *mailbox) try(limit outputLimit, long *chunks, buf []byte) bool {
+func (b *mailbox) try(limit outputLimit, long *chunks, buf []byte, write func([]byte) (int, error)) bool {
 	var err error
 	for p := long.front(); len(p) > 0 && err == nil; p = long.front() {
 		var m int
-		m, err = b.writeOnce(p)
+		m, err = b.writeOnce(p, write)
 		long.left(m)
 	}
 	if err == nil {
 		var m int
-		m, err = b.writeOnce(buf)
+		m, err = b.writeOnce(buf, write)
 		buf = buf[m:]
 	}
 	b.mu.Lock()
@@ -199,6 +243,9 @@ func (b *mailbox) try(limit outputLimit, long *chunks, buf []byte) bool {
 		rest.free()
 		b.tooMuch(b.pending.Load())
 		return b.rest(false)
+	}
+	if !limit.set() {
+		b.awaited, rest.awaited = true, true
 	}
 	go b.post(rest)
 	return true
@@ -234,8 +281,8 @@ func (b *mailbox) post(q queue) {
 			b.hangUp()
 		}
 		if q.awaited {
-			q.awaited, b.awaited = false, false
-			b.changed.Signal()
+			q.awaited = false
+			b.arrived()
 		}
 		if b.gone || b.next.size() == 0 {
 			break
@@ -251,7 +298,17 @@ func (b *mailbox) post(q queue) {
 	}
 	b.writing = false
 	b.soft = time.Time{}
+	b.arrived()
+}
+
+// arrived tells the connection that it need not wait any more. mu is held.
+func (b *mailbox) arrived() {
+	b.awaited = false
 	b.changed.Signal()
+	if b.parked {
+		b.parked = false
+		b.conn.home.giveBack(b.conn)
+	}
 }
 
 // over tells whether the client is over its class's limit, and begins to count

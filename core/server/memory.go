@@ -19,6 +19,9 @@ func (c *conn) hold(delta int) bool {
 // place.
 func (c *conn) account() bool {
 	in, out, queued := len(c.in), cap(c.out.Buf), c.QueuedBytes()
+	if c.lent {
+		in = 0
+	}
 	own := int64(in + out + queued + c.ListenBytes())
 	delta := own - c.own
 	if delta == 0 {

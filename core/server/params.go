@@ -49,6 +49,13 @@ var params = []parameter{
 	},
 	{
 		Param: param.Param{
+			Name: "event-loops", HCL: "event_loops", Type: param.Int{Min: 0, Max: 128}, Default: "0", Fixed: true,
+			Doc: "How many event loops serve the clients, one for each processor at most, instead of a goroutine for each client: on Linux, those over TCP without TLS or over a Unix socket; 0 is none.",
+		},
+		option: func(o *Options) param.Var { return param.IntVar(&o.EventLoops) },
+	},
+	{
+		Param: param.Param{
 			Name: "tcp-keepalive", HCL: "tcp_keepalive", Type: param.Duration{Unit: time.Second, Max: math.MaxInt32}, Default: "300",
 			Doc: "How often a silent TCP client is probed, so that one that is gone is noticed; 0 turns that off; CONFIG SET is for clients that connect later.",
 		},

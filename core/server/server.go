@@ -46,6 +46,9 @@ type Options struct {
 	// EnableDebug says who may use DEBUG, as Redis's enable-debug-command: "yes"
 	// everybody, "local" the clients of this machine, "no" or "" nobody.
 	EnableDebug string
+	// EventLoops is how many event loops serve the clients, on Linux, that come over TCP
+	// without TLS or over a Unix socket; 0 gives every client a goroutine.
+	EventLoops int
 	// Logger gets one line per event; nil discards.
 	Logger hclog.Logger
 	// ConfigFile is what INFO shows as config_file.
@@ -93,6 +96,7 @@ type Server struct {
 	tls       tlsParams
 	conns     map[int64]*conn
 	closed    bool
+	loops     loops
 	wg        sync.WaitGroup
 }
 
@@ -171,6 +175,7 @@ func (s *Server) serve(l net.Listener, t *TLS) error {
 		return ErrClosed
 	}
 	s.add(l, t)
+	s.startLoops()
 	s.mu.Unlock()
 	backoff := 5 * time.Millisecond
 	for {
@@ -224,18 +229,27 @@ func (s *Server) accept(nc net.Conn, t *TLS) {
 		s.refuse(nc, "-ERR max number of clients reached\r\n")
 		return
 	}
-	c := newConn(s, nc)
+	c := newConn(s, s.take(nc))
 	s.conns[c.ID()] = c
 	s.wg.Add(1)
+	looped := s.enter(c)
 	s.mu.Unlock()
 	s.accepted.Add(1)
+	if looped {
+		return
+	}
 	go func() {
-		defer s.wg.Done()
 		c.serve()
-		s.mu.Lock()
-		delete(s.conns, c.ID())
-		s.mu.Unlock()
+		s.forget(c)
 	}()
+}
+
+// forget takes a connection out of the registry that has ended.
+func (s *Server) forget(c *conn) {
+	s.mu.Lock()
+	delete(s.conns, c.ID())
+	s.mu.Unlock()
+	s.wg.Done()
 }
 
 func (s *Server) refuse(nc net.Conn, reply string) {
@@ -272,7 +286,11 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	done := make(chan struct{})
-	go func() { s.wg.Wait(); close(done) }()
+	go func() {
+		s.wg.Wait()
+		s.stopLoops()
+		close(done)
+	}()
 	select {
 	case <-done:
 		return nil

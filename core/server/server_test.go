@@ -4,9 +4,12 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"flag"
+	"fmt"
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -19,6 +22,22 @@ import (
 )
 
 const patience = 30 * time.Second // a hang guard
+
+// eventLoops is what servers of the tests have that do not say: all tests are run
+// without loops and with some.
+var eventLoops int
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	code := m.Run()
+	if code == 0 && runtime.GOOS == "linux" && flag.Lookup("test.list").Value.String() == "" {
+		eventLoops = 2
+		if code = m.Run(); code != 0 {
+			fmt.Fprintln(os.Stderr, "with event loops")
+		}
+	}
+	os.Exit(code)
+}
 
 // serve runs a server on loopback. wrap may change the listener.
 func serve(t *testing.T, opt Options, change func(*core.Options), wrap func(net.Listener) net.Listener) (*Server, string) {
@@ -45,6 +64,9 @@ func serveOver(t *testing.T, secured *TLS, opt Options, change func(*core.Option
 	addr := l.Addr().String()
 	if wrap != nil {
 		l = wrap(l)
+	}
+	if opt.EventLoops == 0 {
+		opt.EventLoops = eventLoops
 	}
 	s := New(db, opt)
 	done := make(chan error, 1)

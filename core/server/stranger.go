@@ -24,26 +24,25 @@ func crossProtocol(name []byte) bool {
 }
 
 // attacked ends a connection that speaks HTTP.
-func (c *conn) attacked() bool {
+func (c *conn) attacked() {
 	if n, ok := c.srv.attacks.due(c.now()); ok {
 		c.srv.log.Warn("Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Spillway. "+
 			"This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your Spillway instance. Connection aborted.",
 			"client", c.ID(), "addr", c.addr(), "since_the_last_line", n)
 	}
-	return false
 }
 
-// greeted looks at the first byte that a client sends: one that no request
+// greet looks at the first byte that a client sends: one that no request
 // begins with is another protocol's, of which it makes no sense to wait for the
-// end of a line.
-func (c *conn) greeted() bool {
-	if c.spoke {
-		return true
+// end of a line. It is told so, and nothing that it has sent is executed.
+func (c *conn) greet() {
+	if c.spoke || c.r == c.w {
+		return
 	}
 	c.spoke = true
 	first := c.in[c.r]
 	if first >= ' ' && first < 0x7f || first >= '\t' && first <= '\r' {
-		return true
+		return
 	}
 	what := "binary data"
 	if first == 0x16 { // a TLS record with a handshake; its version's first byte, 3, may not be here yet
@@ -54,7 +53,6 @@ func (c *conn) greeted() bool {
 		c.srv.log.Warn("client closed: it does not speak RESP", "client", c.ID(), "addr", c.addr(), "sent", what, "since_the_last_line", n)
 	}
 	c.closing = true
-	return c.flush()
 }
 
 // alarmEvery is how often an alarm is logged: an attacker must not fill the disk.

@@ -20,9 +20,7 @@ func (c *conn) receive() bool {
 			return true
 		}
 		n, err := c.nc.Read(c.in[c.w:])
-		c.w += n
-		c.srv.bytesIn.Add(int64(n))
-		c.srv.reads.Add(1)
+		c.received(n)
 		if n > 0 || err == nil {
 			return true
 		}
@@ -40,6 +38,13 @@ func (c *conn) receive() bool {
 			return false
 		}
 	}
+}
+
+// received takes in that n bytes were read.
+func (c *conn) received(n int) {
+	c.w += n
+	c.srv.bytesIn.Add(int64(n))
+	c.srv.reads.Add(1)
 }
 
 // armRead sets the deadline of the next read; false means that the connection
@@ -83,8 +88,15 @@ func (c *conn) idleTimeout() time.Duration {
 	return time.Duration(c.srv.timeout.Load())
 }
 
-// wake makes a pending read look at the timeout and at draining again. Any goroutine.
-func (c *conn) wake() { _ = c.nc.SetReadDeadline(time.Unix(1, 0)) }
+// wake has whoever waits for the client look at the timeout, at draining and at the
+// blocked command again. Any goroutine.
+func (c *conn) wake() {
+	if c.home != nil {
+		c.home.wake(c)
+		return
+	}
+	_ = c.nc.SetReadDeadline(time.Unix(1, 0))
+}
 
 // drain makes the connection stop after the batch it is at. Any goroutine.
 func (c *conn) drain() {

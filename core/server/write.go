@@ -23,7 +23,7 @@ func (b *mailbox) write(p []byte) bool {
 	var since time.Time // the last progress, as far as a timeout matters
 	for len(p) > 0 {
 		b.arm(&since)
-		m, err := b.writeOnce(p)
+		m, err := b.writeOnce(p, b.conn.nc.Write)
 		p = p[m:]
 		if m > 0 {
 			since = time.Time{}
@@ -50,10 +50,10 @@ func (b *mailbox) write(p []byte) bool {
 	return true
 }
 
-// writeOnce writes as much of p as the deadline allows, and counts it.
-func (b *mailbox) writeOnce(p []byte) (n int, err error) {
+// writeOnce writes as much of p as write does before its deadline, and counts it.
+func (b *mailbox) writeOnce(p []byte, write func([]byte) (int, error)) (n int, err error) {
 	if len(p) > 0 {
-		n, err = b.conn.nc.Write(p)
+		n, err = write(p)
 		b.conn.srv.writes.Add(1)
 	}
 	b.pending.Add(-int64(n))

@@ -56,6 +56,9 @@ func (s *Session) Finish(out *resp.Writer) {
 	s.log, s.mark, s.wrote = nil, 0, false
 	var err error
 	if log != nil {
+		if log.Policy() == wal.Always {
+			s.beforeWaiting()
+		}
 		err = log.CommitTo(mark)
 	} else {
 		err = s.rt.Order.CommitTo(mark)

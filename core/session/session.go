@@ -57,8 +57,9 @@ type Session struct {
 
 	making bool // the command runs that has made its result without locks
 
-	consume bool // see Consume
-	noDebug bool // see ForbidDebug
+	consume bool   // see Consume
+	patient func() // see BeforeWaiting, nil for none
+	noDebug bool   // see ForbidDebug
 
 	pushed
 	visiting visiting
@@ -109,6 +110,18 @@ func (s *Session) Silent() bool { return s.reply != command.ReplyOn }
 // Consume tells whether the commands that follow may give up the memory of
 // large arguments, which is an arena.Buffer's: they then hold anything.
 func (s *Session) Consume(on bool) { s.consume = on }
+
+// BeforeWaiting has f called before the session waits for a lock that somebody has, for the
+// end of a shutdown or for the disk, and before it executes what may take long. It is
+// called by whoever runs the session, at any time and under any lock, and is a hint: there are
+// other reasons for a command to take long. It is set before the first command.
+func (s *Session) BeforeWaiting(f func()) { s.patient = f }
+
+func (s *Session) beforeWaiting() {
+	if s.patient != nil {
+		s.patient()
+	}
+}
 
 // ForbidDebug makes DEBUG be refused. It is called before the first command.
 func (s *Session) ForbidDebug() { s.noDebug = true }
@@ -306,6 +319,7 @@ func (s *Session) admit() string {
 			return ""
 		}
 		s.release()
+		s.beforeWaiting()
 		<-p.Done
 		if p.Down {
 			return errDown
@@ -377,6 +391,7 @@ func (s *Session) call(cmd *command.Command, args [][]byte, out *resp.Writer) co
 		s.unlock()
 		s.unhold()
 		s.rt.between(false)
+		s.beforeWaiting()
 		if outcome = command.CallDetached(&s.ctx, cmd); s.ctx.Made() {
 			return outcome // it counts when it is called again, see execute
 		}

@@ -116,7 +116,10 @@ func (s *Session) lockShards() bool {
 	default:
 		u.several = true
 		for _, n := range u.shards {
-			ks.Shard(n).Lock()
+			if shard := ks.Shard(n); !shard.TryLock() {
+				s.beforeWaiting()
+				shard.Lock()
+			}
 		}
 	}
 	u.locked = true
@@ -128,6 +131,7 @@ func (s *Session) lockShards() bool {
 func (s *Session) lease() bool {
 	u, ks := &s.unit, s.rt.Keyspace
 	u.script, u.shard = false, -1
+	s.beforeWaiting()
 	if u.lease = ks.Exclusive(); u.lease == nil {
 		u.clear()
 		return false
@@ -274,6 +278,7 @@ func (s *Session) hold(n int) bool {
 	s.unhold()
 	s.enter()
 	if shard := s.rt.Keyspace.Shard(n); !shard.TryLock() {
+		s.beforeWaiting()
 		if !shard.LockUnlessBusy() {
 			return false
 		}

@@ -14,6 +14,7 @@ type visiting struct {
 // executeVisits is execute for a command that visits shards one after the other.
 func (s *Session) executeVisits(cmd *command.Command, args [][]byte, out *resp.Writer) command.Outcome {
 	s.release()
+	s.beforeWaiting()
 	s.visiting = visiting{last: -1}
 	s.unit.shard = -1
 	s.ctx.Visit = s.visit
