@@ -188,8 +188,9 @@ func refuseFull(data vfs.FS) error {
 }
 
 // Strangers names what a directory holds that a restore may not take for
-// nothing: all but a lock, what a fresh filesystem holds, and what a crash
-// leaves of the first step.
+// nothing: all but a lock, what a fresh filesystem holds, what a crash leaves of
+// the first step, and configuration (".auto.hcl"), which the packages have CONFIG
+// REWRITE write beside the data: it is no data, and a restore leaves it alone.
 func Strangers(data vfs.FS) ([]string, error) {
 	infos, err := vfs.ReadDir(data, ".")
 	if err != nil {
@@ -200,7 +201,9 @@ func Strangers(data vfs.FS) ([]string, error) {
 		switch name := fi.Name(); name {
 		case manifest.LockFile, "lost+found", manifest.RestoringFile, manifest.RestoringFile + vfs.TempSuffix:
 		default:
-			names = append(names, name)
+			if !strings.HasSuffix(name, ".auto.hcl") || fi.IsDir() {
+				names = append(names, name)
+			}
 		}
 	}
 	slices.Sort(names)

@@ -329,6 +329,18 @@ func TestNotEmpty(t *testing.T) {
 		t.Fatal("the directory of a running engine was taken")
 	}
 
+	// What CONFIG REWRITE has written beside the data is no data.
+	kept := memfs.New()
+	if err := vfs.WriteFileAtomic(kept, "spillway.auto.hcl", []byte("max_memory = \"1gb\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := backup.Restore(context.Background(), kept, w.src, p, w.options()); err != nil {
+		t.Fatalf("beside a configuration: %v", err)
+	}
+	if text, err := vfs.ReadFile(kept, "spillway.auto.hcl"); err != nil || !strings.Contains(string(text), "1gb") {
+		t.Fatalf("the configuration is %q now: %v", text, err)
+	}
+
 	// One that another restore was begun in goes on only with that, or anew.
 	fs := memfs.New()
 	fs.SetQuota(2000)
