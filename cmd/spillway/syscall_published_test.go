@@ -24,15 +24,15 @@ import (
 type sinkRecord struct {
 	dir  string // of a sink that keeps files: a directory, or a bucket that is one
 	keep int    // the retention; 0 is all
-	sets map[string]sums
+	sets map[string]checksums
 	firm map[string]bool // those that count
 }
 
-// sums are the digests of a set's files.
-type sums map[string][sha256.Size]byte
+// checksums are the digests of a set's files.
+type checksums map[string][sha256.Size]byte
 
 func recordSink(dir string, keep int) *sinkRecord {
-	return &sinkRecord{dir: dir, keep: keep, sets: make(map[string]sums), firm: make(map[string]bool)}
+	return &sinkRecord{dir: dir, keep: keep, sets: make(map[string]checksums), firm: make(map[string]bool)}
 }
 
 // look compares the sink with what it has ever held, and takes in what is new.
@@ -69,7 +69,7 @@ func (p *sinkRecord) look(committed func(generation uint64) bool) error {
 }
 
 // pruned tells whether there are as many newer sets as retention keeps.
-func (p *sinkRecord) pruned(name string, there map[string]sums) bool {
+func (p *sinkRecord) pruned(name string, there map[string]checksums) bool {
 	newer := 0
 	for other := range there {
 		if kindOf(other) == kindOf(name) && lineageOf(other) == lineageOf(name) && other > name {
@@ -80,12 +80,12 @@ func (p *sinkRecord) pruned(name string, there map[string]sums) bool {
 }
 
 // read hashes what every published set has.
-func (p *sinkRecord) read() (map[string]sums, error) {
+func (p *sinkRecord) read() (map[string]checksums, error) {
 	files, err := filepath.Glob(filepath.Join(p.dir, "checkpoints", "*", sink.SetFile))
 	if err != nil {
 		return nil, err
 	}
-	there := make(map[string]sums)
+	there := make(map[string]checksums)
 	for _, file := range files {
 		found, err := sumOf(filepath.Dir(file))
 		if _, gone := os.Stat(file); errors.Is(gone, fs.ErrNotExist) {
@@ -101,12 +101,12 @@ func (p *sinkRecord) read() (map[string]sums, error) {
 
 // sumOf hashes the files of a directory, those without a name of their own yet
 // excepted.
-func sumOf(dir string) (sums, error) {
+func sumOf(dir string) (checksums, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	found := make(sums)
+	found := make(checksums)
 	for _, e := range entries {
 		if e.Name() != sink.SetFile && !strings.HasPrefix(e.Name(), "shard-") && !strings.HasPrefix(e.Name(), "log") {
 			continue
