@@ -22,7 +22,7 @@ build: ## the daemon, as bin/spillway, and the official plugins beside it
 PHASES := deps fmt vet lint race offheap integration packages browser compat lab
 
 test: ## everything
-	@echo "make test takes about 20 minutes on two idle cores, and up to 50 on busy ones. What it does: $(PHASES)."
+	@echo "make test takes about 30 minutes on two idle cores, and up to 60 on busy ones. What it does: $(PHASES)."
 	@echo "make deps, its first part, says what it installs. make check is the quick half."
 	@rm -rf $(RESULTS); began=$$SECONDS; for phase in $(PHASES); do \
 	  echo "== $$phase"; at=$$SECONDS; \
