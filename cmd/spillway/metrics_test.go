@@ -97,7 +97,10 @@ pipeline "archive" {
 			t.Errorf("%s is %v", name, got[name])
 		}
 	}
-	for field := range metrics {
+	for field, m := range metrics {
+		if strings.Contains(descName(m), "_migration_") {
+			continue // INFO has them during one: TestMigrate looks
+		}
 		if d.info(field) == "(missing)" {
 			t.Errorf("INFO has no field %s, which a metric reads", field)
 		}

@@ -49,7 +49,7 @@ var params = []parameter{
 	},
 	{
 		Param: param.Param{
-			Name: "event-loops", HCL: "event_loops", Type: param.Int{Min: 0, Max: 128}, Default: "0", Fixed: true,
+			Name: "event-loops", HCL: "event_loops", Type: param.Int{Min: 0, Max: 128}, Default: "0", Fixed: true, Hidden: true,
 			Doc: "How many event loops serve the clients, one for each processor at most, instead of a goroutine for each client: on Linux, those over TCP without TLS or over a Unix socket; 0 is none.",
 		},
 		option: func(o *Options) param.Var { return param.IntVar(&o.EventLoops) },
