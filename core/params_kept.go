@@ -95,7 +95,7 @@ var kept = []Kept{
 	keep("aof-timestamp-enabled", param.Bool{}, "no", keptFiles),
 	keep("aof-disable-auto-gc", param.Bool{}, "no", keptFiles),
 
-	keep("proto-max-bulk-len", param.Memory{Min: 1 << 20}, "536870912", "a string has 512 MB at most").fixed(),
+	keep("proto-max-bulk-len", param.Memory{Min: 1 << 20}, "536870912", "a string has 512 MB at most"),
 	keep("enable-protected-configs", param.OneOf{"no", "yes", "local"}, "no", "where the data is stays as long as the daemon runs").fixed(),
 	keep("enable-module-command", param.OneOf{"no", "yes", "local"}, "no", "there are no modules").fixed(),
 
