@@ -7,22 +7,23 @@ func (db *DB) compact() {
 	start := db.clock.Now()
 	budget := tickInterval * compactBudget / 100
 	worked := false
+	defer func() {
+		if worked {
+			db.stats.CompactTime.Add(int64(db.clock.Now().Sub(start)))
+		}
+	}()
 	for i := range db.ks.NumShards() {
 		for n := range db.opts.Databases {
 			for db.compactSome(i, n) {
 				worked = true
 				if db.clock.Now().Sub(start) > budget {
 					db.stats.Compacting.Store(true)
-					db.stats.CompactTime.Add(int64(db.clock.Now().Sub(start)))
 					return
 				}
 			}
 		}
 	}
 	db.stats.Compacting.Store(false)
-	if worked {
-		db.stats.CompactTime.Add(int64(db.clock.Now().Sub(start)))
-	}
 }
 
 // compactSome does a part of the work in one database of a shard and tells whether

@@ -24,7 +24,7 @@ const (
 type compaction struct {
 	phase  uint8
 	left   int64  // bytes that may still be chosen
-	freed  int64  // bytes mapped when the round began
+	mapped int64  // bytes that were mapped when the round began
 	at     uint64 // where in hash order moving goes on
 	futile int64  // bytes in use when a round gave nothing back; 0: the last one did
 }
@@ -52,7 +52,7 @@ func (d *DB) Compact(atMost int) (moved int, more bool) {
 		if !st.arena.Wasteful() || c.rests(st.arena.Used()) {
 			return 0, false
 		}
-		*c = compaction{phase: compactChoose, left: max(st.arena.Used()/roundShare, roundLeast), freed: st.arena.Mapped()}
+		*c = compaction{phase: compactChoose, left: max(st.arena.Used()/roundShare, roundLeast), mapped: st.arena.Mapped()}
 	case compactChoose:
 		chosen, around := st.arena.Thin(thinLooks, c.left)
 		if c.left -= chosen; around || c.left <= 0 {
@@ -63,7 +63,7 @@ func (d *DB) Compact(atMost int) (moved int, more bool) {
 	case compactSettle:
 		if st.arena.Settle(settleStep) {
 			c.phase, c.futile = compactIdle, 0
-			if st.arena.Mapped() >= c.freed {
+			if st.arena.Mapped() >= c.mapped {
 				c.futile = st.arena.Used()
 			}
 		}

@@ -338,7 +338,7 @@ func (m *model) compact(n int) {
 		s.Lock()
 		d := s.DB(n)
 		if c := &d.st.compaction; d.st.arena != nil && c.phase == compactIdle {
-			*c = compaction{phase: compactChoose, left: int64(m.rng.IntN(1 << 20)), freed: d.st.arena.Mapped()}
+			*c = compaction{phase: compactChoose, left: int64(m.rng.IntN(1 << 20)), mapped: d.st.arena.Mapped()}
 		}
 		for range m.rng.IntN(300) {
 			if moved, more := d.Compact(1 + m.rng.IntN(20)); !more {

@@ -100,6 +100,14 @@ func TextVar(p *string) Var {
 	}
 }
 
+// AtomicTextVar is TextVar for a value that is read without the lock of the table.
+func AtomicTextVar(p *atomic.Pointer[string]) Var {
+	return Func{
+		Get: func() string { return *p.Load() },
+		Put: func(text string) error { p.Store(&text); return nil },
+	}
+}
+
 // DurationVar keeps a [Duration], to the fraction that plugins.hcl may give.
 func DurationVar(p *time.Duration, unit time.Duration) Var {
 	return DurationFunc(unit, func() time.Duration { return *p }, func(d time.Duration) { *p = d })

@@ -538,6 +538,3 @@ func (ls *loops) busy(all []*loop) bool {
 	}
 	return false
 }
-
-// giveBack is for who has written what a connection has waited for.
-func (l *loop) giveBack(c *conn) { l.call(c) }

@@ -30,4 +30,4 @@ func (s *Server) enter(*conn) bool { return false }
 
 func (l *loop) wake(*conn) {}
 
-func (l *loop) giveBack(*conn) {}
+func (l *loop) call(*conn) {}

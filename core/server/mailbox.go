@@ -307,7 +307,7 @@ func (b *mailbox) arrived() {
 	b.changed.Signal()
 	if b.parked {
 		b.parked = false
-		b.conn.home.giveBack(b.conn)
+		b.conn.home.call(b.conn)
 	}
 }
 

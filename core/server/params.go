@@ -5,7 +5,6 @@ import (
 	"math"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/spillwaydb/spillway/core/command"
@@ -164,14 +163,14 @@ var params = []parameter{
 			Name: "shutdown-on-sigterm", HCL: "shutdown_on_sigterm", Type: signalActsType{}, Default: "default",
 			Doc: "How SIGTERM ends the daemon: with a last snapshot if there are save points (default), with one (save), without (nosave), whether that fails or not (force).",
 		},
-		live: func(s *Server) param.Var { return textVar(&s.onSigterm) },
+		live: func(s *Server) param.Var { return param.AtomicTextVar(&s.onSigterm) },
 	},
 	{
 		Param: param.Param{
 			Name: "shutdown-on-sigint", HCL: "shutdown_on_sigint", Type: signalActsType{}, Default: "default",
 			Doc: "The same for SIGINT, of which a second one ends the daemon at once.",
 		},
-		live: func(s *Server) param.Var { return textVar(&s.onSigint) },
+		live: func(s *Server) param.Var { return param.AtomicTextVar(&s.onSigint) },
 	},
 	{
 		Param: param.Param{
@@ -206,7 +205,7 @@ var params = []parameter{
 			Name: "tls-port", Type: param.Int{Min: 0, Max: math.MaxUint16}, Auto: "that of the first listener with TLS",
 			Doc: "The TCP port that is listened on for clients that speak TLS; 0 is none.",
 		},
-		live: func(s *Server) param.Var { return tlsVar{s, tlsPort} },
+		live: func(s *Server) param.Var { return tlsPortVar{tlsVar{s: s}} },
 	},
 	{
 		Param: param.Param{
@@ -292,11 +291,6 @@ func (o *Options) Var(name string) param.Var { return options.Var(o, name) }
 func DefaultOptions() (o Options) {
 	options.Defaults(&o)
 	return o
-}
-
-// textVar keeps a text that any goroutine reads.
-func textVar(at *atomic.Pointer[string]) param.Var {
-	return param.Func{Get: func() string { return *at.Load() }, Put: func(text string) error { at.Store(&text); return nil }}
 }
 
 // shareVar keeps a size, or a percentage of another as a negative number.

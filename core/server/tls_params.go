@@ -22,14 +22,11 @@ type tlsParams struct {
 	port  *int                // that as well; nil: it stays
 }
 
-// tlsField is how a parameter is shown, and how options change by it. Of the port
-// it is neither.
+// tlsField is how a parameter is shown, and how options change by it.
 type tlsField struct {
 	get func(*TLSOptions) string
 	set func(o *TLSOptions, text string) error
 }
-
-var tlsPort tlsField
 
 func tlsText(at func(*TLSOptions) *string) tlsField {
 	return tlsField{
@@ -97,12 +94,6 @@ func (v tlsVar) String() string {
 	s := v.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if v.field.get == nil {
-		if s.tls.port != nil {
-			return strconv.Itoa(*s.tls.port)
-		}
-		return strconv.Itoa(s.firstPort(true))
-	}
 	o := s.tls.base
 	if first := s.firstTLS(); first != nil {
 		o = first.Options()
@@ -118,16 +109,37 @@ func (v tlsVar) Set(text string) error {
 	s := v.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if v.field.set == nil {
-		port, err := strconv.Atoi(text)
-		s.tls.port = &port
-		return err
-	}
 	if err := v.field.set(new(TLSOptions), text); err != nil {
 		s.log.Warn("CONFIG SET: TLS stays as it is", "error", err)
 		return errTLS
 	}
 	s.tls.edits = append(s.tls.edits, func(o *TLSOptions) { _ = v.field.set(o, text) })
+	return nil
+}
+
+// tlsPortVar is the port, which is no option of a listener but is committed with them.
+type tlsPortVar struct{ tlsVar }
+
+// String implements param.Var.
+func (v tlsPortVar) String() string {
+	s := v.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.tls.port != nil {
+		return strconv.Itoa(*s.tls.port)
+	}
+	return strconv.Itoa(s.firstPort(true))
+}
+
+// Set implements param.Var.
+func (v tlsPortVar) Set(text string) error {
+	port, err := strconv.Atoi(text)
+	if err != nil {
+		return err
+	}
+	v.s.mu.Lock()
+	defer v.s.mu.Unlock()
+	v.s.tls.port = &port
 	return nil
 }
 
