@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/spillwaydb/spillway/cmd/spillway/config"
+	"github.com/spillwaydb/spillway/cmd/spillway/internal/child"
 )
 
 // What the daemon does by the clock and which takes long, such as reading a whole backup,
@@ -60,12 +60,12 @@ func background(ctx context.Context, cfg *config.Config, args ...string) (*findi
 	}
 	defer theirs.Close()
 	defer ours.Close()
-	var out, says bounded
+	out, says := child.Output{Max: outputKept}, child.Output{Max: outputKept}
 	cmd := exec.CommandContext(ctx, self, append(args, "--background", "--quiet", "--parallel", "1")...) //nolint:gosec // this very program
 	cmd.ExtraFiles = []*os.File{theirs}
 	cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
 	cmd.Stdout, cmd.Stderr = &out, &says
-	cmd.SysProcAttr = ownGroup()
+	cmd.SysProcAttr = child.OwnGroup()
 	lifeline, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err
@@ -90,15 +90,6 @@ func background(ctx context.Context, cfg *config.Config, args ...string) (*findi
 		return nil, err
 	}
 	return &f, nil
-}
-
-// bounded is a buffer that keeps the beginning of what is written.
-type bounded struct{ bytes.Buffer }
-
-// Write implements io.Writer; it does not fail.
-func (b *bounded) Write(p []byte) (int, error) {
-	_, _ = b.Buffer.Write(p[:min(len(p), max(outputKept-b.Len(), 0))])
-	return len(p), nil
 }
 
 // servant is the flag of a tool that the daemon runs.

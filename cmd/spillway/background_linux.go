@@ -2,14 +2,9 @@ package main
 
 import (
 	"os"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
-
-// ownGroup has a process be of a group of its own: a signal from a terminal is the
-// daemon's, and a priority is that of the whole process.
-func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
 // What ioprio_set(2) takes.
 const (

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -236,26 +237,15 @@ func roomFor(dir string, need int64) error {
 
 // keep writes the evidence to a file, whole or not at all, or to one of its own in a
 // directory.
-func (e *evidence) keep(file string) (err error) {
+func (e *evidence) keep(file string) error {
 	if st, err := os.Stat(file); err == nil && st.IsDir() {
 		file = filepath.Join(file, "drill-"+e.Began.Format("20060102T150405.000Z")+".json")
 	}
-	f, err := os.CreateTemp(filepath.Dir(file), ".spillway-*") // of mode 0600
-	if err != nil {
+	var text bytes.Buffer
+	if err := writeJSON(&text, e); err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(f.Name())
-		}
-	}()
-	if err = writeJSON(f, e); err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), file)
+	return writeFile(file, text.Bytes())
 }
 
 // text is the evidence in a line.
@@ -281,14 +271,7 @@ func (e *evidence) print(w io.Writer) error {
 
 // tell has the running daemon know.
 func (e *evidence) tell(cmd *cobra.Command, s *sourceFlags, at daemonAt) error {
-	from := overrides{config: s.o.config}
-	cfg, err := from.read(cmd)
-	if err != nil {
-		return err
-	}
-	result := map[bool]string{true: "ok", false: "failed"}[e.OK]
-	_, err = at.ask(cmd.Context(), cfg, statusPatience, "SPILLWAY.STATUS", "DRILLED", e.From, result, strconv.FormatFloat(e.RTO, 'f', 3, 64), e.text())
-	return err
+	return s.tell(cmd, at, "DRILLED", e.From, map[bool]string{true: "ok", false: "failed"}[e.OK], strconv.FormatFloat(e.RTO, 'f', 3, 64), e.text())
 }
 
 // drilled is what the daemon is told of a drill: source, ok or failed, seconds, text.

@@ -123,14 +123,7 @@ pipeline "archive" {
 		}
 	}
 	part := mustGlob(t, filepath.Join(filepath.Dir(newest(t, filepath.Join(mirror, "checkpoints", "*", "SET.json"))), "shard-*"))[0]
-	whole, err := os.ReadFile(part)
-	if err != nil {
-		t.Fatal(err)
-	}
-	whole[len(whole)/2] ^= 1
-	if err := os.WriteFile(part, whole, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	edit(t, part, flip(0.5))
 	e, out := drillOf(t, 1, "--from", mirror, "--from", vault)
 	if e.OK || len(e.Moments) != 1 || e.Moments[0].OK || !strings.Contains(e.Problem, filepath.Base(part)) || !strings.Contains(out, "FAILED") {
 		t.Errorf("%+v\n%s", e, out)

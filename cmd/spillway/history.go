@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -23,9 +22,8 @@ type history struct {
 	mu          sync.Mutex
 	checkpoints []status.Checkpoint // newest last
 	errors      []status.Error
-	verify      map[string]status.Verification // the last, by source
-
-	drill map[string]status.Drill // the last, by source
+	verified    bySource[status.Verification]
+	drilled     bySource[status.Drill]
 
 	hooks *hooks.Runner // told of the end of jobs; nil: nobody is
 }
@@ -87,61 +85,72 @@ func (h *history) failed(what string, err error, todo string) {
 	h.errors = last(append(h.errors, e))
 }
 
-// maxVerified bounds how many sources are remembered.
-const maxVerified = 64
+// maxSources bounds how many sources are remembered.
+const maxSources = 64
 
-// verified notes what the last verification of a source has found.
-func (h *history) verified(v status.Verification) {
+// bySource is the last of what was found of each source.
+type bySource[T any] map[string]T
+
+// note takes in what was found of a source.
+func (m *bySource[T]) note(source string, found T) {
+	if *m == nil {
+		*m = make(bySource[T])
+	}
+	if _, ok := (*m)[source]; ok || len(*m) < maxSources {
+		(*m)[source] = found
+	}
+}
+
+// all is what was found, by the names of the sources.
+func (m bySource[T]) all() []T {
+	out := make([]T, 0, len(m))
+	for _, source := range slices.Sorted(maps.Keys(m)) {
+		out = append(out, m[source])
+	}
+	return out
+}
+
+// noteVerified notes what the last verification of a source has found.
+func (h *history) noteVerified(v status.Verification) {
 	if !v.OK {
 		h.failed("backup "+v.Source+" is damaged", errors.New(v.Text), status.AdviceDamaged)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.verify == nil {
-		h.verify = make(map[string]status.Verification)
+	h.verified.note(v.Source, v)
+}
+
+// noteDrilled notes how the last drill of a source has ended.
+func (h *history) noteDrilled(d status.Drill) {
+	if !d.OK {
+		h.failed("the restore drill of "+d.Source+" failed", errors.New(d.Text), status.AdviceDrill)
 	}
-	if _, ok := h.verify[v.Source]; ok || len(h.verify) < maxVerified {
-		h.verify[v.Source] = v
-	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.drilled.note(d.Source, d)
 }
 
 // verifications are the last ones, by the names of their sources.
 func (h *history) verifications() []status.Verification {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return slices.SortedFunc(maps.Values(h.verify), func(a, b status.Verification) int { return strings.Compare(a.Source, b.Source) })
-}
-
-// drilled notes how the last drill of a source has ended.
-func (h *history) drilled(d status.Drill) {
-	if !d.OK {
-		h.failed("the restore drill of "+d.Source+" failed", errors.New(d.Text), status.AdviceDrill)
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.drill == nil {
-		h.drill = make(map[string]status.Drill)
-	}
-	if _, ok := h.drill[d.Source]; ok || len(h.drill) < maxVerified {
-		h.drill[d.Source] = d
-	}
+	return h.verified.all()
 }
 
 // drills are the last ones, by the names of their sources.
 func (h *history) drills() []status.Drill {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return slices.SortedFunc(maps.Values(h.drill), func(a, b status.Drill) int { return strings.Compare(a.Source, b.Source) })
+	return h.drilled.all()
 }
 
 func last[E any](s []E) []E { return s[max(0, len(s)-historyLength):] }
 
 // fill adds what is remembered to a report, newest first.
 func (h *history) fill(r *status.Report) {
-	r.Drills = append([]status.Drill{}, h.drills()...)
-	r.Verified = append([]status.Verification{}, h.verifications()...)
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	r.Verified, r.Drills = h.verified.all(), h.drilled.all()
 	r.Checkpoints.History = slices.Clone(h.checkpoints)
 	r.Errors = slices.Clone(h.errors)
 	slices.Reverse(r.Checkpoints.History)

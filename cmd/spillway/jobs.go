@@ -128,7 +128,7 @@ func (j *jobs) verify(ctx context.Context) error {
 			if !f.OK {
 				err = fmt.Errorf("%s is damaged: %s", f.Source, f.Text)
 			}
-			j.history.verified(status.Verification{Source: f.Source, At: time.Now(), OK: f.OK, Text: f.Text})
+			j.history.noteVerified(status.Verification{Source: f.Source, At: time.Now(), OK: f.OK, Text: f.Text})
 			j.tell(config.VerificationJob, err, f.Source+": "+f.Text, map[string]any{"source": f.Source})
 			j.log.Info("verified", "source", f.Source, "whole", f.OK, "found", f.Text)
 		}
@@ -162,7 +162,7 @@ func (j *jobs) drill(ctx context.Context) error {
 	if err != nil {
 		f = &finding{Source: "sink " + strings.Join(v.From, " and sink "), Text: err.Error()}
 	}
-	j.history.drilled(status.Drill{Source: f.Source, At: time.Now(), OK: f.OK, RestoreSeconds: f.Seconds, Text: f.Text})
+	j.history.noteDrilled(status.Drill{Source: f.Source, At: time.Now(), OK: f.OK, RestoreSeconds: f.Seconds, Text: f.Text})
 	if !f.OK {
 		err = errors.New(f.Text)
 	}

@@ -127,14 +127,7 @@ func TestScheduledVerification(t *testing.T) {
 		t.Errorf("%+v\n%s", v, c.log)
 	}
 	part := mustGlob(t, filepath.Join(mirror, "checkpoints", "*", "shard-*"))[0]
-	whole, err := os.ReadFile(part)
-	if err != nil {
-		t.Fatal(err)
-	}
-	whole[len(whole)/2] ^= 0xff
-	if err := os.WriteFile(part, whole, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	edit(t, part, flip(0.5))
 	c.run("verification")
 	s := c.report()[0]
 	if v = c.history.verifications(); len(v) != 1 || v[0].OK || !strings.Contains(v[0].Text, filepath.Base(part)) || s.LastOK || !strings.Contains(s.LastError, "damaged") {

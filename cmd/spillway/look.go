@@ -95,24 +95,38 @@ func (v *view) each(ctx context.Context, quiet bool, fn func(o *rdb.Object) erro
 	progress := new(backup.Progress)
 	progress.Total.Store(v.p.Bytes())
 	defer watch("reading", progress, quiet)()
-	in, out := io.Pipe()
-	written := make(chan error, 1)
-	go func() {
+	err, werr := eachObject(func(out io.Writer) error {
 		_, err := v.read.writeRDB(ctx, out, progress)
-		_ = out.CloseWithError(err) // as EOF where it is nil
-		written <- err
-	}()
-	err := rdb.Read(in, rdb.Handler{Object: fn, Function: func([]byte) error { return nil }})
-	_ = in.CloseWithError(errEnough)
-	cancel()
-	werr := <-written
+		return err
+	}, fn, cancel)
 	switch {
 	case errors.Is(err, errEnough):
 		return nil
-	case werr != nil && !errors.Is(werr, errEnough) && !errors.Is(werr, context.Canceled):
+	case werr != nil && !errors.Is(werr, context.Canceled):
 		return fmt.Errorf("reading %s: %w", v.src.where, werr)
 	}
 	return err
+}
+
+// eachObject calls fn with every key of the RDB file that write writes, while it is being
+// written. The first error is that of fn, or of what cannot be read; then stop is called,
+// and what is written fails. The second is why it could not be written, and nil where
+// nothing was the matter but that no more was read.
+func eachObject(write func(io.Writer) error, fn func(o *rdb.Object) error, stop func()) (err, werr error) {
+	in, out := io.Pipe()
+	written := make(chan error, 1)
+	go func() {
+		err := write(out)
+		_ = out.CloseWithError(err) // as EOF where it is nil
+		written <- err
+	}()
+	err = rdb.Read(in, rdb.Handler{Object: fn, Function: func([]byte) error { return nil }})
+	_ = in.CloseWithError(errEnough)
+	stop()
+	if werr = <-written; errors.Is(werr, errEnough) {
+		werr = nil
+	}
+	return err, werr
 }
 
 // describe tells on stderr which state of the data is shown.

@@ -73,20 +73,12 @@ func (c backupCollector) Collect(ch chan<- prometheus.Metric) {
 		}
 	}
 	for _, v := range c.verified() {
-		ok := 0.0
-		if v.OK {
-			ok = 1
-		}
 		ch <- prometheus.MustNewConstMetric(verifiedAt, prometheus.GaugeValue, unixSeconds(v.At), v.Source)
-		ch <- prometheus.MustNewConstMetric(verifiedOK, prometheus.GaugeValue, ok, v.Source)
+		ch <- prometheus.MustNewConstMetric(verifiedOK, prometheus.GaugeValue, truth(v.OK), v.Source)
 	}
 	for _, d := range c.drills() {
-		ok := 0.0
-		if d.OK {
-			ok = 1
-		}
 		ch <- prometheus.MustNewConstMetric(drillAt, prometheus.GaugeValue, unixSeconds(d.At), d.Source)
-		ch <- prometheus.MustNewConstMetric(drillOK, prometheus.GaugeValue, ok, d.Source)
+		ch <- prometheus.MustNewConstMetric(drillOK, prometheus.GaugeValue, truth(d.OK), d.Source)
 		ch <- prometheus.MustNewConstMetric(drillSeconds, prometheus.GaugeValue, d.RestoreSeconds, d.Source)
 	}
 	for _, n := range c.hooks() {
@@ -97,6 +89,14 @@ func (c backupCollector) Collect(ch chan<- prometheus.Metric) {
 	for _, cert := range c.certificates() {
 		ch <- prometheus.MustNewConstMetric(certExpiry, prometheus.GaugeValue, unixSeconds(cert.Expires), cert.Listener)
 	}
+}
+
+// truth is 1 for true.
+func truth(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
 }
 
 func unixSeconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }

@@ -51,12 +51,12 @@ func (o *overview) answer(args []string) ([]string, error) {
 		}
 		return []string{string(b)}, nil
 	case len(args) == 4 && strings.EqualFold(args[0], "VERIFIED") && (args[2] == "ok" || args[2] == "damaged"):
-		o.history.verified(status.Verification{Source: args[1], At: time.Now(), OK: args[2] == "ok", Text: args[3]})
+		o.history.noteVerified(status.Verification{Source: args[1], At: time.Now(), OK: args[2] == "ok", Text: args[3]})
 		return []string{}, nil
 	}
 	if len(args) > 0 && strings.EqualFold(args[0], "DRILLED") {
 		if d, ok := drilled(args[1:]); ok {
-			o.history.drilled(d)
+			o.history.noteDrilled(d)
 			return []string{}, nil
 		}
 	}

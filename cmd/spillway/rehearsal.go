@@ -205,30 +205,26 @@ func (r *reading) sums(ctx context.Context, data vfs.FS, at time.Time) (s *sums,
 	took = time.Since(began)
 	defer func() { err = errors.Join(err, db.Close()) }()
 	s = newSums()
-	in, out := io.Pipe()
-	written := make(chan error, 1)
-	go func() {
+	err = s.addAll(at, func(out io.Writer) error {
 		_, err := db.WriteRDB(out)
-		_ = out.CloseWithError(err)
-		written <- err
-	}()
-	err = s.read(in, at)
-	_ = in.CloseWithError(errEnough)
-	if werr := <-written; werr != nil && !errors.Is(werr, errEnough) {
-		err = werr
-	}
+		return err
+	})
 	return s, db.Recovered().Commands, took, err
 }
 
-// read adds the keys of an RDB file.
-func (s *sums) read(in io.Reader, at time.Time) error {
-	return rdb.Read(in, rdb.Handler{Function: func([]byte) error { return nil }, Object: func(o *rdb.Object) error {
+// addAll adds the keys of the RDB file that write writes.
+func (s *sums) addAll(at time.Time, write func(io.Writer) error) error {
+	err, werr := eachObject(write, func(o *rdb.Object) error {
 		e, err := values.Of(o, at)
 		if err == nil && e != nil {
 			s.add(e)
 		}
 		return err
-	}})
+	}, func() {})
+	if werr != nil {
+		return werr
+	}
+	return err
 }
 
 // withoutLog calls fn while the directory has its checkpoint alone.
@@ -258,19 +254,10 @@ func (d *drill) direct(ctx context.Context, p *backup.Point) (*sums, error) {
 	s := newSums()
 	alone := &backup.Point{Set: p.Set}
 	if alone.Mergeable() {
-		in, out := io.Pipe()
-		written := make(chan error, 1)
-		go func() {
+		return s, s.addAll(longAgo, func(out io.Writer) error {
 			_, err := backup.WriteRDB(ctx, backup.Counted(d.src, progress), alone, d.src.stages, rdb.HeaderAt(p.Set.CreatedAt), out)
-			_ = out.CloseWithError(err)
-			written <- err
-		}()
-		err := s.read(in, longAgo)
-		_ = in.CloseWithError(errEnough)
-		if werr := <-written; werr != nil && !errors.Is(werr, errEnough) {
-			err = werr
-		}
-		return s, err
+			return err
+		})
 	}
 	s.counted = true
 	parts, err := backup.Verify(ctx, d.src, []sink.Set{p.Set}, backup.VerifyOptions{Stages: d.src.stages, Parallel: d.s.parallel, Logger: d.src.log, Progress: progress})

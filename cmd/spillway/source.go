@@ -289,6 +289,17 @@ func (s *source) openDir(dir string) error {
 	return nil
 }
 
+// tell has the running daemon know what a tool has found.
+func (s *sourceFlags) tell(cmd *cobra.Command, at daemonAt, words ...any) error {
+	from := overrides{config: s.o.config}
+	cfg, err := from.read(cmd)
+	if err != nil {
+		return err
+	}
+	_, err = at.ask(cmd.Context(), cfg, statusPatience, append([]any{"SPILLWAY.STATUS"}, words...)...)
+	return err
+}
+
 // limited is a sink at the rate that the command line says, if it says one.
 func (s *source) limited(from sink.Sink) sink.Sink {
 	if s.rate == nil {

@@ -64,7 +64,7 @@ func verifyCommand() *cobra.Command {
 				err = v.print(cmd.OutOrStdout())
 			}
 			if err == nil && tell {
-				err = v.tell(cmd.Context(), &s, at, cmd)
+				err = v.tell(cmd, &s, at)
 			}
 			switch {
 			case err != nil:
@@ -124,16 +124,9 @@ func (s *sourceFlags) verify(ctx context.Context, src *source, deep bool) (*verd
 }
 
 // tell has the running daemon know of the verdict.
-func (v *verdict) tell(ctx context.Context, s *sourceFlags, at daemonAt, cmd *cobra.Command) error {
-	from := overrides{config: s.o.config}
-	cfg, err := from.read(cmd)
-	if err != nil {
-		return err
-	}
+func (v *verdict) tell(cmd *cobra.Command, s *sourceFlags, at daemonAt) error {
 	ok, text := v.found()
-	result := map[bool]string{true: "ok", false: "damaged"}[ok]
-	_, err = at.ask(ctx, cfg, statusPatience, "SPILLWAY.STATUS", "VERIFIED", v.From, result, text)
-	return err
+	return s.tell(cmd, at, "VERIFIED", v.From, map[bool]string{true: "ok", false: "damaged"}[ok], text)
 }
 
 // found is what the daemon is told.

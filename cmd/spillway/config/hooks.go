@@ -108,15 +108,8 @@ func hooksNode(in *node, all []hooks.Hook) {
 		} else {
 			b.set("command", texts(h.Command))
 		}
-		for name, m := range map[string]map[string]string{"headers": h.Headers, "env": h.Env} {
-			if len(m) > 0 {
-				values := make(map[string]cty.Value)
-				for k, v := range m {
-					values[k] = cty.StringVal(v)
-				}
-				b.set(name, cty.ObjectVal(values))
-			}
-		}
+		b.strings("headers", h.Headers)
+		b.strings("env", h.Env)
 		b.text("timeout", h.Timeout.String())
 	}
 }

@@ -223,10 +223,11 @@ func (c *Config) jobsNode(root *node) {
 		b := root.block("drill")
 		v.node(b)
 		b.set("from", texts(v.From))
-		for name, dir := range map[string]string{"scratch": v.Scratch, "evidence": v.Evidence} {
-			if dir != "" {
-				b.text(name, dir)
-			}
+		if v.Scratch != "" {
+			b.text("scratch", v.Scratch)
+		}
+		if v.Evidence != "" {
+			b.text("evidence", v.Evidence)
 		}
 	}
 }

@@ -30,6 +30,19 @@ type attr struct {
 
 func (n *node) set(name string, v cty.Value) { n.attrs = append(n.attrs, attr{name: name, value: v}) }
 func (n *node) text(name, v string)          { n.set(name, cty.StringVal(v)) }
+
+// strings sets an object of strings, if it has any.
+func (n *node) strings(name string, m map[string]string) {
+	if len(m) == 0 {
+		return
+	}
+	values := make(map[string]cty.Value)
+	for k, v := range m {
+		values[k] = cty.StringVal(v)
+	}
+	n.set(name, cty.ObjectVal(values))
+}
+
 func (n *node) refer(name string, to ...string) {
 	n.attrs = append(n.attrs, attr{name: name, ref: strings.Join(to, ".")})
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/spillwaydb/spillway/cmd/spillway/internal/child"
 )
 
 const (
@@ -43,10 +45,10 @@ func (h *Hook) environment(e *Event) []string {
 func (h *Hook) run(ctx context.Context, e *Event, body []byte, log hclog.Logger) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, h.Timeout, fmt.Errorf("it has not ended within %s", h.Timeout))
 	defer cancel()
-	var out limited
+	out := child.Output{Max: outputKept}
 	cmd := exec.CommandContext(ctx, h.Command[0], h.Command[1:]...) //nolint:gosec // what the operator names
 	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = h.environment(e), bytes.NewReader(body), &out, &out
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = child.OwnGroup()
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = drain
 	err := cmd.Run()
@@ -63,13 +65,4 @@ func (h *Hook) run(ctx context.Context, e *Event, body []byte, log hclog.Logger)
 		log.Info("a hook says", "event", e.Event, "result", e.Result, "hook", h.String(), "output", said)
 	}
 	return err
-}
-
-// limited is a buffer that keeps the beginning of what is written.
-type limited struct{ bytes.Buffer }
-
-// Write implements io.Writer; it does not fail.
-func (b *limited) Write(p []byte) (int, error) {
-	_, _ = b.Buffer.Write(p[:min(len(p), max(outputKept-b.Len(), 0))])
-	return len(p), nil
 }
