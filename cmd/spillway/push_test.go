@@ -620,6 +620,50 @@ b SET k v
 a CLIENT TRACKING off
 a RESET
 a CLIENT TRACKINGINFO`,
+	"tracking, ended by the transaction that changes a key": `
+a HELLO 3
+b HELLO 3
+a CLIENT TRACKING on
+a GET k
+a MULTI
+a SET k v
+a CLIENT TRACKING off
+a EXEC
+a CLIENT TRACKING on REDIRECT {b}
+a GET k
+a MULTI
+a SET k v
+a CLIENT TRACKING off
+a EXEC
+a CLIENT TRACKING on REDIRECT {b}
+a GET k
+a MULTI
+a SET k v
+a CLIENT TRACKING off
+a CLIENT TRACKING on
+a EXEC
+a CLIENT TRACKING on
+a GET k
+a MULTI
+a SET k v
+a RESET
+a GET k
+a SET k v`,
+	"tracking, ended and begun again": `
+a HELLO 3
+a CLIENT TRACKING on
+a MGET k k2
+a CLIENT TRACKING off
+b SET k v
+a CLIENT TRACKING on
+b SET k v
+b SET k2 v
+a GET k
+a RESET
+b FLUSHALL
+a HELLO 3
+a CLIENT TRACKING on
+b SET k v`,
 	"tracking, redirected": `
 a CLIENT TRACKING on REDIRECT {b}
 a CLIENT GETREDIR

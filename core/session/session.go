@@ -159,7 +159,7 @@ func (s *Session) run(args [][]byte, mode command.ReplyMode, out *resp.Writer) c
 	case s.writes:
 		s.written = append(s.written, reply{start, out.Len()})
 	}
-	if s.track.Mode().On || s.silent {
+	if s.track.Mode().On || s.track.Owed() || s.silent {
 		s.replied(out)
 	}
 	return outcome

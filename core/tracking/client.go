@@ -17,14 +17,14 @@ type Receiver interface {
 	Push(msg []byte, own bool)
 }
 
-// Mode is how a client is tracked. The zero Mode is not at all.
+// Mode is how a client is tracked. Without On it is not at all.
 type Mode struct {
 	On        bool
 	Broadcast bool     // BCAST
 	OptIn     bool     // only what is read behind CLIENT CACHING yes
 	OptOut    bool     // all but what is read behind CLIENT CACHING no
 	NoLoop    bool     // nothing that the client itself has changed
-	Redirect  int64    // the client that is told, 0 for the client itself
+	Redirect  int64    // the client that is told, 0 for the client itself; without On, as it was
 	Prefixes  []string // of Broadcast, ascending; one that is empty is every key
 }
 
@@ -114,23 +114,26 @@ func (c *Client) Start(m Mode) {
 }
 
 // Stop ends the tracking. What is remembered of the client goes when the keys
-// change.
+// change. Of what it has been told so far nothing is taken back: a transaction that
+// changes a key and then ends the tracking is still followed by the invalidation,
+// which goes where they went before.
 func (c *Client) Stop() {
 	old := c.Mode()
 	if !old.On {
 		return
 	}
-	c.mode.Store(off)
+	c.mode.Store(&Mode{Redirect: old.Redirect})
 	c.prefixBytes = 0
 	c.table.removePrefixes(c, old.Prefixes)
 	c.broken.Store(false)
-	c.caching, c.pending = false, nil
+	c.caching = false
 	c.table.count(-1)
 }
 
 // Close ends the tracking of a client that goes.
 func (c *Client) Close() {
 	c.Stop()
+	c.pending = nil
 	c.Flush()
 	c.table.clients.Delete(c.id)
 }
@@ -151,6 +154,10 @@ func (c *Client) Remembers() bool {
 	}
 	return true
 }
+
+// Owed tells whether something has to follow on the client's reply, even though it
+// may not be tracked any more.
+func (c *Client) Owed() bool { return len(c.pending) > 0 }
 
 // Replied sends what has to follow on a reply of the client.
 func (c *Client) Replied() {

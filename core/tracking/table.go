@@ -14,7 +14,7 @@ import (
 // Table is what is remembered. It is safe for concurrent use, as far as the locks
 // that the package comment names are held.
 type Table struct {
-	want   func(n int64) // told that n clients more are tracked
+	want   func(n int64) // told that there is so much more, or less, that changes concern
 	shards []shard
 	max    atomic.Int64 // keys remembered, 0 for any number
 
@@ -36,8 +36,10 @@ type shard struct {
 	_       [56]byte
 }
 
-// NewTable returns an empty table for so many shards. want is told how many
-// clients more, or fewer, have to hear of changes.
+// NewTable returns an empty table for so many shards. want is told by how much the
+// number of those grows, or shrinks, for whom changes have to be reported here: clients
+// that are tracked, and one more as long as keys are remembered. A client that was
+// tracked and is so again must not be told of what has changed in between.
 func NewTable(shards int, want func(n int64)) *Table {
 	return &Table{want: want, shards: make([]shard, shards), prefixes: make(map[string]map[*Client]struct{})}
 }
@@ -97,7 +99,9 @@ func (t *Table) Remember(c *Client, n int, key []byte) {
 	s.readers[string(key)] = slices.Insert(ids, i, c.id)
 	t.items.Add(1)
 	if !known {
-		t.keys.Add(1)
+		if t.keys.Add(1) == 1 {
+			t.want(1)
+		}
 		t.Limit(n, c)
 	}
 }
@@ -144,7 +148,9 @@ func (t *Table) forget(by *Client, n int, key []byte, changed bool) {
 		return
 	}
 	delete(s.readers, string(key))
-	t.keys.Add(-1)
+	if t.keys.Add(-1) == 0 {
+		t.want(-1)
+	}
 	t.items.Add(-int64(len(ids)))
 	for _, id := range ids {
 		c := t.find(id)
@@ -179,7 +185,9 @@ func (t *Table) Flush(by *Client) {
 	for i := range t.shards {
 		t.shards[i].readers = nil
 	}
-	t.keys.Store(0)
+	if t.keys.Swap(0) > 0 {
+		t.want(-1)
+	}
 	t.items.Store(0)
 }
 
