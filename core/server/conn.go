@@ -19,9 +19,10 @@ import (
 
 const (
 	readBuffer = 16 << 10
-	keepBuffer = 256 << 10 // a buffer grown beyond this is given back when empty
-	flushReply = 256 << 10 // replies are written when so much is pending, even inside a batch
-	batchMax   = 64        // commands parsed before the first of them is executed
+	keepBuffer = 256 << 10     // a buffer grown beyond this is given back when empty
+	announced  = 1<<20 + 4<<10 // how long one becomes for what has been announced only
+	flushReply = 256 << 10     // replies are written when so much is pending, even inside a batch
+	batchMax   = 64            // commands parsed before the first of them is executed
 )
 
 // conn is one client. Its goroutine runs serve; the other methods that are
@@ -140,9 +141,20 @@ func (c *conn) prepareRead() bool {
 		return false
 	}
 	if c.w == len(c.in) {
-		c.grow(min(2*len(c.in), limit))
+		c.grow(min(c.larger(), limit))
 	}
 	return c.lent || c.account()
+}
+
+// larger is how long the read buffer, which is full, is to become: twice as long, or
+// what an argument takes that has been announced, up to a megabyte: of memory outside
+// the Go heap only what is received counts, and an ordinary argument is copied no
+// more than by its first bytes.
+func (c *conn) larger() int {
+	if whole := c.w - c.r + c.parser.Need(); whole > keepBuffer {
+		return max(2*len(c.in), min(whole, announced))
+	}
+	return 2 * len(c.in)
 }
 
 // grow makes the read buffer size bytes long. A large one lies outside the Go

@@ -50,13 +50,20 @@ func mapChunk() mapping {
 	return mapping{base: base, size: chunkSize}
 }
 
-// mapLarge returns memory for one block.
+// mapLarge returns memory for one block, which holds anything.
 func mapLarge(size int) mapping {
+	if m, ok := takeKept(size); ok {
+		return m
+	}
 	mem, err := mapMemory(size)
 	if err != nil {
 		return heapMapping(size)
 	}
-	return mapping{base: unsafe.Pointer(&mem[0]), size: size, own: mem}
+	return ownMapping(mem)
+}
+
+func ownMapping(mem []byte) mapping {
+	return mapping{base: unsafe.Pointer(&mem[0]), size: len(mem), own: mem}
 }
 
 // heapMapping is for when the kernel refuses a mapping, for their number or
@@ -74,7 +81,7 @@ func mapMemory(size int) ([]byte, error) {
 // elsewhere than under the caller's lock.
 const hugeUnmap = 8 << 20
 
-// release gives the memory back to the system.
+// release gives the memory back to the system, at once or after a moment.
 func (m mapping) release() {
 	switch {
 	case m.heap:
@@ -84,6 +91,7 @@ func (m mapping) release() {
 		pool.Lock()
 		pool.free = append(pool.free, m.base)
 		pool.Unlock()
+	case keep(m):
 	case m.size >= hugeUnmap:
 		go unmap(m.own)
 	default:
@@ -104,7 +112,7 @@ func (m mapping) grow(size int) mapping {
 		return m
 	case !m.heap:
 		if mem, err := unix.Mremap(m.own, size, unix.MREMAP_MAYMOVE); err == nil {
-			return mapping{base: unsafe.Pointer(&mem[0]), size: size, own: mem}
+			return ownMapping(mem)
 		}
 	}
 	larger := mapLarge(size)
