@@ -27,6 +27,7 @@ func BenchmarkSession(b *testing.B) {
 		{"GET", func(key string) []string { return []string{"GET", key} }, false},
 		{"INCR", func(key string) []string { return []string{"INCR", "n:" + key} }, false},
 		{"HSET", func(key string) []string { return []string{"HSET", "h:" + key, "field", value} }, false},
+		{"XADD", func(key string) []string { return []string{"XADD", "stream", "*", "field", value} }, false},
 		{"MGET of 3", func(key string) []string { return []string{"MGET", key, key + "0", key + "1"} }, false},
 		{"OBJECT ENCODING", func(key string) []string { return []string{"OBJECT", "ENCODING", key} }, false},
 	} {

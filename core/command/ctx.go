@@ -85,6 +85,7 @@ type Ctx struct {
 	bytes    []byte   // the arguments, one after the other
 	lent     bool     // AppendEffects gave bytes away
 	scratch  []byte   // for handlers: values under construction
+	parts    [][]byte // for handlers: arguments to be logged, none between commands
 
 	hits, misses int64 // not yet in Stats, see Account
 }

@@ -111,7 +111,8 @@ func xaddCommand(c *Ctx) {
 	}
 	d := c.db(key)
 	d.AddEntry(key, id, pairs)
-	c.Out.Bulk(id.Append(nil))
+	c.scratch = id.Append(c.scratch[:0])
+	c.Out.Bulk(c.scratch)
 	c.Changed(key, eventXAdd)
 	trimmed := 0
 	if o.trims {
@@ -121,20 +122,22 @@ func xaddCommand(c *Ctx) {
 		}
 	}
 	if !o.given || !o.numbered || o.trims {
-		c.logAdd(d.Stream(key), id, trimmed > 0, o.trim.Refs, pairs)
+		c.logAdd(d, id, trimmed > 0, o.trim.Refs, pairs)
 	}
 }
 
 // logAdd logs that an entry was added, under the ID it was given, and that this
 // trimmed the stream to what it is now.
-func (c *Ctx) logAdd(s *keyspace.StreamValue, id keyspace.StreamID, trimmed bool, refs keyspace.StreamRefs, pairs [][]byte) {
-	args := make([][]byte, 0, 7+len(pairs))
-	args = append(args, verbXAdd, c.Args[1])
+func (c *Ctx) logAdd(d *keyspace.DB, id keyspace.StreamID, trimmed bool, refs keyspace.StreamRefs, pairs [][]byte) {
+	args := append(c.parts[:0], verbXAdd, c.Args[1])
 	if trimmed {
-		args = appendTrim(args, s, refs)
+		args = appendTrim(args, d.Stream(c.Args[1]), refs)
 	}
-	args = append(append(args, id.Append(nil)), pairs...)
+	c.scratch = id.Append(c.scratch[:0])
+	args = append(append(args, c.scratch), pairs...)
 	c.LogAs(args...)
+	clear(args)
+	c.parts = args
 }
 
 // appendTrim appends the options of a trim that has come to what the stream is now.

@@ -25,8 +25,9 @@ type streamNode struct {
 }
 
 const (
-	streamCost     = 160 // what a stream takes without any node
-	streamNodeCost = 120 // and a node besides its bytes
+	streamCost     = 160  // what a stream takes without any node
+	streamNodeCost = 120  // and a node besides its bytes
+	streamNodeRoom = 4096 // at most so much is taken for one before it is needed, as in Redis
 )
 
 func newStream() *StreamValue {
@@ -103,7 +104,12 @@ func (s *StreamValue) add(id StreamID, pairs [][]byte, m chunkLimit) {
 		if n > 0 {
 			s.clip(n - 1)
 		}
+		// The first run grows with what there is; behind one that is full comes another
+		// as large, which does not copy its entries again and again.
 		room := min(size+size/2+64, m.bytes)
+		if n > 0 {
+			room = max(room, min(m.bytes, streamNodeRoom))
+		}
 		node := packed.NewStreamNode(make([]byte, 0, room), id, pairs)
 		s.nodes.insert(n, streamNode{node, s.nodes.own}, 1)
 		s.bytes += s.nodes.at(n).cost()
