@@ -2,46 +2,32 @@ package keyspace
 
 import (
 	"bytes"
-	"cmp"
 
 	"github.com/spillwaydb/spillway/core/rdb"
 )
 
 // collection is the object behind a large set, hash or sorted set. It is in the
 // order of its members' hashes, so that a SCAN cursor is a place in that order
-// whatever comes and goes; a sorted set has a second tree by score.
+// whatever comes and goes; a sorted set has its members a second time, by score.
 type collection struct {
-	items  tree[element]
-	ranks  tree[element] // of sorted sets, and of hashes with deadlines
+	items  sheaves // by hash
+	ranks  sheaves // by score: of sorted sets, and of hashes with deadlines; keys alone
 	ranked bool
 	dated  bool // hashes only: ranks has the fields with a deadline, by that
-	bytes  int64
 }
 
 var _ object = (*collection)(nil)
-
-// element is a member (set), a member and its score (sorted set), or a field and
-// its value (hash), with its deadline for a score. Its bytes are never written after it is made.
-type element struct {
-	key, val []byte
-	score    float64
-	hash     uint64 // of key, hashBits wide
-}
 
 // hashBits is how many bits of a member's hash order it: few enough that a
 // cursor fits every client's integers.
 const hashBits = 48
 
-// elementCost is what an element takes besides its bytes: its node and the
-// slack of the allocator.
-const elementCost = 144
-
 func newCollection(t Type) *collection {
-	c := &collection{items: newTree[element]()}
+	c := &collection{items: newSheaves()}
 	switch t {
 	case Set, Hash:
 	case ZSet:
-		c.ranked, c.ranks = true, newTree[element]()
+		c.ranked, c.ranks = true, newSheaves()
 	default:
 		panic(rdb.UnknownType(t))
 	}
@@ -49,122 +35,112 @@ func newCollection(t Type) *collection {
 }
 
 func (c *collection) clone() object {
-	n := &collection{items: c.items.clone(), ranked: c.ranked, dated: c.dated, bytes: c.bytes}
+	n := &collection{items: c.items.clone(), ranked: c.ranked, dated: c.dated}
 	if c.ranked || c.dated {
 		n.ranks = c.ranks.clone()
 	}
 	return n
 }
 
-func (c *collection) memory() int64 { return c.bytes }
+func (c *collection) memory() int64 { return c.items.bytes + c.ranks.bytes }
 
 func (c *collection) size() int { return c.items.size() }
 
-// cost is what an element adds to memory.
-func (c *collection) cost(e *element) int64 {
-	n := int64(elementCost + len(e.key) + len(e.val))
-	if c.inRanks(e) {
-		n += elementCost
-	}
-	return n
-}
-
-// inRanks tells whether an element is in the second tree too.
+// inRanks tells whether an element is in the second order too.
 func (c *collection) inRanks(e *element) bool { return c.ranked || c.dated && e.score != 0 }
-
-// rankElement puts an element into the second tree if it belongs there. The first
-// one alone has its value.
-func (c *collection) rankElement(e element) {
-	if c.inRanks(&e) {
-		e.val = nil
-		c.ranks.insert(c.rank(e.score, e.key), e, 1)
-	}
-}
-
-// unrank takes an element out of the second tree if it is there.
-func (c *collection) unrank(e *element) {
-	if c.inRanks(e) {
-		c.ranks.remove(c.rank(e.score, e.key))
-	}
-}
 
 // firstDeadline is the first deadline among the fields of a hash, 0 for none.
 func (c *collection) firstDeadline() int64 {
 	if c.ranked || c.ranks.size() == 0 {
 		return 0
 	}
-	return int64(c.ranks.at(0).score)
-}
-
-// compareMember orders by hash, then by the member itself.
-func compareMember(e *element, hash uint64, key []byte) int {
-	if n := cmp.Compare(e.hash, hash); n != 0 {
-		return n
-	}
-	return bytes.Compare(e.key, key)
-}
-
-// find returns where key is in the order of members, or belongs.
-func (c *collection) find(hash uint64, key []byte) (pos int, found bool) {
-	pos = c.items.lower(func(e *element) bool { return compareMember(e, hash, key) < 0 })
-	return pos, pos < c.items.size() && compareMember(c.items.at(pos), hash, key) == 0
-}
-
-// rank returns where a score and member are in the order of scores, or belong.
-func (c *collection) rank(score float64, key []byte) int {
-	return c.ranks.lower(func(e *element) bool {
-		if n := cmp.Compare(e.score, score); n != 0 {
-			return n < 0
-		}
-		return bytes.Compare(e.key, key) < 0
-	})
+	return int64(orderScore(c.ranks.tree.at(0).first))
 }
 
 // scan visits at least count elements from a cursor on and returns the next
 // cursor, 0 at the end. Elements with one hash are visited together.
 func (c *collection) scan(cursor uint64, count int, fn func(*element)) (next uint64) {
-	from := c.items.lower(func(e *element) bool { return e.hash < cursor })
 	seen, last := 0, uint64(0)
-	c.items.each(from, false, func(e *element) bool {
-		if seen >= count && e.hash != last {
-			next = e.hash
+	c.items.each(c.items.lower(cursor, nil, false), false, func(hash uint64, e *element) bool {
+		if seen >= count && hash != last {
+			next = hash
 			return false
 		}
 		seen++
-		last = e.hash
+		last = hash
 		fn(e)
 		return true
 	})
 	return next
 }
 
-// add puts an element in its place, or what is new of it in the place of the
-// one with its key. c is not yet, or not at that moment, accounted for.
-func (c *collection) add(e element) {
+// eachItem calls fn for the elements in the order of their hashes until it returns
+// false.
+func (c *collection) eachItem(fn func(*element) bool) {
+	c.items.each(0, false, func(_ uint64, e *element) bool { return fn(e) })
+}
+
+// eachRank calls fn for the elements of the second order from a rank on until it
+// returns false.
+func (c *collection) eachRank(from int, reverse bool, fn func(*element) bool) {
+	c.ranks.each(from, reverse, func(order uint64, e *element) bool {
+		e.score = orderScore(order)
+		return fn(e)
+	})
+}
+
+// put puts an element, whose key has a hash, in its place, or what is new of it in the
+// place of the one with its key. p is what find says of it. e may alias what c
+// holds. c is not yet, or not at that moment, accounted for.
+func (c *collection) put(p spot, hash uint64, e element, s *scratch) {
 	if !c.ranked && !c.dated && e.score != 0 {
-		c.dated, c.ranks = true, newTree[element]()
+		c.dated, c.ranks = true, newSheaves()
 	}
-	pos, found := c.find(e.hash, e.key)
-	if !found {
-		c.items.insert(pos, e, 1)
-		c.rankElement(e)
-		c.bytes += c.cost(&e)
-		return
+	var fresh []byte
+	if elementSize(&e) < largeElement {
+		s.element = appendElement(s.element[:0], &e)
+		fresh = s.element
+		e = readElement(fresh)
+	} else if c.ranked || c.dated {
+		e.key = bytes.Clone(e.key)
 	}
-	old := *c.items.at(pos)
-	e.key = old.key
-	c.bytes += c.cost(&e) - c.cost(&old)
-	*c.items.write(pos, 0) = e
-	if c.ranked || c.dated {
+	if p.found && (c.ranked || c.dated) {
+		old := p.element()
+		if c.inRanks(&old) && c.inRanks(&e) && old.score == e.score {
+			c.items.put(p, hash, &e, fresh)
+			return
+		}
 		c.unrank(&old)
-		c.rankElement(e)
+	}
+	c.items.put(p, hash, &e, fresh)
+	if c.inRanks(&e) {
+		c.rank(&e, s)
 	}
 }
 
-// remove takes out the element at a position.
-func (c *collection) remove(pos int) element {
-	e := c.items.remove(pos)
-	c.unrank(&e)
-	c.bytes -= c.cost(&e)
-	return e
+// rank puts an element in its place in the second order.
+func (c *collection) rank(e *element, s *scratch) {
+	order, r := scoreOrder(e.score), element{key: e.key}
+	var fresh []byte
+	if elementSize(&r) < largeElement {
+		s.rank = appendElement(s.rank[:0], &r)
+		fresh = s.rank
+	}
+	c.ranks.put(c.ranks.find(order, e.key), order, &r, fresh)
+}
+
+// unrank takes an element out of the second order if it is there.
+func (c *collection) unrank(e *element) {
+	if c.inRanks(e) {
+		c.ranks.remove(c.ranks.find(scoreOrder(e.score), e.key))
+	}
+}
+
+// remove takes out the element at a spot, which it was found at.
+func (c *collection) remove(p spot) {
+	if c.ranked || c.dated {
+		e := p.element()
+		c.unrank(&e)
+	}
+	c.items.remove(p)
 }

@@ -5,9 +5,11 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"testing"
+	"time"
 )
 
 var benchHashes = flag.Int("hashes", 200_000, "small hashes, lists, sets and sorted sets in the benchmarks' keyspace")
@@ -130,6 +132,93 @@ func BenchmarkHash(b *testing.B) {
 				on(rng.IntN(keys), func(h HashRef) { h.Set(names[rng.IntN(fields)], val) })
 			}
 		})
+		k.Close()
+	}
+}
+
+var benchLarge = flag.Int("large", 1_000_000, "elements of the large collections in the benchmarks")
+
+// benchMember is the member of a number, 20 bytes of text in no order.
+func benchMember(buf []byte, i int) []byte {
+	return fmt.Appendf(buf[:0], "member:%013d", uint64(i)*0x9e3779b97f4a7c15%1e13) // positive
+}
+
+// BenchmarkLarge fills one collection of each type with -large elements in no order, and
+// then does with it what clients do. "fill" reports resident bytes an element, the bytes
+// that are accounted for, and the share of the processor that collecting garbage took.
+func BenchmarkLarge(b *testing.B) {
+	n := *benchLarge
+	val := make([]byte, 16)
+	buf := make([]byte, 0, 32)
+	for _, t := range []Type{Set, Hash, ZSet} {
+		k := New(Config{Shards: 1, Databases: 1})
+		s := k.Shard(0)
+		s.Lock()
+		d := s.DB(0)
+		key := []byte("large")
+		add := func(i int) {
+			switch m := benchMember(buf, i); t {
+			case Set:
+				d.Set(key).Add(m)
+			case Hash:
+				d.Hash(key).Set(m, val)
+			default:
+				d.ZSet(key).Add(m, float64(uint32(i*2654435761))) // the low half
+			}
+		}
+		var filled int
+		b.Run(t.String()+"/fill", func(b *testing.B) {
+			debug.FreeOSMemory()
+			before := resident(b)
+			var from, to runtime.MemStats
+			runtime.ReadMemStats(&from)
+			begin := time.Now()
+			for ; filled < n; filled++ {
+				add(filled)
+			}
+			took := time.Since(begin)
+			for b.Loop() { // it fills once
+			}
+			runtime.ReadMemStats(&to)
+			b.ReportMetric(float64(took.Nanoseconds())/float64(n), "ns/element")
+			b.ReportMetric(float64(to.NumGC-from.NumGC), "collections")
+			debug.FreeOSMemory()
+			b.ReportMetric(float64(resident(b)-before)/float64(n), "B/element")
+			b.ReportMetric(float64(s.used)/float64(n), "accounted/element")
+			start := time.Now()
+			runtime.GC()
+			b.ReportMetric(float64(time.Since(start).Milliseconds()), "ms/gc")
+		})
+		rng := rand.New(rand.NewPCG(1, 2))
+		run := func(name string, fn func(i int)) {
+			b.Run(t.String()+"/"+name, func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					fn(rng.IntN(n))
+				}
+			})
+		}
+		switch t {
+		case Set:
+			run("has", func(i int) { d.Set(key).Has(benchMember(buf, i)) })
+			run("pop+add", func(i int) {
+				buf = append(buf[:0], d.Set(key).At(i%d.Set(key).Len())...)
+				d.Set(key).Remove(buf)
+				d.Set(key).Add(buf)
+			})
+		case Hash:
+			run("get", func(i int) { d.Hash(key).Get(benchMember(buf, i)) })
+			run("set", func(i int) { d.Hash(key).Set(benchMember(buf, i), val) })
+		default:
+			run("score", func(i int) { d.ZSet(key).Score(benchMember(buf, i)) })
+			run("add", func(i int) { d.ZSet(key).Add(benchMember(buf, i), float64(rng.Uint32())) })
+			run("range", func(i int) {
+				z := d.ZSet(key)
+				at := z.LowerScore(float64(uint32(i*2654435761)), false) // the low half
+				z.EachRank(at, min(at+9, z.Len()-1), false, func([]byte, float64) bool { return true })
+			})
+		}
+		s.Unlock()
 		k.Close()
 	}
 }

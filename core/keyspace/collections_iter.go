@@ -23,11 +23,12 @@ func (d *dbView) eachElement(b blob, num *texts, fn func(a, b []byte, score floa
 	case *chunks:
 		o.each(0, false, num, func(v []byte) bool { return fn(v, nil, 0) })
 	case *collection:
-		t := &o.items
+		one := func(e *element) bool { return fn(e.key, e.val, e.score) }
 		if o.ranked {
-			t = &o.ranks
+			o.eachRank(0, false, one)
+		} else {
+			o.eachItem(one)
 		}
-		t.each(0, false, func(e *element) bool { return fn(e.key, e.val, e.score) })
 	default:
 		panic(rdb.UnknownType(b.typ()))
 	}

@@ -251,16 +251,62 @@ func checkCollections(t *testing.T, d *DB) {
 				return
 			}
 			c := d.object(b).(*collection)
-			sum := int64(0)
-			c.items.each(0, false, func(e *element) bool {
-				sum += c.cost(e)
-				return true
-			})
-			if sum != c.bytes || c.ranked && c.ranks.size() != c.items.size() {
-				t.Fatalf("key %s: %d bytes accounted for of %d", b.key(), c.bytes, sum)
+			checkSheaves(t, &c.items)
+			if c.ranked || c.dated {
+				checkSheaves(t, &c.ranks)
 			}
+			checkRanks(t, c)
 		}
 	})
+}
+
+// checkSheaves looks into sheaves: they are in order, of the size they should have, and
+// say truly what they hold and take.
+func checkSheaves(t *testing.T, v *sheaves) {
+	t.Helper()
+	n, bytesOf := 0, int64(0)
+	var last element
+	lastOrder := uint64(0)
+	v.tree.each(0, false, func(s *sheaf) bool {
+		count := s.count()
+		if count == 0 || count > 1 && len(s.data) > sheafSize || s.first != s.order(0) {
+			t.Fatalf("a sheaf of %d elements has %d bytes and begins at %x, not %x", count, len(s.data), s.first, s.order(0))
+		}
+		if _, first := v.tree.seek(n); first != n {
+			t.Fatalf("the sheaf at %d begins at %d", n, first)
+		}
+		for i := range count {
+			e, order := readElement(s.at(i, count)), s.order(i)
+			if n+i > 0 && (order < lastOrder || order == lastOrder && bytes.Compare(e.key, last.key) <= 0) {
+				t.Fatalf("element %d is %x %q, after %x %q", n+i, order, e.key, lastOrder, last.key)
+			}
+			last, lastOrder = e, order
+		}
+		n += count
+		bytesOf += s.cost()
+		return true
+	})
+	if n != v.size() || bytesOf != v.bytes {
+		t.Fatalf("%d elements take %d bytes; it says %d, %d", n, bytesOf, v.size(), v.bytes)
+	}
+}
+
+// checkRanks compares the second order of a collection with the first.
+func checkRanks(t *testing.T, c *collection) {
+	t.Helper()
+	n := 0
+	c.eachItem(func(e *element) bool {
+		if c.inRanks(e) {
+			n++
+			if p := c.ranks.find(scoreOrder(e.score), e.key); !p.found {
+				t.Fatalf("%q with %v is not in the second order", e.key, e.score)
+			}
+		}
+		return true
+	})
+	if n != c.ranks.size() {
+		t.Fatalf("%d elements in the second order of %d", c.ranks.size(), n)
+	}
 }
 
 func checkChunks(t *testing.T, c *chunks) {

@@ -41,7 +41,7 @@ func (d *DB) Unchanged(key []byte, copies *DB) bool {
 	switch a := d.object(now).(type) {
 	case *collection:
 		b, ok := copies.object(before).(*collection)
-		return ok && a.items.root == b.items.root && a.ranks.root == b.ranks.root
+		return ok && a.items.tree.root == b.items.tree.root && a.ranks.tree.root == b.ranks.tree.root
 	case *chunks:
 		b, ok := copies.object(before).(*chunks)
 		return ok && a.tree.root == b.tree.root

@@ -54,9 +54,7 @@ func (h HashRef) Set(field, val []byte) (created bool) {
 		return h.setDated(b, field, val, false)
 	}
 	if !b.packed() {
-		_, found := h.get(b, field)
-		h.put(field, val, 0)
-		return !found
+		return h.put(b, field, val, 0)
 	}
 	l := b.list()
 	n := packed.NewNeedle(field)
@@ -66,9 +64,7 @@ func (h HashRef) Set(field, val []byte) (created bool) {
 		fields++
 	}
 	if len(field) > lim.HashValue || len(val) > lim.HashValue || fields > lim.HashEntries || !fitsList(l, len(field), len(val)) {
-		h.unpack(b)
-		h.put(field, val, 0)
-		return at < 0
+		return h.put(h.unpack(b), field, val, 0)
 	}
 	fresh := h.scratch().entries()
 	if at >= 0 {
@@ -108,7 +104,7 @@ func (h HashRef) Del(field []byte) bool {
 func (h HashRef) Each(fn func(field, val []byte) bool) {
 	b := h.find()
 	if !b.packed() {
-		h.heap(b).items.each(0, false, func(e *element) bool { return fn(e.key, e.val) })
+		h.heap(b).eachItem(func(e *element) bool { return fn(e.key, e.val) })
 		return
 	}
 	h.eachPacked(b, func(field, val []byte, _ float64) bool { return fn(field, val) })
@@ -133,7 +129,8 @@ func (h HashRef) Random(rng *rand.Rand) (field, val []byte) {
 	b := h.find()
 	if !b.packed() {
 		c := h.heap(b)
-		e := c.items.at(rng.IntN(c.items.size()))
+		p := c.items.spotAt(rng.IntN(c.size()))
+		e := p.element()
 		return e.key, e.val
 	}
 	l := b.list()

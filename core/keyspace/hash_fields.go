@@ -8,7 +8,7 @@ import (
 // is a listpack of fields, each followed by its value and its deadline, 0 for none:
 // the next to expire comes first, and those that never do come last, as Redis keeps
 // them. In a large one the deadline is the score of the element, and a second
-// tree has the fields with a deadline in that order. A hash whose fields have none
+// order has the fields with a deadline by that. A hash whose fields have none
 // takes no more memory for it.
 
 // MaxFieldDeadline is the latest deadline that a field can have.
@@ -171,7 +171,7 @@ func (h HashRef) SetDeadline(field []byte, ms int64) bool {
 	if b.packed() {
 		h.placeDated(b, field, val, ms)
 	} else {
-		h.put(field, val, float64(ms))
+		h.put(b, field, val, float64(ms))
 	}
 	h.fieldsChanged(before)
 	return true
@@ -190,8 +190,7 @@ func (h HashRef) AllowDeadlines() {
 func (h HashRef) addDeadlines(b blob) blob {
 	l := b.list()
 	if len(l)+3*l.Len() > packed.MaxListpack {
-		h.unpack(b)
-		return h.find()
+		return h.unpack(b)
 	}
 	build := h.scratch().entries()
 	for at := l.First(); at < l.End(); {
@@ -241,12 +240,12 @@ func (h HashRef) setDated(b blob, field, val []byte, keep bool) (created bool) {
 	if b.packed() {
 		created = h.setDatedPacked(b, field, val, keep)
 	} else {
-		old, found := h.get(b, field)
 		score := 0.0
-		if created = !found; found && keep {
+		if keep {
+			old, _ := h.get(b, field)
 			score = old.score
 		}
-		h.put(field, val, score)
+		created = h.put(b, field, val, score)
 	}
 	h.fieldsChanged(before)
 	return created
@@ -268,8 +267,7 @@ func (h HashRef) setDatedPacked(b blob, field, val []byte, keep bool) (created b
 		if !keep {
 			deadline = 0
 		}
-		h.unpack(b)
-		h.put(field, val, float64(deadline))
+		h.put(h.unpack(b), field, val, float64(deadline))
 		return at < 0
 	}
 	switch {
@@ -329,7 +327,7 @@ func (h HashRef) delDated(b blob, field []byte) (found bool) {
 func (h HashRef) EachField(fn func(field, val []byte, deadline int64) bool) {
 	b := h.find()
 	if !b.packed() {
-		h.heap(b).items.each(0, false, func(e *element) bool { return fn(e.key, e.val, int64(e.score)) })
+		h.heap(b).eachItem(func(e *element) bool { return fn(e.key, e.val, int64(e.score)) })
 		return
 	}
 	h.eachPacked(b, func(field, val []byte, score float64) bool { return fn(field, val, int64(score)) })
@@ -349,7 +347,8 @@ func (h HashRef) Due(now int64) (field []byte, ok bool) {
 		l := b.list()
 		return h.scratch().text(1, l.Entry(l.First())), true
 	}
-	return h.heap(b).ranks.at(0).key, true
+	p := h.heap(b).ranks.spotAt(0)
+	return p.element().key, true
 }
 
 // LiveFields returns how many fields have not expired at now.

@@ -81,12 +81,12 @@ func (p packer) pack(t Type) (payload []byte, e enc) {
 func (p packer) collection(t Type) *collection {
 	c, obj := newCollection(t), p.obj
 	for i := 0; i < len(obj.Items); i++ {
-		e := element{key: bytes.Clone(obj.Items[i]), hash: p.ks.memberHash(obj.Items[i])}
+		e := element{key: obj.Items[i]}
 		switch t {
 		case Set:
 		case Hash:
 			i++
-			e.val = bytes.Clone(obj.Items[i])
+			e.val = obj.Items[i]
 			if obj.Expires != nil {
 				e.score = float64(obj.Expires[i/2])
 			}
@@ -95,7 +95,8 @@ func (p packer) collection(t Type) *collection {
 		default:
 			panic(rdb.UnknownType(t))
 		}
-		c.add(e)
+		hash := p.ks.memberHash(e.key)
+		c.put(c.items.find(hash, e.key), hash, e, p.s)
 	}
 	return c
 }

@@ -1,8 +1,6 @@
 package keyspace
 
 import (
-	"bytes"
-
 	"github.com/spillwaydb/spillway/core/rdb/packed"
 )
 
@@ -64,39 +62,49 @@ func (r ref) hash(member []byte) uint64 { return r.d.ks.memberHash(member) }
 func (k *Keyspace) memberHash(member []byte) uint64 { return k.hash(member) >> (64 - hashBits) }
 
 // get finds a member of an object.
-func (r ref) get(b blob, member []byte) (*element, bool) {
-	c := r.heap(b)
-	pos, found := c.find(r.hash(member), member)
-	if !found {
-		return nil, false
+func (r ref) get(b blob, member []byte) (e element, ok bool) {
+	p := r.heap(b).items.find(r.hash(member), member)
+	if !p.found {
+		return element{}, false
 	}
-	return c.items.at(pos), true
+	return p.element(), true
 }
 
-// put stores a member in an object. What it holds is copied.
-func (r ref) put(member, val []byte, score float64) {
-	e := element{key: bytes.Clone(member), val: bytes.Clone(val), score: score, hash: r.hash(member)}
-	r.change(func(o object) { o.(*collection).add(e) })
+// put stores a member in the object of b, copying what it is given, and tells
+// whether it is new.
+func (r ref) put(b blob, member, val []byte, score float64) (created bool) {
+	hash := r.hash(member)
+	p := r.heap(b).items.find(hash, member)
+	r.putAt(p, hash, member, val, score)
+	return !p.found
+}
+
+// putAt is put of a member where it was found, or belongs.
+func (r ref) putAt(p spot, hash uint64, member, val []byte, score float64) {
+	r.change(func(o object) {
+		o.(*collection).put(p, hash, element{member, val, score}, r.scratch())
+	})
 }
 
 // del removes a member of an object, and tells whether it was there.
 func (r ref) del(b blob, member []byte) bool {
-	hash := r.hash(member)
-	pos, found := r.heap(b).find(hash, member)
-	if found {
-		r.change(func(o object) { o.(*collection).remove(pos) })
+	p := r.heap(b).items.find(r.hash(member), member)
+	if p.found {
+		r.change(func(o object) { o.(*collection).remove(p) })
 	}
-	return found
+	return p.found
 }
 
-// unpack makes the key, which may be absent, hold an object.
-func (r ref) unpack(b blob) {
+// unpack makes the key, which may be absent, hold an object, and returns its blob.
+func (r ref) unpack(b blob) blob {
 	c := newCollection(r.typ)
 	r.eachPacked(b, func(a, v []byte, score float64) bool {
-		c.add(element{key: bytes.Clone(a), val: bytes.Clone(v), score: score, hash: r.hash(a)})
+		hash := r.hash(a)
+		c.put(c.items.find(hash, a), hash, element{a, v, score}, r.scratch())
 		return true
 	})
 	r.d.newObject(r.key, r.typ, c)
+	return r.find()
 }
 
 // eachPacked calls fn for every element in b, which may be nil, until it

@@ -9,11 +9,12 @@ import (
 // scratch is a shard's memory for what does not outlive its lock: listpacks
 // hold integers, and callers want text.
 type scratch struct {
-	build  []byte      // entries and payloads that are about to be copied into the store
-	texts  texts       // of iterations that are under way
-	last   [2][20]byte // of the last element handed out otherwise
-	taken  []byte      // the last element that was removed and handed out
-	hashes []uint64    // of members, to find one that is there twice
+	build         []byte      // entries and payloads that are about to be copied into the store
+	texts         texts       // of iterations that are under way
+	last          [2][20]byte // of the last element handed out otherwise
+	taken         []byte      // the last element that was removed and handed out
+	element, rank []byte      // that is about to be copied into a sheaf of a collection
+	hashes        []uint64    // of members, to find one that is there twice
 }
 
 // scratchKept bounds what stays allocated between uses.

@@ -58,6 +58,14 @@ func (s SetRef) has(b blob, member []byte) bool {
 // Add adds a member and tells whether it is new.
 func (s SetRef) Add(member []byte) bool {
 	b := s.find()
+	if !b.packed() {
+		hash := s.hash(member)
+		p := s.heap(b).items.find(hash, member)
+		if !p.found {
+			s.putAt(p, hash, member, nil, 0)
+		}
+		return !p.found
+	}
 	if s.has(b, member) {
 		return false
 	}
@@ -73,11 +81,8 @@ func (s SetRef) Add(member []byte) bool {
 	}
 	lim := s.limits()
 	switch {
-	case b != nil && !b.packed():
-		s.put(member, nil, 0)
 	case b != nil && b.enc() == encIntset, len(member) > lim.SetValue || b.list().Len() >= lim.SetEntries || !fitsList(b.list(), len(member), 0):
-		s.unpack(b)
-		s.put(member, nil, 0)
+		s.put(s.unpack(b), member, nil, 0)
 	default:
 		s.edit(b, b.list().End(), 0, packed.AppendEntry(s.scratch().entries(), member), 1)
 	}
@@ -90,8 +95,7 @@ func (s SetRef) addInt(b blob, v int64) {
 	build := s.scratch().build[:0]
 	switch {
 	case b == nil && most < 1, b != nil && b.ints().Len() >= most:
-		s.unpack(b)
-		s.put(strconv.AppendInt(build, v, 10), nil, 0)
+		s.put(s.unpack(b), strconv.AppendInt(build, v, 10), nil, 0)
 	case b == nil:
 		build = packed.AppendIntset(build, v)
 		s.d.storePayload(s.key, Set, encIntset, build)
@@ -176,7 +180,8 @@ func (s SetRef) At(i int) []byte {
 		l := b.list()
 		return s.scratch().text(0, l.Entry(l.Seek(i)))
 	}
-	return s.heap(b).items.at(i).key
+	p := s.heap(b).items.spotAt(i)
+	return p.element().key
 }
 
 // Each calls fn for every member until it returns false. fn must not change the set.
@@ -186,7 +191,7 @@ func (s SetRef) Each(fn func(member []byte) bool) {
 		s.eachPacked(b, func(m, _ []byte, _ float64) bool { return fn(m) })
 		return
 	}
-	s.heap(b).items.each(0, false, func(e *element) bool { return fn(e.key) })
+	s.heap(b).eachItem(func(e *element) bool { return fn(e.key) })
 }
 
 // Scan visits about count members from a cursor on and returns the next

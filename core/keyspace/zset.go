@@ -48,13 +48,15 @@ func (z ZSetRef) Add(member []byte, score float64) (added, changed bool) {
 	if b.packed() {
 		return z.addPacked(b, member, score)
 	}
-	if e, ok := z.get(b, member); !ok {
-		added = true
-	} else if e.score == score {
-		return false, false
+	hash := z.hash(member)
+	p := z.heap(b).items.find(hash, member)
+	if p.found {
+		if e := p.element(); e.score == score {
+			return false, false
+		}
 	}
-	z.put(member, nil, score)
-	return added, !added
+	z.putAt(p, hash, member, nil, score)
+	return !p.found, p.found
 }
 
 // Remove removes a member and tells whether it was there.
@@ -84,7 +86,7 @@ func (z ZSetRef) Rank(member []byte) (int, bool) {
 	if !ok {
 		return 0, false
 	}
-	return z.heap(b).rank(e.score, e.key), true
+	return z.heap(b).ranks.lower(scoreOrder(e.score), e.key, false), true
 }
 
 // LowerScore counts the members with a score below min, or with excl up to
@@ -95,7 +97,11 @@ func (z ZSetRef) LowerScore(least float64, excl bool) int {
 	if b.packed() {
 		return lowerPacked(b.list(), func(l packed.Listpack, at int) bool { return below(scoreAt(l, l.Next(at))) })
 	}
-	return z.heap(b).ranks.lower(func(e *element) bool { return below(e.score) })
+	order := scoreOrder(plusZero(least))
+	if excl {
+		order++ // the next score there is, or none
+	}
+	return z.heap(b).ranks.lower(order, nil, false)
 }
 
 // LowerLex counts the members that sort before member, or with excl up to and
@@ -112,7 +118,8 @@ func (z ZSetRef) LowerLex(member []byte, excl bool) int {
 			return below(l.Entry(at).Text(text[:0]))
 		})
 	}
-	return z.heap(b).ranks.lower(func(e *element) bool { return below(e.key) })
+	ranks := &z.heap(b).ranks
+	return ranks.lower(ranks.tree.at(0).first, member, excl)
 }
 
 // EachRank calls fn for the members of ranks start to stop, both included,
@@ -131,7 +138,7 @@ func (z ZSetRef) EachRank(start, stop int, reverse bool, fn func(member []byte, 
 		z.eachPackedRank(b.list(), from, left, reverse, fn)
 		return
 	}
-	z.heap(b).ranks.each(from, reverse, func(e *element) bool {
+	z.heap(b).eachRank(from, reverse, func(e *element) bool {
 		left--
 		return fn(e.key, e.score) && left > 0
 	})

@@ -75,8 +75,7 @@ func (z ZSetRef) addPacked(b blob, member []byte, score float64) (added, changed
 		return false, false
 	}
 	if at < 0 && (members >= lim.ZSetEntries || len(member) > lim.ZSetValue) || !fitsList(l, len(member), 32) {
-		z.unpack(b)
-		z.put(member, nil, score)
+		z.put(z.unpack(b), member, nil, score)
 		return at < 0, at >= 0
 	}
 	fresh := appendScore(packed.AppendEntry(z.scratch().entries(), member), score)

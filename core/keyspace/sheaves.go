@@ -1,0 +1,276 @@
+package keyspace
+
+// sheaves is elements by ascending order and key, in a tree of sheaves. It is
+// copied on write as a tree is: a write to what is shared copies a path and one
+// sheaf.
+type sheaves struct {
+	tree  tree[sheaf]
+	bytes int64 // cost of all sheaves
+}
+
+// spot is where an element is in sheaves, or belongs: before element i of a sheaf,
+// whose first element is at a position. It is good until the next change; clones do
+// not change anything.
+type spot struct {
+	s        *sheaf // nil in an empty tree
+	first, i int
+	found    bool
+}
+
+// pos is the position of the element.
+func (p *spot) pos() int { return p.first + p.i }
+
+// element reads the element, which must have been found.
+func (p *spot) element() element { return readElement(p.s.at(p.i, p.s.count())) }
+
+func newSheaves() sheaves { return sheaves{tree: newTree[sheaf]()} }
+
+func (v *sheaves) clone() sheaves { return sheaves{v.tree.clone(), v.bytes} }
+
+func (v *sheaves) size() int { return v.tree.size() }
+
+// seek finds the last sheaf that begins at or before an order and a key, or the first
+// one; nil if there is none.
+func (v *sheaves) seek(order uint64, key []byte) (s *sheaf, first int) {
+	n := v.tree.root
+	if n == nil {
+		return nil, 0
+	}
+	pos := 0
+	for n != nil {
+		e := &n.el
+		if e.first < order || e.first == order && e.compare(0, e.count(), order, key) <= 0 {
+			pos += n.left.size()
+			s, first = e, pos
+			pos += n.weight()
+			n = n.right
+		} else {
+			n = n.left
+		}
+	}
+	if s == nil {
+		s = v.tree.at(0)
+	}
+	return s, first
+}
+
+// find finds an element, or where it belongs.
+func (v *sheaves) find(order uint64, key []byte) spot {
+	s, first := v.seek(order, key)
+	if s == nil {
+		return spot{}
+	}
+	p := spot{s: s, first: first, i: s.lower(order, key, false)}
+	if count := s.count(); p.i < count {
+		p.found = s.compare(p.i, count, order, key) == 0
+	}
+	return p
+}
+
+// lower counts the elements before an order and a key, or with incl those up to it.
+func (v *sheaves) lower(order uint64, key []byte, incl bool) int {
+	s, first := v.seek(order, key)
+	if s == nil {
+		return 0
+	}
+	return first + s.lower(order, key, incl)
+}
+
+// spotAt is the spot of the element at a position, which must exist.
+func (v *sheaves) spotAt(pos int) spot {
+	s, first := v.tree.seek(pos)
+	return spot{s: s, first: first, i: pos - first, found: true}
+}
+
+// write returns a sheaf for changing it. Its elements grow by so many.
+func (v *sheaves) write(first, grow int) *sheaf {
+	s := v.tree.write(first, grow)
+	v.bytes -= s.cost() // put back by who asked
+	return s
+}
+
+// add makes s a sheaf before a position.
+func (v *sheaves) add(first int, s sheaf) {
+	v.tree.insert(first, s, s.count())
+	v.bytes += s.cost()
+}
+
+// put inserts an element at its spot, or replaces the one that is found there.
+// fresh is its bytes, which must not alias a sheaf; for a large element, and
+// there alone, it may be nil.
+func (v *sheaves) put(p spot, order uint64, e *element, fresh []byte) {
+	if p.found {
+		count := p.s.count()
+		switch from, to := p.s.offset(p.i, count), p.s.offset(p.i+1, count); {
+		case fresh != nil && len(p.s.data)-(to-from)+len(fresh) <= sheafSize:
+			s := v.write(p.first, 0)
+			s.splice(v.tree.own, p.i, 1, order, fresh)
+			v.bytes += s.cost()
+			return
+		case count == 1:
+			lone := loneSheaf(order, e, v.tree.own)
+			s := v.write(p.first, 0)
+			*s = lone
+			v.bytes += s.cost()
+			return
+		}
+	}
+	if fresh != nil {
+		if p.found {
+			p = v.cut(p)
+		}
+		v.insert(p, order, e, fresh)
+		return
+	}
+	lone := loneSheaf(order, e, v.tree.own) // first: it may alias what goes
+	if p.found {
+		p = v.cut(p)
+	}
+	v.addBetween(p, lone)
+}
+
+// insert inserts an element that is not large before its spot.
+func (v *sheaves) insert(p spot, order uint64, e *element, fresh []byte) {
+	for {
+		if p.s == nil {
+			v.add(0, loneSheaf(order, e, v.tree.own))
+			return
+		}
+		count := p.s.count()
+		if len(p.s.data)+sheafEntry+len(fresh) <= sheafSize {
+			s := v.write(p.first, 1)
+			s.splice(v.tree.own, p.i, 0, order, fresh)
+			v.bytes += s.cost()
+			return
+		}
+		switch next := p.first + count; {
+		case p.i == count && next == v.size(), p.pos() == 0:
+			v.add(p.pos(), loneSheaf(order, e, v.tree.own)) // more of them will come in order
+			return
+		case p.i == count:
+			if s := v.tree.at(next); len(s.data)+sheafEntry+len(fresh) <= sheafSize {
+				p = spot{s: s, first: next}
+				continue
+			}
+			fallthrough
+		default:
+			if count == 1 {
+				v.add(p.pos(), loneSheaf(order, e, v.tree.own))
+				return
+			}
+			p = v.split(p, middle(p.s, count))
+		}
+	}
+}
+
+// middle is the element from which on a sheaf of several is split in halves.
+func middle(s *sheaf, count int) int {
+	half := (s.offset(0, count) + len(s.data)) / 2
+	m := 1
+	for m < count-1 && s.offset(m, count) < half {
+		m++
+	}
+	return m
+}
+
+// split splits the sheaf of a spot at its element m, and returns where the spot is
+// then.
+func (v *sheaves) split(p spot, m int) spot {
+	count := p.s.count()
+	a, b := p.s.part(0, m, v.tree.own), p.s.part(m, count, v.tree.own)
+	s := v.write(p.first, m-count)
+	*s = a
+	v.bytes += s.cost()
+	v.add(p.first+m, b)
+	if p.i > m {
+		p.first, p.i = p.first+m, p.i-m
+	}
+	p.s = v.tree.at(p.first)
+	return p
+}
+
+// addBetween makes s a sheaf at a spot, which is where a sheaf is split for it.
+func (v *sheaves) addBetween(p spot, s sheaf) {
+	if p.s != nil && p.i > 0 && p.i < p.s.count() {
+		v.split(p, p.i)
+	}
+	v.add(p.pos(), s)
+}
+
+// remove removes the element at its spot.
+func (v *sheaves) remove(p spot) {
+	if p.s.count() == 1 {
+		v.drop(p.first)
+		return
+	}
+	v.cut(p)
+	v.join(p.first)
+}
+
+// cut removes the element at its spot, beside which its sheaf has another one. It
+// returns where the element belongs then.
+func (v *sheaves) cut(p spot) spot {
+	s := v.write(p.first, -1)
+	s.splice(v.tree.own, p.i, 1, 0, nil)
+	v.bytes += s.cost()
+	return spot{s: s, first: p.first, i: p.i}
+}
+
+// drop removes the sheaf at a position.
+func (v *sheaves) drop(first int) {
+	s := v.tree.remove(first)
+	v.bytes -= s.cost()
+}
+
+// join merges the sheaf at a position with a neighbour if both have become small.
+func (v *sheaves) join(first int) {
+	s, first := v.tree.seek(first)
+	if len(s.data) > sheafSize/4 {
+		return
+	}
+	if next := first + s.count(); next < v.size() && v.joinTwo(first, s, next, v.tree.at(next)) || first == 0 {
+		return
+	}
+	before, at := v.tree.seek(first - 1)
+	v.joinTwo(at, before, first, s)
+}
+
+// joinTwo merges two sheaves that follow on each other, if both are small.
+func (v *sheaves) joinTwo(first int, s *sheaf, next int, more *sheaf) bool {
+	if len(s.data)+len(more.data) > sheafSize/2 {
+		return false
+	}
+	both, grow := s.joined(more, v.tree.own), more.count()
+	v.drop(next)
+	w := v.write(first, grow)
+	*w = both
+	v.bytes += w.cost()
+	return true
+}
+
+// each calls fn for the elements from position from on, in order or backwards, until
+// it returns false.
+func (v *sheaves) each(from int, reverse bool, fn func(order uint64, e *element) bool) {
+	if from < 0 || from >= v.size() {
+		return
+	}
+	_, first := v.tree.seek(from)
+	var e element
+	v.tree.each(from, reverse, func(s *sheaf) bool {
+		count := s.count()
+		i, step, end := 0, 1, count
+		if reverse {
+			i, step, end = count-1, -1, -1
+		}
+		if first >= 0 {
+			i, first = from-first, -1 // the others are visited whole
+		}
+		for ; i != end; i += step {
+			e = readElement(s.at(i, count))
+			if !fn(s.order(i), &e) {
+				return false
+			}
+		}
+		return true
+	})
+}
