@@ -113,7 +113,7 @@ func command() *cobra.Command {
 	f.StringVar(&b.spillway, "spillway", "bin/spillway", "the daemon")
 	f.StringArrayVar(&b.peers, "peer", nil, "name=command of a server to compare with, one that takes redis-server's options; repeatable (default: redis-server, if it is found)")
 	f.BoolVar(&b.quick, "quick", false, "ten minutes in place of more than an hour: fewer rounds, shorter ones, fewer keys; what else is given counts")
-	f.StringVar(&b.only, "workloads", "", "regular expression of the workloads of throughput to run")
+	f.StringVar(&b.only, "workloads", "", "regular expression of the workloads to run, of throughput, load and replay")
 	f.IntVar(&b.rounds, "rounds", 5, "alternating rounds")
 	f.IntVar(&b.keys, "keys", 5_000_000, "keys of memory, bgsave, load and replay, and of neighbours up to a million")
 	f.IntVar(&b.keyspace, "keyspace", 1_000_000, "keys of throughput")

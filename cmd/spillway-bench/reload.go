@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"time"
 )
 
 // load compares how long a start takes from a snapshot. The servers have the
@@ -17,27 +19,44 @@ func (b *bench) replay() error {
 	return b.restart("replay", "yes", func(*server) error { return nil })
 }
 
-func (b *bench) restart(scenario, appendOnly string, prepare func(*server) error) (err error) {
-	f, err := b.fleet(options{scenario: scenario, appendOnly: appendOnly, fsync: b.fsync})
+// restart compares starts with one kind of data after the other.
+func (b *bench) restart(scenario, appendOnly string, prepare func(*server) error) error {
+	for i, d := range datasets() {
+		if i > 0 && b.quick || !b.chosen.MatchString(d.name) {
+			continue
+		}
+		if err := b.restartWith(d, options{scenario: scenario, appendOnly: appendOnly, fsync: b.fsync}, prepare); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *bench) restartWith(d dataset, o options, prepare func(*server) error) (err error) {
+	f, err := b.fleet(o)
 	if err != nil {
 		return err
 	}
 	done := b.report.begin()
 	defer func() {
 		for _, s := range f {
-			err = errors.Join(err, s.kill())
+			err = errors.Join(err, s.kill(), os.RemoveAll(s.dir))
 		}
 		if err != nil {
 			b.report.undo(done)
 		}
 	}()
+	keys := make(map[*server]int64)
 	for _, s := range f {
-		b.progress("%s: %d keys into %s", scenario, b.keys, s.name)
+		b.progress("%s: %s, into %s", o.scenario, d.name, s.name)
 		if _, err := s.start(); err != nil {
 			return err
 		}
 		b.report.saw(s)
-		err := s.feed(b.keys, stringsOf(64))
+		err := s.feed(d.commands(b.keys), d.feed)
+		if err == nil {
+			keys[s], err = s.rdb.DBSize(s.ctx).Result()
+		}
 		if err == nil {
 			err = prepare(s)
 		}
@@ -48,26 +67,45 @@ func (b *bench) restart(scenario, appendOnly string, prepare func(*server) error
 			return s.blame(err)
 		}
 	}
-	for round := range b.rounds {
+	n := d.counts(b.keys)
+	workload := fmt.Sprintf("%s, %d of them, all CPUs", d.name, n)
+	return f.starts(b.rounds, func(s *server, took time.Duration) error {
+		cpu, err := s.cpu()
+		if err != nil {
+			return err
+		}
+		got, err := s.rdb.DBSize(s.ctx).Result()
+		if err == nil && got != keys[s] {
+			err = fmt.Errorf("it has %d keys of %d after the start", got, keys[s])
+		}
+		if err != nil {
+			return err
+		}
+		b.report.add(figure{Scenario: o.scenario, Workload: workload, Metric: d.per + "s a second", Unit: "1/s", More: true},
+			s.name, float64(n)/took.Seconds())
+		b.report.add(figure{Scenario: o.scenario, Workload: workload, Metric: "CPU per " + d.per, Unit: "µs"},
+			s.name, float64(cpu.Nanoseconds())/1e3/float64(n))
+		return nil
+	})
+}
+
+// starts starts and ends every server in turn, so many times, and has each looked at
+// when it serves.
+func (f fleet) starts(rounds int, look func(s *server, took time.Duration) error) error {
+	for round := range rounds {
 		for i := range f {
 			s := f[(round+i)%len(f)]
-			b.progress("%s: %s starts", scenario, s.name)
+			s.bench.progress("%s: %s starts", s.options.scenario, s.name)
 			took, err := s.start()
 			if err != nil {
 				return err
 			}
-			n, err := s.rdb.DBSize(s.ctx).Result()
-			if err == nil && n != int64(b.keys) {
-				err = fmt.Errorf("it has %d keys of %d after the start", n, b.keys)
-			}
-			if err != nil {
+			if err := look(s, took); err != nil {
 				return s.blame(err)
 			}
 			if err := s.kill(); err != nil {
 				return err
 			}
-			b.report.add(figure{Scenario: scenario, Workload: fmt.Sprintf("%d keys, all CPUs", b.keys), Metric: "keys a second", Unit: "1/s", More: true},
-				s.name, float64(b.keys)/took.Seconds())
 		}
 	}
 	return nil

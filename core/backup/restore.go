@@ -28,7 +28,8 @@ type Options struct {
 	// Plain stores the parts as the encoder wrote them, so that an engine
 	// without any stage can start. Otherwise they stay as they are stored.
 	Plain bool
-	// Parallel bounds how many parts and segments are fetched at once; 0 is 4.
+	// Parallel bounds how many parts and segments are fetched at once; 0 is 4. Up to
+	// four small ones count as one, unless it is 1.
 	Parallel int
 	// Attempts is how often a part is fetched that fails for a reason that
 	// may pass; 0 is 4. The wait between two grows from Backoff, 0 is a second.
@@ -243,12 +244,24 @@ func (r *restorer) fetch(ctx context.Context) error {
 		}
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(r.Parallel)
+	crowd := newCrowd(r.Parallel)
+	begin := func(bytes int64, bring func() error) {
+		leave, err := crowd.enter(ctx, bytes)
+		g.Go(func() error {
+			if err != nil {
+				return err
+			}
+			defer leave()
+			return bring()
+		})
+	}
 	for i := range r.point.Set.Parts {
-		g.Go(func() error { return r.part(ctx, &r.point.Set.Parts[i], &r.set.Parts[i]) })
+		stored := &r.point.Set.Parts[i]
+		begin(stored.Bytes, func() error { return r.part(ctx, stored, &r.set.Parts[i]) })
 	}
 	for i := range r.point.Segments {
-		g.Go(func() error { return r.segment(ctx, &r.point.Segments[i], manifest.SegmentPath(r.segmentID(i))) })
+		set := &r.point.Segments[i]
+		begin(set.Bytes(), func() error { return r.segment(ctx, set, manifest.SegmentPath(r.segmentID(i))) })
 	}
 	err := g.Wait()
 	r.res.Bytes, r.res.Reused = r.fetched.Load(), r.reused.Load()

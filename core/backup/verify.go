@@ -26,7 +26,8 @@ type VerifyOptions struct {
 	// Stored compares stored bytes with their digest and undoes no stage: it
 	// needs no keys, and does not see what was wrong when it was written.
 	Stored bool
-	// Parallel bounds how many parts are read at once; 0 is 4.
+	// Parallel bounds how many parts are read at once; 0 is 4. Up to four small ones
+	// count as one, unless it is 1.
 	Parallel int
 	// Logger gets what the reading pipeline has to say; nil discards.
 	Logger hclog.Logger
@@ -82,9 +83,14 @@ func Verify(ctx context.Context, src sink.Sink, sets []sink.Set, o VerifyOptions
 		meta[sets[i].ID] = sets[i].Meta
 	}
 	var g errgroup.Group
-	g.SetLimit(o.Parallel)
+	crowd := newCrowd(o.Parallel)
 	for i, p := range parts {
+		leave, err := crowd.enter(ctx, p.Bytes)
 		g.Go(func() error {
+			if err != nil {
+				return err
+			}
+			defer leave()
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}

@@ -27,6 +27,12 @@
 //     their way at once: a Put holds about part_size × (concurrency + 2), however
 //     large the part is. S3 takes 10,000 pieces, so that a part has at most
 //     10,000 × part_size (78 GiB by default).
+//   - A part of more than part_size is read by several requests at once, each for a
+//     range of part_size, of which concurrency are on their way or in memory at the
+//     most: part_size × concurrency for each part that is read. More than two are only
+//     when whoever reads has to wait. A range that breaks off is gone on with from
+//     there. With concurrency = 1, from file:// and mem://, and from a store that knows
+//     no ranges, a part is read in one stream.
 //   - An upload whose source failed, or which was cancelled, leaves no object. On
 //     S3 it is aborted; what that leaves, or a killed process, is aborted by Sweep,
 //     which wants s3:ListBucketMultipartUploads and s3:AbortMultipartUpload. GCS
@@ -44,5 +50,5 @@
 //   - SET.json is put under the condition that there is none.
 //   - URLs in errors and logs have neither query nor user.
 //
-// It refuses to retry a stream, and a second writer below the same prefix.
+// It refuses to retry an upload, and a second writer below the same prefix.
 package blob

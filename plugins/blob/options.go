@@ -33,11 +33,11 @@ var Schemes = objstore.Schemes
 type Options struct {
 	// URL says which store, and where in it; see the package comment.
 	URL string `json:"url"`
-	// PartSize is the size of the pieces an upload goes in, of at least 5 MiB.
-	// 0 means 8 MiB.
+	// PartSize is the size of the pieces an upload goes in, and a download is asked
+	// for in, of at least 5 MiB. 0 means 8 MiB.
 	PartSize option.Size `json:"part_size,omitempty"`
-	// Concurrency is how many pieces of one part are on their way at once; 0
-	// means 3.
+	// Concurrency is how many pieces of one part are on their way at once, to the
+	// store or from it; 0 means 3.
 	Concurrency int `json:"concurrency,omitempty"`
 	// Verify has each part read again after it was put.
 	Verify bool `json:"verify,omitempty"`
@@ -100,7 +100,7 @@ func (o Options) open(ctx context.Context) (sink.Sink, error) {
 	}
 	return setstore.New(st, setstore.Options{
 		Name: o.Name, Version: version, Attempts: o.Attempts, Timeout: o.Timeout.Or(0), Stall: o.StallTimeout.Or(0),
-		Verify: o.Verify, Logger: o.Logger,
+		RangeSize: int64(o.PartSize), Ranges: o.Concurrency, Verify: o.Verify, Logger: o.Logger,
 	}), nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	gcblob "gocloud.dev/blob"
 	"golang.org/x/sync/errgroup"
 
@@ -31,6 +32,7 @@ type store struct {
 var (
 	_ setstore.Store     = (*store)(nil)
 	_ setstore.Leftovers = (*store)(nil)
+	_ setstore.Ranger    = (*store)(nil)
 )
 
 // A dialect is what one kind of store does beyond gocloud.dev/blob.
@@ -211,7 +213,23 @@ func (s *store) Open(ctx context.Context, name string) (io.ReadCloser, int64, er
 	return &reader{r: r, left: r.Size()}, r.Size(), nil
 }
 
-// reader reads an object: all of it, or an error.
+// OpenRange implements setstore.Ranger.
+func (s *store) OpenRange(ctx context.Context, name string, off, n int64) (io.ReadCloser, int64, error) {
+	if s.Scheme == "file" || s.Scheme == "mem" {
+		return nil, 0, errors.ErrUnsupported // nothing is far away
+	}
+	r, err := s.blobs.NewRangeReader(ctx, s.Prefix+name, off, n, nil)
+	if err != nil {
+		return nil, 0, objstore.Classify(err)
+	}
+	var out s3.GetObjectOutput
+	if r.As(&out) && out.ContentRange == nil { // it is the whole object
+		return nil, 0, errors.Join(fmt.Errorf("the store knows no ranges: %w", errors.ErrUnsupported), r.Close())
+	}
+	return &reader{r: r, left: n}, r.Size(), nil
+}
+
+// reader reads an object, or a range of one: all of it, or an error.
 type reader struct {
 	r    *gcblob.Reader
 	left int64

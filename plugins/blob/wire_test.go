@@ -3,13 +3,16 @@ package blob_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -22,6 +25,7 @@ import (
 // between is an S3 server behind a line that spoils things.
 type between struct {
 	*httptest.Server
+	url string // of the bucket
 	// request may answer by itself; then it returns true.
 	request atomic.Pointer[func(w http.ResponseWriter, r *http.Request) bool]
 	// response may change what the server answered.
@@ -53,7 +57,8 @@ func spoiled(t *testing.T) (line *between, s, straight sink.Sink) {
 	}))
 	t.Cleanup(line.Close)
 	bucket := srv.Bucket(t)
-	return line, mk(t, blob.Options{URL: strings.ReplaceAll(srv.URL(bucket, ""), url.QueryEscape(srv.Addr()), url.QueryEscape(line.Listener.Addr().String()))}), mk(t, blob.Options{URL: srv.URL(bucket, "")})
+	line.url = strings.ReplaceAll(srv.URL(bucket, ""), url.QueryEscape(srv.Addr()), url.QueryEscape(line.Listener.Addr().String()))
+	return line, mk(t, blob.Options{URL: line.url}), mk(t, blob.Options{URL: srv.URL(bucket, "")})
 }
 
 // TestDamageOnTheWay: bytes that change on their way to the store are noticed,
@@ -162,4 +167,90 @@ func TestStoreWithoutConditions(t *testing.T) {
 		t.Errorf("another set of the same name: %v", err)
 	}
 	plugintest.WantGenerations(t, s, 1)
+}
+
+// TestRangesOnTheWay: a large part is asked for in ranges, several at a time, of which one
+// that breaks off is asked for again from there; what is read is what was put. A part of
+// no more than part_size is read in one stream, and so is one of a store that knows no ranges.
+func TestRangesOnTheWay(t *testing.T) {
+	const piece, n = 5 << 20, 22 << 20
+	line, s, _ := spoiled(t)
+	content := plugintest.Payload(n)
+	part := plugintest.PutOne(t, s, 1, content).Parts[0]
+	small := plugintest.PutOne(t, s, 2, content[:piece]).Parts[0]
+
+	var (
+		mu      sync.Mutex
+		changed = sync.NewCond(&mu)
+		asked   []string
+	)
+	// Each range but the first, with which all begins, is answered when the one behind it
+	// has been asked for.
+	wait := func(_ http.ResponseWriter, r *http.Request) bool {
+		header := r.Header.Get("Range")
+		if r.Method != http.MethodGet || header == "" {
+			return false
+		}
+		var first, last int
+		if _, err := fmt.Sscanf(header, "bytes=%d-%d", &first, &last); err != nil {
+			t.Errorf("Range: %s: %v", header, err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		asked = append(asked, header)
+		changed.Broadcast()
+		behind := fmt.Sprintf("bytes=%d-", last+1)
+		for first > 0 && last+1 < n && !slices.ContainsFunc(asked, func(h string) bool { return strings.HasPrefix(h, behind) }) {
+			changed.Wait()
+		}
+		return false
+	}
+	var broken atomic.Bool
+	cut := func(r *http.Response) error {
+		if strings.HasPrefix(r.Request.Header.Get("Range"), fmt.Sprintf("bytes=%d-", 2*piece)) && !broken.Swap(true) {
+			r.Body = struct {
+				io.Reader
+				io.Closer
+			}{io.LimitReader(r.Body, 1<<20), r.Body}
+		}
+		return nil
+	}
+	line.request.Store(&wait)
+	line.response.Store(&cut)
+	ranged := mk(t, blob.Options{URL: line.url, PartSize: piece})
+	plugintest.WantPart(t, ranged, part, content)
+	slices.Sort(asked)
+	want := []string{
+		fmt.Sprintf("bytes=%d-%d", 0, piece-1), fmt.Sprintf("bytes=%d-%d", 2*piece, 3*piece-1), fmt.Sprintf("bytes=%d-%d", 2*piece+1<<20, 3*piece-1),
+		fmt.Sprintf("bytes=%d-%d", 3*piece, 4*piece-1), fmt.Sprintf("bytes=%d-%d", 4*piece, n-1), fmt.Sprintf("bytes=%d-%d", piece, 2*piece-1),
+	}
+	slices.Sort(want)
+	if !slices.Equal(asked, want) {
+		t.Errorf("these were asked for: %v\nand not: %v", asked, want)
+	}
+
+	asked = nil
+	plugintest.WantPart(t, ranged, small, content[:piece])
+	plugintest.WantPart(t, mk(t, blob.Options{URL: line.url, PartSize: piece, Concurrency: 1}), part, content)
+	if len(asked) > 0 {
+		t.Errorf("ranges were asked for without need: %v", asked)
+	}
+
+	ignore := func(_ http.ResponseWriter, r *http.Request) bool {
+		r.Header.Del("Range")
+		return false
+	}
+	line.request.Store(&ignore)
+	plugintest.WantPart(t, ranged, part, content)
+}
+
+// TestRangesOfStores: a part is what was put, in ranges from every kind of store.
+func TestRangesOfStores(t *testing.T) {
+	content := plugintest.Payload(11<<20 + 1)
+	for name, r := range map[string]remote{"s3": servers.StartS3(t), "gcs": servers.StartGCS(t), "azure": servers.StartAzure(t)} {
+		t.Run(name, func(t *testing.T) {
+			s := mk(t, blob.Options{URL: r.URL(r.Bucket(t), "a/b"), PartSize: 5 << 20, Concurrency: 2})
+			plugintest.WantPart(t, s, plugintest.PutOne(t, s, 1, content).Parts[0], content)
+		})
+	}
 }

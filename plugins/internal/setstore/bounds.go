@@ -21,14 +21,20 @@ var errSlow = sink.Transient(errors.New("no answer in time"))
 
 // try makes a small operation, again if its failure may pass.
 func try[T any](ctx context.Context, s *Sink, op, name string, f func(context.Context) (T, error)) (T, error) {
-	wait := backoff.NewExponentialBackOff()
-	wait.InitialInterval, wait.MaxInterval, wait.Multiplier = s.opts.Backoff, 10*time.Second, 2
-	return backoff.Retry(ctx, func() (T, error) {
+	return again(ctx, s, op, name, func() (T, error) {
 		actx, cancel := context.WithTimeoutCause(ctx, s.opts.Timeout, fmt.Errorf("%w (%v)", errSlow, s.opts.Timeout))
 		defer cancel()
 		v, err := f(actx)
 		return v, verdict(ctx, actx, err)
-	}, backoff.WithBackOff(wait), backoff.WithMaxTries(uint(s.opts.Attempts)), backoff.WithMaxElapsedTime(0),
+	})
+}
+
+// again makes attempts until one succeeds, its error is final (see verdict), or there
+// were enough of them.
+func again[T any](ctx context.Context, s *Sink, op, name string, attempt func() (T, error)) (T, error) {
+	wait := backoff.NewExponentialBackOff()
+	wait.InitialInterval, wait.MaxInterval, wait.Multiplier = s.opts.Backoff, 10*time.Second, 2
+	return backoff.Retry(ctx, attempt, backoff.WithBackOff(wait), backoff.WithMaxTries(uint(s.opts.Attempts)), backoff.WithMaxElapsedTime(0),
 		backoff.WithNotify(func(err error, d time.Duration) {
 			s.opts.Logger.Warn("a request failed; it is made again", "sink", s.opts.Name, "op", op, "path", name, "wait", d.Round(time.Millisecond).String(), "error", err)
 		}))
@@ -43,22 +49,30 @@ func verdict(ctx, attempt context.Context, err error) error {
 		return backoff.Permanent(err)
 	case attempt.Err() != nil:
 		return fmt.Errorf("%w: %w", context.Cause(attempt), err)
-	case sink.IsPermanent(err), errors.Is(err, os.ErrNotExist), errors.Is(err, os.ErrExist), errors.Is(err, sink.ErrCorrupt):
+	case sink.IsPermanent(err), errors.Is(err, os.ErrNotExist), errors.Is(err, os.ErrExist), errors.Is(err, sink.ErrCorrupt), errors.Is(err, errors.ErrUnsupported):
 		return backoff.Permanent(err)
 	}
 	return err
 }
 
-// open opens a file. The attempt's deadline does not bound the reading; a read
-// that stands still does.
+// open opens a file.
 func (s *Sink) open(ctx context.Context, name string) (io.ReadCloser, error) {
+	return s.openBy(ctx, name, func(ctx context.Context) (io.ReadCloser, error) {
+		rc, _, err := s.store.Open(ctx, name)
+		return rc, err
+	})
+}
+
+// openBy opens a file, or a range of it, as fn does. An attempt's deadline does not
+// bound the reading; a read that stands still does.
+func (s *Sink) openBy(ctx context.Context, name string, fn func(context.Context) (io.ReadCloser, error)) (io.ReadCloser, error) {
 	rctx, cancel := context.WithCancelCause(ctx)
 	rc, err := try(rctx, s, "open", name, func(actx context.Context) (io.ReadCloser, error) {
 		// What is opened lives with a context that the end of actx does not
 		// end once it is open.
 		octx, stop := context.WithCancelCause(rctx)
 		unhook := context.AfterFunc(actx, func() { stop(context.Cause(actx)) })
-		rc, _, err := s.store.Open(octx, name)
+		rc, err := fn(octx)
 		if err == nil && !unhook() {
 			_ = rc.Close()
 			err = context.Cause(octx)

@@ -11,9 +11,13 @@
 //
 // A Store, which is the sink's own, moves the bytes. Small operations are
 // idempotent and are tried again, with backoff and jitter, each attempt with a
-// deadline of its own. Streams are never tried again: a part is put from its
+// deadline of its own. Uploads are never tried again: a part is put from its
 // beginning by the pipeline, or not at all. A stream that stands still for too
-// long is ended.
+// long is ended. A large part is read by several requests at once, where the store
+// can do that (see Ranger), each for a range of it:
+//
+//	|  read  |  in memory  |  on its way  |  on its way  |   not asked for yet   |
+//	          \______________ at most Options.Ranges ___/
 //
 // It refuses to keep anything in memory that grows with the size of a part, and
 // to say a part is stored before the store has confirmed its size, and its

@@ -32,6 +32,11 @@ type Options struct {
 	Stall time.Duration
 	// Backoff is the first wait between attempts; 0 means 200 ms.
 	Backoff time.Duration
+	// RangeSize is how much of a part is asked for at once where the store is a Ranger,
+	// and Ranges how many such requests of a part are on their way at once, of which each
+	// is kept in memory until it is read. With less than two a part is read in one stream.
+	RangeSize int64
+	Ranges    int
 	// Verify has every part read again after it was put.
 	Verify bool
 	// Logger is told of attempts that failed; nil discards.
@@ -226,11 +231,14 @@ func (s *Sink) checkParts(ctx context.Context, dir string, parts []sink.SetPart)
 }
 
 // Open implements sink.Sink.
-func (s *Sink) Open(ctx context.Context, p sink.Part, _ sink.Receipt) (io.ReadCloser, error) {
+func (s *Sink) Open(ctx context.Context, p sink.Part, receipt sink.Receipt) (io.ReadCloser, error) {
 	if err := sink.CheckPart(p); err != nil {
 		return nil, s.fault(ctx, "open", p.Name, err)
 	}
 	name := path.Join(dirOf(p.ID()), p.Name)
+	if r := s.openRanges(ctx, name, receipt); r != nil {
+		return r, nil
+	}
 	rc, err := s.open(ctx, name)
 	if err != nil {
 		return nil, s.fault(ctx, "open", name, err)

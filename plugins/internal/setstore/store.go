@@ -62,3 +62,11 @@ type Leftovers interface {
 	// Discard ends the unfinished uploads below dir.
 	Discard(ctx context.Context, dir string) error
 }
+
+// Ranger is implemented by stores that can read a part of a file for itself.
+type Ranger interface {
+	// OpenRange is Open for the n bytes from off on, which the file has to have. It
+	// returns the size of all of the file. A store that cannot do so after all wraps
+	// errors.ErrUnsupported.
+	OpenRange(ctx context.Context, name string, off, n int64) (io.ReadCloser, int64, error)
+}
