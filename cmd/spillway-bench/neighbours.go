@@ -10,13 +10,18 @@ import (
 	"time"
 )
 
-// mostNeighbours is how many keys, and elements of a collection, neighbours has at most.
-const mostNeighbours = 1_000_000
+// mostNeighbours is how many keys, and elements of a collection, neighbours has at most;
+// the set named large has largeSet times as many.
+const (
+	mostNeighbours = 1_000_000
+	largeSet       = 5
+)
 
 // costly are the commands of neighbours, in this order: the last ones remove what the
 // others are about.
 var costly = []string{
-	"KEYS nothing*", "KEYS *", "SCAN 0 COUNT 1000000", "SMEMBERS set", "SORT set LIMIT 0 10", "LRANGE list 0 -1", "DEL set list", "FLUSHALL",
+	"INFO", "CONFIG GET *", "KEYS nothing*", "KEYS *", "SCAN 0 COUNT 1000000", "SMEMBERS set", "SMEMBERS large", "DUMP set", "LRANGE list 0 -1",
+	"SORT set LIMIT 0 10", "SORT set STORE sorted", "SORT set BY key:* LIMIT 0 10", "ZRANGESTORE copy zset 0 -1", "DEL set list", "UNLINK large", "FLUSHALL",
 }
 
 // neighbours compares what commands that take long cost everybody else: the latency of
@@ -26,11 +31,14 @@ func (b *bench) neighbours() error {
 	done := b.report.begin()
 	err := b.with(options{scenario: "neighbours", appendOnly: b.appendOnly, fsync: b.fsync, pinned: true}, func(f fleet) error {
 		return f.rounds(b.rounds, func(s *server) error {
-			b.progress("neighbours: %s, %d keys, a set and a list of as many elements", s.name, n)
+			b.progress("neighbours: %s, %d keys, a set, a sorted set and a list of as many elements, and a set of %d times as many", s.name, n, largeSet)
 			for _, data := range []struct {
 				n int
 				feed
-			}{{n, stringsOf(64)}, {n / chunk, chunks("SADD", "set")}, {n / chunk, chunks("RPUSH", "list")}} {
+			}{
+				{n, stringsOf(64)}, {n / chunk, chunks("SADD", "set", 1)}, {n / chunk, chunks("RPUSH", "list", 1)},
+				{n / chunk, chunks("ZADD", "zset", 2)}, {largeSet * n / chunk, chunks("SADD", "large", 1)},
+			} {
 				if err := s.feed(data.n, data.feed); err != nil {
 					return err
 				}
@@ -52,12 +60,15 @@ func (b *bench) neighbours() error {
 // chunk is how many elements a command of chunks has.
 const chunk = 1000
 
-// chunks adds numbers to a collection.
-func chunks(command, to string) feed {
+// chunks adds numbers to a collection, each of them so many times in a row: a member of a
+// sorted set is its score.
+func chunks(command, to string, times int) feed {
 	return func(b []byte, i int) []byte {
 		args := []string{command, to}
 		for n := range chunk {
-			args = append(args, strconv.Itoa(i*chunk+n))
+			for range times {
+				args = append(args, strconv.Itoa(i*chunk+n))
+			}
 		}
 		return appendCommand(b, args...)
 	}

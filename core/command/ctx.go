@@ -74,24 +74,32 @@ type Ctx struct {
 	detached *keyspace.DB // copies of the command's keys, nil for none, see detach
 	made     *keyspace.DB // what was made of such copies, nil for nothing, see detachToStore
 	madeOf   *keyspace.DB // the copies that it was made of
+	madeLog  logged       // what is to be logged with it
+	gaveUp   bool         // nothing can be made of them, see giveUpMade
+	sorting  *sorting     // what a SORT has read under the locks, see readSort
 	block    block
 	tellNew  bool  // keys that were not there are an event
 	toldNew  bool  // there was one
 	telling  []int // the shards that tell of them
 	dirty    int64
-	explicit bool     // LogAs or LogNothing was called: Args are not logged
-	effects  []effect // to be logged, before Args where those are
-	ends     []int    // ends of the effects' arguments in bytes
-	bytes    []byte   // the arguments, one after the other
-	lent     bool     // AppendEffects gave bytes away
-	scratch  []byte   // for handlers: values under construction
-	parts    [][]byte // for handlers: arguments to be logged, none between commands
+	explicit bool // LogAs or LogNothing was called: Args are not logged
+	logged
+	lent    bool     // AppendEffects gave bytes away
+	scratch []byte   // for handlers: values under construction
+	parts   [][]byte // for handlers: arguments to be logged, none between commands
 
 	hits, misses int64 // not yet in Stats, see Account
 }
 
+// logged is commands to be logged, before Args where those are.
+type logged struct {
+	effects []effect
+	ends    []int  // ends of the effects' arguments in bytes
+	bytes   []byte // the arguments, one after the other
+}
+
 // effect is a command to be logged: its database, and where its arguments end
-// in Ctx.ends.
+// in logged.ends.
 type effect struct{ db, end int }
 
 // Reset prepares c for the next command, all of whose keys live on shard, or

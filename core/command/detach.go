@@ -40,9 +40,10 @@ func CallDetached(c *Ctx, cmd *Command) Outcome {
 	errors := c.Out.Errors
 	cmd.Handler(c)
 	if c.made != nil {
-		c.madeOf = c.detached
+		c.keepMade()
 	} else {
 		c.detached.Close()
+		c.sorting = nil
 	}
 	c.detached = nil
 	if c.Out.Errors > errors {

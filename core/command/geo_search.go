@@ -54,6 +54,17 @@ func (c *Ctx) geoSearch(v geoVariant) {
 	if q.count > 0 && q.sort == 0 && !q.any {
 		q.sort = 1
 	}
+	switch n := q.candidates(z); {
+	case q.store == nil && c.detach(n, source), q.store != nil && c.detachToStore(n, source):
+		return
+	}
+	ev := eventGeoRadiusStore
+	if v.search {
+		ev = eventGeoSearchStore
+	}
+	if q.store != nil && c.putMadeLogged(q.store, keyspace.ZSet, [][]byte{source}, ev) {
+		return
+	}
 	all := q.collect(z)
 	if len(all) == 0 && q.store == nil {
 		c.Out.Array(0)
@@ -65,11 +76,20 @@ func (c *Ctx) geoSearch(v geoVariant) {
 	if q.count > 0 && int64(len(all)) > q.count {
 		all = all[:q.count]
 	}
-	if q.store != nil {
-		c.storeFound(v, &q, all)
-		return
+	switch {
+	case c.result() != nil:
+		stored := q.scores(all)
+		to := c.result().ZSet(q.store)
+		for i := range stored.len() {
+			to.Add(stored.at(i), stored.scores[i])
+		}
+		c.LogAs(verbDel, q.store)
+		c.logScored(q.store, stored)
+	case q.store != nil:
+		c.storeFound(&q, all, ev)
+	default:
+		c.replyFound(&q, all)
 	}
-	c.replyFound(&q, all)
 }
 
 // parseGeoQuery parses the arguments, or replies with what is wrong with them. Some
@@ -223,6 +243,15 @@ func (c *Ctx) box(q *geoQuery, args [][]byte) (ok bool) {
 	return ok
 }
 
+// candidates is how many members collect looks at, or with ANY may look at.
+func (q *geoQuery) candidates(z keyspace.ZSetRef) (n int) {
+	q.shape.Ranges(func(from, to uint64) bool {
+		n += z.LowerScore(float64(to), false) - z.LowerScore(float64(from), false)
+		return true
+	})
+	return n
+}
+
 // collect returns the members in the shape, with ANY no more than are asked for.
 func (q *geoQuery) collect(z keyspace.ZSetRef) (all []found) {
 	enough := func() bool { return q.any && int64(len(all)) >= q.count }
@@ -279,32 +308,35 @@ func (c *Ctx) replyFound(q *geoQuery, all []found) {
 
 // storeFound writes what was found to a key. Logged is the sorted set, for what is
 // in it depends on how sines are computed.
-func (c *Ctx) storeFound(v geoVariant, q *geoQuery, all []found) {
-	dst := q.store
+func (c *Ctx) storeFound(q *geoQuery, all []found, ev Event) {
+	dst, stored := q.store, q.scores(all)
 	replaced := c.makeRoom(dst)
 	if replaced {
 		c.LogAs(verbDel, dst)
 	}
-	var stored members
 	z := c.db(dst).ZSet(dst)
+	for i := range stored.len() {
+		z.Add(stored.at(i), stored.scores[i])
+	}
+	switch {
+	case len(all) > 0:
+		c.ChangedN(dst, ev, len(all))
+		c.logScored(dst, stored)
+	case replaced:
+		c.Changed(dst, eventDel)
+	}
+	c.Out.Int(int64(len(all)))
+}
+
+// scores are the members that were found with the scores that they are stored with.
+func (q *geoQuery) scores(all []found) *members {
+	stored := new(members)
 	for _, f := range all {
 		score := f.score
 		if q.storeDist {
 			score = f.distance / q.shape.Unit
 		}
-		z.Add(f.member, score)
 		stored.addScored(f.member, score)
 	}
-	switch {
-	case len(all) > 0:
-		ev := eventGeoRadiusStore
-		if v.search {
-			ev = eventGeoSearchStore
-		}
-		c.ChangedN(dst, ev, len(all))
-		c.logScored(dst, &stored)
-	case replaced:
-		c.Changed(dst, eventDel)
-	}
-	c.Out.Int(int64(len(all)))
+	return stored
 }

@@ -12,7 +12,8 @@ import "github.com/spillwaydb/spillway/core/keyspace"
 //     again, under the locks.
 //
 // So others see what they would if it had been done at once, the third time. Not in a
-// transaction or a script, and not in a replay.
+// transaction or a script, and not in a replay. What is logged in place of the command is
+// put together the second time, and logged the third, which takes as long as that is.
 
 // detachToStore is detach for a command that stores what it makes of n elements.
 func (c *Ctx) detachToStore(n int, keys ...[]byte) bool {
@@ -34,7 +35,7 @@ func (c *Ctx) result() *keyspace.DB {
 
 // takeMade returns the result that was made of the keys, nil if there is none, or none any more.
 func (c *Ctx) takeMade(keys ...[]byte) *keyspace.DB {
-	if c.made == nil {
+	if c.made == nil || c.detached != nil || c.gaveUp {
 		return nil
 	}
 	for _, key := range keys {
@@ -60,6 +61,54 @@ func (c *Ctx) putMade(dst []byte, t keyspace.Type, keys [][]byte, ev Event) bool
 	return true
 }
 
+// putMadeLogged is putMade for a result, a list or a sorted set, of which the second
+// part has logged the removal of dst and then the elements: that is logged for it.
+func (c *Ctx) putMadeLogged(dst []byte, t keyspace.Type, keys [][]byte, ev Event) bool {
+	made := c.takeMade(keys...)
+	if made == nil {
+		return false
+	}
+	replaced := c.makeRoom(dst)
+	made.Copy(dst, dst, c.db(dst))
+	n := c.db(dst).Size(dst, t)
+	switch {
+	case n > 0:
+		c.ChangedN(dst, ev, n)
+		c.logMade()
+	case replaced:
+		c.LogAs(verbDel, dst)
+		c.Changed(dst, eventDel)
+	}
+	c.Out.Int(int64(n))
+	return true
+}
+
+// giveUpMade says that there is no result: the third part does all again.
+func (c *Ctx) giveUpMade() { c.gaveUp = true }
+
+// keepMade keeps what the second part has made, and logged, for the third.
+func (c *Ctx) keepMade() {
+	c.madeOf, c.madeLog = c.detached, c.logged
+	c.logged = logged{}
+}
+
+// logMade logs what the second part has logged.
+func (c *Ctx) logMade() {
+	c.explicit = true
+	if len(c.effects) == 0 {
+		c.logged, c.madeLog = c.madeLog, logged{}
+		return
+	}
+	first, from := len(c.ends), len(c.bytes)
+	c.bytes = append(c.bytes, c.madeLog.bytes...)
+	for _, end := range c.madeLog.ends {
+		c.ends = append(c.ends, from+end)
+	}
+	for _, e := range c.madeLog.effects {
+		c.effects = append(c.effects, effect{e.db, first + e.end})
+	}
+}
+
 // Made tells whether the command has made its result without locks, and is to be
 // called again under them. EndMade follows.
 func (c *Ctx) Made() bool { return c.made != nil && c.detached == nil }
@@ -68,5 +117,5 @@ func (c *Ctx) Made() bool { return c.made != nil && c.detached == nil }
 func (c *Ctx) EndMade() {
 	c.made.Close()
 	c.madeOf.Close()
-	c.made, c.madeOf = nil, nil
+	c.made, c.madeOf, c.madeLog, c.gaveUp, c.sorting = nil, nil, logged{}, false, nil
 }

@@ -2,13 +2,8 @@ package command
 
 import (
 	"bytes"
-	"cmp"
-	"math"
-	"slices"
-	"strconv"
 
 	"github.com/spillwaydb/spillway/core/keyspace"
-	"github.com/spillwaydb/spillway/core/rdb"
 )
 
 var sortHandlers = handlers{
@@ -26,13 +21,6 @@ type sortQuery struct {
 	by           []byte // nil: by the elements themselves
 	get          [][]byte
 	store        []byte // nil: reply
-}
-
-// sorted is an element, and what it is sorted by.
-type sorted struct {
-	element []byte
-	score   float64
-	by      []byte // with ALPHA and BY; nil: there is no such key
 }
 
 // parseSort parses the options of SORT, or replies with what is wrong with them.
@@ -94,155 +82,115 @@ func (c *Ctx) sort(readOnly bool) {
 	if !ok {
 		return
 	}
-	e, found := c.lookup(c.Args[1])
+	key := c.Args[1]
+	e, found := c.lookup(key)
 	if found && e.Type() != keyspace.List && e.Type() != keyspace.Set && e.Type() != keyspace.ZSet {
 		c.Out.Error(errWrongType)
-		return
-	}
-	if found && q.store == nil && !hasPattern(c.Args) && c.detach(c.db(c.Args[1]).Size(c.Args[1], e.Type()), c.Args[1]) {
 		return
 	}
 	if found && e.Type() == keyspace.Set && q.unsorted && (q.store != nil || c.InScript) {
 		// A set has no order of its own that could be stored, or that a script could rely on.
 		q.unsorted, q.alpha, q.by = false, true, nil
 	}
-	var all []sorted
+	t, n := keyspace.String, 0
 	if found {
-		all = c.elements(e.Type())
-		if q.unsorted && q.desc && e.Type() != keyspace.Set {
-			slices.Reverse(all)
-		}
+		t, n = e.Type(), c.db(key).Size(key, e.Type())
 	}
-	if !q.unsorted && !c.sortElements(&q, all) {
+	if !q.readsKeys() && c.putSorted(&q) {
 		return
 	}
-	all = q.limit(all)
-	if q.store != nil {
-		c.storeSorted(&q, all)
+	s := c.sorting // what was read under the locks
+	if s == nil || c.detached == nil {
+		if !q.readsKeys() && c.detachSort(&q, n) {
+			return
+		}
+		if s, ok = c.readSort(&q, t); !ok {
+			c.replyNoNumbers()
+			return
+		}
+		if q.readsKeys() && c.detachSort(&q, n) {
+			c.sorting = s
+			return
+		}
+	}
+	aside := c.result()
+	if aside == nil && c.sorting != nil && s.readsSame(c.sorting) && c.putSorted(&q) {
 		return
 	}
-	c.Out.Array(len(all) * max(len(q.get), 1))
-	for _, s := range all {
-		if len(q.get) == 0 {
-			c.Out.Bulk(s.element)
-		}
-		for _, pattern := range q.get {
-			if v := c.byPattern(pattern, s.element); v != nil {
-				c.Out.Bulk(v)
-			} else {
-				c.Out.Null()
-			}
-		}
-	}
-}
-
-// elements copies the elements of the key that is sorted, in the order they have.
-func (c *Ctx) elements(t keyspace.Type) (all []sorted) {
-	key := c.Args[1]
-	bytes := members{bytes: []byte{}} // so that no element is nil
-	add := func(v []byte) bool {
-		bytes.add(v)
-		return true
-	}
-	switch d := c.db(key); t {
-	case keyspace.List:
-		d.List(key).Each(0, false, add)
-	case keyspace.Set:
-		d.Set(key).Each(add)
-	case keyspace.ZSet:
-		z := d.ZSet(key)
-		z.EachRank(0, z.Len()-1, false, func(m []byte, _ float64) bool { return add(m) })
+	switch ok := s.order(&q); {
+	case !ok && aside != nil:
+		c.giveUpMade() // that is replied under the locks
+	case !ok:
+		c.replyNoNumbers()
+	case aside != nil:
+		c.makeSorted(aside, &q, s)
+	case q.store != nil:
+		c.storeSorted(&q, s)
 	default:
-		panic(rdb.UnknownType(t))
+		c.replySorted(&q, s)
 	}
-	all = make([]sorted, bytes.len())
-	for i := range all {
-		all[i].element = bytes.at(i)
-	}
-	return all
 }
 
-// limit takes the part of the elements that is asked for.
-func (q *sortQuery) limit(all []sorted) []sorted {
-	n := int64(len(all))
-	from, most := min(max(q.offset, 0), n), min(max(q.most, -1), n)
-	if most < 0 {
-		most = n
+// detachSort is detach for a SORT of n elements.
+func (c *Ctx) detachSort(q *sortQuery, n int) bool {
+	if q.store != nil {
+		return c.detachToStore(n, c.Args[1])
 	}
-	return all[from:min(from+most, n)]
+	return c.detach(n, c.Args[1])
 }
 
-// sortElements sorts, or replies that elements are not numbers.
-func (c *Ctx) sortElements(q *sortQuery, all []sorted) bool {
-	numbers := true
-	for i := range all {
-		by := all[i].element
-		if q.by != nil {
-			if by = c.byPattern(q.by, by); by == nil {
-				continue
-			}
+// putSorted puts the list in its place that was made of the collection, if there is one.
+func (c *Ctx) putSorted(q *sortQuery) bool {
+	return q.store != nil && c.putMadeLogged(q.store, keyspace.List, c.Args[1:2], eventSortStore)
+}
+
+func (c *Ctx) replyNoNumbers() {
+	c.Out.Error("ERR One or more scores can't be converted into double")
+}
+
+// replySorted replies with the elements, or with what GET reads of them.
+func (c *Ctx) replySorted(q *sortQuery, s *sorting) {
+	c.Out.Array(len(s.all) * max(len(q.get), 1))
+	s.each(q, func(v []byte) {
+		if v != nil {
+			c.Out.Bulk(v)
+		} else {
+			c.Out.Null()
 		}
-		if q.alpha {
-			all[i].by = by
-			continue
-		}
-		var ok bool
-		all[i].score, ok = sortScore(by)
-		numbers = numbers && ok
-	}
-	if !numbers {
-		c.Out.Error("ERR One or more scores can't be converted into double")
-		return false
-	}
-	compare := bytes.Compare
-	if q.store == nil {
-		compare = collate
-	}
-	slices.SortStableFunc(all, func(a, b sorted) (n int) {
-		switch {
-		case !q.alpha:
-			if n = cmp.Compare(a.score, b.score); n == 0 {
-				n = bytes.Compare(a.element, b.element)
-			}
-		case a.by == nil || b.by == nil:
-			n = cmp.Compare(present(a.by), present(b.by))
-		default:
-			n = compare(a.by, b.by)
-		}
-		if q.desc {
-			return -n
-		}
-		return n
 	})
-	return true
 }
 
-func present(b []byte) int {
-	if b == nil {
-		return 0
+// makeSorted is storeSorted into a database aside, without locks.
+func (c *Ctx) makeSorted(aside *keyspace.DB, q *sortQuery, s *sorting) {
+	values := s.values(q)
+	l := aside.List(q.store)
+	for i := range values.len() {
+		l.PushBack(values.at(i))
 	}
-	return 1
+	c.LogAs(verbDel, q.store)
+	c.logMembers(verbRPush, q.store, values)
 }
 
-// collate compares as strcoll does in the C locale: up to a zero byte.
-func collate(a, b []byte) int { return bytes.Compare(clip(a, len(a)), clip(b, len(b))) }
-
-// sortScore reads a number as C's strtod does, up to a zero byte. Nothing is 0.
-func sortScore(b []byte) (float64, bool) {
-	b = clip(b, len(b))
-	if len(b) == 0 {
-		return 0, true
+// storeSorted writes elements, or what GET reads of them, to a list. Logged is the
+// list.
+func (c *Ctx) storeSorted(q *sortQuery, s *sorting) {
+	values, dst := s.values(q), q.store
+	replaced := c.makeRoom(dst)
+	if replaced {
+		c.LogAs(verbDel, dst)
 	}
-	text := string(bytes.TrimLeft(b, " \t\n\v\f\r"))
-	if bytes.IndexByte(b, '_') >= 0 {
-		return 0, false
+	l := c.db(dst).List(dst)
+	for i := range values.len() {
+		l.PushBack(values.at(i))
 	}
-	unsigned := bytes.TrimLeft([]byte(text), "+-")
-	if len(unsigned) > 1 && unsigned[0] == '0' && lower(unsigned[1]) == 'x' && !bytes.ContainsAny(unsigned, "pP") {
-		text += "p0" // Go wants an exponent
+	switch {
+	case values.len() > 0:
+		c.ChangedN(dst, eventSortStore, values.len())
+		c.logMembers(verbRPush, dst, values)
+	case replaced:
+		c.Changed(dst, eventDel)
 	}
-	f, err := strconv.ParseFloat(text, 64)
-	return f, err == nil && !math.IsNaN(f)
+	c.Out.Int(int64(values.len()))
 }
 
 // byPattern returns the value of the key that a pattern names with an element in
@@ -277,37 +225,6 @@ func (c *Ctx) byPattern(pattern, element []byte) []byte {
 		return nil
 	}
 	return append([]byte{}, v...)
-}
-
-// storeSorted writes elements, or what GET reads of them, to a list. Logged is the
-// list.
-func (c *Ctx) storeSorted(q *sortQuery, all []sorted) {
-	var values members
-	for _, s := range all {
-		if len(q.get) == 0 {
-			values.add(s.element)
-		}
-		for _, pattern := range q.get {
-			values.add(c.byPattern(pattern, s.element))
-		}
-	}
-	dst := q.store
-	replaced := c.makeRoom(dst)
-	if replaced {
-		c.LogAs(verbDel, dst)
-	}
-	l := c.db(dst).List(dst)
-	for i := range values.len() {
-		l.PushBack(values.at(i))
-	}
-	switch {
-	case values.len() > 0:
-		c.ChangedN(dst, eventSortStore, values.len())
-		c.logMembers(verbRPush, dst, &values)
-	case replaced:
-		c.Changed(dst, eventDel)
-	}
-	c.Out.Int(int64(values.len()))
 }
 
 // mayReadEveryKey tells whether the client's user may read the keys that patterns

@@ -1,6 +1,8 @@
 package command
 
 import (
+	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -71,4 +73,28 @@ func TestSortAgainstRedis(t *testing.T) {
 			"missing":    func(l []string, v resp.Value) bool { return l[0] == "SORT" && strings.Contains(v.String(), "(nil)") },
 		},
 	}).compare(t)
+}
+
+// TestSortLeast: the least of many are those that are first when all are sorted.
+func TestSortLeast(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for range 2000 {
+		q := &sortQuery{desc: rng.IntN(2) == 0, alpha: rng.IntN(2) == 0}
+		all := make([]sorted, rng.IntN(60))
+		for i := range all {
+			all[i] = sorted{element: []byte{'a' + byte(rng.IntN(3))}, score: float64(rng.IntN(4)), by: []byte{'a' + byte(rng.IntN(5))}, at: i}
+		}
+		k := rng.IntN(len(all) + 1)
+		places := func(part []sorted) (at []int) {
+			slices.SortFunc(part, q.compare())
+			for _, s := range part {
+				at = append(at, s.at)
+			}
+			return at
+		}
+		got, want := places(least(all, k, q.compare())), places(slices.Clone(all))[:k]
+		if !slices.Equal(got, want) {
+			t.Fatalf("the least %d of %d, %+v: %v, want %v", k, len(all), *q, got, want)
+		}
+	}
 }

@@ -112,16 +112,31 @@ func zrangestoreCommand(c *Ctx) {
 	if !ok {
 		return
 	}
-	var result members
+	lo, hi := 0, 0
 	if found {
-		lo, hi := a.ranks(z)
+		lo, hi = a.ranks(z)
+	}
+	if c.detachToStore(hi-lo, src) {
+		return
+	}
+	each := func(fn func(m []byte, score float64)) {
 		if lo < hi {
 			z.EachRank(lo, hi-1, false, func(m []byte, score float64) bool {
-				result.addScored(m, score)
+				fn(m, score)
 				return true
 			})
 		}
 	}
+	if aside := c.result(); aside != nil {
+		to := aside.ZSet(dst)
+		each(func(m []byte, score float64) { to.Add(m, score) })
+		return
+	}
+	if c.putMade(dst, keyspace.ZSet, c.Args[2:3], eventZRangeStore) {
+		return
+	}
+	var result members
+	each(result.addScored)
 	c.storeScored(dst, &result, eventZRangeStore)
 }
 

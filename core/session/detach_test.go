@@ -18,22 +18,34 @@ var detaching = []string{
 	"HSCAN h 0 COUNT 5000 MATCH *7", "ZSCAN z 0 COUNT 100000", "SINTER s s2 s", "SUNION s none s2", "SDIFF s s2", "SINTERCARD 2 s s2 LIMIT 100",
 	"XRANGE x - +", "XREVRANGE x 4900 50", "XRANGE x - + COUNT 4500", "DUMP s", "DUMP h", "DUMP l", "DUMP z", "DUMP x",
 	"ZUNION 3 z none s", "ZINTER 2 z s2 WEIGHTS 2 3 AGGREGATE MAX WITHSCORES", "ZDIFF 2 z s2", "ZINTERCARD 2 z s LIMIT 4000", "LCS a b", "LCS a b IDX MINMATCHLEN 3 WITHMATCHLEN", "LCS a a LEN",
+	"SORT s BY w_*", "SORT l BY w_* DESC GET # GET w_* GET w_", "SORT z BY w_* ALPHA LIMIT 10 20", "SORT s BY w_* LIMIT 10 4500 GET w_*", "SORT_RO l BY nosort GET w_* DESC",
+	"GEOSEARCH g FROMLONLAT 0 0 BYRADIUS 9000 km ASC WITHDIST", "GEORADIUS g 0 0 9000 km COUNT 50", "GEORADIUSBYMEMBER_RO g e2500 10000 km WITHCOORD WITHHASH",
 	"SRANDMEMBER s 5000", "HRANDFIELD h 6000 WITHVALUES", "ZRANDMEMBER z 5000 WITHSCORES", // all of them
 }
 
-// fill makes the collections that detaching are about.
-func fill(h *coretest.Harness) {
+// fill makes the collections that detaching are about, and what only the line needs.
+func fill(h *coretest.Harness, line string) {
 	const n = 5000
 	h.Do("DEL", "s", "s2", "h", "l", "z", "x")
 	s, s2, hash, list, z := []string{"SADD", "s"}, []string{"SADD", "s2"}, []string{"HSET", "h"}, []string{"RPUSH", "l"}, []string{"ZADD", "z"}
+	weights, places := []string{"MSET"}, []string{"GEOADD", "g"}
 	for i := range n {
 		e := fmt.Sprint("e", i)
+		weights = append(weights, "w_"+e, fmt.Sprint(i*7%1000))
+		places = append(places, fmt.Sprint(i%360-180), fmt.Sprint(i%160-80), e)
 		s, list, z, hash = append(s, e), append(list, e), append(z, fmt.Sprint(i), e), append(hash, e, fmt.Sprint("v", i))
 		if i%2 == 0 {
 			s2 = append(s2, e)
 		}
 	}
-	for _, line := range [][]string{s, s2, hash, list, z} {
+	all := [][]string{s, s2, hash, list, z}
+	if strings.Contains(line, "w_") {
+		all = append(all, weights)
+	}
+	if strings.Contains(line, " g ") {
+		all = append(all, places)
+	}
+	for _, line := range all {
 		h.Do(line...)
 	}
 	h.Do("SET", "a", strings.Repeat("abcab", 120))
@@ -47,7 +59,7 @@ func TestDetached(t *testing.T) {
 	h := coretest.New(t, func(o *core.Options) { o.Shards, o.NoLog = 3, true })
 	s, other := h.DB.Session(), h.DB.Session()
 	for _, line := range detaching {
-		fill(h)
+		fill(h, line)
 		_, _ = s.Do("MULTI") // everything stays locked
 		_, _ = s.Do(strings.Fields(line)...)
 		v, err := s.Do("EXEC")
@@ -61,7 +73,7 @@ func TestDetached(t *testing.T) {
 			h.DB.Keyspace().UnlockAll()
 			for i := 0; i < 5000; i += 100 {
 				e := fmt.Sprint("e", i)
-				for _, change := range []string{"SREM s " + e, "SREM s2 " + e, "HSET h " + e + " changed", "HDEL h e1", "LSET l " + fmt.Sprint(i) + " changed", "ZREM z " + e, "XDEL x " + fmt.Sprint(i+1), "XADD x * f v", "SETRANGE a 0 xyz", "SET b changed"} {
+				for _, change := range []string{"SREM s " + e, "SREM s2 " + e, "HSET h " + e + " changed", "HDEL h e1", "LSET l " + fmt.Sprint(i) + " changed", "ZREM z " + e, "XDEL x " + fmt.Sprint(i+1), "XADD x * f v", "SETRANGE a 0 xyz", "SET b changed", "SET w_" + e + " -1", "ZREM g " + e} {
 					if v, err := other.Do(strings.Fields(change)...); err != nil || v.Err() != nil {
 						t.Fatal(change, v, err)
 					}
@@ -86,6 +98,24 @@ func TestDetached(t *testing.T) {
 var storing = []string{
 	"SINTERSTORE dst s s2", "SUNIONSTORE dst none s s2", "SDIFFSTORE dst s s2", "SDIFFSTORE dst s s", "SINTERSTORE s s s2", "SUNIONSTORE s2 s2 s",
 	"ZUNIONSTORE dst 3 z none s WEIGHTS 2 1 3", "ZINTERSTORE dst 2 z s2 AGGREGATE MAX", "ZDIFFSTORE dst 2 z s2", "ZDIFFSTORE z 2 z s2", "ZUNIONSTORE dst 2 s s2",
+	"ZRANGESTORE dst z 0 -1", "ZRANGESTORE z z 5 4190 REV", "ZRANGESTORE dst z 10 (4150 BYSCORE LIMIT 1 4100",
+	"SORT s ALPHA STORE dst", "SORT z ALPHA DESC LIMIT 3 40 STORE dst", "SORT s STORE dst", "SORT s BY nosort STORE s", "SORT z LIMIT 5000 1 ALPHA STORE dst",
+	"SORT s BY w_* GET # GET w_* STORE dst", "SORT z BY w_* LIMIT 7 20 STORE dst", "SORT z BY w_* LIMIT 7 20 GET w_* STORE dst", "SORT s BY wrong_* STORE dst", "SORT z BY nosort GET # GET w_ STORE dst",
+	"GEOSEARCHSTORE dst g FROMLONLAT 0 0 BYRADIUS 20000 km", "GEOSEARCHSTORE g g FROMMEMBER e1 BYBOX 30000 9000 km STOREDIST", "GEORADIUS g 0 0 20000 km COUNT 30 STORE dst",
+	"GEOSEARCHSTORE dst g FROMLONLAT 0 0 BYRADIUS 20000 km COUNT 5000 ANY",
+}
+
+// besideStoring are changes that others make while the result is made, beside none.
+var besideStoring = map[string][]string{
+	"SUNIONSTORE dst none s s2":                             {"SREM s e4", "SADD none e8", "SET unrelated x", "SADD s2 e1", "DEL s s2 z", "SET dst string", "SET s2 string"},
+	"ZUNIONSTORE dst 3 z none s WEIGHTS 2 1 3":              {"SADD s new", "ZADD none 1 e8", "ZADD z 7.5 e8", "DEL dst"},
+	"ZRANGESTORE dst z 0 -1":                                {"ZADD z 7.5 e8", "SET unrelated x", "DEL dst", "DEL z", "SET z string"},
+	"SORT s ALPHA STORE dst":                                {"SREM s e4", "SET unrelated x", "DEL dst", "DEL s", "SET s string"},
+	"SORT s STORE dst":                                      {"SET unrelated x", "DEL s"},
+	"SORT z LIMIT 5000 1 ALPHA STORE dst":                   {"DEL dst"},
+	"SORT s BY w_* GET # GET w_* STORE dst":                 {"SET w_e5 -3", "DEL w_e7", "SET unrelated x", "SET w_e9 no", "SREM s e4", "DEL dst", "DEL s"},
+	"SORT z BY w_* LIMIT 7 20 GET w_* STORE dst":            {"SET w_e5 -3", "SET w_e0 -7", "SET w_e4100 x"},
+	"GEOSEARCHSTORE dst g FROMLONLAT 0 0 BYRADIUS 20000 km": {"ZREM g e4", "SET unrelated x", "DEL dst", "DEL g", "SET g string"},
 }
 
 // TestMadeAside: what a STORE command makes of large collections is made when nothing is
@@ -95,33 +125,37 @@ func TestMadeAside(t *testing.T) {
 	h := coretest.New(t, func(o *core.Options) { o.Shards = 3 })
 	expected := coretest.New(t, func(o *core.Options) { o.Shards, o.NoLog = 1, true })
 	s, s2, z := []string{"SADD", "s"}, []string{"SADD", "s2"}, []string{"ZADD", "z"}
-	for i := range 2800 {
+	weights, places := []string{"MSET"}, []string{"GEOADD", "g"}
+	for i := range 4200 {
 		e := fmt.Sprint("e", i)
 		s, z = append(s, e), append(z, fmt.Sprint(i), e)
+		weights = append(weights, "w_"+e, fmt.Sprint(i*7%1000))
+		places = append(places, fmt.Sprint(i%360-180), fmt.Sprint(i%160-80), e)
 		if i%2 == 0 {
 			s2 = append(s2, e)
 		}
 	}
-	for i, line := range storing {
-		changes := []string{""}
-		switch i {
-		case 1:
-			changes = append(changes, "SREM s e4", "SADD none e8", "SET unrelated x", "SADD s2 e1", "DEL s s2 z", "SET dst string", "SET s2 string")
-		case 6:
-			changes = append(changes, "SADD s new", "ZADD none 1 e8", "ZADD z 7.5 e8", "DEL dst")
+	for _, command := range storing {
+		changes := append([]string{""}, besideStoring[command]...)
+		dst := strings.Fields(command)[1]
+		if at := strings.Index(command, " STORE "); at >= 0 {
+			dst = command[at+len(" STORE "):]
 		}
-		dst := strings.Fields(line)[1]
 		for _, change := range changes {
 			for _, to := range []*coretest.Harness{h, expected} {
-				for _, line := range [][]string{{"DEL", "none", "s", "s2", "z"}, s, s2, z, {"SET", "dst", "before"}} {
-					to.Do(line...)
+				to.Do("DEL", "none", "s", "s2", "z", "g")
+				to.Do("MSET", "dst", "before", "wrong_e4199", "no number")
+				for part, line := range map[string][]string{" s": s, " s2": s2, " z": z, " g ": places, "w_": weights} {
+					if strings.Contains(command+" ", part) {
+						to.Do(line...)
+					}
 				}
 			}
 			if change != "" {
 				expected.Do(strings.Fields(change)...)
 			}
 			expected.Do("MULTI") // under the locks
-			expected.Do(strings.Fields(line)...)
+			expected.Do(strings.Fields(command)...)
 			want := expected.Value("EXEC").Elems[0].String()
 
 			s, other, calls := h.DB.Session(), h.DB.Session(), 0
@@ -136,19 +170,19 @@ func TestMadeAside(t *testing.T) {
 				}
 			})
 			before := h.DB.Stats().Commands()
-			v, err := s.Do(strings.Fields(line)...)
+			v, err := s.Do(strings.Fields(command)...)
 			n := h.DB.Stats().Commands() - before
 			s.BetweenVisits(func(bool) {})
 			if got := v.String(); err != nil || got != want || calls != 1 {
-				t.Errorf("%s beside %q: %d times without locks, %s, %v; want %s", line, change, calls, got, err, want)
+				t.Errorf("%s beside %q: %d times without locks, %s, %v; want %s", command, change, calls, got, err, want)
 			}
 			if change == "" && n != 1 {
-				t.Errorf("%s counts as %d commands", line, n)
+				t.Errorf("%s counts as %d commands", command, n)
 			}
 			sameValue := func(how string) {
 				t.Helper()
 				if got, want := h.Do("DEBUG", "DIGEST-VALUE", dst), expected.Do("DEBUG", "DIGEST-VALUE", dst); got != want {
-					t.Errorf("%s beside %q%s: %s has %s elements, want %s", line, change, how, dst, h.Do("SCARD", dst)+h.Do("ZCARD", dst), expected.Do("SCARD", dst)+expected.Do("ZCARD", dst))
+					t.Errorf("%s beside %q%s: %s is %s, want %s", command, change, how, dst, h.Do("DEBUG", "OBJECT", dst), expected.Do("DEBUG", "OBJECT", dst))
 				}
 			}
 			sameValue("")
@@ -164,7 +198,7 @@ func TestMadeAside(t *testing.T) {
 // them, of a small collection too.
 func TestDetachedRandom(t *testing.T) {
 	h := coretest.New(t, func(o *core.Options) { o.Shards, o.NoLog = 3, true })
-	fill(h)
+	fill(h, "")
 	h.Do("SADD", "small", "e1", "e2")
 	s, calls := h.DB.Session(), 0
 	s.BetweenVisits(func(bool) {
@@ -188,11 +222,11 @@ func TestDetachedRandom(t *testing.T) {
 // copies make the next writes dearer.
 func TestSmallRepliesStay(t *testing.T) {
 	h := coretest.New(t, func(o *core.Options) { o.Shards, o.NoLog = 3, true })
-	fill(h)
+	fill(h, "")
 	h.Do("SET", "a", "string")
 	h.Do("ZADD", "z2", "1", "e1")
 	h.DB.Session().BetweenVisits(func(bool) { t.Error("the collection was copied") })
-	for _, line := range []string{"LRANGE l 0 99", "ZRANGE z 0 99", "SISMEMBER s e1", "SSCAN s 0", "HGET h e1", "SPOP s", "SORT l BY nosort STORE other", "XRANGE x 17 17", "XRANGE x - + COUNT 100", "XREVRANGE x + 4000",
+	for _, line := range []string{"LRANGE l 0 99", "ZRANGE z 0 99", "SISMEMBER s e1", "SSCAN s 0", "HGET h e1", "SPOP s", "XRANGE x 17 17", "XRANGE x - + COUNT 100", "XREVRANGE x + 4000",
 		"SRANDMEMBER s -100", "ZUNION 2 z2 none", "LCS a a", "HRANDFIELD h 100", "ZRANDMEMBER z", "DUMP a"} {
 		h.Do(strings.Fields(line)...)
 	}
@@ -202,7 +236,7 @@ func TestSmallRepliesStay(t *testing.T) {
 // never removed is in every reply, and nothing else than what was added.
 func TestDetachedReaders(t *testing.T) {
 	h := coretest.New(t, func(o *core.Options) { o.Shards, o.NoLog, o.Clock = 2, true, nil })
-	fill(h)
+	fill(h, "")
 	var readers, writer sync.WaitGroup
 	done := make(chan struct{})
 	writer.Go(func() {
