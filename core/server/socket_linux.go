@@ -145,7 +145,7 @@ func (s *socket) Read(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for s.fd >= 0 {
-		n, err := unix.Read(s.fd, p)
+		n, err := readNow(s.fd, p)
 		switch {
 		case err == unix.EINTR:
 		case err == unix.EAGAIN:
@@ -175,7 +175,7 @@ func (s *socket) write(p []byte) (n int, err error) {
 		if s.fd < 0 {
 			return n, net.ErrClosed
 		}
-		m, err := unix.Write(s.fd, p[n:])
+		m, err := writeNow(s.fd, p[n:])
 		switch {
 		case err == unix.EINTR:
 		case err == unix.EAGAIN:
