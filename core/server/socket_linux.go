@@ -260,6 +260,13 @@ func (s *socket) close() {
 	s.look()
 }
 
+// closed tells whether the descriptor is.
+func (s *socket) closed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fd < 0
+}
+
 // Close implements net.Conn, and has the loop come to the connection, which ends.
 func (s *socket) Close() error {
 	s.mu.Lock()
