@@ -26,6 +26,10 @@ import (
 
 var binary string
 
+// eventLoopsEnv is how many event loops (event-loops) the daemons of the tests have that
+// are not told otherwise.
+const eventLoopsEnv = "SPILLWAY_TEST_EVENT_LOOPS"
+
 // TestMain builds the daemon once: these tests drive the real binary over real
 // sockets.
 func TestMain(m *testing.M) {
@@ -115,7 +119,11 @@ func launchBy(t *testing.T, start func(*exec.Cmd) error, binary string, flags ..
 	for try := 0; ; try++ {
 		port := freePort(t)
 		d := &daemon{t: t, addr: net.JoinHostPort("127.0.0.1", port), done: make(chan struct{})}
-		d.cmd = exec.Command(binary, append([]string{"serve", "--port", port}, flags...)...)
+		args := []string{"serve", "--port", port}
+		if n := os.Getenv(eventLoopsEnv); n != "" {
+			args = append(args, "--event-loops", n)
+		}
+		d.cmd = exec.Command(binary, append(args, flags...)...)
 		d.cmd.Dir = t.TempDir() // no plugins.hcl there
 		d.cmd.Stderr, d.cmd.Stdout = &d.log, &d.log
 		if err := start(d.cmd); err != nil {

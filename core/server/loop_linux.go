@@ -269,18 +269,22 @@ func (t *sitter) await() bool {
 	t.step.Add(1)
 	l.mu.Unlock()
 	for {
-		reports := l.poll.wait(0)
-		if len(reports) == 0 {
-			runtime.Gosched() // who can run does before the thread sleeps, with which its processor does
-			l.mu.Lock()
-			l.asleep = len(l.summoned) == 0 && !l.stopped
-			asleep, patience := l.asleep, l.patience()
-			l.mu.Unlock()
-			if asleep {
-				reports = l.poll.wait(patience)
-			}
+		l.mu.Lock()
+		l.asleep = len(l.summoned) == 0 && !l.stopped
+		asleep, patience := l.asleep, l.patience()
+		l.mu.Unlock()
+		var reports []unix.EpollEvent
+		if asleep {
+			reports = l.poll.wait(patience)
+		} else {
+			reports = l.poll.reports()
 		}
-		if going, ready := t.gather(reports); ready || !going {
+		going, ready := t.gather(reports)
+		if ready && l.srv.loops.noteTurn() {
+			runtime.Gosched() // to the watchdog, which sets its ticks
+			wakeSysmon()
+		}
+		if ready || !going {
 			return going
 		}
 	}
@@ -307,7 +311,6 @@ func (t *sitter) gather(reports []unix.EpollEvent) (going, ready bool) {
 	switch {
 	case len(l.ready) > 0:
 		t.step.Add(1)
-		l.srv.loops.noteTurn()
 		return true, true
 	case l.stopped:
 		l.poll.close()
@@ -408,14 +411,13 @@ func (l *loop) leave(c *conn) {
 	l.srv.forget(c)
 }
 
-// patience is for how many milliseconds the loop may wait: idle clients have to be looked
+// patience is for how long the loop may wait, 0 for ever: idle clients have to be looked
 // for. mu is held.
-func (l *loop) patience() int {
-	every := l.srv.sweepEvery()
-	if every == 0 || len(l.conns) == 0 {
-		return -1
+func (l *loop) patience() time.Duration {
+	if len(l.conns) == 0 {
+		return 0
 	}
-	return int((every + time.Millisecond - 1) / time.Millisecond)
+	return l.srv.sweepEvery()
 }
 
 // sweepEvery is how often idle clients are looked for, 0 for never.
@@ -445,11 +447,18 @@ func (l *loop) sweep() {
 	}
 }
 
-// noteTurn tells the watchdog that there is something to watch.
-func (ls *loops) noteTurn() {
-	if ls.dull.Load() && ls.dull.CompareAndSwap(true, false) {
-		ls.stir <- struct{}{} // never blocks: it has been taken since the last one
+// noteTurn tells the watchdog that there is something to watch, and whether it slept.
+//
+// Where there is one processor, a command that computes gives it to the watchdog when
+// Go's sysmon says so. That sleeps when all is idle, until the next timer, of which the watchdog's ticks are one. While
+// the watchdog sleeps there is none: then sysmon has to be woken too, which any system call does
+// of which the runtime is told, and those of a loop are not.
+func (ls *loops) noteTurn() bool {
+	if !ls.dull.Load() || !ls.dull.CompareAndSwap(true, false) {
+		return false
 	}
+	ls.stir <- struct{}{} // never blocks: it has been taken since the last one
+	return true
 }
 
 // watchClosely tells the watchdog that somebody may be about to wait.

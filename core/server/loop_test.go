@@ -252,3 +252,35 @@ func TestIdleClients(t *testing.T) {
 		testutil.Eventually(t, "no buffers are held", func() bool { return s.memHeld.Load() == 0 })
 	}
 }
+
+// TestUnreadAndGone: clients that ask for much, in several commands at once, and go without having
+// read it while they are waited for are gone here too, and so are those that are closed for what all hold together.
+func TestUnreadAndGone(t *testing.T) {
+	s, addr := serve(t, Options{}, nil, tightly)
+	good := dial(t, addr)
+	good.ask("SETRANGE long 999999 v")
+	s.memLimit.Store(20 << 20)
+	var clients []*client
+	for range 10 {
+		c := dial(t, addr)
+		_, _ = io.WriteString(c, "MULTI\r\n"+strings.Repeat("GET long\r\n", 5)+"EXEC\r\nPING\r\n")
+		clients = append(clients, c)
+	}
+	testutil.Eventually(t, "those are closed for which there is no room", func() bool { return s.memEvicted.Load() >= 6 })
+	testutil.Eventually(t, "the others are waited for", func() bool {
+		waited := 0
+		for _, c := range s.snapshot() {
+			if c.box.pending.Load() > 1<<20 && c.box.busy() {
+				waited++
+			}
+		}
+		return waited > 0 && waited == s.Clients()-1
+	})
+	for _, c := range clients {
+		_ = c.Close()
+	}
+	testutil.Eventually(t, "all are gone but one", func() bool { return s.Clients() == 1 })
+	if got := good.ask("PING"); got != `"PONG"` {
+		t.Fatalf("a neighbour gets %s", got)
+	}
+}

@@ -3,6 +3,9 @@ package server
 import (
 	"encoding/binary"
 	"fmt"
+	"os"
+	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,9 +16,18 @@ import (
 // What it reports is named by the client's number, which is never given twice: a
 // report about a descriptor that was closed meanwhile, and may be another client's by
 // now, names a client that is not there any more.
+//
+// Nobody waits in the kernel for it: the instance is itself a descriptor that the Go runtime
+// polls, so that who waits is a goroutine, and its processor is free at once. A thread that waited there would
+// keep it until Go's sysmon takes it away, which stays awake to do that.
 type poller struct {
 	epoll, event int
+	file         *os.File           // of epoll, and closes it
+	parked       syscall.RawConn    // of file
+	look         func(uintptr) bool // fetches events; false: there are none, and the goroutine is to be parked
+	until        time.Time          // the deadline of file, zero for none
 	events       []unix.EpollEvent
+	n            int    // so many of events are there
 	one          []byte // what is written to event: a 1
 }
 
@@ -37,6 +49,11 @@ func newPoller() (*poller, error) {
 		return nil, fmt.Errorf("eventfd: %w", err)
 	}
 	p := &poller{epoll: epoll, event: event, events: make([]unix.EpollEvent, turnMax), one: binary.NativeEndian.AppendUint64(nil, 1)}
+	p.look = func(uintptr) bool { return p.fetch() > 0 }
+	if err := p.lendToRuntime(); err != nil {
+		p.close()
+		return nil, fmt.Errorf("having the epoll instance polled: %w", err)
+	}
 	// At its edges: what is written to it need not be read.
 	if err := p.control(unix.EPOLL_CTL_ADD, event, unix.EPOLLIN|unix.EPOLLET, eventNumber); err != nil {
 		p.close()
@@ -47,7 +64,11 @@ func newPoller() (*poller, error) {
 
 func (p *poller) close() {
 	_ = unix.Close(p.event)
-	_ = unix.Close(p.epoll)
+	if p.file != nil {
+		_ = p.file.Close()
+	} else {
+		_ = unix.Close(p.epoll)
+	}
 }
 
 // control changes what is reported of a descriptor. Any goroutine.
@@ -55,14 +76,53 @@ func (p *poller) control(op, fd int, events uint32, number int64) error {
 	return unix.EpollCtl(p.epoll, op, fd, &unix.EpollEvent{Events: events, Fd: int32(number), Pad: int32(number >> 32)})
 }
 
-// wait returns the reports that there are: at once with 0 milliseconds, else when
-// there is one, when it is interrupted or when that time has passed; -1 is for ever.
-func (p *poller) wait(milliseconds int) []unix.EpollEvent {
-	n, err := unix.EpollWait(p.epoll, p.events, milliseconds)
-	if err != nil {
-		return nil // EINTR: whoever calls comes again
+// lendToRuntime has the Go runtime poll the instance.
+func (p *poller) lendToRuntime() error {
+	if err := unix.SetNonblock(p.epoll, true); err != nil { // or NewFile would not try
+		return err
 	}
-	return p.events[:n]
+	p.file = os.NewFile(uintptr(p.epoll), "epoll")
+	if err := p.file.SetReadDeadline(time.Time{}); err != nil { // it has not worked
+		return err
+	}
+	var err error
+	p.parked, err = p.file.SyscallConn()
+	return err
+}
+
+// reports returns what there is to report, at once.
+func (p *poller) reports() []unix.EpollEvent { return p.events[:p.fetch()] }
+
+func (p *poller) fetch() int {
+	p.n, _ = epollNow(p.epoll, p.events) // after an error there are none: whoever calls comes again
+	return p.n
+}
+
+// wait returns the reports when there are some, and none when that much time has passed;
+// 0 is for ever.
+func (p *poller) wait(patience time.Duration) []unix.EpollEvent {
+	p.setPatience(patience)
+	p.n = 0
+	_ = p.parked.Read(p.look) // the error is that of the deadline
+	return p.events[:p.n]
+}
+
+// setPatience has waits end by patience from now, or before: a deadline that has still to
+// come is kept, since a new one costs as much as a command.
+func (p *poller) setPatience(patience time.Duration) {
+	if patience == 0 && p.until.IsZero() {
+		return
+	}
+	now := time.Now() //nolint:forbidigo // as deadlines of package net
+	switch {
+	case patience == 0:
+		p.until = time.Time{}
+	case now.Before(p.until) && !now.Add(patience).Before(p.until):
+		return
+	default:
+		p.until = now.Add(patience)
+	}
+	_ = p.file.SetReadDeadline(p.until)
 }
 
 // number is the client that a report is about.

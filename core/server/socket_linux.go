@@ -145,7 +145,7 @@ func (s *socket) Read(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for s.fd >= 0 {
-		n, err := unix.Read(s.fd, p)
+		n, err := readNow(s.fd, p)
 		switch {
 		case err == unix.EINTR:
 		case err == unix.EAGAIN:
@@ -175,7 +175,7 @@ func (s *socket) write(p []byte) (n int, err error) {
 		if s.fd < 0 {
 			return n, net.ErrClosed
 		}
-		m, err := unix.Write(s.fd, p[n:])
+		m, err := writeNow(s.fd, p[n:])
 		switch {
 		case err == unix.EINTR:
 		case err == unix.EAGAIN:
@@ -258,6 +258,13 @@ func (s *socket) close() {
 	_ = unix.Close(s.fd)
 	s.fd, s.armed = -1, 0
 	s.look()
+}
+
+// closed tells whether the descriptor is.
+func (s *socket) closed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fd < 0
 }
 
 // Close implements net.Conn, and has the loop come to the connection, which ends.

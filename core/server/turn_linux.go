@@ -31,11 +31,15 @@ func (c *conn) executeTurn() (owed, ok bool) {
 	switch {
 	case c.killed.Load():
 		return false, false
-	case c.more:
-	case c.draining.Load():
+	case c.draining.Load() && !c.more:
 		c.closing = true
 		return true, true
-	case c.Ready():
+	case c.more || c.Ready():
+		// Nothing is read, which would tell; that it was closed has called it once, and may
+		// be what has called it now.
+		if c.nc.(*socket).closed() {
+			return false, false
+		}
 	default:
 		if !c.prepareRead() {
 			return false, false

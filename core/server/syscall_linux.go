@@ -1,0 +1,55 @@
+package server
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// System calls about descriptors that do not block, of which the Go runtime is not told.
+//
+// It is told of others, so that another thread can go on with the goroutines of one
+// that stays in the kernel; and the first one after everything was idle wakes Go's sysmon,
+// which looks every 20 µs then for threads that stay there. A server that is idle between two
+// requests pays that for each. What is here comes back at once: a loop stands still in it no longer than
+// in a command.
+
+// brief is how many bytes are moved by such a call at the most: some microseconds' worth.
+// More goes the usual way.
+const brief = 64 << 10
+
+// readNow is unix.Read of what is there.
+func readNow(fd int, p []byte) (int, error) {
+	if len(p) == 0 || len(p) > brief {
+		return unix.Read(fd, p)
+	}
+	n, _, err := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
+	if err != 0 {
+		return 0, err
+	}
+	return int(n), nil
+}
+
+// writeNow is unix.Write of what there is room for.
+func writeNow(fd int, p []byte) (int, error) {
+	if len(p) == 0 || len(p) > brief {
+		return unix.Write(fd, p)
+	}
+	n, _, err := unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
+	if err != 0 {
+		return 0, err
+	}
+	return int(n), nil
+}
+
+// epollNow is unix.EpollWait for what there is to report. events is not empty.
+func epollNow(epoll int, events []unix.EpollEvent) (int, error) {
+	n, _, err := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(epoll), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)
+	if err != 0 {
+		return 0, err
+	}
+	return int(n), nil
+}
+
+// wakeSysmon makes a system call of which the Go runtime is told; it does nothing else.
+func wakeSysmon() { _, _ = unix.Read(-1, nil) }
