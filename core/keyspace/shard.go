@@ -4,6 +4,8 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+
+	"github.com/spillwaydb/spillway/core/keyspace/arena"
 )
 
 // ErrFrozen is returned by Freeze while an earlier view of the shard is alive.
@@ -102,7 +104,11 @@ func (s *Shard) Freeze() (*View, error) {
 }
 
 // drainStep is how many blocks are freed per lock hold: some tens of microseconds.
-const drainStep = 512
+// After so many of them as pauseSteps others have the processor.
+const (
+	drainStep  = 512
+	pauseSteps = 32
+)
 
 // thaw ends the life of a view: what only it could see is freed.
 func (s *Shard) thaw(v *View) {
@@ -124,10 +130,13 @@ func (s *Shard) thaw(v *View) {
 		st.close()
 	}
 	for _, st := range stores {
-		for more := true; more; {
+		for step, more := 1, true; more; step++ {
 			s.Lock()
 			more = st.drain(drainStep)
 			s.Unlock()
+			if step%pauseSteps == 0 {
+				arena.Pause()
+			}
 		}
 	}
 }
