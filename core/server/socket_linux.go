@@ -147,8 +147,8 @@ func (s *socket) Read(p []byte) (int, error) {
 	for s.fd >= 0 {
 		n, err := readNow(s.fd, p)
 		switch {
-		case err == unix.EINTR:
-		case err == unix.EAGAIN:
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EAGAIN):
 			return 0, os.ErrDeadlineExceeded
 		case err != nil:
 			return 0, os.NewSyscallError("read", err)
@@ -177,8 +177,8 @@ func (s *socket) write(p []byte) (n int, err error) {
 		}
 		m, err := writeNow(s.fd, p[n:])
 		switch {
-		case err == unix.EINTR:
-		case err == unix.EAGAIN:
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EAGAIN):
 			return n, os.ErrDeadlineExceeded
 		case err != nil:
 			return n, os.NewSyscallError("write", err)
