@@ -22,7 +22,8 @@
 //   - A reply that does not come within a limit fails its test. Without that it
 //     would hold up the whole unit.
 //   - After a failed test the client is a new one, since the old one may be in a
-//     transaction, or have replies outstanding.
+//     transaction, or have replies outstanding; those that the test has made are
+//     closed, since one that is still blocked would be served in the tests behind it.
 //   - What a block of tests prepares (SELECT, FLUSHALL, FUNCTION FLUSH, CONFIG SET)
 //     may fail: that fails the tests that need it, not all that follow.
 //

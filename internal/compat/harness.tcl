@@ -25,14 +25,38 @@ proc send_data_packet {fd status data {elapsed 0}} {
 }
 set ::test_server_fd 0
 
-# A failed test leaves a client of which nobody knows what it will answer. Where the suite
-# starts the servers itself, only the tests run that need it to.
+# A failed test leaves a client of which nobody knows what it will answer, and the clients
+# that it has made: one that is still blocked is served in place of those of later tests,
+# and they count it. Where the suite starts the servers itself, only the tests run that
+# need it to.
 rename test suite_test
 proc test {args} {
     if {!$::external && [lsearch [concat $::tags [lindex $args 3]] external:skip] < 0} return
     set failed $::num_failed
+    set made $::redis::id
     uplevel 1 [list suite_test {*}$args]
-    if {$::num_failed > $failed} { catch reconnect }
+    if {$::num_failed > $failed} {
+        for {set id [expr {$made + 1}]} {$id <= $::redis::id} {incr id} {
+            catch {::redis::redisHandle$id close}
+        }
+        catch reconnect
+    }
+}
+
+# What a block of tests does outside of them fails the tests that need it, where the suite
+# starts the servers as where it does not. After an error in a block start_server would
+# take the server around it for the block's own.
+rename start_server suite_start_server
+proc start_server {options {code undefined}} {
+    if {!$::external && $code ne {undefined}} {
+        set code "if {\[catch {$code\n} block_error] == 1} { report_block \$block_error \$::errorInfo }"
+    }
+    uplevel 1 [list suite_start_server $options $code]
+}
+proc report_block {message info} {
+    incr ::num_failed
+    send_data_packet $::test_server_fd err "$message\n$info"
+    catch reconnect
 }
 
 # The wait for the first byte of a reply ends after the limit.
@@ -71,11 +95,7 @@ proc run_external_server_test {code overrides} {
             if {$name eq {appendonly} && $value eq {yes}} { waitForBgrewriteaof r }
         }
     }
-    if {[catch {uplevel 2 $code} message]} {
-        incr ::num_failed
-        send_data_packet $::test_server_fd err "$message\n$::errorInfo"
-        catch reconnect
-    }
+    if {[catch {uplevel 2 $code} message]} { report_block $message $::errorInfo }
     dict for {name value} $before { catch {r config set $name $value} }
     catch {[dict get [lindex $::servers end] client] close}
     set ::servers [lrange $::servers 0 end-1]
