@@ -24,6 +24,8 @@ proc send_data_packet {fd status data {elapsed 0}} {
     flush $::events
 }
 set ::test_server_fd 0
+# A port that somebody listens on, as the suite's own runner does.
+set ::test_server_port [lindex [fconfigure [socket -server {apply {args {}}} -myaddr 127.0.0.1 0] -sockname] 2]
 
 # A failed test leaves a client of which nobody knows what it will answer, and the clients
 # that it has made: one that is still blocked is served in place of those of later tests,
@@ -34,25 +36,34 @@ proc test {args} {
     if {!$::external && [lsearch [concat $::tags [lindex $args 3]] external:skip] < 0} return
     set failed $::num_failed
     set made $::redis::id
-    uplevel 1 [list suite_test {*}$args]
+    incr ::in_test
+    set raised [catch {uplevel 1 [list suite_test {*}$args]} message options]
+    incr ::in_test -1
     if {$::num_failed > $failed} {
         for {set id [expr {$made + 1}]} {$id <= $::redis::id} {incr id} {
             catch {::redis::redisHandle$id close}
         }
         catch reconnect
     }
+    if {$raised} { return -options $options $message }
 }
 
 # What a block of tests does outside of them fails the tests that need it, where the suite
-# starts the servers as where it does not. After an error in a block start_server would
-# take the server around it for the block's own.
+# starts the servers as where it does not; what a test does in a server of its own fails
+# that test. start_server itself, after an error in its block, takes the server around it
+# for the block's own.
 rename start_server suite_start_server
 proc start_server {options {code undefined}} {
-    if {!$::external && $code ne {undefined}} {
-        set code "if {\[catch {$code\n} block_error] == 1} { report_block \$block_error \$::errorInfo }"
-    }
-    uplevel 1 [list suite_start_server $options $code]
+    if {$::external || $code eq {undefined}} { return [uplevel 1 [list suite_start_server $options $code]] }
+    set n [incr ::num_blocks]
+    uplevel 1 [list suite_start_server $options \
+        "if {\[catch {$code\n} ::block_error($n)] == 1} { set ::block_info($n) \$::errorInfo }"]
+    if {![info exists ::block_info($n)]} return
+    if {$::in_test} { error $::block_error($n) $::block_info($n) }
+    report_block $::block_error($n) $::block_info($n)
 }
+set ::num_blocks 0
+set ::in_test 0
 proc report_block {message info} {
     incr ::num_failed
     send_data_packet $::test_server_fd err "$message\n$info"
