@@ -112,7 +112,7 @@ func (db *DB) expireSome(shard, n int, now int64) (more bool) {
 		return false
 	}
 	return d.ExpireCycle(now, expireKeysPerLock, func(key []byte) {
-		db.removed(command.EventExpired, shard, n, key)
+		db.removed(nil, command.EventExpired, shard, n, key)
 	}, func(key []byte, atMost int) int {
 		return db.expireFields(shard, n, key, now, atMost)
 	})
@@ -133,9 +133,9 @@ func (db *DB) expireFields(shard, n int, key []byte, now int64, atMost int) int 
 
 // removed takes in that the engine itself removes a key: it logs that, unless
 // the key stays on disk, and tells those who listen. The caller holds the
-// shard's lock.
-func (db *DB) removed(ev command.Event, shard, n int, key []byte) {
-	db.events.Removed(nil, ev, shard, n, key)
+// shard's lock. by is the client for whose command that is done, nil for none.
+func (db *DB) removed(by command.Client, ev command.Event, shard, n int, key []byte) {
+	db.events.Removed(by, ev, shard, n, key)
 	db.took(shard, n, [][]byte{verbDel, key}, 1)
 }
 

@@ -60,9 +60,9 @@ type Ctx struct {
 	// Served is the key for which a command that waits is called again, see Block.
 	// It is nil when it is called for the first time.
 	Served []byte
-	// ForOther says that the command is executed for a client of another goroutine,
-	// which waited for it: nobody is told of its events as of his own.
-	ForOther bool
+	// Other stands for the client where that is one of another goroutine, which waited
+	// for the command: it is whom events are told of as his own. It is nil otherwise.
+	Other Client
 	// Frozen says that keys past their deadline are only hidden from whoever reads
 	// (CLIENT PAUSE).
 	Frozen bool
@@ -250,10 +250,10 @@ func (c *Ctx) Changed(key []byte, ev Event) { c.ChangedIn(c.DB, key, ev, 1) }
 // another event (SET with a deadline).
 func (c *Ctx) ChangedN(key []byte, ev Event, n int) { c.ChangedIn(c.DB, key, ev, n) }
 
-// origin is the client whose own goroutine causes what happens, nil for none.
+// origin is the client that causes what happens.
 func (c *Ctx) origin() Client {
-	if c.ForOther {
-		return nil
+	if c.Other != nil {
+		return c.Other
 	}
 	return c.Client
 }

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -213,6 +216,84 @@ func TestInvalidationFollowsTheReply(t *testing.T) {
 		}
 	}
 	<-done
+}
+
+// TestServedClientIsTold: what a client's own command changes when another's serves it, it is told of
+// behind the reply, or not at all if it says NOLOOP, as by a redis-server.
+func TestServedClientIsTold(t *testing.T) {
+	for mode, told := range map[string][]string{
+		"on":              {`"foo"`, `["invalidate" ["to"]]`},
+		"on NOLOOP":       {`"foo"`},
+		"on BCAST NOLOOP": {`"foo"`},
+	} {
+		t.Run(mode, func(t *testing.T) {
+			_, addr := serve(t, Options{}, nil, nil)
+			waiting, other, all := dial(t, addr), dial(t, addr), dial(t, addr)
+			all.ask("HELLO 3")
+			all.ask("CLIENT TRACKING on BCAST PREFIX to")
+			waiting.ask("HELLO 3")
+			waiting.ask("CLIENT TRACKING " + mode)
+			other.ask("RPUSH to x")
+			all.want("RPUSH", `["invalidate" ["to"]]`)
+			if strings.Contains(mode, "BCAST") {
+				waiting.want("RPUSH", `["invalidate" ["to"]]`)
+			}
+			waiting.ask("LRANGE to 0 -1")
+			waiting.send("BLMOVE from to LEFT LEFT 0\n")
+			for !strings.Contains(other.ask("INFO clients"), "blocked_clients:1") {
+				runtime.Gosched()
+			}
+			other.ask("RPUSH from foo")
+			if strings.Contains(mode, "BCAST") { // of from, which is not its own doing, before or behind its reply
+				got := []string{waiting.get(), waiting.get()}
+				slices.Sort(got)
+				if fmt.Sprint(got) != `["foo" ["invalidate" ["from"]]]` {
+					t.Errorf("it is told %s", got)
+				}
+			} else {
+				waiting.want("BLMOVE", told...)
+			}
+			if got := waiting.ask("PING"); got != `"PONG"` {
+				t.Errorf("then %s", got)
+			}
+			all.want("BLMOVE", `["invalidate" ["to"]]`)
+		})
+	}
+}
+
+// TestEvictionFirst: the command behind one that took more memory than there may be makes
+// room, whatever it does, and its client is told of what that took before the reply.
+func TestEvictionFirst(t *testing.T) {
+	s, addr := serve(t, Options{}, func(o *core.Options) { o.ManualTick = true }, nil)
+	c := dial(t, addr)
+	c.ask("HELLO 3")
+	c.ask("CLIENT TRACKING on")
+	limit := s.db.Admin().Info().Render(nil, "memory")
+	used, _, _ := strings.Cut(limit[strings.Index(limit, "used_memory:")+len("used_memory:"):], "\r\n")
+	n, err := strconv.Atoi(used)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{fmt.Sprintf("CONFIG SET maxmemory %d maxmemory-policy volatile-random", n+100<<10), "SETEX volatile 10000 x", "GET volatile", "SETBIT big 1600000 0"} {
+		c.ask(line)
+	}
+	c.send("GETBIT big 0\n")
+	c.want("a read", `["invalidate" ["volatile"]]`, "0")
+}
+
+// TestTrackingLimitLowered: a lower tracking-table-max-keys counts from the client's next command on.
+func TestTrackingLimitLowered(t *testing.T) {
+	_, addr := serve(t, Options{}, func(o *core.Options) { o.ManualTick = true }, nil)
+	c, other := dial(t, addr), dial(t, addr)
+	for _, line := range []string{"HELLO 3", "CLIENT TRACKING on", "MGET 1{t} 2{t}", "MULTI"} {
+		c.ask(line)
+	}
+	other.ask("CONFIG SET tracking-table-max-keys 1")
+	c.send("PING\n")
+	if got := c.get(); got != `["invalidate" ["1{t}"]]` && got != `["invalidate" ["2{t}"]]` {
+		t.Errorf("it is told %s", got)
+	}
+	c.want("PING", `"QUEUED"`)
 }
 
 // TestMonitorsSeeOneOrder: two monitors see the commands of racing clients in the

@@ -82,6 +82,7 @@ func (s *Session) Resume(out *resp.Writer) command.Outcome {
 			s.waitFor(t.log, t.mark)
 		}
 		s.wrote = s.wrote || t.wrote
+		s.track.Adopt(t.track)
 	case late:
 		t.nothing(out)
 	case refused:
@@ -103,6 +104,10 @@ func (s *Session) Resume(out *resp.Writer) command.Outcome {
 		out.Truncate(start)
 	case t.wrote:
 		s.written = append(s.written, reply{start, out.Len()})
+	}
+	if s.track.Mode().On {
+		s.ctx.Out, s.silent = out, t.mode != command.ReplyOn
+		s.replied(out)
 	}
 	return outcome
 }

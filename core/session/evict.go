@@ -8,9 +8,27 @@ import (
 	"github.com/spillwaydb/spillway/core/keyspace"
 )
 
+// otherBudget bounds how long a command that may need no memory makes room for what
+// the one before it took.
+const otherBudget = 500 * time.Microsecond
+
 // makeRoom evicts keys until the keyspace is within limit, as the policy says,
-// and tells whether it is. It gives up every lock the session holds.
-func (s *Session) makeRoom(limit int64) bool { return s.makeRoomFor(limit, 0) }
+// and tells whether it is, for a command that may need memory: the session's next
+// command makes room for what this one takes. It gives up every lock the session holds.
+func (s *Session) makeRoom(limit int64) bool {
+	s.grew = true
+	return s.makeRoomFor(limit, 0)
+}
+
+// makeUp makes room for what the session's last command has taken, before one that
+// may need none. In Redis every command makes room; here one whose client has written
+// nothing before it leaves that to the writers and to the tick.
+func (s *Session) makeUp() {
+	s.grew = false
+	if limit := s.rt.MaxMemory(); limit > 0 {
+		s.makeRoomFor(limit, otherBudget)
+	}
+}
 
 // makeRoomFor is makeRoom for no longer than a time, unless that is 0.
 func (s *Session) makeRoomFor(limit int64, budget time.Duration) bool {
@@ -26,6 +44,7 @@ func (s *Session) makeRoomFor(limit int64, budget time.Duration) bool {
 	defer s.release()
 	began := s.rt.Clock.Now()
 	defer func() { s.rt.Latency.Note("eviction-cycle", s.rt.Clock.Now().Sub(began), began) }()
+	defer s.tellOwn()
 	misses := 0
 	for s.rt.Keyspace.UsedBytes() > limit {
 		if budget > 0 && s.rt.Clock.Now().Sub(began) >= budget {
@@ -103,7 +122,7 @@ func (s *Session) evict(policy string, c candidate, now int64) bool {
 	}
 	began := s.rt.Clock.Now()
 	d.Delete(c.key)
-	s.rt.Removed(command.EventEvicted, c.shard, c.db, c.key)
+	s.rt.Removed(s.client, command.EventEvicted, c.shard, c.db, c.key)
 	s.rt.Latency.Note("eviction-del", s.rt.Clock.Now().Sub(began), began)
 	return true
 }

@@ -77,6 +77,33 @@ func (s *Session) Pushes() *resp.Writer {
 func (s *Session) repliesFirst() {
 	if s.box != nil && (s.subscribed || s.monitors.Load() || s.track.Mode().On) {
 		s.Pushes()
+		if s.track.Mode().On && s.rt.Tracking.Over() {
+			s.limitTracking()
+		}
+	}
+}
+
+// limitTracking forgets what is remembered for CLIENT TRACKING beyond a limit that was
+// lowered, before the command that begins. It gives up every lock the session holds.
+func (s *Session) limitTracking() {
+	s.release()
+	s.enter()
+	defer s.release()
+	for i := range s.rt.Keyspace.NumShards() {
+		if shard := s.rt.Keyspace.Shard(i); shard.LockUnlessBusy() {
+			s.rt.Tracking.Limit(i, s.track)
+			shard.Unlock()
+		}
+	}
+	s.track.Replied()
+}
+
+// tellOwn pushes what the client is told of keys that were evicted for its command,
+// ahead of the reply, as Redis does. The session holds no lock of a shard.
+func (s *Session) tellOwn() {
+	if s.box != nil && s.track.Mode().On {
+		s.track.Replied()
+		s.replyStart = s.ctx.Out.Len()
 	}
 }
 

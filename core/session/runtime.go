@@ -45,8 +45,8 @@ type Runtime struct {
 	Committed func(log *wal.Log, err error) error
 	// Removed takes in a key that a session removes of its own accord: the
 	// removal is logged, counted and told to those who listen. The lock of the
-	// shard is held.
-	Removed func(ev command.Event, shard, db int, key []byte)
+	// shard is held. by is the client of the session, nil for none.
+	Removed func(by command.Client, ev command.Event, shard, db int, key []byte)
 
 	// Loading tells whether the data are still being loaded.
 	Loading func() bool

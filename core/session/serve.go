@@ -118,10 +118,13 @@ func (s *Session) serve(t *ticket, l *line) (done, tried bool) {
 	if c.KS == nil {
 		*c = s.newCtx()
 	}
-	c.Client, c.ForOther, c.MayBlock, c.Served = t.client, true, true, []byte(l.key)
+	c.Client, c.Other, c.MayBlock, c.Served = t.client, t.standIn(), true, []byte(l.key)
 	c.Reset(t.args, &t.out, t.db, shard, now)
 	outcome := command.Call(c, t.cmd)
 	s.dirty += c.Dirty()
+	if t.track != nil {
+		t.track.Flush()
+	}
 	if c.HasEffects() {
 		s.logServed(c, shard, shards)
 	}

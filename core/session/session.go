@@ -57,6 +57,7 @@ type Session struct {
 
 	making bool // the command runs that has made its result without locks
 
+	grew    bool   // see makeUp
 	consume bool   // see Consume
 	patient func() // see BeforeWaiting, nil for none
 	noDebug bool   // see ForbidDebug
@@ -147,17 +148,16 @@ func (s *Session) run(args [][]byte, mode command.ReplyMode, out *resp.Writer) c
 	s.ctx.MayBlock = true
 	s.ctx.Out, s.silent = out, mode != command.ReplyOn
 	s.repliesFirst()
-	start := out.Len() // behind what was pushed before, which is no part of the reply
-	s.replyStart = start
+	s.replyStart = out.Len() // behind what was pushed before, which is no part of the reply
 	outcome := s.dispatch(args, out)
 	s.countErrors(out)
 	switch {
 	case outcome == command.Blocked:
 		s.release()
 	case mode == command.ReplySkipNext && !s.answer || s.reply != command.ReplyOn:
-		out.Truncate(start)
+		out.Truncate(s.replyStart)
 	case s.writes:
-		s.written = append(s.written, reply{start, out.Len()})
+		s.written = append(s.written, reply{s.replyStart, out.Len()})
 	}
 	if s.track.Mode().On || s.track.Owed() || s.silent {
 		s.replied(out)
@@ -288,6 +288,8 @@ func (s *Session) refusal(cmd *command.Command, args [][]byte, odd condition) st
 		if limit := s.rt.MaxMemory(); limit > 0 && !s.makeRoom(limit) {
 			return errOOM
 		}
+	} else if s.grew {
+		s.makeUp()
 	}
 	if !write {
 		return ""

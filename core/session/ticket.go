@@ -9,7 +9,9 @@ import (
 
 	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/keyspace"
+	"github.com/spillwaydb/spillway/core/pubsub"
 	"github.com/spillwaydb/spillway/core/resp"
+	"github.com/spillwaydb/spillway/core/tracking"
 	"github.com/spillwaydb/spillway/core/wal"
 )
 
@@ -48,6 +50,28 @@ type ticket struct {
 	log   *wal.Log
 	mark  uint64
 	wrote bool
+	track *tracking.Client // what it has changed for CLIENT TRACKING, nil for nothing
+}
+
+// standIn is the ticket's client for the goroutine that serves it. What it changes is
+// the client's own doing, which nobody but that client's goroutine tells it of.
+type standIn struct {
+	command.Client
+	track *tracking.Client
+}
+
+// Subscriber implements command.Client.
+func (standIn) Subscriber() *pubsub.Subscriber { return nil }
+
+// Tracking implements command.Client.
+func (s standIn) Tracking() *tracking.Client { return s.track }
+
+// standIn makes the stand-in. mu is held.
+func (t *ticket) standIn() command.Client {
+	if own := t.client.Tracking(); t.track == nil && own != nil && own.Mode().On {
+		t.track = own.StandIn()
+	}
+	return standIn{t.client, t.track}
 }
 
 // The states of a ticket: it waits, and then becomes one of the others, for good.

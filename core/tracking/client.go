@@ -159,6 +159,22 @@ func (c *Client) Remembers() bool {
 // may not be tracked any more.
 func (c *Client) Owed() bool { return len(c.pending) > 0 }
 
+// StandIn returns one whose changes count as the client's, for another goroutine, which
+// has it until the client has taken it in with Adopt. It may be called by any goroutine.
+func (c *Client) StandIn() *Client {
+	s := &Client{table: c.table, id: c.id, to: c.to}
+	s.mode.Store(off)
+	return s
+}
+
+// Adopt takes in what the client is to be told of what a stand-in has changed: it follows
+// on the reply that comes now. The other goroutine has called the stand-in's Flush. s may be nil.
+func (c *Client) Adopt(s *Client) {
+	if s != nil {
+		c.pending = append(c.pending, s.pending...)
+	}
+}
+
 // Replied sends what has to follow on a reply of the client.
 func (c *Client) Replied() {
 	for i := 0; i < len(c.pending); i++ {

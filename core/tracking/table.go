@@ -157,10 +157,11 @@ func (t *Table) forget(by *Client, n int, key []byte, changed bool) {
 		if c == nil {
 			continue
 		}
+		own := by != nil && id == by.id
 		switch m := c.Mode(); {
-		case !m.On || m.Broadcast, m.NoLoop && c == by && changed:
-		case c == by:
-			c.pending = append(c.pending, pending{key: bytes.Clone(key)})
+		case !m.On || m.Broadcast, m.NoLoop && own && changed:
+		case own:
+			by.pending = append(by.pending, pending{key: bytes.Clone(key)})
 		default:
 			t.send(c, keys(key), by)
 		}
@@ -242,7 +243,7 @@ func (t *Table) broadcast(by *Client, changed [][]byte) {
 		}
 		msg := keys(match...)
 		for c := range t.prefixes[prefix] {
-			if c != by || !c.Mode().NoLoop {
+			if by == nil || c.id != by.id || !c.Mode().NoLoop {
 				t.send(c, msg, by)
 			}
 		}
