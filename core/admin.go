@@ -85,8 +85,9 @@ func (a admin) LastSave() int64 {
 }
 
 // Reload implements command.Engine (DEBUG RELOAD): it takes a checkpoint,
-// empties the keyspace and recovers it from disk while no command runs.
-func (a admin) Reload() error {
+// empties the keyspace and recovers it from disk while no command runs. With ontoNothing it
+// fails where a key or a library is there, as in a Redis that does not empty memory first.
+func (a admin) Reload(ontoNothing bool) error {
 	if a.Loading() {
 		return errors.New(session.ErrLoading)
 	}
@@ -103,6 +104,9 @@ func (a admin) Reload() error {
 		a.gate.Unlock()
 	}
 	defer a.gate.Unlock()
+	if ontoNothing && !a.ks.IsEmpty() {
+		return errors.New("ERR Error trying to load the RDB dump")
+	}
 	if a.persist.LogOn() {
 		if err := a.persist.Log().Sync(); err != nil {
 			return fmt.Errorf("ERR %w", err)

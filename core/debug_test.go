@@ -41,6 +41,23 @@ func TestDebugSwitches(t *testing.T) {
 		t.Error("no key expires after the pause")
 	}
 
+	want("OK", "DEBUG", "SET-ACTIVE-EXPIRE", "0")
+	want("OK", "SET", "k", "v", "PX", "10")
+	h.Clock.Advance(time.Second)
+	want("serializedlength:", "DEBUG", "OBJECT", "k") // is past its deadline, and nobody has come across it
+	want("0", "EXISTS", "k")
+	want("no such key", "DEBUG", "OBJECT", "k")
+	want("OK", "DEBUG", "SET-ACTIVE-EXPIRE", "1")
+
+	want("OK", "DEBUG", "RELOAD", "NOFLUSH") // there is nothing
+	want("OK", "SET", "k", "v")
+	want("ERR Error trying to load the RDB dump", "DEBUG", "RELOAD", "NOFLUSH")
+	want("OK", "DEBUG", "RELOAD", "NOFLUSH", "MERGE")
+	want("1", "DEL", "k")
+	want("lib", "FUNCTION", "LOAD", "#!lua name=lib\nredis.register_function('f', function() return 1 end)")
+	want("ERR Error trying to load the RDB dump", "DEBUG", "RELOAD", "NOFLUSH", "NOSAVE")
+	want("OK", "DEBUG", "RELOAD")
+
 	script := []string{"EVAL", "return redis.call('client', 'id')", "0"}
 	want("not allowed from script", script...)
 	want("OK", "DEBUG", "SET-DISABLE-DENY-SCRIPTS", "1")

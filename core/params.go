@@ -420,7 +420,7 @@ var params = []parameter{
 	},
 	{
 		Param: param.Param{
-			Name: "dbfilename", Type: param.Text{}, Default: "MANIFEST", Fixed: true,
+			Name: "dbfilename", Type: param.Text{}, Default: "MANIFEST", Fixed: true, Protected: true,
 			Doc: "The file of the data directory that names the checkpoint in force.",
 		},
 	},

@@ -17,7 +17,7 @@ var (
 // engine nor the server knows: where its data is, and how much its log says.
 func daemonParams(db *core.DB, cfg *config.Config, log *daemonLog) {
 	c := db.Admin().Config()
-	c.Register(&param.Param{Name: "dir", Type: param.Text{}, Fixed: true}, param.Const(dataDirectory(cfg)))
+	c.Register(&param.Param{Name: "dir", Type: param.Text{}, Fixed: true, Protected: true}, param.Const(dataDirectory(cfg)))
 	said := "" // guarded by the lock of the table
 	c.Register(&param.Param{Name: "loglevel", Type: redisLevels}, param.Func{
 		Get: func() string {

@@ -27,8 +27,8 @@ func TestDaemonParams(t *testing.T) {
 	if got := get("dir"); got != dir {
 		t.Errorf("dir is %s, want %s", got, dir)
 	}
-	if err := d.rdb.ConfigSet(context.Background(), "dir", "/").Err(); err == nil {
-		t.Error("dir was changed")
+	if err := d.rdb.ConfigSet(context.Background(), "dir", "/").Err(); err == nil || err.Error() != "ERR CONFIG SET failed (possibly related to argument 'dir') - can't set protected config" {
+		t.Errorf("CONFIG SET dir: %v", err)
 	}
 	for _, level := range []string{"debug", "verbose", "warning", "notice"} {
 		d.do("CONFIG", "SET", "loglevel", level)

@@ -261,11 +261,21 @@ func (o *overrides) applyListeners(given func(string) bool, c *config.Config) er
 	return nil
 }
 
-// listenersAt are TCP listeners as l at a port of each host.
+// listenersAt are TCP listeners as l at a port of each host, which are named as in Redis's
+// bind: * is every address, ::* every one of IPv6, and one behind a - may be missing here.
 func listenersAt(hosts []string, port string, l config.Listener) (out []config.Listener) {
 	for _, h := range hosts {
-		if h == "*" {
+		h, optional := strings.CutPrefix(h, "-")
+		switch {
+		case h == "*":
 			h = ""
+		case h == "::*" && slices.Contains(hosts, "*"):
+			continue // whose listener takes IPv6 as well
+		case h == "::*":
+			h = "::"
+		}
+		if optional && !config.HasAddress(h) {
+			continue
 		}
 		l.Network, l.Address = "tcp", net.JoinHostPort(h, port)
 		out = append(out, l)

@@ -101,7 +101,12 @@ func TestBindFamilies(t *testing.T) {
 		}
 		return err == nil
 	}
-	d := startDaemon(t, t.TempDir(), "--bind", "0.0.0.0")
+	d := startDaemon(t, t.TempDir(), "--bind", "* -::* -192.0.2.1") // as in redis.conf; the last is for examples
+	if !reaches("127.0.0.1", d) || v6 != nil && !reaches("::1", d) {
+		t.Errorf("--bind * -::*: IPv4 %v, IPv6 %v", reaches("127.0.0.1", d), reaches("::1", d))
+	}
+	d.stop()
+	d = startDaemon(t, t.TempDir(), "--bind", "0.0.0.0")
 	if !reaches("127.0.0.1", d) || reaches("::1", d) {
 		t.Errorf("--bind 0.0.0.0: IPv4 %v, IPv6 %v", reaches("127.0.0.1", d), reaches("::1", d))
 	}

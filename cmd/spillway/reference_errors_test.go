@@ -65,6 +65,7 @@ var plainReplies = []remedy{
 	{"DEBUG command not allowed", "DEBUG can stop or spoil the daemon, and is off.", "`enable-debug-command` in plugins.hcl, and a restart."},
 	{"CONFIG SET failed", "A value is none, or cannot be had here; no parameter of the command has changed.", "The reason stands behind it; [the parameters](configuration.md)."},
 	{"can't set immutable config", "The parameter counts at a start only.", "Put it into plugins.hcl and restart."},
+	{"can't set protected config", "It says where the data is, which stays as long as the daemon runs.", "Restart with another `--dir`."},
 	{"CONFIG SET appendonly yes is not allowed inside a transaction", "It waits for a checkpoint, which a transaction cannot.", "Send it outside of MULTI."},
 	{"Unable to turn on AOF", "The checkpoint that the log is to follow has failed; the log stays off.", "The reason stands behind it: space, a required sink."},
 	{"Background save already in progress", "One is written.", "Wait, or `BGSAVE SCHEDULE`."},

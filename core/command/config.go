@@ -104,6 +104,8 @@ func (c *Config) set(pairs [][2]string, parse func(*param.Param, string) (string
 		switch {
 		case !ok:
 			return fmt.Errorf("Unknown option or number of arguments for CONFIG SET - '%s'", kv[0])
+		case p.Protected:
+			return failed(kv[0], errors.New("can't set protected config"))
 		case p.Fixed:
 			return failed(kv[0], errors.New("can't set immutable config"))
 		case seen[name]:

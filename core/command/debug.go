@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/spillwaydb/spillway/core/keyspace"
 	"github.com/spillwaydb/spillway/core/param"
 )
 
@@ -40,7 +41,7 @@ func everyDebugSub() []debugSub {
 		{"protocol", 1, 1, debugProtocol, "PROTOCOL <type>", "Replies with an example of a type of the protocol."},
 		{"quicklist-packed-threshold", 1, 1, debugPackedThreshold, "QUICKLIST-PACKED-THRESHOLD <size>",
 			"Accepts how large an element of a list may be in a listpack, which makes no difference here."},
-		{"reload", 0, 3, debugReload, "RELOAD [NOSAVE] [NOFLUSH] [MERGE]", "Takes a checkpoint, empties memory and loads the checkpoint back, whatever the options."},
+		{"reload", 0, 3, debugReload, "RELOAD [NOSAVE] [NOFLUSH] [MERGE]", "Takes a checkpoint, empties memory and loads the checkpoint back. NOFLUSH without MERGE fails unless there is nothing in memory."},
 		{"set-active-expire", 1, 1, debugSetActiveExpire, "SET-ACTIVE-EXPIRE <0|1>", "Switches the removal of expired keys that nobody asks for off or on."},
 		{"set-disable-deny-scripts", 1, 1, debugSwitch(func(d *Debugging) *atomic.Bool { return &d.AllowInScripts }), "SET-DISABLE-DENY-SCRIPTS <0|1>",
 			"Lets scripts call commands that are not for scripts, or not."},
@@ -107,15 +108,18 @@ func (cmd *Command) Changes(args [][]byte) bool {
 }
 
 // debugReload is RELOAD and LOADAOF. The log is a part of what is loaded, so that
-// there is no older state that NOSAVE could load.
+// there is no older state that NOSAVE could load; and what NOFLUSH leaves there is the same
+// again, which Redis takes with MERGE only.
 func debugReload(c *Ctx) {
+	noFlush, merge := false, false
 	for _, a := range c.Args[2:] {
+		noFlush, merge = noFlush || is(a, "noflush"), merge || is(a, "merge")
 		if !is(a, "merge") && !is(a, "noflush") && !is(a, "nosave") {
 			c.Out.Error("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
 			return
 		}
 	}
-	c.replyDone("OK", c.Engine.Reload())
+	c.replyDone("OK", c.Engine.Reload(noFlush && !merge))
 }
 
 // debugSleep holds no locks. What is no number is no time, as in Redis.
@@ -127,9 +131,10 @@ func debugSleep(c *Ctx) {
 	c.Out.OK()
 }
 
+// debugObject shows a key that is past its deadline and still there as well, and leaves it.
 func debugObject(c *Ctx) {
-	e, found := c.inspect(c.Args[2])
-	if !found {
+	e, status := c.db(c.Args[2]).Get(c.Args[2], c.Now)
+	if status == keyspace.Missing {
 		c.Out.Error(errNoSuchKey)
 		return
 	}

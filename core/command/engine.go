@@ -32,7 +32,8 @@ type Engine interface {
 	// LastSave is the time of the last committed checkpoint, in Unix seconds.
 	LastSave() int64
 	// Reload saves, empties the keyspace and loads the checkpoint back (DEBUG RELOAD).
-	Reload() error
+	// With ontoNothing it fails unless there is neither a key nor a library.
+	Reload(ontoNothing bool) error
 	// Shutdown ends the engine's owner. It returns nil once the shutdown is
 	// under way, in which case the client gets no reply, or why it was refused;
 	// with force a failure to save is no reason.

@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"reflect"
 	"runtime"
+	"slices"
 	"sync/atomic"
 
 	"github.com/spillwaydb/spillway/core/keyspace/arena"
@@ -140,6 +141,17 @@ func (k *Keyspace) Empty() {
 		}
 		s.Unlock()
 	}
+}
+
+// IsEmpty tells whether there is neither a key, be it past its deadline, nor a library. Nobody
+// else may be at the keyspace.
+func (k *Keyspace) IsEmpty() bool {
+	for _, s := range k.shards {
+		if slices.ContainsFunc(s.dbs, func(d *DB) bool { return d.Len() > 0 }) {
+			return false
+		}
+	}
+	return len(k.Libraries()) == 0
 }
 
 func (k *Keyspace) hash(key []byte) uint64 { return maphash.Bytes(k.seed, key) }

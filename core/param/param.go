@@ -19,6 +19,9 @@ type Param struct {
 	Auto string
 	// Fixed parameters cannot change while the engine runs.
 	Fixed bool
+	// Protected parameters are fixed, and are those that Redis protects by
+	// enable-protected-configs: CONFIG SET refuses them in its words for that.
+	Protected bool
 	// Hidden parameters are shown by CONFIG GET only when they are named in full.
 	Hidden bool
 	// Secret values are shown neither in logs nor in diagnostics.

@@ -197,6 +197,15 @@ func (f *File) VerifyListeners(c *Config) (busy []string, ok bool) {
 	return busy, !f.diags.HasErrors()
 }
 
+// HasAddress tells whether this machine can listen at a host.
+func HasAddress(host string) bool {
+	l, err := net.Listen(ListenNetwork("tcp", net.JoinHostPort(host, "0")), net.JoinHostPort(host, "0"))
+	if err != nil {
+		return false
+	}
+	return l.Close() == nil
+}
+
 // tcpAddress resolves an address as listening there does. A host that stands for
 // all addresses of both families is the invalid address.
 func tcpAddress(address string) (netip.AddrPort, error) {

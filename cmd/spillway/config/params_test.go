@@ -229,7 +229,11 @@ func TestParamsRoundTrip(t *testing.T) {
 				if !p.Fixed {
 					return // it is the listeners', and has tests of its own
 				}
-				if err := run(t, Default()).db.Admin().Config().Set([2]string{p.Name, p.Default}); err == nil || !strings.HasSuffix(err.Error(), "can't set immutable config") {
+				want := "can't set immutable config"
+				if p.Protected {
+					want = "can't set protected config"
+				}
+				if err := run(t, Default()).db.Admin().Config().Set([2]string{p.Name, p.Default}); err == nil || !strings.HasSuffix(err.Error(), want) {
 					t.Errorf("CONFIG SET: %v", err)
 				}
 				return
