@@ -14,15 +14,15 @@ import (
 // TestLoader: what a Loader loads is what Load loads one after the other, whatever the
 // objects are, also where a key comes twice.
 func TestLoader(t *testing.T) {
-	for seed := range uint64(6) {
-		rnd := rand.New(rand.NewPCG(seed, 9))
-		one, many := New(Config{Shards: 3, Databases: 2}), New(Config{Shards: 3, Databases: 2})
+	for seed, c := range []struct{ shards, databases, keys int }{{3, 2, 40}, {1, 1, prefetchKeys * 3 / 2}, {3, 2, 3000}} {
+		rnd := rand.New(rand.NewPCG(uint64(seed), 9)) // positive
+		cfg := Config{Shards: c.shards, Databases: c.databases}
+		one, many := New(cfg), New(cfg)
 		t.Cleanup(one.Close)
 		t.Cleanup(many.Close)
 		l := many.NewLoader()
-		keys := []int{40, 30_000}[seed%2]
 		for range 20_000 {
-			obj := &rdb.Object{DB: rnd.IntN(2), Key: fmt.Append(nil, "key:", rnd.IntN(keys)), LRU: -1, LFU: -1}
+			obj := &rdb.Object{DB: rnd.IntN(c.databases), Key: fmt.Append(nil, "key:", rnd.IntN(c.keys)), LRU: -1, LFU: -1}
 			switch rnd.IntN(40) {
 			case 0:
 				obj.Type, obj.Str = String, []byte(strings.Repeat("l", loadWaits+rnd.IntN(9)))
@@ -48,7 +48,7 @@ func TestLoader(t *testing.T) {
 			clear(obj.Str)
 		}
 		l.Flush()
-		want, got := everything(one), everything(many)
+		want, got := everything(one, c.keys), everything(many, c.keys)
 		if len(want) < 40 || !cmp.Equal(want, got) {
 			t.Errorf("seed %d: %s", seed, cmp.Diff(want, got))
 		}
@@ -60,15 +60,15 @@ func TestLoader(t *testing.T) {
 	}
 }
 
-// everything is the keyspace as texts, by database and key.
-func everything(k *Keyspace) map[string]string {
+// everything is the keyspace as texts, by database and key, of which there are so many at most.
+func everything(k *Keyspace, keys int) map[string]string {
 	all := make(map[string]string)
 	for n := range k.NumShards() {
 		s := k.Shard(n)
 		s.Lock()
 		for db := range k.NumDatabases() {
 			d := s.DB(db)
-			for id := range 30_000 {
+			for id := range keys {
 				key := fmt.Append(nil, "key:", id)
 				if e, status := d.Get(key, 0); status == Live {
 					o, err := d.Dump(key, e)
