@@ -33,7 +33,11 @@ type Recovery struct {
 	Commands   int64         // replayed
 	SetAside   []string      // files that hold torn tails cut off the log
 	Swept      []string      // leftovers removed
-	Took       time.Duration // of all of it
+	BaseBytes  int64         // of the base, as it was encoded
+	BaseTook   time.Duration // to load the base
+	LogBytes   int64         // of the segments
+	LogTook    time.Duration // to replay them
+	Took       time.Duration // all of it
 }
 
 // recover brings the keyspace back: manifest, base, log. Nothing on disk
@@ -76,8 +80,9 @@ func (db *DB) recover(ctx context.Context) error {
 	r.Swept = swept
 	r.Took = db.clock.Now().Sub(start)
 	if m.Base != nil || len(m.Segments) > 0 {
-		db.logger.Info("recovered", "generation", r.Generation, "keys", r.Keys, "segments", r.Segments,
-			"blocks", r.Blocks, "commands", r.Commands, "swept", len(swept), "took", r.Took.Round(time.Millisecond))
+		db.logger.Info("recovered", "generation", r.Generation, "keys", r.Keys, "base_bytes", r.BaseBytes, "base_took", r.BaseTook.Round(time.Millisecond),
+			"segments", r.Segments, "blocks", r.Blocks, "commands", r.Commands, "log_bytes", r.LogBytes, "log_took", r.LogTook.Round(time.Millisecond),
+			"swept", len(swept), "took", r.Took.Round(time.Millisecond))
 	} else {
 		db.logger.Info("nothing to load: the data directory is empty", "took", r.Took.Round(time.Millisecond))
 	}
@@ -152,15 +157,19 @@ func (db *DB) load(ctx context.Context, m *manifest.Manifest) ([]logTail, error)
 			progress.total.Add(st.Size())
 		}
 	}
+	began := db.clock.Now()
 	if m.Base != nil {
-		r.Generation, r.Parts = m.Base.ID.Generation, len(m.Base.Parts)
+		r.Generation, r.Parts, r.BaseBytes = m.Base.ID.Generation, len(m.Base.Parts), m.Base.RawBytes()
 		keys, err := db.loadBase(ctx, m.Base, progress)
 		if err != nil {
 			return nil, err
 		}
 		r.Keys = keys
 	}
-	return db.replayLog(ctx, m, progress)
+	loaded := db.clock.Now()
+	tails, err := db.replayLog(ctx, m, progress)
+	r.BaseTook, r.LogTook = loaded.Sub(began), db.clock.Now().Sub(loaded)
+	return tails, err
 }
 
 // loadBase loads every part, several at a time: any number of parts loads
@@ -203,7 +212,8 @@ func (db *DB) loadPart(ctx context.Context, set *sink.Set, p sink.SetPart, progr
 		if set.ID.Kind == sink.KindRewrite {
 			return apply.Rewrite(db.ks, r, p.Part.Name)
 		}
-		return rdb.Read(r, rdb.Handler{
+		into := db.ks.NewLoader()
+		err := rdb.Read(r, rdb.Handler{
 			Aux: func(key, value []byte) {
 				if string(key) == keyspace.AuxFollowing {
 					followed = command.SetFollowing(db.ks, string(value))
@@ -215,9 +225,13 @@ func (db *DB) loadPart(ctx context.Context, set *sink.Set, p sink.SetPart, progr
 					return fmt.Errorf("key %q is in database %d, but only %d are configured", o.Key, o.DB, db.opts.Databases)
 				}
 				keys++
-				return db.ks.Load(o)
+				return into.Load(o)
 			},
 		})
+		if err == nil {
+			into.Flush()
+		}
+		return err
 	})
 	if err == nil {
 		err = followed
@@ -241,10 +255,16 @@ func (db *DB) replayLog(ctx context.Context, m *manifest.Manifest, progress *loa
 	var tails []logTail
 	seq := uint64(0)
 	for i, s := range m.Segments {
+		at := int64(0) // how much of the segment is counted
+		read := func(to int64) {
+			progress.done.Add(to - at)
+			at = to
+		}
 		res, err := wal.Replay(db.fs, s.Path, wal.ReplayOptions{Last: i >= last, ID: s.LogID, StartSeq: seq, Logger: db.logger}, func(b wal.Block) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
+			read(b.Offset)
 			return a.Block(s.Path, b)
 		})
 		if err == nil {
@@ -254,9 +274,10 @@ func (db *DB) replayLog(ctx context.Context, m *manifest.Manifest, progress *loa
 			return nil, fmt.Errorf("replaying the log: %w", err)
 		}
 		seq = res.LastSeq
-		progress.done.Add(res.Size)
+		read(res.Size)
 		r := &db.recovered
 		r.Segments++
+		r.LogBytes += res.Size
 		r.Blocks += res.Blocks
 		r.Commands += res.Commands
 		if i >= last {

@@ -9,19 +9,22 @@ import (
 	"github.com/spillwaydb/spillway/fsbackends/memfs"
 )
 
-// BenchmarkRecover is what a start makes of a log, or of the rewrite of one, that
-// clients with different habits have left. Every client sends 256 commands at once.
+// BenchmarkRecover is what a start makes of a log, of the rewrite of one, or of a
+// snapshot, that clients with different habits have left. Every client sends 256
+// commands at once.
 func BenchmarkRecover(b *testing.B) {
 	value := "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 	key := func(i int) string { return "key:" + strconv.Itoa(i) }
+	rewrite := func(db *core.DB) error { return db.RewriteAOF(context.Background()) }
+	snapshot := func(db *core.DB) error { return db.Save(context.Background()) }
 	for _, c := range []struct {
-		name    string
-		rewrite bool
-		do      func(do func(args ...string), i int)
+		name string
+		save func(db *core.DB) error // what it leaves in the place of its log
+		do   func(do func(args ...string), i int)
 	}{
-		{"log/set", false, func(do func(...string), i int) { do("SET", key(i), value) }},
-		{"log/hset", false, func(do func(...string), i int) { do("HSET", key(i%5000), "f"+strconv.Itoa(i), value) }},
-		{"log/transfers", false, func(do func(...string), i int) {
+		{"log/set", nil, func(do func(...string), i int) { do("SET", key(i), value) }},
+		{"log/hset", nil, func(do func(...string), i int) { do("HSET", key(i%5000), "f"+strconv.Itoa(i), value) }},
+		{"log/transfers", nil, func(do func(...string), i int) {
 			switch i % 4 {
 			case 0:
 				do("MULTI")
@@ -33,7 +36,7 @@ func BenchmarkRecover(b *testing.B) {
 				do("EXEC")
 			}
 		}},
-		{"log/one in ten is a transfer", false, func(do func(...string), i int) {
+		{"log/one in ten is a transfer", nil, func(do func(...string), i int) {
 			switch i % 40 {
 			case 0:
 				do("MULTI")
@@ -47,7 +50,17 @@ func BenchmarkRecover(b *testing.B) {
 				do("SET", key(i), value)
 			}
 		}},
-		{"rewrite/set", true, func(do func(...string), i int) { do("SET", key(i), value) }},
+		{"rewrite/set", rewrite, func(do func(...string), i int) { do("SET", key(i), value) }},
+		{"snapshot/set", snapshot, func(do func(...string), i int) { do("SET", key(i), value) }},
+		{"snapshot/set with a deadline", snapshot, func(do func(...string), i int) { do("SET", key(i), value, "EX", "86400") }},
+		{"snapshot/small hashes", snapshot, func(do func(...string), i int) { do("HSET", key(i/10), "f"+strconv.Itoa(i), value) }},
+		{"snapshot/small lists", snapshot, func(do func(...string), i int) { do("RPUSH", key(i/10), value) }},
+		{"snapshot/small sets", snapshot, func(do func(...string), i int) { do("SADD", key(i/10), "m"+strconv.Itoa(i)) }},
+		{"snapshot/small zsets", snapshot, func(do func(...string), i int) { do("ZADD", key(i/10), strconv.Itoa(i), "m"+strconv.Itoa(i)) }},
+		{"snapshot/large hashes", snapshot, func(do func(...string), i int) { do("HSET", key(i%10), "f"+strconv.Itoa(i), value) }},
+		{"snapshot/large lists", snapshot, func(do func(...string), i int) { do("RPUSH", key(i%10), value) }},
+		{"snapshot/large sets", snapshot, func(do func(...string), i int) { do("SADD", key(i%10), "m"+strconv.Itoa(i)) }},
+		{"snapshot/large zsets", snapshot, func(do func(...string), i int) { do("ZADD", key(i%10), strconv.Itoa(i), "m"+strconv.Itoa(i)) }},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			const n = 200_000
@@ -70,8 +83,8 @@ func BenchmarkRecover(b *testing.B) {
 					}
 				}, i)
 			}
-			if c.rewrite {
-				if err := db.RewriteAOF(context.Background()); err != nil {
+			if c.save != nil {
+				if err := c.save(db); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -124,6 +124,7 @@ func (d *decoder) opcode(code byte, h Handler) error {
 			h.Aux(k, v)
 		}
 		d.reset()
+		d.returned()
 		return err
 	case opSelectDB:
 		n, err := d.length()

@@ -41,6 +41,7 @@ func (d *decoder) drop(n uint64) error {
 			return err
 		}
 		d.reset()
+		d.returned()
 	}
 	return nil
 }

@@ -21,6 +21,12 @@ type source struct {
 	summed int // bytes of buf before this one are in crc
 	base   int64
 	crc    uint64
+
+	// Of a stream: lent says that bytes of buf were lent for as long as the object at
+	// hand is, which shift respects by going on in another buffer. left is the last one
+	// that it left so, and spare is to be used next.
+	lent        bool
+	left, spare []byte
 }
 
 func newSource(r io.Reader) source { return source{r: r, buf: make([]byte, readBuffer)} }
@@ -88,8 +94,31 @@ func (s *source) fill(n int) error {
 func (s *source) shift() {
 	s.sum()
 	s.base += int64(s.pos)
-	s.end = copy(s.buf, s.buf[s.pos:s.end])
+	rest := s.buf[s.pos:s.end]
+	if s.lent {
+		s.lent, s.left = false, s.buf
+		if s.buf = s.spare; s.buf == nil {
+			s.buf = make([]byte, readBuffer)
+		}
+		s.spare = nil
+	}
+	s.end = copy(s.buf, rest)
 	s.pos, s.summed = 0, 0
+}
+
+// lend is take for as long as the object at hand is: until returned.
+func (s *source) lend(n int) ([]byte, error) {
+	p, err := s.take(n)
+	s.lent = true
+	return p[:len(p):len(p)], err
+}
+
+// returned takes back what was lent.
+func (s *source) returned() {
+	s.lent = false
+	if s.left != nil {
+		s.spare, s.left = s.left, nil
+	}
 }
 
 // read reads at least one byte into p or returns an error: io.EOF alone for

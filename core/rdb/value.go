@@ -23,6 +23,7 @@ const keptItems = 64 << 10
 // next forgets the last object.
 func (d *decoder) next() {
 	d.reset()
+	d.returned()
 	o := &d.obj
 	if cap(o.Items) > keptItems {
 		o.Items, o.Scores = nil, nil
@@ -108,13 +109,7 @@ func (d *decoder) bytes(n uint64) ([]byte, error) {
 	case n > readBuffer:
 		return d.large(n)
 	}
-	p, err := d.take(int(n))
-	if err != nil {
-		return nil, err
-	}
-	dst := d.alloc(int(n))
-	copy(dst, p)
-	return dst, nil
+	return d.lend(int(n))
 }
 
 // number renders v as text that lives as long as the object.

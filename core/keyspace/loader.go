@@ -1,0 +1,132 @@
+package keyspace
+
+import (
+	"fmt"
+
+	"github.com/spillwaydb/spillway/core/keyspace/arena"
+	"github.com/spillwaydb/spillway/core/rdb"
+)
+
+// A Loader puts objects of an RDB file into a keyspace as Load does, and faster: small
+// strings wait until there are some for a shard, which is then locked once, and whose
+// index is read for all of them together, so that the waits for memory overlap. What
+// waits is seen by nobody before Flush. A Loader is for one goroutine; several may load
+// into one keyspace at a time.
+type Loader struct {
+	ks    *Keyspace
+	parts []loadBatch // one a shard
+}
+
+const (
+	// loadBatchKeys is how many strings a shard gets at a time.
+	loadBatchKeys = 64
+	// loadBatchBytes is from how many bytes on it gets fewer of them.
+	loadBatchBytes = 32 << 10
+	// loadWaits is how long a key and its string may be, together, to wait.
+	loadWaits = 1 << 10
+)
+
+// loadBatch is what waits for a shard, in the order it came.
+type loadBatch struct {
+	strings []loadString
+	text    []byte // keys and values, one behind the other
+}
+
+// loadString is a string that waits: its key from keyAt in the batch's text, and behind it the value, from valAt to end.
+type loadString struct {
+	hash       uint64
+	deadline   int64
+	lru        int64
+	lfu        int
+	db         int
+	keyAt      int
+	valAt, end int
+}
+
+// NewLoader returns a Loader. Flush ends what it is used for.
+func (k *Keyspace) NewLoader() *Loader {
+	return &Loader{ks: k, parts: make([]loadBatch, len(k.shards))}
+}
+
+// Load loads one object, now or at the next Flush, behind those of its shard that were
+// loaded before. obj is the caller's again when it returns.
+func (l *Loader) Load(obj *rdb.Object) error {
+	if err := l.ks.checkDB(obj.DB); err != nil {
+		return fmt.Errorf("loading key %.100q: %w", obj.Key, err)
+	}
+	n := l.ks.ShardOf(obj.Key)
+	b := &l.parts[n]
+	if obj.Type == String && len(obj.Key)+len(obj.Str) <= loadWaits {
+		b.add(obj, l.ks.hash(obj.Key))
+		if len(b.strings) == loadBatchKeys || len(b.text) >= loadBatchBytes {
+			l.flush(n)
+		}
+		return nil
+	}
+	l.flush(n)
+	s := l.ks.shards[n]
+	s.Lock()
+	defer s.Unlock()
+	return s.dbs[obj.DB].Restore(obj.Key, obj)
+}
+
+// Flush loads what still waits.
+func (l *Loader) Flush() {
+	for n := range l.parts {
+		l.flush(n)
+	}
+}
+
+func (l *Loader) flush(n int) {
+	b := &l.parts[n]
+	if len(b.strings) == 0 {
+		return
+	}
+	s := l.ks.shards[n]
+	s.Lock()
+	defer s.Unlock()
+	for rest := b.strings; len(rest) > 0; {
+		some := rest[:min(len(rest), prefetchMax)]
+		rest = rest[len(some):]
+		s.prefetchStrings(some)
+		for i := range some {
+			w := &some[i]
+			d, key := s.dbs[w.db], b.text[w.keyAt:w.valAt]
+			d.st.put(w.hash, key, String, encRaw, b.text[w.valAt:w.end], w.deadline)
+			if w.lru > 0 || w.lfu > 0 {
+				d.restoreClock(key, &rdb.Object{LRU: w.lru, LFU: w.lfu})
+			}
+		}
+	}
+	b.strings, b.text = b.strings[:0], b.text[:0]
+}
+
+// add copies a string to the end of a batch.
+func (b *loadBatch) add(obj *rdb.Object, hash uint64) {
+	if b.strings == nil {
+		b.strings = make([]loadString, 0, loadBatchKeys)
+		b.text = make([]byte, 0, loadBatchBytes+loadWaits)
+	}
+	at := len(b.text)
+	b.text = append(append(b.text, obj.Key...), obj.Str...)
+	b.strings = append(b.strings, loadString{
+		hash: hash, deadline: obj.ExpireMS, lru: obj.LRU, lfu: obj.LFU, db: obj.DB,
+		keyAt: at, valAt: at + len(obj.Key), end: len(b.text),
+	})
+}
+
+// prefetchStrings brings what putting a few strings reads into the processor's cache.
+// The keys are hardly ever there already, so that it looks at no values.
+func (s *Shard) prefetchStrings(some []loadString) {
+	var seen uint64 // what is loaded must be used, or it is not loaded
+	for i := range some {
+		st := s.dbs[some[i].db].st
+		if st.keys < prefetchKeys {
+			continue
+		}
+		h := some[i].hash
+		p := st.arena.Page(arena.Ref(st.dir.pageAt(h)))
+		seen += p[home(h<<(64-printBits))] + p[wordEpoch]
+	}
+	s.prefetched += seen
+}
