@@ -85,6 +85,20 @@ listener "tcp" "main" { address = "127.0.0.1:6380" }
 #   # bearer_token = file("metrics.token")
 # }
 
+# A trace of each checkpoint, for a collector of OpenTelemetry, over OTLP/HTTP. What is left
+# out, OTEL_EXPORTER_OTLP_ENDPOINT and the other usual variables of the environment say.
+# tracing {
+#   endpoint = "http://127.0.0.1:4318" # without a path: /v1/traces
+#   headers  = { Authorization = env("COLLECTOR_TOKEN") }
+#   timeout  = "10s"
+#   tls { ca = "collector-ca.pem" } # also cert and key
+# }
+
+# Whom to tell that the log of writes has failed, and that it is healed.
+# append_only {
+#   on_failure { command = ["/usr/local/bin/notify"] } # see the pipeline below
+# }
+
 # Filesystems that sinks keep their files in: "os" (a directory of this machine),
 # "mem" (memory, for experiments: nothing survives the process), and remote ones
 # with a url: "s3", "gcs", "azure" and "sftp". Those hold no data directory, only

@@ -99,6 +99,98 @@ func TestEvents(t *testing.T) {
 	expect(t, ch, "log healed refused=true", "committed snapshot 5 keys=3 err=false")
 }
 
+// TestSteps: an owner is told of every step of a checkpoint, before it is told of its end,
+// with what each member has done; a step that failed says so.
+func TestSteps(t *testing.T) {
+	ch := make(chan string, 100)
+	var down atomic.Bool
+	store := sink.NewFSSink("elsewhere", memfs.New(), sink.SetsDir)
+	h := coretest.New(t, func(o *core.Options) {
+		o.Targets = []sink.Target{{Name: "elsewhere", Sink: flaky{store, &down}, Required: true}}
+		end := func(e core.CheckpointEvent) {
+			ch <- fmt.Sprintf("%d ended began=%t", e.Generation, !e.Began.IsZero())
+		}
+		o.Events.CheckpointCommitted, o.Events.CheckpointFailed = end, end
+		o.Events.CheckpointStep = func(s core.StepEvent) {
+			text := fmt.Sprintf("%d %s", s.Generation, s.Step)
+			switch s.Step {
+			case core.StepShard:
+				text = fmt.Sprintf("%d shard %d keys=%d bytes=%t", s.Generation, s.Shard, s.Keys, s.Bytes > 0)
+			case core.StepMember:
+				m := s.Member
+				text = fmt.Sprintf("%d %s %s %d in=%t out=%t", s.Generation, m.Op, m.Member, s.Shard, m.BytesIn > 0, m.BytesOut > 0)
+			}
+			if s.Err != nil {
+				text += " failed"
+			}
+			if s.Began.IsZero() || s.Took < 0 {
+				t.Errorf("%s: %s for %s", text, s.Began, s.Took)
+			}
+			ch <- text
+		}
+	}, func(o *core.Options) { o.Shards = 1 })
+	h.Do("SET", "a", "1")
+	h.Do("SAVE")
+	expect(t, ch, "1 rotate", "1 freeze", "1 cut", "1 encode encoder 0 in=false out=true", "1 verify local 0 in=true out=false", "1 shard 0 keys=1 bytes=true", "1 encode",
+		"1 publish elsewhere 0 in=false out=false", "1 publish local 0 in=false out=false", "1 publish", "1 commit", "1 ended began=true")
+	down.Store(true)
+	h.Do("SAVE")
+	expect(t, ch, "2 put elsewhere 0 in=false out=false failed", "2 shard 0 keys=0 bytes=false failed", "2 encode failed", "2 ended began=true")
+	down.Store(false)
+	h.Do("SAVE")
+	expect(t, ch, "3 commit", "3 ended began=true", "3 prune")
+}
+
+// TestSaveNext: it waits for the checkpoint in flight where Save is refused, as it is once
+// the engine is to end: neither has begun.
+func TestSaveNext(t *testing.T) {
+	hold, held := make(chan struct{}), make(chan struct{}, 10)
+	store := sink.NewFSSink("elsewhere", memfs.New(), sink.SetsDir)
+	h := coretest.New(t, func(o *core.Options) {
+		o.Targets = []sink.Target{{Name: "elsewhere", Sink: holding{store, hold, held}, Required: true}}
+	})
+	if got := h.Do("BGSAVE"); !strings.Contains(got, "started") {
+		t.Fatal(got)
+	}
+	<-held
+	if err := h.DB.Save(t.Context()); !errors.Is(err, core.ErrNotBegun) || !strings.HasPrefix(err.Error(), "ERR Background save already") {
+		t.Errorf("Save beside another: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := h.DB.SaveNext(ctx); !errors.Is(err, core.ErrNotBegun) || !errors.Is(err, context.Canceled) {
+		t.Errorf("SaveNext that is not wanted any more: %v", err)
+	}
+	next := make(chan error)
+	go func() { next <- h.DB.SaveNext(t.Context()) }()
+	close(hold)
+	if err := <-next; err != nil {
+		t.Error(err)
+	}
+	if _, n := h.DB.Checkpoints(); n != 2 {
+		t.Errorf("%d checkpoints", n)
+	}
+	if err := h.DB.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.DB.SaveNext(t.Context()); !errors.Is(err, core.ErrNotBegun) {
+		t.Errorf("SaveNext of an engine that has ended: %v", err)
+	}
+}
+
+// holding is a sink whose Put tells held that it has begun, and waits.
+type holding struct {
+	sink.Sink
+	hold <-chan struct{}
+	held chan<- struct{}
+}
+
+func (s holding) Put(ctx context.Context, p sink.Part, src io.Reader) (sink.Receipt, error) {
+	s.held <- struct{}{}
+	<-s.hold
+	return s.Sink.Put(ctx, p, src)
+}
+
 // TestEventsAreNotHeldUp: an owner that is slow to hear holds nothing up, may use
 // the engine, and hears everything before Close returns.
 func TestEventsAreNotHeldUp(t *testing.T) {

@@ -59,6 +59,8 @@ type (
 	Events = persist.Events
 	// CheckpointEvent is about a checkpoint that has begun or ended.
 	CheckpointEvent = persist.CheckpointEvent
+	// StepEvent is about a step of a checkpoint that has ended.
+	StepEvent = persist.StepEvent
 	// SegmentEvent is about the segments of the log.
 	SegmentEvent = persist.SegmentEvent
 	// SinkEvent is about a sink that is behind, or has caught up.
@@ -78,6 +80,19 @@ const (
 	SinkLater   = persist.SinkLater   // it holds a later state of this directory
 	SinkGoneOn  = persist.SinkGoneOn  // a lineage that this directory follows goes on there
 	SinkUnknown = persist.SinkUnknown // it cannot be asked, and this directory is empty
+)
+
+// The steps of a checkpoint, see [StepEvent].
+const (
+	StepRotate  = persist.StepRotate  // the log got its next segment
+	StepCut     = persist.StepCut     // the shards are frozen; StepFreeze is a part of it
+	StepFreeze  = persist.StepFreeze  // of StepCut: the time in which no command ran
+	StepEncode  = persist.StepEncode  // all shards are on the sinks; a StepShard each
+	StepShard   = persist.StepShard   // of StepEncode: a shard is on the sinks
+	StepMember  = persist.StepMember  // what a stage or a sink has done: of StepShard, or of StepPublish
+	StepPublish = persist.StepPublish // the set is visible on the sinks
+	StepCommit  = persist.StepCommit  // a start loads it
+	StepPrune   = persist.StepPrune   // what it takes the place of is gone; after the commit
 )
 
 // ErrReadOnly is wrapped by what an engine with Options.ReadOnly refuses.

@@ -38,7 +38,20 @@ func (h *history) events() core.Events {
 			h.archive(e, hooks.Failure, "is behind")
 		},
 		SinkCaughtUp: func(e core.SinkEvent) { h.archive(e, hooks.Success, "has caught up") },
-		LogFailed:    func(e core.LogEvent) { h.failed("the log failed", e.Err, status.AdviceLog) },
+		LogFailed: func(e core.LogEvent) {
+			h.failed("the log failed", e.Err, status.AdviceLog)
+			text := "the log failed: writes are refused"
+			if e.Err != nil {
+				text += ": " + e.Err.Error()
+			}
+			h.hooks.Tell(hooks.Event{Event: config.LogJob, Result: hooks.Failure, Time: time.Now(), Text: text})
+		},
+		LogHealed: func(e core.LogEvent) {
+			h.hooks.Tell(hooks.Event{
+				Event: config.LogJob, Result: hooks.Success, Time: time.Now(), Text: "the log is healed: writes are taken again",
+				Details: map[string]any{"refused_seconds": e.Refused.Seconds()},
+			})
+		},
 	}
 }
 

@@ -2,16 +2,71 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"time"
 
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/spillwaydb/spillway/cmd/spillway/config"
 	"github.com/spillwaydb/spillway/cmd/spillway/hooks"
+	"github.com/spillwaydb/spillway/core"
+	"github.com/spillwaydb/spillway/core/coretest"
 )
+
+// hookServer takes events at an address.
+func hookServer(t *testing.T) (<-chan hooks.Event, string) {
+	t.Helper()
+	events := make(chan hooks.Event, 10)
+	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		var e hooks.Event
+		if err := json.NewDecoder(r.Body).Decode(&e); err != nil {
+			t.Error(err)
+		}
+		events <- e
+	}))
+	t.Cleanup(srv.Close)
+	return events, srv.URL
+}
+
+// TestLogHooks: a log that fails is told, and that it is healed.
+func TestLogHooks(t *testing.T) {
+	t.Parallel()
+	events, at := hookServer(t)
+	cfg, file := config.Parse("test.hcl", fmt.Appendf(nil, "append_only {\n on_failure { url = %q }\n on_success { url = %q }\n}\n", at, at))
+	if cfg == nil {
+		t.Fatal(file.Err())
+	}
+	h := &history{hooks: hooks.New(hooks.Options{Logger: hclog.NewNullLogger()})}
+	t.Cleanup(func() { h.hooks.Close(0) })
+	h.hooks.Put(cfg.Hooks()...)
+	engine := coretest.New(t, func(o *core.Options) { o.Events = h.events() })
+	engine.FS.FailSync(func(name string) error {
+		if strings.HasPrefix(name, "log/") {
+			return syscall.EIO
+		}
+		return nil
+	})
+	if got := engine.Do("SET", "a", "b"); !strings.Contains(got, "NOTDURABLE") {
+		t.Fatal(got)
+	}
+	if e := <-events; e.Event != "log" || e.Result != hooks.Failure || !strings.Contains(e.Text, "writes are refused") {
+		t.Errorf("%+v", e)
+	}
+	engine.FS.FailSync(nil)
+	engine.Clock.Advance(time.Minute)
+	engine.Do("SAVE")
+	if e := <-events; e.Event != "log" || e.Result != hooks.Success || e.Details["refused_seconds"] != float64(60) {
+		t.Errorf("%+v", e)
+	}
+}
 
 // TestHooks: a checkpoint of a real daemon is told to a server that fails twice, and its
 // failure to a command; a reload takes others; no log and no dump has the URL.

@@ -91,24 +91,15 @@ func (j *jobs) stop() {
 	}
 }
 
-// inFlightPause is how often a scheduled checkpoint looks whether another has ended.
-const inFlightPause = 200 * time.Millisecond
-
-// checkpoint takes a snapshot, behind the checkpoint in flight if there is one.
+// checkpoint takes a snapshot, behind the checkpoint in flight if there is one. The engine
+// tells how one has ended that has begun, see history.checkpoint.
 func (j *jobs) checkpoint(ctx context.Context) error {
-	pause := time.NewTicker(inFlightPause)
-	defer pause.Stop()
-	for {
-		err := j.db.Save(ctx)
-		if running, _ := j.db.Checkpoints(); err == nil || !running {
-			return err
-		}
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+	err := j.db.SaveNext(ctx)
+	if errors.Is(err, core.ErrNotBegun) && ctx.Err() == nil {
+		j.history.failed("a checkpoint was refused", err, status.AdviceCheckpoint)
+		j.tell(config.CheckpointJob, err, err.Error(), nil)
 	}
+	return err
 }
 
 // verify reads every sink that is to be verified, one after the other.

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/spillwaydb/spillway/cmd/spillway/config"
+	"github.com/spillwaydb/spillway/cmd/spillway/hooks"
 	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/internal/testutil"
 )
@@ -48,7 +49,8 @@ func newClockwork(t *testing.T, hcl string) *clockwork {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := new(history)
+	h := &history{hooks: hooks.New(hooks.Options{Logger: log})}
+	t.Cleanup(func() { h.hooks.Close(0) })
 	opts.FS, opts.Stages, opts.Targets, opts.Archive, opts.Events = fs, through.Stages, through.Targets, through.Archive, h.events()
 	if c.db, err = core.Open(opts); err != nil {
 		t.Fatal(err)
@@ -104,6 +106,25 @@ func TestScheduledCheckpoint(t *testing.T) {
 	}
 	if got := c.report()[0]; !got.LastOK || got.Runs != 2 || got.Failures != 0 || !got.RunningSince.IsZero() {
 		t.Errorf("after: %+v\n%s", got, c.log)
+	}
+}
+
+// TestScheduledCheckpointRefused: one that is refused before it begins, of which the engine
+// tells nothing, is told to whom a failure is told.
+func TestScheduledCheckpointRefused(t *testing.T) {
+	t.Parallel()
+	events, at := hookServer(t)
+	dir := t.TempDir()
+	c := newClockwork(t, strings.Replace(mirrored(filepath.Join(dir, "data"), filepath.Join(dir, "mirror"), "", true),
+		`pipeline "checkpoint" {`, `pipeline "checkpoint" {
+  schedule = "0 3 * * *"
+  on_failure { url = "`+at+`" }`, 1))
+	if err := c.db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c.run("checkpoint")
+	if e := <-events; e.Event != "checkpoint" || e.Result != hooks.Failure || !strings.Contains(e.Text, "shutting down") {
+		t.Errorf("%+v", e)
 	}
 }
 

@@ -63,6 +63,7 @@ func gatherAll(t *testing.T) []*dto.MetricFamily {
 		verified:     func() []status.Verification { return []status.Verification{{Source: "s", OK: true}} },
 		drills:       func() []status.Drill { return []status.Drill{{Source: "s", OK: true}} },
 		hooks:        func() []hooks.Count { return []hooks.Count{{Event: "checkpoint", Result: "failure"}} },
+		spans:        func() map[string]int64 { return map[string]int64{"sent": 1} },
 		certificates: func() []status.Certificate { return []status.Certificate{{Listener: "l"}} },
 	})
 	gathered, err := registry.Gather()

@@ -19,6 +19,7 @@ type backupCollector struct {
 	drills       func() []status.Drill
 	certificates func() []status.Certificate
 	hooks        func() []hooks.Count
+	spans        func() map[string]int64 // by what became of them
 }
 
 var (
@@ -39,13 +40,14 @@ var (
 	drillSeconds  = prometheus.NewDesc("spillway_last_drill_restore_seconds", "How long the last restore drill of a backup took until the data was ready, of the slowest moment.", []string{"source"}, nil)
 	hookEvents    = prometheus.NewDesc("spillway_hook_events_total", "Ends of jobs that hooks were to be told of, by what became of that: delivered, failed or dropped.",
 		[]string{"task", "event", "result"}, nil)
+	traceSpans  = prometheus.NewDesc("spillway_trace_spans_total", "Spans that traces of checkpoints consist of, by result: sent, failed or dropped.", []string{"result"}, nil)
 	certExpiry  = prometheus.NewDesc("spillway_certificate_expiry_timestamp_seconds", "When the certificate of a listener expires.", []string{"listener"}, nil)
 	buildMetric = prometheus.NewDesc("spillway_build_info", "What runs, as labels; the value is 1.", []string{"version", "commit", "goversion"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (backupCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{sinkRequests, sinkSeconds, rateBound, rateBytes, rateSeconds, restoreOldest, restoreNewest, restoreParts, verifiedAt, verifiedOK, certExpiry, buildMetric, hookEvents, drillAt, drillOK, drillSeconds} {
+	for _, d := range []*prometheus.Desc{sinkRequests, sinkSeconds, rateBound, rateBytes, rateSeconds, restoreOldest, restoreNewest, restoreParts, verifiedAt, verifiedOK, certExpiry, buildMetric, hookEvents, traceSpans, drillAt, drillOK, drillSeconds} {
 		ch <- d
 	}
 }
@@ -85,6 +87,9 @@ func (c backupCollector) Collect(ch chan<- prometheus.Metric) {
 		for result, times := range map[string]int64{"delivered": n.Delivered, "failed": n.Failed, "dropped": n.Dropped} {
 			ch <- prometheus.MustNewConstMetric(hookEvents, prometheus.CounterValue, float64(times), n.Event, n.Result, result)
 		}
+	}
+	for result, n := range c.spans() {
+		ch <- prometheus.MustNewConstMetric(traceSpans, prometheus.CounterValue, float64(n), result)
 	}
 	for _, cert := range c.certificates() {
 		ch <- prometheus.MustNewConstMetric(certExpiry, prometheus.GaugeValue, unixSeconds(cert.Expires), cert.Listener)

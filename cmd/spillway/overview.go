@@ -18,6 +18,7 @@ import (
 	"github.com/spillwaydb/spillway/cmd/spillway/config"
 	"github.com/spillwaydb/spillway/cmd/spillway/hooks"
 	"github.com/spillwaydb/spillway/cmd/spillway/status"
+	"github.com/spillwaydb/spillway/cmd/spillway/tracing"
 	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/command"
 )
@@ -37,6 +38,7 @@ type overview struct {
 	sinks   *sinkWatch
 	rates   *rates
 	history *history
+	traces  *tracing.Tracer
 	jobs    atomic.Pointer[jobs] // nil while the daemon begins to listen
 }
 
@@ -190,6 +192,7 @@ func (o *overview) backupCollector() backupCollector {
 		verified:     o.history.verifications,
 		drills:       o.history.drills,
 		hooks:        func() []hooks.Count { return o.history.hooks.Counts() },
+		spans:        o.traces.Counts,
 		certificates: func() []status.Certificate { return certificatesOf(o.cfg.Load().Listen) },
 	}
 }

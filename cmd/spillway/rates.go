@@ -9,6 +9,7 @@ import (
 
 	"github.com/spillwaydb/spillway/cmd/spillway/config"
 	"github.com/spillwaydb/spillway/cmd/spillway/status"
+	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/plugins/middleware"
 )
 
@@ -22,7 +23,7 @@ type rates struct {
 }
 
 func newRates() *rates {
-	return &rates{sinks: make(map[string]*middleware.Rate), archive: middleware.NewRate(nil)}
+	return &rates{sinks: make(map[string]*middleware.Rate), archive: middleware.NewRate(core.SystemClock{})}
 }
 
 // of returns the rate of a sink. It has no bound until one is set.
@@ -30,7 +31,7 @@ func (r *rates) of(name string) *middleware.Rate {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.sinks[name] == nil {
-		r.sinks[name] = middleware.NewRate(nil)
+		r.sinks[name] = middleware.NewRate(core.SystemClock{})
 	}
 	return r.sinks[name]
 }
@@ -75,7 +76,7 @@ type rateFlag struct{ rate *middleware.Rate }
 func (f *rateFlag) Set(v string) error {
 	n, err := config.ParseRate(v)
 	if err == nil {
-		f.rate = middleware.NewRate(nil)
+		f.rate = middleware.NewRate(core.SystemClock{})
 		f.rate.Set(n)
 	}
 	return err

@@ -124,6 +124,7 @@ var guide = [][2]string{
 	{"spillway_schedule_failures_total", "As `spillway_schedule_last_ok`, for an alert that is not to miss one."},
 	{"spillway_schedule_skipped_total", "A run takes longer than the time between two: run it more rarely."},
 	{"spillway_hook_events_total", "`failed` and `dropped`: somebody who waits for a sign of life gets none. The daemon's log has why."},
+	{"spillway_trace_spans_total", "`failed` and `dropped`: the collector does not take them; the daemon's log has why. No checkpoint waits for it."},
 
 	{"", "Moving in"},
 	{"spillway_migration_state", "`connected` is what a cut-over wants; `stopped` needs a new start, and the log says why."},

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/spillwaydb/spillway/cmd/spillway/config"
+	"github.com/spillwaydb/spillway/cmd/spillway/tracing"
 	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/server"
@@ -47,8 +48,9 @@ type reloader struct {
 	cfg     *config.Config
 	users   [sha256.Size]byte // of the ACL file
 	metrics *metricsFront     // nil without
-	retired <-chan struct{}   // closed when all that is not in force any more is closed
-	inInfo  bool              // INFO has a section on plugins
+	traces  *tracing.Tracer
+	retired <-chan struct{} // closed when all that is not in force any more is closed
+	inInfo  bool            // INFO has a section on plugins
 }
 
 // reloaded is what a reload did.
@@ -262,6 +264,9 @@ func (x *reloading) prepare(ctx context.Context) error {
 		return err
 	}
 	if err := x.diffMetrics(); err != nil {
+		return err
+	}
+	if err := x.diffTracing(); err != nil {
 		return err
 	}
 	x.diffJobs()
@@ -488,5 +493,32 @@ func (x *reloading) diffMetrics() error {
 		x.r.metrics.close()
 		x.r.metrics = fresh
 	})
+	return nil
+}
+
+// diffTracing prepares sending traces somewhere else. A file that is named and was replaced
+// is read when the block differs.
+func (x *reloading) diffTracing() error {
+	from, to := x.old.Tracing, x.next.Tracing
+	if from.Same(to) {
+		return nil
+	}
+	fresh, err := x.r.traces.Prepare(to)
+	if err != nil {
+		return fmt.Errorf("tracing: %w", err)
+	}
+	where := func(t *tracing.Target) string {
+		if t == nil {
+			return ""
+		}
+		return t.Endpoint
+	}
+	if from, to := where(from), where(to); from != to {
+		x.changed("tracing", from, to)
+	} else {
+		x.changed("tracing", "", "other settings")
+	}
+	x.discards = append(x.discards, func() { fresh.Close(0) })
+	x.applies = append(x.applies, func() { x.r.traces.Become(fresh) })
 	return nil
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/spillwaydb/spillway/cmd/spillway/config"
 	"github.com/spillwaydb/spillway/cmd/spillway/hooks"
 	"github.com/spillwaydb/spillway/cmd/spillway/status"
+	"github.com/spillwaydb/spillway/cmd/spillway/tracing"
 	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/repair"
@@ -32,6 +33,8 @@ import (
 const (
 	// hookPatience is how long a shutdown waits for hooks.
 	hookPatience = 3 * time.Second
+	// tracePatience is how long a shutdown waits for the collector of traces.
+	tracePatience = 2 * time.Second
 	// drainTimeout is how long a shutdown waits for clients to get their replies.
 	drainTimeout = 5 * time.Second
 	// loadPatience is how long a shutdown waits for loading to stop. There is
@@ -152,6 +155,15 @@ func serve(cfg *config.Config, again func() (*config.Config, error), f *faults, 
 	watched.history.hooks = told
 	reload.watched = watched
 	opts.OnStatus, opts.Events = watched.answer, watched.history.events()
+	traces := tracing.New(tracing.Options{Logger: log.Named("tracing"), Directory: dataDirectory(cfg), Version: version})
+	defer traces.Close(tracePatience)
+	traces.Hear(&opts.Events)
+	if to, err := traces.Prepare(cfg.Tracing); err != nil {
+		return fmt.Errorf("tracing: %w", err)
+	} else if to != nil {
+		traces.Become(to)
+	}
+	reload.traces, watched.traces = traces, traces
 	opts.OnShutdown = func() { stop <- struct{}{} }
 	db, err := core.Prepare(opts)
 	if err != nil {

@@ -50,7 +50,7 @@ func (p *Persister) commit(j *job) error {
 	if log == nil || j.rotated && log.Healthy() {
 		p.health.heal() // all that is in memory is safe now, or will be with the log
 	}
-	p.retire(j.in, m, gone)
+	p.retire(j, m, gone)
 	if err := p.ledger.part(); err != nil {
 		p.jobLog.Warn("taking a lineage of its own failed; the next checkpoint tries again", "error", err)
 	}
@@ -100,15 +100,21 @@ func (p *Persister) nextManifest(old *manifest.Manifest, j *job, log *wal.Log) (
 }
 
 // retire removes, off the serving path, what the manifest does not name.
-func (p *Persister) retire(in *route, now *manifest.Manifest, gone garbage) {
+func (p *Persister) retire(j *job, now *manifest.Manifest, gone garbage) {
+	in := j.in
 	in.more()
 	begun := p.bg.run(func() {
 		defer in.done()
+		began := p.clock.Now()
 		p.discard(now, gone)
-		if err := in.pipe.Prune(context.Background(), now.Lineage, p.own.firstGeneration); err != nil && !errors.Is(err, sink.ErrClosed) {
+		err := in.pipe.Prune(context.Background(), now.Lineage, p.own.firstGeneration)
+		if errors.Is(err, sink.ErrClosed) {
+			err = nil
+		} else if err != nil {
 			p.jobLog.Warn("pruning old checkpoints on a sink failed", "error", err)
 		}
 		p.archive.Load().prune()
+		p.stepped(j, StepPrune, began, p.clock.Now(), err)
 	})
 	if !begun {
 		in.done()

@@ -41,6 +41,12 @@ func (p *Persister) encodeShard(ctx context.Context, j *job, part sink.Part, v *
 		}
 	}()
 	defer v.Release()
+	began := p.clock.Now()
+	defer func() {
+		tell(p.events, p.events.CheckpointStep, StepEvent{
+			Generation: j.gen, Step: StepShard, Shard: part.Shard, Began: began, Took: p.clock.Now().Sub(began), Keys: done.Keys, Bytes: done.Bytes, Err: err,
+		})
+	}()
 	encode := encodeSnapshot
 	if part.Kind == sink.KindRewrite {
 		encode = encodeRewrite

@@ -20,6 +20,11 @@ type Events struct {
 	CheckpointCommitted func(CheckpointEvent)
 	CheckpointFailed    func(CheckpointEvent)
 
+	// CheckpointStep tells of a step of a checkpoint that has ended, in the order in
+	// which they end: between CheckpointBegun and what follows it, but for what
+	// goes on behind that, such as StepPrune.
+	CheckpointStep func(StepEvent)
+
 	// SegmentSealed tells that the log goes on in another segment, and all that
 	// is before that is whole and durable.
 	SegmentSealed func(SegmentEvent)
@@ -39,10 +44,41 @@ type Events struct {
 type CheckpointEvent struct {
 	Kind       sink.Kind // snapshot or rewrite
 	Generation uint64
+	Began      time.Time     // by the engine's clock
 	Keys       int64         // written; 0 when it begins
 	Bytes      int64         // stored, of all parts; 0 when it begins
 	Took       time.Duration // 0 when it begins
 	Err        error         // of one that failed
+}
+
+// The steps of a checkpoint. Those of the job itself follow each other; the others
+// are parts of them.
+const (
+	StepRotate  = "rotate"  // the log got its next segment
+	StepCut     = "cut"     // the shards are frozen; StepFreeze is a part of it
+	StepFreeze  = "freeze"  // of StepCut: the time in which no command ran
+	StepEncode  = "encode"  // all shards are on the sinks; a StepShard each
+	StepShard   = "shard"   // of StepEncode: a shard is on the sinks; a StepMember for each member
+	StepMember  = "member"  // what a stage or a sink has done: of StepShard, or of StepPublish
+	StepPublish = "publish" // the set is visible on the sinks
+	StepCommit  = "commit"  // a start loads it
+	StepPrune   = "prune"   // what it takes the place of is gone; after the commit
+)
+
+// StepEvent is about one step of a checkpoint.
+type StepEvent struct {
+	Generation uint64
+	Step       string
+	Shard      int // of StepShard
+	Began      time.Time
+	Took       time.Duration
+	Keys       int64 // of StepShard
+	Bytes      int64 // stored, of StepShard
+	Err        error
+
+	// Member is what a stage or a sink has done, of StepMember: for the part of a
+	// shard, or for the whole checkpoint when publishing.
+	Member sink.Step
 }
 
 // SegmentEvent is about the segments of the log.

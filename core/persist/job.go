@@ -52,14 +52,14 @@ func (p *Persister) begin(parent context.Context, kind sink.Kind, why string, st
 	ctx, cancel := context.WithCancel(parent)
 	j := &job{
 		id: p.nextJob, kind: kind, gen: p.ledger.drawGeneration(), began: p.clock.Now(),
-		parent: parent, ctx: ctx, cancel: cancel, startLog: startLog, again: again, in: p.using(),
+		parent: parent, ctx: ctx, cancel: cancel, ended: make(chan struct{}), startLog: startLog, again: again, in: p.using(),
 	}
-	j.enter("rotate")
+	p.enter(j, StepRotate)
 	p.job = j
 	out := make(chan error, 1)
 	j.waiters = append(j.waiters, out)
 	p.jobLog.Log(j.level(hclog.Info), "checkpoint started", "job", j.id, "kind", kind, "generation", j.gen, "why", why)
-	tell(p.events, p.events.CheckpointBegun, CheckpointEvent{Kind: kind, Generation: j.gen})
+	tell(p.events, p.events.CheckpointBegun, CheckpointEvent{Kind: kind, Generation: j.gen, Began: j.began})
 	p.bg.run(func() { p.finish(j, p.checkpoint(j)) })
 	return out, nil
 }
@@ -72,7 +72,7 @@ func (p *Persister) checkpoint(j *job) error {
 	if err != nil {
 		return err
 	}
-	j.enter("encode")
+	p.enter(j, StepEncode)
 	j.set = sink.NewSetID(j.gen, j.kind, p.ledger.current().Lineage)
 	p.own.drew(j.set)
 	parts := p.encode(j, views)
@@ -82,11 +82,11 @@ func (p *Persister) checkpoint(j *job) error {
 	if err != nil {
 		return err
 	}
-	j.enter("publish")
+	p.enter(j, StepPublish)
 	if err := p.publish(j); err != nil {
 		return err
 	}
-	j.enter("commit")
+	p.enter(j, StepCommit)
 	return p.commit(j)
 }
 
@@ -124,7 +124,7 @@ func (p *Persister) rotateAndCut(j *job) ([]*keyspace.View, error) {
 			return nil, fmt.Errorf("reserving generation %d: %w", j.gen, err)
 		}
 	}
-	j.enter("cut")
+	p.enter(j, StepCut)
 	views, err := p.cut(j)
 	if err != nil {
 		return nil, fmt.Errorf("freezing the keyspace: %w", err)
@@ -213,6 +213,7 @@ func (p *Persister) cut(j *job) ([]*keyspace.View, error) {
 	p.freeze = took
 	p.mu.Unlock()
 	p.env.Latency("freeze", took, start)
+	p.stepped(j, StepFreeze, start, start.Add(took), nil)
 	p.jobLog.Debug("cut", "job", j.id, "keys", j.total.Load(), "freeze", took, "segment", j.next.Path)
 	return views, nil
 }
@@ -272,6 +273,7 @@ func (p *Persister) finish(j *job, err error) {
 	j.cancel()
 	now := p.clock.Now()
 	took := now.Sub(j.began)
+	p.stepped(j, *j.phase.Load(), j.entered, now, err)
 	if err != nil {
 		p.rollback(j, err)
 	}
@@ -284,6 +286,7 @@ func (p *Persister) finish(j *job, err error) {
 		p.saves.Add(1)
 	}
 	p.job = nil
+	close(j.ended)
 	waiters := j.waiters
 	p.mu.Unlock()
 
@@ -297,7 +300,7 @@ func (p *Persister) finish(j *job, err error) {
 		p.jobLog.Info("checkpoint committed", "job", j.id, "kind", j.kind, "generation", j.gen,
 			"keys", j.progress.Keys.Load(), "bytes", j.progress.StoredBytes.Load(), "raw_bytes", j.progress.RawBytes.Load(), "took", took.Round(time.Millisecond))
 	}
-	e := CheckpointEvent{Kind: j.kind, Generation: j.gen, Keys: j.progress.Keys.Load(), Bytes: j.progress.StoredBytes.Load(), Took: took, Err: err}
+	e := CheckpointEvent{Kind: j.kind, Generation: j.gen, Began: j.began, Keys: j.progress.Keys.Load(), Bytes: j.progress.StoredBytes.Load(), Took: took, Err: err}
 	if err != nil {
 		tell(p.events, p.events.CheckpointFailed, e)
 	} else {

@@ -12,6 +12,19 @@ func (p *Persister) Begin(ctx context.Context, kind sink.Kind, why string) (<-ch
 	return p.start(ctx, kind, why, false)
 }
 
+// Ended is closed when the job in flight has ended, and now if there is none.
+func (p *Persister) Ended() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.job == nil {
+		return closed
+	}
+	return p.job.ended
+}
+
+// closed is what nothing has to wait for.
+var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
+
 // InFlight is the kind of the job in flight, "" if there is none.
 func (p *Persister) InFlight() sink.Kind {
 	if j := p.inFlight(); j != nil {

@@ -39,8 +39,12 @@ func (p *Persister) newRoute(spec Pipelines, before *route) *route {
 	}
 	targets, guards := guarded(p.own, spec.Targets, guards)
 	r.guards = guards
+	var done func(sink.Step)
+	if p.events.CheckpointStep != nil {
+		done = p.memberStepped
+	}
 	r.pipe = sink.NewPipeline("checkpoint", spec.Stages, p.local, targets, sink.PipelineOptions{
-		Logger: p.env.Logger, Clock: p.env.Clock, VerifyDecode: spec.VerifyDecode, Known: p.own.knows, After: pipe,
+		Done: done, Logger: p.env.Logger, Clock: p.env.Clock, VerifyDecode: spec.VerifyDecode, Known: p.own.knows, After: pipe,
 		Registry: sink.NewRegistry(append(slices.Clone(p.env.DecodeStages), spec.Stages...)...),
 	})
 	return r

@@ -41,6 +41,10 @@ type PipelineOptions struct {
 	// somebody else goes on under that lineage too, and nothing is pruned: what
 	// is newest there is not for the caller to say. nil knows all.
 	Known func(s *Set) bool
+	// Done is told of every step of Write and Publish when it has ended, from several
+	// goroutines, some of which hold the part up meanwhile. It must not call the
+	// pipeline. nil: nobody is.
+	Done func(Step)
 	// After is a pipeline that this one takes the place of: the counters of a stage
 	// or a sink that both have go on, those of the encoder too. See TakeOver.
 	After *Pipeline
@@ -314,9 +318,11 @@ func (p *Pipeline) publishOn(ctx context.Context, m *member, set Set) error {
 	if !m.required {
 		patience = p.opts.Patience
 	}
+	began := p.opts.Clock.Now()
 	_, err := call(ctx, p, m, patience, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, m.sink.Publish(ctx, set)
 	})
+	p.step(OpPublish, m, Part{}, set.ID, began, flow{}, err)
 	if err != nil {
 		m.errors.Add(1)
 		return sinkError("publish", set.ID.String(), m.name, err)

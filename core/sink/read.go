@@ -36,11 +36,13 @@ func (p *Pipeline) ReadFrom(ctx context.Context, s Sink, sp SetPart, fn func(r i
 // verify rereads the local bytes of a part that was just written.
 func (p *Pipeline) verify(ctx context.Context, sp SetPart) error {
 	var err error
+	began := p.opts.Clock.Now()
 	if p.opts.VerifyDecode {
 		err = p.read(ctx, p.local, sp, func(io.Reader) error { return nil })
 	} else {
 		err = p.check(ctx, p.local, sp)
 	}
+	p.step(OpVerify, p.local, sp.Part, sp.Part.ID(), began, flow{in: sp.Bytes}, err)
 	if err != nil {
 		p.local.errors.Add(1)
 		return &Error{Op: "verify", Path: sp.Part.Name, Err: err, Hint: "the part is not used; check the disk"}

@@ -148,7 +148,8 @@ func (p *Pipeline) Write(ctx context.Context, part Part, encode func(w io.Writer
 		raw.hash = sha256.New() // without stages the stored digest is the same
 	}
 	start := p.opts.Clock.Now()
-	work := p.enc.begin(func() flow { return flow{out: raw.n.Load(), busy: p.opts.Clock.Now().Sub(start) - waits()} })
+	made := func() flow { return flow{out: raw.n.Load(), busy: p.opts.Clock.Now().Sub(start) - waits()} }
+	work := p.enc.begin(made)
 	defer func() {
 		if !ended {
 			work.end(errors.New("ended its goroutine"))
@@ -157,6 +158,7 @@ func (p *Pipeline) Write(ctx context.Context, part Part, encode func(w io.Writer
 	keys, err := p.runEncoder(raw, encode)
 	ended = true
 	work.end(err)
+	p.step(OpEncode, p.enc, part, part.ID(), start, made(), err)
 	if err != nil {
 		r.blame(p.enc, &Error{Op: "encode", Path: part.Name, Err: fmt.Errorf("encoder: %w", err)})
 	} else {
@@ -220,10 +222,11 @@ func (r *run) encodeStage(m *member, in *pipe, dst io.Writer, done func(), waits
 	p := r.p
 	w := &countWriter{dst: dst}
 	begin := p.opts.Clock.Now()
-	work := m.begin(func() flow {
+	sofar := func() flow {
 		n, wait, _ := in.flow()
 		return flow{in: n, out: w.n.Load(), busy: p.opts.Clock.Now().Sub(begin) - wait - waits()}
-	})
+	}
+	work := m.begin(sofar)
 	return start(p, m, func() (Receipt, error) {
 		if err := m.ready(); err != nil {
 			return nil, err
@@ -232,6 +235,7 @@ func (r *run) encodeStage(m *member, in *pipe, dst io.Writer, done func(), waits
 	}, func(receipt Receipt, err error) error {
 		err = finished(r.ctx, in, receipt, err)
 		work.end(err)
+		p.step(OpEncode, m, r.part, r.part.ID(), begin, sofar(), err)
 		if err != nil {
 			err = &Error{Op: "encode", Path: r.part.Name, Stage: m.name, Err: err}
 			r.blame(m, err)
@@ -308,10 +312,11 @@ func (t *tee) add(m *member) {
 	})
 	o.release = func() { unhook(); o.cancel(nil); end() }
 	begin := p.opts.Clock.Now()
-	work := m.begin(func() flow {
+	sofar := func() flow {
 		n, wait, _ := o.in.flow()
 		return flow{in: n, busy: p.opts.Clock.Now().Sub(begin) - wait}
-	})
+	}
+	work := m.begin(sofar)
 	o.task = start(p, m, func() (Receipt, error) {
 		if err := m.ready(); err != nil {
 			return nil, err
@@ -321,6 +326,7 @@ func (t *tee) add(m *member) {
 		err = finished(o.ctx, o.in, receipt, err)
 		unhook() // a deadline that passes from here on means nothing
 		work.end(err)
+		p.step(OpPut, m, r.part, r.part.ID(), begin, sofar(), err)
 		if err != nil {
 			err = sinkError("put", r.part.Name, m.name, err)
 			if m.required {

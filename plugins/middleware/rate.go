@@ -32,11 +32,8 @@ type Rate struct {
 	changed chan struct{} // closed by Set
 }
 
-// NewRate returns a rate without a bound. The clock is what it goes by; nil is real time.
+// NewRate returns a rate without a bound. The clock is what it goes by.
 func NewRate(clock sink.Clock) *Rate {
-	if clock == nil {
-		clock = realTime{}
-	}
 	r := &Rate{clock: clock, changed: make(chan struct{})}
 	for i := range r.lines {
 		r.lines[i] = make(chan struct{}, 1)
@@ -218,14 +215,4 @@ func (c *Call) limited(n int) error {
 // import are.
 func (r *Rate) Reader(ctx context.Context, src io.Reader) io.Reader {
 	return reader{&Call{limits: []limit{{r, r.lines[0], ctx}}}, src}
-}
-
-// realTime is the clock of a Rate that was given none.
-type realTime struct{}
-
-func (realTime) Now() time.Time { return time.Now() }
-
-func (realTime) NewTicker(d time.Duration) (<-chan time.Time, func()) {
-	t := time.NewTicker(d)
-	return t.C, t.Stop
 }

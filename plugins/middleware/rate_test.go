@@ -12,6 +12,7 @@ import (
 	"testing/iotest"
 	"time"
 
+	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/sink"
 	"github.com/spillwaydb/spillway/internal/testutil"
 	"github.com/spillwaydb/spillway/plugins/middleware"
@@ -228,7 +229,7 @@ func TestLimitOfAnOpenedPart(t *testing.T) {
 // sees it, nor made again.
 func TestLimitIsNoStall(t *testing.T) {
 	t.Parallel()
-	r := middleware.NewRate(nil)
+	r := middleware.NewRate(core.SystemClock{})
 	r.Set(64)
 	const deadline = 20 * time.Millisecond // a byte takes 15
 	to := middleware.Sink(plugintest.NewMemSink("m"), middleware.Limit(r), middleware.Retry(middleware.Policy{Attempts: 3}), middleware.Deadline(deadline))

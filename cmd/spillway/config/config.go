@@ -21,6 +21,8 @@ import (
 	"github.com/hashicorp/hcl/v2/gohcl"
 	"github.com/hashicorp/hcl/v2/hclparse"
 
+	"github.com/spillwaydb/spillway/cmd/spillway/hooks"
+	"github.com/spillwaydb/spillway/cmd/spillway/tracing"
 	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/server"
 	"github.com/spillwaydb/spillway/core/sink"
@@ -41,8 +43,13 @@ type Config struct {
 	Metrics      string
 	MetricsFront MetricsFront
 
+	// Tracing is where traces of checkpoints go; nil is nowhere.
+	Tracing *tracing.Target
+
 	Plugins []Plugin
 
+	// LogHooks are told that the log of writes has failed, and that it is healed.
+	LogHooks []hooks.Hook
 	// Drill is nil where no restore is drilled by the clock.
 	Drill *Drill
 	// Verification is nil where sinks are not verified by the clock.
@@ -140,6 +147,8 @@ type file struct {
 	Server      *serverBlock      `hcl:"server,block"`
 	Log         *logBlock         `hcl:"log,block"`
 	Metrics     *metricsBlock     `hcl:"metrics,block"`
+	Tracing     *tracingBlock     `hcl:"tracing,block"`
+	AppendOnly  *appendOnlyBlock  `hcl:"append_only,block"`
 	Listeners   []listenerBlock   `hcl:"listener,block"`
 	Users       []userBlock       `hcl:"user,block"`
 	Filesystems []filesystemBlock `hcl:"filesystem,block"`

@@ -16,6 +16,8 @@ import (
 // of a bad one as the daemon shows them; "json" prints those for machines.
 func TestConfigs(t *testing.T) {
 	t.Setenv("SPILLWAY_TEST", "from the environment")
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "")
+	t.Setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "")
 	datadriven.Walk(t, "testdata/configs", func(t *testing.T, path string) {
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			cfg, file := Parse("test.hcl", []byte(d.Input))

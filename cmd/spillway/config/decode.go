@@ -126,6 +126,12 @@ func (d *decoder) decode(raw *file, kept *keptFile) *Config {
 	if raw.Metrics != nil {
 		d.metrics(raw.Metrics, c)
 	}
+	if raw.Tracing != nil {
+		d.tracing(raw.Tracing, c)
+	}
+	if b := raw.AppendOnly; b != nil {
+		c.LogHooks = d.hooks(LogJob, b.OnSuccess, b.OnFailure)
+	}
 	if len(raw.Listeners) > 0 {
 		c.Listen = nil
 	}

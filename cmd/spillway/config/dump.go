@@ -67,6 +67,8 @@ func (c *Config) node() *node {
 		}
 	}
 	c.metricsNode(root)
+	c.tracingNode(root)
+	c.appendOnlyNode(root)
 	usersNode(root, c.Engine.Users)
 	c.filesystems(root)
 	for i := range c.Plugins {

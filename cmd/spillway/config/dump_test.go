@@ -111,6 +111,19 @@ verify {
 	from     = ["m", "f"]
 	deep     = false
 }
+tracing {
+	endpoint = "https://collector.example.org"
+	headers  = { Authorization = "Bearer HUSH", X-Tenant = "HUSH" }
+	timeout  = "7s"
+	tls {
+		ca   = "/etc/ca.pem"
+		cert = "/etc/cert.pem"
+		key  = "/etc/key.pem"
+	}
+}
+append_only {
+	on_failure { url = "https://hooks.example.org/log/HUSH" }
+}
 drill {
 	schedule = "0 6 1 * *"
 	from     = "m"
@@ -150,7 +163,7 @@ func TestDump(t *testing.T) {
 		if strings.Contains(text, secret) {
 			t.Errorf("%s shows a secret:\n%s", what, text)
 		}
-		for _, shown := range []string{"somebody", "seen", "app:*", "5s", "first-use", "sign", "hc-ping.com", "hooks.example.org", "/bin/notify", "0 3 * * *", "Europe/Berlin", "@weekly", "next", "0 6 1 * *", "proofs"} {
+		for _, shown := range []string{"somebody", "seen", "app:*", "5s", "first-use", "sign", "hc-ping.com", "hooks.example.org", "/bin/notify", "0 3 * * *", "Europe/Berlin", "@weekly", "next", "0 6 1 * *", "proofs", "https://collector.example.org/v1/traces", "/etc/key.pem", "append_only"} {
 			if !strings.Contains(text, shown) {
 				t.Errorf("%s does not show %q:\n%s", what, shown, text)
 			}

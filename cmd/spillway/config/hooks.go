@@ -91,6 +91,7 @@ func (f *File) verifyPrograms() {
 func (c *Config) Hooks() (out []hooks.Hook) {
 	out = append(out, c.Check.Hooks...)
 	out = append(out, c.Archive.Hooks...)
+	out = append(out, c.LogHooks...)
 	if v := c.Verification; v != nil {
 		out = append(out, v.Hooks...)
 	}
@@ -114,7 +115,8 @@ func hooksNode(in *node, all []hooks.Hook) {
 	}
 }
 
-// isHook tells whether a block is a hook, whose URL and headers are secrets.
+// isHook tells whether a block is a hook, whose URL and headers are secrets. There may be
+// several.
 func isHook(kind string) bool { return kind == onSuccess || kind == onFailure }
 
 // maskHook hides what a hook's url and headers may have of secrets.

@@ -46,10 +46,10 @@ type secrets struct {
 func findSecrets(name string, src []byte) *secrets {
 	s := &secrets{}
 	tokens, _ := hclsyntax.LexConfig(src, name, hcl.InitialPos)
-	hook := 0 // the depth of the block that is a hook
+	hook := 0 // the depth of the block that is a hook, or where traces go
 	for i, t := range tokens {
 		switch {
-		case t.Type == hclsyntax.TokenOBrace && (hook > 0 || i > 0 && isHook(string(tokens[i-1].Bytes))):
+		case t.Type == hclsyntax.TokenOBrace && (hook > 0 || i > 0 && (isHook(string(tokens[i-1].Bytes)) || string(tokens[i-1].Bytes) == tracingKind)):
 			hook++
 		case t.Type == hclsyntax.TokenCBrace && hook > 0:
 			hook--
