@@ -89,7 +89,7 @@ func (b *bench) restartWith(d dataset, o options, prepare func(*server) error) (
 	})
 }
 
-// starts starts and ends every server in turn, so many times, and has each looked at
+// starts has every server start and end in turn, so many times, and has each looked at
 // when it serves.
 func (f fleet) starts(rounds int, look func(s *server, took time.Duration) error) error {
 	for round := range rounds {

@@ -102,6 +102,9 @@ func serve(cfg *config.Config, again func() (*config.Config, error), f *faults, 
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT) // to the end: one that comes late must not make a saved end a death
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
+	ended := make(chan struct{})
+	defer close(ended)
+	go paceCollector(ended)
 	sayWhat(cfg, log)
 	sup := newSupervisor(log.Named("supervisor"))
 

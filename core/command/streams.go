@@ -129,15 +129,14 @@ func xaddCommand(c *Ctx) {
 // logAdd logs that an entry was added, under the ID it was given, and that this
 // trimmed the stream to what it is now.
 func (c *Ctx) logAdd(d *keyspace.DB, id keyspace.StreamID, trimmed bool, refs keyspace.StreamRefs, pairs [][]byte) {
-	args := append(c.parts[:0], verbXAdd, c.Args[1])
+	c.parts = append(c.parts[:0], verbXAdd, c.Args[1])
 	if trimmed {
-		args = appendTrim(args, d.Stream(c.Args[1]), refs)
+		c.parts = appendTrim(c.parts, d.Stream(c.Args[1]), refs)
 	}
 	c.scratch = id.Append(c.scratch[:0])
-	args = append(append(args, c.scratch), pairs...)
-	c.LogAs(args...)
-	clear(args)
-	c.parts = args
+	c.parts = append(append(c.parts, c.scratch), pairs...)
+	c.LogAs(c.parts...)
+	clear(c.parts)
 }
 
 // appendTrim appends the options of a trim that has come to what the stream is now.

@@ -142,7 +142,7 @@ func (t *Tracer) ended(e core.CheckpointEvent) {
 	}
 	by := t.to.tracer
 	ctx, root := by.Start(context.Background(), "checkpoint", trace.WithTimestamp(e.Began), trace.WithNewRoot(), trace.WithAttributes(
-		attribute.String("spillway.checkpoint.kind", string(e.Kind)), attribute.Int64("spillway.checkpoint.generation", int64(e.Generation)), //nolint:gosec // far from 2^63
+		attribute.String("spillway.checkpoint.kind", string(e.Kind)), attribute.Int64("spillway.checkpoint.generation", int64(e.Generation)),
 		attribute.Int64("spillway.keys", e.Keys), attribute.Int64("spillway.bytes", e.Bytes),
 	))
 	build(ctx, by, c.steps)

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"os"
+	"runtime/debug"
+	runtimemetrics "runtime/metrics"
+	"time"
+)
+
+// Strings, and small collections, lie outside the Go heap. Large collections lie on it,
+// packed into runs that the collector does not look into: to mark them costs little, and
+// letting the heap grow to twice what lives in it, as Go does by itself, costs as much
+// memory again. So the larger the heap, the smaller the share by which it may grow before
+// the collector runs: a small heap twofold, one of 128 MB and more by a quarter.
+const (
+	roomOfHeap = 32 << 20 // what a heap may grow by, if that is no more than itself
+	leastShare = 25       // percent, of a large heap
+	lookAtHeap = time.Second
+)
+
+// paceCollector keeps the share that the Go heap may grow by in step with its size, until
+// done is closed. Whoever sets GOGC has decided it himself.
+func paceCollector(done <-chan struct{}) {
+	if os.Getenv("GOGC") != "" {
+		return
+	}
+	live := []runtimemetrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	now := 100
+	tick := time.NewTicker(lookAtHeap)
+	defer tick.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case <-tick.C:
+		}
+		runtimemetrics.Read(live)
+		share := growth(live[0].Value.Uint64())
+		if diff := share - now; diff > now/10 || diff < -now/10 { // setting it stops everything for a moment
+			debug.SetGCPercent(share)
+			now = share
+		}
+	}
+}
+
+// growth is by how many percent a heap may grow in which so many bytes live.
+func growth(live uint64) int {
+	if live <= roomOfHeap {
+		return 100
+	}
+	return max(leastShare, int(100*roomOfHeap/live)) // below 100
+}
