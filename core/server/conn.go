@@ -350,12 +350,15 @@ func (c *conn) Info() command.ClientInfo {
 	return i
 }
 
-// Clients implements command.Client.
+// Clients implements command.Client. One that was killed is no client any more, even
+// though whoever serves it has yet to take that in.
 func (c *conn) Clients() []command.ClientInfo {
 	conns := c.srv.snapshot()
 	out := make([]command.ClientInfo, 0, len(conns))
 	for _, o := range conns {
-		out = append(out, o.Info())
+		if !o.killed.Load() {
+			out = append(out, o.Info())
+		}
 	}
 	return out
 }
@@ -364,7 +367,7 @@ func (c *conn) Clients() []command.ClientInfo {
 func (c *conn) KillClients(match func(command.ClientInfo) bool, skipMe bool) int {
 	n := 0
 	for _, o := range c.srv.snapshot() {
-		if o == c && skipMe || !match(o.Info()) {
+		if o == c && skipMe || o.killed.Load() || !match(o.Info()) {
 			continue
 		}
 		n++
