@@ -92,7 +92,17 @@ func TestDashboard(t *testing.T) {
 		t.Fatal(err)
 	}
 	address := net.JoinHostPort("127.0.0.1", freePort(t))
-	d := startConfig(t, watchedConfig(t, address))
+	config := writeConfig(t, watchedConfig(t, address))
+	d := launch(t, "-config", config)
+	d.waitReady()
+	saveBeside(d)
+	d.waitFor("a checkpoint in the mirror", func() bool {
+		_, code := spillway(t, "inspect", "--config", config, "--from", "mirror", "--quiet")
+		return code == 0
+	})
+	for _, proof := range [][]string{{"verify"}, {"drill", "--scratch", t.TempDir()}} {
+		spillwayOut(t, append(proof, "--config", config, "--from", "mirror", "--quiet", "--tell", "--addr", d.addr)...)
+	}
 	_, metrics := get(t, "http://"+address+"/metrics")
 	lint := exec.Command(promtool, "check", "metrics")
 	lint.Stdin = strings.NewReader(metrics)
@@ -132,15 +142,21 @@ func TestDashboard(t *testing.T) {
 	}
 }
 
-// watchedConfig is a daemon with a stage, a sink, an archive and metrics.
+// watchedConfig is a daemon with a stage, a sink, an archive that has a rate, a schedule, a
+// hook and metrics.
 func watchedConfig(t *testing.T, address string) string {
 	t.Helper()
-	return `metrics { address = "` + address + `" }` + mirrored(t.TempDir(), t.TempDir(), `stage "zstd" { level = 1 }`, false) + fmt.Sprintf(`
+	return `metrics { address = "` + address + `" }` + mirrored(t.TempDir(), t.TempDir(), `stage "zstd" { level = 1 }
+  schedule = "0 3 * * *"
+  on_success { command = ["/bin/true"] }`, false) + fmt.Sprintf(`
 filesystem "os" "vault" { root = %q }
 pipeline "archive" {
   on         = ["segment"]
   seal_after = "100ms"
-  sink "filesystem" "vault" { uses = filesystem.os.vault }
+  sink "filesystem" "vault" {
+    uses = filesystem.os.vault
+    rate = "1GB/s"
+  }
 }
 `, t.TempDir())
 }
