@@ -49,28 +49,34 @@ func (c *Ctx) takeMade(keys ...[]byte) *keyspace.DB {
 // putMade has dst hold the set or sorted set, of type t, that was made of the keys, and
 // replies with its size. It is false, and has done nothing, when takeMade returns none.
 func (c *Ctx) putMade(dst []byte, t keyspace.Type, keys [][]byte, ev Event) bool {
-	made := c.takeMade(keys...)
-	if made == nil {
+	n, replaced, ok := c.moveMade(dst, t, keys)
+	if !ok {
 		return false
 	}
-	replaced := c.makeRoom(dst)
-	made.Copy(dst, dst, c.db(dst))
-	n := c.db(dst).Size(dst, t)
 	c.stored(dst, replaced, n, ev)
 	c.Out.Int(int64(n))
 	return true
 }
 
+// moveMade has dst hold what was made, of so many elements, and tells whether there was
+// something else.
+func (c *Ctx) moveMade(dst []byte, t keyspace.Type, keys [][]byte) (n int, replaced, ok bool) {
+	made := c.takeMade(keys...)
+	if made == nil {
+		return 0, false, false
+	}
+	replaced = c.makeRoom(dst)
+	made.Copy(dst, dst, c.db(dst))
+	return c.db(dst).Size(dst, t), replaced, true
+}
+
 // putMadeLogged is putMade for a result, a list or a sorted set, of which the second
 // part has logged the removal of dst and then the elements: that is logged for it.
 func (c *Ctx) putMadeLogged(dst []byte, t keyspace.Type, keys [][]byte, ev Event) bool {
-	made := c.takeMade(keys...)
-	if made == nil {
+	n, replaced, ok := c.moveMade(dst, t, keys)
+	if !ok {
 		return false
 	}
-	replaced := c.makeRoom(dst)
-	made.Copy(dst, dst, c.db(dst))
-	n := c.db(dst).Size(dst, t)
 	switch {
 	case n > 0:
 		c.ChangedN(dst, ev, n)
