@@ -2,10 +2,9 @@ package keyspace
 
 import (
 	"errors"
+	"runtime"
 	"sync"
 	"sync/atomic"
-
-	"github.com/spillwaydb/spillway/core/keyspace/arena"
 )
 
 // ErrFrozen is returned by Freeze while an earlier view of the shard is alive.
@@ -104,10 +103,10 @@ func (s *Shard) Freeze() (*View, error) {
 }
 
 // drainStep is how many blocks are freed per lock hold: some tens of microseconds.
-// After so many of them as pauseSteps others have the processor.
+// After so many of them as yieldSteps others have the processor.
 const (
 	drainStep  = 512
-	pauseSteps = 32
+	yieldSteps = 32
 )
 
 // thaw ends the life of a view: what only it could see is freed.
@@ -134,8 +133,8 @@ func (s *Shard) thaw(v *View) {
 			s.Lock()
 			more = st.drain(drainStep)
 			s.Unlock()
-			if step%pauseSteps == 0 {
-				arena.Pause()
+			if step%yieldSteps == 0 {
+				runtime.Gosched()
 			}
 		}
 	}

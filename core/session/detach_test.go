@@ -56,6 +56,7 @@ func fill(h *coretest.Harness, line string) {
 // TestDetached: when a long reply is made nothing is locked, and whatever others do
 // meanwhile, it is what it would have been under the locks.
 func TestDetached(t *testing.T) {
+	t.Parallel()
 	h := coretest.New(t, func(o *core.Options) { o.Shards, o.NoLog = 3, true })
 	s, other := h.DB.Session(), h.DB.Session()
 	for _, line := range detaching {
@@ -71,7 +72,7 @@ func TestDetached(t *testing.T) {
 			calls++
 			h.DB.Keyspace().LockAll()
 			h.DB.Keyspace().UnlockAll()
-			for i := 0; i < 5000; i += 100 {
+			for i := 0; i < 5000; i += 500 {
 				e := fmt.Sprint("e", i)
 				for _, change := range []string{"SREM s " + e, "SREM s2 " + e, "HSET h " + e + " changed", "HDEL h e1", "LSET l " + fmt.Sprint(i) + " changed", "ZREM z " + e, "XDEL x " + fmt.Sprint(i+1), "XADD x * f v", "SETRANGE a 0 xyz", "SET b changed", "SET w_" + e + " -1", "ZREM g " + e} {
 					if v, err := other.Do(strings.Fields(change)...); err != nil || v.Err() != nil {
@@ -122,6 +123,7 @@ var besideStoring = map[string][]string{
 // locked, and is what it would have been under the locks at a moment between: what
 // others do to its operands meanwhile is in it. It is the same after a replay.
 func TestMadeAside(t *testing.T) {
+	t.Parallel()
 	h := coretest.New(t, func(o *core.Options) { o.Shards = 3 })
 	expected := coretest.New(t, func(o *core.Options) { o.Shards, o.NoLog = 1, true })
 	s, s2, z := []string{"SADD", "s"}, []string{"SADD", "s2"}, []string{"ZADD", "z"}

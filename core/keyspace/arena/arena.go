@@ -2,7 +2,7 @@ package arena
 
 import (
 	"fmt"
-	"time"
+	"runtime"
 	"unsafe"
 )
 
@@ -134,17 +134,11 @@ func (a *Arena) Used() int64 { return a.used }
 // that were never written take no memory.
 func (a *Arena) Mapped() int64 { return a.mapped }
 
-// pauseChunks is how many chunks Close releases at a time: about a millisecond.
-const pauseChunks = 4
-
-// Pause is for who works on something large that nobody waits for: others have the
-// processor for a moment, and among them those who wait for the network, which the
-// scheduler asks when nobody can run. So runtime.Gosched would not do. Where nobody
-// wants the processor it takes about a millisecond. The caller holds no lock.
-func Pause() { time.Sleep(20 * time.Microsecond) }
+// closeChunks is how many chunks Close releases at a time: about a millisecond.
+const closeChunks = 4
 
 // Close gives all memory back. The arena and its Readers must not be used
-// again. It may take long for a large arena, pauses then for others, and needs no
+// again. It may take long for a large arena, lets others run meanwhile, and needs no
 // lock once nobody else knows the arena.
 func (a *Arena) Close() {
 	released := 0
@@ -153,8 +147,8 @@ func (a *Arena) Close() {
 			continue
 		}
 		c.mem.release()
-		if released++; released%pauseChunks == 0 {
-			Pause()
+		if released++; released%closeChunks == 0 {
+			runtime.Gosched()
 		}
 	}
 	*a = Arena{}
