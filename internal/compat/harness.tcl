@@ -42,6 +42,7 @@ proc test {args} {
     if {$::num_failed > $failed} {
         for {set id [expr {$made + 1}]} {$id <= $::redis::id} {incr id} {
             catch {::redis::redisHandle$id close}
+            proc ::redis::redisHandle$id args {} ;# the block around the test may still close it
         }
         catch reconnect
     }
