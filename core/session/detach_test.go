@@ -191,6 +191,7 @@ func TestMadeAside(t *testing.T) {
 			if change == "" && len(changes) > 1 {
 				h.Reopen()
 				sameValue(" after a replay")
+				h.Do("SAVE") // so that the next replay is not of all this
 			}
 		}
 	}
