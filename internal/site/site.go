@@ -152,7 +152,7 @@ func (s *site) write(dir string) error {
 
 // copyImages puts the pictures of the pages where the pages look for them.
 func (s *site) copyImages(dir string) error {
-	images, err := fs.Glob(s.repo, "docs/images/*.png")
+	images, err := fs.Glob(s.repo, "docs/images/*")
 	if err != nil {
 		return err
 	}
