@@ -3,6 +3,7 @@ package backup
 import (
 	"context"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
 )
 
@@ -27,15 +28,19 @@ func newCrowd(n int) *crowd {
 	return c
 }
 
-// enter returns when a part of so many bytes may be read, and what is to be called when it
-// was, or else why ctx has ended. Who came first enters first.
-func (c *crowd) enter(ctx context.Context, bytes int64) (leave func(), err error) {
+// read has g call fn once a part of so many bytes may be read, and waits until then; it
+// gives g the cause of ctx's end if that comes first. Who came first is called first.
+func (c *crowd) read(ctx context.Context, g *errgroup.Group, bytes int64, fn func() error) {
 	weight := int64(smallsOfOne)
 	if bytes <= smallPart {
 		weight = c.small
 	}
-	if err := c.room.Acquire(ctx, weight); err != nil {
-		return nil, context.Cause(ctx)
+	if c.room.Acquire(ctx, weight) != nil {
+		g.Go(func() error { return context.Cause(ctx) })
+		return
 	}
-	return func() { c.room.Release(weight) }, nil
+	g.Go(func() error {
+		defer c.room.Release(weight)
+		return fn()
+	})
 }

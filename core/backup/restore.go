@@ -245,23 +245,13 @@ func (r *restorer) fetch(ctx context.Context) error {
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	crowd := newCrowd(r.Parallel)
-	begin := func(bytes int64, bring func() error) {
-		leave, err := crowd.enter(ctx, bytes)
-		g.Go(func() error {
-			if err != nil {
-				return err
-			}
-			defer leave()
-			return bring()
-		})
-	}
 	for i := range r.point.Set.Parts {
 		stored := &r.point.Set.Parts[i]
-		begin(stored.Bytes, func() error { return r.part(ctx, stored, &r.set.Parts[i]) })
+		crowd.read(ctx, g, stored.Bytes, func() error { return r.part(ctx, stored, &r.set.Parts[i]) })
 	}
 	for i := range r.point.Segments {
 		set := &r.point.Segments[i]
-		begin(set.Bytes(), func() error { return r.segment(ctx, set, manifest.SegmentPath(r.segmentID(i))) })
+		crowd.read(ctx, g, set.Bytes(), func() error { return r.segment(ctx, set, manifest.SegmentPath(r.segmentID(i))) })
 	}
 	err := g.Wait()
 	r.res.Bytes, r.res.Reused = r.fetched.Load(), r.reused.Load()

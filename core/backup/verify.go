@@ -85,12 +85,7 @@ func Verify(ctx context.Context, src sink.Sink, sets []sink.Set, o VerifyOptions
 	var g errgroup.Group
 	crowd := newCrowd(o.Parallel)
 	for i, p := range parts {
-		leave, err := crowd.enter(ctx, p.Bytes)
-		g.Go(func() error {
-			if err != nil {
-				return err
-			}
-			defer leave()
+		crowd.read(ctx, &g, p.Bytes, func() error {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}

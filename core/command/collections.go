@@ -143,6 +143,13 @@ func (m *members) addScored(b []byte, score float64) {
 	m.scores = append(m.scores, score)
 }
 
+// addTo adds the members to a sorted set, with their scores.
+func (m *members) addTo(z keyspace.ZSetRef) {
+	for i := range m.len() {
+		z.Add(m.at(i), m.scores[i])
+	}
+}
+
 func (m *members) len() int { return len(m.ends) }
 
 func (m *members) at(i int) []byte {

@@ -54,8 +54,7 @@ func (c *Ctx) geoSearch(v geoVariant) {
 	if q.count > 0 && q.sort == 0 && !q.any {
 		q.sort = 1
 	}
-	switch n := q.candidates(z); {
-	case q.store == nil && c.detach(n, source), q.store != nil && c.detachToStore(n, source):
+	if c.detachFor(q.store, q.candidates(z), source) {
 		return
 	}
 	ev := eventGeoRadiusStore
@@ -77,14 +76,6 @@ func (c *Ctx) geoSearch(v geoVariant) {
 		all = all[:q.count]
 	}
 	switch {
-	case c.result() != nil:
-		stored := q.scores(all)
-		to := c.result().ZSet(q.store)
-		for i := range stored.len() {
-			to.Add(stored.at(i), stored.scores[i])
-		}
-		c.LogAs(verbDel, q.store)
-		c.logScored(q.store, stored)
 	case q.store != nil:
 		c.storeFound(&q, all, ev)
 	default:
@@ -243,8 +234,13 @@ func (c *Ctx) box(q *geoQuery, args [][]byte) (ok bool) {
 	return ok
 }
 
-// candidates is how many members collect looks at, or with ANY may look at.
+// candidates is how many members collect looks at, or with ANY may look at, if they may
+// be enough for detach, and no fewer otherwise.
 func (q *geoQuery) candidates(z keyspace.ZSetRef) (n int) {
+	if n = z.Len(); n < detachFrom {
+		return n
+	}
+	n = 0
 	q.shape.Ranges(func(from, to uint64) bool {
 		n += z.LowerScore(float64(to), false) - z.LowerScore(float64(from), false)
 		return true
@@ -309,23 +305,8 @@ func (c *Ctx) replyFound(q *geoQuery, all []found) {
 // storeFound writes what was found to a key. Logged is the sorted set, for what is
 // in it depends on how sines are computed.
 func (c *Ctx) storeFound(q *geoQuery, all []found, ev Event) {
-	dst, stored := q.store, q.scores(all)
-	replaced := c.makeRoom(dst)
-	if replaced {
-		c.LogAs(verbDel, dst)
-	}
-	z := c.db(dst).ZSet(dst)
-	for i := range stored.len() {
-		z.Add(stored.at(i), stored.scores[i])
-	}
-	switch {
-	case len(all) > 0:
-		c.ChangedN(dst, ev, len(all))
-		c.logScored(dst, stored)
-	case replaced:
-		c.Changed(dst, eventDel)
-	}
-	c.Out.Int(int64(len(all)))
+	stored := q.scores(all)
+	c.storeLogged(q.store, stored.len(), ev, func(d *keyspace.DB) { stored.addTo(d.ZSet(q.store)) }, func() { c.logScored(q.store, stored) })
 }
 
 // scores are the members that were found with the scores that they are stored with.

@@ -24,6 +24,15 @@ func (c *Ctx) detachToStore(n int, keys ...[]byte) bool {
 	return true
 }
 
+// detachFor is detachToStore for a command that stores to dst, and detach for one that
+// replies, which has none.
+func (c *Ctx) detachFor(dst []byte, n int, keys ...[]byte) bool {
+	if dst == nil {
+		return c.detach(n, keys...)
+	}
+	return c.detachToStore(n, keys...)
+}
+
 // result is where the handler puts its result, nil where it has to do all under the
 // locks, or the third part.
 func (c *Ctx) result() *keyspace.DB {
@@ -87,6 +96,31 @@ func (c *Ctx) putMadeLogged(dst []byte, t keyspace.Type, keys [][]byte, ev Event
 	}
 	c.Out.Int(int64(n))
 	return true
+}
+
+// storeLogged has dst hold the n elements that fill adds, of a command that is not
+// logged itself: what log logs adds them again. It replies with their number, unless
+// this is the second part, which only makes the result.
+func (c *Ctx) storeLogged(dst []byte, n int, ev Event, fill func(*keyspace.DB), log func()) {
+	if aside := c.result(); aside != nil {
+		fill(aside)
+		c.LogAs(verbDel, dst)
+		log()
+		return
+	}
+	replaced := c.makeRoom(dst)
+	if replaced {
+		c.LogAs(verbDel, dst)
+	}
+	fill(c.db(dst))
+	switch {
+	case n > 0:
+		c.ChangedN(dst, ev, n)
+		log()
+	case replaced:
+		c.Changed(dst, eventDel)
+	}
+	c.Out.Int(int64(n))
 }
 
 // giveUpMade says that there is no result: the third part does all again.

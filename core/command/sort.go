@@ -101,14 +101,14 @@ func (c *Ctx) sort(readOnly bool) {
 	}
 	s := c.sorting // what was read under the locks
 	if s == nil || c.detached == nil {
-		if !q.readsKeys() && c.detachSort(&q, n) {
+		if !q.readsKeys() && c.detachFor(q.store, n, key) {
 			return
 		}
 		if s, ok = c.readSort(&q, t); !ok {
 			c.replyNoNumbers()
 			return
 		}
-		if q.readsKeys() && c.detachSort(&q, n) {
+		if q.readsKeys() && c.detachFor(q.store, n, key) {
 			c.sorting = s
 			return
 		}
@@ -122,21 +122,11 @@ func (c *Ctx) sort(readOnly bool) {
 		c.giveUpMade() // that is replied under the locks
 	case !ok:
 		c.replyNoNumbers()
-	case aside != nil:
-		c.makeSorted(aside, &q, s)
 	case q.store != nil:
 		c.storeSorted(&q, s)
 	default:
 		c.replySorted(&q, s)
 	}
-}
-
-// detachSort is detach for a SORT of n elements.
-func (c *Ctx) detachSort(q *sortQuery, n int) bool {
-	if q.store != nil {
-		return c.detachToStore(n, c.Args[1])
-	}
-	return c.detach(n, c.Args[1])
 }
 
 // putSorted puts the list in its place that was made of the collection, if there is one.
@@ -160,37 +150,16 @@ func (c *Ctx) replySorted(q *sortQuery, s *sorting) {
 	})
 }
 
-// makeSorted is storeSorted into a database aside, without locks.
-func (c *Ctx) makeSorted(aside *keyspace.DB, q *sortQuery, s *sorting) {
-	values := s.values(q)
-	l := aside.List(q.store)
-	for i := range values.len() {
-		l.PushBack(values.at(i))
-	}
-	c.LogAs(verbDel, q.store)
-	c.logMembers(verbRPush, q.store, values)
-}
-
 // storeSorted writes elements, or what GET reads of them, to a list. Logged is the
 // list.
 func (c *Ctx) storeSorted(q *sortQuery, s *sorting) {
-	values, dst := s.values(q), q.store
-	replaced := c.makeRoom(dst)
-	if replaced {
-		c.LogAs(verbDel, dst)
-	}
-	l := c.db(dst).List(dst)
-	for i := range values.len() {
-		l.PushBack(values.at(i))
-	}
-	switch {
-	case values.len() > 0:
-		c.ChangedN(dst, eventSortStore, values.len())
-		c.logMembers(verbRPush, dst, values)
-	case replaced:
-		c.Changed(dst, eventDel)
-	}
-	c.Out.Int(int64(values.len()))
+	values := s.values(q)
+	c.storeLogged(q.store, values.len(), eventSortStore, func(d *keyspace.DB) {
+		l := d.List(q.store)
+		for i := range values.len() {
+			l.PushBack(values.at(i))
+		}
+	}, func() { c.logMembers(verbRPush, q.store, values) })
 }
 
 // byPattern returns the value of the key that a pattern names with an element in

@@ -144,10 +144,7 @@ func zrangestoreCommand(c *Ctx) {
 // is none, and replies with how many there are.
 func (c *Ctx) storeScored(dst []byte, result *members, ev Event) {
 	replaced := c.makeRoom(dst)
-	z := c.db(dst).ZSet(dst)
-	for i := range result.len() {
-		z.Add(result.at(i), result.scores[i])
-	}
+	result.addTo(c.db(dst).ZSet(dst))
 	c.stored(dst, replaced, result.len(), ev)
 	c.Out.Int(int64(result.len()))
 }

@@ -167,6 +167,9 @@ func (c *Client) StandIn() *Client {
 	return s
 }
 
+// same tells whether by, which may be nil, is the client or its stand-in.
+func (c *Client) same(by *Client) bool { return by != nil && c.id == by.id }
+
 // Adopt takes in what the client is to be told of what a stand-in has changed: it follows
 // on the reply that comes now. The other goroutine has called the stand-in's Flush. s may be nil.
 func (c *Client) Adopt(s *Client) {

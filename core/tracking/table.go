@@ -157,7 +157,7 @@ func (t *Table) forget(by *Client, n int, key []byte, changed bool) {
 		if c == nil {
 			continue
 		}
-		own := by != nil && id == by.id
+		own := c.same(by)
 		switch m := c.Mode(); {
 		case !m.On || m.Broadcast, m.NoLoop && own && changed:
 		case own:
@@ -243,7 +243,7 @@ func (t *Table) broadcast(by *Client, changed [][]byte) {
 		}
 		msg := keys(match...)
 		for c := range t.prefixes[prefix] {
-			if by == nil || c.id != by.id || !c.Mode().NoLoop {
+			if !c.same(by) || !c.Mode().NoLoop {
 				t.send(c, msg, by)
 			}
 		}

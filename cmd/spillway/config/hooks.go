@@ -115,9 +115,12 @@ func hooksNode(in *node, all []hooks.Hook) {
 	}
 }
 
-// isHook tells whether a block is a hook, whose URL and headers are secrets. There may be
-// several.
+// isHook tells whether a block is a hook, of which there may be several.
 func isHook(kind string) bool { return kind == onSuccess || kind == onFailure }
+
+// hasHeaders tells whether a block has headers, and a URL, that may be secrets: a hook, and
+// the block tracing.
+func hasHeaders(kind string) bool { return isHook(kind) || kind == tracingKind }
 
 // maskHook hides what a hook's url and headers may have of secrets.
 func maskHook(name string, v cty.Value) (cty.Value, bool) {

@@ -46,16 +46,16 @@ type secrets struct {
 func findSecrets(name string, src []byte) *secrets {
 	s := &secrets{}
 	tokens, _ := hclsyntax.LexConfig(src, name, hcl.InitialPos)
-	hook := 0 // the depth of the block that is a hook, or where traces go
+	inside := 0 // how deep in a block with headers
 	for i, t := range tokens {
 		switch {
-		case t.Type == hclsyntax.TokenOBrace && (hook > 0 || i > 0 && (isHook(string(tokens[i-1].Bytes)) || string(tokens[i-1].Bytes) == tracingKind)):
-			hook++
-		case t.Type == hclsyntax.TokenCBrace && hook > 0:
-			hook--
+		case t.Type == hclsyntax.TokenOBrace && (inside > 0 || i > 0 && hasHeaders(string(tokens[i-1].Bytes))):
+			inside++
+		case t.Type == hclsyntax.TokenCBrace && inside > 0:
+			inside--
 		}
 		if t.Type == hclsyntax.TokenEqual || t.Type == hclsyntax.TokenColon {
-			if hook == 1 && i > 0 && (string(tokens[i-1].Bytes) == "url" || string(tokens[i-1].Bytes) == "headers") {
+			if inside == 1 && i > 0 && (string(tokens[i-1].Bytes) == "url" || string(tokens[i-1].Bytes) == "headers") {
 				s.value(tokens[i+1:])
 				continue
 			}

@@ -138,7 +138,7 @@ func (n *node) masked() *node {
 	out := &node{kind: n.kind, labels: n.labels, next: n.next}
 	for _, a := range n.attrs {
 		hidden := false
-		if isHook(n.kind) || n.kind == tracingKind {
+		if hasHeaders(n.kind) {
 			a.value, hidden = maskHook(a.name, a.value)
 		}
 		if a.ref == "" && !hidden {

@@ -15,7 +15,7 @@ import (
 // twice, since the buffer that it arrives in is such a block as well. So mappings that
 // are released stay with the process for a moment, with their pages, and the next large
 // block takes one of them, made longer or shorter. A client that writes values of one
-// megabyte over and over needs a third of the time.
+// megabyte over and over needs a quarter of the processor's time.
 //
 // What nobody took for keptFor goes back to the system.
 const (
