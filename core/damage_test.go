@@ -47,7 +47,15 @@ type life struct {
 func live(t *testing.T, mark string, rewrite bool) *life {
 	t.Helper()
 	var refuse atomic.Bool
-	h := coretest.New(t, func(o *core.Options) { o.Keep = 2 })
+	pruned := make(chan struct{}, 2)
+	h := coretest.New(t, func(o *core.Options) {
+		o.Keep = 2
+		o.Events.CheckpointStep = func(s core.StepEvent) {
+			if s.Step == core.StepPrune {
+				pruned <- struct{}{}
+			}
+		}
+	})
 	h.Wrap(func(inner vfs.FS) vfs.FS {
 		return faultfs.New(inner, func(op faultfs.Op) error {
 			if refuse.Load() && op.Kind == faultfs.OpCreate && strings.HasPrefix(op.Path, "checkpoints/00000003") {
@@ -77,6 +85,9 @@ func live(t *testing.T, mark string, rewrite bool) *life {
 	}
 	for i := range 6 {
 		do("RPUSH list %s%d", mark, i)
+	}
+	for range 2 { // what the two take the place of goes behind their commits
+		<-pruned
 	}
 	// A checkpoint that fails behind its cut leaves the log in two segments.
 	refuse.Store(true)
