@@ -92,13 +92,14 @@ bin/golangci-lint:
 unit: bin/gotestsum
 	$(TEST) -timeout 10m ./...
 
-# Of the faults of the laboratory each is tried at every twelfth operation here, and at
-# every one in offheap: under the race detector they took half of the whole.
+# The laboratory loses power and fails operations at every twelfth operation here, at
+# every third in offheap, and at every one in lab-long: they took half of the whole.
+# A test's heap is small, and collecting it took a quarter of its time.
 race: bin/gotestsum ## the packages under the race detector, with all memory where it can see it
-	SPILLWAY_LAB_STRIDE=12; export SPILLWAY_LAB_STRIDE; $(TEST) -race -tags $(RACE_TAGS) -timeout 40m ./core/... ./plugins/... ./fsbackends/... ./internal/... ./examples/...
+	export SPILLWAY_LAB_STRIDE=12 GOGC=400; $(TEST) -race -tags $(RACE_TAGS) -timeout 40m ./core/... ./plugins/... ./fsbackends/... ./internal/... ./examples/...
 
 offheap: bin/gotestsum ## the packages that use memory outside of Go's heap, without the race detector
-	$(TEST) -timeout 20m ./core/keyspace/... ./core/rdb/... ./core/command ./core/server ./core ./core/coretest ./examples/...
+	export SPILLWAY_LAB_STRIDE=3 GOGC=400; $(TEST) -timeout 20m ./core/keyspace/... ./core/rdb/... ./core/command ./core/server ./core ./core/coretest ./examples/...
 
 integration: build bin/gotestsum ## the built binaries over TCP: kills, restarts, shard counts, the bench
 	export SPILLWAY_ROUNDS=50; $(TEST) -count=1 -timeout 20m ./cmd/...
@@ -143,7 +144,7 @@ compat: build ## Redis's own tests against the daemon: fails when one fails that
 lab: planted lab-disk lab-syscalls ## the crash laboratory, its short version; see docs/testing.md
 
 planted: bin/gotestsum ## known bugs, each of which must fail a test
-	$(TEST) -tags lab -count=1 -timeout 40m ./core/coretest/planted
+	export GOGC=400; $(TEST) -tags lab -count=1 -timeout 40m ./core/coretest/planted
 
 # Mounts filesystems of its own, so it needs root and loop devices.
 lab-disk: bin/gotestsum ## real filesystems that lose power, fill up and become read-only
@@ -159,7 +160,7 @@ lab-syscalls: build bin/gotestsum ## file-changing system calls of the daemon an
 	else mkdir -p $(RESULTS); echo "NOT RUN: lab-syscalls may not watch system calls here (needs Linux 5.19 or newer, and seccomp(2))" | tee -a $(RESULTS)/not-run; fi
 
 lab-long: build ## hours: every part of the laboratory at length
-	SPILLWAY_LAB=long $(GO) test -count=1 -timeout 12h -run 'TestHistory$$|TestInterleavings|EveryOperation|TestSmall|TestLinear|TestDamagedDirectory' ./core ./core/coretest
+	SPILLWAY_LAB=long $(GO) test -count=1 -timeout 12h -run 'TestHistory$$|TestInterleavings|EveryOperation|TestArchiveCrashes|TestArchiveFaults|TestSmall|TestLinear|TestDamagedDirectory' ./core ./core/coretest
 	SPILLWAY_LAB=long $(GO) test -count=1 -timeout 2h -run TestLinearizable ./cmd/spillway
 	SPILLWAY_LAB=long $(GO) test -count=1 -timeout 12h -run 'TestHistories|TestLives' ./core/coretest/lives ./plugins/blob ./plugins/sftp
 	SPILLWAY_ROUNDS=200 $(MAKE) planted lab-disk

@@ -140,7 +140,7 @@ func archiving(faults bool) func(r *coretest.Run) {
 // TestArchiveCrashes loses power before every operation of an engine with an
 // archive: what is there can be restored, and the survivor goes on archiving.
 func TestArchiveCrashes(t *testing.T) {
-	if n := coretest.EveryCrashPoint(t, archiving(false)); n.Struck < 100 || n.Recoveries < 4*n.Struck {
+	if n := coretest.EveryCrashPoint(t, archiving(false)); n.Struck+n.LeftOut < 100 || n.Recoveries < 4*n.Struck {
 		t.Errorf("only %+v", n)
 	}
 }

@@ -35,13 +35,18 @@ type Tried struct {
 // leaves what one at the next operation leaves. The test fails when there was
 // nothing to crash. The functions change the engine's options, see New.
 //
-// SPILLWAY_LAB=long tries more of what a disk may be like; SPILLWAY_LAB_POINT=n
-// tries operation n alone.
+// SPILLWAY_LAB=long tries more of what a disk may be like, SPILLWAY_LAB_STRIDE=n
+// every n-th operation only, SPILLWAY_LAB_POINT=n operation n alone.
 func EveryCrashPoint(t testing.TB, scenario func(*Run), change ...func(*core.Options)) Tried {
 	t.Helper()
 	seeds := crashSeeds(3)
 	const what = "the power was lost"
-	tried, within := sweep(t, what, 1, 1, func(n int64) (outcome, error) { return crashAt(n, seeds, scenario, change) })
+	step := stride()
+	try := func(n int64) (outcome, error) { return crashAt(n, seeds, scenario, change) }
+	tried, within := sweep(t, what, 1, step, try)
+	if !within && step > 1 { // the scenario has fewer operations than that
+		tried, within = sweep(t, what, 1, 1, try)
+	}
 	if !within {
 		nothing(t, what)
 	}

@@ -18,7 +18,7 @@ func onlyPoint() int64 {
 	return n
 }
 
-// stride is how far apart the points of EveryFault lie, 1 for all of them.
+// stride is how far apart the points lie that are tried, 1 for all of them.
 func stride() int64 {
 	n, _ := strconv.ParseInt(os.Getenv("SPILLWAY_LAB_STRIDE"), 10, 64)
 	return max(n, 1)

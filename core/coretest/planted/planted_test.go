@@ -24,6 +24,7 @@ func TestCaught(t *testing.T) {
 	}
 	for _, f := range files {
 		t.Run(filepath.Base(f), func(t *testing.T) {
+			t.Parallel() // the linker has one thread for the most part
 			b := read(t, f)
 			overlay := b.plant(t, root)
 			for _, tests := range b.tests {
@@ -106,7 +107,7 @@ var failed = regexp.MustCompile(`(?m)^--- FAIL: (\w+)`)
 // and returns the test that failed, "" if none did.
 func runTests(t *testing.T, root, overlay, tests string) string {
 	pkg, one, _ := strings.Cut(tests, ":")
-	cmd := exec.Command("go", "test", "-overlay", overlay, "-count=1", "-failfast", "-vet=off", "-run=^"+one, "-skip=TestImportLaw", "-timeout=8m", "./"+pkg)
+	cmd := exec.Command("go", "test", "-overlay", overlay, "-count=1", "-failfast", "-vet=off", "-ldflags=-s -w", "-run=^"+one, "-skip=TestImportLaw", "-timeout=8m", "./"+pkg)
 	cmd.Dir = root
 	out, err := cmd.CombinedOutput()
 	if err == nil {
