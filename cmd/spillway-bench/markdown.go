@@ -19,6 +19,7 @@ const (
 	busy        = 0.05
 	clientBound = 97
 	loadShare   = "share of its CPU that the load used"
+	inKernel    = "of it in the kernel" // of the CPU of the server per operation
 )
 
 // renderCommand makes the tables and the plot of a report again.

@@ -84,7 +84,7 @@ func (b *bench) restartWith(d dataset, o options, prepare func(*server) error) (
 		b.report.add(figure{Scenario: o.scenario, Workload: workload, Metric: d.per + "s a second", Unit: "1/s", More: true},
 			s.name, float64(n)/took.Seconds())
 		b.report.add(figure{Scenario: o.scenario, Workload: workload, Metric: "CPU per " + d.per, Unit: "µs"},
-			s.name, float64(cpu.Nanoseconds())/1e3/float64(n))
+			s.name, float64(cpu.all.Nanoseconds())/1e3/float64(n))
 		return nil
 	})
 }

@@ -127,7 +127,7 @@ func TestRun(t *testing.T) {
 			t.Logf("%s: not measured", w.name) // asked for, or this process may not open so many files
 			continue
 		}
-		for _, metric := range []string{"operations a second", "CPU of the server per operation", "p50", "p99", "p99.9", "longest", "resident", loadShare} {
+		for _, metric := range []string{"operations a second", "CPU of the server per operation", inKernel, "p50", "p99", "p99.9", "longest", "resident", loadShare} {
 			want = append(want, "throughput: "+w.name+": "+metric)
 		}
 	}
@@ -147,6 +147,9 @@ func TestRun(t *testing.T) {
 	for _, name := range []string{"SET, P1", "SET, P64", "80 % GET, 20 % SET, P1"} {
 		if f := have["throughput: "+name+": CPU of the server per operation"]; f != nil && slices.Min(slices.Concat(f.Rounds["spillway"], f.Rounds["redis"])) <= 0 {
 			t.Errorf("%s took no CPU: %v", name, f.Rounds)
+		}
+		if f, k := have["throughput: "+name+": CPU of the server per operation"], have["throughput: "+name+": "+inKernel]; f != nil && k != nil && k.Median["spillway"] > 1.5*f.Median["spillway"] {
+			t.Errorf("%s: %v of %v was the kernel's", name, k.Rounds, f.Rounds)
 		}
 	}
 

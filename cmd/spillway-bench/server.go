@@ -265,13 +265,30 @@ func (s *server) shutdown() error {
 	return s.outcome
 }
 
-// cpu is the processor time of the server's process so far, user and system.
-func (s *server) cpu() (time.Duration, error) {
+// spent is the processor time of a process: all of it, and what of it was the kernel's
+// work for it, which the kernel counts in hundredths of a second.
+type spent struct{ all, kernel time.Duration }
+
+// cpu is what the server's process has spent so far.
+func (s *server) cpu() (spent, error) {
 	var t unix.Timespec
 	clock := int32(^s.cmd.Process.Pid<<3 | 2) // the CPU-time clock of a process, see clock_getcpuclockid(3)
-	err := unix.ClockGettime(clock, &t)
-	return time.Duration(t.Nano()), err
+	if err := unix.ClockGettime(clock, &t); err != nil {
+		return spent{}, err
+	}
+	ticks, err := s.proc("stat", func(line string) (float64, error) {
+		_, behind, _ := strings.Cut(line, ") ") // behind the name, see proc_pid_stat(5)
+		fields := strings.Fields(behind)
+		if len(fields) < 13 {
+			return 0, fmt.Errorf("it has %d fields", len(fields))
+		}
+		return strconv.ParseFloat(fields[12], 64)
+	})
+	return spent{time.Duration(t.Nano()), time.Duration(ticks) * 10 * time.Millisecond}, err
 }
+
+// since is what was spent after another moment.
+func (s spent) since(before spent) spent { return spent{s.all - before.all, s.kernel - before.kernel} }
 
 // rss is the server's resident memory in bytes.
 func (s *server) rss() (float64, error) {

@@ -164,7 +164,8 @@ func (s *server) measure(w workload, keys, n int) error {
 	}
 	all := float64(n + len(took)) // the prober's requests are the server's work too
 	note("operations a second", "op/s", true, m.perSecond)
-	note("CPU of the server per operation", "µs", false, float64(m.cpu.Nanoseconds())/1000/all)
+	note("CPU of the server per operation", "µs", false, float64(m.cpu.all.Nanoseconds())/1000/all)
+	note(inKernel, "µs", false, float64(m.cpu.kernel.Nanoseconds())/1000/all)
 	note("p50", "ms", false, took.quantile(0.5))
 	note("p99", "ms", false, took.quantile(0.99))
 	note("p99.9", "ms", false, took.quantile(0.999))
@@ -195,8 +196,8 @@ func plausible(before, after map[string]string, n int) error {
 // ran is what came of a load.
 type ran struct {
 	perSecond    float64
-	cpu          time.Duration // the server's
-	busy         float64       // share of its processor that the load used
+	cpu          spent   // by the server
+	busy         float64 // share of its processor that the load used
 	began, ended time.Time
 }
 
@@ -230,7 +231,7 @@ func (s *server) run(w workload, keys, n int) (ran, error) {
 	if err != nil {
 		return m, err
 	}
-	m.cpu = after - before
+	m.cpu = after.since(before)
 	m.busy = (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds() / m.ended.Sub(m.began).Seconds()
 	rows, err := csv.NewReader(&said).ReadAll()
 	if err != nil || len(rows) != 2 || len(rows[1]) < 2 {
@@ -303,7 +304,7 @@ func (s *server) runMixed(w workload, keys, n int) (m ran, err error) {
 	if err := json.Unmarshal(line, &did); err != nil {
 		return m, err
 	}
-	m.cpu, m.busy, m.perSecond = after-before, did.CPU/did.Seconds, float64(n)/did.Seconds
+	m.cpu, m.busy, m.perSecond = after.since(before), did.CPU/did.Seconds, float64(n)/did.Seconds
 	return m, nil
 }
 
