@@ -265,7 +265,7 @@ func TestFunctionsAreReplayed(t *testing.T) {
 		{"FUNCTION", "LOAD", "#!lua name=a\nlocal n = 0\nredis.register_function('a', function(keys) n = n + 1 redis.call('set', keys[1], n) return n end)"},
 		{"FUNCTION", "LOAD", "#!lua name=b\nredis.register_function('b', function() return 'old' end)"},
 		{"FUNCTION", "LOAD", "REPLACE", "#!lua name=b\nredis.register_function{function_name='b', callback=function() return 'new' end, flags={'no-writes'}}"},
-		{"FUNCTION", "LOAD", "#!lua name=c\nredis.register_function('c', function() return 1 end)"},
+		{"FUNCTION", "LOAD", "#!lua name=c\nserver.register_function('c', function() return 1 end)"},
 		{"FUNCTION", "DELETE", "c"},
 	} {
 		if got := h.Do(args...); strings.Contains(got, "ERR") {

@@ -91,6 +91,18 @@ func (db *DB) PrepareShutdown(mode command.ShutdownMode, force bool) error {
 	return err
 }
 
+// Down tells whether a shutdown is decided: nothing is written any more, and the owner is
+// about to end the process. Any goroutine.
+func (db *DB) Down() bool {
+	p := db.stopping.Load()
+	if p == nil {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.Down
+}
+
 // finalSave takes the snapshot that the mode asks for. It cancels the job in
 // flight, which began too early to be the last.
 func (db *DB) finalSave(p *stopping, mode command.ShutdownMode) error {

@@ -92,3 +92,70 @@ func TestNoCluster(t *testing.T) {
 		}
 	}
 }
+
+// TestClusterOfOneNode: what would change the cluster of a node that has all slots is answered
+// as a redis-server does that has them, where that does not do it.
+func TestClusterOfOneNode(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, t.TempDir(), "--cluster-enabled", "yes", "--save", "")
+	port := freePort(t)
+	_, real := redisServer(t, t.TempDir(), "--port", port, "--cluster-port", freePort(t), "--bind", "127.0.0.1", "--cluster-enabled", "yes")
+	ctx := t.Context()
+	if err := real.Do(ctx, "CLUSTER", "ADDSLOTSRANGE", 0, 16383).Err(); err != nil {
+		t.Fatal(err)
+	}
+	ask := func(c *redis.Client, line string) string {
+		var args []any
+		for _, a := range strings.Fields(line) {
+			args = append(args, a)
+		}
+		v, err := c.Do(ctx, args...).Result()
+		return fmt.Sprint(v, err)
+	}
+	for line := range strings.Lines(`CLUSTER ADDSLOTS 0
+		CLUSTER ADDSLOTS 7 7
+		CLUSTER ADDSLOTS x
+		CLUSTER ADDSLOTS 16384
+		CLUSTER ADDSLOTSRANGE 0 16383
+		CLUSTER ADDSLOTSRANGE 3 9 2 4
+		CLUSTER ADDSLOTSRANGE 5 1
+		CLUSTER ADDSLOTSRANGE 5 6 7
+		CLUSTER ADDSLOTSRANGE -1 6
+		CLUSTER DELSLOTS 5 5
+		CLUSTER DELSLOTS 16384
+		CLUSTER DELSLOTSRANGE 1 3 2 4
+		CLUSTER DELSLOTSRANGE 5 1
+		CLUSTER DELSLOTSRANGE 5
+		CLUSTER DELSLOTSRANGE a b
+		CLUSTER SETSLOT 0 STABLE
+		CLUSTER SETSLOT 0 MIGRATING abc
+		CLUSTER SETSLOT 0 IMPORTING abc
+		CLUSTER SETSLOT 0 NODE abc
+		CLUSTER SETSLOT 0 FOO
+		CLUSTER SETSLOT 16384 STABLE
+		CLUSTER COUNTKEYSINSLOT 16384
+		CLUSTER GETKEYSINSLOT 0 -1
+		CLUSTER FORGET abc
+		CLUSTER REPLICAS abc
+		CLUSTER REPLICATE abc
+		CLUSTER COUNT-FAILURE-REPORTS abc
+		CLUSTER FAILOVER
+		CLUSTER FAILOVER X
+		CLUSTER MEET a
+		CLUSTER MEET a 1234
+		CLUSTER MEET 127.0.0.1 99999
+		CLUSTER MEET 127.0.0.1 60000
+		CLUSTER MEET 127.0.0.1 x
+		CLUSTER MEET 127.0.0.1 1234 x
+		CLUSTER MEET 127.0.0.1 1234 0
+		CLUSTER SET-CONFIG-EPOCH x
+		CLUSTER SET-CONFIG-EPOCH -1
+		CLUSTER RESET X
+		CLUSTER NOSUCH
+		CLUSTER SAVECONFIG`) {
+		line = strings.TrimSpace(line)
+		if got, want := ask(d.rdb, line), ask(real, line); got != want {
+			t.Errorf("%s: %s, a redis-server says %s", line, got, want)
+		}
+	}
+}

@@ -350,8 +350,14 @@ func runCommand(t *testing.T, cmd *exec.Cmd, env ...string) (output string, ende
 // and a client.
 func redisServer(t *testing.T, dir string, flags ...string) (socket string, c *redis.Client) {
 	t.Helper()
+	return redisServerOf(t, "redis-server", dir, flags...)
+}
+
+// redisServerOf is redisServer of another release.
+func redisServerOf(t *testing.T, program, dir string, flags ...string) (socket string, c *redis.Client) {
+	t.Helper()
 	socket = filepath.Join(t.TempDir(), "r.sock")
-	cmd := exec.Command("redis-server", append([]string{"--port", "0", "--unixsocket", socket, "--dir", dir, "--save", ""}, flags...)...)
+	cmd := exec.Command(program, append([]string{"--port", "0", "--unixsocket", socket, "--dir", dir, "--save", ""}, flags...)...)
 	var log testutil.Buffer
 	cmd.Stdout, cmd.Stderr = &log, &log
 	if err := cmd.Start(); err != nil {

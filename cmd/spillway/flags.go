@@ -252,6 +252,7 @@ func (o *overrides) applyListeners(given func(string) bool, c *config.Config) er
 	hosts := []string{host}
 	if given("bind") {
 		hosts = strings.Fields(o.bind)
+		c.Server.Bind = o.bind
 	}
 	c.Listen = slices.DeleteFunc(c.Listen, plainTCP)
 	if port == "0" {
@@ -262,16 +263,14 @@ func (o *overrides) applyListeners(given func(string) bool, c *config.Config) er
 }
 
 // listenersAt are TCP listeners as l at a port of each host, which are named as in Redis's
-// bind: * is every address, ::* every one of IPv6, and one behind a - may be missing here.
+// bind: * is every address of IPv4, ::* every one of IPv6, and one behind a - may be missing here.
 func listenersAt(hosts []string, port string, l config.Listener) (out []config.Listener) {
 	for _, h := range hosts {
 		h, optional := strings.CutPrefix(h, "-")
-		switch {
-		case h == "*":
-			h = ""
-		case h == "::*" && slices.Contains(hosts, "*"):
-			continue // whose listener takes IPv6 as well
-		case h == "::*":
+		switch h {
+		case "*":
+			h = "0.0.0.0"
+		case "::*":
 			h = "::"
 		}
 		if optional && !config.HasAddress(h) {

@@ -105,6 +105,11 @@ func TestBindFamilies(t *testing.T) {
 	if !reaches("127.0.0.1", d) || v6 != nil && !reaches("::1", d) {
 		t.Errorf("--bind * -::*: IPv4 %v, IPv6 %v", reaches("127.0.0.1", d), reaches("::1", d))
 	}
+	equal(t, "CONFIG GET bind", d.do("CONFIG", "GET", "bind"), map[any]any{"bind": "* -::* -192.0.2.1"})
+	equal(t, "CONFIG SET bind", d.do("CONFIG", "SET", "bind", "*"), "OK")
+	if !reaches("127.0.0.1", d) || reaches("::1", d) {
+		t.Errorf("CONFIG SET bind *: IPv4 %v, IPv6 %v", reaches("127.0.0.1", d), reaches("::1", d))
+	}
 	d.stop()
 	d = startDaemon(t, t.TempDir(), "--bind", "0.0.0.0")
 	if !reaches("127.0.0.1", d) || reaches("::1", d) {

@@ -25,13 +25,19 @@ import (
 // status.
 func cli(t *testing.T, addr, stdin string, args ...string) string {
 	t.Helper()
+	return cliOf(t, "redis-cli", addr, stdin, args...)
+}
+
+// cliOf is cli with the redis-cli of another release.
+func cliOf(t *testing.T, program, addr, stdin string, args ...string) string {
+	t.Helper()
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithTimeout(t.Context(), patience)
 	defer stop()
-	cmd := exec.CommandContext(ctx, "redis-cli", append([]string{"-h", host, "-p", port}, args...)...)
+	cmd := exec.CommandContext(ctx, program, append([]string{"-h", host, "-p", port}, args...)...)
 	cmd.Stdin = strings.NewReader(stdin)
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
@@ -69,11 +75,11 @@ func cliData() string {
 	return b.String()
 }
 
-// besideRedis are the daemon and a real redis-server with the same data.
-func besideRedis(t *testing.T) (ours, real string) {
+// besideRedis are the daemon and a real redis-server, that program, with the same data.
+func besideRedis(t *testing.T, program string) (ours, real string) {
 	t.Helper()
 	port := freePort(t)
-	_, c := redisServer(t, t.TempDir(), "--port", port, "--bind", "127.0.0.1", "--maxmemory-policy", "allkeys-lfu")
+	_, c := redisServerOf(t, program, t.TempDir(), "--port", port, "--bind", "127.0.0.1", "--maxmemory-policy", "allkeys-lfu")
 	real = "127.0.0.1:" + port
 	ours = startDaemon(t, t.TempDir(), "--save", "", "--maxmemory-policy", "allkeys-lfu").addr
 	for _, addr := range []string{ours, real} {
@@ -116,24 +122,25 @@ func dropping(pattern string) func(string) string {
 	}
 }
 
-// TestRedisCLI: what redis-cli shows of the daemon is what it shows of a redis-server with
-// the same data.
-func TestRedisCLI(t *testing.T) {
-	t.Parallel()
-	ours, real := besideRedis(t)
-	dir := t.TempDir()
-	script := filepath.Join(dir, "script.lua")
+// cliMode is one way to run redis-cli, and what of its words depends on the data alone.
+type cliMode struct {
+	args  string
+	stdin string
+	show  func(string) string
+}
+
+func same(s string) string { return s }
+
+// cliModes are what any release of redis-cli does with cliData.
+func cliModes(t *testing.T) []cliMode {
+	t.Helper()
+	script := filepath.Join(t.TempDir(), "script.lua")
 	if err := os.WriteFile(script, []byte("return {KEYS[1], ARGV[1], redis.call('GET', KEYS[1])}"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	same := func(s string) string { return s }
 	// How large a value is in memory, and which of two of a size was met first, is each server's own.
 	summary := keeping(`^Sampled|^Total key length|^Biggest|^\d+ |exit status`)
-	for _, tt := range []struct {
-		args  string
-		stdin string
-		show  func(string) string
-	}{
+	return []cliMode{
 		{"", strings.Repeat("GET string:7\n", 2000), same}, // more often than anything below reads the others
 		{"--hotkeys", "", func(s string) string {
 			return fmt.Sprint(strings.Contains(s, `keyname: "string:7"`), strings.HasSuffix(s, "exit status 0\n"))
@@ -143,7 +150,7 @@ func TestRedisCLI(t *testing.T) {
 		{"--bigkeys", "", summary},
 		{"--bigkeys -i 0.001", "", summary},
 		{"--memkeys", "", func(s string) string {
-			return regexp.MustCompile(`:\d+"' has \d+ bytes`).ReplaceAllString(keeping(`^Sampled|^Total key length|^Biggest|exit status`)(s), "")
+			return regexp.MustCompile(`:\d+"'? has \d+ bytes`).ReplaceAllString(keeping(`^Sampled|^Total key length|^Biggest|exit status`)(s), "")
 		}},
 		{"--scan", "", keeping("")},
 		{"--scan --pattern string:1?", "", keeping("")},
@@ -170,11 +177,16 @@ func TestRedisCLI(t *testing.T) {
 		{"--no-raw", "SET a \"q\\x00\\n\"\nGET a\nMULTI\nINCR a\nDISCARD\nEXEC\nSELECT 3\nGET other\n", same},
 		{"-3 --no-raw", "HGETALL hash:0\nSMEMBERS set:0\nZSCORE zset:0 member:0\n", same},
 		{"--pipe", "SET a\r\nSET b 1\r\nNOSUCH x\r\n", same},
-		{"", "HELP LPOS\nHELP XCLAIM\nHELP @list\nHELP @pubsub\nHELP @geo\nHELP XGROUP CREATE\nHELP NOSUCH\nHELP\n", dropping("summary:")},
-		{"CLUSTER INFO", "", same},
-	} {
+	}
+}
+
+// showsTheSame wants what a redis-cli shows of the daemon to be what it shows of a real server
+// with the same data.
+func showsTheSame(t *testing.T, program string, modes []cliMode, ours, real string) {
+	t.Helper()
+	for _, tt := range modes {
 		args := strings.Fields(strings.ReplaceAll(tt.args, `"`, ""))
-		got, want := tt.show(cli(t, ours, tt.stdin, args...)), tt.show(cli(t, real, tt.stdin, args...))
+		got, want := tt.show(cliOf(t, program, ours, tt.stdin, args...)), tt.show(cliOf(t, program, real, tt.stdin, args...))
 		if got != want {
 			t.Errorf("redis-cli %s: got\n%s\nwant\n%s", tt.args, got, want)
 		}
@@ -182,6 +194,17 @@ func TestRedisCLI(t *testing.T) {
 			t.Errorf("redis-cli %s: nothing is compared", tt.args)
 		}
 	}
+}
+
+// TestRedisCLI: what redis-cli shows of the daemon is what it shows of a redis-server with
+// the same data.
+func TestRedisCLI(t *testing.T) {
+	t.Parallel()
+	ours, real := besideRedis(t, "redis-server")
+	modes := append(cliModes(t),
+		cliMode{"", "HELP LPOS\nHELP XCLAIM\nHELP @list\nHELP @pubsub\nHELP @geo\nHELP XGROUP CREATE\nHELP NOSUCH\nHELP\n", dropping("summary:")},
+		cliMode{"CLUSTER INFO", "", same})
+	showsTheSame(t, "redis-cli", modes, ours, real)
 	if got := cli(t, ours, "", "--replica"); !strings.HasSuffix(got, "exit status 1\n") || !strings.Contains(got, "SYNC with master failed: -ERR ") {
 		t.Errorf("redis-cli --replica, which needs replication: %s", got)
 	}
@@ -239,8 +262,14 @@ func TestRedisCLIPipe(t *testing.T) {
 // live starts redis-cli in a mode that goes on, and returns its lines as they come.
 func live(t *testing.T, addr string, stdin string, args ...string) (line func() string) {
 	t.Helper()
+	return liveOf(t, "redis-cli", addr, stdin, args...)
+}
+
+// liveOf is live with the redis-cli of another release.
+func liveOf(t *testing.T, program, addr, stdin string, args ...string) (line func() string) {
+	t.Helper()
 	host, port, _ := strings.Cut(addr, ":")
-	cmd := exec.Command("stdbuf", append([]string{"-oL", "redis-cli", "-h", host, "-p", port}, args...)...)
+	cmd := exec.Command("stdbuf", append([]string{"-oL", program, "-h", host, "-p", port}, args...)...)
 	in, err := cmd.StdinPipe() // which stays open
 	if err != nil {
 		t.Fatal(err)
@@ -267,15 +296,10 @@ func live(t *testing.T, addr string, stdin string, args ...string) (line func() 
 	}
 }
 
-// TestRedisCLILive: what redis-cli shows while it goes on: of the server, of what others do,
-// of messages.
-func TestRedisCLILive(t *testing.T) {
-	t.Parallel()
-	d := startDaemon(t, t.TempDir(), "--save", "")
-	ctx := t.Context()
-	d.do("MSET", "a", "1", "b", "2")
-
-	stat := live(t, d.addr, "", "-i", "0.01", "--stat")
+// showsGoingOn: --stat and the latencies of a server with two keys.
+func showsGoingOn(t *testing.T, program, addr string) {
+	t.Helper()
+	stat := liveOf(t, program, addr, "", "-i", "0.01", "--stat")
 	for rows := 0; rows < 25; { // the headings come back after twenty
 		l := stat()
 		f := strings.Fields(l)
@@ -286,15 +310,26 @@ func TestRedisCLILive(t *testing.T) {
 			t.Errorf("--stat: %q", l)
 		}
 	}
-	if got := cli(t, d.addr, "", "--raw", "-i", "0.05", "--latency"); !regexp.MustCompile(`^\d+ \d+ \d+\.\d+ \d+\nexit status 0\n$`).MatchString(got) {
+	if got := cliOf(t, program, addr, "", "--raw", "-i", "0.05", "--latency"); !regexp.MustCompile(`^\d+ \d+ \d+\.\d+ \d+\nexit status 0\n$`).MatchString(got) {
 		t.Errorf("--latency: %q", got)
 	}
-	history := live(t, d.addr, "", "--raw", "-i", "0.05", "--latency-history")
+	history := liveOf(t, program, addr, "", "--raw", "-i", "0.05", "--latency-history")
 	for range 2 {
 		if got := strings.Fields(history()); len(got) < 4 {
 			t.Errorf("--latency-history: %q", got)
 		}
 	}
+}
+
+// TestRedisCLILive: what redis-cli shows while it goes on: of the server, of what others do,
+// of messages.
+func TestRedisCLILive(t *testing.T) {
+	t.Parallel()
+	d := startDaemon(t, t.TempDir(), "--save", "")
+	ctx := t.Context()
+	d.do("MSET", "a", "1", "b", "2")
+
+	showsGoingOn(t, "redis-cli", d.addr)
 
 	for name, in := range map[string]string{"argument": "", "standard input": "MONITOR\n"} {
 		var args []string

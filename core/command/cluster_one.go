@@ -1,5 +1,10 @@
 package command
 
+import (
+	"math"
+	"net"
+)
+
 // clusterOneHandlers are the subcommands of CLUSTER that change what a cluster is
 // made of. This one has a single node, which has all slots and keeps them: what would
 // not change that is accepted, the rest is refused, in Redis's words where it has them.
@@ -59,6 +64,18 @@ func (c *Ctx) ownedSlots(each int) {
 		first, _ := parseInt(c.Args[2])
 		c.Out.Errorf("ERR Slot %d is already busy", first)
 		return
+	}
+	var named [NumSlots]bool
+	for i := 2; i < len(c.Args); i += each {
+		slot, _ := parseInt(c.Args[i])
+		end, _ := parseInt(c.Args[i+each-1])
+		for ; slot <= end; slot++ {
+			if named[slot] {
+				c.Out.Errorf("ERR Slot %d specified multiple times", slot)
+				return
+			}
+			named[slot] = true
+		}
 	}
 	c.Out.Error(errOnlyNode)
 }
@@ -139,15 +156,22 @@ func clusterMeet(c *Ctx) {
 		c.tooManyWords()
 		return
 	}
-	if _, ok := parseInt(c.Args[3]); !ok {
+	port, ok := parseInt(c.Args[3])
+	if !ok {
 		c.Out.Errorf("ERR Invalid TCP base port specified: %s", c.Args[3])
 		return
 	}
+	const above = 10000 // of the bus over the port, unless it is given
+	bus := port + above
 	if len(c.Args) == 5 {
-		if _, ok := parseInt(c.Args[4]); !ok {
+		if bus, ok = parseInt(c.Args[4]); !ok {
 			c.Out.Errorf("ERR Invalid TCP bus port specified: %s", c.Args[4])
 			return
 		}
+	}
+	if net.ParseIP(string(c.Args[2])) == nil || port < 1 || port > math.MaxUint16 || bus < 1 || bus > math.MaxUint16 {
+		c.Out.Errorf("ERR Invalid node address specified: %s:%s", c.Args[2], c.Args[3])
+		return
 	}
 	c.Out.Error(errOnlyNode + ": it meets no others")
 }

@@ -49,10 +49,18 @@ func (in *Interp) writable(L *lua.LState, t *lua.LTable) {
 	}
 }
 
-// guard has a table raise an error when what is not in it is read.
+// guard has a table raise an error when what is not in it is read. Where it has the table
+// redis, server is another name for that, as in Valkey, which a list of the globals, that
+// of Redis 7.0, does not show.
 func (in *Interp) guard(t *lua.LTable) {
 	meta := in.L.NewTable()
-	meta.RawSetString("__index", in.L.NewFunction(missingGlobal))
+	meta.RawSetString("__index", in.L.NewFunction(func(L *lua.LState) int {
+		if redis := t.RawGetString("redis"); redis != lua.LNil && L.Get(2) == lua.LString("server") {
+			L.Push(redis)
+			return 1
+		}
+		return missingGlobal(L)
+	}))
 	t.Metatable = meta
 }
 

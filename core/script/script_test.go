@@ -61,19 +61,21 @@ func newScripts() *Scripts { return NewScripts(func() bool { return false }) }
 func TestSmoke(t *testing.T) {
 	s := newScripts()
 	for src, want := range map[string]string{
-		`return 1`:                             ":1\r\n",
-		`return "a" .. 1/3 .. "b"`:             "$18\r\na0.33333333333333b\r\n",
-		`return redis.call('ping')`:            "+PONG\r\n",
-		`return {1,2,{3,'x'},nil,4}`:           "*3\r\n:1\r\n:2\r\n*2\r\n:3\r\n$1\r\nx\r\n",
-		`return redis.call('nosuch')`:          "-ERR Unknown Redis command called from script script: SHA, on @user_script:1.\r\n",
-		"\n\nreturn foo":                       "-ERR user_script:3: Script attempted to access nonexistent global variable 'foo' script: SHA, on @user_script:3.\r\n",
-		`foo = 1`:                              "-ERR user_script:1: Attempt to modify a readonly table script: SHA, on @user_script:1.\r\n",
-		`redis.call = 1`:                       "-ERR user_script:1: Attempt to modify a readonly table script: SHA, on @user_script:1.\r\n",
-		`local a; return a.b`:                  "-ERR user_script:1: attempt to index local 'a' (a nil value) script: SHA, on @user_script:1.\r\n",
-		`return redis.nosuch()`:                "-ERR user_script:1: attempt to call field 'nosuch' (a nil value) script: SHA, on @user_script:1.\r\n",
-		`return tostring(cjson.null)`:          "$15\r\nuserdata: (nil)\r\n",
-		`error('x')`:                           "-ERR user_script:1: x script: SHA, on @user_script:1.\r\n",
-		`return cjson.encode({1,2,{a='b/c'}})`: "$18\r\n[1,2,{\"a\":\"b\\/c\"}]\r\n",
+		`return 1`:                                          ":1\r\n",
+		`return "a" .. 1/3 .. "b"`:                          "$18\r\na0.33333333333333b\r\n",
+		`return redis.call('ping')`:                         "+PONG\r\n",
+		`return server.call('ping')`:                        "+PONG\r\n", // Valkey's name
+		`return {server == redis, redis.server == nil}`:     "*2\r\n:1\r\n:1\r\n",
+		`return {1,2,{3,'x'},nil,4}`:                        "*3\r\n:1\r\n:2\r\n*2\r\n:3\r\n$1\r\nx\r\n",
+		`return redis.call('nosuch')`:                       "-ERR Unknown Redis command called from script script: SHA, on @user_script:1.\r\n",
+		"\n\nreturn foo":                                    "-ERR user_script:3: Script attempted to access nonexistent global variable 'foo' script: SHA, on @user_script:3.\r\n",
+		`foo = 1`:                                           "-ERR user_script:1: Attempt to modify a readonly table script: SHA, on @user_script:1.\r\n",
+		`redis.call = 1`:                                    "-ERR user_script:1: Attempt to modify a readonly table script: SHA, on @user_script:1.\r\n",
+		`local a; return a.b`:                               "-ERR user_script:1: attempt to index local 'a' (a nil value) script: SHA, on @user_script:1.\r\n",
+		`return redis.nosuch()`:                             "-ERR user_script:1: attempt to call field 'nosuch' (a nil value) script: SHA, on @user_script:1.\r\n",
+		`return tostring(cjson.null)`:                       "$15\r\nuserdata: (nil)\r\n",
+		`error('x')`:                                        "-ERR user_script:1: x script: SHA, on @user_script:1.\r\n",
+		`return cjson.encode({1,2,{a='b/c'}})`:              "$18\r\n[1,2,{\"a\":\"b\\/c\"}]\r\n",
 		`return {pcall(function() error({err='X y'}) end)}`: "*2\r\n$-1\r\n$3\r\nX y\r\n",
 	} {
 		got := eval(t, s, &fakeHost{}, src, 2)

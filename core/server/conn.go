@@ -324,8 +324,14 @@ func (c *conn) HoldBack(out *resp.Writer) { c.box.cork(out) }
 // Classify implements session.Mailbox.
 func (c *conn) Classify(t command.ClientType) { c.box.setClass(t) }
 
-// CloseAfterReply implements command.Client.
-func (c *conn) CloseAfterReply() { c.closing = true }
+// CloseAfterReply implements command.Client. The client whose SHUTDOWN it ends takes it
+// for the end of the server: nobody can dial it then.
+func (c *conn) CloseAfterReply() {
+	c.closing = true
+	if c.srv.db.Down() {
+		c.srv.StopAccepting()
+	}
+}
 
 // Info implements command.Client. Any goroutine.
 func (c *conn) Info() command.ClientInfo {

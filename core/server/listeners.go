@@ -3,14 +3,16 @@ package server
 import (
 	"errors"
 	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // CONFIG SET port and bind change where the server listens: the new addresses are
-// listened on first, and those that are no more wanted are given up only when all of
-// them could be. Listeners on other ports, which plugins.hcl may have, those with TLS,
+// listened on first, and those that are no more wanted are given up when all of
+// them could be, or before where they are in the way. Listeners on other ports, which plugins.hcl may have, those with TLS,
 // and Unix sockets stay. CONFIG SET tls-port does the same to those with TLS.
 
 // served is how a listener is served.
@@ -91,7 +93,11 @@ func (s *Server) setBind(text string) error {
 func (s *Server) hosts() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.bound == nil {
+	switch {
+	case s.bound != nil:
+	case s.opt.Bind != "":
+		s.bound = strings.Fields(s.opt.Bind)
+	default:
 		listeners, _ := s.tcp(false)
 		for _, l := range listeners {
 			s.bound = append(s.bound, l.Addr().(*net.TCPAddr).IP.String())
@@ -100,17 +106,29 @@ func (s *Server) hosts() []string {
 	return s.bound
 }
 
-// rebind listens on port at every host, with TLS or, if t is nil, without, and no more
-// where it did.
-func (s *Server) rebind(hosts []string, port int, t *TLS) bool {
-	s.mu.Lock()
-	old, oldPort := s.tcp(t != nil)
-	s.mu.Unlock()
-	var fresh, kept []net.Listener
+// family is the network of package net for an address: one of IPv4 is IPv4 alone and one
+// of IPv6 IPv6 alone, as with Redis, also those that stand for all.
+func family(ip string) string {
+	switch at, err := netip.ParseAddr(ip); {
+	case err != nil:
+		return "tcp"
+	case at.Is4():
+		return "tcp4"
+	default:
+		return "tcp6"
+	}
+}
+
+// place is an address to listen at.
+type place struct {
+	ip       string
+	optional bool // it may be missing here
+}
+
+// placesOf are those that Redis's bind names: * is every address of IPv4, ::* every one
+// of IPv6, and one behind a - may be missing here.
+func placesOf(hosts []string) (out []place) {
 	for _, host := range hosts {
-		if port == 0 {
-			break
-		}
 		ip, optional := strings.CutPrefix(host, "-")
 		switch ip {
 		case "*":
@@ -121,35 +139,93 @@ func (s *Server) rebind(hosts []string, port int, t *TLS) bool {
 		if at, err := net.ResolveIPAddr("ip", ip); err == nil {
 			ip = at.String()
 		}
-		if i := slices.IndexFunc(old, func(l net.Listener) bool { return l.Addr().(*net.TCPAddr).IP.String() == ip }); i >= 0 && port == oldPort {
-			kept = append(kept, old[i])
-			continue
-		}
-		l, err := net.Listen("tcp", net.JoinHostPort(ip, strconv.Itoa(port)))
-		if err != nil && optional {
+		out = append(out, place{ip, optional})
+	}
+	return out
+}
+
+// ipOf is the address of a TCP listener.
+func ipOf(l net.Listener) string { return l.Addr().(*net.TCPAddr).IP.String() }
+
+// listenAll listens on port at all of these places, or at none of them.
+func listenAll(places []place, port int) (out []net.Listener, err error) {
+	for _, p := range places {
+		l, err := net.Listen(family(p.ip), net.JoinHostPort(p.ip, strconv.Itoa(port)))
+		if err != nil && p.optional && !errors.Is(err, syscall.EADDRINUSE) {
 			continue
 		}
 		if err != nil {
-			s.log.Warn("CONFIG SET: the server goes on where it listened", "address", host, "port", port, "error", err)
-			for _, l := range fresh {
+			for _, l := range out {
 				_ = l.Close()
 			}
-			return false
+			return nil, err
 		}
-		fresh = append(fresh, l)
+		out = append(out, l)
 	}
+	return out, nil
+}
+
+// rebind listens on port at every host, with TLS or, if t is nil, without, and no more
+// where it did. An address may be in the way of another: one of the machine's, of all of
+// them. Then nobody can connect for a moment, as with Redis.
+func (s *Server) rebind(hosts []string, port int, t *TLS) bool {
 	s.mu.Lock()
-	if t == nil {
-		s.bound = hosts
+	old, oldPort := s.tcp(t != nil)
+	s.mu.Unlock()
+	var places []place
+	if port != 0 {
+		places = placesOf(hosts)
 	}
+	given := old
+	if port == oldPort {
+		given = slices.DeleteFunc(slices.Clone(old), func(l net.Listener) bool {
+			return slices.ContainsFunc(places, func(p place) bool { return p.ip == ipOf(l) })
+		})
+		places = slices.DeleteFunc(places, func(p place) bool {
+			return slices.ContainsFunc(old, func(l net.Listener) bool { return p.ip == ipOf(l) })
+		})
+	}
+	fresh, err := listenAll(places, port)
+	if errors.Is(err, syscall.EADDRINUSE) && port == oldPort && len(given) > 0 {
+		s.swap(given, nil, t)
+		if fresh, err = listenAll(places, port); err != nil {
+			s.listenAgain(given, t)
+		}
+		given = nil
+	}
+	if err != nil {
+		s.log.Warn("CONFIG SET: the server goes on where it listened", "addresses", strings.Join(hosts, " "), "port", port, "error", err)
+		return false
+	}
+	if t == nil {
+		s.mu.Lock()
+		s.bound = hosts
+		s.mu.Unlock()
+	}
+	s.swap(given, fresh, t)
+	return true
+}
+
+// listenAgain takes listeners back that were given up.
+func (s *Server) listenAgain(given []net.Listener, t *TLS) {
+	for _, l := range given {
+		again, err := listenAll([]place{{ip: ipOf(l)}}, l.Addr().(*net.TCPAddr).Port)
+		if err != nil {
+			s.log.Error("a listener is lost: another program has its address now", "listener", l.Addr().String(), "error", err)
+		}
+		s.swap(nil, again, t)
+	}
+}
+
+// swap serves fresh, with TLS unless t is nil, and no more the old ones.
+func (s *Server) swap(old, fresh []net.Listener, t *TLS) {
+	s.mu.Lock()
 	for _, l := range fresh {
 		s.add(l, t)
 	}
 	for _, l := range old {
-		if !slices.Contains(kept, l) {
-			delete(s.listeners, l)
-			_ = l.Close()
-		}
+		delete(s.listeners, l)
+		_ = l.Close()
 	}
 	s.mu.Unlock()
 	for _, l := range fresh {
@@ -160,7 +236,6 @@ func (s *Server) rebind(hosts []string, port int, t *TLS) bool {
 			}
 		}()
 	}
-	return true
 }
 
 // Expect has a listener count from now on: before it is served, and so in an order that

@@ -2,9 +2,12 @@ package server
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"testing"
+
+	"github.com/spillwaydb/spillway/core"
 )
 
 // TestConfigSetPort: CONFIG SET port goes over to another port, or stays where it
@@ -69,5 +72,69 @@ func TestConfigSetBind(t *testing.T) {
 	if nc, err := net.Dial("tcp", "127.0.0.2:"+port); err == nil {
 		_ = nc.Close()
 		t.Error("an address that is no more named is still listened on")
+	}
+}
+
+// TestConfigSetBindAll: one address gives way to all of a family, and those to one; IPv4 and
+// IPv6 are apart. What another program has stays its own, and the server where it was.
+func TestConfigSetBindAll(t *testing.T) {
+	_, addr := serve(t, Options{Bind: "127.0.0.1 -192.0.2.1"}, nil, nil)
+	c := dial(t, addr)
+	_, port, _ := net.SplitHostPort(addr)
+	reaches := func(host string) bool {
+		nc, err := net.Dial("tcp", net.JoinHostPort(host, port))
+		if err == nil {
+			_ = nc.Close()
+		}
+		return err == nil
+	}
+	six := true
+	if l, err := net.Listen("tcp6", "[::1]:0"); err != nil {
+		six = false
+	} else {
+		_ = l.Close()
+	}
+	if got := c.ask("CONFIG GET bind"); got != `["bind" "127.0.0.1 -192.0.2.1"]` {
+		t.Errorf("as it was started: %s", got)
+	}
+	for _, step := range []struct {
+		bind      string
+		all, ipv6 bool // of IPv4, and that of IPv6
+	}{{"*", true, false}, {"0.0.0.0", true, false}, {"127.0.0.1", false, false}, {"* -::*", true, true}, {"* -::1", true, true}, {"127.0.0.1", false, false}} {
+		if got := c.ask(`CONFIG SET bind "` + step.bind + `"`); got != `"OK"` {
+			t.Errorf("%s: %s", step.bind, got)
+		}
+		if !reaches("127.0.0.1") || reaches("127.0.0.3") != step.all || reaches("::1") != (step.ipv6 && six) {
+			t.Errorf("bind %s: 127.0.0.1 %v, 127.0.0.3 %v, ::1 %v", step.bind, reaches("127.0.0.1"), reaches("127.0.0.3"), reaches("::1"))
+		}
+	}
+	other, err := net.Listen("tcp4", "127.0.0.2:"+port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if got := c.ask(`CONFIG SET bind *`); !strings.Contains(got, "Failed to bind to specified addresses.") {
+		t.Errorf("all addresses of a port that another program has: %s", got)
+	}
+	dial(t, addr).ask("PING")
+	if got := c.ask("CONFIG GET bind"); got != `["bind" "127.0.0.1"]` {
+		t.Errorf("behind a failure: %s", got)
+	}
+}
+
+// TestShutdownRefuses: whoever has asked for the shutdown sees the end of the server in the end
+// of the connection: nobody can dial it then.
+func TestShutdownRefuses(t *testing.T) {
+	_, addr := serve(t, Options{}, func(o *core.Options) { o.OnShutdown = func() {} }, nil)
+	c := dial(t, addr)
+	if _, err := c.Write([]byte("SHUTDOWN NOSAVE\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := io.ReadAll(c); len(b) > 0 || err != nil {
+		t.Errorf("SHUTDOWN replies %q, %v", b, err)
+	}
+	if nc, err := net.Dial("tcp", addr); err == nil {
+		_ = nc.Close()
+		t.Error("the server still listens")
 	}
 }

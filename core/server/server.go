@@ -53,6 +53,10 @@ type Options struct {
 	Logger hclog.Logger
 	// ConfigFile is what INFO shows as config_file.
 	ConfigFile string
+	// Bind is what CONFIG GET bind shows until CONFIG SET changes it: the addresses that
+	// are listened on, as whoever started the server has written them. "" shows them as
+	// the listeners have them.
+	Bind string
 
 	values param.Values // of the parameters that have no field
 }
@@ -273,14 +277,27 @@ func remote(nc net.Conn) bool {
 	return ok && !a.IP.IsLoopback()
 }
 
-// Shutdown stops accepting, lets every connection finish the batch it is at,
-// and waits for them until ctx ends; then it closes what is left.
-func (s *Server) Shutdown(ctx context.Context) error {
+// StopAccepting gives up the listeners: whoever dials from then on is refused. The
+// connections that there are go on until Shutdown or Close. Any goroutine.
+func (s *Server) StopAccepting() {
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopAccepting()
+}
+
+// stopAccepting is StopAccepting; the caller holds mu.
+func (s *Server) stopAccepting() {
 	s.closed = true
 	for l := range s.listeners {
 		_ = l.Close()
 	}
+}
+
+// Shutdown stops accepting, lets every connection finish the batch it is at,
+// and waits for them until ctx ends; then it closes what is left.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.stopAccepting()
 	for _, c := range s.conns {
 		c.drain()
 	}
