@@ -93,6 +93,7 @@ type Command struct {
 	Doc  *Doc
 
 	keys   keyFinder                // where KeySpecs alone do not say it
+	reads  bool                     // keys is readKeys, which need not be called by way of it
 	stores keyFinder                // more keys whose shards are locked, see storeFinders
 	any    func(args [][]byte) bool // with AllShards, whether these arguments need them; nil: always
 	index  int                      // among all commands and subcommands, in the order of names

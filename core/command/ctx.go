@@ -88,6 +88,12 @@ type Ctx struct {
 	scratch []byte   // for handlers: values under construction
 	parts   [][]byte // for handlers: arguments to be logged, none between commands
 
+	// For handlers of streams, which leave nothing in them: what is looked at of each
+	// stream, IDs to be logged, and entries to reply with.
+	looked  []lookedAt
+	ids     []keyspace.StreamID
+	entries []keyspace.StreamItem
+
 	hits, misses int64 // not yet in Stats, see Account
 }
 
@@ -305,11 +311,28 @@ func (c *Ctx) LogAsIn(db int, args ...[]byte) {
 func (c *Ctx) LogNothing() { c.explicit = true }
 
 func (c *Ctx) appendEffect(db int, args ...[]byte) {
+	c.appendWords(args...)
+	c.effects = append(c.effects, effect{db, len(c.ends)})
+}
+
+// appendWords appends words to the command that appendEffect ends.
+func (c *Ctx) appendWords(args ...[]byte) {
 	for _, a := range args {
 		c.bytes = append(c.bytes, a...)
 		c.ends = append(c.ends, len(c.bytes))
 	}
-	c.effects = append(c.effects, effect{db, len(c.ends)})
+}
+
+// appendID is appendWords of an ID.
+func (c *Ctx) appendID(id keyspace.StreamID) {
+	c.bytes = id.Append(c.bytes)
+	c.ends = append(c.ends, len(c.bytes))
+}
+
+// appendNumber is appendWords of a number.
+func (c *Ctx) appendNumber(n int64) {
+	c.bytes = appendInt(c.bytes, n)
+	c.ends = append(c.ends, len(c.bytes))
 }
 
 // Dirty is how many changes the command made, as save points count them.

@@ -29,9 +29,12 @@ func Shards(cmd *Command, args [][]byte, ks *keyspace.Keyspace, dst []int) ([]in
 	}
 	var few [8]Key // for not to allocate any
 	keys, err := few[:0], error(nil)
-	if cmd.keys != nil {
+	switch {
+	case cmd.reads:
+		keys = readKeys(keys, args)
+	case cmd.keys != nil:
 		keys = cmd.keys(nil, args)
-	} else {
+	default:
 		keys, err = cmd.appendSpecified(keys, args)
 	}
 	if errors.Is(err, errNoMoreKeys) {

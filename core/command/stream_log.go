@@ -14,9 +14,8 @@ type groupLog struct {
 	key, group, consumer []byte
 	now                  int64
 
-	ids   []keyspace.StreamID // claimed, and not logged yet
-	last  keyspace.StreamPending
-	noted bool // when the consumer was seen follows from what is logged
+	last  keyspace.StreamPending // claimed; Ctx.ids are not logged yet
+	noted bool                   // when the consumer was seen follows from what is logged
 }
 
 // claimsLogged is how many entries one XCLAIM names at most.
@@ -24,6 +23,7 @@ const claimsLogged = 512
 
 // see makes the consumer exist, and notes that it was seen.
 func (t *groupLog) see(g *keyspace.StreamGroup) {
+	t.c.ids = t.c.ids[:0]
 	if !g.CreateConsumer(t.consumer, t.now) {
 		g.See(t.consumer, t.now)
 		return
@@ -34,47 +34,56 @@ func (t *groupLog) see(g *keyspace.StreamGroup) {
 
 // claimed notes that an entry is the consumer's.
 func (t *groupLog) claimed(p keyspace.StreamPending) {
-	if n := len(t.ids); n > 0 && (n == claimsLogged || p.Count != t.last.Count || p.Delivered != t.last.Delivered) {
+	if n := len(t.c.ids); n > 0 && (n == claimsLogged || p.Count != t.last.Count || p.Delivered != t.last.Delivered) {
 		t.logClaims()
 	}
-	t.ids, t.last = append(t.ids, p.ID), p
+	t.c.ids, t.last = append(t.c.ids, p.ID), p
 }
 
 func (t *groupLog) logClaims() {
-	args := [][]byte{verbXClaim, t.key, t.group, t.consumer, wordZero}
-	for _, id := range t.ids {
-		args = append(args, id.Append(nil))
+	t.c.appendWords(verbXClaim, t.key, t.group, t.consumer, wordZero)
+	for _, id := range t.c.ids {
+		t.c.appendID(id)
 	}
-	args = append(args, wordTime, appendInt(nil, t.last.Delivered), wordRetryCount, appendInt(nil, int64(t.last.Count)), wordForce, wordJustID)
-	t.c.LogAs(args...)
-	t.ids = t.ids[:0]
+	t.c.appendWords(wordTime)
+	t.c.appendNumber(t.last.Delivered)
+	t.c.appendWords(wordRetryCount)
+	t.c.appendNumber(int64(t.last.Count))
+	t.c.LogAs(wordForce, wordJustID)
+	t.c.ids = t.c.ids[:0]
 	t.noted = t.last.Delivered == t.now
 }
 
 // flush logs what was noted.
 func (t *groupLog) flush() {
-	if len(t.ids) > 0 {
+	if len(t.c.ids) > 0 {
 		t.logClaims()
 	}
 	if !t.noted {
-		t.c.LogAs(verbXClaim, t.key, t.group, t.consumer, wordZero, wordNoID, wordTime, appendInt(nil, t.now), wordForce, wordJustID)
+		t.c.appendWords(verbXClaim, t.key, t.group, t.consumer, wordZero, wordNoID, wordTime)
+		t.c.appendNumber(t.now)
+		t.c.LogAs(wordForce, wordJustID)
 	}
 }
 
 // logLast logs the last ID that was delivered to the group.
 func (t *groupLog) logLast(g *keyspace.StreamGroup) {
-	t.c.LogAs(verbXGroup, wordSetID, t.key, t.group, g.Last().Append(nil), wordEntriesRead, appendInt(nil, g.EntriesRead()))
+	t.c.appendWords(verbXGroup, wordSetID, t.key, t.group)
+	t.c.appendID(g.Last())
+	t.c.appendWords(wordEntriesRead)
+	t.c.appendNumber(g.EntriesRead())
+	t.c.LogAs()
 }
 
 // acked logs that entries are no longer pending.
 func (t *groupLog) acked(ids []keyspace.StreamID) {
 	for len(ids) > 0 {
-		args := [][]byte{verbXAck, t.key, t.group}
+		t.c.appendWords(verbXAck, t.key, t.group)
 		n := min(len(ids), claimsLogged)
 		for _, id := range ids[:n] {
-			args = append(args, id.Append(nil))
+			t.c.appendID(id)
 		}
-		t.c.LogAs(args...)
+		t.c.LogAs()
 		ids = ids[n:]
 	}
 }

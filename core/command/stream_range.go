@@ -52,6 +52,10 @@ func (c *Ctx) replyEntries(s *keyspace.StreamValue, start, end keyspace.StreamID
 	if count <= 0 {
 		count = math.MaxInt
 	}
+	if count <= fewEntries {
+		c.replyFew(s, start, end, count, reverse, each)
+		return
+	}
 	n := s.Count(start, end, count)
 	c.Out.Array(n)
 	if n == 0 {
@@ -65,6 +69,27 @@ func (c *Ctx) replyEntries(s *keyspace.StreamValue, start, end keyspace.StreamID
 		n--
 		return n > 0
 	})
+}
+
+// fewEntries is how many entries are looked up before they are replied with, so that they
+// need not be counted first.
+const fewEntries = 16
+
+// replyFew is replyEntries for up to fewEntries.
+func (c *Ctx) replyFew(s *keyspace.StreamValue, start, end keyspace.StreamID, count int, reverse bool, each func(id keyspace.StreamID)) {
+	if c.entries == nil {
+		c.entries = make([]keyspace.StreamItem, fewEntries)
+	}
+	items := c.entries[:count]
+	items = items[:s.Take(start, end, reverse, items)]
+	c.Out.Array(len(items))
+	for i := range items {
+		replyEntry(c.Out, &items[i])
+		if each != nil {
+			each(items[i].ID)
+		}
+	}
+	clear(items) // they keep what they are of
 }
 
 // replyEntry writes an entry: its ID, and an array of fields and values.
@@ -97,7 +122,7 @@ func replyOne(w *resp.Writer, s *keyspace.StreamValue, id keyspace.StreamID) (fo
 // replyID writes an ID.
 func replyID(w *resp.Writer, id keyspace.StreamID) {
 	var text [41]byte
-	w.Bulk(id.Append(text[:0]))
+	w.BulkString(string(id.Append(text[:0]))) // which is not kept: the text stays on the stack
 }
 
 // body begins a reply of which it is not known yet how many elements it will have;

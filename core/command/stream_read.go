@@ -19,17 +19,20 @@ type readOptions struct {
 	minIdle         int64 // with CLAIM
 	keys, ids       [][]byte
 
-	// What is found, of each key.
-	after []keyspace.StreamID // what is behind it is read; the largest for what is new to a group
-	ready []bool
+	looked []lookedAt // of each key; Ctx.looked
 	// claimable is when the next entry can be claimed, in Unix milliseconds; 0 for never.
 	claimable int64
 }
 
+// lookedAt is what is found of a stream.
+type lookedAt struct {
+	after keyspace.StreamID // what is behind it is read; the largest for what is new to a group
+	ready bool
+}
+
 // readStreams is XREAD and XREADGROUP: it looks at each of the streams, and replies
-// with those that have something, or waits. look tells whether the i-th has; it is not
-// ok when it has replied. give replies with what the i-th has.
-func (c *Ctx) readStreams(grouped bool, look func(c *Ctx, o *readOptions, i int) (ready, ok bool), give func(c *Ctx, o *readOptions, i int)) {
+// with those that have something, or waits.
+func (c *Ctx) readStreams(grouped bool) {
 	o, ok := c.parseRead(grouped)
 	if !ok {
 		return
@@ -39,10 +42,16 @@ func (c *Ctx) readStreams(grouped bool, look func(c *Ctx, o *readOptions, i int)
 		if !c.concerns(&o, i) {
 			continue
 		}
-		if o.ready[i], ok = look(c, &o, i); !ok {
+		var ready bool
+		if grouped {
+			ready, ok = c.lookAtGroup(&o, i)
+		} else {
+			ready, ok = c.lookAtStream(&o, i)
+		}
+		if !ok {
 			return
 		}
-		if o.ready[i] {
+		if o.looked[i].ready = ready; ready {
 			n++
 		}
 	}
@@ -60,33 +69,40 @@ func (c *Ctx) readStreams(grouped bool, look func(c *Ctx, o *readOptions, i int)
 		c.Out.Array(n)
 	}
 	for i, key := range o.keys {
-		if o.ready[i] {
+		if o.looked[i].ready {
 			if c.Out.Proto < 3 {
 				c.Out.Array(2)
 			}
 			c.Out.Bulk(key)
-			give(c, &o, i)
+			if grouped {
+				c.giveDelivery(&o, i)
+			} else {
+				c.giveEntries(&o, i)
+			}
 		}
 	}
 }
 
-func xreadCommand(c *Ctx) { c.readStreams(false, lookAtStream, giveEntries) }
+func xreadCommand(c *Ctx) { c.readStreams(false) }
 
-// lookAtStream is the look of XREAD.
-func lookAtStream(c *Ctx, o *readOptions, i int) (ready, ok bool) {
+// lookAtStream tells whether the i-th stream of XREAD has something. It is not ok when it
+// has replied.
+func (c *Ctx) lookAtStream(o *readOptions, i int) (ready, ok bool) {
 	s, ok := c.readingStream(o.keys[i])
 	if !ok {
 		return false, false
 	}
-	if o.after[i], ok = c.readAfter(o, i, s); !ok {
+	after, ok := c.readAfter(o, i, s)
+	if !ok {
 		return false, false
 	}
-	return s != nil && c.hasNew(s, o.after[i]), true
+	o.looked[i].after = after
+	return s != nil && c.hasNew(s, after), true
 }
 
-// giveEntries is the give of XREAD.
-func giveEntries(c *Ctx, o *readOptions, i int) {
-	from, _ := o.after[i].Next()
+// giveEntries replies with what the i-th stream of XREAD has.
+func (c *Ctx) giveEntries(o *readOptions, i int) {
+	from, _ := o.looked[i].after.Next()
 	c.replyEntries(c.db(o.keys[i]).Stream(o.keys[i]), from, maxStreamID, c.readCount(o), false, nil)
 }
 
@@ -164,7 +180,11 @@ func (c *Ctx) parseRead(grouped bool) (o readOptions, ok bool) {
 	case grouped && o.group == nil:
 		c.Out.Error("ERR Missing GROUP option for XREADGROUP")
 	default:
-		o.after, o.ready = make([]keyspace.StreamID, len(o.keys)), make([]bool, len(o.keys))
+		o.looked = slices.Grow(c.looked[:0], len(o.keys))[:len(o.keys)]
+		clear(o.looked)
+		if c.looked = nil; cap(o.looked) <= 1<<10 {
+			c.looked = o.looked
+		}
 		return o, true
 	}
 	return o, false
@@ -231,10 +251,10 @@ func (c *Ctx) readCount(o *readOptions) int {
 	return o.count
 }
 
-func xreadgroupCommand(c *Ctx) { c.readStreams(true, lookAtGroup, giveDelivery) }
+func xreadgroupCommand(c *Ctx) { c.readStreams(true) }
 
-// lookAtGroup is the look of XREADGROUP.
-func lookAtGroup(c *Ctx, o *readOptions, i int) (ready, ok bool) {
+// lookAtGroup is lookAtStream for XREADGROUP.
+func (c *Ctx) lookAtGroup(o *readOptions, i int) (ready, ok bool) {
 	s, g, ok := c.readingGroup(o, o.keys[i])
 	if !ok {
 		return false, false
@@ -245,13 +265,13 @@ func lookAtGroup(c *Ctx, o *readOptions, i int) (ready, ok bool) {
 			"or use the > ID to get new messages. The $ ID would just return an empty result set.")
 		return false, false
 	case ">":
-		o.after[i] = maxStreamID
+		o.looked[i].after = maxStreamID
 	default:
-		if o.after[i], ok = c.streamID(id); !ok {
+		if o.looked[i].after, ok = c.streamID(id); !ok {
 			return false, false
 		}
 	}
-	if o.after[i] != maxStreamID { // Redis takes the largest ID for ">" as well
+	if o.looked[i].after != maxStreamID { // Redis takes the largest ID for ">" as well
 		return true, true
 	}
 	ready = c.leftFor(o, i, s, g.Last())
@@ -266,7 +286,7 @@ func (c *Ctx) leftFor(o *readOptions, i int, s *keyspace.StreamValue, last keysp
 	}
 	before := 0
 	for k := range i {
-		if id, _, _ := parseStreamID(o.ids[k], 0, false); o.ready[k] && bytes.Equal(o.keys[k], o.keys[i]) && (o.ids[k][0] == '>' || id == maxStreamID) {
+		if id, _, _ := parseStreamID(o.ids[k], 0, false); o.looked[k].ready && bytes.Equal(o.keys[k], o.keys[i]) && (o.ids[k][0] == '>' || id == maxStreamID) {
 			before++
 		}
 	}
@@ -290,7 +310,7 @@ func (c *Ctx) readingGroup(o *readOptions, key []byte) (s *keyspace.StreamValue,
 		return nil, nil, false
 	}
 	if found {
-		s = c.db(key).Stream(key)
+		s = e.Stream()
 		g = s.Group(o.group)
 	}
 	switch {
@@ -304,11 +324,11 @@ func (c *Ctx) readingGroup(o *readOptions, key []byte) (s *keyspace.StreamValue,
 	return nil, nil, false
 }
 
-// giveDelivery is the give of XREADGROUP: the entries of a stream that are new to the
+// giveDelivery is giveEntries for XREADGROUP: the entries of a stream that are new to the
 // group, or for another ID than the largest those that are pending of the consumer
 // behind it.
-func giveDelivery(c *Ctx, o *readOptions, i int) {
-	key, after := o.keys[i], o.after[i]
+func (c *Ctx) giveDelivery(o *readOptions, i int) {
+	key, after := o.keys[i], o.looked[i].after
 	now := c.streamTime(key)
 	c.editGroup(key, o.group, func(s *keyspace.StreamValue, g *keyspace.StreamGroup) {
 		t := groupLog{c: c, key: key, group: o.group, consumer: o.consumer, now: now}

@@ -32,7 +32,7 @@ func (c *Ctx) hasClaims(o *readOptions, i int, s *keyspace.StreamValue, g *keysp
 		return false
 	}
 	for k := range i { // which of the same stream gets it
-		if o.ready[k] && o.after[k] == maxStreamID && string(o.keys[k]) == string(o.keys[i]) {
+		if o.looked[k].ready && o.looked[k].after == maxStreamID && string(o.keys[k]) == string(o.keys[i]) {
 			return false
 		}
 	}

@@ -17,21 +17,21 @@ var streamHandlers = handlers{
 // streamRead returns the stream at a key for reading, nil when the key is missing. ok is
 // false when it holds another type, which it has replied.
 func (c *Ctx) streamRead(key []byte) (s *keyspace.StreamValue, ok bool) {
-	_, found, ok := c.typed(key, keyspace.Stream)
+	e, found, ok := c.typed(key, keyspace.Stream)
 	if !found || !ok {
 		return nil, ok
 	}
-	return c.db(key).Stream(key), true
+	return e.Stream(), true
 }
 
 // streamWrite is streamRead for a stream about to be changed, which is done in
 // [keyspace.DB.EditStream].
 func (c *Ctx) streamWrite(key []byte) (s *keyspace.StreamValue, ok bool) {
-	_, found, ok := c.typedWrite(key, keyspace.Stream)
+	e, found, ok := c.typedWrite(key, keyspace.Stream)
 	if !found || !ok {
 		return nil, ok
 	}
-	return c.db(key).Stream(key), true
+	return e.Stream(), true
 }
 
 // streamTime is the time of the command, or about that while the log is applied.

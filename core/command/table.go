@@ -72,6 +72,7 @@ func (cmd *Command) finish(run handlers) {
 	delete(run, cmd.Name)
 	cmd.Categories = cmd.Categories.implied(cmd.Flags)
 	cmd.keys, cmd.stores = keyFinders[cmd.Name], storeFinders[cmd.Name]
+	cmd.reads = cmd.Name == "xread" || cmd.Name == "xreadgroup"
 	cmd.any = everywhere[cmd.Name]
 	cmd.placeKeys()
 }

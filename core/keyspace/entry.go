@@ -21,6 +21,14 @@ func (e Entry) Key() []byte { return e.b.key() }
 // Bytes returns the value of a string. It must not be written.
 func (e Entry) Bytes() []byte { return e.b.payload() }
 
+// Stream returns the stream that the key holds, for reading. It is nil for another type.
+func (e Entry) Stream() *StreamValue {
+	if e.b.typ() != Stream {
+		return nil
+	}
+	return e.st.objects[objectID(e.b.payload())].o.(*StreamValue) //nolint:forcetypeassert // its type says so
+}
+
 // Deadline returns when the key expires, in Unix milliseconds, 0 for never.
 func (e Entry) Deadline() int64 { return e.b.deadline() }
 

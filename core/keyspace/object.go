@@ -120,6 +120,11 @@ func (d *DB) object(b blob) object { return d.st.objects[objectID(b.payload())].
 func (d *DB) writableObject(key []byte) object {
 	h := d.ks.hash(key)
 	b, _, _ := d.st.find(h, key)
+	return d.writable(h, key, b)
+}
+
+// writable is writableObject for who has found the key's blob.
+func (d *DB) writable(h uint64, key []byte, b blob) object {
 	id := objectID(b.payload())
 	cur := d.st.objects[id]
 	if !d.st.visible(cur.epoch) {

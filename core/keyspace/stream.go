@@ -57,10 +57,13 @@ func (d *DB) Stream(key []byte) *StreamValue {
 // EditStream lets fn change the stream at key, which is made if the key is absent. Nothing else of
 // the shard may be changed meanwhile.
 func (d *DB) EditStream(key []byte, fn func(s *StreamValue)) {
-	if _, ok := d.lookup(key); !ok {
+	h := d.ks.hash(key)
+	b, _, ok := d.st.find(h, key)
+	if !ok {
 		d.newObject(key, Stream, newStream())
+		b, _, _ = d.st.find(h, key)
 	}
-	s := d.writableObject(key).(*StreamValue)
+	s := d.writable(h, key, b).(*StreamValue)
 	before := s.memory()
 	fn(s)
 	d.account(s.memory() - before)
@@ -179,13 +182,8 @@ func (s *StreamValue) find(id StreamID) (node int, e packed.StreamEntry, ok bool
 	if node = s.nodeOf(id); node < 0 {
 		return 0, e, false
 	}
-	n := s.nodes.at(node)
-	for e, ok = n.First(); ok; e, ok = n.Next(&e) {
-		if e.ID == id && !e.Deleted {
-			return node, e, true
-		}
-	}
-	return 0, e, false
+	e, ok = s.nodes.at(node).Seek(id)
+	return node, e, ok && e.ID == id
 }
 
 // Has tells whether there is an entry of an ID.
@@ -196,6 +194,11 @@ func (s *StreamValue) Has(id StreamID) bool {
 
 // LastEntry returns the ID of the last entry, and false if there is none.
 func (s *StreamValue) LastEntry() (id StreamID, ok bool) {
+	if n := s.nodes.size(); n > 0 {
+		if e, ok := s.nodes.at(n - 1).Last(); ok && !e.Deleted {
+			return e.ID, true
+		}
+	}
 	s.Each(StreamID{}, packed.MaxStreamID, true, func(it *StreamItem) bool {
 		id, ok = it.ID, true
 		return false
@@ -250,9 +253,9 @@ func (s *StreamValue) Count(from, to StreamID, atMost int) (count int) {
 			count += live
 			return count < atMost
 		}
-		for e, ok := n.First(); ok && count < atMost; e, ok = n.Next(&e) {
+		for e, ok := n.Seek(from); ok && count < atMost; e, ok = n.Next(&e) {
 			switch {
-			case e.Deleted || e.ID.Less(from):
+			case e.Deleted:
 			case to.Less(e.ID):
 				return false
 			default:
@@ -285,10 +288,30 @@ func (it *StreamItem) Fields(fn func(field, value []byte) bool) {
 // Each calls fn for the entries from one ID to another, both included, or backwards
 // from the second to the first, until it returns false. fn must not change the stream.
 func (s *StreamValue) Each(from, to StreamID, reverse bool, fn func(it *StreamItem) bool) {
+	var it StreamItem
+	s.visit(&it, from, to, reverse, func() bool { return fn(&it) })
+}
+
+// Take puts the first of the entries that Each would visit into items, as many as fit, and
+// returns how many. They are valid until the stream is changed, but for its groups.
+func (s *StreamValue) Take(from, to StreamID, reverse bool, items []StreamItem) (n int) {
+	if len(items) == 0 {
+		return 0
+	}
+	var it StreamItem
+	s.visit(&it, from, to, reverse, func() bool {
+		items[n] = it
+		n++
+		return n < len(items)
+	})
+	return n
+}
+
+// visit is Each with a place for what is visited.
+func (s *StreamValue) visit(it *StreamItem, from, to StreamID, reverse bool, fn func() bool) {
 	if to.Less(from) || s.nodes.size() == 0 {
 		return
 	}
-	var it StreamItem
 	begin := max(s.nodeOf(from), 0)
 	if reverse {
 		begin = max(s.nodeOf(to), 0)
@@ -299,7 +322,7 @@ func (s *StreamValue) Each(from, to StreamID, reverse bool, fn func(it *StreamIt
 		if reverse {
 			it.e, ok = n.Last()
 		} else {
-			it.e, ok = n.First()
+			it.e, ok = n.Seek(from)
 		}
 		for ok {
 			it.ID, it.Len = it.e.ID, it.e.Len
@@ -308,7 +331,7 @@ func (s *StreamValue) Each(from, to StreamID, reverse bool, fn func(it *StreamIt
 			case late && !reverse, early && reverse:
 				return false
 			case late, early:
-			case !fn(&it):
+			case !fn():
 				return false
 			}
 			if reverse {

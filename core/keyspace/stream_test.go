@@ -350,6 +350,18 @@ func (m *streams) ranges(s *StreamValue, p *plainStream) {
 		got = append(got, it.ID)
 		return true
 	})
+	items := make([]StreamItem, m.rng.IntN(len(want)+2))
+	items = items[:s.Take(from, to, reverse, items)]
+	for i := range items {
+		fields := 0
+		items[i].Fields(func(_, _ []byte) bool { fields++; return true })
+		if i >= len(got) || items[i].ID != got[i] || fields != items[i].Len {
+			m.t.Fatalf("from %s to %s (reverse: %v) %s of %d fields is taken, want %v", from, to, reverse, items[i].ID, fields, got)
+		}
+	}
+	if len(items) < min(cap(items), len(got)) {
+		m.t.Fatalf("from %s to %s (reverse: %v) %d were taken of %v", from, to, reverse, len(items), got)
+	}
 	if reverse {
 		slices.Reverse(got)
 	}

@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/spillwaydb/spillway/core"
@@ -12,18 +13,28 @@ import (
 // their replies, alone or in a pipeline.
 func TestNoAllocations(t *testing.T) {
 	h := coretest.New(t, func(o *core.Options) { o.NoLog = true })
+	fill := newClient(t, h)
+	for i := range 20 {
+		fill.says(fmt.Sprintf("XADD stream 1-%d field value", 10+i), fmt.Sprintf("$4\r\n1-%d\r\n", 10+i))
+	}
+	fill.says("XGROUP CREATE stream group 0", "+OK\r\n")
+	fill.Close()
 	for _, pipeline := range []int{1, 16} {
 		for _, line := range []string{
 			"SET string value", "GET string", "GET missing", "INCR number", "HSET hash field value", "HGET hash field",
 			"LPUSH list element", "LPOP list", "SADD set member", "ZADD zset 1 member", "EXPIRE string 100", "DEL missing",
+			"XRANGE stream - + COUNT 2", "XREAD COUNT 2 STREAMS stream 0", "XREADGROUP GROUP group consumer COUNT 2 STREAMS stream >",
 		} {
 			c := newClient(t, h)
 			c.says("DEL list", ":0\r\n")
 			var batch [][][]byte
 			for range pipeline {
 				batch = append(batch, words(line))
-				if line == "LPUSH list element" {
+				switch line[:5] {
+				case "LPUSH":
 					batch = append(batch, words("LPOP list")) // it stays small
+				case "XREAD":
+					batch = append(batch, words("XGROUP SETID stream group 0")) // there is something to read again
 				}
 			}
 			run := func() {

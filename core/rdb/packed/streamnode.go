@@ -39,6 +39,14 @@ type StreamEntry struct {
 // int returns the integer at a place of the listpack.
 func (l Listpack) int(at int) int64 { return decode(l[at:]).Int }
 
+// number returns the integer at a place of the listpack, and the place behind it.
+func (l Listpack) number(at int) (v int64, next int) {
+	if c := l[at]; c <= int7Max {
+		return int64(c), at + 2
+	}
+	return l.int(at), l.Next(at)
+}
+
 // walk returns the place that is n entries of the listpack further on.
 func (l Listpack) walk(at, n int) int {
 	for ; n > 0; n-- {
@@ -67,6 +75,32 @@ func (n StreamNode) First() (StreamEntry, bool) {
 
 // Last returns the last entry, deleted ones included.
 func (n StreamNode) Last() (StreamEntry, bool) { return n.before(n.Items.End()) }
+
+// Seek returns the first entry of an ID or one behind it that was not deleted, and
+// false if there is none.
+func (n StreamNode) Seek(id StreamID) (StreamEntry, bool) {
+	l := n.Items
+	fields, at := n.master()
+	at = l.walk(at, fields+1)
+	for end := l.End(); at < end; {
+		flags, p := l.number(at)
+		ms, p := l.number(p)
+		seq, p := l.number(p)
+		e := StreamEntry{Len: fields, first: p, at: at}
+		e.ID = StreamID{n.Master.MS + uint64(ms), n.Master.Seq + uint64(seq)} // differences wrap around
+		pieces := fields
+		if e.same = flags&flagSameFields != 0; !e.same {
+			var own int64
+			own, e.first = l.number(p)
+			e.Len, pieces = int(own), 2*int(own)
+		}
+		if flags&flagDeleted == 0 && !e.ID.Less(id) {
+			return e, true
+		}
+		at = l.walk(e.first, pieces+1)
+	}
+	return StreamEntry{}, false
+}
 
 // Next returns the entry behind e.
 func (n StreamNode) Next(e *StreamEntry) (StreamEntry, bool) { return n.entry(n.endOf(e)) }

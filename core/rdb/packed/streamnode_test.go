@@ -64,6 +64,15 @@ func sameEntries(t *testing.T, n StreamNode, want []modelEntry) {
 	}
 	deleted, last := 0, StreamID{}
 	for _, e := range want {
+		live := slices.IndexFunc(want, func(m modelEntry) bool { return !m.deleted && !m.id.Less(e.id) })
+		switch got, ok := n.Seek(e.id); {
+		case ok != (live >= 0):
+			t.Fatalf("an entry of %s or behind it is there: %v", e.id, ok)
+		case ok:
+			if end, more := n.Next(&got); got.ID != want[live].id || got.Deleted || more != (live < len(want)-1) || more && end.ID != want[live+1].id {
+				t.Fatalf("the first from %s on is %+v, then %s", e.id, got, end.ID)
+			}
+		}
 		if e.deleted {
 			deleted++
 		} else {
