@@ -16,7 +16,8 @@ import (
 // sockets have something to say, and takes a turn.
 //
 //	execute   of each of them: read, parse, run every complete command, unlock
-//	commit    once for all that has been executed
+//	commit    once for all that has been executed, and, where that is an fsync, for all that
+//	          has come meanwhile
 //	reply     to each of them, as far as its client takes that
 //
 // A socket is never waited for: what a client does not take is left to the mailbox's
@@ -47,6 +48,7 @@ type loop struct {
 	summoned []*conn         // called, to be looked at in the next turn
 	ready    []*conn         // driven, to be executed in this turn
 	done     []*conn         // driven and executed, to be committed and replied to
+	fsyncs   bool            // what one of done has written waits for an fsync
 	sitting  *sitter         // who goes round
 	asleep   bool            // it waits, or is about to, and nobody has interrupted it
 	stopped  bool
@@ -58,8 +60,9 @@ type loop struct {
 // sitter is a goroutine that has, or had, the seat of a loop, and what it lends to the
 // connections: an idle one has no buffers.
 type sitter struct {
-	loop *loop
-	step atomic.Uint64 // counts what it does: odd while it waits for sockets and cannot lose the seat
+	loop  *loop
+	step  atomic.Uint64 // counts what it does: odd while it waits for sockets and cannot lose the seat
+	batch []*conn       // storage for the next loop.done
 	desk
 }
 
@@ -78,6 +81,8 @@ const (
 	watchClose = time.Millisecond      // the same for a while after a session has said that it may wait
 	closely    = 10                    // so many ticks
 	watchLong  = 20                    // ticks without a turn until the watchdog sleeps
+	groupMax   = 2 * turnMax           // connections that an fsync is gathered for
+	shutFrom   = 4                     // connections of a turn during which the others wake nobody
 	maxSpare   = 128                   // buffers of a desk
 	sweepMax   = time.Second           // how often idle connections are looked for, at the least
 )
@@ -231,9 +236,14 @@ func (t *sitter) execute() (batch []*conn, seated bool) {
 		t.step.Add(2)
 		if owed {
 			l.done = append(l.done, c)
+			l.fsyncs = l.fsyncs || c.AwaitsDisk()
+		}
+		if len(l.ready) == 0 && l.fsyncs && len(l.done) < groupMax {
+			t.gatherMore()
 		}
 		if len(l.ready) == 0 {
-			batch, l.done = l.done, nil
+			batch, l.done = l.done, t.batch
+			l.fsyncs = false
 			l.mu.Unlock()
 			return batch, true
 		}
@@ -245,6 +255,19 @@ func (t *sitter) execute() (batch []*conn, seated bool) {
 	}
 }
 
+// gatherMore takes on those that have something to say by now, before an fsync that may
+// serve them too: they are to be executed before it, and each is once, since whoever is
+// done is driven. mu is held, and given up meanwhile; as in await the seat cannot be lost then.
+func (t *sitter) gatherMore() {
+	l := t.loop
+	t.step.Add(1)
+	l.mu.Unlock()
+	reports := l.poll.reports()
+	l.mu.Lock()
+	l.collect(reports)
+	t.step.Add(1)
+}
+
 // finish makes what was executed durable and replies.
 func (t *sitter) finish(batch []*conn) {
 	for _, c := range batch {
@@ -254,6 +277,8 @@ func (t *sitter) finish(batch []*conn) {
 		t.step.Add(2)
 		t.loop.part(c, c.reply(&t.desk))
 	}
+	clear(batch)
+	t.batch = batch[:0]
 }
 
 // await waits until there is something for another turn, and makes it. It is false when the
@@ -297,6 +322,22 @@ func (t *sitter) gather(reports []unix.EpollEvent) (going, ready bool) {
 	defer l.mu.Unlock()
 	l.asleep = false
 	l.sweep()
+	l.collect(reports)
+	switch {
+	case len(l.ready) > 0:
+		if len(l.ready) >= shutFrom {
+			l.poll.shut()
+		}
+		t.step.Add(1)
+		return true, true
+	case l.stopped:
+		l.poll.close()
+	}
+	return !l.stopped, false
+}
+
+// collect makes those ready that were reported, and those that are called. mu is held.
+func (l *loop) collect(reports []unix.EpollEvent) {
 	for _, c := range l.summoned {
 		c.state.Store(driven)
 		l.ready = append(l.ready, c)
@@ -308,14 +349,6 @@ func (t *sitter) gather(reports []unix.EpollEvent) (going, ready bool) {
 			l.heard(c, reports[i].Events)
 		}
 	}
-	switch {
-	case len(l.ready) > 0:
-		t.step.Add(1)
-		return true, true
-	case l.stopped:
-		l.poll.close()
-	}
-	return !l.stopped, false
 }
 
 // heard takes in what the poller has reported of a connection. mu is held.

@@ -18,24 +18,25 @@ import (
 // More goes the usual way.
 const brief = 64 << 10
 
-// readNow is unix.Read of what is there.
+// readNow is unix.Read of what is there at a socket. It is asked as one, which takes the kernel a shorter
+// way than a file does.
 func readNow(fd int, p []byte) (int, error) {
 	if len(p) == 0 || len(p) > brief {
 		return unix.Read(fd, p)
 	}
-	n, _, err := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
+	n, _, err := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), unix.MSG_DONTWAIT, 0, 0)
 	if err != 0 {
 		return 0, err
 	}
 	return int(n), nil
 }
 
-// writeNow is unix.Write of what there is room for.
+// writeNow is unix.Write of what there is room for at a socket.
 func writeNow(fd int, p []byte) (int, error) {
 	if len(p) == 0 || len(p) > brief {
 		return unix.Write(fd, p)
 	}
-	n, _, err := unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
+	n, _, err := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
 	if err != 0 {
 		return 0, err
 	}

@@ -56,9 +56,6 @@ func (s *Session) Finish(out *resp.Writer) {
 	s.log, s.mark, s.wrote = nil, 0, false
 	var err error
 	if log != nil {
-		if log.Policy() == wal.Always {
-			s.beforeWaiting()
-		}
 		err = log.CommitTo(mark)
 	} else {
 		err = s.rt.Order.CommitTo(mark)
@@ -74,6 +71,13 @@ func (s *Session) Finish(out *resp.Writer) {
 	}
 	replace(out, written, notDurable(err))
 	s.countErrors(out)
+}
+
+// AwaitsDisk tells whether Finish is about to wait for an fsync. What is executed before
+// shares it.
+func (s *Session) AwaitsDisk() bool {
+	log := s.log
+	return log != nil && log.Policy() == wal.Always && !log.Synced(s.mark)
 }
 
 // notDurable is the reply of a command that was executed and whose writes are not

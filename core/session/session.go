@@ -112,8 +112,9 @@ func (s *Session) Silent() bool { return s.reply != command.ReplyOn }
 // large arguments, which is an arena.Buffer's: they then hold anything.
 func (s *Session) Consume(on bool) { s.consume = on }
 
-// BeforeWaiting has f called before the session waits for a lock that somebody has, for the
-// end of a shutdown or for the disk, and before it executes what may take long. It is
+// BeforeWaiting has f called before the session waits for a lock that somebody has or for the
+// end of a shutdown, and before it executes what may take long. An fsync is none of these: who
+// writes would wait for it anyway, and each would be such a moment. It is
 // called by whoever runs the session, at any time and under any lock, and is a hint: there are
 // other reasons for a command to take long. It is set before the first command.
 func (s *Session) BeforeWaiting(f func()) { s.patient = f }
