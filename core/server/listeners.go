@@ -171,6 +171,12 @@ func listenAll(places []place, port int) (out []net.Listener, err error) {
 func (s *Server) rebind(hosts []string, port int, t *TLS) bool {
 	s.mu.Lock()
 	old, oldPort := s.tcp(t != nil)
+	nth := 0 // what is in the place of others counts as they did
+	for _, l := range old {
+		if is := s.listeners[l].nth; nth == 0 || is < nth {
+			nth = is
+		}
+	}
 	s.mu.Unlock()
 	var places []place
 	if port != 0 {
@@ -187,9 +193,9 @@ func (s *Server) rebind(hosts []string, port int, t *TLS) bool {
 	}
 	fresh, err := listenAll(places, port)
 	if errors.Is(err, syscall.EADDRINUSE) && port == oldPort && len(given) > 0 {
-		s.swap(given, nil, t)
+		s.swap(given, nil, t, nth)
 		if fresh, err = listenAll(places, port); err != nil {
-			s.listenAgain(given, t)
+			s.listenAgain(given, t, nth)
 		}
 		given = nil
 	}
@@ -202,26 +208,30 @@ func (s *Server) rebind(hosts []string, port int, t *TLS) bool {
 		s.bound = hosts
 		s.mu.Unlock()
 	}
-	s.swap(given, fresh, t)
+	s.swap(given, fresh, t, nth)
 	return true
 }
 
 // listenAgain takes listeners back that were given up.
-func (s *Server) listenAgain(given []net.Listener, t *TLS) {
+func (s *Server) listenAgain(given []net.Listener, t *TLS, nth int) {
 	for _, l := range given {
 		again, err := listenAll([]place{{ip: ipOf(l)}}, l.Addr().(*net.TCPAddr).Port)
 		if err != nil {
 			s.log.Error("a listener is lost: another program has its address now", "listener", l.Addr().String(), "error", err)
 		}
-		s.swap(nil, again, t)
+		s.swap(nil, again, t, nth)
 	}
 }
 
-// swap serves fresh, with TLS unless t is nil, and no more the old ones.
-func (s *Server) swap(old, fresh []net.Listener, t *TLS) {
+// swap serves fresh, with TLS unless t is nil, and no more the old ones. Fresh ones count as
+// the nth that was served, or if that is 0 as further ones.
+func (s *Server) swap(old, fresh []net.Listener, t *TLS, nth int) {
 	s.mu.Lock()
 	for _, l := range fresh {
 		s.add(l, t)
+		if nth > 0 {
+			s.listeners[l] = served{nth, t}
+		}
 	}
 	for _, l := range old {
 		delete(s.listeners, l)

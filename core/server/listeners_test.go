@@ -47,6 +47,38 @@ func TestConfigSetPort(t *testing.T) {
 	dial(t, addr).ask("PING")
 }
 
+// TestConfigSetPortOfSeveral: of two listeners the first is moved, whose port CONFIG GET
+// shows before and after.
+func TestConfigSetPortOfSeveral(t *testing.T) {
+	s, addr := serve(t, Options{}, nil, nil)
+	dial(t, addr).ask("PING") // it is served, and so the first
+	second, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Expect(second, nil)
+	go func() { _ = s.Serve(second) }()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(free.Addr().String())
+	_ = free.Close()
+	c := dial(t, second.Addr().String())
+	if got := c.ask("CONFIG SET port " + port); got != `"OK"` {
+		t.Fatal(got)
+	}
+	if got := c.ask("CONFIG GET port"); got != fmt.Sprintf("[%q %q]", "port", port) {
+		t.Errorf("moved to %s: CONFIG GET port says %s", port, got)
+	}
+	dial(t, "127.0.0.1:"+port).ask("PING")
+	dial(t, second.Addr().String()).ask("PING")
+	if nc, err := net.Dial("tcp", addr); err == nil {
+		_ = nc.Close()
+		t.Error("the old port is still listened on")
+	}
+}
+
 // TestConfigSetBind: addresses come and go; one that the machine does not have is
 // refused, unless it may fail.
 func TestConfigSetBind(t *testing.T) {

@@ -212,48 +212,42 @@ var params = []parameter{
 			Name: "tls-cert-file", Type: param.Text{}, Auto: "that of the first listener with TLS",
 			Doc: "File with the certificate of all listeners with TLS, and intermediate ones behind it; of clients that connect later.",
 		},
-		live: func(s *Server) param.Var {
-			return tlsVar{s, tlsText(func(o *TLSOptions) *string { return &o.CertFile })}
-		},
+		live: func(s *Server) param.Var { return tlsVar{s, tlsFields["tls-cert-file"]} },
 	},
 	{
 		Param: param.Param{
 			Name: "tls-key-file", Type: param.Text{}, Auto: "that of the first listener with TLS",
 			Doc: "File with the private key of tls-cert-file, which is not encrypted.",
 		},
-		live: func(s *Server) param.Var {
-			return tlsVar{s, tlsText(func(o *TLSOptions) *string { return &o.KeyFile })}
-		},
+		live: func(s *Server) param.Var { return tlsVar{s, tlsFields["tls-key-file"]} },
 	},
 	{
 		Param: param.Param{
 			Name: "tls-ca-cert-file", Type: param.Text{}, Auto: "that of the first listener with TLS",
 			Doc: "File with the authorities whose client certificates are accepted.",
 		},
-		live: func(s *Server) param.Var {
-			return tlsVar{s, tlsText(func(o *TLSOptions) *string { return &o.ClientCAFile })}
-		},
+		live: func(s *Server) param.Var { return tlsVar{s, tlsFields["tls-ca-cert-file"]} },
 	},
 	{
 		Param: param.Param{
 			Name: "tls-auth-clients", Type: param.OneOf{"no", "yes", "optional"}, Auto: "that of the first listener with TLS: yes with authorities, else no",
 			Doc: "Whether clients need a certificate of tls-ca-cert-file, or may show one.",
 		},
-		live: func(s *Server) param.Var { return tlsVar{s, tlsClients} },
+		live: func(s *Server) param.Var { return tlsVar{s, tlsFields["tls-auth-clients"]} },
 	},
 	{
 		Param: param.Param{
 			Name: "tls-protocols", Type: param.Text{}, Auto: "those of the first listener with TLS",
 			Doc: "Which of TLSv1.2 and TLSv1.3 are spoken, separated by spaces; empty is both.",
 		},
-		live: func(s *Server) param.Var { return tlsVar{s, tlsProtocols} },
+		live: func(s *Server) param.Var { return tlsVar{s, tlsFields["tls-protocols"]} },
 	},
 	{
 		Param: param.Param{
 			Name: "tls-session-caching", Type: param.Bool{}, Auto: "that of the first listener with TLS, which is yes at a start",
 			Doc: "Let clients that come back go on with the keys of their last connection.",
 		},
-		live: func(s *Server) param.Var { return tlsVar{s, tlsTickets} },
+		live: func(s *Server) param.Var { return tlsVar{s, tlsFields["tls-session-caching"]} },
 	},
 }
 

@@ -80,6 +80,36 @@ var tlsProtocols = tlsField{
 	},
 }
 
+// tlsFields are the parameters that are options of a listener.
+var tlsFields = map[string]tlsField{
+	"tls-cert-file":       tlsText(func(o *TLSOptions) *string { return &o.CertFile }),
+	"tls-key-file":        tlsText(func(o *TLSOptions) *string { return &o.KeyFile }),
+	"tls-ca-cert-file":    tlsText(func(o *TLSOptions) *string { return &o.ClientCAFile }),
+	"tls-auth-clients":    tlsClients,
+	"tls-protocols":       tlsProtocols,
+	"tls-session-caching": tlsTickets,
+}
+
+// Param is what CONFIG GET shows for a listener with these options, given the name of a
+// parameter of TLS; ok is false for others, tls-port among them.
+func (o *TLSOptions) Param(name string) (text string, ok bool) {
+	f, ok := tlsFields[name]
+	if !ok {
+		return "", false
+	}
+	return f.get(o), true
+}
+
+// SetParam changes the options as CONFIG SET does, given the name of such a parameter and a
+// value that its type takes.
+func (o *TLSOptions) SetParam(name, text string) error {
+	f, ok := tlsFields[name]
+	if !ok {
+		return fmt.Errorf("%s is no parameter of TLS", name)
+	}
+	return f.set(o, text)
+}
+
 // errTLS is Redis's wording.
 var errTLS = errors.New("Unable to update TLS configuration. Check server logs.")
 
@@ -226,6 +256,18 @@ func (s *Server) allTLS() (out []*TLS) {
 		}
 	}
 	return out
+}
+
+// TLSAt is what the listeners with TLS on a TCP port use, nil if there are none.
+func (s *Server) TLSAt(port int) *TLS {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for l, is := range s.listeners {
+		if a, ok := l.Addr().(*net.TCPAddr); ok && a.Port == port && is.tls != nil {
+			return is.tls
+		}
+	}
+	return nil
 }
 
 // firstTLS is what the listener with TLS uses that was served first, nil without one.
