@@ -3,9 +3,9 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 	"time"
@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/spillwaydb/spillway/cmd/spillway/config"
+	"github.com/spillwaydb/spillway/cmd/spillway/internal/clienttls"
 )
 
 // passwordEnv is where redis-cli looks for the password too.
@@ -24,18 +25,15 @@ const passwordEnv = "REDISCLI_AUTH" //nolint:gosec // a name
 type daemonAt struct {
 	addr string // HOST:PORT or the path of a Unix socket; "": as the configuration says
 	user string
-	tlsFiles
+	clienttls.Files
 }
-
-// tlsFiles are those of a client, with the names of redis-cli's flags.
-type tlsFiles struct{ ca, cert, key string }
 
 func (d *daemonAt) register(f *pflag.FlagSet) {
 	f.StringVar(&d.addr, "addr", "", "where the daemon listens, HOST:PORT or the path of a Unix socket (default: as the configuration says)")
 	f.StringVar(&d.user, "user", "", "ACL user to ask as; the password is "+passwordEnv+" of the environment, or else the configuration's")
-	f.StringVar(&d.ca, "cacert", "", "authorities of the daemon's certificate, PEM (default: the certificate that the configuration names)")
-	f.StringVar(&d.cert, "cert", "", "certificate to show to a daemon that wants one, PEM")
-	f.StringVar(&d.key, "key", "", "its private key, PEM")
+	f.StringVar(&d.CA, "cacert", "", "authorities of the daemon's certificate, PEM (default: the certificate that the configuration names)")
+	f.StringVar(&d.Cert, "cert", "", "certificate to show to a daemon that wants one, PEM")
+	f.StringVar(&d.Key, "key", "", "its private key, PEM")
 }
 
 // ask sends a command to the running daemon and returns the items of the reply.
@@ -49,7 +47,7 @@ func (d daemonAt) ask(ctx context.Context, cfg *config.Config, timeout time.Dura
 	if fromEnv {
 		o.Password = given
 	}
-	if at.TLS != nil || d.tlsFiles != (tlsFiles{}) {
+	if at.TLS != nil || d.Files != (clienttls.Files{}) {
 		var err error
 		if o.TLSConfig, err = d.tls(at); err != nil {
 			return nil, err
@@ -85,38 +83,16 @@ func (d daemonAt) askOne(ctx context.Context, cfg *config.Config, timeout time.D
 // tls is how the daemon is spoken to. Without authorities its certificate has to be
 // the one that the configuration names, whatever name is in it.
 func (d daemonAt) tls(at config.Listener) (*tls.Config, error) {
-	c := &tls.Config{MinVersion: tls.VersionTLS12}
-	if d.cert != "" || d.key != "" {
-		cert, err := tls.LoadX509KeyPair(d.cert, d.key)
-		if err != nil {
-			return nil, fmt.Errorf("--cert and --key: %w", err)
-		}
-		c.Certificates = []tls.Certificate{cert}
-	}
-	if d.ca != "" {
-		pem, err := os.ReadFile(d.ca)
-		if err != nil {
-			return nil, fmt.Errorf("--cacert: %w", err)
-		}
-		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("--cacert %s: no certificate is in it", d.ca)
-		}
-		return c, nil
-	}
-	if at.TLS == nil {
-		return c, nil // the system's authorities
-	}
-	pinned, err := tls.LoadX509KeyPair(at.TLS.CertFile, at.TLS.KeyFile)
+	host, _, err := net.SplitHostPort(at.Address)
 	if err != nil {
-		return nil, fmt.Errorf("the daemon's certificate: %w; --cacert FILE names its authority", err)
+		host = at.Address
 	}
-	c.InsecureSkipVerify = true // it is compared instead
-	c.VerifyConnection = func(s tls.ConnectionState) error {
-		if len(s.PeerCertificates) == 0 || !s.PeerCertificates[0].Equal(pinned.Leaf) {
-			return errors.New("the daemon's certificate is not the one that the configuration names; --cacert FILE names its authority")
-		}
-		return nil
+	c, err := d.Config(host, nil)
+	if err == nil && d.CA == "" && at.TLS != nil {
+		err = clienttls.Pin(c, at.TLS.CertFile, errors.New("the daemon's certificate is not the one that the configuration names; --cacert FILE names its authority"))
+	}
+	if err != nil {
+		return nil, usageError{err}
 	}
 	return c, nil
 }

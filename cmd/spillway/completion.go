@@ -24,7 +24,10 @@ var flagValues = map[string][]string{
 
 // flagFiles are the flags whose value is a file, with the endings of its name.
 var flagFiles = map[string][]string{
-	"config": {"hcl"}, "fault-script": {}, "identity": {"key", "txt"}, "cacert": {"pem", "crt"}, "unixsocket": {"sock"},
+	"config": {"hcl"}, "fault-script": {}, "identity": {"key", "txt"}, "unixsocket": {"sock"},
+	"cacert": {"pem", "crt"}, "migrate-cacert": {"pem", "crt"}, "to-cacert": {"pem", "crt"},
+	"cert": {"pem", "crt"}, "migrate-cert": {"pem", "crt"}, "to-cert": {"pem", "crt"},
+	"key": {"pem", "key"}, "migrate-key": {"pem", "key"}, "to-key": {"pem", "key"},
 	"tls-cert-file": {"pem", "crt"}, "tls-key-file": {"pem", "key"}, "tls-ca-cert-file": {"pem", "crt"},
 }
 

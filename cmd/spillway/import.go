@@ -65,8 +65,7 @@ func importCommand() *cobra.Command {
 	f.StringVar(&m.from, "from", "", "what to import, in place of the argument")
 	f.StringVar(&m.to, "to", "", "data directory to make: new or empty")
 	f.BoolVar(&m.skip, "skip-unsupported", false, "leave out what cannot be held (values and data of modules) instead of refusing it")
-	f.StringVar(&m.ca, "cacert", "", "file with the certificates to trust with rediss://")
-	f.BoolVar(&m.insecure, "insecure", false, "with rediss://, trust any certificate")
+	m.trust.register(f, "", "")
 	m.rate.register(f, "read")
 	f.BoolVar(&m.json, "json", false, "print JSON")
 	f.BoolVar(&m.quiet, "quiet", false, "show no progress")
@@ -74,11 +73,12 @@ func importCommand() *cobra.Command {
 }
 
 type importer struct {
-	o              overrides
-	from, to, ca   string
-	skip, insecure bool
-	json, quiet    bool
-	rate           rateFlag
+	o           overrides
+	from, to    string
+	trust       trust
+	skip        bool
+	json, quiet bool
+	rate        rateFlag
 
 	out      imported
 	progress backup.Progress
@@ -170,7 +170,7 @@ const importMark = "an import"
 // open finds what is to be read, in order; each is opened when its turn comes.
 func (m *importer) open(ctx context.Context) ([]func() (input, error), error) {
 	if strings.HasPrefix(m.from, "redis://") || strings.HasPrefix(m.from, "rediss://") {
-		source, err := sourceAt(m.from, trust{m.ca, m.insecure})
+		source, err := sourceAt(m.from, m.trust)
 		if err != nil {
 			return nil, err
 		}

@@ -23,8 +23,7 @@ func (m *migrateFrom) register(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&m.url, "migrate-from", "", "redis://[user:password@]host[:port] (rediss:// with TLS): take over the data of that server, and follow it\n"+
 		"until `spillway migrate --cutover` or REPLICAOF NO ONE; none: what was taken over is this server's own from now on")
-	f.StringVar(&m.trust.ca, "migrate-cacert", "", "file with the certificates to trust with rediss://")
-	f.BoolVar(&m.trust.insecure, "migrate-insecure", false, "with rediss://, trust any certificate")
+	m.trust.register(f, "migrate-", "")
 	f.BoolVar(&m.writable, "migrate-writable", false, "let clients write while the server is followed, at their own risk")
 }
 

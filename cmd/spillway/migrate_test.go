@@ -8,7 +8,9 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -539,6 +541,33 @@ func TestMigrateSecured(t *testing.T) {
 	d.waitFor("the refusal", func() bool { return strings.Contains(d.info("master_link_error"), "WRONGPASS") })
 }
 
+// TestMigrateMutualTLS takes over from a server that wants a certificate of its clients, as
+// Redis with TLS does unless it is told otherwise, and files that do not fit are said.
+func TestMigrateMutualTLS(t *testing.T) {
+	t.Parallel()
+	a := testutil.NewAuthority(t)
+	a.Issue("server", "server.pem", "server.key")
+	a.Issue("client", "client.pem", "client.key")
+	port := freePort(t)
+	o := originServer(t, []string{"redis-server"}, "--tls-port", port, "--tls-cert-file", a.Path("server.pem"), "--tls-key-file", a.Path("server.key"), "--tls-ca-cert-file", a.File)
+	populate(t, o.rdb)
+	want := dataset(t, o.rdb)
+	url := "rediss://127.0.0.1:" + port
+	if out, code := spillway(t, "import", url, "--to", t.TempDir(), "--quiet", "--cacert", a.File); code != 1 {
+		t.Errorf("without a certificate: exit %d\n%s", code, out)
+	}
+	if out, code := spillway(t, "import", url, "--to", t.TempDir(), "--quiet", "--cacert", a.File, "--cert", a.Path("client.pem"), "--key", a.Path("server.key")); code != 2 || !strings.Contains(out, "client.pem and the key") {
+		t.Errorf("with another's key: exit %d\n%s", code, out)
+	}
+	to := t.TempDir()
+	mustRun(t, "import", url, "--to", to, "--quiet", "--cacert", a.File, "--cert", a.Path("client.pem"), "--key", a.Path("client.key"))
+	sameDataset(t, "imported", dataset(t, startDaemon(t, to).rdb), want)
+	d := startDaemon(t, t.TempDir(), "--migrate-from", url, "--migrate-cacert", a.File, "--migrate-cert", a.Path("client.pem"), "--migrate-key", a.Path("client.key"))
+	d.following()
+	mustRun(t, "migrate", "--from", url, "--cacert", a.File, "--cert", a.Path("client.pem"), "--key", a.Path("client.key"), "--to", "redis://"+d.addr, "--cutover", "--quiet")
+	sameDataset(t, "cut over", dataset(t, d.rdb), want)
+}
+
 // TestMigratePasswords: each side has a variable of its own, and a URL that has a
 // password wins.
 func TestMigratePasswords(t *testing.T) {
@@ -559,5 +588,76 @@ func TestMigratePasswords(t *testing.T) {
 			t.Errorf("%s with %s: %q, want %q", c[0], c[1], got, c[2])
 		}
 		_ = client.Close()
+	}
+}
+
+// TestMigrateAcknowledges: a server of today that is followed while it is written to sees how
+// far the daemon is, and what WAITAOF was promised of it outlives the death of both. Redis's
+// own 7.0 knows no WAITAOF, so the servers are those of make bench-peers.
+func TestMigrateAcknowledges(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"redis-8", "valkey-9"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bin, err := filepath.Abs(filepath.Join("..", "..", "bin", "peers", name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := os.Stat(bin); err != nil {
+				t.Skipf("NOT RUN: there is no %s here (make bench-peers fetches it)", bin)
+			}
+			ctx := context.Background()
+			o := originServer(t, []string{bin})
+			populate(t, o.rdb)
+			dir := t.TempDir()
+			d := startDaemon(t, dir, "--migrate-from", o.url(), "--appendfsync", "always")
+			d.following()
+			l := startLoad(o)
+			defer func() { l.end() }()
+			conn := o.rdb.Conn() // WAITAOF is about the writes of its own connection
+			defer conn.Close()
+			const promises = 20
+			for i := range promises {
+				if err := conn.Set(ctx, "promised", i+1, 0).Err(); err != nil {
+					t.Fatal(err)
+				}
+				got, err := conn.Do(ctx, "WAITAOF", 0, 1, patience.Milliseconds()).Int64Slice()
+				if err != nil || len(got) != 2 || got[1] != 1 {
+					t.Fatalf("WAITAOF counts %v, %v", got, err)
+				}
+			}
+			l.wait(t, 20)
+			l.end()
+			goal := numberIn(infoField(o.rdb.Info(ctx, "replication").Val(), "master_repl_offset"))
+			acked := func() (offset int64) {
+				// master, offset, [[address, port, offset]]
+				role, err := o.rdb.Do(ctx, "ROLE").Slice()
+				if err != nil || len(role) != 3 {
+					t.Fatalf("ROLE says %v, %v", role, err)
+				}
+				if replicas := role[2].([]any); len(replicas) == 1 {
+					offset, _ = strconv.ParseInt(fmt.Sprint(replicas[0].([]any)[2]), 10, 64)
+				}
+				return offset
+			}
+			d.waitFor(fmt.Sprint("the source to know that the daemon has ", goal), func() bool { return acked() >= goal })
+			if text := o.rdb.Info(ctx, "replication").Val(); !strings.Contains(text, "state=online") {
+				t.Errorf("the source shows:\n%s", text)
+			}
+			d.sameAs(o)
+			if err := conn.Set(ctx, "promised", promises+1, 0).Err(); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := conn.Do(ctx, "WAITAOF", 0, 1, patience.Milliseconds()).Int64Slice(); err != nil || got[1] != 1 {
+				t.Fatalf("WAITAOF counts %v, %v", got, err)
+			}
+			d.kill()
+			o.kill()
+			d = startDaemon(t, dir, "--migrate-from", "none")
+			if got := d.do("GET", "promised"); got != fmt.Sprint(promises+1) {
+				t.Errorf("behind both deaths promised is %v", got)
+			}
+			l.sums(t, d.rdb, true)
+		})
 	}
 }

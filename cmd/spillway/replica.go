@@ -2,29 +2,43 @@ package main
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"net"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 
+	"github.com/spf13/pflag"
+
+	"github.com/spillwaydb/spillway/cmd/spillway/internal/clienttls"
 	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/follow"
 )
 
-// trust is how the certificate of a server is judged.
+// trust is how a server of somebody else is spoken to over TLS.
 type trust struct {
-	ca       string // file of authorities, "" for the system's
+	clienttls.Files
 	insecure bool
 }
 
+// register adds its flags, whose names begin with prefix; of says whose server it is.
+func (t *trust) register(f *pflag.FlagSet, prefix, of string) {
+	f.StringVar(&t.CA, prefix+"cacert", "", "with rediss://, file of the authorities to trust, PEM"+of+" (default: the system's)")
+	f.StringVar(&t.Cert, prefix+"cert", "", "with rediss://, certificate to show where one is wanted, PEM"+of)
+	f.StringVar(&t.Key, prefix+"key", "", "its private key, PEM")
+	f.BoolVar(&t.insecure, prefix+"insecure", false, "with rediss://, trust any certificate"+of)
+}
+
 // config is for a server of that name.
-func (t trust) config(host string) (c *tls.Config, err error) {
-	c = &tls.Config{ServerName: host, InsecureSkipVerify: t.insecure, MinVersion: tls.VersionTLS12} //nolint:gosec // asked for by a flag
-	c.RootCAs, err = pool(t.ca)
-	return c, err
+func (t trust) config(host string) (*tls.Config, error) {
+	c, err := t.Config(host, nil)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	if t.insecure {
+		clienttls.Trust(c)
+	}
+	return c, nil
 }
 
 // sourceAt reads redis://[user:password@]host[:port], or rediss:// with TLS. Without a
@@ -58,19 +72,4 @@ func redactURL(raw string) string {
 		return u.Redacted()
 	}
 	return "the address"
-}
-
-func pool(caFile string) (*x509.CertPool, error) {
-	if caFile == "" {
-		return nil, nil // the system's
-	}
-	pem, err := os.ReadFile(filepath.Clean(caFile))
-	if err != nil {
-		return nil, usageError{fmt.Errorf("--cacert: %w", err)}
-	}
-	p := x509.NewCertPool()
-	if !p.AppendCertsFromPEM(pem) {
-		return nil, usageError{fmt.Errorf("--cacert %s: there is no certificate in it", caFile)}
-	}
-	return p, nil
 }

@@ -2,10 +2,7 @@ package tracing
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"fmt"
 	"maps"
 	"net/url"
 	"os"
@@ -23,6 +20,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/spillwaydb/spillway/cmd/spillway/internal/clienttls"
 )
 
 const (
@@ -39,8 +38,8 @@ type Target struct {
 	Endpoint string            // http or https, with its path: see CheckEndpoint
 	Headers  map[string]string // of each request; nil: those of the environment
 	Timeout  time.Duration     // of a request; 0: that of the environment
-	// Files of PEM; "": what the environment names, and the authorities of the system.
-	CA, Cert, Key string
+	// Files for https; without them what the environment names, and the system's authorities.
+	clienttls.Files
 }
 
 // Same tells whether two are alike. Files are compared by their names.
@@ -48,7 +47,7 @@ func (o *Target) Same(p *Target) bool {
 	if o == nil || p == nil {
 		return o == p
 	}
-	return o.Endpoint == p.Endpoint && maps.Equal(o.Headers, p.Headers) && o.Timeout == p.Timeout && o.CA == p.CA && o.Cert == p.Cert && o.Key == p.Key
+	return o.Endpoint == p.Endpoint && maps.Equal(o.Headers, p.Headers) && o.Timeout == p.Timeout && o.Files == p.Files
 }
 
 // CheckEndpoint says what is wrong with an endpoint, and returns it with the path that
@@ -116,8 +115,12 @@ func (t *Tracer) Prepare(o *Target) (*Exporter, error) {
 	if o.Timeout > 0 {
 		opts = append(opts, otlptracehttp.WithTimeout(o.Timeout))
 	}
-	if o.CA != "" || o.Cert != "" {
-		c, err := o.tls()
+	if o.Files != (clienttls.Files{}) {
+		u, err := url.Parse(o.Endpoint)
+		if err != nil {
+			return nil, errors.New("it is no URL") // the error would show it
+		}
+		c, err := o.Config(u.Hostname(), t.opts.Logger)
 		if err != nil {
 			return nil, err
 		}
@@ -154,28 +157,6 @@ func (e *Exporter) Close(patience time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	_ = e.provider.Shutdown(ctx) // what was not sent is counted
-}
-
-// tls is how the collector is spoken to over TLS.
-func (o *Target) tls() (*tls.Config, error) {
-	c := &tls.Config{MinVersion: tls.VersionTLS12}
-	if o.CA != "" {
-		pem, err := os.ReadFile(o.CA)
-		if err != nil {
-			return nil, err
-		}
-		if c.RootCAs = x509.NewCertPool(); !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%s holds no certificate in PEM", o.CA)
-		}
-	}
-	if o.Cert != "" {
-		cert, err := tls.LoadX509KeyPair(o.Cert, o.Key)
-		if err != nil {
-			return nil, err
-		}
-		c.Certificates = []tls.Certificate{cert}
-	}
-	return c, nil
 }
 
 // queue is what waits for a collector. It is of bounded length, and whoever ends a span
