@@ -83,5 +83,5 @@ func (r *reloader) inForce() *config.Config {
 			values[p.Name] = live
 		}
 	}
-	return r.cfg.With(values, r.db.Users())
+	return r.cfg.With(config.Kept{Params: values, Level: r.log.is.Load().Level, Listen: r.changedListen(), Users: r.db.Users()})
 }

@@ -182,18 +182,11 @@ func usageOf(p *param.Param) string {
 
 func (o *overrides) apply(cmd *cobra.Command, c *config.Config) error {
 	given := func(name string) bool { return cmd.Flags().Changed(name) }
-	if err := o.tls.apply(given, o.bind, c); err != nil {
+	own := &config.Config{Listen: slices.Clone(c.OwnListeners())}
+	if err := errors.Join(o.listeners(given, c), o.listeners(given, own)); err != nil {
 		return err
 	}
-	if given("bind") || given("port") {
-		if err := o.applyListeners(given, c); err != nil {
-			return err
-		}
-	}
-	if given("unixsocket") {
-		c.Listen = append(slices.DeleteFunc(c.Listen, func(l config.Listener) bool { return l.Network == "unix" }),
-			config.Listener{Name: "flag", Network: "unix", Address: o.unixSocket})
-	}
+	c.SetOwnListeners(own.Listen)
 	if given("dir") {
 		if err := wantDataDir("--dir", o.dir); err != nil {
 			return err
@@ -212,13 +205,30 @@ func (o *overrides) apply(cmd *cobra.Command, c *config.Config) error {
 		if !ok {
 			return fmt.Errorf("--loglevel %q: want debug, verbose, notice or warning", o.logLevel)
 		}
-		c.Log.Level = level
+		c.SetLevel(level)
 	}
 	if given("log-format") {
 		if o.logFormat != "text" && o.logFormat != "json" {
 			return fmt.Errorf("--log-format %q: want text or json", o.logFormat)
 		}
 		c.Log.JSON = o.logFormat == "json"
+	}
+	return nil
+}
+
+// listeners applies the flags about listeners.
+func (o *overrides) listeners(given func(string) bool, c *config.Config) error {
+	if err := o.tls.apply(given, o.bind, c); err != nil {
+		return err
+	}
+	if given("bind") || given("port") {
+		if err := o.applyListeners(given, c); err != nil {
+			return err
+		}
+	}
+	if given("unixsocket") {
+		c.Listen = append(slices.DeleteFunc(c.Listen, func(l config.Listener) bool { return l.Network == "unix" }),
+			config.Listener{Name: "flag", Network: "unix", Address: o.unixSocket})
 	}
 	return nil
 }
@@ -258,28 +268,8 @@ func (o *overrides) applyListeners(given func(string) bool, c *config.Config) er
 	if port == "0" {
 		return nil
 	}
-	c.Listen = append(c.Listen, listenersAt(hosts, port, config.Listener{Name: "flag"})...)
+	c.Listen = append(c.Listen, config.ListenersAt(hosts, port, config.Listener{Name: "flag"})...)
 	return nil
-}
-
-// listenersAt are TCP listeners as l at a port of each host, which are named as in Redis's
-// bind: * is every address of IPv4, ::* every one of IPv6, and one behind a - may be missing here.
-func listenersAt(hosts []string, port string, l config.Listener) (out []config.Listener) {
-	for _, h := range hosts {
-		h, optional := strings.CutPrefix(h, "-")
-		switch h {
-		case "*":
-			h = "0.0.0.0"
-		case "::*":
-			h = "::"
-		}
-		if optional && !config.HasAddress(h) {
-			continue
-		}
-		l.Network, l.Address = "tcp", net.JoinHostPort(h, port)
-		out = append(out, l)
-	}
-	return out
 }
 
 func plainTCP(l config.Listener) bool { return l.Network == "tcp" && l.TLS == nil }

@@ -82,6 +82,6 @@ func (o *tlsFlags) apply(given func(string) bool, bind string, c *config.Config)
 	if given("bind") {
 		hosts = strings.Fields(bind)
 	}
-	c.Listen = append(c.Listen, listenersAt(hosts, strconv.Itoa(o.port), config.Listener{Name: "tls", TLS: &opt})...)
+	c.Listen = append(c.Listen, config.ListenersAt(hosts, strconv.Itoa(o.port), config.Listener{Name: "tls", TLS: &opt})...)
 	return nil
 }

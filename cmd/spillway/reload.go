@@ -47,6 +47,7 @@ type reloader struct {
 	mu      sync.Mutex // one reload at a time; guards the rest
 	cfg     *config.Config
 	users   [sha256.Size]byte // of the ACL file
+	listen  map[string]string // what CONFIG showed of listeners at the start
 	metrics *metricsFront     // nil without
 	traces  *tracing.Tracer
 	retired <-chan struct{} // closed when all that is not in force any more is closed
@@ -452,8 +453,13 @@ func (x *reloading) diffListeners() error {
 		if err != nil {
 			return fmt.Errorf("listener %q: %w", l.Name, err)
 		}
+		inForce := x.r.secured[where(l)]
+		if inForce == nil {
+			x.restart("listener "+l.Name, "", "tls")
+			continue
+		}
 		x.changed("listener "+l.Name, "", "tls")
-		x.applies = append(x.applies, func() { x.r.secured[where(l)].Become(fresh) })
+		x.applies = append(x.applies, func() { inForce.Become(fresh) })
 	}
 	for _, l := range x.old.Listen {
 		if !slices.ContainsFunc(x.next.Listen, func(o config.Listener) bool { return where(o) == where(l) }) {
@@ -496,8 +502,8 @@ func (x *reloading) diffMetrics() error {
 	return nil
 }
 
-// diffTracing prepares sending traces somewhere else. A file that is named and was replaced
-// is read when the block differs.
+// diffTracing prepares sending traces somewhere else. A file that was merely replaced needs
+// none: the next connection reads it.
 func (x *reloading) diffTracing() error {
 	from, to := x.old.Tracing, x.next.Tracing
 	if from.Same(to) {

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spillwaydb/spillway/cmd/spillway/config"
@@ -41,17 +43,78 @@ func (r *reloader) rewrite() error {
 			values[p.Name] = live
 		}
 	}
-	users, err := r.changedUsers()
-	if err == nil {
-		err = writeFile(r.cfg.Include, r.cfg.Kept(values, users))
+	k := config.Kept{Params: values, Listen: r.changedListen()}
+	if level := r.log.is.Load().Level; level != r.cfg.OwnLevel() {
+		k.Level = level
+	}
+	var err error
+	if k.Users, err = r.changedUsers(); err == nil {
+		err = writeFile(r.cfg.Include, r.cfg.Kept(k))
 	}
 	if err != nil {
 		r.log.Error("CONFIG REWRITE failed", "file", r.cfg.Include, "error", err)
 		return fmt.Errorf("ERR Rewriting config file: %w", err) // Redis's wording
 	}
-	r.cfg = r.cfg.Keep(values, users)
-	r.log.Info("CONFIG REWRITE executed with success", "file", r.cfg.Include, "parameters", len(values), "users", len(users))
+	r.cfg = r.cfg.Keep(k)
+	for _, l := range r.cfg.Listen { // CONFIG SET may have begun to listen there
+		if _, port, err := net.SplitHostPort(l.Address); err == nil && l.TLS != nil && r.secured[where(l)] == nil {
+			n, _ := strconv.Atoi(port)
+			r.secured[where(l)] = r.srv.TLSAt(n)
+		}
+	}
+	parameters := len(values) + len(k.Listen)
+	if k.Level != "" {
+		parameters++
+	}
+	args := []any{"file", r.cfg.Include, "parameters", parameters, "users", len(k.Users)}
+	if not := r.notKept(); len(not) > 0 {
+		args = append(args, "not_kept", strings.Join(not, " ")) // plugins.hcl knows no such parameters
+	}
+	r.log.Info("CONFIG REWRITE executed with success", args...)
 	return nil
+}
+
+// listens notes what CONFIG shows of listeners before anybody can have changed it: a port
+// that the system chose, or the address of a name, is none that CONFIG SET did.
+func (r *reloader) listens() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.listen = make(map[string]string)
+	for _, p := range config.ListenParams() {
+		r.listen[p.Name] = r.live(p)
+	}
+}
+
+// changedListen is what CONFIG SET has changed of listeners, now or before a restart.
+func (r *reloader) changedListen() map[string]string {
+	out := make(map[string]string)
+	for _, p := range config.ListenParams() {
+		live := r.live(p)
+		if _, kept := r.cfg.KeptListen(p.Name); live == r.listen[p.Name] && !kept {
+			continue
+		}
+		if own, known := r.cfg.OwnListen(p.Name); known && live == own {
+			continue
+		}
+		if strings.HasSuffix(p.Name, "-file") && live != "" {
+			if abs, err := filepath.Abs(live); err == nil {
+				live = abs // the file may be in another directory than the daemon was started in
+			}
+		}
+		out[p.Name] = live
+	}
+	return out
+}
+
+// notKept names the parameters that were set and that the file has no words for: of those
+// that change nothing.
+func (r *reloader) notKept() (out []string) {
+	for _, k := range core.KeptParams() {
+		if !k.Fixed && r.live(&k.Param) != k.Default {
+			out = append(out, k.Name)
+		}
+	}
+	return out
 }
 
 // live is the value of a parameter that is in force.

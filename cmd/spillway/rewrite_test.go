@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,7 +13,128 @@ import (
 	"testing"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/spillwaydb/spillway/internal/testutil"
 )
+
+// TestConfigRewriteListeners: ports, TLS and the level of the log are there after a restart
+// as CONFIG SET made them, and a reload leaves them; what the file has no words for is named.
+func TestConfigRewriteListeners(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	a := testutil.NewAuthority(t)
+	for _, name := range []string{"one", "two"} {
+		a.Issue(name, name+".pem", name+".key")
+	}
+	plain, secured := freePort(t), freePort(t)
+	hcl := fmt.Sprintf(`server { save = [] }
+filesystem "os" "data" { root = %q }
+listener "tcp" "main" { address = "127.0.0.1:%s" }
+listener "tcp" "tls" {
+  address = "127.0.0.1:%s"
+  tls {
+    cert = %q
+    key  = %q
+  }
+}
+`, t.TempDir(), plain, secured, a.Path("one.pem"), a.Path("one.key"))
+	path := writeConfig(t, hcl)
+	start := func(port string) *daemon {
+		t.Helper()
+		d := &daemon{t: t, addr: net.JoinHostPort("127.0.0.1", port), done: make(chan struct{})}
+		d.cmd = exec.Command(binary, "serve", "-config", path) // without --port, which would win
+		d.cmd.Dir, d.cmd.Stderr, d.cmd.Stdout = t.TempDir(), &d.log, &d.log
+		if err := d.cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		go func() { _ = d.cmd.Wait(); close(d.done) }()
+		t.Cleanup(d.kill)
+		d.rdb = d.client(nil)
+		d.waitReady()
+		return d
+	}
+	shown := func(port string) string {
+		t.Helper()
+		conn, err := tls.Dial("tcp", "127.0.0.1:"+port, &tls.Config{RootCAs: a.Pool, ServerName: "localhost", MinVersion: tls.VersionTLS12})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		return conn.ConnectionState().PeerCertificates[0].Subject.CommonName
+	}
+	kept := func() string {
+		t.Helper()
+		b, err := os.ReadFile(strings.TrimSuffix(path, ".hcl") + ".auto.hcl")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	d := start(plain)
+	d.do("CONFIG", "REWRITE")
+	if text := kept(); strings.Contains(text, "{") {
+		t.Errorf("nothing was changed, and kept is\n%s", text)
+	}
+	newPlain, newSecured := freePort(t), freePort(t)
+	d.do("CONFIG", "SET", "tls-cert-file", a.Path("two.pem"), "tls-key-file", a.Path("two.key"), "tls-session-caching", "no", "tls-port", newSecured)
+	d.do("CONFIG", "SET", "port", newPlain, "loglevel", "verbose", "repl-backlog-ttl", "7")
+	d.do("CONFIG", "REWRITE")
+	d.waitLog("not_kept=repl-backlog-ttl")
+	for _, want := range []string{"port                = " + newPlain, "tls_port            = " + newSecured, "two.pem", "two.key", "tls_session_caching = false", `level = "debug"`} {
+		if !strings.Contains(kept(), want) {
+			t.Errorf("the file does not say %q:\n%s", want, kept())
+		}
+	}
+	if strings.Contains(kept(), "bind") || strings.Contains(kept(), "tls_auth") || strings.Contains(kept(), "server") {
+		t.Errorf("the file says what was not changed:\n%s", kept())
+	}
+	d.addr = "127.0.0.1:" + newPlain
+	if out := spillwayOut(t, "reload", "--config", path, "--addr", d.addr); !strings.Contains(out, "nothing has changed") {
+		t.Errorf("a reload:\n%s", out)
+	}
+	if out := spillwayOut(t, "config", "dump", "--addr", d.addr, path); !strings.Contains(out, d.addr) || !strings.Contains(out, "two.pem") || !strings.Contains(out, `"debug"`) {
+		t.Errorf("in force is\n%s", out)
+	}
+	if got := shown(newSecured); got != "two" {
+		t.Errorf("the certificate is of %s", got)
+	}
+	d.stop()
+
+	d = start(newPlain)
+	if got := shown(newSecured); got != "two" {
+		t.Errorf("after a restart the certificate is of %s", got)
+	}
+	for name, want := range map[string]string{"port": newPlain, "tls-port": newSecured, "tls-session-caching": "no", "loglevel": "debug", "bind": "127.0.0.1"} {
+		if got := d.rdb.ConfigGet(ctx, name).Val()[name]; got != want {
+			t.Errorf("after a restart %s is %q, want %q", name, got, want)
+		}
+	}
+	text := kept()
+	d.do("CONFIG", "REWRITE")
+	if kept() != text {
+		t.Errorf("nothing was changed, and kept is\n%s\nno more\n%s", kept(), text)
+	}
+
+	// A reload that says something else of TLS reaches the listener that was moved.
+	if err := os.WriteFile(path, []byte(strings.Replace(hcl, "  tls {", "  tls {\n    min_version = \"1.3\"", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out := spillwayOut(t, "reload", "--config", path, "--addr", d.addr); !strings.Contains(out, "listener tls: tls") {
+		t.Errorf("a reload:\n%s", out)
+	}
+	if _, err := tls.Dial("tcp", "127.0.0.1:"+newSecured, &tls.Config{RootCAs: a.Pool, ServerName: "localhost", MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS12}); err == nil {
+		t.Error("TLS 1.2 is spoken still")
+	}
+
+	// What is as the file says again is not kept any more.
+	d.do("CONFIG", "SET", "port", plain, "tls-port", secured, "loglevel", "notice", "tls-session-caching", "yes")
+	d.do("CONFIG", "SET", "tls-cert-file", a.Path("one.pem"), "tls-key-file", a.Path("one.key"))
+	d.do("CONFIG", "REWRITE")
+	if text := kept(); strings.Contains(text, "{") {
+		t.Errorf("all is as the file says, and kept is\n%s", text)
+	}
+	d.stop()
+}
 
 // TestConfigRewrite: what was changed at run time is there after a restart, by a file of
 // its own; the file that people write stays as it is, and what it says later counts for

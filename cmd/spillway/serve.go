@@ -201,9 +201,12 @@ func serve(cfg *config.Config, again func() (*config.Config, error), f *faults, 
 	daemonParams(db, cfg, log)
 	reload.serves(db, srv, secured)
 	defer reload.close()
-	failed := make(chan error, len(listeners))
 	for i, l := range listeners {
 		srv.Expect(l, secured[i])
+	}
+	reload.listens()
+	failed := make(chan error, len(listeners))
+	for i, l := range listeners {
 		serve := srv.Serve
 		if t := secured[i]; t != nil {
 			serve = func(l net.Listener) error { return srv.ServeTLS(l, t) }

@@ -59,6 +59,9 @@ type Config struct {
 	metricsTLSAt hcl.Range
 	own          map[string]string // what the file itself says of parameters that Include changes
 	ownUsers     []core.UserRules  // the users of the file itself
+	ownLevel     string            // its level of the log
+	ownListen    []Listener        // its listeners
+	listen       map[string]string // what Include says of listeners
 	// ReadOnly has the data directory looked at only. A flag sets it: a file
 	// describes a daemon that writes.
 	ReadOnly bool

@@ -40,6 +40,9 @@ func Default() *Config {
 	}
 }
 
+// levels are those of the log.
+var levels = []string{"trace", "debug", "info", "warn", "error"}
+
 // newDecoder evaluates the filesystems first, since sinks refer to them as
 // filesystem.KIND.NAME.
 func newDecoder(f *File, dir string, blocks []filesystemBlock) *decoder {
@@ -120,9 +123,10 @@ func (d *decoder) decode(raw *file, kept *keptFile) *Config {
 	}
 	d.keptParams(kept, c)
 	if raw.Log != nil {
-		c.Log.Level = d.oneOf(raw.Log.Level, c.Log.Level, "trace", "debug", "info", "warn", "error")
+		c.Log.Level = d.oneOf(raw.Log.Level, c.Log.Level, levels...)
 		c.Log.JSON = d.oneOf(raw.Log.Format, "text", "text", "json") == "json"
 	}
+	d.keptLevel(kept, c)
 	if raw.Metrics != nil {
 		d.metrics(raw.Metrics, c)
 	}
@@ -138,6 +142,7 @@ func (d *decoder) decode(raw *file, kept *keptFile) *Config {
 	for i := range raw.Listeners {
 		c.Listen = append(c.Listen, d.listener(&raw.Listeners[i]))
 	}
+	d.keptListeners(kept, c)
 	for i := range raw.Users {
 		d.user(&raw.Users[i], c)
 	}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -192,7 +193,7 @@ func TestKept(t *testing.T) {
 			t.Fatal(f.Diagnostics())
 		}
 		value := example(t, p)
-		text := own.Kept(map[string]string{p.Name: value}, []core.UserRules{{Name: "app", Rules: []string{"on", "+get"}}, {Name: "new", Rules: []string{"on"}}})
+		text := own.Kept(Kept{Params: map[string]string{p.Name: value}, Users: []core.UserRules{{Name: "app", Rules: []string{"on", "+get"}}, {Name: "new", Rules: []string{"on"}}}})
 		if err := os.WriteFile(own.Include, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -219,8 +220,134 @@ func TestKept(t *testing.T) {
 	}
 }
 
+// TestKeptListeners: what CONFIG SET has changed of listeners is read again from what CONFIG
+// REWRITE writes, as is the level of the log; what the file itself says is still known.
+func TestKeptListeners(t *testing.T) {
+	t.Parallel()
+	const two = `log { level = "warn" }
+listener "tcp" "a" { address = "127.0.0.1:6380" }
+listener "tcp" "b" { address = "127.0.0.1:6381" }
+`
+	const secured = `listener "tcp" "s" {
+  address = "127.0.0.1:6390"
+  tls {
+    cert        = "/etc/s.pem"
+    key         = "/etc/s.key"
+    client_user = true
+  }
+}
+`
+	for _, test := range []struct {
+		name, hcl string
+		kept      Kept
+		want      string
+	}{
+		{"nothing", two, Kept{}, "warn a 127.0.0.1:6380, b 127.0.0.1:6381"},
+		{"the level", two, Kept{Level: "debug"}, "debug a 127.0.0.1:6380, b 127.0.0.1:6381"},
+		{"the port", two, Kept{Listen: map[string]string{"port": "7000"}}, "warn a 127.0.0.1:7000, b 127.0.0.1:6381"},
+		{"no port", two, Kept{Listen: map[string]string{"port": "0"}}, "warn b 127.0.0.1:6381"},
+		{"addresses", two, Kept{Listen: map[string]string{"bind": "* ::* -192.0.2.1"}}, "warn a 0.0.0.0:6380, a [::]:6380, b 127.0.0.1:6381"},
+		{"both", two, Kept{Listen: map[string]string{"bind": "127.0.0.1 127.0.0.2", "port": "7000"}}, "warn a 127.0.0.1:7000, a 127.0.0.2:7000, b 127.0.0.1:6381"},
+		{"a port with TLS", two + secured, Kept{Listen: map[string]string{"tls-port": "7443"}},
+			"warn a 127.0.0.1:6380, b 127.0.0.1:6381, s 127.0.0.1:7443 /etc/s.pem /etc/s.key user"},
+		{"TLS", two + secured, Kept{Listen: map[string]string{"tls-cert-file": "/new.pem", "tls-key-file": "/new.key", "tls-ca-cert-file": "/ca.pem", "tls-auth-clients": "optional", "tls-protocols": "TLSv1.3", "tls-session-caching": "no"}},
+			"warn a 127.0.0.1:6380, b 127.0.0.1:6381, s 127.0.0.1:6390 /new.pem /new.key user /ca.pem optional 772 no tickets"},
+		{"no TLS any more", two + secured, Kept{Listen: map[string]string{"tls-port": "0"}}, "warn a 127.0.0.1:6380, b 127.0.0.1:6381"},
+		{"TLS that was not there", two, Kept{Listen: map[string]string{"tls-port": "7443", "tls-cert-file": "/new.pem", "tls-key-file": "/new.key", "bind": "127.0.0.2"}},
+			"warn a 127.0.0.2:6380, b 127.0.0.1:6381, tls 127.0.0.2:7443 /new.pem /new.key"},
+		{"TLS alone", secured, Kept{Listen: map[string]string{"port": "7000"}}, "info s 127.0.0.1:6390 /etc/s.pem /etc/s.key user, main 127.0.0.1:7000"},
+	} {
+		name := filepath.Join(t.TempDir(), "plugins.hcl")
+		own, f := Parse(name, []byte(test.hcl))
+		if own == nil {
+			t.Fatal(f.Diagnostics())
+		}
+		if err := os.WriteFile(own.Include, own.Kept(test.kept), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		again, f := Parse(name, []byte(test.hcl))
+		if again == nil {
+			t.Errorf("%s: %+v\n%s", test.name, f.Diagnostics(), own.Kept(test.kept))
+			continue
+		}
+		for what, c := range map[string]*Config{"read": again, "kept": own.Keep(test.kept)} {
+			if got := listening(c.Log.Level, c.Listen); got != test.want {
+				t.Errorf("%s: %s is\n%s, want\n%s", test.name, what, got, test.want)
+			}
+			if got, want := listening(c.OwnLevel(), c.OwnListeners()), listening(own.Log.Level, own.Listen); got != want {
+				t.Errorf("%s: %s without what is kept is\n%s, want\n%s", test.name, what, got, want)
+			}
+			for name, text := range test.kept.Listen {
+				if got, kept := c.KeptListen(name); !kept || got != text {
+					t.Errorf("%s: %s keeps %s %q, want %q", test.name, what, name, got, text)
+				}
+			}
+		}
+		if _, kept := again.KeptListen("port"); kept != (test.kept.Listen["port"] != "") {
+			t.Errorf("%s: a port is kept: %v", test.name, kept)
+		}
+	}
+}
+
+// listening is a level and listeners in a few words.
+func listening(level string, all []Listener) string {
+	var out []string
+	for _, l := range all {
+		s := l.Name + " " + l.Address
+		if o := l.TLS; o != nil {
+			s += " " + o.CertFile + " " + o.KeyFile
+			for _, more := range []struct {
+				is   bool
+				text string
+			}{
+				{o.ClientUser, "user"}, {o.ClientCAFile != "", o.ClientCAFile}, {o.ClientAuth != "", string(o.ClientAuth)},
+				{o.MinVersion > tls.VersionTLS12, fmt.Sprint(o.MinVersion)}, {o.NoTickets, "no tickets"},
+			} {
+				if more.is {
+					s += " " + more.text
+				}
+			}
+		}
+		out = append(out, s)
+	}
+	return level + " " + strings.Join(out, ", ")
+}
+
+// TestOwnListen: what CONFIG GET will show is known, but for what listening alone tells.
+func TestOwnListen(t *testing.T) {
+	t.Parallel()
+	c, f := Parse("x.hcl", []byte(`listener "tcp" "a" { address = "127.0.0.2:6380" }
+listener "tcp" "b" { address = "127.0.0.1:6380" }
+listener "tcp" "s" {
+  address = "localhost:0"
+  tls {
+    cert        = "/s.pem"
+    key         = "/s.key"
+    min_version = "1.3"
+  }
+}`))
+	if c == nil {
+		t.Fatal(f.Diagnostics())
+	}
+	for name, want := range map[string]string{
+		"port": "6380", "bind": "127.0.0.1 127.0.0.2", "tls-port": "?", "tls-cert-file": "/s.pem", "tls-key-file": "/s.key", "tls-ca-cert-file": "",
+		"tls-auth-clients": "no", "tls-protocols": "TLSv1.3", "tls-session-caching": "yes",
+	} {
+		got, known := c.OwnListen(name)
+		if !known {
+			got = "?"
+		}
+		if got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+	if n := len(ListenParams()); n != 9 {
+		t.Errorf("there are %d parameters of listeners", n)
+	}
+}
+
 // TestInclude: another file may be named; what is wrong in it is said with its place, and
-// without its secrets; it holds nothing but parameters and users.
+// without its secrets; it holds nothing but parameters, listeners, the level of the log and users.
 func TestInclude(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -239,7 +366,12 @@ func TestInclude(t *testing.T) {
 	for kept, want := range map[string]string{
 		"server {\n max_memroy = 1\n}":            "max_memory",
 		"server {\n password = [\"hushhush\"]\n}": "kept.hcl",
-		"log { level = \"debug\" }":               "log",
+		"log { format = \"json\" }":               "format",
+		"log { level = \"loud\" }":                "kept.hcl",
+		"listen { unixsocket = \"x\" }":           "unixsocket",
+		"listen { port = 65536 }":                 "port",
+		"listen { tls_protocols = \"SSLv3\" }":    "SSLv3",
+		"metrics { address = \"127.0.0.1:1\" }":   "metrics",
 		"server {":                                "kept.hcl",
 		"user \"x\" { rules = [\"+nosuch\"] }":    "nosuch",
 	} {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -20,12 +21,28 @@ import (
 // CONFIG REWRITE does not touch the file that people write. What was changed at run time
 // goes to a file of its own, which is read after the other one, if it is there, and wins:
 // plugins.auto.hcl beside plugins.hcl, or what the attribute include names. It has a block
-// server, and blocks user, and nothing else.
+// server, the level of the log, a block listen, which changes the listeners as CONFIG SET
+// port, bind and tls-… do, and blocks user, and nothing else.
 
 // keptFile is that file.
 type keptFile struct {
 	Server *serverBlock `hcl:"server,block"`
+	Log    *keptLog     `hcl:"log,block"`
+	Listen *keptListen  `hcl:"listen,block"`
 	Users  []userBlock  `hcl:"user,block"`
+}
+
+type keptLog struct {
+	Level *hcl.Attribute `hcl:"level"`
+}
+
+// Kept is what CONFIG REWRITE keeps: what is to differ from what the configuration says
+// itself.
+type Kept struct {
+	Params map[string]string // of the block server, by name, as CONFIG GET shows them
+	Level  string            // of the log; "" leaves it
+	Listen map[string]string // of ListenParams
+	Users  []core.UserRules
 }
 
 // includeOf is the file that is included where none is named.
@@ -60,6 +77,7 @@ func (d *decoder) include(name string, a *hcl.Attribute) (path string, kept *kep
 	kept = new(keptFile)
 	d.f.diags = append(d.f.diags, gohcl.DecodeBody(doc.Body, d.ctx, kept)...)
 	kept.Server.decode(d.f)
+	kept.Listen.decode(d.f)
 	return path, kept
 }
 
@@ -75,6 +93,14 @@ func (d *decoder) keptParams(kept *keptFile, c *Config) {
 		}
 	}
 	d.server(kept.Server.attrs, c)
+}
+
+// keptLevel has the level of the log that was kept win.
+func (d *decoder) keptLevel(kept *keptFile, c *Config) {
+	c.ownLevel = c.Log.Level
+	if kept != nil && kept.Log != nil {
+		c.Log.Level = d.oneOf(kept.Log.Level, c.Log.Level, levels...)
+	}
 }
 
 // keptUsers has the users that were kept take the place of the file's.
@@ -107,20 +133,36 @@ func (c *Config) Own(p *param.Param) string {
 // OwnUsers are the users without those of that file.
 func (c *Config) OwnUsers() []core.UserRules { return c.ownUsers }
 
-// Kept is the text of the file that CONFIG REWRITE writes, given the values of parameters
-// and the users that are to differ from what the configuration says itself.
-func (c *Config) Kept(values map[string]string, users []core.UserRules) []byte {
+// SetLevel changes the level of the log: a flag wins over both files.
+func (c *Config) SetLevel(level string) { c.Log.Level, c.ownLevel = level, level }
+
+// OwnLevel is the level of the log without that file.
+func (c *Config) OwnLevel() string { return c.ownLevel }
+
+// Kept is the text of the file that CONFIG REWRITE writes.
+func (c *Config) Kept(k Kept) []byte {
 	root := &node{}
-	s := root.block("server")
+	s := &node{kind: "server"}
 	for _, p := range Params() {
-		if text, differs := values[p.Name]; differs {
+		if text, differs := k.Params[p.Name]; differs {
 			s.set(p.HCL, paramValue(p, text))
 		}
 	}
-	if len(s.attrs) == 0 {
-		root.blocks = nil
+	if len(s.attrs) > 0 {
+		root.blocks = append(root.blocks, s)
 	}
-	usersNode(root, users)
+	if k.Level != "" {
+		root.block("log").text("level", k.Level)
+	}
+	if len(k.Listen) > 0 {
+		b := root.block("listen")
+		for _, p := range ListenParams() {
+			if text, differs := k.Listen[p.Name]; differs {
+				b.set(listenAttr(p), paramValue(p, text))
+			}
+		}
+	}
+	usersNode(root, k.Users)
 	f := hclwrite.NewEmptyFile()
 	root.hcl(f.Body())
 	return fmt.Appendf(nil, "# Written by CONFIG REWRITE, which replaces it: what was changed at run time. It is read\n"+
@@ -128,8 +170,12 @@ func (c *Config) Kept(values map[string]string, users []core.UserRules) []byte {
 }
 
 // Keep is the configuration that is read once the file of CONFIG REWRITE says this.
-func (c *Config) Keep(values map[string]string, users []core.UserRules) *Config {
+func (c *Config) Keep(k Kept) *Config {
 	next := *c
+	next.Log.Level = cmp.Or(k.Level, c.ownLevel)
+	next.listen = k.Listen
+	next.Listen = listenAs(c.ownListen, k.Listen)
+	values, users := k.Params, k.Users
 	next.own = make(map[string]string)
 	for _, p := range Params() {
 		if p.HCL == "" {
@@ -152,10 +198,13 @@ func (c *Config) Keep(values map[string]string, users []core.UserRules) *Config 
 	return &next
 }
 
-// With is the configuration with other values of parameters, and other users: those in
-// force.
-func (c *Config) With(values map[string]string, users []core.UserRules) *Config {
+// With is the configuration with what is in force: values of parameters, and listeners,
+// where they differ; the level of the log, and all users.
+func (c *Config) With(k Kept) *Config {
 	next := *c
+	next.Log.Level = k.Level
+	next.Listen = listenAs(c.ownListen, k.Listen)
+	values, users := k.Params, k.Users
 	for _, p := range Params() {
 		if text, ok := values[p.Name]; ok && p.HCL != "" {
 			_ = next.Var(p).Set(text)
