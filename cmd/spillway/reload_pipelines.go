@@ -3,8 +3,12 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 
@@ -54,6 +58,27 @@ func (x *reloading) diffPipelines(ctx context.Context) error {
 		return nil
 	}
 	return x.preparePipelines(ctx)
+}
+
+// directoriesToCome are those that making the sinks of the new configuration makes, inner
+// ones first.
+func (x *reloading) directoriesToCome() (out []string) {
+	for _, pl := range x.next.Pipelines() {
+		for _, m := range pl.Mirrors {
+			if m.Plugin != nil || m.Make != nil || m.FS.Kind != "os" {
+				continue
+			}
+			dir, err := filepath.Abs(m.FS.Root)
+			for err == nil && !slices.Contains(out, dir) {
+				if _, err = os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
+					break
+				}
+				out, dir, err = append(out, dir), filepath.Dir(dir), nil
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b string) int { return len(b) - len(a) })
+	return out
 }
 
 // diffRates finds the sinks that may take and give more or less from now on. What is
@@ -117,7 +142,13 @@ func (x *reloading) preparePipelines(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	x.discards = append(x.discards, func() { next.closeAllBut(now, r.log) })
+	made := x.directoriesToCome()
+	x.discards = append(x.discards, func() {
+		next.closeAllBut(now, r.log)
+		for _, dir := range made {
+			_ = os.Remove(dir) // one that is not empty stays
+		}
+	})
 	var spec core.Pipelines
 	if spec, err = next.pipelines(x.next, now, r.log); err != nil {
 		return err

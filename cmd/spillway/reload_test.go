@@ -327,6 +327,16 @@ func TestReloadRefused(t *testing.T) {
 	if setsIn(t, a) != 1 || setsIn(t, foreign) != 1 {
 		t.Errorf("the checkpoint did not go where it did before")
 	}
+
+	// Directories that were made for a sink are gone again; one that was there stays.
+	there := t.TempDir()
+	for _, fresh := range []string{filepath.Join(there, "new"), filepath.Join(there, "of", "many", "parts"), there} {
+		d.refused(strings.Replace(with(""), a, foreign, 1)+fmt.Sprintf("filesystem \"os\" \"n\" { root = %q }\n", fresh)+
+			"pipeline \"archive\" {\n sink \"filesystem\" \"n\" { uses = filesystem.os.n }\n}\n", "another data directory")
+		if left, err := os.ReadDir(there); err != nil || len(left) > 0 {
+			t.Errorf("behind a refused sink in %s there is %v, %v", fresh, left, err)
+		}
+	}
 	if err := os.Remove(d.file); err != nil {
 		t.Fatal(err)
 	}
