@@ -7,10 +7,16 @@ import (
 	"fmt"
 	"image"
 	"image/png"
+	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -62,10 +68,14 @@ func TestBrowser(t *testing.T) {
 		d.do("SET", fmt.Sprint("key:", i), strings.Repeat("v", 100))
 	}
 	saveBeside(d)
-	url := "http://" + address + "/"
+	directory := d.rdb.ConfigGet(t.Context(), "dir").Val()["dir"]
+	url := neutral(t, "http://"+address, directory)
 	dom, complaints := browse(t, url, "--dump-dom")
 	if complaints != "" {
 		t.Errorf("the browser complains:\n%s", complaints)
+	}
+	if strings.Contains(dom, directory) || !strings.Contains(dom, "/var/lib/spillway") {
+		t.Errorf("the page shows the directory of a test:\n%.2000s", dom)
 	}
 	if !strings.Contains(dom, `class="edge"`) || !strings.Contains(dom, ">all is well<") {
 		t.Errorf("the script has drawn nothing, or has lost the daemon:\n%.2000s", dom)
@@ -84,6 +94,32 @@ func TestBrowser(t *testing.T) {
 			checkShot(t, path, name == "dark", size.width)
 		}
 	}
+}
+
+// neutral is the page with the directory of a package in place of a test's, since its
+// pictures are in docs.
+func neutral(t *testing.T, page, directory string) string {
+	t.Helper()
+	if directory == "" {
+		t.Fatal("the daemon does not say where its data is")
+	}
+	to, err := url.Parse(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httputil.NewSingleHostReverseProxy(to)
+	proxy.ModifyResponse = func(r *http.Response) error {
+		b, err := io.ReadAll(r.Body)
+		if err == nil {
+			b = bytes.ReplaceAll(b, []byte(directory), []byte("/var/lib/spillway"))
+			r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(b)), int64(len(b))
+			r.Header.Set("Content-Length", strconv.Itoa(len(b)))
+		}
+		return err
+	}
+	s := httptest.NewServer(proxy)
+	t.Cleanup(s.Close)
+	return s.URL + "/"
 }
 
 // checkShot looks at a picture of the page: its ground is light or dark, and it is as

@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -596,68 +595,58 @@ func TestMigratePasswords(t *testing.T) {
 // own 7.0 knows no WAITAOF, so the servers are those of make bench-peers.
 func TestMigrateAcknowledges(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"redis-8", "valkey-9"} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			bin, err := filepath.Abs(filepath.Join("..", "..", "bin", "peers", name))
-			if err != nil {
+	eachPeer(t, func(t *testing.T, p peer) {
+		ctx := context.Background()
+		o := originServer(t, []string{p.server})
+		populate(t, o.rdb)
+		dir := t.TempDir()
+		d := startDaemon(t, dir, "--migrate-from", o.url(), "--appendfsync", "always")
+		d.following()
+		l := startLoad(o)
+		defer func() { l.end() }()
+		conn := o.rdb.Conn() // WAITAOF is about the writes of its own connection
+		defer conn.Close()
+		const promises = 20
+		for i := range promises {
+			if err := conn.Set(ctx, "promised", i+1, 0).Err(); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := os.Stat(bin); err != nil {
-				t.Skipf("NOT RUN: there is no %s here (make bench-peers fetches it)", bin)
-			}
-			ctx := context.Background()
-			o := originServer(t, []string{bin})
-			populate(t, o.rdb)
-			dir := t.TempDir()
-			d := startDaemon(t, dir, "--migrate-from", o.url(), "--appendfsync", "always")
-			d.following()
-			l := startLoad(o)
-			defer func() { l.end() }()
-			conn := o.rdb.Conn() // WAITAOF is about the writes of its own connection
-			defer conn.Close()
-			const promises = 20
-			for i := range promises {
-				if err := conn.Set(ctx, "promised", i+1, 0).Err(); err != nil {
-					t.Fatal(err)
-				}
-				got, err := conn.Do(ctx, "WAITAOF", 0, 1, patience.Milliseconds()).Int64Slice()
-				if err != nil || len(got) != 2 || got[1] != 1 {
-					t.Fatalf("WAITAOF counts %v, %v", got, err)
-				}
-			}
-			l.wait(t, 20)
-			l.end()
-			goal := numberIn(infoField(o.rdb.Info(ctx, "replication").Val(), "master_repl_offset"))
-			acked := func() (offset int64) {
-				// master, offset, [[address, port, offset]]
-				role, err := o.rdb.Do(ctx, "ROLE").Slice()
-				if err != nil || len(role) != 3 {
-					t.Fatalf("ROLE says %v, %v", role, err)
-				}
-				if replicas := role[2].([]any); len(replicas) == 1 {
-					offset, _ = strconv.ParseInt(fmt.Sprint(replicas[0].([]any)[2]), 10, 64)
-				}
-				return offset
-			}
-			d.waitFor(fmt.Sprint("the source to know that the daemon has ", goal), func() bool { return acked() >= goal })
-			if text := o.rdb.Info(ctx, "replication").Val(); !strings.Contains(text, "state=online") {
-				t.Errorf("the source shows:\n%s", text)
-			}
-			d.sameAs(o)
-			if err := conn.Set(ctx, "promised", promises+1, 0).Err(); err != nil {
-				t.Fatal(err)
-			}
-			if got, err := conn.Do(ctx, "WAITAOF", 0, 1, patience.Milliseconds()).Int64Slice(); err != nil || got[1] != 1 {
+			got, err := conn.Do(ctx, "WAITAOF", 0, 1, patience.Milliseconds()).Int64Slice()
+			if err != nil || len(got) != 2 || got[1] != 1 {
 				t.Fatalf("WAITAOF counts %v, %v", got, err)
 			}
-			d.kill()
-			o.kill()
-			d = startDaemon(t, dir, "--migrate-from", "none")
-			if got := d.do("GET", "promised"); got != fmt.Sprint(promises+1) {
-				t.Errorf("behind both deaths promised is %v", got)
+		}
+		l.wait(t, 20)
+		l.end()
+		goal := numberIn(infoField(o.rdb.Info(ctx, "replication").Val(), "master_repl_offset"))
+		acked := func() (offset int64) {
+			// master, offset, [[address, port, offset]]
+			role, err := o.rdb.Do(ctx, "ROLE").Slice()
+			if err != nil || len(role) != 3 {
+				t.Fatalf("ROLE says %v, %v", role, err)
 			}
-			l.sums(t, d.rdb, true)
-		})
-	}
+			if replicas := role[2].([]any); len(replicas) == 1 {
+				offset, _ = strconv.ParseInt(fmt.Sprint(replicas[0].([]any)[2]), 10, 64)
+			}
+			return offset
+		}
+		d.waitFor(fmt.Sprint("the source to know that the daemon has ", goal), func() bool { return acked() >= goal })
+		if text := o.rdb.Info(ctx, "replication").Val(); !strings.Contains(text, "state=online") {
+			t.Errorf("the source shows:\n%s", text)
+		}
+		d.sameAs(o)
+		if err := conn.Set(ctx, "promised", promises+1, 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := conn.Do(ctx, "WAITAOF", 0, 1, patience.Milliseconds()).Int64Slice(); err != nil || got[1] != 1 {
+			t.Fatalf("WAITAOF counts %v, %v", got, err)
+		}
+		d.kill()
+		o.kill()
+		d = startDaemon(t, dir, "--migrate-from", "none")
+		if got := d.do("GET", "promised"); got != fmt.Sprint(promises+1) {
+			t.Errorf("behind both deaths promised is %v", got)
+		}
+		l.sums(t, d.rdb, true)
+	})
 }
