@@ -15,7 +15,7 @@ import (
 const (
 	roomOfHeap = 32 << 20 // what a heap may grow by, if that is no more than itself
 	leastShare = 25       // percent, of a large heap
-	lookAtHeap = time.Second
+	lookAtHeap = time.Second / 5 // the room counts as used memory, and maxmemory bounds that
 )
 
 // paceCollector keeps the share that the Go heap may grow by in step with its size, until
