@@ -81,13 +81,13 @@ const (
 	watchClose = time.Millisecond      // the same for a while after a session has said that it may wait
 	closely    = 10                    // so many ticks
 	watchLong  = 20                    // ticks without a turn until the watchdog sleeps
-	groupMax   = 2 * turnMax           // connections that an fsync is gathered for
+	groupMax   = 2 * turnMax           // executions after which an fsync waits for no others, whatever clients send
 	shutFrom   = 4                     // connections of a turn during which the others wake nobody
 	maxSpare   = 128                   // buffers of a desk
 	sweepMax   = time.Second           // how often idle connections are looked for, at the least
 )
 
-// loops are those of a server, none unless event-loops asks for them.
+// loops are those of a server.
 type loops struct {
 	all  []*loop
 	stir chan struct{} // tells a watchdog that sleeps of a turn
@@ -103,6 +103,9 @@ func (ls *loops) fill(w *command.InfoWriter) {
 	w.Field("spillway_event_loops", len(ls.all))
 	w.Field("spillway_event_loop_seats_lost", ls.lost.Load())
 }
+
+// defaultLoops is how many there are unless event-loops says so: negative for none.
+func defaultLoops() int { return min(runtime.GOMAXPROCS(0), maxLoops) }
 
 // startLoops starts as many loops as event-loops says. Where the system has none to give,
 // connections get a goroutine each. mu is held.
@@ -223,7 +226,7 @@ func (l *loop) replace() {
 func (t *sitter) execute() (batch []*conn, seated bool) {
 	l := t.loop
 	var c *conn
-	for {
+	for n := 0; ; n++ {
 		owed := c != nil && c.turn(&t.desk)
 		l.mu.Lock()
 		if l.sitting != t {
@@ -238,7 +241,7 @@ func (t *sitter) execute() (batch []*conn, seated bool) {
 			l.done = append(l.done, c)
 			l.fsyncs = l.fsyncs || c.AwaitsDisk()
 		}
-		if len(l.ready) == 0 && l.fsyncs && len(l.done) < groupMax {
+		if len(l.ready) == 0 && l.fsyncs && n < groupMax {
 			t.gatherMore()
 		}
 		if len(l.ready) == 0 {
@@ -256,8 +259,8 @@ func (t *sitter) execute() (batch []*conn, seated bool) {
 }
 
 // gatherMore takes on those that have something to say by now, before an fsync that may
-// serve them too: they are to be executed before it, and each is once, since whoever is
-// done is driven. mu is held, and given up meanwhile; as in await the seat cannot be lost then.
+// serve them too: they are to be executed before it. Whoever is done is driven and not among them, but
+// who has sent half a command may be again. mu is held, and given up meanwhile; as in await the seat cannot be lost then.
 func (t *sitter) gatherMore() {
 	l := t.loop
 	t.step.Add(1)
