@@ -1,11 +1,15 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // peersDir is where make bench-peers unpacks the servers of later releases, with their tools.
@@ -98,6 +102,55 @@ func TestLaterBenchmark(t *testing.T) {
 		got, want := measured(own), measured(port)
 		if equal(t, "what is measured", got, want); strings.Count(want, "\n") < 18 {
 			t.Errorf("the benchmark measures\n%s", want)
+		}
+	})
+}
+
+// TestLaterStreams: a stream of a later release, whose DUMP says when a consumer was last given
+// entries, says so here, and goes back.
+func TestLaterStreams(t *testing.T) {
+	t.Parallel()
+	eachPeer(t, func(t *testing.T, p peer) {
+		ctx := t.Context()
+		_, theirs := redisServerOf(t, p.server, t.TempDir())
+		ours := startDaemon(t, t.TempDir(), "--save", "").rdb
+		for _, line := range []string{
+			"XADD s 1-1 f v", "XADD s 1-2 f v", "XGROUP CREATE s g 0", "XGROUP CREATECONSUMER s g never", "XREADGROUP GROUP g gone COUNT 1 STREAMS s >",
+			"XREADGROUP GROUP g has COUNT 1 STREAMS s >", "XACK s g 1-1",
+		} {
+			var args []any
+			for _, a := range strings.Fields(line) {
+				args = append(args, a)
+			}
+			if err := theirs.Do(ctx, args...).Err(); err != nil {
+				t.Fatal(line, err)
+			}
+		}
+		time.Sleep(2 * time.Millisecond) // so that what follows is later
+		if err := theirs.Do(ctx, "XREADGROUP", "GROUP", "g", "gone", "STREAMS", "s", "0").Err(); err != nil {
+			t.Fatal(err)
+		}
+		consumers := func(c *redis.Client) string {
+			full, err := c.XInfoStreamFull(ctx, "s", 0).Result()
+			if err != nil || len(full.Groups) != 1 || len(full.Groups[0].Consumers) != 3 {
+				t.Fatalf("%+v, %v", full, err)
+			}
+			var b strings.Builder
+			for _, c := range full.Groups[0].Consumers {
+				fmt.Fprintf(&b, "%s seen %d active %d pending %d\n", c.Name, c.SeenTime.UnixMilli(), c.ActiveTime.UnixMilli(), c.PelCount)
+			}
+			return b.String()
+		}
+		dump, err := theirs.Dump(ctx, "s").Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := ours.Restore(ctx, "s", 0, dump).Err(); err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "the consumers", consumers(ours), consumers(theirs))
+		if back, err := ours.Dump(ctx, "s").Result(); err != nil || theirs.RestoreReplace(ctx, "s", 0, back).Err() != nil {
+			t.Errorf("DUMP: %v, or it does not go back", err)
 		}
 	})
 }

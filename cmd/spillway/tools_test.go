@@ -107,13 +107,13 @@ func populateStreams(ctx context.Context, p redis.Pipeliner) {
 }
 
 // streamText is what XINFO tells of a stream, but for its layout and when consumers
-// were seen, which Redis's own log does not say.
+// were seen and active, which Redis's own log does not say.
 func streamText(v any) string {
 	switch v := v.(type) {
 	case map[any]any:
 		var lines []string
 		for name, e := range v {
-			if name != "radix-tree-keys" && name != "radix-tree-nodes" && name != "seen-time" {
+			if name != "radix-tree-keys" && name != "radix-tree-nodes" && name != "seen-time" && name != "active-time" {
 				lines = append(lines, fmt.Sprintf("%s=%s", name, streamText(e)))
 			}
 		}

@@ -24,6 +24,7 @@ var (
 	wordJustID         = []byte("JUSTID")
 	wordNoID           = []byte("0-0")
 	wordZero           = []byte("0")
+	wordOne            = []byte("1")
 )
 
 const (

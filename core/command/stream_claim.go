@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/spillwaydb/spillway/core/keyspace"
+	"github.com/spillwaydb/spillway/core/rdb"
 )
 
 // claimOptions are the options of XCLAIM.
@@ -91,6 +92,18 @@ func (c *Ctx) parseClaim(now int64) (o claimOptions, ok bool) {
 	return o, ok
 }
 
+// note takes what an XCLAIM of 0-0 in the log says; see groupLog.
+func (o *claimOptions) note(g *keyspace.StreamGroup, consumer []byte, when int64) {
+	switch {
+	case !o.counted:
+		g.See(consumer, when)
+	case o.retry == 0:
+		g.Act(consumer, rdb.NeverActive)
+	default:
+		g.Act(consumer, when)
+	}
+}
+
 func xclaimCommand(c *Ctx) {
 	_, ok := c.claimingGroup()
 	if !ok {
@@ -117,7 +130,7 @@ func xclaimCommand(c *Ctx) {
 			p, pending := g.Pending(id)
 			if !s.Has(id) {
 				if id.IsZero() && c.Replaying && g.Consumer(t.consumer) != nil {
-					g.See(t.consumer, now)
+					o.note(g, t.consumer, now)
 				}
 				if pending {
 					g.Ack(id)
@@ -154,7 +167,7 @@ func xclaimCommand(c *Ctx) {
 			c.Counted(1)
 		}
 		if seen {
-			t.flush()
+			t.flush(g)
 		}
 		if moved {
 			t.logLast(g)
@@ -234,7 +247,7 @@ func xautoclaimCommand(c *Ctx) {
 			cursor = id
 		}
 		if n > 0 {
-			t.flush()
+			t.flush(g)
 		}
 		t.acked(deleted)
 	})

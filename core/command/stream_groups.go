@@ -173,7 +173,7 @@ func xgroupCreateConsumer(c *Ctx) {
 	t := groupLog{c: c, key: c.Args[2], group: c.Args[3], consumer: c.Args[4], now: c.streamTime(c.Args[2])}
 	c.editGroup(t.key, t.group, func(_ *keyspace.StreamValue, g *keyspace.StreamGroup) {
 		t.see(g)
-		t.flush()
+		t.flush(g)
 	})
 	c.Out.Int(1)
 }

@@ -188,11 +188,16 @@ func xinfoConsumers(c *Ctx) {
 	}
 	c.Out.Array(g.NumConsumers())
 	g.EachConsumer(func(consumer *keyspace.StreamConsumer) bool {
-		c.Out.Map(3)
+		c.Out.Map(4)
 		c.Out.BulkString("name")
 		c.Out.Bulk(consumer.Name())
 		c.infoInt("pending", int64(consumer.NumPending()))
 		c.infoInt("idle", max(c.Now-consumer.Seen(), 0))
+		inactive := int64(rdb.NeverActive)
+		if active := consumer.Active(); active != rdb.NeverActive {
+			inactive = max(c.Now-active, 0)
+		}
+		c.infoInt("inactive", inactive)
 		return true
 	})
 }
@@ -273,10 +278,11 @@ func (c *Ctx) infoFull(s *keyspace.StreamValue, count int) {
 		c.Out.BulkString("consumers")
 		c.Out.Array(g.NumConsumers())
 		g.EachConsumer(func(consumer *keyspace.StreamConsumer) bool {
-			c.Out.Map(4)
+			c.Out.Map(5)
 			c.Out.BulkString("name")
 			c.Out.Bulk(consumer.Name())
 			c.infoInt("seen-time", consumer.Seen())
+			c.infoInt("active-time", consumer.Active())
 			c.infoInt("pel-count", int64(consumer.NumPending()))
 			c.infoPending(g, consumer, count)
 			return true

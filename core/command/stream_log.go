@@ -2,13 +2,15 @@ package command
 
 import (
 	"github.com/spillwaydb/spillway/core/keyspace"
+	"github.com/spillwaydb/spillway/core/rdb"
 )
 
 // groupLog logs what a command does to the consumers and the pending entries of a
 // group, so that it is the same when it is executed again: an XCLAIM that says which
 // entries are pending of whom since when, as in Redis. Redis does not tell a replica, or its log, when a
 // consumer was seen, nor that an entry was delivered once more from a consumer's
-// history. Here an XCLAIM of 0-0, which in Redis is without effect, says the first.
+// history. Here an XCLAIM of 0-0, which in Redis is without effect, says the first; one with a
+// RETRYCOUNT says since when the consumer is active, where that is not the time of what it claims.
 type groupLog struct {
 	c                    *Ctx
 	key, group, consumer []byte
@@ -16,6 +18,8 @@ type groupLog struct {
 
 	last  keyspace.StreamPending // claimed; Ctx.ids are not logged yet
 	noted bool                   // when the consumer was seen follows from what is logged
+	given bool                   // entries that the consumer did not have
+	since int64                  // when it is active by what is logged
 }
 
 // claimsLogged is how many entries one XCLAIM names at most.
@@ -26,9 +30,11 @@ func (t *groupLog) see(g *keyspace.StreamGroup) {
 	t.c.ids = t.c.ids[:0]
 	if !g.CreateConsumer(t.consumer, t.now) {
 		g.See(t.consumer, t.now)
+		t.since = g.Consumer(t.consumer).Active()
 		return
 	}
 	t.c.Changed(t.key, eventXGroupCreateConsumer)
+	t.since = rdb.NeverActive
 	t.c.LogAs(verbXGroup, wordCreateConsumer, t.key, t.group, t.consumer)
 }
 
@@ -37,7 +43,7 @@ func (t *groupLog) claimed(p keyspace.StreamPending) {
 	if n := len(t.c.ids); n > 0 && (n == claimsLogged || p.Count != t.last.Count || p.Delivered != t.last.Delivered) {
 		t.logClaims()
 	}
-	t.c.ids, t.last = append(t.c.ids, p.ID), p
+	t.c.ids, t.last, t.given = append(t.c.ids, p.ID), p, true
 }
 
 func (t *groupLog) logClaims() {
@@ -51,11 +57,14 @@ func (t *groupLog) logClaims() {
 	t.c.appendNumber(int64(t.last.Count))
 	t.c.LogAs(wordForce, wordJustID)
 	t.c.ids = t.c.ids[:0]
-	t.noted = t.last.Delivered == t.now
+	t.noted, t.since = t.last.Delivered == t.now, t.last.Delivered
 }
 
-// flush logs what was noted.
-func (t *groupLog) flush() {
+// flush logs what was noted, and has the consumer be active that was given entries.
+func (t *groupLog) flush(g *keyspace.StreamGroup) {
+	if t.given {
+		g.Act(t.consumer, t.now)
+	}
 	if len(t.c.ids) > 0 {
 		t.logClaims()
 	}
@@ -63,6 +72,15 @@ func (t *groupLog) flush() {
 		t.c.appendWords(verbXClaim, t.key, t.group, t.consumer, wordZero, wordNoID, wordTime)
 		t.c.appendNumber(t.now)
 		t.c.LogAs(wordForce, wordJustID)
+	}
+	switch active := g.Consumer(t.consumer).Active(); active {
+	case t.since:
+	case rdb.NeverActive:
+		t.c.LogAs(verbXClaim, t.key, t.group, t.consumer, wordZero, wordNoID, wordRetryCount, wordZero, wordForce, wordJustID)
+	default:
+		t.c.appendWords(verbXClaim, t.key, t.group, t.consumer, wordZero, wordNoID, wordTime)
+		t.c.appendNumber(active)
+		t.c.LogAs(wordRetryCount, wordOne, wordForce, wordJustID)
 	}
 }
 

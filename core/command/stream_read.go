@@ -353,7 +353,7 @@ func (c *Ctx) giveDelivery(o *readOptions, i int) {
 		} else {
 			c.replyEntries(s, from, maxStreamID, c.readCount(o), false, deliver)
 		}
-		t.flush()
+		t.flush(g)
 		if moved {
 			t.logLast(g)
 		}
@@ -390,5 +390,6 @@ func (c *Ctx) redeliver(o *readOptions, s *keyspace.StreamValue, g *keyspace.Str
 		g.Claim(p)
 		t.claimed(p)
 	}
-	t.flush()
+	t.given = false // it had them
+	t.flush(g)
 }

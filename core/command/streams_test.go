@@ -183,13 +183,18 @@ func timeless(line []string, v resp.Value) resp.Value {
 			}
 		}
 	case line[0] == "XINFO":
-		maskTimes(v)
+		maskTimes(&v)
 	}
 	return v
 }
 
-// maskTimes masks them in what XINFO tells.
-func maskTimes(v resp.Value) {
+// maskTimes masks them in what XINFO tells, and takes out what Redis 7.2 has first.
+func maskTimes(v *resp.Value) {
+	for i := len(v.Elems) - 2; i >= 0; i -= 2 {
+		if name := string(v.Elems[i].Str); name == "active-time" || name == "inactive" {
+			v.Elems = slices.Delete(v.Elems, i, i+2)
+		}
+	}
 	for i := range v.Elems {
 		if i > 0 && i%2 == 1 {
 			switch string(v.Elems[i-1].Str) {
@@ -205,7 +210,7 @@ func maskTimes(v resp.Value) {
 				continue
 			}
 		}
-		maskTimes(v.Elems[i])
+		maskTimes(&v.Elems[i])
 	}
 }
 

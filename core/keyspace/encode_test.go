@@ -35,7 +35,11 @@ func freezeAll(t *testing.T, k *Keyspace) []*View {
 func snapshot(v *View) ([]byte, error) {
 	var out bytes.Buffer
 	w := rdb.NewWriter(&out)
-	w.Header(nil)
+	if v.Dated() {
+		w.DatedHeader(nil)
+	} else {
+		w.Header(nil)
+	}
 	progress := int64(0)
 	keys, err := v.Encode(w, func(n int64) { progress += n })
 	if err == nil && (keys != v.Keys() || progress != keys) {

@@ -41,6 +41,7 @@ type StreamConsumer struct {
 	name    []byte
 	number  uint64 // that no other consumer of the group has ever had
 	seen    int64
+	active  int64 // or rdb.NeverActive
 	pending series[pendingID]
 	own     *owner // of the tree that may write it in place
 }
@@ -78,6 +79,10 @@ func (c *StreamConsumer) Name() []byte { return c.name }
 
 // Seen returns when the consumer last asked for entries, in Unix milliseconds.
 func (c *StreamConsumer) Seen() int64 { return c.seen }
+
+// Active returns when the consumer was last given entries, in Unix milliseconds, or
+// rdb.NeverActive.
+func (c *StreamConsumer) Active() int64 { return c.active }
 
 // NumPending returns how many entries of the consumer are pending.
 func (c *StreamConsumer) NumPending() int { return c.pending.size() }
@@ -203,7 +208,7 @@ func (g *StreamGroup) CreateConsumer(name []byte, seen int64) bool {
 		return false
 	}
 	name = bytes.Clone(name)
-	c := StreamConsumer{name: name, number: g.next, seen: seen, pending: newSeries[pendingID](), own: g.consumers.own}
+	c := StreamConsumer{name: name, number: g.next, seen: seen, active: rdb.NeverActive, pending: newSeries[pendingID](), own: g.consumers.own}
 	g.consumers.insert(i, c, 1)
 	g.names.insert(g.names.size(), numbered{g.next, name}, 1)
 	g.next++
@@ -213,6 +218,9 @@ func (g *StreamGroup) CreateConsumer(name []byte, seen int64) bool {
 
 // See notes when a consumer, which must exist, was seen.
 func (g *StreamGroup) See(name []byte, now int64) { g.editConsumer(name).seen = now }
+
+// Act notes when a consumer, which must exist, was given entries, or rdb.NeverActive.
+func (g *StreamGroup) Act(name []byte, now int64) { g.editConsumer(name).active = now }
 
 // editConsumer returns a consumer, which must exist, for writing.
 func (g *StreamGroup) editConsumer(name []byte) *StreamConsumer {

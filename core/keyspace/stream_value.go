@@ -35,7 +35,7 @@ func (g *StreamGroup) value() rdb.StreamGroup {
 		NumConsumers: g.consumers.size(),
 		Consumers: func(yield func(rdb.StreamConsumer) bool) {
 			g.consumers.each(0, false, func(c *StreamConsumer) bool {
-				return yield(rdb.StreamConsumer{Name: c.name, Seen: c.seen, NumPending: c.pending.size(), Pending: c.ids()})
+				return yield(rdb.StreamConsumer{Name: c.name, Seen: c.seen, Active: c.active, NumPending: c.pending.size(), Pending: c.ids()})
 			})
 		},
 	}
@@ -71,6 +71,7 @@ func (g *StreamGroup) load(v *rdb.StreamGroup) {
 	for vc := range v.Consumers {
 		g.CreateConsumer(vc.Name, vc.Seen)
 		c := g.editConsumer(vc.Name)
+		c.active = vc.Active
 		for id := range vc.Pending {
 			c.pending.insert(pendingID(id))
 			g.pending.edit(id, func(e *pendingEntry) { e.consumer = c.number })

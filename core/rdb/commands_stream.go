@@ -23,14 +23,16 @@ var (
 	wordForce          = []byte("FORCE")
 	wordJustID         = []byte("JUSTID")
 	wordZero           = []byte("0")
+	wordOne            = []byte("1")
 	wordNoID           = []byte("0-0")
 	wordAny            = []byte("x")
 )
 
 // Stream builds a stream: XADD for every entry, XSETID, XGROUP and XCLAIM, as Redis's
 // rewrite does. An entry that is pending although it was deleted is added first,
-// claimed, and trimmed away. What no command can say, when a consumer was last seen, is
-// in an XCLAIM of 0-0, which is without effect in Redis.
+// claimed, and trimmed away. What no command can say, when a consumer was last seen, and was
+// active, is in an XCLAIM of 0-0 each, which are without effect in Redis. The second has a
+// RETRYCOUNT, 0 for one that was never active.
 func (c *Commands) Stream(key []byte, s *Stream) {
 	if s == nil {
 		c.misuse("build key %.100q: a stream that is not there", key)
@@ -149,11 +151,19 @@ func (b *streamBuilder) claims(s *Stream, is func(id packed.StreamID) bool) {
 	}
 }
 
-// seen tells when the consumers were last seen.
+// seen tells when the consumers were last seen, and active. One that is new, or was given
+// something just before, is the one or the other without being told.
 func (b *streamBuilder) seen(s *Stream) {
 	for g := range s.Groups {
 		for c := range g.Consumers {
 			b.write(verbXClaim, b.key, g.Name, c.Name, wordZero, wordNoID, wordTime, b.int(c.Seen), wordForce, wordJustID)
+			switch {
+			case c.Active == NeverActive && c.NumPending == 0:
+			case c.Active == NeverActive:
+				b.write(verbXClaim, b.key, g.Name, c.Name, wordZero, wordNoID, wordRetryCount, wordZero, wordForce, wordJustID)
+			default:
+				b.write(verbXClaim, b.key, g.Name, c.Name, wordZero, wordNoID, wordTime, b.int(c.Active), wordRetryCount, wordOne, wordForce, wordJustID)
+			}
 			if b.err != nil {
 				return
 			}

@@ -120,7 +120,11 @@ func (d *decoder) opcode(code byte, h Handler) error {
 			return err
 		}
 		v, err := d.str()
-		if err == nil && h.Aux != nil {
+		switch {
+		case err != nil:
+		case string(k) == auxActive:
+			d.active = append([]byte{}, v...)
+		case h.Aux != nil:
 			h.Aux(k, v)
 		}
 		d.reset()

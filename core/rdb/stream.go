@@ -30,6 +30,9 @@ type StreamInfo struct {
 // EntriesUnknown says that it is not known how many entries a group has read.
 const EntriesUnknown = -1
 
+// NeverActive says that a consumer was never given an entry.
+const NeverActive = -1
+
 // StreamGroup is a consumer group.
 type StreamGroup struct {
 	Name        []byte
@@ -54,6 +57,7 @@ type StreamPending struct {
 type StreamConsumer struct {
 	Name       []byte
 	Seen       int64 // when it last asked for entries, in Unix milliseconds
+	Active     int64 // when it last was given any, as Seen, or NeverActive
 	NumPending int
 	Pending    iter.Seq[packed.StreamID] // those of the group that are its own, in order
 }

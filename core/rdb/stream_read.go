@@ -38,6 +38,11 @@ func (d *decoder) stream(enc byte) (*Stream, error) {
 			return nil, err
 		}
 	}
+	if d.active != nil {
+		if err := r.setActive(d.active); err != nil {
+			return nil, err
+		}
+	}
 	return r.stream(), nil
 }
 
@@ -267,8 +272,9 @@ func (r *streamReader) readConsumers(enc byte, g *readGroup) error {
 		if c.Seen, err = r.time(); err != nil {
 			return err
 		}
+		c.Active = c.Seen // as Redis takes it where it is not told
 		if enc == encStream3 {
-			if _, err = r.time(); err != nil { // when it last got entries
+			if c.Active, err = r.time(); err != nil {
 				return err
 			}
 		}

@@ -39,9 +39,9 @@ func sampleStream() *Stream {
 				StreamGroup: StreamGroup{Name: []byte("g"), Last: id(6, 0), EntriesRead: 3},
 				pending:     []StreamPending{{id(5, 1), 1700000000000, 1}, {id(5, 2), 1700000000001, 2}, {id(6, 0), 1700000000002, 1 << 40}},
 				consumers: []readConsumer{
-					{StreamConsumer: StreamConsumer{Name: []byte("12"), Seen: 1700000000003}, pending: []packed.StreamID{id(5, 1), id(6, 0)}},
-					{StreamConsumer: StreamConsumer{Name: []byte("idle"), Seen: 1}},
-					{StreamConsumer: StreamConsumer{Name: []byte("z"), Seen: 1700000000004}, pending: []packed.StreamID{id(5, 2)}},
+					{StreamConsumer: StreamConsumer{Name: []byte("12"), Seen: 1700000000003, Active: 1700000000003}, pending: []packed.StreamID{id(5, 1), id(6, 0)}},
+					{StreamConsumer: StreamConsumer{Name: []byte("idle"), Seen: 1, Active: 1}},
+					{StreamConsumer: StreamConsumer{Name: []byte("z"), Seen: 1700000000004, Active: 1700000000004}, pending: []packed.StreamID{id(5, 2)}},
 				},
 			},
 		},
@@ -138,6 +138,10 @@ func TestStreamVersions(t *testing.T) {
 		o, err := DecodeObject(append([]byte{enc}, streamAs(enc, sampleStream())...))
 		if err != nil {
 			t.Fatal(err)
+		}
+		if active := timesOf(o.Stream); enc == encStream3 && !slices.Equal(active, []int64{NeverActive, NeverActive, NeverActive}) ||
+			enc != encStream3 && !slices.Equal(active, timesOf(sampleStream())) {
+			t.Errorf("version %d: active at %v", enc, active)
 		}
 		got := describeStream(o.Stream)
 		if enc != encStream {

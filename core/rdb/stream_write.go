@@ -34,6 +34,9 @@ func (w *Writer) Stream(key []byte, s *Stream) {
 		return
 	}
 	w.boundary()
+	if times := activeTimes(s); times != nil {
+		w.aux(auxActive, string(times))
+	}
 	w.buf = append(w.buf, encStream2)
 	w.str(key)
 	if err := writeStream(w, s); err != nil {

@@ -15,6 +15,8 @@ type decoder struct {
 	start int64 // offset of the value being decoded, for errors in packed blobs
 
 	valkey bool // the types are those of Valkey where it and Redis differ
+
+	active []byte // of the consumers of the next object, if it is a stream and they are told
 }
 
 // keptItems is how many slots of Items and Scores stay for the next object.
@@ -29,6 +31,7 @@ func (d *decoder) next() {
 		o.Items, o.Scores = nil, nil
 	}
 	*o = Object{DB: o.DB, Items: o.Items[:0], Scores: o.Scores[:0], LRU: -1, LFU: -1}
+	d.active = nil
 }
 
 func (d *decoder) corrupt(format string, args ...any) error {

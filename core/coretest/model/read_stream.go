@@ -22,7 +22,7 @@ func (r *reader) stream(key string) (s *stream, err error) {
 	}
 	for _, v := range info["groups"].Elems {
 		of := fields(v)
-		g := &streamGroup{last: parsedID(of["last-delivered-id"]), read: of["entries-read"].Int, pending: map[streamID]pendingEntry{}, consumers: map[string]int64{}}
+		g := &streamGroup{last: parsedID(of["last-delivered-id"]), read: of["entries-read"].Int, pending: map[streamID]pendingEntry{}, consumers: map[string]streamConsumer{}}
 		if of["entries-read"].IsNull() {
 			g.read = -1
 		}
@@ -33,7 +33,7 @@ func (r *reader) stream(key string) (s *stream, err error) {
 		for _, c := range of["consumers"].Elems {
 			c := fields(c)
 			name := string(c["name"].Str)
-			g.consumers[name] = c["seen-time"].Int
+			g.consumers[name] = streamConsumer{c["seen-time"].Int, c["active-time"].Int}
 			for _, p := range c["pending"].Elems {
 				if g.pending[parsedID(p.Elems[0])] != (pendingEntry{name, p.Elems[1].Int, p.Elems[2].Int}) {
 					return nil, fmt.Errorf("%s says that %s is pending, and the group does not", name, p.Elems[0].Text())

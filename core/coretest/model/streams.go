@@ -59,7 +59,7 @@ func (s *stream) text() string {
 		g := s.groups[name]
 		fmt.Fprintf(&b, " group %q %s %d", name, g.last, g.read)
 		for _, c := range slices.Sorted(maps.Keys(g.consumers)) {
-			fmt.Fprintf(&b, " consumer %q@%d", c, g.consumers[c])
+			fmt.Fprintf(&b, " consumer %q@%d,%d", c, g.consumers[c].seen, g.consumers[c].active)
 		}
 		for _, id := range g.ids() {
 			fmt.Fprintf(&b, " %s:%+v", id, g.pending[id])

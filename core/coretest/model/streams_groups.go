@@ -12,7 +12,20 @@ type streamGroup struct {
 	last      streamID
 	read      int64 // entries, -1 for unknown
 	pending   map[streamID]pendingEntry
-	consumers map[string]int64 // when each was seen
+	consumers map[string]streamConsumer
+}
+
+// streamConsumer is when a consumer was seen, and when active, -1 for never.
+type streamConsumer struct{ seen, active int64 }
+
+// see notes that a consumer was seen.
+func (g *streamGroup) see(name string, now int64) {
+	c, there := g.consumers[name]
+	if !there {
+		c.active = -1
+	}
+	c.seen = now
+	g.consumers[name] = c
 }
 
 type pendingEntry struct {
@@ -82,7 +95,7 @@ func xgroup(k *call) Reply {
 			id = k.streamID(k.args[4])
 		}
 		k.require(v.stream.groups[name] == nil, "BUSYGROUP Consumer Group name already exists")
-		v.stream.groups[name] = &streamGroup{last: id, read: -1, pending: map[streamID]pendingEntry{}, consumers: map[string]int64{}}
+		v.stream.groups[name] = &streamGroup{last: id, read: -1, pending: map[streamID]pendingEntry{}, consumers: map[string]streamConsumer{}}
 		k.put(key, v)
 		return ok
 	case "destroy":
@@ -110,7 +123,7 @@ func (k *call) changeGroup(g *streamGroup, sub string) Reply {
 	case "createconsumer":
 		_, there := g.consumers[k.args[4]]
 		if !there {
-			g.consumers[k.args[4]] = k.now
+			g.see(k.args[4], k.now)
 		}
 		return truth(!there)
 	default: // delconsumer
@@ -148,7 +161,7 @@ func xreadgroup(k *call) Reply {
 	v, g := k.group(key, name)
 	s := v.stream
 	if from != ">" {
-		g.consumers[consumer] = k.now
+		g.see(consumer, k.now)
 		r := array()
 		for _, id := range g.ids() {
 			p := g.pending[id]
@@ -167,8 +180,10 @@ func xreadgroup(k *call) Reply {
 		return array(array(text(key), r))
 	}
 	r := array()
+	active := false
 	if claims {
 		r = k.claimAll(s, g, consumer, most)
+		active = len(r.elems) > 0
 	}
 	for _, e := range s.entries {
 		if e.id.compare(g.last) <= 0 || len(r.elems) == most {
@@ -180,12 +195,16 @@ func xreadgroup(k *call) Reply {
 		s.deliver(g, e.id)
 		if !noAck {
 			g.pending[e.id] = pendingEntry{consumer, k.now, 1}
+			active = true
 		}
 	}
 	if len(r.elems) == 0 {
 		return nul
 	}
-	g.consumers[consumer] = k.now
+	g.see(consumer, k.now)
+	if active {
+		g.consumers[consumer] = streamConsumer{k.now, k.now}
+	}
 	k.put(key, v)
 	return array(array(text(key), r))
 }
@@ -230,7 +249,7 @@ func xclaim(k *call) Reply {
 		case !bare:
 			p.count++
 		}
-		g.consumers[consumer] = k.now
+		g.consumers[consumer] = streamConsumer{k.now, k.now}
 		g.pending[id] = pendingEntry{consumer, k.now, p.count}
 		if bare {
 			r.elems = append(r.elems, text(id.String()))
@@ -258,7 +277,7 @@ func xautoclaim(k *call) Reply {
 			gone.elems = append(gone.elems, text(id.String()))
 			continue
 		}
-		g.consumers[consumer] = k.now
+		g.consumers[consumer] = streamConsumer{k.now, k.now}
 		g.pending[id] = pendingEntry{consumer, k.now, g.pending[id].count + 1}
 		claimed.elems = append(claimed.elems, v.stream.entries[i].reply())
 	}
