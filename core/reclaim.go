@@ -1,6 +1,7 @@
 package core
 
 import (
+	"math"
 	"runtime/debug"
 	"runtime/metrics"
 	"sync"
@@ -57,6 +58,21 @@ func (db *DB) reclaim() {
 		heap.last = heap.base
 		heap.next = now.Add(max(reclaimEvery, reclaimShare*took))
 	}()
+}
+
+// mostRoom bounds the growth of the heap that is counted, in percent.
+const mostRoom = 1000
+
+// countHeapRoom has the keyspace count what the Go heap may grow by before it is
+// collected: maxmemory is about what the process takes.
+func (db *DB) countHeapRoom() {
+	s := []metrics.Sample{{Name: "/gc/gogc:percent"}}
+	metrics.Read(s)
+	percent := s[0].Value.Uint64()
+	if percent > math.MaxInt32 { // it is off: something else bounds the heap
+		percent = 0
+	}
+	db.ks.SetHeapRoom(int(min(percent, mostRoom)))
 }
 
 // heapSize is how much memory the Go heap has from the system.

@@ -18,6 +18,7 @@ func (db *DB) Tick() {
 	defer db.tickMu.Unlock()
 	defer db.ticks.Add(1)
 	db.stats.Sample(db.clock.Now())
+	db.countHeapRoom()
 	db.notePeak()
 	db.persist.CheckLog()
 	if db.activeExpire.Load() && !db.runtime.Frozen() {

@@ -69,6 +69,7 @@ func (d *DB) Flush() {
 	}
 	d.st = newStore(s)
 	s.used -= old.used
+	s.heap -= old.heap
 	old.dead = true
 	if s.frozen != 0 {
 		s.dead = append(s.dead, old)
@@ -103,8 +104,8 @@ func (d *DB) Move(src, dst []byte, to *DB) bool {
 		default:
 			o = o.clone()
 		}
-		d.st.grow(-cur.o.memory())
-		to.st.grow(o.memory())
+		d.st.growHeap(-cur.o.memory())
+		to.st.growHeap(o.memory())
 		p := objectPayload(to.st.addObject(o, epoch))
 		to.place(dst, b, p[:], clock)
 		d.st.remove(h, src, true)
@@ -130,7 +131,7 @@ func (d *DB) Copy(src, dst []byte, to *DB) bool {
 	if b.enc() == encObject {
 		o := d.object(b).clone()
 		p := objectPayload(to.st.addObject(o, to.st.shard.epoch))
-		to.st.grow(o.memory())
+		to.st.growHeap(o.memory())
 		to.place(dst, b, p[:], to.st.shard.newClock())
 		return true
 	}

@@ -33,6 +33,7 @@ type Keyspace struct {
 
 	lfuScale atomic.Pointer[lfuScale]
 	empty    int64 // see EmptyBytes
+	heapRoom atomic.Int64
 	limits   atomic.Pointer[Limits]
 
 	libraries atomic.Pointer[[]Library] // written under the lock of shard 0
@@ -67,6 +68,15 @@ func (k *Keyspace) Shard(i int) *Shard { return k.shards[i] }
 
 // EmptyBytes is what an empty keyspace takes.
 func (k *Keyspace) EmptyBytes() int64 { return k.empty }
+
+// SetHeapRoom says by how many percent of what lives in it the Go heap may grow before it
+// is collected. Large collections lie there: the room that they are given so is memory
+// of the process, and counts as used. A shard counts it from its next Unlock on. Without
+// a call there is none.
+func (k *Keyspace) SetHeapRoom(percent int) { k.heapRoom.Store(int64(percent) << roomShift / 100) }
+
+// roomShift is by how many bits Keyspace.heapRoom is scaled.
+const roomShift = 10
 
 // UsedBytes is what the keyspace takes in all: keys, values and their index, and
 // EmptyBytes.

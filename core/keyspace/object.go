@@ -53,7 +53,7 @@ func (st *store) addObject(o object, epoch uint32) uint32 {
 // no longer accounted for.
 func (st *store) dropObject(id uint32) {
 	h := &st.objects[id]
-	st.grow(-h.o.memory())
+	st.growHeap(-h.o.memory())
 	st.retireObject(id)
 }
 
@@ -107,7 +107,7 @@ func (d *DB) splice(key []byte, off, cut int, data []byte) []byte {
 // newObject makes key hold o, as storePayload does, and accounts for its memory.
 func (d *DB) newObject(key []byte, t Type, o object) {
 	id := d.st.addObject(o, d.st.shard.epoch)
-	d.st.grow(o.memory())
+	d.st.growHeap(o.memory())
 	p := objectPayload(id)
 	d.storePayload(key, t, encObject, p[:])
 }
@@ -131,7 +131,7 @@ func (d *DB) writable(h uint64, key []byte, b blob) object {
 		return cur.o
 	}
 	o := cur.o.clone()
-	d.st.grow(o.memory() - cur.o.memory())
+	d.st.growHeap(o.memory() - cur.o.memory())
 	p := objectPayload(d.st.addObject(o, d.st.shard.epoch))
 	d.st.retireObject(id)
 	d.st.resize(h, key, len(p), 0, 0, p[:])
@@ -139,4 +139,4 @@ func (d *DB) writable(h uint64, key []byte, b blob) object {
 }
 
 // account adds to the memory that objects hold.
-func (d *DB) account(delta int64) { d.st.grow(delta) }
+func (d *DB) account(delta int64) { d.st.growHeap(delta) }

@@ -31,7 +31,7 @@ type run[E identified] struct {
 
 const (
 	runSize = 128
-	runCost = 104 // what a run takes besides its elements: its node
+	runCost = 160 // what a run takes besides its elements: its node, in the group and for its consumer
 )
 
 func newSeries[E identified]() series[E] { return series[E]{newTree[run[E]]()} }
@@ -42,10 +42,11 @@ func (s *series[E]) fork() series[E] { return series[E]{tree[run[E]]{s.tree.root
 
 func (s *series[E]) size() int { return s.tree.size() }
 
-// cost estimates the bytes that the elements take, of so many bytes each.
+// cost estimates the bytes that the elements take, of so many bytes each. Elements come
+// in ascending order mostly, so that runs are full.
 func (s *series[E]) cost(each int64) int64 {
 	n := int64(s.size())
-	return n*each*5/4 + (n+runSize-1)/runSize*runCost
+	return n*each*17/16 + (n+runSize-1)/runSize*runCost
 }
 
 func (r *run[E]) last() StreamID { return r.items[len(r.items)-1].ident() }

@@ -24,6 +24,7 @@ type Shard struct {
 	dead   []*store // flushed while a view lives
 	now    int64    // latest time a command came with
 	used   int64
+	heap   int64 // of used: on the Go heap
 	scratch
 
 	inserted func(db int, key []byte) // see OnInsert
@@ -44,9 +45,9 @@ func (s *Shard) Lock() {
 // Unlock unlocks the shard. Entries and slices got under the lock are invalid
 // from then on.
 func (s *Shard) Unlock() {
-	if s.used != s.published {
-		s.published = s.used
-		s.usedOutside.Store(s.used)
+	if n := s.used + s.heap*s.ks.heapRoom.Load()>>roomShift; n != s.published {
+		s.published = n
+		s.usedOutside.Store(n)
 	}
 	s.mu.Unlock()
 }
@@ -71,7 +72,7 @@ func (s *Shard) tellInserted(st *store, key []byte) {
 }
 
 // UsedBytes returns how many bytes keys, values and their index take, without
-// what is only kept for a live view. It needs no lock and may lag behind who
+// what is only kept for a live view, but with the room of SetHeapRoom. It needs no lock and may lag behind who
 // holds it.
 func (s *Shard) UsedBytes() int64 { return s.usedOutside.Load() }
 

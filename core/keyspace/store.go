@@ -23,6 +23,7 @@ type store struct {
 	dated         int    // hashes with a field that has a deadline
 	ttlHi, ttlLo  uint64 // sum of all deadlines
 	used          int64  // bytes of what the index reaches
+	heap          int64  // of used: those of objects
 	expireAt      uint64 // where in hash order ExpireCycle goes on
 	compaction    compaction
 	retired       refList
@@ -36,6 +37,13 @@ func newStore(s *Shard) *store { return &store{shard: s} }
 // visible tells whether a live view may be reading what was last written in
 // this epoch.
 func (st *store) visible(epoch uint32) bool { return epoch <= st.shard.frozen }
+
+// growHeap accounts for memory of the store that is on the Go heap.
+func (st *store) growHeap(n int64) {
+	st.heap += n
+	st.shard.heap += n
+	st.grow(n)
+}
 
 // grow accounts for memory of the store.
 func (st *store) grow(n int64) {

@@ -1,6 +1,8 @@
 package keyspace
 
 import (
+	"slices"
+
 	"github.com/spillwaydb/spillway/core/rdb"
 	"github.com/spillwaydb/spillway/core/rdb/packed"
 )
@@ -26,7 +28,7 @@ type streamNode struct {
 
 const (
 	streamCost     = 160  // what a stream takes without any node
-	streamNodeCost = 120  // and a node besides its bytes
+	streamNodeCost = 96   // and a node besides its bytes
 	streamNodeRoom = 4096 // at most so much is taken for one before it is needed, as in Redis
 )
 
@@ -113,7 +115,7 @@ func (s *StreamValue) add(id StreamID, pairs [][]byte, m chunkLimit) {
 		if n > 0 {
 			room = max(room, min(m.bytes, streamNodeRoom))
 		}
-		node := packed.NewStreamNode(make([]byte, 0, room), id, pairs)
+		node := packed.NewStreamNode(slices.Grow([]byte(nil), room), id, pairs) // with all that is allocated for it
 		s.nodes.insert(n, streamNode{node, s.nodes.own}, 1)
 		s.bytes += s.nodes.at(n).cost()
 		n++
@@ -145,7 +147,7 @@ func (n *streamNode) grow(size int, m chunkLimit) packed.StreamNode {
 		return n.StreamNode
 	}
 	room := max(need, min(need+need/2, m.bytes))
-	return packed.StreamNode{Master: n.Master, Items: append(make([]byte, 0, room), n.Items...)}
+	return packed.StreamNode{Master: n.Master, Items: append(slices.Grow([]byte(nil), room), n.Items...)}
 }
 
 // clip gives back what a node has more than it needs, for it is full.
@@ -155,7 +157,7 @@ func (s *StreamValue) clip(i int) {
 	}
 	n := s.nodes.write(i, 0)
 	s.bytes -= n.cost()
-	n.Items, n.own = append(make([]byte, 0, len(n.Items)), n.Items...), s.nodes.own
+	n.Items, n.own = append(packed.Listpack(nil), n.Items...), s.nodes.own
 	s.bytes += n.cost()
 }
 
