@@ -13,8 +13,8 @@ import (
 // memory again. So the larger the heap, the smaller the share by which it may grow before
 // the collector runs: a small heap twofold, one of 128 MB and more by a quarter.
 const (
-	roomOfHeap = 32 << 20 // what a heap may grow by, if that is no more than itself
-	leastShare = 25       // percent, of a large heap
+	roomOfHeap = 32 << 20        // what a heap may grow by, if that is no more than itself
+	leastShare = 25              // percent, of a large heap
 	lookAtHeap = time.Second / 5 // the room counts as used memory, and maxmemory bounds that
 )
 
