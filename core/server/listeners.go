@@ -106,8 +106,8 @@ func (s *Server) hosts() []string {
 	return s.bound
 }
 
-// family is the network of package net for an address: one of IPv4 is IPv4 alone and one
-// of IPv6 IPv6 alone, as with Redis, also those that stand for all.
+// family is the network of package net for an address: each of the two families alone, as
+// with Redis, also for the addresses that stand for all.
 func family(ip string) string {
 	switch at, err := netip.ParseAddr(ip); {
 	case err != nil:
