@@ -227,6 +227,12 @@ func (s *Server) listenAgain(given []net.Listener, t *TLS, nth int) {
 // the nth that was served, or if that is 0 as further ones.
 func (s *Server) swap(old, fresh []net.Listener, t *TLS, nth int) {
 	s.mu.Lock()
+	if s.closed {
+		for _, l := range fresh {
+			_ = l.Close()
+		}
+		fresh = nil
+	}
 	for _, l := range fresh {
 		s.add(l, t)
 		if nth > 0 {
@@ -241,7 +247,7 @@ func (s *Server) swap(old, fresh []net.Listener, t *TLS, nth int) {
 	for _, l := range fresh {
 		s.log.Info("Ready to accept connections", "listener", l.Addr().String(), "network", l.Addr().Network(), "tls", t != nil)
 		go func() {
-			if err := s.serve(l, t); !errors.Is(err, ErrClosed) {
+			if err := s.acceptFrom(l, t); !errors.Is(err, ErrClosed) {
 				s.log.Error("a listener broke", "listener", l.Addr().String(), "error", err)
 			}
 		}()

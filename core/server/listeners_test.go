@@ -154,6 +154,30 @@ func TestConfigSetBindAll(t *testing.T) {
 	}
 }
 
+// TestConfigSetBindAtOnce: a listener that is given up before the server has begun to accept
+// from it is not counted among those that there are.
+func TestConfigSetBindAtOnce(t *testing.T) {
+	_, addr := serve(t, Options{Bind: "127.0.0.1"}, nil, nil)
+	c := dial(t, addr)
+	_, port, _ := net.SplitHostPort(addr)
+	for range 50 {
+		if got := c.ask("MULTI"); got != `"OK"` {
+			t.Fatal(got)
+		}
+		for _, bind := range []string{"*", "127.0.0.1", "*", "127.0.0.1", "*"} {
+			c.ask("CONFIG SET bind " + bind)
+		}
+		if got := c.ask("EXEC"); got != `["OK" "OK" "OK" "OK" "OK"]` {
+			t.Fatal(got)
+		}
+		nc, err := net.Dial("tcp", "127.0.0.3:"+port)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = nc.Close()
+	}
+}
+
 // TestShutdownRefuses: whoever has asked for the shutdown sees the end of the server in the end
 // of the connection: nobody can dial it then.
 func TestShutdownRefuses(t *testing.T) {

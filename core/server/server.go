@@ -188,6 +188,12 @@ func (s *Server) serve(l net.Listener, t *TLS) error {
 	s.add(l, t)
 	s.startLoops()
 	s.mu.Unlock()
+	return s.acceptFrom(l, t)
+}
+
+// acceptFrom accepts clients on a listener that was added, until it is given up or the
+// server is closed, which is ErrClosed. Both may have happened before it begins.
+func (s *Server) acceptFrom(l net.Listener, t *TLS) error {
 	backoff := 5 * time.Millisecond
 	for {
 		nc, err := l.Accept()
