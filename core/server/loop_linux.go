@@ -82,12 +82,11 @@ const (
 	closely    = 10                    // so many ticks
 	watchLong  = 20                    // ticks without a turn until the watchdog sleeps
 	groupMax   = 2 * turnMax           // executions after which an fsync waits for no others, whatever clients send
-	shutFrom   = 4                     // connections of a turn during which the others wake nobody
 	maxSpare   = 128                   // buffers of a desk
 	sweepMax   = time.Second           // how often idle connections are looked for, at the least
 )
 
-// loops are those of a server.
+// loops are those of a server, none unless event-loops asks for them.
 type loops struct {
 	all  []*loop
 	stir chan struct{} // tells a watchdog that sleeps of a turn
@@ -103,9 +102,6 @@ func (ls *loops) fill(w *command.InfoWriter) {
 	w.Field("spillway_event_loops", len(ls.all))
 	w.Field("spillway_event_loop_seats_lost", ls.lost.Load())
 }
-
-// defaultLoops is how many there are unless event-loops says so: negative for none.
-func defaultLoops() int { return min(runtime.GOMAXPROCS(0), maxLoops) }
 
 // startLoops starts as many loops as event-loops says. Where the system has none to give,
 // connections get a goroutine each. mu is held.
@@ -328,9 +324,6 @@ func (t *sitter) gather(reports []unix.EpollEvent) (going, ready bool) {
 	l.collect(reports)
 	switch {
 	case len(l.ready) > 0:
-		if len(l.ready) >= shutFrom {
-			l.poll.shut()
-		}
 		t.step.Add(1)
 		return true, true
 	case l.stopped:
