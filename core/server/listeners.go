@@ -125,17 +125,23 @@ type place struct {
 	optional bool // it may be missing here
 }
 
-// placesOf are those that Redis's bind names: * is every address of IPv4, ::* every one
+// BindAddress is what a word of Redis's bind names: * is every address of IPv4, ::* every one
 // of IPv6, and one behind a - may be missing here.
+func BindAddress(word string) (address string, optional bool) {
+	address, optional = strings.CutPrefix(word, "-")
+	switch address {
+	case "*":
+		address = "0.0.0.0"
+	case "::*":
+		address = "::"
+	}
+	return address, optional
+}
+
+// placesOf are those that the words of bind name.
 func placesOf(hosts []string) (out []place) {
 	for _, host := range hosts {
-		ip, optional := strings.CutPrefix(host, "-")
-		switch ip {
-		case "*":
-			ip = "0.0.0.0"
-		case "::*":
-			ip = "::"
-		}
+		ip, optional := BindAddress(host)
 		if at, err := net.ResolveIPAddr("ip", ip); err == nil {
 			ip = at.String()
 		}

@@ -205,16 +205,10 @@ func moveTo(all []Listener, group []int, hosts []string, port string, l Listener
 }
 
 // ListenersAt are TCP listeners as l at a port of each host, which are named as in Redis's
-// bind: * is every address of IPv4, ::* every one of IPv6, and one behind a - may be missing here.
+// bind, see server.BindAddress.
 func ListenersAt(hosts []string, port string, l Listener) (out []Listener) {
 	for _, h := range hosts {
-		h, optional := strings.CutPrefix(h, "-")
-		switch h {
-		case "*":
-			h = "0.0.0.0"
-		case "::*":
-			h = "::"
-		}
+		h, optional := server.BindAddress(h)
 		if optional && !HasAddress(h) {
 			continue
 		}
