@@ -13,7 +13,8 @@ import (
 	"github.com/spillwaydb/spillway/core/wal"
 )
 
-// commit installs the new base and retires the log before it, by one rename.
+// commit installs the new base by one rename. What that takes the place of is left to
+// retire.
 func (p *Persister) commit(j *job) error {
 	p.ledger.writing.Lock()
 	defer p.ledger.writing.Unlock()
@@ -50,7 +51,7 @@ func (p *Persister) commit(j *job) error {
 	if log == nil || j.rotated && log.Healthy() {
 		p.health.heal() // all that is in memory is safe now, or will be with the log
 	}
-	p.retire(j, m, gone)
+	j.made, j.gone = m, gone
 	if err := p.ledger.part(); err != nil {
 		p.jobLog.Warn("taking a lineage of its own failed; the next checkpoint tries again", "error", err)
 	}
@@ -99,15 +100,16 @@ func (p *Persister) nextManifest(old *manifest.Manifest, j *job, log *wal.Log) (
 	return m, gone
 }
 
-// retire removes, off the serving path, what the manifest does not name.
-func (p *Persister) retire(j *job, now *manifest.Manifest, gone garbage) {
+// retire removes, off the serving path, what the manifest of the job has taken the place
+// of, once it is told that the job has committed.
+func (p *Persister) retire(j *job) {
 	in := j.in
 	in.more()
 	begun := p.bg.run(func() {
 		defer in.done()
 		began := p.clock.Now()
-		p.discard(now, gone)
-		err := in.pipe.Prune(context.Background(), now.Lineage, p.own.firstGeneration)
+		p.discard(j.made, j.gone)
+		err := in.pipe.Prune(context.Background(), j.made.Lineage, p.own.firstGeneration)
 		if errors.Is(err, sink.ErrClosed) {
 			err = nil
 		} else if err != nil {

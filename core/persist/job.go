@@ -285,11 +285,9 @@ func (p *Persister) finish(j *job, err error) {
 		p.lastSave = j.cutAt
 		p.saves.Add(1)
 	}
-	p.job = nil
-	close(j.ended)
-	waiters := j.waiters
 	p.mu.Unlock()
 
+	// Whoever sees that it is in flight no more finds its lines in the log.
 	if err != nil {
 		level := hclog.Error
 		if known {
@@ -300,15 +298,23 @@ func (p *Persister) finish(j *job, err error) {
 		p.jobLog.Info("checkpoint committed", "job", j.id, "kind", j.kind, "generation", j.gen,
 			"keys", j.progress.Keys.Load(), "bytes", j.progress.StoredBytes.Load(), "raw_bytes", j.progress.RawBytes.Load(), "took", took.Round(time.Millisecond))
 	}
+	p.noteHeld(held)
+
+	p.mu.Lock()
+	p.job = nil
+	close(j.ended)
+	waiters := j.waiters
+	p.mu.Unlock()
+
 	e := CheckpointEvent{Kind: j.kind, Generation: j.gen, Began: j.began, Keys: j.progress.Keys.Load(), Bytes: j.progress.StoredBytes.Load(), Took: took, Err: err}
 	if err != nil {
 		tell(p.events, p.events.CheckpointFailed, e)
 	} else {
 		tell(p.events, p.events.CheckpointCommitted, e)
+		p.retire(j)
 	}
 	j.in.done()
 	p.noteTargets(nil)
-	p.noteHeld(held)
 	for _, w := range waiters {
 		w <- err
 	}

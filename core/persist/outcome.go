@@ -34,7 +34,9 @@ type job struct {
 	changes  int64 // changes that the cut covers
 	apart    bool  // next joins the manifest only together with the base
 
-	unsure bool // a manifest of this job may be on disk, or not
+	unsure bool               // a manifest of this job may be on disk, or not
+	made   *manifest.Manifest // by the commit
+	gone   garbage            // what made does not name any more
 
 	total    atomic.Int64 // keys frozen
 	progress sink.Progress
