@@ -382,6 +382,7 @@ func (c *conn) KillClients(match func(command.ClientInfo) bool, skipMe bool) int
 			continue
 		}
 		o.kill()
+		o.StopListening()
 	}
 	return n
 }
@@ -391,6 +392,7 @@ func (s *Server) KillClients(match func(command.ClientInfo) bool) {
 	for _, c := range s.snapshot() {
 		if match(c.Info()) {
 			c.kill()
+			c.StopListening()
 		}
 	}
 }

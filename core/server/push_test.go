@@ -355,3 +355,19 @@ func TestKeysThatGoAreTold(t *testing.T) {
 		t.Errorf("INFO stats: %s", info)
 	}
 }
+
+// TestKilledReceivesNothing: whoever is told that a subscriber was closed does not find it
+// among those who receive, though whoever serves it has yet to take that in.
+func TestKilledReceivesNothing(t *testing.T) {
+	_, addr := serve(t, Options{}, nil, nil)
+	me := dial(t, addr)
+	for range 20 {
+		c := dial(t, addr)
+		c.send("SUBSCRIBE a\nPSUBSCRIBE *\nSSUBSCRIBE a\n")
+		c.get()
+		c.get()
+		c.get()
+		me.send("CLIENT KILL TYPE pubsub\nPUBLISH a x\nSPUBLISH a x\nPUBSUB NUMPAT\nPUBSUB NUMSUB a\nPUBSUB CHANNELS\n")
+		me.want("behind CLIENT KILL", "1", "0", "0", "0", `["a" 0]`, "[]")
+	}
+}

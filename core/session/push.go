@@ -159,6 +159,10 @@ func (s *Session) replied(out *resp.Writer) {
 	}
 }
 
+// StopListening ends all subscriptions for good, because the client is about to be closed:
+// it is no receiver of what is published from now on. Any goroutine that holds no lock.
+func (s *Session) StopListening() { s.sub.Leave() }
+
 // endPush ends everything that is pushed to the client.
 func (s *Session) endPush() {
 	if s.sub == nil {
