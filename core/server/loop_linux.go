@@ -82,6 +82,7 @@ const (
 	closely    = 10                    // so many ticks
 	watchLong  = 20                    // ticks without a turn until the watchdog sleeps
 	groupMax   = 2 * turnMax           // executions after which an fsync waits for no others, whatever clients send
+	shutFrom   = 4                     // connections of a turn during which the others wake nobody
 	maxSpare   = 128                   // buffers of a desk
 	sweepMax   = time.Second           // how often idle connections are looked for, at the least
 )
@@ -327,6 +328,9 @@ func (t *sitter) gather(reports []unix.EpollEvent) (going, ready bool) {
 	l.collect(reports)
 	switch {
 	case len(l.ready) > 0:
+		if len(l.ready) >= shutFrom {
+			l.poll.shut()
+		}
 		t.step.Add(1)
 		return true, true
 	case l.stopped:

@@ -17,12 +17,20 @@ import (
 // report about a descriptor that was closed meanwhile, and may be another client's by
 // now, names a client that is not there any more.
 //
-// Nobody waits in the kernel for it: the instance is itself a descriptor that the Go runtime
-// polls, so that who waits is a goroutine, and its processor is free at once. A thread that waited there would
+// Nobody waits in the kernel for it: the instance is itself a descriptor that is
+// polled, so that who waits is a goroutine, and its processor is free at once. A thread that waited there would
 // keep it until Go's sysmon takes it away, which stays awake to do that.
+//
+// What the Go runtime polls is not the instance but a gate before it, another instance that has only
+// the first in it. While the gate is open everything that a socket has to say wakes a
+// thread of the runtime that waits for events, also where the loop is at work and will find
+// it by itself: on several processors, or while the disk is waited for, that is a thread a request. So
+// shut closes the gate, and wait opens it.
 type poller struct {
 	epoll, event int
-	file         *os.File           // of epoll, and closes it
+	gate         int
+	open         bool               // the gate may be
+	file         *os.File           // of gate, and closes it
 	parked       syscall.RawConn    // of file
 	look         func(uintptr) bool // fetches events; false: there are none, and the goroutine is to be parked
 	until        time.Time          // the deadline of file, zero for none
@@ -48,11 +56,21 @@ func newPoller() (*poller, error) {
 		_ = unix.Close(epoll)
 		return nil, fmt.Errorf("eventfd: %w", err)
 	}
-	p := &poller{epoll: epoll, event: event, events: make([]unix.EpollEvent, turnMax), one: binary.NativeEndian.AppendUint64(nil, 1)}
-	p.look = func(uintptr) bool { return p.fetch() > 0 }
+	gate, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		_, _ = unix.Close(epoll), unix.Close(event)
+		return nil, fmt.Errorf("epoll_create: %w", err)
+	}
+	p := &poller{epoll: epoll, event: event, gate: gate, events: make([]unix.EpollEvent, turnMax), one: binary.NativeEndian.AppendUint64(nil, 1)}
+	p.look = func(uintptr) bool { return p.fetch() > 0 || !p.letThrough() }
 	if err := p.lendToRuntime(); err != nil {
 		p.close()
 		return nil, fmt.Errorf("having the epoll instance polled: %w", err)
+	}
+	// Closed at first.
+	if err := unix.EpollCtl(gate, unix.EPOLL_CTL_ADD, epoll, &unix.EpollEvent{Events: unix.EPOLLONESHOT}); err != nil {
+		p.close()
+		return nil, fmt.Errorf("epoll_ctl: %w", err)
 	}
 	// At its edges: what is written to it need not be read.
 	if err := p.control(unix.EPOLL_CTL_ADD, event, unix.EPOLLIN|unix.EPOLLET, eventNumber); err != nil {
@@ -64,10 +82,11 @@ func newPoller() (*poller, error) {
 
 func (p *poller) close() {
 	_ = unix.Close(p.event)
+	_ = unix.Close(p.epoll)
 	if p.file != nil {
 		_ = p.file.Close()
 	} else {
-		_ = unix.Close(p.epoll)
+		_ = unix.Close(p.gate)
 	}
 }
 
@@ -76,12 +95,12 @@ func (p *poller) control(op, fd int, events uint32, number int64) error {
 	return unix.EpollCtl(p.epoll, op, fd, &unix.EpollEvent{Events: events, Fd: int32(number), Pad: int32(number >> 32)})
 }
 
-// lendToRuntime has the Go runtime poll the instance.
+// lendToRuntime has the Go runtime poll the gate.
 func (p *poller) lendToRuntime() error {
-	if err := unix.SetNonblock(p.epoll, true); err != nil { // or NewFile would not try
+	if err := unix.SetNonblock(p.gate, true); err != nil { // or NewFile would not try
 		return err
 	}
-	p.file = os.NewFile(uintptr(p.epoll), "epoll")
+	p.file = os.NewFile(uintptr(p.gate), "epoll")
 	if err := p.file.SetReadDeadline(time.Time{}); err != nil { // it has not worked
 		return err
 	}
@@ -96,6 +115,27 @@ func (p *poller) reports() []unix.EpollEvent { return p.events[:p.fetch()] }
 func (p *poller) fetch() int {
 	p.n, _ = epollNow(p.epoll, p.events) // after an error there are none: whoever calls comes again
 	return p.n
+}
+
+// letThrough opens the gate. What there is to report by now passes it at once: the kernel looks when it is
+// opened, so that who found nothing before cannot miss it. It is false when the kernel refuses.
+func (p *poller) letThrough() bool {
+	if !p.open {
+		p.open = unix.EpollCtl(p.gate, unix.EPOLL_CTL_MOD, p.epoll, &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLONESHOT}) == nil
+	}
+	return p.open
+}
+
+// shut closes the gate, if there is still something to report: the kernel closes it behind
+// what it lets through, once. What was reported and not yet read is reported again, and so counts.
+func (p *poller) shut() {
+	if !p.open {
+		return
+	}
+	var passed [1]unix.EpollEvent
+	if n, err := epollNow(p.gate, passed[:]); n == 1 && err == nil {
+		p.open = false
+	}
 }
 
 // wait returns the reports when there are some, and none when that much time has passed;
