@@ -87,9 +87,9 @@ func (r *release) make(only ...string) error {
 }
 
 // timed makes something, and tells how long that took.
-func (r *release) timed(name string, make func() error) error {
+func (r *release) timed(name string, fn func() error) error {
 	began := time.Now()
-	err := make()
+	err := fn()
 	if err == nil && r.tell != nil {
 		r.tell(name, time.Since(began))
 	}
