@@ -43,9 +43,15 @@ func main() {
 	if only != "" {
 		parts = strings.Split(only, ",")
 	}
+	r.tell = tell
 	if err := r.make(parts...); err != nil {
 		fail(err)
 	}
+}
+
+// tell prints what was made: all of it takes a minute and more.
+func tell(name string, took time.Duration) {
+	fmt.Printf("packaging: %s: %.1f s\n", name, took.Seconds())
 }
 
 func fail(err error) {

@@ -32,6 +32,9 @@ func TestMain(m *testing.M) {
 		}
 		defer os.RemoveAll(dir)
 		made = testRelease("..", dir, "1.0.0")
+		if long {
+			made.tell = tell
+		}
 		if err := made.make(); err != nil {
 			fail(err)
 		}
@@ -107,7 +110,7 @@ func untar(t *testing.T, r io.Reader) (map[string][]byte, map[string]*tar.Header
 }
 
 // TestReproducible: the same commit gives the same bytes, in another directory, at
-// another time, with another umask and time zone.
+// another time, with another umask and time zone, on another number of processors.
 func TestReproducible(t *testing.T) {
 	root := filepath.Join(t.TempDir(), "elsewhere", "src")
 	if err := os.MkdirAll(root, 0o755); err != nil {
@@ -118,6 +121,9 @@ func TestReproducible(t *testing.T) {
 		t.Log(out)
 	}
 	t.Setenv("TZ", "Asia/Kathmandu")
+	processors := runtime.GOMAXPROCS(0)
+	defer runtime.GOMAXPROCS(processors)
+	runtime.GOMAXPROCS(processors + 1)
 	again := testRelease(root, t.TempDir(), made.version)
 	if err := again.make(); err != nil {
 		t.Fatal(err)

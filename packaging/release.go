@@ -18,7 +18,8 @@ type release struct {
 	date            time.Time // of everything in it
 	arches          []string
 	cyclonedx       string
-	programs        []string // nil: all
+	programs        []string                    // nil: all
+	tell            func(string, time.Duration) // what was made, and how long it took; nil: nobody is told
 }
 
 // part is one kind of what is made.
@@ -73,16 +74,26 @@ func (r *release) make(only ...string) error {
 			continue
 		}
 		if p.staged && !staged {
-			if err := r.prepare(); err != nil {
+			if err := r.timed("programs", r.prepare); err != nil {
 				return err
 			}
 			staged = true
 		}
-		if err := p.make(r); err != nil {
+		if err := r.timed(p.name, func() error { return p.make(r) }); err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
-	return r.checksums()
+	return r.timed("checksums", r.checksums)
+}
+
+// timed makes something, and tells how long that took.
+func (r *release) timed(name string, fn func() error) error {
+	began := time.Now()
+	err := fn()
+	if err == nil && r.tell != nil {
+		r.tell(name, time.Since(began))
+	}
+	return err
 }
 
 // stage is where the files of an architecture are put together.

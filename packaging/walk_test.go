@@ -9,43 +9,6 @@ import (
 	"testing"
 )
 
-// systemctl does with the one unit what systemd would, as far as the page needs it:
-// there is none in the sandbox.
-const systemctl = `#!/bin/bash
-set -e
-unit=/lib/systemd/system/spillway.service
-field() { cat $unit /etc/systemd/system/spillway.service.d/*.conf 2>/dev/null | sed -n "s/^$1=//p" | sed '/^$/d' | tail -n 1; }
-gone() { [ ! -e /proc/$1 ] || grep -q '^State:.Z' /proc/$1/status 2>/dev/null; }
-stop() {
-  [ -e $OWN/daemon.pid ] || return 0
-  pid=$(cat $OWN/daemon.pid)
-  kill -TERM $pid 2>/dev/null || :
-  until gone $pid; do sleep 0.05; done
-  rm $OWN/daemon.pid
-}
-start() {
-  : > $OWN/daemon.log
-  chmod 666 $OWN/daemon.log
-  cd "$(field WorkingDirectory)"
-  umask "$(field UMask)"
-  env -i PATH=/usr/bin $(cat /etc/spillway/environment) setpriv --reuid "$(field User)" --regid "$(field Group)" --clear-groups --no-new-privs \
-    --bounding-set=-all $(field ExecStart) >> $OWN/daemon.log 2>&1 < /dev/null &
-  echo $! > $OWN/daemon.pid
-  until grep -q 'Ready to accept' $OWN/daemon.log; do
-    if gone $!; then cat $OWN/daemon.log >&2; exit 1; fi
-    sleep 0.05
-  done
-}
-case $1 in
-  daemon-reload) ;;
-  start) start ;;
-  stop) stop ;;
-  restart) stop; start ;;
-  --root=*) exec /usr/bin/systemctl "$@" ;; # from the package's scripts
-  *) echo "systemctl $1 is not known here" >&2; exit 1 ;;
-esac
-`
-
 var shBlock = regexp.MustCompile("(?ms)^```sh\n(.*?)^```")
 
 // TestFirstDay: docs/first-day.md, every block of it pasted into one shell, in a copy
@@ -92,9 +55,8 @@ func TestFirstDay(t *testing.T) {
 	}
 	walk = strings.Replace(walk, deb, "$PACKAGES/old.deb", 1)
 	out := sandboxWith(t, tools, `
-cat > "$OWN/bin/systemctl" <<'END_OF_SYSTEMCTL'
-`+systemctl+`END_OF_SYSTEMCTL
-chmod 755 "$OWN" "$OWN/bin" "$OWN/bin/systemctl"
+`+systemctl+`
+chmod 755 "$OWN" "$OWN/bin"
 [ -x /usr/bin/redis-server ] || ln -s /usr/bin/redis-check-rdb "$OWN/bin/redis-server"
 cat > "$OWN/walk" <<'END_OF_WALK'
 set -eo pipefail
@@ -103,7 +65,6 @@ trap 'echo "FAIL: line $LINENO: $BASH_COMMAND"; tail -n 30 $OWN/daemon.log' ERR
 `+walk+`
 echo "== done"
 END_OF_WALK
-rm -f /var/lib/man-db/auto-update # the index of the machine's manual pages takes a while
 export PATH="$OWN/bin:$PATH"
 exec unshare --net bash "$OWN/walk" < /dev/null
 `)

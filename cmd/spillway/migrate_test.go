@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"os"
 	"os/exec"
 	"regexp"
 	"strconv"
@@ -276,77 +275,62 @@ var (
 	unreplicated = regexp.MustCompile(`(entries-read|lag)=[^ \]]*`)
 )
 
-// peers are the servers that data are taken over from: redis-server, and those that
-// SPILLWAY_PEERS names besides, as "name=command args" separated by semicolons.
-func peers(t *testing.T) map[string][]string {
-	out := map[string][]string{"redis-server": {"redis-server"}}
-	for _, p := range strings.Split(os.Getenv("SPILLWAY_PEERS"), ";") {
-		if name, cmd, ok := strings.Cut(p, "="); ok {
-			out[name] = strings.Fields(cmd)
-		}
-	}
-	if len(out) == 1 {
-		t.Log("SPILLWAY_PEERS names no further server, such as redis8=/opt/redis8/redis-server;valkey=/opt/valkey-server: only redis-server is taken over from")
-	}
-	return out
-}
-
 // TestMigrate takes over a server while it is written to, and cuts over: everything is
 // there once.
 func TestMigrate(t *testing.T) {
 	t.Parallel()
-	for name, bin := range peers(t) {
-		for _, diskless := range []string{"yes", "no"} {
-			if name != "redis-server" && diskless == "no" {
-				continue
-			}
-			t.Run(name+", diskless "+diskless, func(t *testing.T) {
-				o := originServer(t, bin, "--repl-diskless-sync", diskless)
-				populate(t, o.rdb)
-				if err := o.rdb.FunctionLoad(context.Background(), "#!lua name=lib\nredis.register_function('f', function() return 1 end)").Err(); err != nil {
-					t.Fatal(err)
-				}
-				l := startLoad(o)
-				defer func() { l.end() }()
-				l.wait(t, 10)
-				dir := t.TempDir()
-				d := startDaemon(t, dir, "--migrate-from", o.url(), "--appendfsync", "always")
-				d.following()
-				l.wait(t, 50)
-				d.looksLikeReplica(o)
-				l.end()
-				l.sums(t, o.rdb, true)
-				d.caughtUp(o)
-				d.sameAs(o)
+	for _, diskless := range []string{"yes", "no"} {
+		t.Run("redis-server, diskless "+diskless, func(t *testing.T) { takesOver(t, "redis-server", diskless) })
+	}
+	eachPeer(t, func(t *testing.T, p peer) { takesOver(t, p.server, "yes") })
+}
 
-				l.begin(o)
-				l.wait(t, 20)
-				out := mustRun(t, "migrate", "--from", o.url(), "--to", "redis://"+d.addr, "--cutover", "--json", "--quiet", "--sample", "300")
-				var c cutOver
-				if err := json.Unmarshal([]byte(out), &c); err != nil || c.State != "cut over" || c.Sampled < 100 || len(c.Digest) != 64 || c.Functions != 1 || len(c.Databases) < 2 {
-					t.Errorf("migrate --cutover says %s (%v)", out, err)
-				}
-				d.waitFor("the answers that were on their way", func() bool { return l.sumsHave(d.rdb) })
-				if got := d.info("role"); got != "master" {
-					t.Errorf("role:%s after the cut-over", got)
-				}
-				d.do("SET", "mine", "1")
-				o.do("CLIENT", "UNPAUSE")
-				l.end()
+// takesOver is TestMigrate with a server, which sends its dataset from memory or from a file.
+func takesOver(t *testing.T, server, diskless string) {
+	t.Helper()
+	o := originServer(t, []string{server}, "--repl-diskless-sync", diskless)
+	populate(t, o.rdb)
+	if err := o.rdb.FunctionLoad(context.Background(), "#!lua name=lib\nredis.register_function('f', function() return 1 end)").Err(); err != nil {
+		t.Fatal(err)
+	}
+	l := startLoad(o)
+	defer func() { l.end() }()
+	l.wait(t, 10)
+	dir := t.TempDir()
+	d := startDaemon(t, dir, "--migrate-from", o.url(), "--appendfsync", "always")
+	d.following()
+	l.wait(t, 50)
+	d.looksLikeReplica(o)
+	l.end()
+	l.sums(t, o.rdb, true)
+	d.caughtUp(o)
+	d.sameAs(o)
 
-				d.kill()
-				d = startDaemon(t, dir, "--migrate-from", o.url()) // whoever starts it still says so
-				d.waitLog("was cut over")
-				if got := d.do("GET", "mine"); got != "1" || d.info("role") != "master" {
-					t.Errorf("after a restart: mine is %v, role:%s", got, d.info("role"))
-				}
-				d.stop()
-				d = startDaemon(t, dir)
-				if got := d.do("GET", "mine"); got != "1" {
-					t.Errorf("after a restart without the flag: mine is %v", got)
-				}
-			})
-		}
+	l.begin(o)
+	l.wait(t, 20)
+	out := mustRun(t, "migrate", "--from", o.url(), "--to", "redis://"+d.addr, "--cutover", "--json", "--quiet", "--sample", "300")
+	var c cutOver
+	if err := json.Unmarshal([]byte(out), &c); err != nil || c.State != "cut over" || c.Sampled < 100 || len(c.Digest) != 64 || c.Functions != 1 || len(c.Databases) < 2 {
+		t.Errorf("migrate --cutover says %s (%v)", out, err)
+	}
+	d.waitFor("the answers that were on their way", func() bool { return l.sumsHave(d.rdb) })
+	if got := d.info("role"); got != "master" {
+		t.Errorf("role:%s after the cut-over", got)
+	}
+	d.do("SET", "mine", "1")
+	o.do("CLIENT", "UNPAUSE")
+	l.end()
+
+	d.kill()
+	d = startDaemon(t, dir, "--migrate-from", o.url()) // whoever starts it still says so
+	d.waitLog("was cut over")
+	if got := d.do("GET", "mine"); got != "1" || d.info("role") != "master" {
+		t.Errorf("after a restart: mine is %v, role:%s", got, d.info("role"))
+	}
+	d.stop()
+	d = startDaemon(t, dir)
+	if got := d.do("GET", "mine"); got != "1" {
+		t.Errorf("after a restart without the flag: mine is %v", got)
 	}
 }
 
