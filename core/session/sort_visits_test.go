@@ -12,10 +12,14 @@ import (
 	"github.com/spillwaydb/spillway/core/resp"
 )
 
+// sortElements is how many elements the collections have: with a key for each a SORT looks
+// at many.
+const sortElements = 2200
+
 // visitingSorts are SORTs of large collections that read other keys.
 var visitingSorts = []string{
-	"SORT s BY w_*", "SORT l BY w_* DESC GET # GET w_* GET w_", "SORT z BY w_* ALPHA LIMIT 10 20", "SORT s BY w_* LIMIT 10 4500 GET w_*", "SORT_RO l BY nosort GET w_* DESC",
-	"SORT l BY x_*->f GET x_*->g GET x_*", "SORT s ALPHA GET w_* LIMIT 4000 600", "SORT s BY wrong_* GET #",
+	"SORT s BY w_*", "SORT l BY w_* DESC GET # GET w_* GET w_", "SORT z BY w_* ALPHA LIMIT 10 20", "SORT s BY w_* LIMIT 10 2000 GET w_*", "SORT_RO l BY nosort GET w_* DESC",
+	"SORT l BY x_*->f GET x_*->g GET x_*", "SORT s ALPHA GET w_* LIMIT 100 2000", "SORT s BY wrong_* GET #",
 	"SORT s BY w_* GET # GET w_* STORE dst", "SORT z BY w_* LIMIT 7 20 STORE dst", "SORT z BY w_* LIMIT 7 20 GET w_* STORE dst", "SORT s BY wrong_* STORE dst", "SORT l BY w_* STORE l",
 }
 
@@ -24,7 +28,7 @@ var visitingSorts = []string{
 func fillSorts(h *coretest.Harness) {
 	h.Do("DEL", "s", "l", "z")
 	s, list, z := []string{"SADD", "s"}, []string{"RPUSH", "l"}, []string{"ZADD", "z"}
-	for i := range 5000 {
+	for i := range sortElements {
 		e := fmt.Sprint("e", i)
 		s, list, z = append(s, e), append(list, e), append(z, fmt.Sprint(i), e)
 	}
@@ -34,12 +38,12 @@ func fillSorts(h *coretest.Harness) {
 }
 
 func fillOthers(h *coretest.Harness) {
-	weights := []string{"MSET", "wrong_e4199", "no number"}
-	for i := range 5000 {
+	weights := []string{"MSET", "wrong_e2099", "no number"}
+	for i := range sortElements {
 		weights = append(weights, fmt.Sprint("w_e", i), fmt.Sprint(i*7%1000))
 	}
 	h.Do(weights...)
-	h.Do("EVAL", "for i = 0, 4998, 2 do redis.call('HSET', 'x_e' .. i, 'f', i * 7 % 1000, 'g', 'g' .. i) end", "0")
+	h.Do("EVAL", "for i = 0, 2198, 2 do redis.call('HSET', 'x_e' .. i, 'f', i * 7 % 1000, 'g', 'g' .. i) end", "0")
 }
 
 // TestSortVisits: a SORT of a large collection that reads other keys holds nothing
@@ -103,24 +107,24 @@ func TestSortSeesEachKeyAtOnce(t *testing.T) {
 	s.BetweenVisits(func(bool) {
 		calls++
 		for i := range 40 {
-			_, _ = other.Do("SET", fmt.Sprint("w_e", i*100), fmt.Sprint(10000+calls))
+			_, _ = other.Do("SET", fmt.Sprint("w_e", i*50), fmt.Sprint(10000+calls))
 		}
 	})
 	v, err := s.Do("SORT", "s", "BY", "w_*", "GET", "#", "GET", "w_*")
 	got := texts(v)
-	if err != nil || len(got) != 10000 {
+	if err != nil || len(got) != 2*sortElements {
 		t.Fatal(len(got), err)
 	}
 	seen := make(map[string]bool)
 	for i := 0; i < len(got); i += 2 {
 		n, _ := strconv.Atoi(strings.TrimPrefix(got[i], "e"))
 		value, _ := strconv.Atoi(got[i+1])
-		if changed := n%100 == 0 && n < 4000; changed && (value <= 10000 || value > 10000+calls) || !changed && value != n*7%1000 {
+		if changed := n%50 == 0 && n < 2000; changed && (value <= 10000 || value > 10000+calls) || !changed && value != n*7%1000 {
 			t.Errorf("%s has %s after %d visits", got[i], got[i+1], calls)
 		}
 		seen[got[i]] = true
 	}
-	if len(seen) != 5000 {
+	if len(seen) != sortElements {
 		t.Errorf("%d elements", len(seen))
 	}
 }
@@ -144,7 +148,7 @@ func TestSortStoresNoLoss(t *testing.T) {
 		})
 		v, err := s.Do(strings.Fields(line)...)
 		s.BetweenVisits(func(bool) {})
-		want := map[string]string{"l": "5001", "dst": "5000"}[line[len("SORT l BY w_* STORE "):]]
+		want := map[string]string{"l": "2201", "dst": "2200"}[line[len("SORT l BY w_* STORE "):]]
 		if got := v.String(); err != nil || got != want {
 			t.Errorf("%s: %s, %v; want %s", line, got, err, want)
 		}
@@ -168,7 +172,7 @@ func TestSortMeetsExpired(t *testing.T) {
 	h.Clock.Advance(20e6)
 	before := h.DB.LogSize()
 	v, err := h.DB.Session().Do("SORT", "l", "BY", "nosort", "GET", "w_*", "GET", "x_*->g")
-	if err != nil || len(v.Elems) != 10000 || v.Elems[14].String() != "(nil)" || v.Elems[17].String() != "(nil)" || v.Elems[12].String() != `"42"` {
+	if err != nil || len(v.Elems) != 2*sortElements || v.Elems[14].String() != "(nil)" || v.Elems[17].String() != "(nil)" || v.Elems[12].String() != `"42"` {
 		t.Fatal(len(v.Elems), err)
 	}
 	if n := h.DB.Stats().ExpiredKeys.Load(); n != 1 || h.DB.LogSize() == before {
@@ -184,10 +188,10 @@ func TestSortMeetsExpired(t *testing.T) {
 func TestSortVisitsAreBounded(t *testing.T) {
 	h := coretest.New(t, func(o *core.Options) { o.Shards, o.NoLog = 3, true })
 	h.Do("SET", "w_e", strings.Repeat("x", 8192))
-	h.Do(append([]string{"RPUSH", "l"}, slices.Repeat([]string{"e"}, 4200)...)...)
+	h.Do(append([]string{"RPUSH", "l"}, slices.Repeat([]string{"e"}, 2100)...)...)
 	calls := 0
 	h.DB.Session().BetweenVisits(func(bool) { calls++ })
-	if v, err := h.DB.Session().Do("SORT", "l", "BY", "nosort", "GET", "w_*"); err != nil || len(v.Elems) != 4200 || calls < 4200*8192>>20 {
+	if v, err := h.DB.Session().Do("SORT", "l", "BY", "nosort", "GET", "w_*"); err != nil || len(v.Elems) != 2100 || calls < 2100*8192>>20 {
 		t.Errorf("%d visits, %d elements, %v", calls, len(v.Elems), err)
 	}
 }
