@@ -19,7 +19,7 @@ func (db *DB) registerInfo() {
 		command.InfoSection{Name: "Memory", Default: true, Fill: infoNothing("used_memory_lua used_memory_vm_eval " +
 			"used_memory_scripts_eval used_memory_vm_functions used_memory_vm_total " +
 			"used_memory_functions used_memory_scripts mem_not_counted_for_evict mem_replication_backlog mem_total_replication_buffers " +
-			"mem_cluster_links active_defrag_running lazyfree_pending_objects lazyfreed_objects")},
+			"mem_cluster_links active_defrag_running lazyfree_pending_objects")},
 		command.InfoSection{Name: "Clients", Default: true, Fill: infoNothing("tracking_clients")},
 		command.InfoSection{Name: "Persistence", Default: true, Fill: infoNothing("async_loading current_cow_peak current_cow_size current_cow_size_age " +
 			"rdb_last_cow_size rdb_last_load_keys_expired aof_last_cow_size module_fork_in_progress module_fork_last_cow_size")},
@@ -64,6 +64,7 @@ func (db *DB) notePeak() (used, peak int64) {
 func (db *DB) infoMemory(w *command.InfoWriter) {
 	used, peak := db.notePeak()
 	w.Field("used_memory", used)
+	w.Field("lazyfreed_objects", db.stats.LazyFreed.Load())
 	w.Field("used_memory_human", command.HumanBytes(used))
 	w.Field("used_memory_peak", peak)
 	w.Field("used_memory_peak_human", command.HumanBytes(peak))

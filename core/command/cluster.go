@@ -156,12 +156,12 @@ func clusterShards(c *Ctx) {
 
 func clusterNodes(c *Ctx) {
 	port := c.nodePort()
-	c.Out.Verbatim("txt", fmt.Sprintf("%s :%d@%d myself,master - 0 0 0 connected 0-%d\n", c.Engine.NodeID(), port, port+10000, NumSlots-1))
+	c.Out.Verbatim("txt", fmt.Sprintf("%s :%d@%d myself,master - 0 0 1 connected 0-%d\n", c.Engine.NodeID(), port, port+10000, NumSlots-1))
 }
 
 func clusterInfo(c *Ctx) {
 	c.Out.Verbatim("txt", "cluster_state:ok\r\ncluster_slots_assigned:16384\r\ncluster_slots_ok:16384\r\ncluster_slots_pfail:0\r\ncluster_slots_fail:0\r\n"+
-		"cluster_known_nodes:1\r\ncluster_size:1\r\ncluster_current_epoch:0\r\ncluster_my_epoch:0\r\ncluster_stats_messages_sent:0\r\n"+
+		"cluster_known_nodes:1\r\ncluster_size:1\r\ncluster_current_epoch:1\r\ncluster_my_epoch:1\r\ncluster_stats_messages_sent:0\r\n"+
 		"cluster_stats_messages_received:0\r\ntotal_cluster_links_buffer_limit_exceeded:0\r\n\r\n")
 }
 

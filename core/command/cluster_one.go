@@ -15,7 +15,7 @@ var clusterOneHandlers = handlers{
 	"cluster|delslotsrange":         inCluster(func(c *Ctx) { c.ownedSlots(2) }),
 	"cluster|flushslots":            inCluster(clusterFlushSlots),
 	"cluster|setslot":               inCluster(clusterSetSlot),
-	"cluster|bumpepoch":             inCluster(func(c *Ctx) { c.Out.SimpleString("STILL 0") }),
+	"cluster|bumpepoch":             inCluster(func(c *Ctx) { c.Out.SimpleString("STILL 1") }),
 	"cluster|set-config-epoch":      inCluster(clusterSetEpoch),
 	"cluster|count-failure-reports": inCluster(clusterFailureReports),
 	"cluster|failover":              inCluster(clusterFailover),
@@ -116,10 +116,8 @@ func clusterSetEpoch(c *Ctx) {
 	case !ok:
 	case n < 0:
 		c.Out.Errorf("ERR Invalid config epoch specified: %d", n)
-	case n > 0:
-		c.Out.Error(errOnlyNode + ": its config epoch is 0")
 	default:
-		c.Out.OK()
+		c.Out.Error("ERR Node config epoch is already non-zero")
 	}
 }
 

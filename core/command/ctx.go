@@ -44,10 +44,10 @@ type Ctx struct {
 	Events *KeyEvents
 	// Hub is where messages are published.
 	Hub *pubsub.Hub
-	// Visit locks a shard for as long as the function takes: a command with EachShard
-	// has no other lock. It is false, and the function was not called, when a busy
-	// script has the shard; the command ends then and has not replied. nil says that
-	// all shards are locked.
+	// Visit locks a shard for as long as the function takes: a command with EachShard, or
+	// one that is called by CallDetached, has no other lock. It is false, and the function
+	// was not called, when a busy script has the shard; the command ends then and has not
+	// replied. nil says that all shards are locked.
 	Visit func(shard int, f func()) bool
 
 	// Detaches says that whoever calls the handler gives up its locks and calls it again
@@ -76,7 +76,6 @@ type Ctx struct {
 	madeOf   *keyspace.DB // the copies that it was made of
 	madeLog  logged       // what is to be logged with it
 	gaveUp   bool         // nothing can be made of them, see giveUpMade
-	sorting  *sorting     // what a SORT has read under the locks, see readSort
 	block    block
 	tellNew  bool  // keys that were not there are an event
 	toldNew  bool  // there was one

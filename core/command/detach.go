@@ -35,7 +35,8 @@ func (c *Ctx) detachRandom(count int64, n int) bool {
 // locks are needed.
 func (c *Ctx) Detached() bool { return c.detached != nil }
 
-// CallDetached is Call for a handler that has detached its keys.
+// CallDetached is Call for a handler that has detached its keys. For others it visits
+// shards (Visit).
 func CallDetached(c *Ctx, cmd *Command) Outcome {
 	errors := c.Out.Errors
 	cmd.Handler(c)
@@ -43,7 +44,6 @@ func CallDetached(c *Ctx, cmd *Command) Outcome {
 		c.keepMade()
 	} else {
 		c.detached.Close()
-		c.sorting = nil
 	}
 	c.detached = nil
 	if c.Out.Errors > errors {

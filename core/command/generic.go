@@ -8,7 +8,7 @@ import (
 
 var genericHandlers = handlers{
 	"del":      delCommand,
-	"unlink":   delCommand,
+	"unlink":   unlinkCommand,
 	"exists":   existsCommand,
 	"type":     typeCommand,
 	"touch":    touchCommand,
@@ -31,10 +31,17 @@ func (c *Ctx) remove(key []byte) {
 	c.Changed(key, eventDel)
 }
 
-func delCommand(c *Ctx) {
+func delCommand(c *Ctx) { c.removeAll(func(keyspace.Entry) {}) }
+
+func unlinkCommand(c *Ctx) { c.removeAll(c.countUnlinked) }
+
+// removeAll removes the keys that are the arguments and replies how many there were. It
+// calls going for each that is.
+func (c *Ctx) removeAll(going func(keyspace.Entry)) {
 	n := int64(0)
 	for _, key := range c.Args[1:] {
-		if _, found := c.lookupWrite(key); found {
+		if e, found := c.lookupWrite(key); found {
+			going(e)
 			c.remove(key)
 			n++
 		}
@@ -205,6 +212,7 @@ func (c *Ctx) flushArgs() bool {
 func flushdbCommand(c *Ctx) {
 	if c.flushArgs() {
 		c.Events.emptied(c.origin())
+		c.countFlushed(c.DB)
 		c.flush(c.DB)
 		c.Out.OK()
 	}
@@ -214,6 +222,7 @@ func flushallCommand(c *Ctx) {
 	if c.flushArgs() {
 		c.Events.emptied(c.origin())
 		for n := range c.KS.NumDatabases() {
+			c.countFlushed(n)
 			c.flush(n)
 		}
 		c.Out.OK()

@@ -157,5 +157,5 @@ func (c *Ctx) Made() bool { return c.made != nil && c.detached == nil }
 func (c *Ctx) EndMade() {
 	c.made.Close()
 	c.madeOf.Close()
-	c.made, c.madeOf, c.madeLog, c.gaveUp, c.sorting = nil, nil, logged{}, false, nil
+	c.made, c.madeOf, c.madeLog, c.gaveUp = nil, nil, logged{}, false
 }

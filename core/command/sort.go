@@ -82,6 +82,13 @@ func (c *Ctx) sort(readOnly bool) {
 	if !ok {
 		return
 	}
+	if c.putSorted(&q) {
+		return
+	}
+	if c.gaveUp && q.readsKeys() {
+		c.replyNoNumbers() // what was read meanwhile is not read again
+		return
+	}
 	key := c.Args[1]
 	e, found := c.lookup(key)
 	if found && e.Type() != keyspace.List && e.Type() != keyspace.Set && e.Type() != keyspace.ZSet {
@@ -96,32 +103,19 @@ func (c *Ctx) sort(readOnly bool) {
 	if found {
 		t, n = e.Type(), c.db(key).Size(key, e.Type())
 	}
-	if !q.readsKeys() && c.putSorted(&q) {
+	if c.detachFor(q.store, q.looksAt(n), key) {
 		return
 	}
-	s := c.sorting // what was read under the locks
-	if s == nil || c.detached == nil {
-		if !q.readsKeys() && c.detachFor(q.store, n, key) {
-			return
-		}
-		if s, ok = c.readSort(&q, t); !ok {
-			c.replyNoNumbers()
-			return
-		}
-		if q.readsKeys() && c.detachFor(q.store, n, key) {
-			c.sorting = s
-			return
-		}
-	}
-	aside := c.result()
-	if aside == nil && c.sorting != nil && s.readsSame(c.sorting) && c.putSorted(&q) {
+	s := c.elements(t)
+	if !c.readBy(&q, s) {
 		return
 	}
 	switch ok := s.order(&q); {
-	case !ok && aside != nil:
+	case !ok && c.result() != nil:
 		c.giveUpMade() // that is replied under the locks
 	case !ok:
 		c.replyNoNumbers()
+	case !c.readGot(&q, s):
 	case q.store != nil:
 		c.storeSorted(&q, s)
 	default:
@@ -130,8 +124,15 @@ func (c *Ctx) sort(readOnly bool) {
 }
 
 // putSorted puts the list in its place that was made of the collection, if there is one.
+// A list that other keys were read for may be older than the collection, as what was read
+// of them may be, unless it takes the place of the collection: nothing is lost that
+// somebody has put there.
 func (c *Ctx) putSorted(q *sortQuery) bool {
-	return q.store != nil && c.putMadeLogged(q.store, keyspace.List, c.Args[1:2], eventSortStore)
+	from := c.Args[1:2]
+	if q.readsKeys() && !bytes.Equal(q.store, from[0]) {
+		from = nil
+	}
+	return q.store != nil && c.putMadeLogged(q.store, keyspace.List, from, eventSortStore)
 }
 
 func (c *Ctx) replyNoNumbers() {
@@ -162,38 +163,43 @@ func (c *Ctx) storeSorted(q *sortQuery, s *sorting) {
 	}, func() { c.logMembers(verbRPush, q.store, values) })
 }
 
-// byPattern returns the value of the key that a pattern names with an element in
-// place of its star, or of a field of it behind "->", or the element itself for "#";
-// nil when there is none. The value is a copy.
-func (c *Ctx) byPattern(pattern, element []byte) []byte {
-	if string(pattern) == "#" {
-		return element
-	}
-	before, after, star := bytes.Cut(pattern, []byte("*"))
-	if !star {
-		return nil
-	}
-	var field []byte
+// named returns the key that a pattern names with an element in place of its star, and
+// the field behind "->", nil for none. The key is valid until the next call.
+func (c *Ctx) named(pattern, element []byte) (key, field []byte) {
+	before, after, _ := bytes.Cut(pattern, []byte("*"))
 	if name, f, arrow := bytes.Cut(after, []byte("->")); arrow && len(f) > 0 {
 		after, field = name, f
 	}
 	c.scratch = append(append(append(c.scratch[:0], before...), element...), after...)
-	key := c.scratch
+	return c.scratch, field
+}
+
+// byPattern returns the value of the key that a pattern names with an element in
+// place of its star, or of a field of it behind "->", or the element itself for "#";
+// nil when there is none. The value is valid until the next change.
+func (c *Ctx) byPattern(pattern, element []byte) (v []byte) {
+	if !namesKeys(pattern) {
+		if string(pattern) == "#" {
+			return element
+		}
+		return nil
+	}
+	key, field := c.named(pattern, element)
 	e, found := c.lookup(key)
-	var v []byte
 	switch {
 	case !found:
 		return nil
 	case field == nil && e.Type() == keyspace.String:
 		v = e.Bytes()
 	case field != nil && e.Type() == keyspace.Hash:
-		if v, found = c.field(c.db(key).Hash(key), key, field); !found {
-			return nil
-		}
+		v, found = c.field(c.db(key).Hash(key), key, field)
 	default:
 		return nil
 	}
-	return append([]byte{}, v...)
+	if found && v == nil {
+		v = []byte{}
+	}
+	return v
 }
 
 // mayReadEveryKey tells whether the client's user may read the keys that patterns

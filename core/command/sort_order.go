@@ -12,16 +12,17 @@ import (
 )
 
 // A SORT reads first, and sorts then what it has read, which needs no lock. Keys that BY
-// and GET name are any keys: they are read under the locks, at one moment, and not kept
-// as copies, which would take as long. What is stored of them is made of what was read
-// if a second reading, when it is put in its place, finds the same.
+// and GET name are any keys. A SORT that looks at few reads them under the locks of all
+// shards, at one moment. One that looks at many has a copy of its collection, as it was
+// in the beginning, and visits the shards for the others: each is read at a moment of its
+// own, a BY before a GET.
 
 // sorting is what a SORT has read, in whatever order it is.
 type sorting struct {
 	all     []sorted
 	set     bool     // the collection has no order of its own
 	by      optional // by element, in the order of the collection
-	got     optional // of len(q.get) keys for each of all, when they were read, by sorted.got
+	got     optional // of len(q.get) for each of all, once they are in their order
 	ordered bool     // and limited to what is asked for
 }
 
@@ -31,7 +32,6 @@ type sorted struct {
 	score   float64
 	by      []byte // with ALPHA and BY; nil: there is no such key
 	at      int    // its place in the collection
-	got     int    // its place in sorting.got
 }
 
 // optional is values, or nil where there is none.
@@ -52,10 +52,6 @@ func (o *optional) at(i int) []byte {
 	return o.values.at(i)
 }
 
-func (o *optional) equal(other *optional) bool {
-	return slices.Equal(o.there, other.there) && slices.Equal(o.values.ends, other.values.ends) && bytes.Equal(o.values.bytes, other.values.bytes)
-}
-
 // readsKeys tells whether other keys are read than the one that is sorted.
 func (q *sortQuery) readsKeys() bool {
 	return q.by != nil && namesKeys(q.by) || slices.ContainsFunc(q.get, namesKeys)
@@ -64,43 +60,27 @@ func (q *sortQuery) readsKeys() bool {
 // namesKeys tells whether a pattern of BY or GET names a key for each element.
 func namesKeys(pattern []byte) bool { return bytes.IndexByte(pattern, '*') >= 0 }
 
-// readSort reads what is sorted, and the keys that BY and GET name. When a part of the
-// elements is asked for it sorts them, so as to read what GET names of these alone; it
-// is false then when they are not numbers.
-func (c *Ctx) readSort(q *sortQuery, t keyspace.Type) (s *sorting, ok bool) {
-	s = new(sorting)
-	s.by.values.bytes, s.got.values.bytes = []byte{}, []byte{} // so that none that is there is nil
-	s.all, s.set = c.elements(t), t == keyspace.Set
-	if q.by != nil && !q.unsorted {
-		for i := range s.all {
-			s.by.add(c.byPattern(q.by, s.all[i].element))
+// looksAt is how many elements and other keys are looked at, of a collection of n.
+func (q *sortQuery) looksAt(n int) int {
+	from, to := q.part(n)
+	all := n
+	if q.by != nil && namesKeys(q.by) && !q.unsorted {
+		all += n
+	}
+	for _, pattern := range q.get {
+		if namesKeys(pattern) {
+			all += to - from
 		}
 	}
-	if !slices.ContainsFunc(q.get, namesKeys) {
-		return s, true
-	}
-	if from, to := q.part(len(s.all)); to-from < len(s.all) && !s.order(q) {
-		return s, false
-	}
-	for i := range s.all {
-		s.all[i].got = i
-		for _, pattern := range q.get {
-			s.got.add(c.byPattern(pattern, s.all[i].element))
-		}
-	}
-	return s, true
-}
-
-// readsSame tells whether s and other, read for the same query and collection, have
-// read the same of other keys.
-func (s *sorting) readsSame(other *sorting) bool {
-	return s.by.equal(&other.by) && s.got.equal(&other.got)
+	return all
 }
 
 // elements copies the elements of the key that is sorted, in the order they have.
-func (c *Ctx) elements(t keyspace.Type) (all []sorted) {
-	if t == keyspace.String { // there is no such key
-		return nil
+func (c *Ctx) elements(t keyspace.Type) *sorting {
+	s := &sorting{set: t == keyspace.Set}
+	s.by.values.bytes, s.got.values.bytes = []byte{}, []byte{} // so that none that is there is nil
+	if t == keyspace.String {                                  // there is no such key
+		return s
 	}
 	key := c.Args[1]
 	bytes := members{bytes: []byte{}} // so that no element is nil
@@ -119,11 +99,90 @@ func (c *Ctx) elements(t keyspace.Type) (all []sorted) {
 	default:
 		panic(rdb.UnknownType(t))
 	}
-	all = make([]sorted, bytes.len())
-	for i := range all {
-		all[i].element, all[i].at = bytes.at(i), i
+	s.all = make([]sorted, bytes.len())
+	for i := range s.all {
+		s.all[i].element, s.all[i].at = bytes.at(i), i
 	}
-	return all
+	return s
+}
+
+// readBy reads what the elements are sorted by, if that is other keys. It is false as
+// visit is.
+func (c *Ctx) readBy(q *sortQuery, s *sorting) bool {
+	if q.by == nil || q.unsorted {
+		return true
+	}
+	return c.readNamed(len(s.all), func(i int) (pattern, element []byte) { return q.by, s.all[i].element }, s.by.add)
+}
+
+// readGot reads what GET names of the elements that are asked for, if that is other keys.
+// It is false as visit is.
+func (c *Ctx) readGot(q *sortQuery, s *sorting) bool {
+	if !slices.ContainsFunc(q.get, namesKeys) {
+		return true
+	}
+	n := len(q.get)
+	return c.readNamed(n*len(s.all), func(i int) (pattern, element []byte) { return q.get[i%n], s.all[i/n].element }, s.got.add)
+}
+
+// readNamed calls add with what byPattern returns for each of n pairs, in their order:
+// under the locks, or where there are none, in visits. It is false as visit is.
+func (c *Ctx) readNamed(n int, pair func(i int) (pattern, element []byte), add func(v []byte)) bool {
+	if c.detached == nil {
+		for i := range n {
+			add(c.byPattern(pair(i)))
+		}
+		return true
+	}
+	copies, made := c.detached, c.made
+	c.detached, c.made = nil, nil // other keys are looked up where they are
+	defer func() { c.detached, c.made = copies, made }()
+	step := visitStep * c.KS.NumShards()
+	for from := 0; from < n; from += step {
+		some := func(i int) (pattern, element []byte) { return pair(from + i) }
+		if !c.visitNamed(min(step, n-from), some, add) {
+			return false
+		}
+	}
+	return true
+}
+
+// visitBytes is how much of values is copied in a visit, but for the last of them.
+const visitBytes = 1 << 20
+
+// visitNamed is a step of readNamed: it goes to each shard for all that is there.
+func (c *Ctx) visitNamed(n int, pair func(i int) (pattern, element []byte), add func(v []byte)) bool {
+	shards := make([][]int, c.KS.NumShards()) // what is read there, of the pairs
+	for i := range n {
+		if pattern, element := pair(i); namesKeys(pattern) {
+			key, _ := c.named(pattern, element)
+			shard := c.shardOf(key)
+			shards[shard] = append(shards[shard], i)
+		}
+	}
+	read := optional{values: members{bytes: []byte{}}}
+	at := make([]int, n) // where in read the value of each pair is
+	for shard, here := range shards {
+		for len(here) > 0 {
+			if !c.visit(shard, func(*keyspace.Shard) {
+				for k, most := 0, len(read.values.bytes)+visitBytes; k < visitStep && len(here) > 0 && len(read.values.bytes) < most; k++ {
+					at[here[0]] = len(read.there)
+					read.add(c.byPattern(pair(here[0])))
+					here = here[1:]
+				}
+			}) {
+				return false
+			}
+		}
+	}
+	for i := range n {
+		if pattern, element := pair(i); namesKeys(pattern) {
+			add(read.at(at[i]))
+		} else {
+			add(c.byPattern(pattern, element))
+		}
+	}
+	return true
 }
 
 // part is the part of n elements that is asked for.
@@ -242,14 +301,14 @@ func least(all []sorted, k int, compare func(a, b sorted) int) []sorted {
 // each calls fn for each value of the result, nil for one that is not there.
 func (s *sorting) each(q *sortQuery, fn func(v []byte)) {
 	read := len(s.got.there) > 0
-	for _, e := range s.all {
+	for n, e := range s.all {
 		if len(q.get) == 0 {
 			fn(e.element)
 		}
 		for i, pattern := range q.get {
 			switch {
 			case read:
-				fn(s.got.at(e.got*len(q.get) + i))
+				fn(s.got.at(n*len(q.get) + i))
 			case string(pattern) == "#":
 				fn(e.element)
 			default:

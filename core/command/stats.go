@@ -16,7 +16,8 @@ type Stats struct {
 	CompactTime          atomic.Int64 // nanoseconds that this took
 	Compacting           atomic.Bool  // it goes on with the next tick
 	EvictedKeys          atomic.Int64
-	Latency              atomic.Bool // latency-tracking: durations are kept by command
+	LazyFreed            atomic.Int64 // values that Redis gives back in a thread of its own, see lazyfree.go
+	Latency              atomic.Bool  // latency-tracking: durations are kept by command
 
 	calls  [stripes]stripe
 	errors errorCounts
@@ -40,7 +41,7 @@ func NewStats() *Stats {
 
 // Reset zeroes every counter (CONFIG RESETSTAT).
 func (s *Stats) Reset() {
-	for _, n := range []*atomic.Int64{&s.ExpiredKeys, &s.ExpiredSubkeys, &s.ExpireTimeCapReached, &s.ExpireTime, &s.MovedKeys, &s.CompactTime, &s.EvictedKeys, &s.Hits, &s.Misses} {
+	for _, n := range []*atomic.Int64{&s.ExpiredKeys, &s.ExpiredSubkeys, &s.ExpireTimeCapReached, &s.ExpireTime, &s.MovedKeys, &s.CompactTime, &s.EvictedKeys, &s.LazyFreed, &s.Hits, &s.Misses} {
 		n.Store(0)
 	}
 	for i := range s.calls {

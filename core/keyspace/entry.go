@@ -49,6 +49,20 @@ func (e Entry) Encoding() string {
 	return "raw"
 }
 
+// Parts returns of how many nodes a list is made, and how many elements any other
+// collection has that is not packed; 1 for what is packed, and for strings.
+func (e Entry) Parts() int {
+	if e.b.enc() != encObject {
+		return 1
+	}
+	switch o := e.st.objects[objectID(e.b.payload())].o.(type) {
+	case *chunks:
+		return o.n
+	default:
+		return o.size()
+	}
+}
+
 // isInteger tells whether v is a 64-bit integer in its shortest form.
 func isInteger(v []byte) bool {
 	_, ok := packed.ParseInt(v)

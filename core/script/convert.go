@@ -51,8 +51,12 @@ func (d *decoder) value() lua.LValue {
 	d.depth++
 	defer func() { d.depth-- }()
 	line := d.line()
+	if len(line) == 0 {
+		return lua.LNil
+	}
 	kind, rest := line[0], string(line[1:])
 	n, _ := strconv.Atoi(rest)
+	more := min(n, len(d.b)) // each value has a byte at least
 	switch kind {
 	case '+':
 		return d.single("ok", lua.LString(rest))
@@ -72,7 +76,7 @@ func (d *decoder) value() lua.LValue {
 		if n < 0 {
 			return lua.LFalse
 		}
-		return d.array(n)
+		return d.array(more)
 	case '_':
 		return lua.LNil
 	case '#':
@@ -92,7 +96,7 @@ func (d *decoder) value() lua.LValue {
 		return d.single("verbatim_string", t)
 	case '%':
 		t := d.in.L.NewTable()
-		for range n {
+		for range more {
 			k := d.value()
 			if v := d.value(); k != lua.LNil {
 				t.RawSet(k, v)
@@ -101,14 +105,14 @@ func (d *decoder) value() lua.LValue {
 		return d.single("map", t)
 	case '~', '>':
 		t := d.in.L.NewTable()
-		for range n {
+		for range more {
 			if k := d.value(); k != lua.LNil {
 				t.RawSet(k, lua.LTrue)
 			}
 		}
 		return d.single("set", t)
 	case '|':
-		for range n {
+		for range more {
 			d.value()
 			d.value()
 		}
@@ -118,7 +122,7 @@ func (d *decoder) value() lua.LValue {
 }
 
 func (d *decoder) array(n int) lua.LValue {
-	t := d.in.L.CreateTable(min(n, len(d.b)), 0)
+	t := d.in.L.CreateTable(n, 0)
 	for i := range n {
 		if v := d.value(); v != lua.LNil {
 			t.RawSetInt(i+1, v)

@@ -1,5 +1,7 @@
 package session
 
+import "github.com/spillwaydb/spillway/core/command"
+
 // prefetchMin is from how many commands on a batch is worth looking ahead in.
 const prefetchMin = 4
 
@@ -7,7 +9,7 @@ const prefetchMin = 4
 type ahead struct {
 	cmds   [][][]byte // nil: nothing
 	base   int64      // Session.commands before the first of them
-	shards []int      // of the first argument of each: see placed
+	shards []int      // of the first argument of each, if that is a key: see placed
 	keys   [][]byte   // scratch: those of one shard
 }
 
@@ -24,9 +26,8 @@ func placed(shard int) int {
 
 // Prefetch is told the commands of a batch, at most a few dozen, before they
 // are Run one after the other, unchanged: it brings what they will look up into the
-// processor's cache, for all of them at once. What is looked up is taken to be
-// the first argument, as with nearly every command; a wrong guess costs a
-// little time and nothing else.
+// processor's cache, for all of them at once: of each the first argument, where
+// that is a key, as with nearly every command.
 func (s *Session) Prefetch(cmds [][][]byte) {
 	a := &s.ahead
 	a.cmds = nil
@@ -34,9 +35,13 @@ func (s *Session) Prefetch(cmds [][][]byte) {
 		return
 	}
 	a.shards = a.shards[:0]
+	cmd := s.named
 	for _, args := range cmds {
+		if cmd == nil || !cmd.Named(args[0]) { // they are often alike
+			cmd = command.Lookup(args[0])
+		}
 		shard := noShard
-		if len(args) > 1 {
+		if cmd != nil && cmd.First == 1 && len(args) > 1 {
 			shard = s.rt.Keyspace.ShardOf(args[1])
 		}
 		a.shards = append(a.shards, shard)

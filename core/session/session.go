@@ -395,7 +395,7 @@ func (s *Session) call(cmd *command.Command, args [][]byte, out *resp.Writer) co
 		s.unhold()
 		s.rt.between(false)
 		s.beforeWaiting()
-		if outcome = command.CallDetached(&s.ctx, cmd); s.ctx.Made() {
+		if outcome = s.callDetached(cmd, out); s.visiting.busy || s.ctx.Made() {
 			return outcome // it counts when it is called again, see execute
 		}
 	}

@@ -5,7 +5,7 @@ import (
 	"github.com/spillwaydb/spillway/core/resp"
 )
 
-// visiting is what a session knows of a command of its own that visits shards.
+// visiting is what a session knows of the last command of its own that visited shards.
 type visiting struct {
 	last int  // the shard visited last, -1 for none
 	busy bool // a busy script has the next one
@@ -21,6 +21,22 @@ func (s *Session) executeVisits(cmd *command.Command, args [][]byte, out *resp.W
 	outcome := s.call(cmd, args, out)
 	s.ctx.Visit = nil
 	if s.visiting.busy {
+		s.release()
+		return s.rejectBusy(out)
+	}
+	return outcome
+}
+
+// callDetached calls a handler for which nothing is locked, and which may visit shards.
+func (s *Session) callDetached(cmd *command.Command, out *resp.Writer) command.Outcome {
+	s.visiting = visiting{last: -1}
+	s.ctx.Visit = s.visit
+	outcome := command.CallDetached(&s.ctx, cmd)
+	s.ctx.Visit = nil
+	if s.visiting.busy {
+		if s.ctx.Made() {
+			s.ctx.EndMade()
+		}
 		s.release()
 		return s.rejectBusy(out)
 	}
