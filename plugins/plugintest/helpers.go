@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -85,8 +86,26 @@ func Within(t testing.TB, what string, f func()) {
 }
 
 // Payload returns n bytes, the same for the same n: runs that compress, with
-// noise that does not between them.
+// noise that does not between them. The caller may change them.
 func Payload(n int) []byte {
+	if n > maxKept {
+		return payload(n)
+	}
+	kept, ok := payloads.Load(n)
+	if !ok {
+		kept, _ = payloads.LoadOrStore(n, payload(n))
+	}
+	return slices.Clone(kept.([]byte))
+}
+
+// payloads are what Payload has made: suites ask for the same a hundred times, and making
+// it takes its time under the race detector.
+var payloads sync.Map
+
+// maxKept is the longest payload that is kept.
+const maxKept = 4 << 20
+
+func payload(n int) []byte {
 	rng := rand.New(rand.NewSource(int64(n)))
 	b := make([]byte, n)
 	for i := 0; i < n; {
