@@ -94,21 +94,21 @@ bin/golangci-lint:
 unit: bin/gotestsum
 	$(TEST) -timeout 10m ./...
 
-# The laboratory loses power and fails operations at every twelfth operation here, at
-# every third in offheap, and at every one in lab-long: they took half of the whole.
+# The laboratory loses power and fails operations at every 24th operation here, at every
+# third in offheap, and at every one in lab-long: they took half of the whole.
 # A test's heap is small, and collecting it took a quarter of its time.
 # Most packages wait for a plugin or a server now and then, and the linker for one thread:
 # three at a time on two cores.
 RACE_P ?= $(shell echo $$(( ($$(nproc 2>/dev/null || echo 2) * 3 + 1) / 2 )))
 race: bin/gotestsum ## the packages under the race detector, with all memory where it can see it
-	export SPILLWAY_LAB_STRIDE=12 GOGC=400 CGO_ENABLED=1; $(TEST) -p $(RACE_P) -race -tags $(RACE_TAGS) -timeout 40m ./core/... ./plugins/... ./fsbackends/... ./internal/... ./examples/...
+	export SPILLWAY_LAB_STRIDE=24 GOGC=400 CGO_ENABLED=1; $(TEST) -p $(RACE_P) -race -tags $(RACE_TAGS) -timeout 40m ./core/... ./plugins/... ./fsbackends/... ./internal/... ./examples/...
 
 offheap: bin/gotestsum ## the packages that use memory outside of Go's heap, without the race detector
 	export SPILLWAY_LAB_STRIDE=3 GOGC=400; $(TEST) -timeout 20m ./core/keyspace/... ./core/rdb/... ./core/command ./core/server ./core ./core/coretest ./examples/crashtest ./examples/embedded
 
 integration: build bin/gotestsum ## the built binaries over TCP: kills, restarts, shard counts, the bench
 	export SPILLWAY_ROUNDS=50; $(TEST) -count=1 -timeout 20m ./cmd/...
-	export SPILLWAY_TEST_EVENT_LOOPS=0; $(GO) test -count=1 -timeout 5m -run '^(TestLinearizable|TestUnixSocket|TestMaxClients|TestIdleTimeout|TestOutputLimit|TestQueryLimit|TestClientCommands)$$' ./cmd/spillway
+	export SPILLWAY_TEST_EVENT_LOOPS=0; $(GO) test -vet=off -count=1 -timeout 5m -run '^(TestLinearizable|TestUnixSocket|TestMaxClients|TestIdleTimeout|TestOutputLimit|TestQueryLimit|TestClientCommands)$$' ./cmd/spillway
 
 # A browser is large, and make deps brings none.
 browser: bin/gotestsum ## the status page in a real browser, light and dark, wide and narrow
