@@ -8,6 +8,7 @@ RACE_TAGS := spillway_goheap
 export CGO_ENABLED := 0
 export GOFLAGS := $(filter-out -trimpath,$(GOFLAGS)) -trimpath
 FUZZTIME ?= 1m
+CORES := $(shell nproc 2>/dev/null || echo 2)
 # Programs that make deps has unpacked, and those that only root has in its PATH.
 export PATH := $(PATH):/usr/sbin:/sbin:$(CURDIR)/bin
 # go test, which keeps what happened for make skips. HIDE=skipped leaves that to it.
@@ -99,15 +100,16 @@ unit: bin/gotestsum
 # A test's heap is small, and collecting it took a quarter of its time.
 # Most packages wait for a plugin or a server now and then, and the linker for one thread:
 # three at a time on two cores.
-RACE_P ?= $(shell echo $$(( ($$(nproc 2>/dev/null || echo 2) * 3 + 1) / 2 )))
+RACE_P ?= $(shell echo $$(( ($(CORES) * 3 + 1) / 2 )))
 race: bin/gotestsum ## the packages under the race detector, with all memory where it can see it
 	export SPILLWAY_LAB_STRIDE=24 GOGC=400 CGO_ENABLED=1; $(TEST) -p $(RACE_P) -race -tags $(RACE_TAGS) -timeout 40m ./core/... ./plugins/... ./fsbackends/... ./internal/... ./examples/...
 
 offheap: bin/gotestsum ## the packages that use memory outside of Go's heap, without the race detector
 	export SPILLWAY_LAB_STRIDE=3 GOGC=400; $(TEST) -timeout 20m ./core/keyspace/... ./core/rdb/... ./core/command ./core/server ./core ./core/coretest ./examples/crashtest ./examples/embedded
 
+# Its tests wait for daemons half of the time: twice as many at once as there are cores.
 integration: build bin/gotestsum ## the built binaries over TCP: kills, restarts, shard counts, the bench
-	export SPILLWAY_ROUNDS=50; $(TEST) -count=1 -timeout 20m ./cmd/...
+	export SPILLWAY_ROUNDS=50; $(TEST) -count=1 -parallel $$((2 * $(CORES))) -timeout 20m ./cmd/...
 	export SPILLWAY_TEST_EVENT_LOOPS=0; $(GO) test -vet=off -count=1 -timeout 5m -run '^(TestLinearizable|TestUnixSocket|TestMaxClients|TestIdleTimeout|TestOutputLimit|TestQueryLimit|TestClientCommands)$$' ./cmd/spillway
 
 # A browser is large, and make deps brings none.
