@@ -27,7 +27,7 @@ const (
 	// quick is the deadline where a plugin is expected to miss it.
 	quick = time.Second
 	// ample is the deadline where it must not matter, however slow the machine.
-	ample = 30 * time.Second
+	ample = 2 * time.Minute
 )
 
 // rig is a host with a hostile plugin and a good one, on a directory of its
