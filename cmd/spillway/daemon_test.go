@@ -58,7 +58,7 @@ type quiet struct{}
 func (quiet) Printf(context.Context, string, ...any) {}
 
 // patience is the hang guard of everything that waits.
-const patience = 60 * time.Second
+const patience = 2 * time.Minute
 
 // daemon is a running server.
 type daemon struct {
@@ -149,7 +149,7 @@ func launchBy(t *testing.T, start func(*exec.Cmd) error, binary string, flags ..
 
 // client is a go-redis client that is closed with the test.
 func (d *daemon) client(change func(*redis.Options)) *redis.Client {
-	o := &redis.Options{Addr: d.addr, MaxRetries: -1, ReadTimeout: patience, DialTimeout: 5 * time.Second, DisableIdentity: true}
+	o := &redis.Options{Addr: d.addr, MaxRetries: -1, ReadTimeout: patience, DialTimeout: patience, DisableIdentity: true}
 	if change != nil {
 		change(o)
 	}

@@ -10,12 +10,14 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/spillwaydb/spillway/internal/testutil"
 )
 
 var (
 	historySeed   = flag.Uint64("history.seed", 0, "play the history of this seed only")
 	historyScript = flag.String("history.script", "", "play the history in this file only; with -history.seed on the disk of that seed")
-	historyCount  = flag.Int("history.count", 0, "play so many histories (default 150, with SPILLWAY_LAB=long 20000)")
+	historyCount  = flag.Int("history.count", 0, "play so many histories (default 150, under the race detector 75, with SPILLWAY_LAB=long 20000)")
 	historySteps  = flag.Int("history.steps", 80, "steps in a history")
 )
 
@@ -45,9 +47,13 @@ func TestHistory(t *testing.T) {
 	}
 	count := *historyCount
 	if count == 0 {
-		count = 150
-		if long() {
+		switch {
+		case long():
 			count = 20000
+		case testutil.Race:
+			count = 75
+		default:
+			count = 150
 		}
 	}
 	first := uint64(1)

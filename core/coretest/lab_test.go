@@ -15,6 +15,7 @@ import (
 	"github.com/spillwaydb/spillway/core/coretest"
 	"github.com/spillwaydb/spillway/core/vfs"
 	"github.com/spillwaydb/spillway/core/wal"
+	"github.com/spillwaydb/spillway/internal/testutil"
 )
 
 // small is a scenario with a bit of everything that a disk may spoil.
@@ -90,9 +91,10 @@ func verdict(t *testing.T, lab func(t testing.TB)) string {
 }
 
 // TestFindsPlantedBugs: a disk, or an engine, that lies about one thing is found out.
+// Under the race detector it is one bug of the crashes and one of the faults.
 func TestFindsPlantedBugs(t *testing.T) {
 	t.Setenv("SPILLWAY_LAB_STRIDE", "1") // it ends at the first point that shows it
-	for name, bug := range map[string]coretest.Bug{
+	for name, bug := range testutil.OneUnderRace(map[string]coretest.Bug{
 		"fsync does nothing":          {Sync: func(f afero.File) error { return nil }},
 		"directory sync does nothing": {SyncDir: func(vfs.FS, string) error { return nil }},
 		"the file is removed, then renamed": {Replace: func(fs vfs.FS, from, to string) error {
@@ -104,7 +106,7 @@ func TestFindsPlantedBugs(t *testing.T) {
 			}
 			return fs.Replace(from, to)
 		}},
-	} {
+	}, "fsync does nothing") {
 		t.Run("crash/"+name, func(t *testing.T) {
 			said := verdict(t, func(t testing.TB) { coretest.EveryCrashPoint(t, small, bug.Plant) })
 			if !strings.Contains(said, "the power was lost at operation") || !strings.Contains(said, "SPILLWAY_LAB_POINT=") {
@@ -113,7 +115,7 @@ func TestFindsPlantedBugs(t *testing.T) {
 			t.Log(said)
 		})
 	}
-	for name, bug := range map[string]coretest.Bug{
+	for name, bug := range testutil.OneUnderRace(map[string]coretest.Bug{
 		"a failed fsync is called a success": {Sync: func(f afero.File) error { _ = f.Sync(); return nil }},
 		"a failed write is called a success": {Write: func(f afero.File, b []byte) (int, error) { _, _ = f.Write(b); return len(b), nil }},
 		"a failed fsync is done again": {Sync: func(f afero.File) error {
@@ -122,7 +124,7 @@ func TestFindsPlantedBugs(t *testing.T) {
 			}
 			return f.Sync()
 		}},
-	} {
+	}, "a failed write is called a success") {
 		t.Run("fault/"+name, func(t *testing.T) {
 			said := verdict(t, func(t testing.TB) { coretest.EveryFault(t, small, bug.Plant) })
 			t.Log(said)

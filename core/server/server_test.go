@@ -21,7 +21,7 @@ import (
 	"github.com/spillwaydb/spillway/internal/testutil"
 )
 
-const patience = 30 * time.Second // a hang guard
+const patience = 2 * time.Minute // a hang guard: a machine that does much else is slow
 
 // eventLoops is what servers of the tests have that do not say: all tests are run
 // without loops and with some.

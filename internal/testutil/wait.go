@@ -7,7 +7,7 @@ import (
 
 // Patience is how long anything may take before it counts as hung. No test asserts
 // anything about time with it.
-const Patience = time.Minute
+const Patience = 2 * time.Minute
 
 // Eventually returns when ok does, and fails the test when it does not within
 // [Patience]. It is for what tells nobody that it has happened: where there is an

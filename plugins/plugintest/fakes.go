@@ -3,6 +3,7 @@ package plugintest
 import (
 	"bytes"
 	"context"
+	"crypto/subtle"
 	"fmt"
 	"io"
 	"os"
@@ -49,12 +50,10 @@ func (s *FuncStage) Decode(ctx context.Context, p sink.Part, r sink.Receipt, dst
 // receipt: reading with the wrong receipt shows.
 func XOR(name string, key byte) *FuncStage {
 	flip := func(dst io.Writer, src io.Reader, key byte) error {
-		buf := make([]byte, 4096)
+		buf, keys := make([]byte, 4096), bytes.Repeat([]byte{key}, 4096)
 		for {
 			n, err := src.Read(buf)
-			for i := range buf[:n] {
-				buf[i] ^= key
-			}
+			subtle.XORBytes(buf, buf[:n], keys)
 			if n > 0 {
 				if _, werr := dst.Write(buf[:n]); werr != nil {
 					return werr

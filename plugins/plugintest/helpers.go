@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -15,8 +16,8 @@ import (
 )
 
 // patience is how long a call may take that has every reason to end. It tells a
-// hang from a slow machine.
-const patience = time.Minute
+// hang from a slow machine, on which the race detector has a compressor take a minute.
+const patience = 3 * time.Minute
 
 // NoLeaks makes t fail if it ends with more goroutines than it has now. Call
 // it first in a test that does not run in parallel. HTTP connections that wait
@@ -85,8 +86,26 @@ func Within(t testing.TB, what string, f func()) {
 }
 
 // Payload returns n bytes, the same for the same n: runs that compress, with
-// noise that does not between them.
+// noise that does not between them. The caller may change them.
 func Payload(n int) []byte {
+	if n > maxKept {
+		return payload(n)
+	}
+	kept, ok := payloads.Load(n)
+	if !ok {
+		kept, _ = payloads.LoadOrStore(n, payload(n))
+	}
+	return slices.Clone(kept.([]byte))
+}
+
+// payloads are what Payload has made: suites ask for the same a hundred times, and making
+// it takes its time under the race detector.
+var payloads sync.Map
+
+// maxKept is the longest payload that is kept.
+const maxKept = 4 << 20
+
+func payload(n int) []byte {
 	rng := rand.New(rand.NewSource(int64(n)))
 	b := make([]byte, n)
 	for i := 0; i < n; {

@@ -54,7 +54,7 @@ async function commands(c, RESP) {
   const keys = [];
   for await (const some of c.scanIterator({ COUNT: 2 })) keys.push(...some);
   same('SCAN', [...new Set(keys)].sort(), ['big', 'g', 'h', 'n', 's', 'total', 'z']);
-  const pool = await createClientPool({ socket, RESP }, { minimum: 2, maximum: 8 }).connect();
+  const pool = await createClientPool({ socket, RESP }, { minimum: 2, maximum: 8, acquireTimeout: 60000 }).connect();
   await Promise.all([...Array(200).keys()].map(() => pool.incr('pooled')));
   same('a pool', await pool.get('pooled'), '200');
   await pool.execute(async (own) => {
