@@ -25,7 +25,7 @@ func (w words) bits() (line []string, unordered bool) {
 	}
 	at := func() string {
 		if w.rng.IntN(30) == 0 {
-			return pick(w, "#-1", "-1", "#", "#x", "4294967296", "#4294967295", "#1152921504606846976")
+			return pick(w, "#-1", "-1", "#", "#x", "4294967296", "#4294967296", "#1152921504606846976") // none is valid: a string of 512 MB is TestLargeBits's
 		}
 		return pick(w, "", "", "#") + strconv.Itoa(w.rng.IntN(100))
 	}
