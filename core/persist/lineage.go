@@ -42,6 +42,10 @@ type ancestry struct {
 	sinceGeneration, sinceID uint64 // what is not in the maps from here on is not ours
 	// The first numbers that this process may draw; set by begin.
 	firstGeneration, firstSegment uint64
+	// The checkpoints of our lineage, with numbers below those, that sinks held when they
+	// were first asked, and those that the manifest named: an earlier process has made
+	// them. What turns up later under such a number is somebody else's.
+	before map[sink.SetID]bool
 	// Beyond these is whatever a sink was seen to hold.
 	generations, segments uint64
 	twin                  *sink.Follow // the lineage is shared: what others have made of it
@@ -59,8 +63,10 @@ func (a *ancestry) begin(m *manifest.Manifest, lastSeq uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.tokens, a.logIDs = make(map[uint64]string), make(map[uint64]string)
+	a.before = make(map[sink.SetID]bool)
 	for _, id := range m.Sets() {
 		a.tokens[id.Generation] = id.Token
+		a.before[id] = true
 	}
 	a.sinceGeneration, a.sinceID = m.NextGeneration, m.NextSegment
 	a.firstGeneration, a.firstSegment = m.NextGeneration, m.NextSegment
@@ -129,8 +135,9 @@ type verdict struct {
 	adopt  bool
 	ours   bool // there are sets of this lineage, or of one that it follows
 
-	later     []sink.Set // of this lineage, and unknown to it
-	goneOn    []sink.Set // of lineages that it follows, beyond what was there then
+	later     []sink.Set   // of this lineage, and unknown to it
+	before    []sink.SetID // of this lineage, made by earlier processes
+	goneOn    []sink.Set   // of lineages that it follows, beyond what was there then
 	strangers []sink.Follow
 	newest    map[string]sink.Set // of each lineage
 	count     map[string]int      // its checkpoints
@@ -157,8 +164,11 @@ func (a *ancestry) judge(target string, sets []sink.Set, passed bool) *verdict {
 		switch {
 		case l == a.lineage:
 			v.ours = true
-			if a.unknown(&s, nextGeneration, nextSegment) {
+			switch {
+			case a.unknown(&s, nextGeneration, nextSegment) || passed && a.late(&s):
 				v.later = append(v.later, s)
+			case !passed && a.earlier(&s):
+				v.before = append(v.before, s.ID)
 			}
 		case followed >= 0:
 			v.ours = true
@@ -199,13 +209,25 @@ func (a *ancestry) unknown(s *sink.Set, nextGeneration, nextSegment uint64) bool
 	return err == nil && a.tail != "" && s.Meta[sink.MetaLogID] == a.tail && n < a.sinceID && a.sinceID == nextSegment && last > a.lastSeq
 }
 
+// earlier tells whether a checkpoint of our lineage has a number that this process
+// cannot have drawn. The caller holds mu.
+func (a *ancestry) earlier(s *sink.Set) bool {
+	return s.ID.Kind != sink.KindSegment && s.ID.Generation < a.firstGeneration
+}
+
+// late tells whether a checkpoint of our lineage that an earlier process should have made
+// was on no sink when that was first asked: a copy of this directory has published it
+// since, under a number that was drawn already. The caller holds mu.
+func (a *ancestry) late(s *sink.Set) bool { return a.earlier(s) && !a.before[s.ID] }
+
 // knows tells whether a set is of our lineage, and not one that somebody else has
-// made in its name.
+// made in its name. Of a sink that was not asked yet it knows nothing that an earlier
+// process has made.
 func (a *ancestry) knows(s *sink.Set) bool {
 	nextGeneration, nextSegment := a.numbers()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return s.Lineage() == a.lineage && !a.unknown(s, nextGeneration, nextSegment)
+	return s.Lineage() == a.lineage && !a.unknown(s, nextGeneration, nextSegment) && !a.late(s)
 }
 
 // add counts one set of a lineage.
@@ -250,6 +272,9 @@ func (v *verdict) err() error {
 func (a *ancestry) learn(v *verdict) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	for _, id := range v.before {
+		a.before[id] = true
+	}
 	for l, f := range v.highest {
 		a.generations, a.segments = max(a.generations, f.Generation+1), max(a.segments, f.Segment+1)
 		for i := range a.follows {

@@ -30,6 +30,9 @@ var scenarios = []scenario{
 	{"two daemons share the sink", `
 		0 config 2 required archive log last=1; 1 config 2 required archive log last=1
 		0 start; 1 start; 0 write; 0 save; 1 start; 1 start adopt; 1 write; 1 save; 0 save; 1 save; 0 drain; 1 drain; 0 save; 1 save`},
+	{"a copy publishes under a number that the original has used", `
+		0 start; 2 start; 0 write 1; 0 copy 2; 0 start; 0 save; 0 save; 0 config 2 required archive log last=1; 0 start
+		2 save; 0 race 1; 0 write 2`},
 	{"numbers collide", `
 		0 start; 1 start; 0 write; 1 write; 0 race 1; 0 race 1; 0 fault publish 1; 0 race 1; 1 fault publish 1 late; 0 race 1; 0 race 1`},
 	{"a process dies before it has published", `
