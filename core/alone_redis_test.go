@@ -59,13 +59,14 @@ func TestClusterOfOneAgainstRedis(t *testing.T) {
 		t.Fatal(v)
 	}
 	testutil.Eventually(t, "the cluster is up", func() bool { return ask("SET k v").Err() == nil })
+	ask("CLUSTER BUMPEPOCH") // ours has an epoch from its start
 	h := coretest.New(t, func(o *core.Options) { o.Cluster = true })
 	theirs := string(ask("CLUSTER MYID").Str)
 	ours := string(h.Value("CLUSTER", "MYID").Str)
 	for _, line := range []string{
 		"CLUSTER ADDSLOTS 1", "CLUSTER ADDSLOTS 1 x", "CLUSTER ADDSLOTS 16384", "CLUSTER ADDSLOTS", "CLUSTER ADDSLOTS 7 8",
 		"CLUSTER ADDSLOTSRANGE 1 2", "CLUSTER ADDSLOTSRANGE 2 1", "CLUSTER ADDSLOTSRANGE 1 2 3", "CLUSTER ADDSLOTSRANGE 1 x", "CLUSTER DELSLOTSRANGE 2 1",
-		"CLUSTER DELSLOTS x", "CLUSTER BUMPEPOCH x", "CLUSTER SET-CONFIG-EPOCH x", "CLUSTER SET-CONFIG-EPOCH -1", "CLUSTER SET-CONFIG-EPOCH 0",
+		"CLUSTER DELSLOTS x", "CLUSTER BUMPEPOCH", "CLUSTER BUMPEPOCH x", "CLUSTER SET-CONFIG-EPOCH x", "CLUSTER SET-CONFIG-EPOCH -1", "CLUSTER SET-CONFIG-EPOCH 0",
 		"CLUSTER COUNT-FAILURE-REPORTS nosuch", "CLUSTER COUNT-FAILURE-REPORTS $ME", "CLUSTER FAILOVER", "CLUSTER FAILOVER FORCE", "CLUSTER FAILOVER NOSUCH", "CLUSTER FAILOVER FORCE x",
 		"CLUSTER FORGET nosuch", "CLUSTER FORGET $ME", "CLUSTER MEET 127.0.0.1 x", "CLUSTER MEET 127.0.0.1 1 x", "CLUSTER MEET 127.0.0.1 1 1 1", "CLUSTER REPLICATE nosuch", "CLUSTER REPLICATE $ME",
 		"CLUSTER RESET NOSUCH", "CLUSTER RESET HARD x", "CLUSTER SAVECONFIG",
@@ -80,7 +81,7 @@ func TestClusterOfOneAgainstRedis(t *testing.T) {
 	}
 	for line, want := range map[string]string{ // Redis gives its slots up
 		"CLUSTER RESET SOFT": `"OK"`, "CLUSTER DELSLOTS 1": "only one of its cluster", "CLUSTER FLUSHSLOTS": "only one of its cluster", "CLUSTER MEET 127.0.0.1 1": "only one of its cluster",
-		"CLUSTER BUMPEPOCH": `"STILL 1"`, "CLUSTER MYID": ours,
+		"CLUSTER MYID": ours,
 	} {
 		if got := h.Do(strings.Fields(line)...); !strings.Contains(got, want) {
 			t.Errorf("%s: %s", line, got)
