@@ -25,7 +25,7 @@ const patience = 2 * time.Minute // a hang guard: a machine that does much else 
 
 // eventLoops is what servers of the tests have that do not say: all tests are run
 // without loops and with some.
-var eventLoops = -1
+var eventLoops int
 
 func TestMain(m *testing.M) {
 	flag.Parse()
