@@ -102,6 +102,10 @@ func TestFollowing(t *testing.T) {
 					if v := f.do("GET", "n"); v.Text() != ask("GET", "n").Text() {
 						t.Fatalf("n is %s", v.Text())
 					}
+					testutil.Eventually(t, "the end of the last rewrite", func() bool {
+						inFlight, _ := f.db.Checkpoints()
+						return !inFlight
+					})
 					f.do("BGREWRITEAOF")
 				}
 			}
