@@ -381,8 +381,7 @@ func (c *conn) KillClients(match func(command.ClientInfo) bool, skipMe bool) int
 			c.closing = true
 			continue
 		}
-		o.kill()
-		o.StopListening()
+		o.expel()
 	}
 	return n
 }
@@ -391,10 +390,16 @@ func (c *conn) KillClients(match func(command.ClientInfo) bool, skipMe bool) int
 func (s *Server) KillClients(match func(command.ClientInfo) bool) {
 	for _, c := range s.snapshot() {
 		if match(c.Info()) {
-			c.kill()
-			c.StopListening()
+			c.expel()
 		}
 	}
+}
+
+// expel is kill for whoever is told of it: the client receives nothing that is published
+// afterwards, and is not counted among those who do. Any goroutine that holds no lock.
+func (c *conn) expel() {
+	c.kill()
+	c.StopListening()
 }
 
 // kill closes the connection from outside, without what it is owed. Any goroutine.
