@@ -113,7 +113,7 @@ func (s *FSSink) store(ctx context.Context, name string, src io.Reader) (err err
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
 	}
-	return f.Sync()
+	return vfs.SyncAside(f)
 }
 
 // steadyBytes is how much of a part the disk is given at once: what Redis gives
@@ -136,7 +136,7 @@ type steadyWriter struct {
 func (w *steadyWriter) Write(b []byte) (int, error) {
 	n, err := w.f.Write(b)
 	if w.unsynced += n; err == nil && w.unsynced >= steadyBytes {
-		w.unsynced, err = 0, w.f.Sync()
+		w.unsynced, err = 0, vfs.SyncAside(w.f)
 	}
 	return n, err
 }

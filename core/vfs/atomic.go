@@ -60,5 +60,5 @@ func writeSynced(fs FS, name string, data []byte, perm os.FileMode) (err error) 
 	if n != len(data) {
 		return fmt.Errorf("%s: %w", name, io.ErrShortWrite)
 	}
-	return f.Sync()
+	return SyncAside(f)
 }

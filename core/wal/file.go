@@ -171,7 +171,7 @@ func (f *logFile) fsync(mark uint64) bool {
 // fsyncFile is fsync(2) with its accounts. The caller holds syncMu.
 func (f *logFile) fsyncFile() bool {
 	start, size := f.clock.Now(), f.counters.segmentBytes.Load()
-	err := f.seg.file.Sync()
+	err := f.syncSegment()
 	took := f.clock.Now().Sub(start)
 	f.counters.fsyncs.Add(1)
 	f.counters.lastSync.Store(int64(took))
@@ -184,6 +184,14 @@ func (f *logFile) fsyncFile() bool {
 	}
 	f.syncedBytes.Store(size)
 	return true
+}
+
+// syncSegment is fsync(2). Clients wait for it under Always only.
+func (f *logFile) syncSegment() error {
+	if f.Policy() == Always {
+		return f.seg.file.Sync()
+	}
+	return vfs.SyncAside(f.seg.file)
 }
 
 // broke makes err the log's failure, unless there is one.

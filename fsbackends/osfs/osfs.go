@@ -119,8 +119,16 @@ func (fs *FS) OpenFile(name string, flag int, perm os.FileMode) (afero.File, err
 	if err != nil {
 		return nil, err // not f: a nil *os.File in an interface is not nil
 	}
-	return f, nil
+	return file{f}, nil
 }
+
+// file is an open file.
+type file struct{ *os.File }
+
+var _ vfs.AsideSyncer = file{}
+
+// SyncAside implements vfs.AsideSyncer.
+func (f file) SyncAside() error { return syncAside(f.File) }
 
 // open is OpenFile with a path that is checked.
 func (fs *FS) open(p string, flag int, perm os.FileMode) (*os.File, error) {

@@ -27,7 +27,7 @@ const (
 var errNotDir = syscall.ENOTDIR
 
 // syncDir makes the entries of an open directory durable.
-func syncDir(f *os.File) error { return f.Sync() }
+func syncDir(f *os.File) error { return syncAside(f) }
 
 // Lock implements vfs.Locker with flock(2): released by Close and by the death
 // of the process, however it dies. A second Lock in the same process fails too.
