@@ -63,8 +63,11 @@ type sitter struct {
 	loop  *loop
 	step  atomic.Uint64 // counts what it does: odd while it waits for sockets and cannot lose the seat
 	batch []*conn       // storage for the next loop.done
+	crowd
 	desk
 }
+
+func newSitter(l *loop) *sitter { return &sitter{loop: l, crowd: newCrowd()} }
 
 // desk is the buffers for what is executed, one connection after the other.
 type desk struct {
@@ -72,8 +75,8 @@ type desk struct {
 	args [][]byte
 	cmds [][][]byte
 	ends []int
-	ins  [][]byte // spare, for unfinished commands
-	outs [][]byte // spare, for replies
+	ins  shelf // for unfinished commands
+	outs shelf // for replies
 }
 
 const (
@@ -83,7 +86,7 @@ const (
 	watchLong  = 20                    // ticks without a turn until the watchdog sleeps
 	groupMax   = 2 * turnMax           // executions after which an fsync waits for no others, whatever clients send
 	shutFrom   = 4                     // connections of a turn during which the others wake nobody
-	maxSpare   = 128                   // buffers of a desk
+	replyFrom  = 1 << 20               // bytes of replies with which a turn ends, though others are ready
 	sweepMax   = time.Second           // how often idle connections are looked for, at the least
 )
 
@@ -118,7 +121,7 @@ func (s *Server) startLoops() {
 			break
 		}
 		l := &loop{srv: s, poll: p, conns: make(map[int64]*conn)}
-		l.sitting = &sitter{loop: l}
+		l.sitting = newSitter(l)
 		s.loops.all = append(s.loops.all, l)
 	}
 	for _, l := range s.loops.all {
@@ -195,6 +198,7 @@ func (s *Server) take(nc net.Conn) net.Conn {
 // sit is the goroutine: it goes round until the loop has stopped or it has lost its seat.
 func (t *sitter) sit() {
 	for {
+		t.begin()
 		batch, seated := t.execute()
 		t.finish(batch)
 		if !seated || !t.await() {
@@ -211,7 +215,7 @@ func (l *loop) replace() {
 	if l.spare != nil {
 		l.sitting, l.spare = l.spare, nil
 	} else {
-		l.sitting = &sitter{loop: l}
+		l.sitting = newSitter(l)
 	}
 	l.srv.loops.lost.Add(1)
 	l.sitting.step.Add(2)
@@ -219,12 +223,17 @@ func (l *loop) replace() {
 }
 
 // execute executes what the connections of the turn have sent, and takes those that are to
-// be replied to. Without the seat any more, it is at most the one that has cost it.
+// be replied to: all, or as many as are owed so much that they should have it before more is
+// made. Without the seat any more, it is at most the one that has cost it.
 func (t *sitter) execute() (batch []*conn, seated bool) {
 	l := t.loop
 	var c *conn
+	replies := 0
 	for n := 0; ; n++ {
 		owed := c != nil && c.turn(&t.desk)
+		if owed {
+			replies += c.out.Len()
+		}
 		l.mu.Lock()
 		if l.sitting != t {
 			l.mu.Unlock()
@@ -241,7 +250,7 @@ func (t *sitter) execute() (batch []*conn, seated bool) {
 		if len(l.ready) == 0 && l.fsyncs && n < groupMax {
 			t.gatherMore()
 		}
-		if len(l.ready) == 0 {
+		if len(l.ready) == 0 || replies >= replyFrom {
 			batch, l.done = l.done, t.batch
 			l.fsyncs = false
 			l.mu.Unlock()
@@ -293,14 +302,20 @@ func (t *sitter) await() bool {
 	}
 	t.step.Add(1)
 	l.mu.Unlock()
+	t.makeWay()
 	for {
 		l.mu.Lock()
+		if len(l.ready) > 0 { // execute has ended the turn before it came to them
+			t.step.Add(1)
+			l.mu.Unlock()
+			return true
+		}
 		l.asleep = len(l.summoned) == 0 && !l.stopped
 		asleep, patience := l.asleep, l.patience()
 		l.mu.Unlock()
 		var reports []unix.EpollEvent
 		if asleep {
-			reports = l.poll.wait(patience)
+			reports = l.poll.wait(t.nap(patience))
 		} else {
 			reports = l.poll.reports()
 		}

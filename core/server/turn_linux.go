@@ -74,7 +74,7 @@ func (c *conn) borrow(d *desk) {
 	}
 	c.args, c.cmds, c.ends = d.args, d.cmds, d.ends
 	if c.out.Buf == nil {
-		c.out.Buf = take(&d.outs)
+		c.out.Buf = d.outs.take()
 	}
 }
 
@@ -86,7 +86,7 @@ func (c *conn) giveBack(d *desk) {
 	rest := c.in[c.r:c.w]
 	switch {
 	case c.lent && len(rest) > 0:
-		c.in = take(&d.ins)
+		c.in = d.ins.take()
 		if c.in == nil {
 			c.in = make([]byte, readBuffer)
 		}
@@ -97,29 +97,10 @@ func (c *conn) giveBack(d *desk) {
 		c.large.Free()
 		c.in, c.r, c.w = nil, 0, 0
 	case len(rest) == 0:
-		if len(c.in) == readBuffer {
-			give(&d.ins, c.in)
-		}
+		d.ins.give(c.in)
 		c.in, c.r, c.w = nil, 0, 0
 	}
 	c.lent = false
-}
-
-// take takes a buffer from those that are spare, nil for none.
-func take(spare *[][]byte) []byte {
-	n := len(*spare) - 1
-	if n < 0 {
-		return nil
-	}
-	b := (*spare)[n]
-	*spare = (*spare)[:n]
-	return b
-}
-
-func give(spare *[][]byte, b []byte) {
-	if len(*spare) < maxSpare {
-		*spare = append(*spare, b)
-	}
 }
 
 // reply sends what the client is owed, as far as it takes that, and tells whether the
@@ -140,9 +121,7 @@ func (c *conn) spare(d *desk) {
 	if c.out.Buf == nil || c.out.Len() > 0 {
 		return
 	}
-	if cap(c.out.Buf) <= readBuffer {
-		give(&d.outs, c.out.Buf)
-	}
+	d.outs.give(c.out.Buf)
 	c.out.Buf = nil
 }
 
