@@ -4,19 +4,18 @@ package core
 // memory between them goes back to the system: a few per lock hold, for at most a
 // share of the tick. See keyspace.DB.Compact.
 func (db *DB) compact() {
-	start := db.clock.Now()
-	budget := tickInterval * compactBudget / 100
+	work := db.allow(compactBudget)
 	worked := false
 	defer func() {
 		if worked {
-			db.stats.CompactTime.Add(int64(db.clock.Now().Sub(start)))
+			db.stats.CompactTime.Add(int64(work.end()))
 		}
 	}()
 	for i := range db.ks.NumShards() {
 		for n := range db.opts.Databases {
 			for db.compactSome(i, n) {
 				worked = true
-				if db.clock.Now().Sub(start) > budget {
+				if !work.goesOn() {
 					db.stats.Compacting.Store(true)
 					return
 				}

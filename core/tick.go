@@ -2,6 +2,8 @@ package core
 
 import (
 	"bytes"
+	"runtime"
+	"time"
 
 	"github.com/spillwaydb/spillway/core/command"
 )
@@ -32,6 +34,37 @@ func (db *DB) Tick() {
 	}
 	db.runtime.MakeRoom(tickInterval * evictBudget / 100)
 	db.persist.Tick()
+}
+
+// allowance is how long one of a tick's tasks may work. Between two steps of it others
+// have the processor: on a server with one, nobody is served meanwhile.
+type allowance struct {
+	clock      Clock
+	most, used time.Duration
+	since      time.Time // when the step began
+}
+
+// allow begins a task that may take that share of a tick.
+func (db *DB) allow(percent int) allowance {
+	return allowance{clock: db.clock, most: tickInterval * time.Duration(percent) / 100, since: db.clock.Now()}
+}
+
+// goesOn ends a step, and tells whether there may be another.
+func (a *allowance) goesOn() bool {
+	if a.end() > a.most {
+		return false
+	}
+	runtime.Gosched()
+	a.since = a.clock.Now()
+	return true
+}
+
+// end ends the last step and returns what all have taken. It may be called again.
+func (a *allowance) end() time.Duration {
+	now := a.clock.Now()
+	a.used += now.Sub(a.since)
+	a.since = now
+	return a.used
 }
 
 // Ticks counts what Tick has done to its end. A supervisor who sees it stand still
@@ -78,18 +111,18 @@ func (db *DB) expireCycle() {
 	if db.persist.Failure() != nil {
 		return // a DEL could not be logged; the deadline on disk says the same
 	}
-	start := db.clock.Now()
+	work := db.allow(expireBudget)
+	start := work.since
 	now := start.UnixMilli()
-	budget := tickInterval * expireBudget / 100
 	defer func() {
-		took := db.clock.Now().Sub(start)
+		took := work.end()
 		db.stats.ExpireTime.Add(int64(took))
 		db.latency.Note("expire-cycle", took, start)
 	}()
 	for i := range db.ks.NumShards() {
 		for n := range db.opts.Databases {
 			for db.expireSome(i, n, now) {
-				if db.clock.Now().Sub(start) > budget {
+				if !work.goesOn() {
 					db.stats.ExpireTimeCapReached.Add(1)
 					return
 				}

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"runtime"
 	"strings"
 	"time"
 
@@ -46,9 +47,12 @@ func (s *Session) makeRoomFor(limit int64, budget time.Duration) bool {
 	defer func() { s.rt.Latency.Note("eviction-cycle", s.rt.Clock.Now().Sub(began), began) }()
 	defer s.tellOwn()
 	misses := 0
-	for s.rt.Keyspace.UsedBytes() > limit {
+	for n := 1; s.rt.Keyspace.UsedBytes() > limit; n++ {
 		if budget > 0 && s.rt.Clock.Now().Sub(began) >= budget {
 			return false
+		}
+		if budget > 0 && n%evictYield == 0 {
+			runtime.Gosched() // no client waits for this
 		}
 		if s.evictOne(e) {
 			misses = 0
@@ -60,6 +64,10 @@ func (s *Session) makeRoomFor(limit int64, budget time.Duration) bool {
 	}
 	return true
 }
+
+// evictYield is how many looks for keys to evict follow each other before others have
+// the processor.
+const evictYield = 32
 
 // MakeRoom evicts keys as the next write would, for no longer than a time: memory may
 // be over a limit that has been lowered, and there may be no write. It is for the
