@@ -110,7 +110,7 @@ offheap: bin/gotestsum ## the packages that use memory outside of Go's heap, wit
 # Its tests wait for daemons half of the time: twice as many at once as there are cores.
 integration: build bin/gotestsum ## the built binaries over TCP: kills, restarts, shard counts, the bench
 	export SPILLWAY_ROUNDS=50; $(TEST) -count=1 -parallel $$((2 * $(CORES))) -timeout 20m ./cmd/...
-	export SPILLWAY_TEST_EVENT_LOOPS=2; $(GO) test -vet=off -count=1 -timeout 5m -run '^(TestLinearizable|TestUnixSocket|TestMaxClients|TestIdleTimeout|TestOutputLimit|TestQueryLimit|TestClientCommands)$$' ./cmd/spillway
+	export SPILLWAY_TEST_EVENT_LOOPS=0; $(GO) test -vet=off -count=1 -timeout 5m -run '^(TestLinearizable|TestUnixSocket|TestMaxClients|TestIdleTimeout|TestOutputLimit|TestQueryLimit|TestClientCommands)$$' ./cmd/spillway
 
 # A browser is large, and make deps brings none.
 browser: bin/gotestsum ## the status page in a real browser, light and dark, wide and narrow

@@ -1,14 +1,15 @@
 // Package server puts an engine on the network: listeners, connections and the
 // registry of clients.
 //
-// A connection is one goroutine and two buffers. It reads what has arrived,
-// runs every complete command of it as one batch in its core.Session, lets
-// Session.Finish make the batch durable, and writes all replies at once:
+// What has arrived at a connection is read, every complete command of it is run as
+// one batch in its core.Session, Session.Finish makes the batch durable, and all
+// replies are written at once:
 //
 //	read → parse* → Session.Run* → Session.Finish → write
 //
-// With Options.EventLoops a loop does so for many connections at once, and the
-// buffers are its own; see loop_linux.go.
+// On Linux an event loop does so for many connections at once (Options.EventLoops), and the
+// buffers are its own; see loop_linux.go. With TLS, and elsewhere, a connection is one goroutine
+// and two buffers.
 //
 // What leaves goes through the connection's mailbox, into which any goroutine may
 // put a message for the client beside its replies.

@@ -90,7 +90,7 @@ const (
 	sweepMax   = time.Second           // how often idle connections are looked for, at the least
 )
 
-// loops are those of a server, none unless event-loops asks for them.
+// loops are those of a server.
 type loops struct {
 	all  []*loop
 	stir chan struct{} // tells a watchdog that sleeps of a turn
@@ -106,6 +106,9 @@ func (ls *loops) fill(w *command.InfoWriter) {
 	w.Field("spillway_event_loops", len(ls.all))
 	w.Field("spillway_event_loop_seats_lost", ls.lost.Load())
 }
+
+// defaultLoops is how many there are unless event-loops says so: negative for none.
+func defaultLoops() int { return min(runtime.GOMAXPROCS(0), maxLoops) }
 
 // startLoops starts as many loops as event-loops says. Where the system has none to give,
 // connections get a goroutine each. mu is held.

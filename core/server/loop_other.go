@@ -16,6 +16,8 @@ type loops struct{}
 
 func (*loops) fill(*command.InfoWriter) {}
 
+func defaultLoops() int { return -1 }
+
 func (s *Server) startLoops() {
 	if s.opt.EventLoops > 0 {
 		s.log.Warn("event-loops is ignored: this system has none, and connections get a goroutine each")

@@ -20,7 +20,7 @@ import (
 // though all share a loop: neither those whose commands were executed before in the same turn
 // nor those that come later, new ones included.
 func TestNeighbours(t *testing.T) {
-	s, addr := serve(t, Options{EventLoops: eventLoops / 2}, nil, nil)
+	s, addr := serve(t, Options{EventLoops: eventLoops / 2}, nil, nil) // 1, or what eventLoops says
 	const stuck, others = 20, 5
 	var waiting, free []*client
 	for range stuck {

@@ -48,10 +48,10 @@ var params = []parameter{
 	},
 	{
 		Param: param.Param{
-			Name: "event-loops", HCL: "event_loops", Type: param.Int{Min: 0, Max: 128}, Default: "0", Fixed: true, Hidden: true,
+			Name: "event-loops", HCL: "event_loops", Type: param.Int{Min: 0, Max: maxLoops}, Auto: "one per CPU on Linux, none elsewhere", Fixed: true, Hidden: true,
 			Doc: "How many event loops serve the clients, one for each processor at most, instead of a goroutine for each client: on Linux, those over TCP without TLS or over a Unix socket; 0 is none.",
 		},
-		option: func(o *Options) param.Var { return param.IntVar(&o.EventLoops) },
+		option: func(o *Options) param.Var { return param.NegativeVar(&o.EventLoops) },
 	},
 	{
 		Param: param.Param{

@@ -17,6 +17,9 @@ import (
 	"github.com/spillwaydb/spillway/core/param"
 )
 
+// maxLoops is how many event loops there may be.
+const maxLoops = 128
+
 // Options configure a server. The zero value accepts 10,000 clients and never
 // closes an idle one, as Redis does.
 type Options struct {
@@ -47,7 +50,8 @@ type Options struct {
 	// everybody, "local" the clients of this machine, "no" or "" nobody.
 	EnableDebug string
 	// EventLoops is how many event loops serve the clients, on Linux, that come over TCP
-	// without TLS or over a Unix socket; 0 gives every client a goroutine.
+	// without TLS or over a Unix socket. 0 is one for each processor that Go uses; negative
+	// gives every client a goroutine.
 	EventLoops int
 	// Logger gets one line per event; nil discards.
 	Logger hclog.Logger
@@ -118,6 +122,9 @@ func New(db *core.DB, opt Options) *Server {
 	}
 	if opt.QueryLimit <= 0 {
 		options.Reset(&opt, "client-query-buffer-limit")
+	}
+	if opt.EventLoops == 0 {
+		opt.EventLoops = defaultLoops()
 	}
 	if opt.Logger == nil {
 		opt.Logger = hclog.NewNullLogger()

@@ -25,7 +25,7 @@ const patience = 2 * time.Minute // a hang guard: a machine that does much else 
 
 // eventLoops is what servers of the tests have that do not say: all tests are run
 // without loops and with some.
-var eventLoops int
+var eventLoops = -1
 
 func TestMain(m *testing.M) {
 	flag.Parse()
