@@ -12,8 +12,8 @@ import (
 // whoever else wants its processor then gets it for a moment: a checkpoint took six times as
 // long. And a loop that waits for its sockets while others have work is not told that
 // something has come, since the runtime looks at the network when there is nothing to run, or else
-// after 10 ms: every client waited for so long. Where there are more processors than loops
-// neither happens, and what is here finds nobody.
+// after 10 ms: every client waited for so long. Where a processor is idle neither happens, and
+// to step back would only wake a thread that finds nothing.
 //
 // So a loop that has company gives it, after a turn, half as long as the turn took: it steps
 // back again and again, for one slice of theirs each time (sink.yielder and others see to
@@ -23,14 +23,20 @@ import (
 type crowd struct {
 	now  func() time.Time // the machine's time: a processor is shared by it whatever the Clock says
 	back func()           // runtime.Gosched
+	full func() bool      // no processor is idle
 
 	began  time.Time // the turn
 	looked time.Time // when it last stepped back
 	until  time.Time // there is company, as far as is known
 }
 
-func newCrowd() crowd {
-	return crowd{now: time.Now, back: runtime.Gosched} //nolint:forbidigo // see crowd.now
+func newCrowd(ls *loops) crowd {
+	return crowd{now: time.Now, back: runtime.Gosched, full: ls.full} //nolint:forbidigo // see crowd.now
+}
+
+// full tells whether the loops that are at work have all processors.
+func (ls *loops) full() bool {
+	return len(ls.all)-int(ls.waiting.Load()) >= runtime.GOMAXPROCS(0)
 }
 
 const (
@@ -48,6 +54,10 @@ func (c *crowd) begin() { c.began = c.now() }
 func (c *crowd) makeWay() {
 	now := c.now()
 	if now.Sub(c.looked) < crowdLook && !now.Before(c.until) {
+		return
+	}
+	if !c.full() {
+		c.looked = now
 		return
 	}
 	for share := now.Sub(c.began) / crowdShare; ; {

@@ -13,6 +13,7 @@ func aCrowd(slice *time.Duration) (c *crowd, pass func(time.Duration), slices *i
 	c = &crowd{
 		now:  func() time.Time { return now },
 		back: func() { now = now.Add(*slice + 200*time.Nanosecond); *slices++ },
+		full: func() bool { return true },
 	}
 	return c, func(d time.Duration) { now = now.Add(d) }, slices
 }
@@ -59,6 +60,21 @@ func TestCrowdShares(t *testing.T) {
 	pass(crowdFor)
 	if c.nap(0) != 0 {
 		t.Error("a loop naps whose company has long gone")
+	}
+}
+
+// TestCrowdElsewhere: where a processor is idle, the others are on it.
+func TestCrowdElsewhere(t *testing.T) {
+	slice := time.Millisecond
+	c, pass, slices := aCrowd(&slice)
+	c.full = func() bool { return false }
+	for range 10 {
+		c.begin()
+		pass(time.Millisecond)
+		c.makeWay()
+	}
+	if *slices != 0 || c.nap(0) != 0 {
+		t.Errorf("the loop stepped back %d times, and waits for %v", *slices, c.nap(0))
 	}
 }
 

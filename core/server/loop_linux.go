@@ -67,7 +67,7 @@ type sitter struct {
 	desk
 }
 
-func newSitter(l *loop) *sitter { return &sitter{loop: l, crowd: newCrowd()} }
+func newSitter(l *loop) *sitter { return &sitter{loop: l, crowd: newCrowd(&l.srv.loops)} }
 
 // desk is the buffers for what is executed, one connection after the other.
 type desk struct {
@@ -99,6 +99,8 @@ type loops struct {
 	keen atomic.Bool   // it does, or has been told to
 	end  chan struct{} // closed when there is nothing to watch any more
 	lost atomic.Int64  // seats
+
+	waiting atomic.Int32 // loops that wait for their sockets
 }
 
 // fill tells INFO how many loops there are, and how often somebody stood still in one.
@@ -318,7 +320,9 @@ func (t *sitter) await() bool {
 		l.mu.Unlock()
 		var reports []unix.EpollEvent
 		if asleep {
+			l.srv.loops.waiting.Add(1)
 			reports = l.poll.wait(t.nap(patience))
+			l.srv.loops.waiting.Add(-1)
 		} else {
 			reports = l.poll.reports()
 		}
