@@ -14,6 +14,10 @@ const maxString = rdb.MaxString
 // stored: below, that costs more than it is worth.
 const consumeFrom = 16 << 20
 
+// lendFrom is from what size on a value may be lent to a reply. It is longer than what
+// replies keep in one buffer.
+const lendFrom = 512 << 10
+
 var stringHandlers = handlers{
 	"get":         getCommand,
 	"set":         setCommand,
@@ -52,9 +56,23 @@ func (c *Ctx) replyString(key []byte) (found, ok bool) {
 	case !found:
 		c.Out.Null()
 	default:
-		c.Out.Bulk(e.Bytes())
+		c.bulkValue(key, e)
 	}
 	return found, ok
+}
+
+// bulkValue replies with the value of a string at a key. One of some length is not
+// copied: what it leaves in is the memory of the value, which a change of the key leaves
+// alone until then.
+func (c *Ctx) bulkValue(key []byte, e keyspace.Entry) {
+	v := e.Bytes()
+	if len(v) >= lendFrom {
+		if loan, ok := c.db(key).Lend(key); ok {
+			c.Out.BulkLent(v, loan)
+			return
+		}
+	}
+	c.Out.Bulk(v)
 }
 
 func getCommand(c *Ctx) { c.replyString(c.Args[1]) }
@@ -196,7 +214,7 @@ func getexCommand(c *Ctx) {
 	if !ok {
 		return
 	}
-	c.Out.Bulk(e.Bytes())
+	c.bulkValue(key, e)
 	switch {
 	case o.expire != nil:
 		c.setDeadline(key, deadline)
@@ -218,7 +236,7 @@ func mgetCommand(c *Ctx) {
 	c.Out.Array(len(c.Args) - 1)
 	for _, key := range c.Args[1:] {
 		if e, found := c.lookup(key); found && e.Type() == keyspace.String {
-			c.Out.Bulk(e.Bytes())
+			c.bulkValue(key, e)
 		} else {
 			c.Out.Null()
 		}

@@ -38,4 +38,6 @@
 // the view reads memory that nobody writes, without a lock, and without a view
 // everything is changed in place. The one exception is a blob's access clock,
 // which the view does not read.
+//
+// A reply does the same with one large value, without a view: see DB.Lend.
 package keyspace

@@ -168,7 +168,7 @@ func (st *store) put(h uint64, key []byte, t Type, e enc, payload []byte, deadli
 	st.sumDeadline(b.deadline(), deadline)
 	r := pl.ref()
 	size := blobSize(len(key), len(payload), deadline)
-	if !st.visible(b.epoch()) && b.hasDeadline() == (deadline != 0) && fits(st.arena.BlockSize(r), size) {
+	if !st.visible(b.epoch()) && b.hasDeadline() == (deadline != 0) && fits(st.arena.BlockSize(r), size) && !st.arena.Lent(r) {
 		b = st.arena.Bytes(r, size)
 		st.fill(b[b.keyAt()+len(key):], payload)
 		b.setHeader(st.shard.epoch, len(key), len(payload), blobFlags(t, e, deadline), deadline)
@@ -235,7 +235,7 @@ func (st *store) resize(h uint64, key []byte, n, slack, off int, data []byte) {
 	r := pl.ref()
 	size := blobSize(b.keyLen(), n, deadline)
 	block := st.arena.BlockSize(r)
-	inPlace := !st.visible(b.epoch()) && size <= block && (slack > 0 || fits(block, size))
+	inPlace := !st.visible(b.epoch()) && size <= block && (slack > 0 || fits(block, size)) && !st.arena.Lent(r)
 	if !inPlace {
 		r = st.newBlob(b.key(), b.typ(), e, old[:min(len(old), n)], n, slack, deadline, b.clock())
 	}
@@ -259,7 +259,7 @@ func (st *store) splice(h uint64, key []byte, off, cut int, data []byte) []byte 
 	n := len(old) - cut + len(data)
 	size := blobSize(b.keyLen(), n, deadline)
 	r := pl.ref()
-	inPlace := !st.visible(b.epoch()) && fits(st.arena.BlockSize(r), size)
+	inPlace := !st.visible(b.epoch()) && fits(st.arena.BlockSize(r), size) && !st.arena.Lent(r)
 	if !inPlace {
 		r = st.newBlob(b.key(), b.typ(), b.enc(), old[:off], n, 0, deadline, b.clock())
 	}

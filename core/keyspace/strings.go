@@ -1,5 +1,7 @@
 package keyspace
 
+import "github.com/spillwaydb/spillway/core/keyspace/arena"
+
 // SetString makes key a string, whatever it was. deadline is when it expires,
 // in Unix milliseconds, 0 for never: a deadline it had is not kept.
 func (d *DB) SetString(key, val []byte, deadline int64) {
@@ -16,6 +18,18 @@ func (d *DB) MoveString(key, val []byte) []byte {
 	d.st.consume = false
 	b, _ := d.lookup(key)
 	return b.payload()
+}
+
+// Lend lends the value of a key: what Entry.Bytes has said of it remains valid, and is not
+// written, until the loan is returned, whatever becomes of the key, without a lock. Whoever holds it has
+// the memory counted, since a key that is gone does not. ok is false for a value
+// that is not there or of less than 512 KiB, which is cheaper to copy.
+func (d *DB) Lend(key []byte) (loan arena.Loan, ok bool) {
+	_, pl, ok := d.st.find(d.ks.hash(key), key)
+	if !ok {
+		return loan, false
+	}
+	return d.st.arena.Lend(pl.ref())
 }
 
 // Append adds to the end of a string, which is created when the key is

@@ -19,6 +19,17 @@ func (h *held) Append(b []byte) bool {
 	return true
 }
 
+// Lend returns the loan at once: it copies.
+func (h *held) Lend(head, b []byte, loan Loan) bool {
+	loan.Return()
+	return h.Append(head) && h.Append(b)
+}
+
+// loans counts those that were returned.
+type loans struct{ back int }
+
+func (l *loans) Return() { l.back++ }
+
 func (h *held) Truncate(n int) { h.b = h.b[:n] }
 
 // TestSpill: with a Spill the same is said, Buf stays short, and one may go back
@@ -27,6 +38,7 @@ func TestSpill(t *testing.T) {
 	t.Parallel()
 	long := bytes.Repeat([]byte("v"), spillFrom/3)
 	var plain Writer
+	var back loans
 	h := new(held)
 	w := Writer{Spill: h}
 	for i := range 50 {
@@ -36,6 +48,10 @@ func TestSpill(t *testing.T) {
 			o.Bulk(long[:len(long)*(i%5)/4])
 			o.Int(int64(i))
 			o.Raw(long)
+			if i%3 == 0 {
+				o.BulkLent(long, &back)
+				o.Int(7)
+			}
 		}
 		if i%7 == 3 {
 			w.Truncate(at)
@@ -52,6 +68,9 @@ func TestSpill(t *testing.T) {
 			t.Fatalf("after %d replies: %d bytes, want %d; %d in Buf", i, w.Len(), plain.Len(), len(w.Buf))
 		}
 	}
+	if back.back != 2*17 {
+		t.Errorf("%d loans were returned", back.back)
+	}
 	w.Truncate(7)
 	if got := append(bytes.Clone(h.b), w.Buf...); !bytes.Equal(got, plain.Buf[:7]) {
 		t.Errorf("%q is left", got)
@@ -60,8 +79,16 @@ func TestSpill(t *testing.T) {
 	// Beyond a limit nothing is kept, and that is said.
 	for name, w := range map[string]*Writer{"Max": {Spill: new(held), Max: spillFrom}, "Spill": {Spill: &held{most: spillFrom}}} {
 		start := w.Len()
-		for range 20 {
-			w.Bulk(long)
+		var back loans
+		for i := range 20 {
+			if i%2 == 0 {
+				w.BulkLent(long, &back)
+			} else {
+				w.Bulk(long)
+			}
+		}
+		if back.back != 10 {
+			t.Errorf("%s: %d loans of 10 were returned", name, back.back)
 		}
 		if !w.Over || w.Len() > 2*spillFrom {
 			t.Errorf("%s: over %v, %d bytes", name, w.Over, w.Len())

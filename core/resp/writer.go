@@ -39,9 +39,17 @@ type Spill interface {
 	// Append copies b behind what is there. False means that it may hold no
 	// more, and that the client is lost.
 	Append(b []byte) bool
+	// Lend puts b behind what is there, and head between, which it copies. b is not copied:
+	// it stays as it is until the loan is returned, which Spill does when b has left or was
+	// dropped, and also where Lend is false, for which see Append.
+	Lend(head, b []byte, loan Loan) bool
 	// Truncate drops everything but the first n bytes.
 	Truncate(n int)
 }
+
+// Loan is bytes that somebody leaves as they are until Return, which any goroutine calls
+// once.
+type Loan interface{ Return() }
 
 // spillFrom is how long Buf may become before it is spilled.
 const spillFrom = 256 << 10
@@ -90,13 +98,18 @@ func (w *Writer) spill(b []byte) {
 	switch {
 	case w.Over:
 	case w.Max > 0 && w.spilled+n > w.Max, !w.Spill.Append(w.Buf), !w.Spill.Append(b):
-		w.Over = true
-		w.Spill.Truncate(0)
-		w.spilled = 0
+		w.spillOver()
 	default:
 		w.spilled += n
 	}
 	w.Buf = w.Buf[:0]
+}
+
+// spillOver drops everything: it has become too much.
+func (w *Writer) spillOver() {
+	w.Over = true
+	w.Spill.Truncate(0)
+	w.spilled, w.Buf = 0, w.Buf[:0]
 }
 
 // Shed drops what was appended from start on when it has become more than Max.
@@ -146,6 +159,27 @@ func (w *Writer) Int(n int64) { w.number(':', n) }
 func (w *Writer) Bulk(b []byte) {
 	w.number('$', int64(len(b)))
 	w.Raw(b)
+	w.Buf = append(w.Buf, '\r', '\n')
+}
+
+// BulkLent is Bulk for many bytes that are on loan: they are not copied where Spill can
+// hold them as they are. The loan is returned when they are not needed any more.
+func (w *Writer) BulkLent(b []byte, loan Loan) {
+	w.number('$', int64(len(b)))
+	n := len(w.Buf) + len(b)
+	switch {
+	case w.Spill == nil:
+		w.Buf = append(w.Buf, b...)
+		loan.Return()
+	case w.Over || w.Max > 0 && w.spilled+n > w.Max:
+		loan.Return()
+		w.spillOver()
+	case !w.Spill.Lend(w.Buf, b, loan):
+		w.spillOver()
+	default:
+		w.spilled += n
+		w.Buf = w.Buf[:0]
+	}
 	w.Buf = append(w.Buf, '\r', '\n')
 }
 

@@ -38,7 +38,7 @@ func TestQueue(t *testing.T) {
 				t.Fatal("refused")
 			}
 		}
-		if q.size() != len(want) || held != len(q.many.list)*arena.ChunkSize+cap(q.few) || q.many.n > 0 && len(q.few) > 0 {
+		if q.size() != len(want) || held != q.many.cost()+cap(q.few) || q.many.n > 0 && len(q.few) > 0 {
 			t.Fatalf("%d bytes, want %d; %d held", q.size(), len(want), held)
 		}
 		if rng.IntN(2) == 0 {

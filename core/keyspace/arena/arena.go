@@ -3,6 +3,7 @@ package arena
 import (
 	"fmt"
 	"runtime"
+	"sync/atomic"
 	"unsafe"
 )
 
@@ -68,6 +69,7 @@ const (
 // chunk is the bookkeeping for one piece of memory.
 type chunk struct {
 	mem   mapping
+	users atomic.Int32 // the arena, and who has mem on loan; the last one releases it
 	kind  uint8
 	spare bool   // is in Arena.spare
 	thin  bool   // is to become empty: no block is put here
@@ -146,7 +148,7 @@ func (a *Arena) Close() {
 		if c == nil {
 			continue
 		}
-		c.mem.release()
+		c.leave()
 		if released++; released%closeChunks == 0 {
 			runtime.Gosched()
 		}
@@ -159,6 +161,7 @@ const maxChunks = 1 << (RefBits - 16)
 
 func (a *Arena) addChunk(m mapping) (uint32, *chunk) {
 	c := &chunk{mem: m}
+	c.users.Store(1)
 	a.mapped += int64(m.size)
 	if n := len(a.unused); n > 0 {
 		id := a.unused[n-1]
@@ -179,5 +182,5 @@ func (a *Arena) dropChunk(n uint32) {
 	a.mapped -= int64(c.mem.size)
 	a.bases[n], a.chunks[n] = nil, nil
 	a.unused = append(a.unused, n)
-	c.mem.release()
+	c.leave()
 }
