@@ -189,13 +189,13 @@ func (s *socket) write(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// Write writes all of p, and waits for room until the deadline. One goroutine at a
-// time.
+// Write writes all of p, and waits for room until the deadline, which does not count once
+// the socket is closed. One goroutine at a time.
 func (s *socket) Write(p []byte) (n int, err error) {
 	for {
 		s.mu.Lock()
 		late := s.late
-		if !late.IsZero() && !time.Now().Before(late) { //nolint:forbidigo // as deadlines of package net
+		if s.fd >= 0 && !late.IsZero() && !time.Now().Before(late) { //nolint:forbidigo // as deadlines of package net
 			s.mu.Unlock()
 			return n, os.ErrDeadlineExceeded
 		}

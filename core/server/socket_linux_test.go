@@ -39,6 +39,11 @@ func TestSocketIsClosedForGood(t *testing.T) {
 	if n, err := one.Write([]byte("x")); n != 0 || !errors.Is(err, net.ErrClosed) {
 		t.Errorf("Write: %d, %v", n, err)
 	}
+	// That it is closed counts before its deadline: whoever writes gives up on the one alone.
+	_ = one.SetWriteDeadline(time.Unix(1, 0))
+	if n, err := one.Write([]byte("x")); n != 0 || !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Write behind the deadline: %d, %v", n, err)
+	}
 	_ = one.Close()
 	got := make([]byte, 10)
 	for {
