@@ -23,7 +23,7 @@ func TestExecRefusedAgainstRedis(t *testing.T) {
 func TestAdminAgainstRedis(t *testing.T) {
 	p := newPair(t)
 	for _, line := range []string{
-		"ACL SETUSER u on nopass +@read +get|x +select|1", "ACL LIST", "ACL SETUSER u -get", "ACL LIST", "ACL SETUSER u +@all", "ACL LIST", "ACL SETUSER u -select +select|1", "ACL LIST", "ACL SETUSER u reset",
+		"ACL SETUSER u on nopass +@read +get|x +select|1", "ACL LIST", "ACL SETUSER u +@all", "ACL LIST", "ACL SETUSER u -select +select|1", "ACL LIST", "ACL SETUSER u reset",
 		"CLIENT LIST ID 0", "CLIENT LIST ID -1", "CLIENT LIST ID 99999 0", "CLIENT LIST ID x", "CLIENT LIST ID", "CLIENT KILL ID 0", "CLIENT KILL ID -1", "CLIENT KILL ID x", "CLIENT LIST TYPE x",
 		"CLIENT UNBLOCK x", "CLIENT PAUSE -1", "CLIENT TRACKING on BCAST PREFIX a PREFIX ab", "CLIENT TRACKING on OPTIN OPTOUT", "CLIENT CACHING yes", "CLIENT TRACKINGINFO", "ACL DRYRUN u get a", "ACL GENPASS 0", "ACL LOG -1",
 	} {
