@@ -232,6 +232,9 @@ func (a admin) NodeID() string {
 	return fmt.Sprintf("%x", sha1.Sum([]byte(a.persist.Stats().Lineage))) //nolint:gosec // a name
 }
 
+// Announced implements command.Engine.
+func (a admin) Announced() *command.Announced { return a.announced }
+
 // HasUser implements command.Engine.
 func (a admin) HasUser(name string) bool { return a.users.User(name) != nil }
 

@@ -89,6 +89,43 @@ func TestClusterOfOneAgainstRedis(t *testing.T) {
 	}
 }
 
+// TestAnnouncedAgainstRedis: what a node is to announce is told as a redis-server tells it,
+// in CLUSTER SLOTS, SHARDS and NODES, in RESP2 and RESP3.
+func TestAnnouncedAgainstRedis(t *testing.T) {
+	ask := askRedisLine(t, testutil.Redis(t, "--cluster-enabled", "yes", "--port", "0")())
+	if v := ask("CLUSTER ADDSLOTSRANGE 0 16383"); v.Err() != nil {
+		t.Fatal(v)
+	}
+	testutil.Eventually(t, "the cluster is up", func() bool { return ask("SET k v").Err() == nil })
+	ask("CLUSTER BUMPEPOCH") // ours has an epoch from its start
+	h := coretest.New(t, func(o *core.Options) { o.Cluster = true })
+	theirs, ours := string(ask("CLUSTER MYID").Str), string(h.Value("CLUSTER", "MYID").Str)
+	for _, set := range []string{
+		"PING", "CONFIG SET cluster-announce-ip 192.0.2.7", "CONFIG SET cluster-announce-port 7777", "CONFIG SET cluster-preferred-endpoint-type hostname",
+		"CONFIG SET cluster-announce-hostname a_b", "CONFIG SET cluster-announce-hostname node-1.example", "CONFIG SET cluster-preferred-endpoint-type unknown-endpoint", "HELLO 3",
+		"CONFIG SET cluster-preferred-endpoint-type ip", "CONFIG SET cluster-announce-tls-port 7778", "CONFIG SET cluster-announce-port 65536", "CONFIG SET cluster-announce-hostname ''", "CONFIG GET cluster-announce-ip",
+		"CONFIG SET cluster-announce-hostname " + strings.Repeat("a", 256), "CONFIG SET cluster-preferred-endpoint-type none", "CONFIG SET cluster-announce-ip ''",
+	} {
+		lines := []string{set, "CLUSTER SLOTS", "CLUSTER SHARDS", "CLUSTER NODES"}
+		if set == "HELLO 3" { // what it tells has the server's name
+			ask(set)
+			h.Do("HELLO", "3")
+			lines = lines[1:]
+		}
+		for _, line := range lines {
+			words, _ := resp.SplitArgs([]byte(line), nil)
+			args := make([]string, len(words))
+			for i := range words {
+				args[i] = string(words[i])
+			}
+			want := strings.ReplaceAll(ask(line).String(), theirs, "ME")
+			if got := strings.ReplaceAll(h.Do(args...), ours, "ME"); got != want {
+				t.Errorf("after %s: %s\n  ours  %s\n  redis %s", set, line, got, want)
+			}
+		}
+	}
+}
+
 // TestMemoryStatsAgainstRedis: MEMORY STATS has the fields of a redis-server, in its
 // order and of its types.
 func TestMemoryStatsAgainstRedis(t *testing.T) {

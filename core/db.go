@@ -49,6 +49,7 @@ type DB struct {
 	watches     *command.Watches
 	hub         *pubsub.Hub
 	notifier    *command.Notifier
+	announced   *command.Announced
 	tracking    *tracking.Table
 	stats       *command.Stats
 	opsRate     *command.Rate
@@ -117,7 +118,7 @@ func Prepare(opts Options) (*DB, error) {
 		stats:  command.NewStats(),
 		config: config, info: new(command.InfoRegistry),
 		slowlog: command.NewSlowLog(config.Secret), latency: command.NewLatencyMonitor(),
-		users:  acl.NewStore(),
+		users: acl.NewStore(), announced: command.NewAnnounced(),
 		tickMu: vfs.NewIOLock(), closing: make(chan struct{}), loopDone: make(chan struct{}),
 	}
 	db.events = command.NewKeyEvents(db.stats)

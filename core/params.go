@@ -255,6 +255,42 @@ var params = []parameter{
 		option: func(o *Options) param.Var { return param.BoolVar(&o.Cluster) },
 	},
 
+	{
+		Param: param.Param{
+			Name: "cluster-announce-ip", HCL: "cluster_announce_ip", Type: param.Text{},
+			Doc: "The address that CLUSTER SLOTS, SHARDS and NODES tell clients, as where they reach the node of a container; empty for the one they use.",
+		},
+		part: func(db *DB) param.Var { return param.AtomicTextVar(&db.announced.IP) },
+	},
+	{
+		Param: param.Param{
+			Name: "cluster-announce-hostname", HCL: "cluster_announce_hostname", Type: hostname{},
+			Doc: "A name of this node that they tell beside it.",
+		},
+		part: func(db *DB) param.Var { return param.AtomicTextVar(&db.announced.Hostname) },
+	},
+	{
+		Param: param.Param{
+			Name: "cluster-preferred-endpoint-type", HCL: "cluster_preferred_endpoint_type", Type: param.OneOf(command.EndpointTypes), Default: "ip",
+			Doc: "Which of the two clients are to use, or none: the address that they have used.",
+		},
+		part: func(db *DB) param.Var { return param.AtomicTextVar(&db.announced.Endpoint) },
+	},
+	{
+		Param: param.Param{
+			Name: "cluster-announce-port", HCL: "cluster_announce_port", Type: port, Default: "0",
+			Doc: "The port that they tell; 0 is the one that the client has connected to.",
+		},
+		part: func(db *DB) param.Var { return param.AtomicIntVar(&db.announced.Port) },
+	},
+	{
+		Param: param.Param{
+			Name: "cluster-announce-tls-port", HCL: "cluster_announce_tls_port", Type: port, Default: "0",
+			Doc: "The same for clients that use TLS.",
+		},
+		part: func(db *DB) param.Var { return param.AtomicIntVar(&db.announced.TLSPort) },
+	},
+
 	// What clients are told.
 	{
 		Param: param.Param{
@@ -437,6 +473,15 @@ func (eventClasses) Parse(text string) (string, error) {
 
 // Want implements param.Type.
 func (eventClasses) Want() string { return "any of the letters KEg$lshzxetdmnA" }
+
+// hostname is the type of cluster-announce-hostname.
+type hostname struct{}
+
+// Parse implements param.Type.
+func (hostname) Parse(text string) (string, error) { return text, command.CheckHostname(text) }
+
+// Want implements param.Type.
+func (hostname) Want() string { return "letters, digits, hyphens and dots" }
 
 // count is a number of elements.
 var count = param.Int{Min: 0, Max: math.MaxInt64}

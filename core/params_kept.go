@@ -96,6 +96,7 @@ var kept = []Kept{
 	keep("aof-disable-auto-gc", param.Bool{}, "no", keptFiles),
 
 	keep("proto-max-bulk-len", param.Memory{Min: 1 << 20}, "536870912", "a string has 512 MB at most"),
+	keep("sanitize-dump-payload", param.OneOf{"no", "yes", "clients"}, "no", "what RESTORE and an import are given is always checked"),
 	keep("enable-protected-configs", param.OneOf{"no", "yes", "local"}, "no", "where the data is stays as long as the daemon runs").fixed(),
 	keep("enable-module-command", param.OneOf{"no", "yes", "local"}, "no", "there are no modules").fixed(),
 
@@ -105,6 +106,7 @@ var kept = []Kept{
 	keep("logfile", param.Text{}, "", keptProcess).fixed(),
 	keep("syslog-enabled", param.Bool{}, "no", keptProcess).fixed(),
 	keep("syslog-ident", param.Text{}, "redis", keptProcess).fixed(),
+	keep("syslog-facility", param.OneOf{"user", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"}, "local0", keptProcess).fixed(),
 	keep("always-show-logo", param.Bool{}, "no", keptProcess).fixed(),
 	keep("set-proc-title", param.Bool{}, "yes", keptProcess).fixed(),
 	keep("proc-title-template", param.Text{}, "{title} {listen-addr} {server-mode}", keptProcess),
@@ -129,6 +131,9 @@ var kept = []Kept{
 	keep("tls-dh-params-file", param.Text{}, "", keptTLS),
 	keep("tls-session-cache-size", natural, "20480", keptTLS),
 	keep("tls-session-cache-timeout", natural, "300", keptTLS),
+	keep("tls-client-cert-file", param.Text{}, "", keptReplication),
+	keep("tls-client-key-file", param.Text{}, "", keptReplication),
+	keep("tls-client-key-file-pass", param.Text{}, "", keptReplication).secret(),
 	keep("tls-replication", param.Bool{}, "no", keptReplication),
 	keep("tls-cluster", param.Bool{}, "no", keptCluster),
 

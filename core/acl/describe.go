@@ -128,6 +128,9 @@ func (s *selector) describeCommands() string {
 			}
 			made.set(cmd, on)
 		}
+		if s.commands.has(cmd) {
+			return // with any argument
+		}
 		for _, a := range s.firstArgs[cmd] {
 			words = append(words, "+"+cmd.Name+"|"+a)
 		}

@@ -2,7 +2,6 @@ package command
 
 import (
 	"math"
-	"strconv"
 
 	"github.com/spillwaydb/spillway/core/keyspace"
 )
@@ -111,28 +110,6 @@ func parseInt(b []byte) (int64, bool) {
 		return -int64(n), true // 1<<63 wraps to the least integer, as meant
 	}
 	return int64(n), n <= math.MaxInt64 // checked
-}
-
-// parseFloat reads a floating-point number as Redis does: all of b, no
-// blanks, no NaN.
-func parseFloat(b []byte) (float64, bool) {
-	if len(b) == 0 || len(b) >= 5<<10 {
-		return 0, false
-	}
-	for _, ch := range b {
-		// strconv takes underscores and the word "infinity" in more places than strtod.
-		if ch == '_' || ch <= ' ' {
-			return 0, false
-		}
-	}
-	f, err := strconv.ParseFloat(string(b), 64)
-	if err != nil && !math.IsInf(f, 0) {
-		return 0, false
-	}
-	if err != nil || math.IsNaN(f) {
-		return 0, false // out of range, as ERANGE is refused
-	}
-	return f, true
 }
 
 // intArg parses an argument, replying with errNotInt when it is none.

@@ -80,6 +80,7 @@ type ClientInfo struct {
 	Cmd          string
 	User         string
 	Proto        int
+	TLS          bool
 	LibName      string
 	LibVer       string
 }

@@ -63,7 +63,7 @@ func (c *Ctx) clientIDs(f *clientFilter, args [][]byte, not bool) ([][]byte, boo
 		}
 		n, number := parseInt(args[0])
 		switch {
-		case number && n > 0:
+		case number && (n > 0 || listing && is(kind, "id")): // nobody has 0
 			(*to)[n] = true
 		case !number && !first && (len(args) > 1 || !listing || not):
 			return args, true // another option

@@ -2,8 +2,6 @@ package command
 
 import (
 	"fmt"
-	"net"
-	"strconv"
 
 	"github.com/spillwaydb/spillway/core/keyspace"
 	"github.com/spillwaydb/spillway/core/resp"
@@ -106,33 +104,29 @@ func (cmd *Command) OneSlot(args [][]byte, slot *int) bool {
 	return true
 }
 
-// nodePort is the port that the client has connected to. What it calls this
-// machine is not known: a client takes an empty address for the one it uses.
-func (c *Ctx) nodePort() int {
-	_, port, err := net.SplitHostPort(c.Client.Info().LAddr)
-	if err != nil {
-		return 0
-	}
-	n, err := strconv.Atoi(port)
-	if err != nil {
-		return 0
-	}
-	return n
-}
-
 func clusterSlots(c *Ctx) {
+	n := c.node()
 	c.Out.Array(1)
 	c.Out.Array(3)
 	c.Out.Int(0)
 	c.Out.Int(NumSlots - 1)
 	c.Out.Array(4)
-	c.Out.BulkString("")
-	c.Out.Int(int64(c.nodePort()))
+	if address, ok := n.preferred(); ok {
+		c.Out.BulkString(address)
+	} else {
+		c.Out.Null()
+	}
+	c.Out.Int(int64(n.port))
 	c.Out.BulkString(c.Engine.NodeID())
-	c.Out.Map(0)
+	others := n.others()
+	c.Out.Map(len(others) / 2)
+	for _, s := range others {
+		c.Out.BulkString(s)
+	}
 }
 
 func clusterShards(c *Ctx) {
+	n := c.node()
 	c.Out.Array(1)
 	c.Out.Map(2)
 	c.Out.BulkString("slots")
@@ -141,12 +135,23 @@ func clusterShards(c *Ctx) {
 	c.Out.Int(NumSlots - 1)
 	c.Out.BulkString("nodes")
 	c.Out.Array(1)
-	c.Out.Map(7)
+	address, _ := n.preferred()
+	told := []string{"ip", n.ip, "endpoint", address}
+	if n.hostname != "" {
+		told = append(told, "hostname", n.hostname)
+	}
+	fields := 4 + len(told)/2
+	if n.port != 0 {
+		fields++
+	}
+	c.Out.Map(fields)
 	c.Out.BulkString("id")
 	c.Out.BulkString(c.Engine.NodeID())
-	c.Out.BulkString("port")
-	c.Out.Int(int64(c.nodePort()))
-	for _, s := range []string{"ip", "", "endpoint", "", "role", "master", "replication-offset"} {
+	if n.port != 0 {
+		c.Out.BulkString("port")
+		c.Out.Int(int64(n.port))
+	}
+	for _, s := range append(told, "role", "master", "replication-offset") {
 		c.Out.BulkString(s)
 	}
 	c.Out.Int(0)
@@ -155,8 +160,12 @@ func clusterShards(c *Ctx) {
 }
 
 func clusterNodes(c *Ctx) {
-	port := c.nodePort()
-	c.Out.Verbatim("txt", fmt.Sprintf("%s :%d@%d myself,master - 0 0 1 connected 0-%d\n", c.Engine.NodeID(), port, port+10000, NumSlots-1))
+	n := c.node()
+	name := n.hostname
+	if name != "" {
+		name = "," + name
+	}
+	c.Out.Verbatim("txt", fmt.Sprintf("%s %s:%d@%d%s myself,master - 0 0 1 connected 0-%d\n", c.Engine.NodeID(), n.ip, n.port, n.bus, name, NumSlots-1))
 }
 
 func clusterInfo(c *Ctx) {

@@ -91,6 +91,8 @@ type Engine interface {
 	// NodeID is the name of this engine as the node of a cluster: 40 hexadecimal
 	// digits, the same over restarts.
 	NodeID() string
+	// Announced is what that node tells clients of where it is.
+	Announced() *Announced
 	// Exchange sends a request to another server and returns the first lines of so
 	// many replies. Each step may take as long as timeout. The error is an
 	// *ExchangeError, and the lines are those that came before it.

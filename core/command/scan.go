@@ -26,8 +26,10 @@ const scanCount = 1 << 20
 
 // parseCursor parses a cursor, or replies with what is wrong with it. It takes
 // what C's strtoul takes, as Redis does: nothing is 0, and a negative number is
-// what it would be without its sign, modulo 2 to the power of 64.
+// what it would be without its sign, modulo 2 to the power of 64; behind a zero
+// byte nothing is read.
 func (c *Ctx) parseCursor(arg []byte) (uint64, bool) {
+	arg = clip(arg, len(arg))
 	digits, negative := arg, false
 	if len(arg) > 1 && (arg[0] == '-' || arg[0] == '+') {
 		digits, negative = arg[1:], arg[0] == '-'

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"math"
 	"slices"
-	"strconv"
 
 	"github.com/spillwaydb/spillway/core/keyspace"
 	"github.com/spillwaydb/spillway/core/rdb"
@@ -335,20 +334,9 @@ func present(b []byte) int {
 // collate compares as strcoll does in the C locale: up to a zero byte.
 func collate(a, b []byte) int { return bytes.Compare(clip(a, len(a)), clip(b, len(b))) }
 
-// sortScore reads a number as C's strtod does, up to a zero byte. Nothing is 0.
+// sortScore reads a number as parseBound does, and refuses what C says ERANGE of.
 func sortScore(b []byte) (float64, bool) {
 	b = clip(b, len(b))
-	if len(b) == 0 {
-		return 0, true
-	}
-	text := string(bytes.TrimLeft(b, " \t\n\v\f\r"))
-	if bytes.IndexByte(b, '_') >= 0 {
-		return 0, false
-	}
-	unsigned := bytes.TrimLeft([]byte(text), "+-")
-	if len(unsigned) > 1 && unsigned[0] == '0' && lower(unsigned[1]) == 'x' && !bytes.ContainsAny(unsigned, "pP") {
-		text += "p0" // Go wants an exponent
-	}
-	f, err := strconv.ParseFloat(text, 64)
-	return f, err == nil && !math.IsNaN(f)
+	f, n, exact := strtod(b)
+	return f, n == len(b) && exact && !math.IsNaN(f)
 }

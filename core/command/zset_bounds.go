@@ -45,10 +45,7 @@ func parseScoreBound(arg []byte) (b scoreBound, ok bool) {
 	if len(arg) > 0 && arg[0] == '(' {
 		b.excl, arg = true, arg[1:]
 	}
-	if len(arg) == 0 {
-		return b, true // strtod takes nothing at all for zero
-	}
-	b.score, ok = parseFloat(arg)
+	b.score, ok = parseBound(arg)
 	return b, ok
 }
 

@@ -77,6 +77,7 @@ func within(t *testing.T, size int, f func()) {
 // matches, so that mutations reach beyond it.
 func FuzzRead(f *testing.F) {
 	f.Add(writeFile(f, slices.Concat(sample(), streamSample())))
+	f.Add(writeFile(f, []Object{{Type: TypeStream, Key: []byte("s"), Stream: withTimes(sampleStream(), 1700000000001, NeverActive, 1700000000004)}}))
 	for _, data := range artifacts(f) {
 		f.Add(data)
 	}
@@ -117,6 +118,9 @@ func FuzzRead(f *testing.F) {
 		for i := range objs {
 			if a, b := describe(objs[i]), describe(again[i]); a != b {
 				t.Fatalf("object %d changed:\n%s\n%s", i, a, b)
+			}
+			if objs[i].Type == TypeStream && !slices.Equal(timesOf(objs[i].Stream), timesOf(again[i].Stream)) {
+				t.Fatalf("object %d has consumers active at %v, and then at %v", i, timesOf(objs[i].Stream), timesOf(again[i].Stream))
 			}
 		}
 	})

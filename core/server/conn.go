@@ -346,6 +346,7 @@ func (c *conn) Info() command.ClientInfo {
 	i.OutputMem = min(i.OutputBuf, held) // as client-output-buffer-limit counts it; TotMem has the memory
 	i.OutputList = (held + arena.ChunkSize - 1) / arena.ChunkSize
 	i.TotMem = int(c.mem.Load())
+	_, i.TLS = c.nc.(*tlsConn)
 	if _, ok := c.nc.LocalAddr().(*net.UnixAddr); ok {
 		rest, noEvict := strings.CutSuffix(strings.TrimSuffix(i.Flags, "N"), "e")
 		if i.Flags = rest + "U"; noEvict {

@@ -239,10 +239,7 @@ var notHereYet = map[string]string{
 	"aclfile": "ACL", "acllog-max-len": "ACL", "acl-pubsub-default": "ACL",
 	"notify-keyspace-events": "pub/sub", "tracking-table-max-keys": "tracking", "busy-reply-threshold": "scripts", "lua-time-limit": "scripts",
 	"stream-node-max-bytes": "streams", "stream-node-max-entries": "streams", "hll-sparse-max-bytes": "HyperLogLog",
-	"lfu-log-factor": "LFU", "lfu-decay-time": "LFU", "sanitize-dump-payload": "RESTORE",
-	"cluster-enabled": "cluster", "cluster-announce-ip": "cluster", "cluster-announce-hostname": "cluster", "cluster-announce-port": "cluster",
-	"cluster-announce-tls-port": "cluster", "cluster-preferred-endpoint-type": "cluster",
-	"syslog-facility": "the process's",
+	"lfu-log-factor": "LFU", "lfu-decay-time": "LFU", "cluster-enabled": "cluster",
 }
 
 // TestConfigAgainstRedis: CONFIG knows every parameter of Redis, with Redis's

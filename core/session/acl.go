@@ -59,7 +59,7 @@ func (s *Session) permit(cmd *command.Command, args [][]byte, out *resp.Writer) 
 		return true
 	}
 	s.noteRefused(d, cmd, args)
-	s.reject(out, d.Reply(cmd))
+	s.rejectCommand(cmd, out, d.Reply(cmd))
 	return false
 }
 

@@ -218,10 +218,7 @@ func (s *Session) dispatch(args [][]byte, out *resp.Writer) command.Outcome {
 	}
 	if s.subscribed && s.Proto() < 3 {
 		if msg := command.RefuseSubscribed(cmd); msg != "" {
-			if cmd.Name == "exec" {
-				msg = "EXECABORT Transaction discarded because of: " + strings.TrimPrefix(msg, "ERR ")
-			}
-			return s.reject(out, msg)
+			return s.rejectCommand(cmd, out, msg)
 		}
 	}
 	if s.monitors.Load() {
@@ -271,10 +268,6 @@ func (s *Session) refusal(cmd *command.Command, args [][]byte, odd condition) st
 	}
 	if odd&scriptBusy != 0 {
 		if msg := s.rt.busyError(); msg != "" && !allowedWhileBusy(cmd, args) {
-			if s.tx.open && cmd.Name == "exec" {
-				s.endMulti()
-				msg = "EXECABORT Transaction discarded because of: " + msg
-			}
 			return msg
 		}
 	}
@@ -298,10 +291,21 @@ func (s *Session) refusal(cmd *command.Command, args [][]byte, odd condition) st
 	return s.admit()
 }
 
-// refuse is reject for a command that INFO counts as rejected.
+// refuse is rejectCommand for a command that INFO counts as rejected.
 func (s *Session) refuse(cmd *command.Command, out *resp.Writer, msg string) command.Outcome {
 	s.tally.Rejected(s.rt.Stats, s.id, cmd)
-	return s.reject(out, msg)
+	return s.rejectCommand(cmd, out, msg)
+}
+
+// rejectCommand is reject for a command that is known. An EXEC that cannot even begin ends
+// the transaction, as in Redis, and says why; if there is none, it says the same.
+func (s *Session) rejectCommand(cmd *command.Command, out *resp.Writer, msg string) command.Outcome {
+	if cmd.Name != "exec" {
+		return s.reject(out, msg)
+	}
+	s.endMulti()
+	out.Error("EXECABORT Transaction discarded because of: " + strings.TrimPrefix(msg, "ERR "))
+	return command.Failed
 }
 
 // reject replies with an error and spoils an open transaction.

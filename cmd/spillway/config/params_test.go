@@ -89,6 +89,7 @@ var examples = map[string][2]string{
 	"notify-keyspace-events":            {"AKE", "KEy"},
 	"latency-tracking-info-percentiles": {"0 99.99 100", "101"},
 	"client-output-buffer-limit":        {"normal 3145728 2 1", "normal x 0 0"},
+	"cluster-announce-hostname":         {"node-1.example", "node_1"},
 }
 
 // example is a value of a parameter that is not its default, as CONFIG GET has it.
