@@ -157,7 +157,7 @@ compat: build ## Redis's own tests against the daemon: fails when one fails that
 
 lab: planted lab-disk lab-syscalls ## the crash laboratory, its short version; see docs/testing.md
 
-planted: bin/gotestsum ## known bugs, each of which must fail a test
+planted: bin/gotestsum ## a dozen known bugs, drawn anew each time, each of which must fail a test: SPILLWAY_PLANTED=all plants all
 	export GOGC=400; $(TEST) -tags lab -count=1 -timeout 40m ./core/coretest/planted
 
 # Mounts filesystems of its own, so it needs root and loop devices.
@@ -176,8 +176,8 @@ lab-syscalls: build bin/gotestsum ## file-changing system calls of the daemon an
 lab-long: build ## hours: every part of the laboratory at length
 	SPILLWAY_LAB=long $(GO) test -count=1 -timeout 12h -run 'TestHistory$$|TestInterleavings|EveryOperation|TestArchiveCrashes|TestArchiveFaults|TestSmall|TestLinear|TestDamagedDirectory' ./core ./core/coretest
 	SPILLWAY_LAB=long $(GO) test -count=1 -timeout 2h -run TestLinearizable ./cmd/spillway
-	SPILLWAY_LAB=long $(GO) test -count=1 -timeout 12h -run 'TestHistories|TestLives' ./core/coretest/lives ./plugins/blob ./plugins/sftp
-	SPILLWAY_ROUNDS=200 $(MAKE) planted lab-disk
+	SPILLWAY_LAB=long $(GO) test -count=1 -timeout 12h -run 'TestHistories|TestLives' ./core/coretest/lives ./plugins/blob ./plugins/host ./plugins/sftp
+	SPILLWAY_PLANTED=all SPILLWAY_ROUNDS=200 $(MAKE) planted lab-disk
 	SPILLWAY_LAB=long $(GO) test -tags syscalls -count=1 -timeout 8h -run TestSyscalls ./cmd/spillway
 	SPILLWAY_SOAK=1h $(GO) test -count=1 -timeout 90m -v -run TestSoak ./cmd/spillway
 	SPILLWAY_LAB=long $(GO) test -count=1 -timeout 1h -v -run 'TestAbuse|TestBullMQ' ./cmd/spillway
