@@ -19,6 +19,7 @@ import (
 	"github.com/spillwaydb/spillway/core/vfs"
 	"github.com/spillwaydb/spillway/fsbackends/faultfs"
 	"github.com/spillwaydb/spillway/fsbackends/memfs"
+	"github.com/spillwaydb/spillway/internal/testutil"
 )
 
 // damage flips a byte of a file, durably.
@@ -218,7 +219,11 @@ func TestGoBack(t *testing.T) {
 func everyOperation(t *testing.T, disk *memfs.FS, repair func(vfs.FS) error, check func(vfs.FS)) int64 {
 	t.Helper()
 	lost := errors.New("the power is gone")
-	for n := int64(1); ; n++ {
+	step := int64(1)
+	if testutil.Race {
+		step = 5
+	}
+	for n := int64(1); ; n += step {
 		live := disk.CrashClone(memfs.KeepAll)
 		err := repair(faultfs.New(live, faultfs.FailFrom(n, nil, lost)))
 		if err == nil {

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/spillwaydb/spillway/internal/testutil"
 )
 
 // TestBuckets: each duration lies in its bucket, buckets follow on each other without
@@ -81,7 +83,7 @@ func TestTally(t *testing.T) {
 	byName := func(name string) *Command {
 		return every[slices.IndexFunc(every, func(c *Command) bool { return c.Name == name })]
 	}
-	const sessions, rounds = 40, 500
+	sessions, rounds := 40, 10*testutil.Rounds(50)
 	var wg sync.WaitGroup
 	for id := range int64(sessions) {
 		wg.Go(func() {
@@ -118,9 +120,9 @@ func TestTally(t *testing.T) {
 		sum.Took += c.Took
 		durations += c.Durations.Count
 	}
-	const all = sessions * rounds
+	all := int64(sessions * rounds)
 	if sum.Calls != all*9/10 || sum.Rejected != all/10 || sum.Failed != all/10 || durations != all*9/10 ||
-		sum.Took != all*9/10*2*time.Microsecond || s.Commands() != sum.Calls {
+		sum.Took != time.Duration(all*9/10*2)*time.Microsecond || s.Commands() != sum.Calls {
 		t.Errorf("counted %+v, %d durations, %d commands", sum, durations, s.Commands())
 	}
 	s.Reset()

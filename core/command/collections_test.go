@@ -12,6 +12,7 @@ import (
 
 	"github.com/spillwaydb/spillway/core/keyspace"
 	"github.com/spillwaydb/spillway/core/resp"
+	"github.com/spillwaydb/spillway/internal/testutil"
 )
 
 // seedOf returns the seed of a randomised test: from SPILLWAY_SEED, or anew.
@@ -297,10 +298,7 @@ func TestCollectionsAgainstRedis(t *testing.T) {
 	conn := redisServer(t)
 	ask := asker(t, conn)
 	x := newTester(t, 4)
-	rounds := 30_000
-	if testing.Short() {
-		rounds = 3_000
-	}
+	rounds := testutil.Rounds(30_000)
 	encodings := map[string]int{}
 	for i := range rounds {
 		if i == rounds/2 {
@@ -329,7 +327,7 @@ func TestCollectionsAgainstRedis(t *testing.T) {
 		}
 	}
 	for _, e := range []string{"listpack", "intset", "hashtable", "skiplist", "quicklist"} {
-		if encodings[`"`+e+`"`] == 0 && !testing.Short() {
+		if encodings[`"`+e+`"`] == 0 && !testutil.Race {
 			t.Errorf("no %s among the encodings met: %v", e, encodings)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spillwaydb/spillway/core/rdb"
 	"github.com/spillwaydb/spillway/core/resp"
+	"github.com/spillwaydb/spillway/internal/testutil"
 )
 
 // The transcript is what a redis-server 8.0.6 has replied to random commands about fields
@@ -126,7 +127,7 @@ func TestFieldsAsRedis(t *testing.T) {
 	ask("FLUSHALL")
 	ask("CONFIG", "SET", "rdbcompression", "no")
 	x = newTester(t, 2)
-	for range 4000 {
+	for range testutil.Rounds(4000) {
 		for _, c := range [][]string{fieldCommand(rng), {"DUMP", "h" + strconv.Itoa(1+rng.IntN(3))}} {
 			ours, theirs := fieldsReply(t, c, x.run(c...)), fieldsReply(t, c, ask(c...))
 			if ours != theirs {

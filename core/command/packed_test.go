@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/spillwaydb/spillway/core/resp"
+	"github.com/spillwaydb/spillway/internal/testutil"
 )
 
 // TestPackedAsRedisPacks builds and edits small collections in a real
@@ -46,7 +47,7 @@ func TestPackedAsRedisPacks(t *testing.T) {
 	integer := func() string { return strconv.FormatInt((w.rng.Int64()-1<<62)>>(8*w.rng.IntN(8)), 10) }
 	score := func() string { return strconv.FormatFloat(float64(w.rng.IntN(200)-100)/4, 'g', -1, 64) }
 	seen := map[string]bool{}
-	for range 300 {
+	for range testutil.Rounds(300) {
 		both("FLUSHALL")
 		for range 1 + w.rng.IntN(60) {
 			for _, line := range [][]string{

@@ -19,7 +19,7 @@ import (
 // killed, and start again: the engine from a checkpoint and the log since, with
 // another number of shards, Redis from what it has saved just then.
 func TestFamiliesThroughRestarts(t *testing.T) {
-	const lives, rounds = 6, 500
+	lives, rounds := 6, testutil.Rounds(500)
 	for _, f := range command.Families() {
 		t.Run(f.Name, func(t *testing.T) {
 			p := newPair(t, f)

@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"testing"
+
+	"github.com/spillwaydb/spillway/internal/testutil"
 )
 
 // scanned is something that is iterated in steps.
@@ -31,7 +33,7 @@ func TestScanGuarantee(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			outer := t
-			for _, size := range []int{1, 5, 100, 1500} {
+			for _, size := range []int{1, 5, 100, 12 * testutil.Rounds(125)} {
 				x := newTester(outer, 3)
 				stay := map[string]bool{}
 				for i := range size {

@@ -12,6 +12,7 @@ import (
 	"github.com/spillwaydb/spillway/core/keyspace"
 	"github.com/spillwaydb/spillway/core/rdb"
 	"github.com/spillwaydb/spillway/core/resp"
+	"github.com/spillwaydb/spillway/internal/testutil"
 )
 
 // streamWords makes random commands on streams. No ID is left to the clock, and entries
@@ -228,10 +229,7 @@ func TestStreamsAgainstRedis(t *testing.T) {
 	x.run("SET", "string", "v")
 	ask("SET", "string", "v")
 	events.since1(t, ask)
-	rounds := 12_000
-	if testing.Short() {
-		rounds = 1_500
-	}
+	rounds := testutil.Rounds(12_000)
 	met := map[string]int{}
 	for i := range rounds {
 		if i == rounds/2 {

@@ -17,7 +17,7 @@ import (
 var (
 	historySeed   = flag.Uint64("history.seed", 0, "play the history of this seed only")
 	historyScript = flag.String("history.script", "", "play the history in this file only; with -history.seed on the disk of that seed")
-	historyCount  = flag.Int("history.count", 0, "play so many histories (default 150, under the race detector 75, with SPILLWAY_LAB=long 20000)")
+	historyCount  = flag.Int("history.count", 0, "play so many histories (default 150, under the race detector 50, with SPILLWAY_LAB=long 20000)")
 	historySteps  = flag.Int("history.steps", 80, "steps in a history")
 )
 
@@ -51,7 +51,7 @@ func TestHistory(t *testing.T) {
 		case long():
 			count = 20000
 		case testutil.Race:
-			count = 75
+			count = 50
 		default:
 			count = 150
 		}

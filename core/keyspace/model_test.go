@@ -13,11 +13,12 @@ import (
 	"time"
 
 	"github.com/spillwaydb/spillway/core/keyspace/arena"
+	"github.com/spillwaydb/spillway/internal/testutil"
 )
 
 var (
 	seed  = flag.Uint64("seed", uint64(time.Now().UnixNano()), "seed of the random tests") // any
-	steps = flag.Int("steps", 60_000, "steps of the random tests")
+	steps = flag.Int("steps", someSteps(), "steps of the random tests")
 )
 
 // modelObject stands for a large collection: a list of numbers, copied on write.
@@ -454,6 +455,14 @@ func checkStore(t *testing.T, st *store) {
 	if st.shard.frozen == 0 && len(st.retired.chunks) > 0 {
 		t.Fatalf("no view lives and something is retired")
 	}
+}
+
+// someSteps is a third under the race detector.
+func someSteps() int {
+	if testutil.Race {
+		return 20_000
+	}
+	return 60_000
 }
 
 // TestModel makes random changes while views are taken, read and released.

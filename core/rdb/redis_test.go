@@ -51,21 +51,16 @@ func startRedis(t *testing.T, dump []byte, args ...string) (c *redis.Client, dir
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	exited := make(chan struct{})
-	go func() { cmd.Wait(); close(exited) }()
-	t.Cleanup(func() { cmd.Process.Kill(); <-exited })
+	end := func() { cmd.Process.Kill(); cmd.Wait() }
+	t.Cleanup(end)
 	c = redis.NewClient(&redis.Options{Network: "unix", Addr: socket})
 	t.Cleanup(func() { c.Close() })
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		if err = c.Ping(context.Background()).Err(); err == nil {
 			return c, dir
 		}
-		select {
-		case <-exited:
-			t.Fatalf("redis-server gave up:\n%s", log.String())
-		case <-time.After(20 * time.Millisecond):
-		}
 		if time.Now().After(deadline) {
+			end() // so that the log is whole
 			t.Fatalf("redis-server does not answer: %v\n%s", err, log.String())
 		}
 	}

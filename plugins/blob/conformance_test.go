@@ -72,7 +72,7 @@ func TestLives(t *testing.T) {
 	t.Run("gcs", func(t *testing.T) { lives.TestBrief(t, suite(servers.StartGCS(t))) })
 	t.Run("azure", func(t *testing.T) { lives.TestBrief(t, suite(servers.StartAzure(t))) })
 	t.Run("file", func(t *testing.T) {
-		lives.Test(t, func(t testing.TB) lives.Store {
+		lives.TestBrief(t, func(t testing.TB) lives.Store {
 			dir := t.TempDir()
 			s := at(func(testing.TB) string { return "file://" + dir })(t)
 			s.Files = os.DirFS(dir)

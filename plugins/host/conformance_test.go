@@ -70,7 +70,7 @@ func TestSinkConformance(t *testing.T) {
 // TestLives: several lives and daemons whose sink is a plugin.
 func TestLives(t *testing.T) {
 	w := plugintest.Loopback(t)
-	lives.Test(t, func(t testing.TB) lives.Store {
+	lives.TestBrief(t, func(t testing.TB) lives.Store {
 		dir := t.TempDir()
 		return lives.Store{Open: func() sink.Sink { return w.Sink(t, "dir", dirConfig{dir}) }, Files: os.DirFS(dir)}
 	})

@@ -73,7 +73,7 @@ func newRig(t testing.TB, how string, health time.Duration, edit func(*host.Spec
 		}
 	})
 	spec := selfSpec(t, "bad")
-	spec.Env = map[string]string{hostileEnv: how, "SPILLWAY_TEST_PID": strconv.Itoa(os.Getpid()), "API_TOKEN": "tok-123456789"}
+	spec.Env = plugintest.RaceEnv(map[string]string{hostileEnv: how, "SPILLWAY_TEST_PID": strconv.Itoa(os.Getpid()), "API_TOKEN": "tok-123456789"})
 	if edit != nil {
 		edit(&spec)
 	}
@@ -112,7 +112,7 @@ func selfSpec(t testing.TB, name string) host.Spec {
 		t.Fatal(err)
 	}
 	return host.Spec{
-		Name: name, Command: []string{self}, Checksum: sum, Timeout: hangGuard,
+		Name: name, Command: []string{self}, Checksum: sum, Timeout: hangGuard, Env: plugintest.RaceEnv(nil),
 		Restart: host.Restart{MaxAttempts: 3, Backoff: 10 * time.Millisecond, MaxBackoff: 100 * time.Millisecond},
 	}
 }
@@ -123,13 +123,18 @@ func guarded(s sink.Stage, d time.Duration) sink.Stage {
 	return middleware.Stage(s, middleware.Deadline(d))
 }
 
-// write sends one part through a pipeline with that stage, and reads it back.
+// write sends one part through a pipeline with that stage, and reads it back: more than
+// is under way at a time.
 func (r *rig) write(s sink.Stage, targets ...sink.Target) error {
+	return r.writeSome(4<<20, s, targets...)
+}
+
+func (r *rig) writeSome(size int, s sink.Stage, targets ...sink.Target) error {
 	p := sink.NewPipeline("hostile", []sink.Stage{s}, plugintest.NewMemSink("local"), targets, sink.PipelineOptions{
 		Logger: hclog.New(&hclog.LoggerOptions{Level: hclog.Error, Output: r.log}),
 	})
 	defer p.Close()
-	data := plugintest.Payload(4 << 20)
+	data := plugintest.Payload(size)
 	var sp sink.SetPart
 	var err error
 	plugintest.Within(r.t, "the job", func() {
@@ -153,7 +158,7 @@ func (r *rig) write(s sink.Stage, targets ...sink.Target) error {
 // goodWorks requires that the next job with the good plugin succeeds.
 func (r *rig) goodWorks() {
 	r.t.Helper()
-	if err := r.write(r.good.Stage("xor", "xor", nil)); err != nil {
+	if err := r.writeSome(64<<10, r.good.Stage("xor", "xor", nil)); err != nil {
 		r.t.Errorf("the next job, with a good plugin: %v", err)
 	}
 }

@@ -3,6 +3,7 @@ package plugintest
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"os"
 	"testing"
 
@@ -74,7 +75,7 @@ func command(t testing.TB, env map[string]string, argv ...string) *Wire {
 			t.Errorf("closing the host: %v", err)
 		}
 	})
-	p, err := h.Add(host.Spec{Name: "loopback", Command: argv, Checksum: sum, Env: env, Timeout: 3 * patience})
+	p, err := h.Add(host.Spec{Name: "loopback", Command: argv, Checksum: sum, Env: RaceEnv(env), Timeout: 3 * patience})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,6 +83,19 @@ func command(t testing.TB, env map[string]string, argv ...string) *Wire {
 		t.Fatal(err)
 	}
 	return &Wire{t: t, plugin: p}
+}
+
+// RaceEnv is env and what the race detector has been told, if anything: a plugin has an
+// environment of its own, and waits a second at each of its ends unless it is told not to
+// (GORACE=atexit_sleep_ms).
+func RaceEnv(env map[string]string) map[string]string {
+	told, ok := os.LookupEnv("GORACE")
+	if !ok {
+		return env
+	}
+	with := map[string]string{"GORACE": told}
+	maps.Copy(with, env)
+	return with
 }
 
 // Plugin is the plugin itself.

@@ -16,13 +16,14 @@ import (
 	"github.com/spillwaydb/spillway/core/sink"
 	"github.com/spillwaydb/spillway/fsbackends/faultfs"
 	"github.com/spillwaydb/spillway/fsbackends/memfs"
+	"github.com/spillwaydb/spillway/internal/testutil"
 	"github.com/spillwaydb/spillway/plugins/plugintest"
 )
 
 var (
 	livesSeed   = flag.Uint64("lives.seed", 0, "play the history of this seed only")
 	livesScript = flag.String("lives.script", "", "play the history in this file only")
-	livesCount  = flag.Int("lives.count", 0, "play so many histories (default 40, with SPILLWAY_LAB=long 20000)")
+	livesCount  = flag.Int("lives.count", 0, "play so many histories (default 40, under the race detector 10, with SPILLWAY_LAB=long 20000)")
 	livesSteps  = flag.Int("lives.steps", 60, "steps in a history")
 )
 
@@ -86,6 +87,9 @@ func TestHistories(t *testing.T) {
 		return
 	}
 	count, first := 40, uint64(1)
+	if testutil.Race {
+		count = 10
+	}
 	if os.Getenv("SPILLWAY_LAB") == "long" {
 		count, first = 20000, uint64(time.Now().UnixNano()) // any number will do
 	}

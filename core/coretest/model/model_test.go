@@ -11,6 +11,7 @@ import (
 	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/coretest/model"
 	"github.com/spillwaydb/spillway/fsbackends/memfs"
+	"github.com/spillwaydb/spillway/internal/testutil"
 )
 
 // clock stands still until it is moved.
@@ -36,7 +37,7 @@ func TestAgreesWithTheEngine(t *testing.T) {
 			defer db.Close()
 			rng := rand.New(rand.NewPCG(seed, 1))
 			sess, state, client := db.Session(), new(model.State), model.Client{}
-			for range 1500 {
+			for range testutil.Rounds(1500) {
 				args := model.Random(rng)
 				now := at.now.UnixMilli()
 				outcomes, err := client.Run(state, now, args)

@@ -4,25 +4,37 @@ package planted
 
 import (
 	"encoding/json"
+	"flag"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/tools/txtar"
 )
 
-// TestCaught plants every bug and wants a failed test.
+// inBrief is how many of the bugs are planted where not all are asked for.
+const inBrief = 12
+
+// TestUpToDate: the lines that each of the bugs replaces are there.
+func TestUpToDate(t *testing.T) {
+	root := moduleRoot(t)
+	for _, f := range bugs(t) {
+		read(t, f).plant(t, root)
+	}
+}
+
+// TestCaught plants bugs and wants a failed test for each: all of them with
+// SPILLWAY_PLANTED=all, those that -run names, or else some, which SPILLWAY_SEED draws.
 func TestCaught(t *testing.T) {
 	root := moduleRoot(t)
-	files, err := filepath.Glob("testdata/*")
-	if err != nil || len(files) < 20 {
-		t.Fatalf("%d bugs in testdata: %v", len(files), err)
-	}
-	for _, f := range files {
+	for _, f := range drawn(t, bugs(t)) {
 		t.Run(filepath.Base(f), func(t *testing.T) {
 			t.Parallel() // the linker has one thread for the most part
 			b := read(t, f)
@@ -36,6 +48,33 @@ func TestCaught(t *testing.T) {
 			t.Errorf("nobody noticed: %s", b.about)
 		})
 	}
+}
+
+// bugs are the files of all of them.
+func bugs(t *testing.T) []string {
+	files, err := filepath.Glob("testdata/*")
+	if err != nil || len(files) < 20 {
+		t.Fatalf("%d bugs in testdata: %v", len(files), err)
+	}
+	return files
+}
+
+// drawn are those of the bugs that are planted.
+func drawn(t *testing.T, files []string) []string {
+	if os.Getenv("SPILLWAY_PLANTED") == "all" || strings.Contains(flag.Lookup("test.run").Value.String(), "/") {
+		return files
+	}
+	seed := time.Now().UnixNano()
+	if s := os.Getenv("SPILLWAY_SEED"); s != "" {
+		var err error
+		if seed, err = strconv.ParseInt(s, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rng := rand.New(rand.NewPCG(uint64(seed), 0))
+	rng.Shuffle(len(files), func(i, j int) { files[i], files[j] = files[j], files[i] })
+	t.Logf("%d of %d bugs; the same with SPILLWAY_SEED=%d, all with SPILLWAY_PLANTED=all", inBrief, len(files), seed)
+	return files[:inBrief]
 }
 
 // bug is one file of testdata.
