@@ -54,7 +54,7 @@ func (c *collection) firstDeadline() int64 {
 	if c.ranked || c.ranks.size() == 0 {
 		return 0
 	}
-	return int64(orderScore(c.ranks.tree.at(0).first))
+	return int64(orderScore(c.ranks.tree.at(0).order(0)))
 }
 
 // scan visits at least count elements from a cursor on and returns the next

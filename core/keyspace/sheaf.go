@@ -25,9 +25,8 @@ import (
 //
 // An element that is large lies in a sheaf of its own.
 type sheaf struct {
-	data  []byte
-	own   *owner // of the tree that may write data in place
-	first uint64 // order of the first element, so that who seeks looks into few sheaves
+	data []byte
+	own  *owner // of the tree that may write data in place
 }
 
 const (
@@ -36,8 +35,9 @@ const (
 	sheafSize = 2 << 10
 	// largeElement is from which size on an element has a sheaf of its own.
 	largeElement = sheafSize / 2
-	// sheafCost is what a sheaf takes besides its data: its node.
-	sheafCost = 80
+	// sheafCost is what a sheaf takes besides its data: its share of the nodes of a sheafTree, which
+	// are full to two thirds.
+	sheafCost = 72
 
 	sheafHead  = 2
 	sheafEntry = 10
@@ -162,7 +162,7 @@ func (s *sheaf) part(from, to int, own *owner) sheaf {
 	copy(d[sheafHead:], s.data[sheafHead+from*sheafEntry:sheafHead+to*sheafEntry])
 	copy(d[sheafHead+n*sheafEntry:], s.data[begin:end])
 	moveEntries(d, 0, n, sheafHead+count*sheafEntry-begin)
-	return sheaf{d, own, s.order(from)}
+	return sheaf{d, own}
 }
 
 // joined returns a sheaf of the elements of s and those of more, which follow.
@@ -177,7 +177,7 @@ func (s *sheaf) joined(more *sheaf, own *owner) sheaf {
 	at += copy(d[at:], s.data[sheafHead+a*sheafEntry:])
 	copy(d[at:], more.data[sheafHead+b*sheafEntry:])
 	moveEntries(d, a, n, len(s.data)-sheafHead-a*sheafEntry)
-	return sheaf{d, own, s.first}
+	return sheaf{d, own}
 }
 
 // moveEntries adds to the places of elements from up to, not including, to.
@@ -197,7 +197,7 @@ func loneSheaf(order uint64, e *element, own *owner) sheaf {
 	d := slices.Grow([]byte(nil), size)[:sheafHead+sheafEntry]
 	binary.LittleEndian.PutUint16(d, 1)
 	binary.LittleEndian.PutUint64(d[sheafHead:], order)
-	return sheaf{appendElement(d, e), own, order}
+	return sheaf{appendElement(d, e), own}
 }
 
 // elementSize is how many bytes appendElement appends, or some more.
@@ -246,9 +246,6 @@ func (s *sheaf) splice(own *owner, i, cut int, order uint64, fresh []byte) {
 	}
 	moveEntries(d, i+add, count, len(fresh)-(to-from))
 	s.data, s.own = d, own
-	if i == 0 {
-		s.first = s.order(0)
-	}
 }
 
 // cost is the bytes that a sheaf takes.

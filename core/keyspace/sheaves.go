@@ -1,10 +1,12 @@
 package keyspace
 
+import "math"
+
 // sheaves is elements by ascending order and key, in a tree of sheaves. It is
 // copied on write as a tree is: a write to what is shared copies a path and one
 // sheaf.
 type sheaves struct {
-	tree  tree[sheaf]
+	tree  sheafTree
 	bytes int64 // cost of all sheaves
 }
 
@@ -23,40 +25,15 @@ func (p *spot) pos() int { return p.first + p.i }
 // element reads the element, which must have been found.
 func (p *spot) element() element { return readElement(p.s.at(p.i, p.s.count())) }
 
-func newSheaves() sheaves { return sheaves{tree: newTree[sheaf]()} }
+func newSheaves() sheaves { return sheaves{tree: newSheafTree()} }
 
 func (v *sheaves) clone() sheaves { return sheaves{v.tree.clone(), v.bytes} }
 
 func (v *sheaves) size() int { return v.tree.size() }
 
-// seek finds the last sheaf that begins at or before an order and a key, or the first
-// one; nil if there is none.
-func (v *sheaves) seek(order uint64, key []byte) (s *sheaf, first int) {
-	n := v.tree.root
-	if n == nil {
-		return nil, 0
-	}
-	pos := 0
-	for n != nil {
-		e := &n.el
-		if e.first < order || e.first == order && e.compare(0, e.count(), order, key) <= 0 {
-			pos += n.left.size()
-			s, first = e, pos
-			pos += n.weight()
-			n = n.right
-		} else {
-			n = n.left
-		}
-	}
-	if s == nil {
-		s = v.tree.at(0)
-	}
-	return s, first
-}
-
 // find finds an element, or where it belongs.
 func (v *sheaves) find(order uint64, key []byte) spot {
-	s, first := v.seek(order, key)
+	s, first := v.tree.find(order, key)
 	if s == nil {
 		return spot{}
 	}
@@ -69,7 +46,7 @@ func (v *sheaves) find(order uint64, key []byte) spot {
 
 // lower counts the elements before an order and a key, or with incl those up to it.
 func (v *sheaves) lower(order uint64, key []byte, incl bool) int {
-	s, first := v.seek(order, key)
+	s, first := v.tree.find(order, key)
 	if s == nil {
 		return 0
 	}
@@ -82,16 +59,20 @@ func (v *sheaves) spotAt(pos int) spot {
 	return spot{s: s, first: first, i: pos - first, found: true}
 }
 
-// write returns a sheaf for changing it. Its elements grow by so many.
-func (v *sheaves) write(first, grow int) *sheaf {
-	s := v.tree.write(first, grow)
+// write returns a sheaf for changing it. Its elements grow by so many, the first of which
+// remains the first.
+func (v *sheaves) write(first, grow int) *sheaf { return v.writeFrom(first, grow, math.MaxUint64) }
+
+// writeFrom is write where the first element may become one of an order.
+func (v *sheaves) writeFrom(first, grow int, order uint64) *sheaf {
+	s := v.tree.write(first, grow, order)
 	v.bytes -= s.cost() // put back by who asked
 	return s
 }
 
 // add makes s a sheaf before a position.
 func (v *sheaves) add(first int, s sheaf) {
-	v.tree.insert(first, s, s.count())
+	v.tree.insert(first, s)
 	v.bytes += s.cost()
 }
 
@@ -138,7 +119,7 @@ func (v *sheaves) insert(p spot, order uint64, e *element, fresh []byte) {
 		}
 		count := p.s.count()
 		if len(p.s.data)+sheafEntry+len(fresh) <= sheafSize {
-			s := v.write(p.first, 1)
+			s := v.writeFrom(p.first, 1, order)
 			s.splice(v.tree.own, p.i, 0, order, fresh)
 			v.bytes += s.cost()
 			return
@@ -203,8 +184,9 @@ func (v *sheaves) remove(p spot) {
 		v.drop(p.first)
 		return
 	}
-	v.cut(p)
-	v.join(p.first)
+	if p = v.cut(p); len(p.s.data) <= sheafSize/4 {
+		v.join(p.first)
+	}
 }
 
 // cut removes the element at its spot, beside which its sheaf has another one. It
@@ -222,12 +204,9 @@ func (v *sheaves) drop(first int) {
 	v.bytes -= s.cost()
 }
 
-// join merges the sheaf at a position with a neighbour if both have become small.
+// join merges the sheaf at a position, which has become small, with a neighbour that is small too.
 func (v *sheaves) join(first int) {
 	s, first := v.tree.seek(first)
-	if len(s.data) > sheafSize/4 {
-		return
-	}
 	if next := first + s.count(); next < v.size() && v.joinTwo(first, s, next, v.tree.at(next)) || first == 0 {
 		return
 	}

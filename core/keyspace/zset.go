@@ -119,7 +119,7 @@ func (z ZSetRef) LowerLex(member []byte, excl bool) int {
 		})
 	}
 	ranks := &z.heap(b).ranks
-	return ranks.lower(ranks.tree.at(0).first, member, excl)
+	return ranks.lower(ranks.tree.at(0).order(0), member, excl)
 }
 
 // EachRank calls fn for the members of ranks start to stop, both included,

@@ -1,0 +1,371 @@
+package keyspace
+
+// sheafTree is a sequence of sheaves by ascending order and key, with copy-on-write as in
+// tree: a B+tree, in which a place is found by an order, by looking at few lines of memory, or
+// by a position. An element has one position; sheaves are inserted and removed at their first.
+//
+// Beside each child stands a bound: no element in it has a lower order, and none before it a higher one. It is
+// not raised with every element that goes, so it need not be the first one's order. Where
+// it equals what is looked for the first element itself decides, of which there may be
+// many with one order.
+type sheafTree struct {
+	root *sheafNode // nil: empty
+	own  *owner
+}
+
+// sheafFan is how many children a node has at the most.
+const sheafFan = 24
+
+// sheafNode is a node of a sheafTree.
+type sheafNode struct {
+	own    *owner
+	n      int              // positions from here down
+	count  int              // of children
+	bounds [sheafFan]uint64 // of each child
+	sizes  [sheafFan]int    // positions of each child
+	kids   []*sheafNode     // of an inner node
+	leaves []sheaf          // of any other
+}
+
+func newSheafTree() sheafTree { return sheafTree{own: new(owner)} }
+
+// clone returns a copy, see tree.clone.
+func (t *sheafTree) clone() sheafTree {
+	t.own = new(owner)
+	return sheafTree{root: t.root, own: new(owner)}
+}
+
+func (t *sheafTree) size() int {
+	if t.root == nil {
+		return 0
+	}
+	return t.root.n
+}
+
+// edit returns n or, when another tree made it, a copy that is t's.
+func (t *sheafTree) edit(n *sheafNode) *sheafNode {
+	if n.own == t.own {
+		return n
+	}
+	c := *n
+	c.own = t.own
+	if n.kids != nil {
+		c.kids = append(make([]*sheafNode, 0, cap(n.kids)), n.kids...)
+	} else {
+		c.leaves = append(make([]sheaf, 0, cap(n.leaves)), n.leaves...)
+	}
+	return &c
+}
+
+// head is the first sheaf from n down.
+func (n *sheafNode) head() *sheaf {
+	for n.kids != nil {
+		n = n.kids[0]
+	}
+	return &n.leaves[0]
+}
+
+// first is the first sheaf of child k.
+func (n *sheafNode) first(k int) *sheaf {
+	if n.kids != nil {
+		return n.kids[k].head()
+	}
+	return &n.leaves[k]
+}
+
+// begins tells whether child k begins at or before an order and a key.
+func (n *sheafNode) begins(k int, order uint64, key []byte) bool {
+	if b := n.bounds[k]; b != order {
+		return b < order
+	}
+	s := n.first(k)
+	return s.compare(0, s.count(), order, key) <= 0
+}
+
+// find finds the last sheaf that begins at or before an order and a key, or the first
+// one, and its first position; nil if there is none.
+func (t *sheafTree) find(order uint64, key []byte) (s *sheaf, first int) {
+	n := t.root
+	if n == nil {
+		return nil, 0
+	}
+	for {
+		lo, hi := 1, n.count // before lo they begin, from hi on they do not
+		for lo < hi {
+			mid := int(uint(lo+hi) >> 1) // positive
+			if n.begins(mid, order, key) {
+				lo = mid + 1
+			} else {
+				hi = mid
+			}
+		}
+		k := lo - 1
+		for _, size := range n.sizes[:k] {
+			first += size
+		}
+		if n.kids == nil {
+			return &n.leaves[k], first
+		}
+		n = n.kids[k]
+	}
+}
+
+// child is the child in which position i is, and where that begins.
+func (n *sheafNode) child(i int) (k, before int) {
+	for i >= before+n.sizes[k] {
+		before += n.sizes[k]
+		k++
+	}
+	return k, before
+}
+
+// at returns the sheaf at position i, which must exist.
+func (t *sheafTree) at(i int) *sheaf {
+	s, _ := t.seek(i)
+	return s
+}
+
+// seek is at that also returns the first position of the sheaf.
+func (t *sheafTree) seek(i int) (s *sheaf, first int) {
+	for n := t.root; ; {
+		k, before := n.child(i)
+		i -= before
+		first += before
+		if n.kids == nil {
+			return &n.leaves[k], first
+		}
+		n = n.kids[k]
+	}
+}
+
+// write returns the sheaf at position i for changing it. It grows by so many elements,
+// of which least is no higher than the order of any that is to be its first.
+func (t *sheafTree) write(i, grow int, least uint64) *sheaf {
+	t.root = t.edit(t.root)
+	for n := t.root; ; {
+		k, before := n.child(i)
+		i -= before
+		n.n += grow
+		n.sizes[k] += grow
+		n.bounds[k] = min(n.bounds[k], least)
+		if n.kids == nil {
+			return &n.leaves[k]
+		}
+		n.kids[k] = t.edit(n.kids[k])
+		n = n.kids[k]
+	}
+}
+
+// insert puts s before position i, where another sheaf begins or the last one ends.
+func (t *sheafTree) insert(i int, s sheaf) {
+	if t.root == nil {
+		t.root = &sheafNode{own: t.own}
+	}
+	root := t.edit(t.root)
+	t.root = root
+	if right := t.put(root, i, s, s.order(0), s.count()); right != nil {
+		t.root = &sheafNode{own: t.own}
+		t.root.open(0, root, sheaf{}, root.bounds[0], root.n)
+		t.root.open(1, right, sheaf{}, right.bounds[0], right.n)
+	}
+}
+
+// put is insert below n, which is t's. What n has no room for is in the node that it returns,
+// which belongs behind it.
+func (t *sheafTree) put(n *sheafNode, i int, s sheaf, order uint64, size int) (right *sheafNode) {
+	k, before := 0, 0
+	for k < n.count && i >= before+n.sizes[k] {
+		before += n.sizes[k]
+		k++
+	}
+	if n.kids == nil {
+		if k < n.count { // what comes before it may be above its bound
+			n.bounds[k] = n.leaves[k].order(0)
+		}
+		return t.open(n, k, nil, s, order, size)
+	}
+	// Between two children it belongs to the first one, unless it is above the bound of the second.
+	if k == n.count || k > 0 && i == before && order <= n.bounds[k] {
+		k--
+		before -= n.sizes[k]
+	}
+	kid := t.edit(n.kids[k])
+	n.kids[k] = kid
+	more := t.put(kid, i-before, s, order, size)
+	n.n += size
+	n.sizes[k], n.bounds[k] = kid.n, kid.bounds[0]
+	if more == nil {
+		return nil
+	}
+	n.n -= more.n // open counts it again
+	return t.open(n, k+1, more, sheaf{}, more.bounds[0], more.n)
+}
+
+// open makes a child the one at k, where necessary in a node of its own, as put says.
+func (t *sheafTree) open(n *sheafNode, k int, kid *sheafNode, s sheaf, bound uint64, size int) (right *sheafNode) {
+	if n.count < sheafFan {
+		n.open(k, kid, s, bound, size)
+		return nil
+	}
+	half, behind := n.count/2, k > n.count/2
+	if k == n.count { // more will come in order
+		half = k
+	}
+	right = &sheafNode{own: t.own}
+	right.take(n, half)
+	if behind {
+		right.open(k-half, kid, s, bound, size)
+	} else {
+		n.open(k, kid, s, bound, size)
+	}
+	return right
+}
+
+// open makes a child the one at k. There is room.
+func (n *sheafNode) open(k int, kid *sheafNode, s sheaf, bound uint64, size int) {
+	copy(n.bounds[k+1:], n.bounds[k:n.count])
+	copy(n.sizes[k+1:], n.sizes[k:n.count])
+	n.bounds[k], n.sizes[k] = bound, size
+	if kid != nil {
+		n.kids = openAt(n.kids, k, kid)
+	} else {
+		n.leaves = openAt(n.leaves, k, s)
+	}
+	n.count++
+	n.n += size
+}
+
+// openAt is slices.Insert of one into children, for which there is never more room than a node has.
+func openAt[E any](s []E, k int, e E) []E {
+	if len(s) == cap(s) {
+		s = append(make([]E, 0, min(max(2*len(s), 3), sheafFan)), s...)
+	}
+	s = s[:len(s)+1]
+	copy(s[k+1:], s[k:])
+	s[k] = e
+	return s
+}
+
+// take moves the children of o from one on, which belong behind those of n, to n.
+func (n *sheafNode) take(o *sheafNode, from int) {
+	for k := from; k < o.count; k++ {
+		if o.kids != nil {
+			n.open(n.count, o.kids[k], sheaf{}, o.bounds[k], o.sizes[k])
+		} else {
+			n.open(n.count, nil, o.leaves[k], o.bounds[k], o.sizes[k])
+		}
+	}
+	for o.count > from {
+		o.shut(o.count - 1)
+	}
+}
+
+// shut drops child k.
+func (n *sheafNode) shut(k int) {
+	n.n -= n.sizes[k]
+	n.count--
+	copy(n.bounds[k:], n.bounds[k+1:n.count+1])
+	copy(n.sizes[k:], n.sizes[k+1:n.count+1])
+	if n.kids != nil {
+		copy(n.kids[k:], n.kids[k+1:])
+		n.kids[n.count] = nil
+		n.kids = n.kids[:n.count]
+	} else {
+		copy(n.leaves[k:], n.leaves[k+1:])
+		n.leaves[n.count] = sheaf{}
+		n.leaves = n.leaves[:n.count]
+	}
+}
+
+// remove takes the sheaf at position i out and returns it.
+func (t *sheafTree) remove(i int) sheaf {
+	t.root = t.edit(t.root)
+	s := t.drop(t.root, i)
+	for t.root.kids != nil && t.root.count == 1 {
+		t.root = t.root.kids[0]
+	}
+	if t.root.count == 0 {
+		t.root = nil
+	}
+	return s
+}
+
+// drop is remove below n, which is t's. It may leave it without children.
+func (t *sheafTree) drop(n *sheafNode, i int) (gone sheaf) {
+	k, before := n.child(i)
+	if n.kids == nil {
+		gone = n.leaves[k]
+		n.shut(k)
+		return gone
+	}
+	kid := t.edit(n.kids[k])
+	n.kids[k] = kid
+	gone = t.drop(kid, i-before)
+	n.n += kid.n - n.sizes[k]
+	n.sizes[k] = kid.n
+	if kid.count == 0 {
+		n.shut(k)
+		return gone
+	}
+	// What goes may become another sheaf's, before this child.
+	n.bounds[k] = kid.bounds[0]
+	if kid.count <= sheafFan/4 {
+		if k+1 < n.count {
+			t.join(n, k)
+		} else if k > 0 {
+			t.join(n, k-1)
+		}
+	}
+	return gone
+}
+
+// join makes child k of n and the next one a single child, where that has room for more.
+func (t *sheafTree) join(n *sheafNode, k int) {
+	if n.kids[k].count+n.kids[k+1].count > sheafFan*3/4 {
+		return
+	}
+	a, b := t.edit(n.kids[k]), t.edit(n.kids[k+1])
+	n.kids[k] = a
+	a.take(b, 0)
+	n.n += a.n - n.sizes[k] // shut takes it away again
+	n.sizes[k] = a.n
+	n.shut(k + 1)
+}
+
+// each calls fn for the sheaves from the one at position i on, in order or
+// backwards, until it returns false.
+func (t *sheafTree) each(i int, reverse bool, fn func(*sheaf) bool) {
+	if t.root == nil {
+		return
+	}
+	if reverse {
+		t.root.descend(i, fn)
+	} else {
+		t.root.ascend(i, fn)
+	}
+}
+
+func (n *sheafNode) ascend(i int, fn func(*sheaf) bool) bool {
+	for k := range n.count {
+		if i < n.sizes[k] {
+			if n.kids == nil && !fn(&n.leaves[k]) || n.kids != nil && !n.kids[k].ascend(max(i, 0), fn) {
+				return false
+			}
+		}
+		i -= n.sizes[k]
+	}
+	return true
+}
+
+func (n *sheafNode) descend(i int, fn func(*sheaf) bool) bool {
+	before := n.n
+	for k := n.count - 1; k >= 0; k-- {
+		before -= n.sizes[k]
+		if i >= before {
+			if n.kids == nil && !fn(&n.leaves[k]) || n.kids != nil && !n.kids[k].descend(i-before, fn) {
+				return false
+			}
+		}
+	}
+	return true
+}
