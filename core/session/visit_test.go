@@ -130,6 +130,27 @@ func TestOneShardIsEnough(t *testing.T) {
 	}
 }
 
+// TestScriptHoldsItsShards: what says its keys beforehand, a transaction or a script, does
+// not wait for another shard.
+func TestScriptHoldsItsShards(t *testing.T) {
+	h, one := full(t, 30)
+	ks := h.DB.Keyspace()
+	for n := range ks.NumShards() {
+		if n != 1 {
+			ks.Shard(n).Lock()
+			defer ks.Shard(n).Unlock()
+		}
+	}
+	h.Do("EVAL", "return redis.call('append', KEYS[1], 'more')", "1", one[1])
+	h.Do("MULTI")
+	h.Do("APPEND", one[1], "and")
+	h.Do("EVAL", "return redis.call('append', KEYS[1], 'more')", "1", one[1])
+	h.Do("EXEC")
+	if got := h.Do("GET", one[1]); got != `"vmoreandmore"` {
+		t.Error(got)
+	}
+}
+
 // TestVisitsInTransaction: in a transaction and in a script all shards are locked, and
 // what those have changed is seen.
 func TestVisitsInTransaction(t *testing.T) {
