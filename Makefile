@@ -35,7 +35,7 @@ build: ## the daemon, as bin/spillway, and the official plugins beside it
 PHASES := deps fmt vet lint race offheap integration packages browser compat lab
 
 test: ## everything
-	@echo "make test takes about 25 minutes on two idle cores, more with nothing cached, and up to 60 on busy ones. What it does: $(PHASES)."
+	@echo "make test takes about 35 minutes on two idle cores, and up to 60 on busy ones or with nothing cached. What it does: $(PHASES)."
 	@echo "make deps, its first part, says what it installs. make check is the quick half."
 	@rm -rf $(RESULTS); began=$$SECONDS; for phase in $(PHASES); do \
 	  echo "== $$phase"; at=$$SECONDS; \
