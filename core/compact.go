@@ -8,7 +8,7 @@ func (db *DB) compact() {
 	worked := false
 	defer func() {
 		if worked {
-			db.stats.CompactTime.Add(int64(work.end()))
+			db.stats.CompactTime.Add(int64(work.total()))
 		}
 	}()
 	for i := range db.ks.NumShards() {

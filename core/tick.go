@@ -32,40 +32,44 @@ func (db *DB) Tick() {
 	if db.opts.ReadOnly {
 		return
 	}
-	db.runtime.MakeRoom(tickInterval * evictBudget / 100)
+	evicting := db.allow(evictBudget)
+	db.runtime.MakeRoom(evicting.goesOn)
 	db.persist.Tick()
 }
 
-// allowance is how long one of a tick's tasks may work. Between two steps of it others
-// have the processor: on a server with one, nobody is served meanwhile.
+// allowance is how long one of a tick's tasks may work. Now and then others have the
+// processor: on a server with one, nobody is served meanwhile.
 type allowance struct {
 	clock      Clock
 	most, used time.Duration
-	since      time.Time // when the step began
+	since      time.Time // when it last had the processor
 }
+
+// stretch is how long a task works before others have the processor. With every step they
+// would have many times what it has, where there are many clients.
+const stretch = 500 * time.Microsecond
 
 // allow begins a task that may take that share of a tick.
 func (db *DB) allow(percent int) allowance {
 	return allowance{clock: db.clock, most: tickInterval * time.Duration(percent) / 100, since: db.clock.Now()}
 }
 
-// goesOn ends a step, and tells whether there may be another.
+// goesOn is called between two steps, and tells whether there may be another.
 func (a *allowance) goesOn() bool {
-	if a.end() > a.most {
+	took := a.clock.Now().Sub(a.since)
+	switch {
+	case a.used+took > a.most:
 		return false
+	case took >= stretch:
+		a.used += took
+		runtime.Gosched()
+		a.since = a.clock.Now()
 	}
-	runtime.Gosched()
-	a.since = a.clock.Now()
 	return true
 }
 
-// end ends the last step and returns what all have taken. It may be called again.
-func (a *allowance) end() time.Duration {
-	now := a.clock.Now()
-	a.used += now.Sub(a.since)
-	a.since = now
-	return a.used
-}
+// total is how long the task has worked by now.
+func (a *allowance) total() time.Duration { return a.used + a.clock.Now().Sub(a.since) }
 
 // Ticks counts what Tick has done to its end. A supervisor who sees it stand still
 // knows that the engine hangs.
@@ -115,7 +119,7 @@ func (db *DB) expireCycle() {
 	start := work.since
 	now := start.UnixMilli()
 	defer func() {
-		took := work.end()
+		took := work.total()
 		db.stats.ExpireTime.Add(int64(took))
 		db.latency.Note("expire-cycle", took, start)
 	}()

@@ -1,7 +1,6 @@
 package session
 
 import (
-	"runtime"
 	"strings"
 	"time"
 
@@ -18,7 +17,7 @@ const otherBudget = 500 * time.Microsecond
 // command makes room for what this one takes. It gives up every lock the session holds.
 func (s *Session) makeRoom(limit int64) bool {
 	s.grew = true
-	return s.makeRoomFor(limit, 0)
+	return s.makeRoomFor(limit, 0, nil)
 }
 
 // makeUp makes room for what the session's last command has taken, before one that
@@ -27,12 +26,13 @@ func (s *Session) makeRoom(limit int64) bool {
 func (s *Session) makeUp() {
 	s.grew = false
 	if limit := s.rt.MaxMemory(); limit > 0 {
-		s.makeRoomFor(limit, otherBudget)
+		s.makeRoomFor(limit, otherBudget, nil)
 	}
 }
 
-// makeRoomFor is makeRoom for no longer than a time, unless that is 0.
-func (s *Session) makeRoomFor(limit int64, budget time.Duration) bool {
+// makeRoomFor is makeRoom for no longer than a time, unless that is 0, and for as long as
+// goesOn says, unless that is nil.
+func (s *Session) makeRoomFor(limit int64, budget time.Duration, goesOn func() bool) bool {
 	if s.rt.Keyspace.UsedBytes() <= limit || s.rt.Frozen() {
 		return true
 	}
@@ -47,12 +47,9 @@ func (s *Session) makeRoomFor(limit int64, budget time.Duration) bool {
 	defer func() { s.rt.Latency.Note("eviction-cycle", s.rt.Clock.Now().Sub(began), began) }()
 	defer s.tellOwn()
 	misses := 0
-	for n := 1; s.rt.Keyspace.UsedBytes() > limit; n++ {
-		if budget > 0 && s.rt.Clock.Now().Sub(began) >= budget {
+	for s.rt.Keyspace.UsedBytes() > limit {
+		if budget > 0 && s.rt.Clock.Now().Sub(began) >= budget || goesOn != nil && !goesOn() {
 			return false
-		}
-		if budget > 0 && n%evictYield == 0 {
-			runtime.Gosched() // no client waits for this
 		}
 		if s.evictOne(e) {
 			misses = 0
@@ -65,20 +62,16 @@ func (s *Session) makeRoomFor(limit int64, budget time.Duration) bool {
 	return true
 }
 
-// evictYield is how many looks for keys to evict follow each other before others have
-// the processor.
-const evictYield = 32
-
-// MakeRoom evicts keys as the next write would, for no longer than a time: memory may
+// MakeRoom evicts keys as the next write would, for as long as goesOn says: memory may
 // be over a limit that has been lowered, and there may be no write. It is for the
 // engine's tick, and belongs to one goroutine at a time.
-func (rt *Runtime) MakeRoom(budget time.Duration) {
+func (rt *Runtime) MakeRoom(goesOn func() bool) {
 	limit := rt.MaxMemory()
 	if limit == 0 || rt.Keyspace.UsedBytes() <= limit {
 		return
 	}
 	s := rt.stewardship()
-	s.makeRoomFor(limit, budget)
+	s.makeRoomFor(limit, 0, goesOn)
 	s.Release()
 }
 
