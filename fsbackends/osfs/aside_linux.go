@@ -103,22 +103,18 @@ func (a *aside) sync(f *os.File) error {
 	}
 	var ev ioEvent
 	var now unix.Timespec // zero: do not wait
-	for {
-		n, _, e := unix.RawSyscall6(unix.SYS_IO_GETEVENTS, a.ctx, 1, 1, uintptr(unsafe.Pointer(&ev)), uintptr(unsafe.Pointer(&now)), 0)
-		switch {
-		case e == unix.EINTR:
-		case e != 0:
-			return os.NewSyscallError("io_getevents", e)
-		case n != 1:
-			return errors.New("io_getevents: no fsync has ended")
-		case ev.result < 0:
-			a.owed = false
-			return syscall.Errno(-ev.result)
-		default:
-			a.owed = false
-			return nil
-		}
+	n, _, e := unix.RawSyscall6(unix.SYS_IO_GETEVENTS, a.ctx, 1, 1, uintptr(unsafe.Pointer(&ev)), uintptr(unsafe.Pointer(&now)), 0)
+	switch {
+	case e != 0:
+		return os.NewSyscallError("io_getevents", e)
+	case n != 1:
+		return errors.New("io_getevents: no fsync has ended")
 	}
+	a.owed = false
+	if ev.result < 0 {
+		return syscall.Errno(-ev.result)
+	}
+	return nil
 }
 
 // submit asks for the fsync, for which the kernel holds the file open from then on.

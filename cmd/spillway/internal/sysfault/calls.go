@@ -91,15 +91,19 @@ func (w *Watch) path(pid int, p place, args *[6]uint64) (string, error) {
 		}
 	}
 	if !filepath.IsAbs(name) {
-		link := fmt.Sprintf("/proc/%d/cwd", pid)
+		fd := int32(unix.AT_FDCWD)
+		if p.fd >= 0 {
+			fd = int32(args[p.fd])
+		}
 		if p.list {
-			fd, err := submitted(pid, args[p.fd])
-			if err != nil || fd < 0 {
+			var err error
+			if fd, err = submitted(pid, args[p.fd]); err != nil || fd < 0 {
 				return "", err
 			}
+		}
+		link := fmt.Sprintf("/proc/%d/cwd", pid)
+		if fd != unix.AT_FDCWD {
 			link = fmt.Sprintf("/proc/%d/fd/%d", pid, fd)
-		} else if p.fd >= 0 && int32(args[p.fd]) != unix.AT_FDCWD {
-			link = fmt.Sprintf("/proc/%d/fd/%d", pid, int32(args[p.fd]))
 		}
 		base, err := os.Readlink(link)
 		if errors.Is(err, os.ErrNotExist) {
@@ -120,16 +124,11 @@ func (w *Watch) path(pid int, p place, args *[6]uint64) (string, error) {
 // submitted is the file whose fsync io_submit is asked for, -1 when that is asked for
 // something else: see struct iocb in linux/aio_abi.h.
 func submitted(pid int, list uint64) (fd int32, err error) {
-	f, err := os.Open(fmt.Sprintf("/proc/%d/mem", pid))
-	if err != nil {
-		return -1, err
-	}
-	defer f.Close()
 	var first [8]byte
 	var iocb [64]byte
-	_, err = f.ReadAt(first[:], int64(list))
+	_, err = read(pid, list, first[:])
 	if err == nil {
-		_, err = f.ReadAt(iocb[:], int64(binary.NativeEndian.Uint64(first[:])))
+		_, err = read(pid, binary.NativeEndian.Uint64(first[:]), iocb[:])
 	}
 	if err != nil {
 		return -1, fmt.Errorf("reading what process %d asks of io_submit: %w", pid, err)
@@ -143,16 +142,21 @@ func submitted(pid int, list uint64) (fd int32, err error) {
 
 // peek reads a path in the memory of a process.
 func peek(pid int, addr uint64) (string, error) {
-	f, err := os.Open(fmt.Sprintf("/proc/%d/mem", pid))
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
 	buf := make([]byte, unix.PathMax)
-	n, err := f.ReadAt(buf, int64(addr)) // short where the mapping ends
+	n, err := read(pid, addr, buf) // short where the mapping ends
 	end := bytes.IndexByte(buf[:n], 0)
 	if end < 0 {
 		return "", fmt.Errorf("reading a path of process %d: %w", pid, err)
 	}
 	return string(buf[:end]), nil
+}
+
+// read reads the memory of a process, as io.ReaderAt does.
+func read(pid int, addr uint64, buf []byte) (int, error) {
+	f, err := os.Open(fmt.Sprintf("/proc/%d/mem", pid))
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	return f.ReadAt(buf, int64(addr))
 }
