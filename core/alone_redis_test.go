@@ -38,31 +38,43 @@ func askRedisLine(t *testing.T, conn net.Conn) func(line string) resp.Value {
 	ask := askRedis(t, conn)
 	return func(line string) resp.Value {
 		t.Helper()
-		args, ok := resp.SplitArgs([]byte(line), nil)
-		if !ok {
-			t.Fatalf("bad command line %q", line)
-		}
-		words := make([]string, len(args))
-		for i := range args {
-			words[i] = string(args[i])
-		}
-		return ask(words...)
+		return ask(lineWords(t, line)...)
 	}
+}
+
+// lineWords is the words of a line as redis-cli takes it.
+func lineWords(t *testing.T, line string) []string {
+	t.Helper()
+	args, ok := resp.SplitArgs([]byte(line), nil)
+	if !ok {
+		t.Fatalf("bad command line %q", line)
+	}
+	words := make([]string, len(args))
+	for i := range args {
+		words[i] = string(args[i])
+	}
+	return words
+}
+
+// clustersOfOne is a redis-server and an engine that are each the one node of a cluster
+// with all slots, and what the nodes are called.
+func clustersOfOne(t *testing.T) (ask func(line string) resp.Value, h *coretest.Harness, theirs, ours string) {
+	t.Helper()
+	ask = askRedisLine(t, testutil.Redis(t, "--cluster-enabled", "yes", "--port", "0")())
+	if v := ask("CLUSTER ADDSLOTSRANGE 0 16383"); v.Err() != nil {
+		t.Fatal(v)
+	}
+	testutil.Eventually(t, "the cluster is up", func() bool { return ask("SET k v").Err() == nil })
+	ask("CLUSTER BUMPEPOCH") // ours has an epoch from its start
+	h = coretest.New(t, func(o *core.Options) { o.Cluster = true })
+	return ask, h, string(ask("CLUSTER MYID").Str), string(h.Value("CLUSTER", "MYID").Str)
 }
 
 // TestClusterOfOneAgainstRedis: what would change a cluster of one node that has all
 // slots, and is refused or changes nothing, is answered as a redis-server in the same
 // state answers it.
 func TestClusterOfOneAgainstRedis(t *testing.T) {
-	ask := askRedisLine(t, testutil.Redis(t, "--cluster-enabled", "yes", "--port", "0")())
-	if v := ask("CLUSTER ADDSLOTSRANGE 0 16383"); v.Err() != nil {
-		t.Fatal(v)
-	}
-	testutil.Eventually(t, "the cluster is up", func() bool { return ask("SET k v").Err() == nil })
-	ask("CLUSTER BUMPEPOCH") // ours has an epoch from its start
-	h := coretest.New(t, func(o *core.Options) { o.Cluster = true })
-	theirs := string(ask("CLUSTER MYID").Str)
-	ours := string(h.Value("CLUSTER", "MYID").Str)
+	ask, h, theirs, ours := clustersOfOne(t)
 	for _, line := range []string{
 		"CLUSTER ADDSLOTS 1", "CLUSTER ADDSLOTS 1 x", "CLUSTER ADDSLOTS 16384", "CLUSTER ADDSLOTS", "CLUSTER ADDSLOTS 7 8",
 		"CLUSTER ADDSLOTSRANGE 1 2", "CLUSTER ADDSLOTSRANGE 2 1", "CLUSTER ADDSLOTSRANGE 1 2 3", "CLUSTER ADDSLOTSRANGE 1 x", "CLUSTER DELSLOTSRANGE 2 1",
@@ -92,14 +104,7 @@ func TestClusterOfOneAgainstRedis(t *testing.T) {
 // TestAnnouncedAgainstRedis: what a node is to announce is told as a redis-server tells it,
 // in CLUSTER SLOTS, SHARDS and NODES, in RESP2 and RESP3.
 func TestAnnouncedAgainstRedis(t *testing.T) {
-	ask := askRedisLine(t, testutil.Redis(t, "--cluster-enabled", "yes", "--port", "0")())
-	if v := ask("CLUSTER ADDSLOTSRANGE 0 16383"); v.Err() != nil {
-		t.Fatal(v)
-	}
-	testutil.Eventually(t, "the cluster is up", func() bool { return ask("SET k v").Err() == nil })
-	ask("CLUSTER BUMPEPOCH") // ours has an epoch from its start
-	h := coretest.New(t, func(o *core.Options) { o.Cluster = true })
-	theirs, ours := string(ask("CLUSTER MYID").Str), string(h.Value("CLUSTER", "MYID").Str)
+	ask, h, theirs, ours := clustersOfOne(t)
 	for _, set := range []string{
 		"PING", "CONFIG SET cluster-announce-ip 192.0.2.7", "CONFIG SET cluster-announce-port 7777", "CONFIG SET cluster-preferred-endpoint-type hostname",
 		"CONFIG SET cluster-announce-hostname a_b", "CONFIG SET cluster-announce-hostname node-1.example", "CONFIG SET cluster-preferred-endpoint-type unknown-endpoint", "HELLO 3",
@@ -113,13 +118,8 @@ func TestAnnouncedAgainstRedis(t *testing.T) {
 			lines = lines[1:]
 		}
 		for _, line := range lines {
-			words, _ := resp.SplitArgs([]byte(line), nil)
-			args := make([]string, len(words))
-			for i := range words {
-				args[i] = string(words[i])
-			}
 			want := strings.ReplaceAll(ask(line).String(), theirs, "ME")
-			if got := strings.ReplaceAll(h.Do(args...), ours, "ME"); got != want {
+			if got := strings.ReplaceAll(h.Do(lineWords(t, line)...), ours, "ME"); got != want {
 				t.Errorf("after %s: %s\n  ours  %s\n  redis %s", set, line, got, want)
 			}
 		}
