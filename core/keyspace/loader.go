@@ -115,18 +115,19 @@ func (b *loadBatch) add(obj *rdb.Object, hash uint64) {
 	})
 }
 
-// prefetchStrings brings what putting a few strings reads into the processor's cache.
+// prefetchStrings has the processor fetch what putting a few strings, at most prefetchMax, reads.
 // The keys are hardly ever there already, so that it looks at no values.
 func (s *Shard) prefetchStrings(some []loadString) {
-	var seen uint64 // what is loaded must be used, or it is not loaded
+	var places [2 * prefetchMax]arena.Place
+	found := places[:0]
 	for i := range some {
 		st := s.dbs[some[i].db].st
 		if st.keys < prefetchKeys {
 			continue
 		}
 		h := some[i].hash
-		p := st.arena.Page(arena.Ref(st.dir.pageAt(h)))
-		seen += p[home(h<<(64-printBits))] + p[wordEpoch]
+		at := st.arena.Place(arena.Ref(st.dir.pageAt(h)))
+		found = append(found, at, at+slotPlace(h))
 	}
-	s.prefetched += seen
+	arena.Fetch(found)
 }

@@ -9,10 +9,11 @@ const prefetchMax = 32
 // prefetchKeys is from how many keys on a store is taken not to fit a cache.
 const prefetchKeys = 1 << 13
 
-// Prefetch brings what finding these keys reads into the processor's cache: the
-// index slots of all of them, then the headers of all their values, so that the
-// cache misses of one pass overlap where a search alone waits for one after the
-// other. It changes nothing, and keys that do not exist do no harm. The shard's
+// Prefetch has the processor fetch what finding these keys reads: the pages' headers and
+// slots of all of them, then the first lines of all their values, so that the
+// cache misses of each pass overlap, where a search alone waits for one after the
+// other. Those of the second are not waited for: they come while the first of the keys are
+// used. It changes nothing, and keys that do not exist do no harm. The shard's
 // lock is held, and should stay so until the keys are used.
 func (d *DB) Prefetch(keys [][]byte) {
 	st := d.st
@@ -29,23 +30,29 @@ func (d *DB) Prefetch(keys [][]byte) {
 func (d *DB) prefetch(keys [][]byte) {
 	st := d.st
 	var hashes [prefetchMax]uint64
-	var pages [prefetchMax]*page
-	var seen uint64 // what is loaded must be used, or it is not loaded
+	var pages [prefetchMax]arena.Ref
+	var places [2 * prefetchMax]arena.Place
 	for i, key := range keys {
 		h := d.ks.hash(key)
-		p := st.arena.Page(arena.Ref(st.dir.pageAt(h)))
-		hashes[i], pages[i] = h, p
-		seen += p[home(h<<(64-printBits))] + p[wordEpoch]
+		hashes[i], pages[i] = h, arena.Ref(st.dir.pageAt(h))
+		at := st.arena.Place(pages[i])
+		places[2*i], places[2*i+1] = at, at+slotPlace(h)
 	}
+	arena.Fetch(places[:2*len(keys)])
+	values := places[:0]
 	for i, h := range hashes[:len(keys)] {
-		p := pages[i]
+		p := st.arena.Page(pages[i])
 		slot := home(h << (64 - printBits))
 		for want := tag(h, pageBase(p)); p[slot] != 0; slot = nextSlot(slot) {
 			if (p[slot]^want)>>tagShift == 0 {
-				seen += uint64(st.arena.Header(slotRef(p[slot]))[offFlags])
+				at := st.arena.Place(slotRef(p[slot]))
+				values = append(values, at, at+arena.Line)
 				break
 			}
 		}
 	}
-	st.shard.prefetched += seen
+	arena.Fetch(values)
 }
+
+// slotPlace is where in its page the slot of the key with hash h has its home.
+func slotPlace(h uint64) arena.Place { return arena.Place(home(h<<(64-printBits)) * 8) }

@@ -29,8 +29,7 @@ type Shard struct {
 
 	inserted func(db int, key []byte) // see OnInsert
 
-	prefetched  uint64 // nothing: Prefetch's loads end here
-	published   int64  // what usedOutside holds
+	published   int64 // what usedOutside holds
 	usedOutside atomic.Int64
 }
 

@@ -1,0 +1,6 @@
+//go:build amd64 || arm64
+
+package arena
+
+//go:noescape
+func fetch(at *Place, n int)
