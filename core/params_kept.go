@@ -70,7 +70,7 @@ var kept = []Kept{
 	keep("active-defrag-ignore-bytes", param.Memory{Min: 1}, "104857600", keptC),
 	keep("io-threads", param.Int{Min: 1, Max: 128}, "1", keptC).fixed(),
 	keep("io-threads-do-reads", param.Bool{}, "no", keptC).fixed(),
-	keep("disable-thp", param.Bool{}, "yes", keptC).fixed(),
+	keep("disable-thp", param.Bool{}, "yes", "no fork copies large pages, and the kernel's own setting decides about them").fixed(),
 	keep("list-compress-depth", natural, "0", "lists are not compressed"),
 	keep("maxmemory-eviction-tenacity", param.Int{Min: 0, Max: 100}, "10", "a write evicts as much as it needs"),
 

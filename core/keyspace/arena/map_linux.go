@@ -13,14 +13,24 @@ import (
 const Name = "spillway-arena-mmap"
 
 // regionSize is how much address space is mapped at a time for chunks: few
-// mappings, as the kernel limits their number, and large pages where the
-// system gives them.
+// mappings, as the kernel limits their number.
 const regionSize = 64 << 20
+
+// hugePage is the size of the kernel's large pages, of which two chunks are one. The processor
+// remembers where 2,000 pages lie: of small ones that is less than what a million keys take, so
+// that each lookup made it read the kernel's tables too, and a virtual machine's twice over.
+// What forbids large pages to other servers is that they fork, and then copy all of one for each
+// write. This one does not. The kernel clears a large page when it is first written, in one go
+// of some 100 µs, and a process that is small would take more memory: so the first region
+// has small ones. /sys/kernel/mm/transparent_hugepage/enabled says "never" where
+// there are to be none.
+const hugePage = 2 << 20
 
 // pool holds the process's free chunks. Their memory was given back.
 var pool struct {
 	sync.Mutex
-	free []unsafe.Pointer
+	free  []unsafe.Pointer
+	grown bool // there is a region
 }
 
 // mapping is a piece of memory.
@@ -36,7 +46,7 @@ func mapChunk() mapping {
 	pool.Lock()
 	defer pool.Unlock()
 	if len(pool.free) == 0 {
-		region, err := mapMemory(regionSize)
+		region, err := mapRegion()
 		if err != nil {
 			return heapMapping(chunkSize)
 		}
@@ -48,6 +58,21 @@ func mapChunk() mapping {
 	base := pool.free[last]
 	pool.free = pool.free[:last]
 	return mapping{base: base, size: chunkSize}
+}
+
+// mapRegion maps a region, which begins where a large page may. pool is locked.
+func mapRegion() ([]byte, error) {
+	mem, err := mapMemory(regionSize + hugePage)
+	if err != nil {
+		return nil, err
+	}
+	skip := -int(uintptr(unsafe.Pointer(&mem[0]))) & (hugePage - 1) // up to the next large page
+	region := mem[skip : skip+regionSize]
+	if pool.grown {
+		_ = unix.Madvise(region, unix.MADV_HUGEPAGE) // an error leaves small pages
+	}
+	pool.grown = true
+	return region, nil
 }
 
 // mapLarge returns memory for one block, which holds anything.
