@@ -15,3 +15,11 @@ func RunCopies() (restore func()) {
 	descriptors = ""
 	return func() { descriptors = old }
 }
+
+// LimitDocuments bounds the document of a set that a plugin lists, and returns what
+// takes that back.
+func LimitDocuments(bytes int) (restore func()) {
+	old := maxDocument
+	maxDocument = bytes
+	return func() { maxDocument = old }
+}

@@ -84,6 +84,9 @@ func (s *sinkClient) Publish(ctx context.Context, set sink.Set) error {
 	})
 }
 
+// maxDocument is wire.MaxDocument, but for tests, to which so much is only work.
+var maxDocument = wire.MaxDocument
+
 // List implements sink.Sink.
 func (s *sinkClient) List(ctx context.Context) ([]sink.Set, error) {
 	pr, in, err := s.open(ctx)
@@ -112,8 +115,8 @@ func (s *sinkClient) List(ctx context.Context) ([]sink.Set, error) {
 				return err
 			}
 			doc = append(doc, m.GetDocument()...)
-			if total += len(m.GetDocument()); total > wire.MaxList || len(doc) > wire.MaxDocument {
-				return sink.Permanent(fmt.Errorf("lists more than %d bytes, or a set of more than %d", wire.MaxList, wire.MaxDocument))
+			if total += len(m.GetDocument()); total > wire.MaxList || len(doc) > maxDocument {
+				return sink.Permanent(fmt.Errorf("lists more than %d bytes, or a set of more than %d", wire.MaxList, maxDocument))
 			}
 			if !m.GetLast() {
 				continue
