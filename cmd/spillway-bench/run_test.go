@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	}
 	programs = dir
 	code := 1
-	if out, err := exec.Command("go", "build", "-o", dir+"/", ".", "../spillway").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-ldflags=-s", "-o", dir+"/", ".", "../spillway").CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "building the programs: %v\n%s", err, out)
 	} else {
 		code = m.Run()

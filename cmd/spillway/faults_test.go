@@ -16,7 +16,7 @@ import (
 // buildFaulty builds the daemon with --fault-script, once for all tests.
 var buildFaulty = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(filepath.Dir(binary), "spillway-faults")
-	out, err := exec.Command("go", "build", "-tags", "spillway_faults", "-o", path, ".").CombinedOutput()
+	out, err := exec.Command("go", "build", "-ldflags=-s", "-tags", "spillway_faults", "-o", path, ".").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("building the daemon with faults: %w\n%s", err, out)
 	}

@@ -26,7 +26,7 @@ func buildPlugin(t *testing.T, pkg string) (name, checksum string) {
 	name = filepath.Base(pkg)
 	once, _ := built.LoadOrStore(pkg, sync.OnceValues(func() (string, error) {
 		path := filepath.Join(filepath.Dir(binary), name)
-		if out, err := exec.Command("go", "build", "-o", path, "github.com/spillwaydb/spillway/"+pkg).CombinedOutput(); err != nil {
+		if out, err := exec.Command("go", "build", "-ldflags=-s", "-o", path, "github.com/spillwaydb/spillway/"+pkg).CombinedOutput(); err != nil {
 			return "", fmt.Errorf("%w\n%s", err, out)
 		}
 		return host.Checksum(path)
