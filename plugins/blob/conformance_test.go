@@ -57,7 +57,8 @@ func TestConformanceOverWire(t *testing.T) {
 	})
 }
 
-// TestLives: several lives and daemons in one bucket.
+// TestLives: several lives and daemons in one bucket. What differs between the stores is
+// who wins where two write one name, and what a list says.
 func TestLives(t *testing.T) {
 	at := func(url func(t testing.TB) string) lives.Make {
 		return func(t testing.TB) lives.Store {
@@ -69,14 +70,14 @@ func TestLives(t *testing.T) {
 		return at(func(t testing.TB) string { return r.URL(r.Bucket(t), "/a place") })
 	}
 	t.Run("s3", func(t *testing.T) { lives.TestBrief(t, suite(servers.StartS3(t))) })
-	t.Run("gcs", func(t *testing.T) { lives.TestBrief(t, suite(servers.StartGCS(t))) })
-	t.Run("azure", func(t *testing.T) { lives.TestBrief(t, suite(servers.StartAzure(t))) })
+	t.Run("gcs", func(t *testing.T) { lives.TestScenarios(t, suite(servers.StartGCS(t)), "a copy runs beside the original", "numbers collide") })
+	t.Run("azure", func(t *testing.T) { lives.TestScenarios(t, suite(servers.StartAzure(t)), "the disk is lost", "numbers collide") })
 	t.Run("file", func(t *testing.T) {
-		lives.TestBrief(t, func(t testing.TB) lives.Store {
+		lives.TestScenarios(t, func(t testing.TB) lives.Store {
 			dir := t.TempDir()
 			s := at(func(testing.TB) string { return "file://" + dir })(t)
 			s.Files = os.DirFS(dir)
 			return s
-		})
+		}, "a process dies before it has published")
 	})
 }

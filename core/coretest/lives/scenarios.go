@@ -64,21 +64,48 @@ func script(s string) string { return strings.ReplaceAll(s, ";", "\n") }
 //			return lives.Store{Open: func() sink.Sink { return open(t) }}
 //		})
 //	}
-func Test(t *testing.T, mk Make) { run(t, mk, scenarios) }
+func Test(t *testing.T, mk Make) {
+	t.Run("everything comes back", func(t *testing.T) { everything(t, mk) })
+	run(t, mk, scenarios)
+}
 
 // TestBrief is Test for stores that take their time: the disk is lost and rolled
 // back, daemons share the place, numbers collide. SPILLWAY_LAB=long plays all.
 func TestBrief(t *testing.T, mk Make) {
-	few := slices.DeleteFunc(slices.Clone(scenarios), func(s scenario) bool {
-		return os.Getenv("SPILLWAY_LAB") != "long" && !slices.Contains([]string{
-			"the disk is lost", "a copy runs beside the original", "numbers collide", "a process dies before it has published",
-		}, s.name)
-	})
-	run(t, mk, few)
+	if long() {
+		Test(t, mk)
+		return
+	}
+	t.Run("everything comes back", func(t *testing.T) { everything(t, mk) })
+	run(t, mk, named(t, "the disk is lost", "a copy runs beside the original", "numbers collide", "a process dies before it has published"))
+}
+
+// TestScenarios plays the named scenarios, for one of several stores behind the same
+// code, of which another has TestBrief. SPILLWAY_LAB=long plays all that Test does.
+func TestScenarios(t *testing.T, mk Make, names ...string) {
+	if long() {
+		Test(t, mk)
+		return
+	}
+	run(t, mk, named(t, names...))
+}
+
+func long() bool { return os.Getenv("SPILLWAY_LAB") == "long" }
+
+// named are the scenarios of these names, each of which there must be.
+func named(t *testing.T, names ...string) (some []scenario) {
+	t.Helper()
+	for _, name := range names {
+		i := slices.IndexFunc(scenarios, func(s scenario) bool { return s.name == name })
+		if i < 0 {
+			t.Fatalf("no scenario %q", name)
+		}
+		some = append(some, scenarios[i])
+	}
+	return some
 }
 
 func run(t *testing.T, mk Make, scenarios []scenario) {
-	t.Run("everything comes back", func(t *testing.T) { everything(t, mk) })
 	for _, s := range scenarios {
 		t.Run(s.name, func(t *testing.T) {
 			steps, err := parseScript(script(s.script))
