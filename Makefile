@@ -6,8 +6,9 @@ RACE_TAGS := spillway_goheap
 # In these nothing is shared between goroutines, tests included: the race detector has
 # nothing to look for, and they run in offheap alone. core/racelaw_test.go holds both lists.
 SINGLE := ./core/command/geo ./core/command/hll ./core/command/spec ./core/rdb ./core/rdb/packed
-# What has memory outside of Go's heap, and what tries less under the race detector.
-OFFHEAP := ./core/keyspace/... ./core/rdb/... ./core/command/... ./core/server ./core/session ./core ./core/coretest ./core/coretest/lives ./core/coretest/model ./examples/crashtest ./examples/embedded
+# What has memory outside of Go's heap, and what tries less under the race detector; what
+# takes long is first, so that nothing waits for it alone.
+OFFHEAP := ./core ./core/coretest ./core/server ./core/session ./core/rdb/... ./core/coretest/lives ./core/command/... ./core/keyspace/... ./core/coretest/model ./examples/crashtest ./examples/embedded
 # As a release is built (packaging/stage.go), so that all but the race detector's
 # packages are compiled once, for whatever directory this is.
 export CGO_ENABLED := 0
@@ -22,7 +23,7 @@ export PATH := $(PATH):/usr/sbin:/sbin:$(CURDIR)/bin
 RESULTS := bin/results
 TEST = mkdir -p $(RESULTS); bin/gotestsum --format pkgname --format-hide-empty-pkg $(if $(HIDE),--hide-summary=$(HIDE)) --jsonfile $(RESULTS)/$@.json -- -vet=off -ldflags='-s -w'
 
-.PHONY: all build test check skips system-deps deps fmt vet lint unit race offheap integration browser compat lab planted lab-disk lab-syscalls lab-long bench bench-peers docs fuzz clean packages dist dist-check image chart
+.PHONY: all build test check skips system-deps deps fmt vet lint unit race offheap integration browser compat lint+packages lab planted lab-disk lab-syscalls lab-long bench bench-peers docs fuzz clean packages dist dist-check image chart
 
 all: build
 
@@ -31,11 +32,13 @@ build: ## the daemon, as bin/spillway, and the official plugins beside it
 
 # What make test goes through. Under the race detector memory is the heap's;
 # offheap runs, as they are used, the packages that have memory of their own, and in full
-# what is tried less under the detector.
-PHASES := deps fmt vet lint race offheap integration packages browser compat lab
+# what is tried less under the detector. The programs are built before it: documents that are
+# followed in there build them too. packages waits for one thread or for a daemon most of the
+# time, and lint fills the other core.
+PHASES := deps fmt vet build lint+packages race offheap integration browser compat lab
 
 test: ## everything
-	@echo "make test takes about 35 minutes on two idle cores, and up to 60 on busy ones or with nothing cached. What it does: $(PHASES)."
+	@echo "make test takes about half an hour on two idle cores, and up to 60 minutes on busy ones or with nothing cached. What it does: $(PHASES)."
 	@echo "make deps, its first part, says what it installs. make check is the quick half."
 	@rm -rf $(RESULTS); began=$$SECONDS; for phase in $(PHASES); do \
 	  echo "== $$phase"; at=$$SECONDS; \
@@ -107,7 +110,7 @@ unit: bin/gotestsum
 # A test's heap is small, and collecting it took a quarter of its time. A program under the
 # race detector sleeps a second before it ends, each plugin that a test starts too.
 # Most packages wait for a plugin or a server now and then, and the linker for one thread:
-# three at a time on two cores.
+# three at a time on two cores. Those that wait most are first, beside others that compute.
 # The curves of elliptic cryptography are computed without the detector: two plugins and their
 # host spent half of a start on them, no goroutine shares anything in there, and all around
 # them is watched.
@@ -115,15 +118,15 @@ UNWATCHED := crypto/internal/fips140/nistec/...
 RACE_P ?= $(shell echo $$(( ($(CORES) * 3 + 1) / 2 )))
 race: bin/gotestsum ## the packages under the race detector, with all memory where it can see it
 	export SPILLWAY_LAB_STRIDE=48 GOGC=400 CGO_ENABLED=1 GORACE=atexit_sleep_ms=10; \
-	  $(TEST) -p $(RACE_P) -race -gcflags='$(UNWATCHED)=-race=false' -tags $(RACE_TAGS) -timeout 40m $$($(GO) list ./core/... ./plugins/... ./fsbackends/... ./internal/... ./examples/... | grep -vxF "$$($(GO) list $(SINGLE))")
+	  $(TEST) -p $(RACE_P) -race -gcflags='$(UNWATCHED)=-race=false' -tags $(RACE_TAGS) -timeout 40m $$($(GO) list ./plugins/... ./fsbackends/... ./core/... ./internal/... ./examples/... | grep -vxF "$$($(GO) list $(SINGLE))")
 
 offheap: bin/gotestsum ## without the race detector: packages with memory outside of Go's heap, and in full what is tried less under it
-	export SPILLWAY_LAB_STRIDE=3 GOGC=400; $(TEST) -timeout 20m $(OFFHEAP)
+	export SPILLWAY_LAB_STRIDE=3 GOGC=400; $(TEST) -p $(RACE_P) -timeout 20m $(OFFHEAP)
 
 # Its tests wait for daemons half of the time: twice as many at once as there are cores.
 integration: build bin/gotestsum ## the built binaries over TCP: kills, restarts, shard counts, the bench
 	export SPILLWAY_ROUNDS=50; $(TEST) -count=1 -parallel $$((2 * $(CORES))) -timeout 20m ./cmd/...
-	export SPILLWAY_TEST_EVENT_LOOPS=0; $(GO) test -vet=off -count=1 -timeout 5m -run '^(TestLinearizable|TestUnixSocket|TestMaxClients|TestIdleTimeout|TestOutputLimit|TestQueryLimit|TestClientCommands)$$' ./cmd/spillway
+	export SPILLWAY_TEST_EVENT_LOOPS=0; $(GO) test -vet=off -ldflags='-s -w' -count=1 -timeout 5m -run '^(TestLinearizable|TestUnixSocket|TestMaxClients|TestIdleTimeout|TestOutputLimit|TestQueryLimit|TestClientCommands)$$' ./cmd/spillway
 
 # A browser is large, and make deps brings none.
 browser: bin/gotestsum ## the status page in a real browser, light and dark, wide and narrow
@@ -134,6 +137,10 @@ browser: bin/gotestsum ## the status page in a real browser, light and dark, wid
 # as root, where the kernel mounts an overlay. What cannot run says so in make skips.
 packages: bin/gotestsum bin/helm bin/cyclonedx-gomod ## packages, the image and the chart, made and tried for this machine
 	cd packaging && mkdir -p ../$(RESULTS) && ../bin/gotestsum --format pkgname --format-hide-empty-pkg $(if $(HIDE),--hide-summary=$(HIDE)) --jsonfile ../$(RESULTS)/$@.json -- -count=1 -timeout 20m ./...
+
+# What each of them prints comes as a whole when it has ended; if one fails, the other ends first.
+lint+packages: bin/golangci-lint bin/gotestsum bin/helm bin/cyclonedx-gomod ## both, side by side
+	@$(MAKE) --no-print-directory -j2 -k --output-sync=target lint packages
 
 # What a release is made of. Of a tag vX.Y.Z the version is X.Y.Z.
 VERSION ?= $(or $(patsubst v%,%,$(shell git describe --tags --exact-match --match 'v[0-9]*' 2>/dev/null)),$(shell sed -n 's/^\tversion = "\(.*\)"/\1/p' cmd/spillway/version.go))
@@ -163,20 +170,23 @@ compat: build ## Redis's own tests against the daemon: fails when one fails that
 
 lab: planted lab-disk lab-syscalls ## the crash laboratory, its short version; see docs/testing.md
 
-planted: bin/gotestsum ## a dozen known bugs, drawn anew each time, each of which must fail a test: SPILLWAY_PLANTED=all plants all
+planted: bin/gotestsum ## eight known bugs, drawn anew each time, each of which must fail a test: SPILLWAY_PLANTED=all plants all
 	export GOGC=400; $(TEST) -tags lab -count=1 -timeout 40m ./core/coretest/planted
+
+# Both of cmd/spillway's laboratories are compiled once.
+LAB_TAGS := disk,syscalls
 
 # Mounts filesystems of its own, so it needs root and loop devices.
 lab-disk: bin/gotestsum ## real filesystems that lose power, fill up and become read-only
 	@d=$$(mktemp -d); if mount -t tmpfs none $$d 2>/dev/null && umount $$d && losetup -f >/dev/null 2>&1; then rmdir $$d; \
-	  $(TEST) -tags disk -count=1 -timeout 20m -run TestDisk ./cmd/spillway; \
+	  $(TEST) -tags $(LAB_TAGS) -count=1 -timeout 20m -run TestDisk ./cmd/spillway; \
 	else rmdir $$d; mkdir -p $(RESULTS); echo "NOT RUN: lab-disk may not mount filesystems here (needs root and loop devices); memfs stands in for real disks" | tee -a $(RESULTS)/not-run; fi
 
 # Needs no privileges, but a kernel and a container that let a process watch its
 # child's system calls.
 lab-syscalls: build bin/gotestsum ## file-changing system calls of the daemon and of restore that fail, or are the last
 	@if $(GO) test -tags syscalls -count=1 -run TestAvailable ./cmd/spillway/internal/sysfault >/dev/null; then \
-	  $(TEST) -tags syscalls -count=1 -timeout 20m -run TestSyscalls ./cmd/spillway; \
+	  $(TEST) -tags $(LAB_TAGS) -count=1 -timeout 20m -run TestSyscalls ./cmd/spillway; \
 	else mkdir -p $(RESULTS); echo "NOT RUN: lab-syscalls may not watch system calls here (needs Linux 5.19 or newer, and seccomp(2))" | tee -a $(RESULTS)/not-run; fi
 
 lab-long: build ## hours: every part of the laboratory at length

@@ -6,7 +6,7 @@
 // It is built with go's -overlay, so that the source knows nothing of it. Each
 // of them is something that a storage engine has shipped with.
 //
-//	go test -tags lab -v ./core/coretest/planted # a dozen of them
+//	go test -tags lab -v ./core/coretest/planted # eight of them
 //	SPILLWAY_PLANTED=all go test -tags lab -v ./core/coretest/planted
 //	go test -tags lab -v ./core/coretest/planted -run 'TestCaught/two-renames'
 package planted
