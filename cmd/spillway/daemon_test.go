@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -23,6 +24,7 @@ import (
 
 	"github.com/spillwaydb/spillway/core/resp"
 	"github.com/spillwaydb/spillway/internal/testutil"
+	"github.com/spillwaydb/spillway/plugins/plugintest/servers"
 )
 
 var binary string
@@ -42,9 +44,17 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	binary = filepath.Join(dir, "spillway")
+	var faulty sync.WaitGroup
+	if flag.Parse(); flag.Lookup("test.run").Value.String() == "" { // of all tests, some need it
+		faulty.Go(func() { _, _ = buildFaulty() }) // those fail that need it
+	}
 	if out, err := exec.Command("go", "build", "-ldflags=-s", "-o", binary, ".").CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "building the daemon: %v\n%s", err, out)
 		os.Exit(1)
+	}
+	faulty.Wait() // the linker has one thread for the most part
+	if err := servers.SetS3Env(); err != nil {
+		panic(err)
 	}
 	redis.SetLogger(quiet{})
 	code := m.Run()

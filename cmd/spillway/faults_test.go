@@ -98,6 +98,7 @@ func (d *daemon) has(prefix string, n int) {
 // TestFaultScriptFlag: a release does not have it, and a test build refuses what
 // it does not understand.
 func TestFaultScriptFlag(t *testing.T) {
+	t.Parallel()
 	script := filepath.Join(t.TempDir(), "faults")
 	if err := os.WriteFile(script, []byte("# oops\non wriet fail EIO\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -121,6 +122,7 @@ func TestFaultScriptFlag(t *testing.T) {
 // TestDiskFullDuringBgsave: the save fails and says so, nothing is lost and
 // nothing is left behind, and with room again the next one succeeds.
 func TestDiskFullDuringBgsave(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	dir := t.TempDir()
 	d := startFaulty(t, dir, "", "--appendfsync", "always", "--save", "", "--shards", "2")

@@ -26,6 +26,7 @@ type acked struct {
 // there and none twice: INCR and RPUSH betray a lost write and a double
 // replay. Then again after a second, clean restart.
 func TestKillRounds(t *testing.T) {
+	t.Parallel()
 	rounds := 8
 	if n, err := strconv.Atoi(os.Getenv("SPILLWAY_ROUNDS")); err == nil {
 		rounds = n

@@ -63,6 +63,7 @@ func wantContents(t *testing.T, dir string, before map[string]string) {
 // daemon starts on an empty directory. It says what there is and does not start;
 // told to go on beside it, it checkpoints every few seconds. The five stay.
 func TestLostDisk(t *testing.T) {
+	t.Parallel()
 	data, bucket := filepath.Join(t.TempDir(), "a"), t.TempDir()
 	d := startConfig(t, bucketed(data, bucket))
 	for i := range 5 {

@@ -82,6 +82,7 @@ type dashboard struct {
 // TestDashboard: a real Prometheus reads a real daemon, and answers every query of the
 // dashboard with data.
 func TestDashboard(t *testing.T) {
+	t.Parallel()
 	promtool, prometheus := program(t, "promtool"), program(t, "prometheus")
 	text, err := os.ReadFile(filepath.Join(monitoring, "dashboard.json"))
 	if err != nil {

@@ -266,6 +266,7 @@ func (x *distant) jobOver() {
 //
 //	SPILLWAY_OFFSITE_KEYS=5000000 SPILLWAY_OFFSITE_KILLS=20 go test ./cmd/spillway -run TestOffsite -v -timeout 3h
 func TestOffsite(t *testing.T) {
+	t.Parallel()
 	kills := offsiteEnv("SPILLWAY_OFFSITE_KILLS", 2)
 	seed := uint64(offsiteEnv("SPILLWAY_OFFSITE_SEED", int(time.Now().UnixNano()>>10)))
 	t.Logf("seed %d; again with SPILLWAY_OFFSITE_SEED=%[1]d", seed)

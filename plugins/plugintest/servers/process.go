@@ -220,11 +220,14 @@ func root(t testing.TB) string {
 	}
 }
 
-// setenv sets variables for the test, and returns them for other processes.
+// setenv sets variables for the test, and returns them for other processes. A test that
+// runs in parallel must have them already.
 func setenv(t testing.TB, vars map[string]string) map[string]string {
 	t.Helper()
 	for k, v := range vars {
-		t.Setenv(k, v)
+		if had, ok := os.LookupEnv(k); !ok || had != v {
+			t.Setenv(k, v)
+		}
 	}
 	return vars
 }

@@ -29,13 +29,29 @@ const (
 	s3Region = "us-east-1"
 )
 
-// StartS3 starts an S3 server. It sets the test's AWS_* variables.
+// s3Env are the credentials, and no file that has others.
+func s3Env() map[string]string {
+	return map[string]string{
+		"AWS_ACCESS_KEY_ID": s3Key, "AWS_SECRET_ACCESS_KEY": s3Secret, "AWS_EC2_METADATA_DISABLED": "true",
+		"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull,
+	}
+}
+
+// SetS3Env sets the AWS_* variables of this process for good, so that tests with StartS3
+// may run in parallel. TestMain calls it.
+func SetS3Env() error {
+	for k, v := range s3Env() {
+		if err := os.Setenv(k, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// StartS3 starts an S3 server. It sets the test's AWS_* variables, unless SetS3Env has.
 func StartS3(t testing.TB) *S3 {
 	t.Helper()
-	env := setenv(t, map[string]string{
-		"AWS_ACCESS_KEY_ID": s3Key, "AWS_SECRET_ACCESS_KEY": s3Secret, "AWS_EC2_METADATA_DISABLED": "true",
-		"AWS_CONFIG_FILE": filepath.Join(t.TempDir(), "none"), "AWS_SHARED_CREDENTIALS_FILE": filepath.Join(t.TempDir(), "none"),
-	})
+	env := setenv(t, s3Env())
 	dir := t.TempDir()
 	for _, sub := range []string{"data", "meta", "iam"} {
 		if err := os.Mkdir(filepath.Join(dir, sub), 0o700); err != nil {
