@@ -70,8 +70,12 @@ func TestLives(t *testing.T) {
 		return at(func(t testing.TB) string { return r.URL(r.Bucket(t), "/a place") })
 	}
 	t.Run("s3", func(t *testing.T) { lives.TestBrief(t, suite(servers.StartS3(t))) })
-	t.Run("gcs", func(t *testing.T) { lives.TestScenarios(t, suite(servers.StartGCS(t)), "a copy runs beside the original", "numbers collide") })
-	t.Run("azure", func(t *testing.T) { lives.TestScenarios(t, suite(servers.StartAzure(t)), "the disk is lost", "numbers collide") })
+	t.Run("gcs", func(t *testing.T) {
+		lives.TestScenarios(t, suite(servers.StartGCS(t)), "a copy runs beside the original", "numbers collide")
+	})
+	t.Run("azure", func(t *testing.T) {
+		lives.TestScenarios(t, suite(servers.StartAzure(t)), "the disk is lost", "numbers collide")
+	})
 	t.Run("file", func(t *testing.T) {
 		lives.TestScenarios(t, func(t testing.TB) lives.Store {
 			dir := t.TempDir()
