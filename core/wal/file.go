@@ -289,7 +289,9 @@ func (f *logFile) tickLoop() {
 
 func (f *logFile) tick() {
 	p := f.Policy()
-	busy := f.order.dirty.Load()
+	// What is being written is not dirty any more, and is to be in this fsync too: at the
+	// next beat it would be overdue.
+	busy := f.order.dirty.Load() || f.member.written.Load() < f.order.Mark()
 	if busy {
 		f.order.handOutAll()
 	}
