@@ -128,6 +128,7 @@ func (f *logFile) Need() Need {
 
 // Take implements Taker.
 func (f *logFile) Take(b *RawBlock) error {
+	f.seg.aside = f.Policy() != Always
 	n, err := f.seg.writeBlock(b, f.syncedSeq.Load())
 	f.counters.segmentBytes.Store(f.seg.size)
 	if err != nil {
