@@ -116,31 +116,6 @@ func (s *FSSink) store(ctx context.Context, name string, src io.Reader) (err err
 	return vfs.SyncAside(f)
 }
 
-// steadyBytes is how much of a part the disk is given at once: what Redis gives
-// it (rdb-save-incremental-fsync).
-const steadyBytes = 4 << 20
-
-// Steadily returns a writer that fsyncs f now and then while it is written. The end
-// of the file is not fsynced.
-func Steadily(f vfs.File) io.Writer { return &steadyWriter{f: f} }
-
-// steadyWriter fsyncs a file while it is written. A disk that gets all of a
-// large part in one fsync keeps every other fsync waiting for so long, that of
-// the log too, which clients wait for.
-type steadyWriter struct {
-	f        vfs.File
-	unsynced int
-}
-
-// Write implements io.Writer.
-func (w *steadyWriter) Write(b []byte) (int, error) {
-	n, err := w.f.Write(b)
-	if w.unsynced += n; err == nil && w.unsynced >= steadyBytes {
-		w.unsynced, err = 0, vfs.SyncAside(w.f)
-	}
-	return n, err
-}
-
 // Publish implements Sink. Publishing the very same set again is a success.
 func (s *FSSink) Publish(ctx context.Context, set Set) error {
 	dir := s.Dir(set.ID)

@@ -14,22 +14,6 @@ import (
 // Durable; a nil return there means the bytes survive a power cut.
 type File = afero.File
 
-// SyncAside is File.Sync for a caller that nobody waits for, such as one that writes a
-// checkpoint. Where the backend can, others have the processor meanwhile: see AsideSyncer.
-// It may take longer.
-func SyncAside(f File) error {
-	if a, ok := f.(AsideSyncer); ok {
-		return a.SyncAside()
-	}
-	return f.Sync()
-}
-
-// AsideSyncer is a File that can be fsynced without keeping a processor from the
-// goroutines of the process. It promises what Sync promises, with the same errors.
-type AsideSyncer interface {
-	SyncAside() error
-}
-
 // FS is a filesystem the engine can keep data on.
 //
 // All methods are safe for concurrent use, and the errors wrap the usual

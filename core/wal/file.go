@@ -128,6 +128,7 @@ func (f *logFile) Need() Need {
 
 // Take implements Taker.
 func (f *logFile) Take(b *RawBlock) error {
+	f.seg.aside = f.Policy() != Always
 	n, err := f.seg.writeBlock(b, f.syncedSeq.Load())
 	f.counters.segmentBytes.Store(f.seg.size)
 	if err != nil {
@@ -289,7 +290,9 @@ func (f *logFile) tickLoop() {
 
 func (f *logFile) tick() {
 	p := f.Policy()
-	busy := f.order.dirty.Load()
+	// What is being written is not dirty any more, and is to be in this fsync too: at the
+	// next beat it would be overdue.
+	busy := f.order.dirty.Load() || f.member.written.Load() < f.order.Mark()
 	if busy {
 		f.order.handOutAll()
 	}

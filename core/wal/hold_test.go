@@ -115,3 +115,36 @@ func TestNothingOverdue(t *testing.T) {
 		})
 	}
 }
+
+// TestFsyncTakesWhatIsBeingWritten: what was appended before a beat and is being written at it is
+// durable at the next, and nobody waits for it then.
+func TestFsyncTakesWhatIsBeingWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fs := faultfs.New(memfs.New(), nil)
+		l := openNew(t, fs, 1, EverySec, realClock{})
+		var written, fsynced atomic.Int64
+		fs.SetInject(func(op faultfs.Op) error {
+			switch op.Kind {
+			case faultfs.OpWrite:
+				written.Add(1)
+				time.Sleep(syncEvery / 10)
+			case faultfs.OpSync:
+				fsynced.Add(1)
+			}
+			return nil
+		})
+		time.Sleep(syncEvery - syncEvery/20)
+		l.Append(0, 0, words("SET a 1"))
+		if err := l.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(syncEvery / 2) // the beat comes in the middle of the write
+		if w, s := written.Load(), fsynced.Load(); w != 1 || s != 1 {
+			t.Errorf("%d writes and %d fsyncs at the beat, want one of each", w, s)
+		}
+		time.Sleep(syncEvery)
+		if got := l.file.overdue.Load(); got != 0 {
+			t.Errorf("%d is overdue", got)
+		}
+	})
+}

@@ -34,6 +34,7 @@ type segment struct {
 	seq    uint64 // of its last block, or of the last one before it
 	base   uint64 // seq before its first block; 0 if it had blocks when opened
 	marked uint64 // the file says that blocks up to this one are durable
+	aside  bool   // nobody waits for what is written, see vfs.Aside
 }
 
 func createSegment(fs vfs.FS, name string, ts int64) (id string, err error) {
@@ -168,7 +169,13 @@ func (s *segment) writeMark(durable uint64) error {
 }
 
 func (s *segment) write(b []byte) error {
-	n, err := s.file.Write(b)
+	var n int
+	var err error
+	if s.aside {
+		n, err = vfs.WriteAside(s.file, b)
+	} else {
+		n, err = s.file.Write(b)
+	}
 	s.size += int64(n)
 	if err == nil && n < len(b) {
 		err = io.ErrShortWrite

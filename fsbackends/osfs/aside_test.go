@@ -2,7 +2,6 @@ package osfs
 
 import (
 	"errors"
-	"io"
 	"os"
 	"sync"
 	"testing"
@@ -26,8 +25,8 @@ func TestSyncAside(t *testing.T) {
 		all.Go(func() {
 			defer f.Close()
 			for range 3 {
-				if _, err := io.WriteString(f, "some"); err != nil {
-					t.Error(err)
+				if n, err := vfs.WriteAside(f, []byte("some")); n != 4 || err != nil {
+					t.Error(n, err)
 				}
 				if err := vfs.SyncAside(f); err != nil {
 					t.Error(err)
@@ -46,6 +45,9 @@ func TestSyncAside(t *testing.T) {
 	f.Close()
 	if err := vfs.SyncAside(f); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("of a closed file: %v", err)
+	}
+	if _, err := vfs.WriteAside(f, []byte("some")); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("a write to a closed file: %v", err)
 	}
 	r, w, err := os.Pipe()
 	if err != nil {

@@ -13,8 +13,8 @@
 // It opens regular files and directories only, and waits for none: a named pipe
 // or a socket in place of a file is an error that says so.
 //
-// Its files are vfs.AsideSyncers: on Linux they, and directories, can be fsynced without keeping
-// a processor of Go's meanwhile.
+// Its files are vfs.Aside: on Linux they can be written and fsynced, and directories fsynced,
+// without keeping a processor of Go's meanwhile.
 //
 // It refuses to promise what the platform lacks: where directories cannot be
 // synced, Caps says so and vfs.RequireData turns the directory away.

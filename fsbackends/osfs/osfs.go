@@ -125,10 +125,16 @@ func (fs *FS) OpenFile(name string, flag int, perm os.FileMode) (afero.File, err
 // file is an open file.
 type file struct{ *os.File }
 
-var _ vfs.AsideSyncer = file{}
+var _ vfs.Aside = file{}
 
-// SyncAside implements vfs.AsideSyncer.
+// SyncAside implements vfs.Aside.
 func (f file) SyncAside() error { return syncAside(f.File) }
+
+// WriteAside implements vfs.Aside.
+func (f file) WriteAside(b []byte) (int, error) { return writeAside(f.File, b) }
+
+// PushAside implements vfs.Aside.
+func (f file) PushAside(off, n int64) error { return pushAside(f.File, off, n) }
 
 // open is OpenFile with a path that is checked.
 func (fs *FS) open(p string, flag int, perm os.FileMode) (*os.File, error) {

@@ -15,25 +15,25 @@ import (
 	"github.com/spillwaydb/spillway/fsbackends/osfs"
 )
 
-// asideDir tells TestSyncsAside that it is the process that is watched.
+// asideDir tells TestAside that it is the process that is watched.
 const asideDir = "SYSFAULT_ASIDE"
 
-// TestSyncsAside: an fsync that the kernel is asked to make aside is one that is seen,
-// fails as the caller's would, and is not made in another way then.
-func TestSyncsAside(t *testing.T) {
+// TestAside: what is written and fsynced aside is seen, fails as the caller's would,
+// and is not done in another way then.
+func TestAside(t *testing.T) {
 	if dir := os.Getenv(asideDir); dir != "" {
-		syncAside(t, dir)
+		aside(t, dir)
 		return
 	}
 	needSysfault(t)
 	dir := t.TempDir()
 	var out strings.Builder
-	cmd := exec.Command(os.Args[0], "-test.run=^TestSyncsAside$", "-test.v")
+	cmd := exec.Command(os.Args[0], "-test.run=^TestAside$", "-test.v")
 	cmd.Env = append(os.Environ(), asideDir+"="+dir)
 	cmd.Stdout, cmd.Stderr = &out, &out
 	var seen []string
 	w, err := sysfault.Start(cmd, dir, func(c sysfault.Call) sysfault.Verdict {
-		if c.Name == "fsync" {
+		if c.Path != "" && c.Name != "openat" {
 			seen = append(seen, c.String())
 			return sysfault.Fail(syscall.EIO)
 		}
@@ -46,15 +46,15 @@ func TestSyncsAside(t *testing.T) {
 	if err := w.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"fsync f", "fsync ."}; !slices.Equal(seen, want) {
+	if want := []string{"write f", "sync_file_range f", "fsync f", "fsync ."}; !slices.Equal(seen, want) {
 		t.Errorf("seen were %q, want %q", seen, want)
 	}
-	if n := strings.Count(out.String(), "input/output error"); n != 2 {
-		t.Errorf("%d of 2 fsyncs failed:\n%s", n, &out)
+	if n := strings.Count(out.String(), "input/output error"); n != 4 {
+		t.Errorf("%d of 4 calls failed:\n%s", n, &out)
 	}
 }
 
-func syncAside(t *testing.T, dir string) {
+func aside(t *testing.T, dir string) {
 	fs, err := osfs.New(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -63,6 +63,9 @@ func syncAside(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	_, err = vfs.WriteAside(f, []byte("some"))
+	t.Log(err)
+	t.Log(vfs.PushAside(f, 0, 4))
 	t.Log(vfs.SyncAside(f))
 	t.Log(fs.SyncDir("."))
 }

@@ -4,7 +4,6 @@ package sysfault
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -25,15 +24,13 @@ type kind struct {
 // place says which arguments of a call name a file.
 type place struct {
 	given bool
-	fd    int  // an open file, or the directory that path is relative to; -1 is the working directory
-	path  int  // -1: fd is the file
-	list  bool // fd is io_submit's list, the first of which is an fsync of the file
+	fd    int // an open file, or the directory that path is relative to; -1 is the working directory
+	path  int // -1: fd is the file
 }
 
 func file(fd int) place      { return place{given: true, fd: fd, path: -1} }
 func at(dir, path int) place { return place{given: true, fd: dir, path: path} }
 func cwd(path int) place     { return place{given: true, fd: -1, path: path} }
-func asked(list int) place   { return place{given: true, fd: list, path: -1, list: true} }
 
 // kinds are the calls that are watched, by number.
 var kinds = map[int]kind{
@@ -48,7 +45,7 @@ var kinds = map[int]kind{
 	unix.SYS_COPY_FILE_RANGE: {name: "copy_file_range", at: file(2)},
 	unix.SYS_FSYNC:           {name: "fsync", at: file(0)},
 	unix.SYS_FDATASYNC:       {name: "fdatasync", at: file(0)},
-	unix.SYS_IO_SUBMIT:       {name: "fsync", at: asked(2)},
+	unix.SYS_SYNC_FILE_RANGE: {name: "sync_file_range", at: file(0)},
 	unix.SYS_FALLOCATE:       {name: "fallocate", at: file(0)},
 	unix.SYS_FTRUNCATE:       {name: "ftruncate", at: file(0)},
 	unix.SYS_TRUNCATE:        {name: "truncate", at: cwd(0)},
@@ -91,19 +88,9 @@ func (w *Watch) path(pid int, p place, args *[6]uint64) (string, error) {
 		}
 	}
 	if !filepath.IsAbs(name) {
-		fd := int32(unix.AT_FDCWD)
-		if p.fd >= 0 {
-			fd = int32(args[p.fd])
-		}
-		if p.list {
-			var err error
-			if fd, err = submitted(pid, args[p.fd]); err != nil || fd < 0 {
-				return "", err
-			}
-		}
 		link := fmt.Sprintf("/proc/%d/cwd", pid)
-		if fd != unix.AT_FDCWD {
-			link = fmt.Sprintf("/proc/%d/fd/%d", pid, fd)
+		if p.fd >= 0 && int32(args[p.fd]) != unix.AT_FDCWD {
+			link = fmt.Sprintf("/proc/%d/fd/%d", pid, int32(args[p.fd]))
 		}
 		base, err := os.Readlink(link)
 		if errors.Is(err, os.ErrNotExist) {
@@ -121,42 +108,18 @@ func (w *Watch) path(pid int, p place, args *[6]uint64) (string, error) {
 	return rel, nil
 }
 
-// submitted is the file whose fsync io_submit is asked for, -1 when that is asked for
-// something else: see struct iocb in linux/aio_abi.h.
-func submitted(pid int, list uint64) (fd int32, err error) {
-	var first [8]byte
-	var iocb [64]byte
-	_, err = read(pid, list, first[:])
-	if err == nil {
-		_, err = read(pid, binary.NativeEndian.Uint64(first[:]), iocb[:])
-	}
-	if err != nil {
-		return -1, fmt.Errorf("reading what process %d asks of io_submit: %w", pid, err)
-	}
-	const cmdFsync, cmdFdsync = 2, 3
-	if op := binary.NativeEndian.Uint16(iocb[16:]); op != cmdFsync && op != cmdFdsync {
-		return -1, nil
-	}
-	return int32(binary.NativeEndian.Uint32(iocb[20:])), nil
-}
-
 // peek reads a path in the memory of a process.
 func peek(pid int, addr uint64) (string, error) {
+	f, err := os.Open(fmt.Sprintf("/proc/%d/mem", pid))
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
 	buf := make([]byte, unix.PathMax)
-	n, err := read(pid, addr, buf) // short where the mapping ends
+	n, err := f.ReadAt(buf, int64(addr)) // short where the mapping ends
 	end := bytes.IndexByte(buf[:n], 0)
 	if end < 0 {
 		return "", fmt.Errorf("reading a path of process %d: %w", pid, err)
 	}
 	return string(buf[:end]), nil
-}
-
-// read reads the memory of a process, as io.ReaderAt does.
-func read(pid int, addr uint64, buf []byte) (int, error) {
-	f, err := os.Open(fmt.Sprintf("/proc/%d/mem", pid))
-	if err != nil {
-		return 0, err
-	}
-	defer f.Close()
-	return f.ReadAt(buf, int64(addr))
 }

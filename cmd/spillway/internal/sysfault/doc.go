@@ -11,7 +11,7 @@
 //	})
 //
 // The calls are those that change files, or promise to have changed them: open
-// to create or truncate, write, fsync (that of io_submit(2) too), truncate, rename, link, remove, mkdir and
+// to create or truncate, write, fsync, truncate, rename, link, remove, mkdir and
 // their kin. Those below root are counted, over all threads and children in the
 // order in which they arrive; that is what a count by strace cannot do, which
 // counts for each thread, and what LD_PRELOAD cannot see, since Go makes its
