@@ -17,7 +17,8 @@ const (
 	reclaimTicks = 5               // between looks
 	reclaimFrom  = 16 << 20        // what is worth a collection of the heap
 	reclaimEvery = 2 * time.Second // at most
-	reclaimShare = 100             // and for no more than a hundredth of the time
+	reclaimShare = 100             // and for no more than a hundredth of the time,
+	shrunkShare  = 10              // or a tenth, when the keyspace has become smaller
 )
 
 // heap is the process's Go heap, which all engines in it share.
@@ -26,7 +27,8 @@ var heap struct {
 	running bool
 	base    int64 // its size after the last time
 	last    int64 // its size when it was last looked at
-	next    time.Time
+	began   time.Time
+	took    time.Duration // the last time
 }
 
 // reclaim gives memory back to the system when the Go heap has grown since the
@@ -43,7 +45,7 @@ func (db *DB) reclaim() {
 	heap.last = size
 	grown := !grows && size-heap.base > max(reclaimFrom, heap.base/4)
 	shrunk := db.usedPeak-used > max(reclaimFrom, used/4) && size > reclaimFrom
-	if heap.running || now.Before(heap.next) || !grown && !shrunk {
+	if heap.running || !grown && !shrunk || now.Sub(heap.began) < reclaimPause(heap.took, shrunk) {
 		return
 	}
 	db.usedPeak = used
@@ -56,8 +58,18 @@ func (db *DB) reclaim() {
 		heap.running = false
 		heap.base = heapSize()
 		heap.last = heap.base
-		heap.next = now.Add(max(reclaimEvery, reclaimShare*took))
+		heap.began, heap.took = now, took
 	}()
+}
+
+// reclaimPause is how long after the beginning of the last time, which took so long, the heap
+// may be given back again. What has been deleted costs nothing to collect, so that the last time
+// says too much of it: on a busy machine it would be minutes.
+func reclaimPause(took time.Duration, shrunk bool) time.Duration {
+	if shrunk {
+		return max(reclaimEvery, shrunkShare*took)
+	}
+	return max(reclaimEvery, reclaimShare*took)
 }
 
 // mostRoom bounds the growth of the heap that is counted, in percent.

@@ -11,10 +11,10 @@ import (
 // packed into runs that the collector does not look into: to mark them costs little, and
 // letting the heap grow to twice what lives in it, as Go does by itself, costs as much
 // memory again. So the larger the heap, the smaller the share by which it may grow before
-// the collector runs: a small heap twofold, one of 128 MB and more by a quarter.
+// the collector runs: a small heap twofold, one of 100 MB and more by a sixth.
 const (
-	roomOfHeap = 32 << 20        // what a heap may grow by, if that is no more than itself
-	leastShare = 25              // percent, of a large heap
+	roomOfHeap = 16 << 20        // what a heap may grow by, if that is no more than itself
+	leastShare = 16              // percent, of a large heap
 	lookAtHeap = time.Second / 5 // the room counts as used memory, and maxmemory bounds that
 )
 

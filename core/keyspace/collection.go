@@ -107,12 +107,12 @@ func (c *collection) put(p spot, hash uint64, e element, s *scratch) {
 	if p.found && (c.ranked || c.dated) {
 		old := p.element()
 		if c.inRanks(&old) && c.inRanks(&e) && old.score == e.score {
-			c.items.put(p, hash, &e, fresh)
+			c.items.put(p, hash, &e, fresh, &s.spares)
 			return
 		}
-		c.unrank(&old)
+		c.unrank(&old, s)
 	}
-	c.items.put(p, hash, &e, fresh)
+	c.items.put(p, hash, &e, fresh, &s.spares)
 	if c.inRanks(&e) {
 		c.rank(&e, s)
 	}
@@ -126,21 +126,21 @@ func (c *collection) rank(e *element, s *scratch) {
 		s.rank = appendElement(s.rank[:0], &r)
 		fresh = s.rank
 	}
-	c.ranks.put(c.ranks.find(order, e.key), order, &r, fresh)
+	c.ranks.put(c.ranks.find(order, e.key), order, &r, fresh, &s.spares)
 }
 
 // unrank takes an element out of the second order if it is there.
-func (c *collection) unrank(e *element) {
+func (c *collection) unrank(e *element, s *scratch) {
 	if c.inRanks(e) {
-		c.ranks.remove(c.ranks.find(scoreOrder(e.score), e.key))
+		c.ranks.remove(c.ranks.find(scoreOrder(e.score), e.key), &s.spares)
 	}
 }
 
 // remove takes out the element at a spot, which it was found at.
-func (c *collection) remove(p spot) {
+func (c *collection) remove(p spot, s *scratch) {
 	if c.ranked || c.dated {
 		e := p.element()
-		c.unrank(&e)
+		c.unrank(&e, s)
 	}
-	c.items.remove(p)
+	c.items.remove(p, &s.spares)
 }

@@ -90,7 +90,7 @@ func (r ref) putAt(p spot, hash uint64, member, val []byte, score float64) {
 func (r ref) del(b blob, member []byte) bool {
 	p := r.heap(b).items.find(r.hash(member), member)
 	if p.found {
-		r.change(func(o object) { o.(*collection).remove(p) })
+		r.change(func(o object) { o.(*collection).remove(p, r.scratch()) })
 	}
 	return p.found
 }

@@ -15,6 +15,7 @@ type scratch struct {
 	taken         []byte      // the last element that was removed and handed out
 	element, rank []byte      // that is about to be copied into a sheaf of a collection
 	hashes        []uint64    // of members, to find one that is there twice
+	spares        spares      // for sheaves of collections
 }
 
 // scratchKept bounds what stays allocated between uses.

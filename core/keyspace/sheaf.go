@@ -5,24 +5,24 @@ import (
 	"cmp"
 	"encoding/binary"
 	"math"
-	"slices"
 )
 
 // sheaf is consecutive elements of a collection in one piece of memory without
 // pointers, so that neither the collector nor the allocator knows of elements:
 //
-//	 0       2                            2+10n
-//	+-------+---------------------------+----------+----------+ ...
-//	| n     | n times: order (8 bytes), | element  | element  |
-//	|       | place of element (2)      |          |          |
-//	+-------+---------------------------+----------+----------+ ...
+//	 0       2        10      11      12                          12+n*(2+width)
+//	+-------+--------+-------+-------+---------------------------+---------+---------+ ...
+//	| n     | base   | width | shift | n times: place of element | element | element |
+//	|       |        |       |       | (2), number (width)       |         |         |
+//	+-------+--------+-------+-------+---------------------------+---------+---------+ ...
 //
-// in little-endian numbers; a place counts from the first element, and an element
-// ends where the next one begins. Elements ascend by order and then by key. An
-// element is
+// in little-endian numbers. The order of an element is base + number << shift, see frame. A
+// place counts from the first element, and an element ends where the next one begins. Elements
+// ascend by order and then by key. An element is
 //
-//	key length * 2 + 1 if there is a score (uvarint), key, score (8 bytes, if any), value
+//	key length * 2 + 1 if there is a score (uvarint), key, score (if any), value
 //
+// A score is a whole number (varint), or else a zero and the eight bytes of the score.
 // An element that is large lies in a sheaf of its own.
 type sheaf struct {
 	data []byte
@@ -39,8 +39,10 @@ const (
 	// are full to two thirds.
 	sheafCost = 72
 
-	sheafHead  = 2
-	sheafEntry = 10
+	sheafHead  = atShift + 1
+	sheafPlace = 2 // what an element has in the table besides its number
+	// wholeScore is up to where whole scores are kept as such: beyond, they are no shorter.
+	wholeScore = 1 << 48
 )
 
 // element is a member (set), a member and its score (sorted set), or a field and
@@ -59,7 +61,11 @@ func appendElement(dst []byte, e *element) []byte {
 	}
 	dst = binary.AppendUvarint(dst, uint64(len(e.key))<<1|1) // positive
 	dst = append(dst, e.key...)
-	dst = binary.LittleEndian.AppendUint64(dst, math.Float64bits(e.score))
+	if n := int64(e.score); math.Abs(e.score) <= wholeScore && float64(n) == e.score {
+		dst = binary.AppendVarint(dst, n) // not zero
+	} else {
+		dst = binary.LittleEndian.AppendUint64(append(dst, 0), math.Float64bits(e.score))
+	}
 	return append(dst, e.val...)
 }
 
@@ -72,8 +78,14 @@ func readElement(b []byte) (e element) {
 	end := head + int(n>>1) // was the length of a slice
 	e.key = b[head:end:end]
 	if n&1 != 0 {
-		e.score = math.Float64frombits(binary.LittleEndian.Uint64(b[end:]))
-		end += 8
+		if b[end] == 0 {
+			e.score = math.Float64frombits(binary.LittleEndian.Uint64(b[end+1:]))
+			end += 9
+		} else {
+			whole, size := binary.Varint(b[end:])
+			e.score = float64(whole)
+			end += size
+		}
 	}
 	e.val = b[end:len(b):len(b)]
 	return e
@@ -98,16 +110,27 @@ func orderScore(order uint64) float64 {
 
 func (s *sheaf) count() int { return int(binary.LittleEndian.Uint16(s.data)) }
 
+// order is the order of element i.
 func (s *sheaf) order(i int) uint64 {
-	return binary.LittleEndian.Uint64(s.data[sheafHead+i*sheafEntry:])
+	f := s.frame()
+	return f.order(s.number(f, i))
 }
+
+// number is the number of element i in the sheaf's frame: the last bytes of the eight that
+// end where its entry does.
+func (s *sheaf) number(f frame, i int) uint64 {
+	return binary.LittleEndian.Uint64(s.data[sheafHead-8+(i+1)*f.entry():]) >> uint(64-8*f.width)
+}
+
+// body is where the first element begins in data.
+func (s *sheaf) body(count int) int { return sheafHead + count*(sheafPlace+int(s.data[atWidth])) }
 
 // offset is where element i begins in data, or with i the count ends.
 func (s *sheaf) offset(i, count int) int {
 	if i == count {
 		return len(s.data)
 	}
-	return sheafHead + count*sheafEntry + int(binary.LittleEndian.Uint16(s.data[sheafHead+i*sheafEntry+8:]))
+	return s.body(count) + int(binary.LittleEndian.Uint16(s.data[s.body(i):]))
 }
 
 // at is the bytes of element i.
@@ -133,15 +156,24 @@ func (s *sheaf) compare(i, count int, order uint64, key []byte) int {
 
 // lower counts the elements before an order and a key, or with incl those up to it.
 func (s *sheaf) lower(order uint64, key []byte, incl bool) int {
+	f := s.frame()
+	if order < f.base {
+		return 0
+	}
+	num := f.number(order)
+	exact := f.order(num) == order // else what has this number is before it
 	count := s.count()
 	lo, hi := 0, count
 	for lo < hi {
 		mid := int(uint(lo+hi) >> 1) // positive
-		at := s.order(mid)
-		less := at < order
-		if at == order {
-			c := bytes.Compare(s.key(mid, count), key)
-			less = c < 0 || incl && c == 0
+		at := s.number(f, mid)
+		less := at < num
+		if at == num {
+			less = !exact
+			if exact {
+				c := bytes.Compare(s.key(mid, count), key)
+				less = c < 0 || incl && c == 0
+			}
 		}
 		if less {
 			lo = mid + 1
@@ -152,99 +184,138 @@ func (s *sheaf) lower(order uint64, key []byte, incl bool) int {
 	return lo
 }
 
+// sizeWith is how long data becomes when an element of an order comes, of so many bytes.
+func (s *sheaf) sizeWith(order uint64, fresh int) int {
+	f, count := s.frame(), s.count()
+	size := len(s.data) + f.entry() + fresh
+	if !f.fits(order) {
+		size += (count + 1) * (s.framing(0, count).with(order).frame().width - f.width)
+	}
+	return size
+}
+
+// blank returns a sheaf for so many elements of so many bytes together, which are not there yet.
+func blank(count int, f frame, size int, own *owner, m *spares) sheaf {
+	s := sheaf{m.take(sheafHead + count*f.entry() + size), own}
+	binary.LittleEndian.PutUint16(s.data, uint16(count)) // as many fit
+	f.put(s.data)
+	return s
+}
+
+// fill makes the elements of o from up to, not including, to those of s from i on, whose place is at.
+func (s *sheaf) fill(i, at int, o *sheaf, from, to int) {
+	f, of, count := s.frame(), o.frame(), o.count()
+	begin, body := o.offset(from, count), o.body(count)
+	copy(s.data[s.body(s.count())+at:], o.data[begin:o.offset(to, count)])
+	at += body - begin
+	for k := from; k < to; k++ {
+		place := int(binary.LittleEndian.Uint16(o.data[o.body(k):])) + at
+		f.putEntry(s.data[s.body(i+k-from):], place, f.number(of.order(o.number(of, k))))
+	}
+}
+
 // part returns a sheaf of elements from up to, not including, to of s.
-func (s *sheaf) part(from, to int, own *owner) sheaf {
-	count, n := s.count(), to-from
-	begin, end := s.offset(from, count), s.offset(to, count)
-	size := sheafHead + n*sheafEntry + end - begin
-	d := slices.Grow([]byte(nil), size)[:size]
-	binary.LittleEndian.PutUint16(d, uint16(n)) // as many fit
-	copy(d[sheafHead:], s.data[sheafHead+from*sheafEntry:sheafHead+to*sheafEntry])
-	copy(d[sheafHead+n*sheafEntry:], s.data[begin:end])
-	moveEntries(d, 0, n, sheafHead+count*sheafEntry-begin)
-	return sheaf{d, own}
+func (s *sheaf) part(from, to int, own *owner, m *spares) sheaf {
+	count := s.count()
+	p := blank(to-from, s.framing(from, to).frame(), s.offset(to, count)-s.offset(from, count), own, m)
+	p.fill(0, 0, s, from, to)
+	return p
 }
 
 // joined returns a sheaf of the elements of s and those of more, which follow.
-func (s *sheaf) joined(more *sheaf, own *owner) sheaf {
+func (s *sheaf) joined(more *sheaf, own *owner, m *spares) sheaf {
 	a, b := s.count(), more.count()
-	n := a + b
-	size := len(s.data) + len(more.data) - sheafHead
-	d := slices.Grow([]byte(nil), size)[:size]
-	binary.LittleEndian.PutUint16(d, uint16(n)) // as many fit
-	at := sheafHead + copy(d[sheafHead:], s.data[sheafHead:sheafHead+a*sheafEntry])
-	at += copy(d[at:], more.data[sheafHead:sheafHead+b*sheafEntry])
-	at += copy(d[at:], s.data[sheafHead+a*sheafEntry:])
-	copy(d[at:], more.data[sheafHead+b*sheafEntry:])
-	moveEntries(d, a, n, len(s.data)-sheafHead-a*sheafEntry)
-	return sheaf{d, own}
+	size := len(s.data) - s.body(a)
+	both := blank(a+b, s.framing(0, a).join(more.framing(0, b)).frame(), size+len(more.data)-more.body(b), own, m)
+	both.fill(0, 0, s, 0, a)
+	both.fill(a, size, more, 0, b)
+	return both
 }
 
 // moveEntries adds to the places of elements from up to, not including, to.
-func moveEntries(d []byte, from, to, delta int) {
+func (s *sheaf) moveEntries(from, to, delta int) {
 	if delta == 0 {
 		return
 	}
-	for at := sheafHead + from*sheafEntry + 8; at < sheafHead+to*sheafEntry; at += sheafEntry {
-		n := int(binary.LittleEndian.Uint16(d[at:])) + delta
-		binary.LittleEndian.PutUint16(d[at:], uint16(n)) // below sheafSize
+	step := s.body(1) - s.body(0)
+	for at := s.body(from); from < to; from++ {
+		n := int(binary.LittleEndian.Uint16(s.data[at:])) + delta
+		binary.LittleEndian.PutUint16(s.data[at:], uint16(n)) // below sheafSize
+		at += step
 	}
 }
 
 // loneSheaf returns a sheaf of one element.
-func loneSheaf(order uint64, e *element, own *owner) sheaf {
-	size := sheafHead + sheafEntry + elementSize(e)
-	d := slices.Grow([]byte(nil), size)[:sheafHead+sheafEntry]
+func loneSheaf(order uint64, e *element, own *owner, m *spares) sheaf {
+	d := m.take(sheafHead + sheafPlace + elementSize(e))
 	binary.LittleEndian.PutUint16(d, 1)
-	binary.LittleEndian.PutUint64(d[sheafHead:], order)
-	return sheaf{appendElement(d, e), own}
+	f := frame{base: order}
+	f.put(d)
+	f.putEntry(d[sheafHead:], 0, 0)
+	return sheaf{appendElement(d[:sheafHead+sheafPlace], e), own}
 }
 
 // elementSize is how many bytes appendElement appends, or some more.
-func elementSize(e *element) int { return binary.MaxVarintLen32 + len(e.key) + 8 + len(e.val) }
+func elementSize(e *element) int { return binary.MaxVarintLen32 + len(e.key) + 9 + len(e.val) }
 
 // splice replaces element i by one of an order, whose bytes are fresh, or inserts
 // that if cut is 0, or removes element i if fresh is nil. One element is left at
-// least. fresh must not alias s. Who is not own writes a copy.
-func (s *sheaf) splice(own *owner, i, cut int, order uint64, fresh []byte) {
+// least, and what replaces another has its order. fresh must not alias s. Who is not own writes
+// a copy.
+func (s *sheaf) splice(own *owner, i, cut int, order uint64, fresh []byte, m *spares) {
 	add := 1
 	if fresh == nil {
 		add = 0
 	}
-	old, count := s.data, s.count()
+	f, count := s.frame(), s.count()
+	if add > cut && !f.fits(order) {
+		f = s.framing(0, count).with(order).frame()
+		wide := blank(count, f, len(s.data)-s.body(count), own, m)
+		wide.fill(0, 0, s, 0, count)
+		s.move(own, wide.data, m)
+	}
+	old := s.data
 	from, to := s.offset(i, count), s.offset(i+cut, count)
-	shift := (add - cut) * sheafEntry
+	body, entry := s.body(count), f.entry()
+	shift := (add - cut) * entry
 	size := len(old) + shift + len(fresh) - (to - from)
-	table := sheafHead + i*sheafEntry
+	table := s.body(i)
 	var d []byte
-	if s.own == own && size <= cap(old) && (size >= cap(old)/2 || size >= len(old)) {
+	inPlace := s.own == own && size <= cap(old) && (size >= cap(old)/2 || size >= len(old))
+	if inPlace {
 		d = old[:max(size, len(old))]
 	} else {
-		room := size
-		if add > cut { // more will come
-			room = max(size, min(size+max(size/8, sheafSize/16), sheafSize))
-		}
-		d = slices.Grow([]byte(nil), room)[:size]
+		d = m.take(size)
 		copy(d, old[:table])
 	}
 	// What moves on goes first from behind, what moves back from before.
 	if size < len(old) {
-		copy(d[table+add*sheafEntry:], old[table+cut*sheafEntry:from])
+		copy(d[table+add*entry:], old[table+cut*entry:from])
 	}
 	copy(d[from+shift+len(fresh):], old[to:])
 	if size >= len(old) {
-		copy(d[table+add*sheafEntry:], old[table+cut*sheafEntry:from])
+		copy(d[table+add*entry:], old[table+cut*entry:from])
 	}
 	d = d[:size]
-	base := sheafHead + count*sheafEntry
 	count += add - cut
 	binary.LittleEndian.PutUint16(d, uint16(count)) // as many fit
 	if add == 1 {
-		binary.LittleEndian.PutUint64(d[table:], order)
-		binary.LittleEndian.PutUint16(d[table+8:], uint16(from-base)) // below sheafSize
+		f.putEntry(d[table:], from-body, f.number(order))
 		copy(d[from+shift:], fresh)
 	}
-	moveEntries(d, i+add, count, len(fresh)-(to-from))
+	if inPlace {
+		s.data = d
+	} else {
+		s.move(own, d, m)
+	}
+	s.moveEntries(i+add, count, len(fresh)-(to-from))
+}
+
+// move makes d the data of s. What it had is kept for others if own alone had it.
+func (s *sheaf) move(own *owner, d []byte, m *spares) {
+	if s.own == own {
+		m.give(s.data)
+	}
 	s.data, s.own = d, own
 }
 

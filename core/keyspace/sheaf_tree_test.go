@@ -111,6 +111,7 @@ func TestSheafTreeModel(t *testing.T) {
 		return wrong
 	}
 	all := []*version{{v: newSheaves()}}
+	var mem spares // of all: what one gives up another takes
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	large := bytes.Repeat([]byte("large"), largeElement/5)
@@ -128,7 +129,7 @@ func TestSheafTreeModel(t *testing.T) {
 		grows := i/2000%3 < 2
 		switch {
 		case found && (!grows || rng.IntN(3) == 0):
-			v.v.remove(p)
+			v.v.remove(p, &mem)
 			v.items = slices.Delete(v.items, at, at+1)
 		default:
 			// A large element has a sheaf of its own, so that there are many of them.
@@ -139,7 +140,7 @@ func TestSheafTreeModel(t *testing.T) {
 			} else {
 				fresh = appendElement(nil, &e)
 			}
-			v.v.put(p, want.order, &e, fresh)
+			v.v.put(p, want.order, &e, fresh, &mem)
 			if !found {
 				v.items = slices.Insert(v.items, at, want)
 			}

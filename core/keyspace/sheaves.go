@@ -79,17 +79,17 @@ func (v *sheaves) add(first int, s sheaf) {
 // put inserts an element at its spot, or replaces the one that is found there.
 // fresh is its bytes, which must not alias a sheaf; for a large element, and
 // there alone, it may be nil.
-func (v *sheaves) put(p spot, order uint64, e *element, fresh []byte) {
+func (v *sheaves) put(p spot, order uint64, e *element, fresh []byte, m *spares) {
 	if p.found {
 		count := p.s.count()
 		switch from, to := p.s.offset(p.i, count), p.s.offset(p.i+1, count); {
 		case fresh != nil && len(p.s.data)-(to-from)+len(fresh) <= sheafSize:
 			s := v.write(p.first, 0)
-			s.splice(v.tree.own, p.i, 1, order, fresh)
+			s.splice(v.tree.own, p.i, 1, order, fresh, m)
 			v.bytes += s.cost()
 			return
 		case count == 1:
-			lone := loneSheaf(order, e, v.tree.own)
+			lone := loneSheaf(order, e, v.tree.own, m)
 			s := v.write(p.first, 0)
 			*s = lone
 			v.bytes += s.cost()
@@ -98,48 +98,48 @@ func (v *sheaves) put(p spot, order uint64, e *element, fresh []byte) {
 	}
 	if fresh != nil {
 		if p.found {
-			p = v.cut(p)
+			p = v.cut(p, m)
 		}
-		v.insert(p, order, e, fresh)
+		v.insert(p, order, e, fresh, m)
 		return
 	}
-	lone := loneSheaf(order, e, v.tree.own) // first: it may alias what goes
+	lone := loneSheaf(order, e, v.tree.own, m) // first: it may alias what goes
 	if p.found {
-		p = v.cut(p)
+		p = v.cut(p, m)
 	}
-	v.addBetween(p, lone)
+	v.addBetween(p, lone, m)
 }
 
 // insert inserts an element that is not large before its spot.
-func (v *sheaves) insert(p spot, order uint64, e *element, fresh []byte) {
+func (v *sheaves) insert(p spot, order uint64, e *element, fresh []byte, m *spares) {
 	for {
 		if p.s == nil {
-			v.add(0, loneSheaf(order, e, v.tree.own))
+			v.add(0, loneSheaf(order, e, v.tree.own, m))
 			return
 		}
 		count := p.s.count()
-		if len(p.s.data)+sheafEntry+len(fresh) <= sheafSize {
+		if p.s.sizeWith(order, len(fresh)) <= sheafSize {
 			s := v.writeFrom(p.first, 1, order)
-			s.splice(v.tree.own, p.i, 0, order, fresh)
+			s.splice(v.tree.own, p.i, 0, order, fresh, m)
 			v.bytes += s.cost()
 			return
 		}
 		switch next := p.first + count; {
 		case p.i == count && next == v.size(), p.pos() == 0:
-			v.add(p.pos(), loneSheaf(order, e, v.tree.own)) // more of them will come in order
+			v.add(p.pos(), loneSheaf(order, e, v.tree.own, m)) // more of them will come in order
 			return
 		case p.i == count:
-			if s := v.tree.at(next); len(s.data)+sheafEntry+len(fresh) <= sheafSize {
+			if s := v.tree.at(next); s.sizeWith(order, len(fresh)) <= sheafSize {
 				p = spot{s: s, first: next}
 				continue
 			}
 			fallthrough
 		default:
 			if count == 1 {
-				v.add(p.pos(), loneSheaf(order, e, v.tree.own))
+				v.add(p.pos(), loneSheaf(order, e, v.tree.own, m))
 				return
 			}
-			p = v.split(p, middle(p.s, count))
+			p = v.split(p, middle(p.s, count), m)
 		}
 	}
 }
@@ -156,44 +156,44 @@ func middle(s *sheaf, count int) int {
 
 // split splits the sheaf of a spot at its element m, and returns where the spot is
 // then.
-func (v *sheaves) split(p spot, m int) spot {
+func (v *sheaves) split(p spot, at int, m *spares) spot {
 	count := p.s.count()
-	a, b := p.s.part(0, m, v.tree.own), p.s.part(m, count, v.tree.own)
-	s := v.write(p.first, m-count)
-	*s = a
+	a, b := p.s.part(0, at, v.tree.own, m), p.s.part(at, count, v.tree.own, m)
+	s := v.write(p.first, at-count)
+	s.move(v.tree.own, a.data, m)
 	v.bytes += s.cost()
-	v.add(p.first+m, b)
-	if p.i > m {
-		p.first, p.i = p.first+m, p.i-m
+	v.add(p.first+at, b)
+	if p.i > at {
+		p.first, p.i = p.first+at, p.i-at
 	}
 	p.s = v.tree.at(p.first)
 	return p
 }
 
 // addBetween makes s a sheaf at a spot, which is where a sheaf is split for it.
-func (v *sheaves) addBetween(p spot, s sheaf) {
+func (v *sheaves) addBetween(p spot, s sheaf, m *spares) {
 	if p.s != nil && p.i > 0 && p.i < p.s.count() {
-		v.split(p, p.i)
+		v.split(p, p.i, m)
 	}
 	v.add(p.pos(), s)
 }
 
 // remove removes the element at its spot.
-func (v *sheaves) remove(p spot) {
+func (v *sheaves) remove(p spot, m *spares) {
 	if p.s.count() == 1 {
 		v.drop(p.first)
 		return
 	}
-	if p = v.cut(p); len(p.s.data) <= sheafSize/4 {
-		v.join(p.first)
+	if p = v.cut(p, m); len(p.s.data) <= sheafSize/4 {
+		v.join(p.first, m)
 	}
 }
 
 // cut removes the element at its spot, beside which its sheaf has another one. It
 // returns where the element belongs then.
-func (v *sheaves) cut(p spot) spot {
+func (v *sheaves) cut(p spot, m *spares) spot {
 	s := v.write(p.first, -1)
-	s.splice(v.tree.own, p.i, 1, 0, nil)
+	s.splice(v.tree.own, p.i, 1, 0, nil, m)
 	v.bytes += s.cost()
 	return spot{s: s, first: p.first, i: p.i}
 }
@@ -205,21 +205,21 @@ func (v *sheaves) drop(first int) {
 }
 
 // join merges the sheaf at a position, which has become small, with a neighbour that is small too.
-func (v *sheaves) join(first int) {
+func (v *sheaves) join(first int, m *spares) {
 	s, first := v.tree.seek(first)
-	if next := first + s.count(); next < v.size() && v.joinTwo(first, s, next, v.tree.at(next)) || first == 0 {
+	if next := first + s.count(); next < v.size() && v.joinTwo(first, s, next, v.tree.at(next), m) || first == 0 {
 		return
 	}
 	before, at := v.tree.seek(first - 1)
-	v.joinTwo(at, before, first, s)
+	v.joinTwo(at, before, first, s, m)
 }
 
 // joinTwo merges two sheaves that follow on each other, if both are small.
-func (v *sheaves) joinTwo(first int, s *sheaf, next int, more *sheaf) bool {
+func (v *sheaves) joinTwo(first int, s *sheaf, next int, more *sheaf, m *spares) bool {
 	if len(s.data)+len(more.data) > sheafSize/2 {
 		return false
 	}
-	both, grow := s.joined(more, v.tree.own), more.count()
+	both, grow := s.joined(more, v.tree.own, m), more.count()
 	v.drop(next)
 	w := v.write(first, grow)
 	*w = both

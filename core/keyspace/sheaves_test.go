@@ -45,6 +45,7 @@ func (h held) compare(o held) int {
 type sheavesModel struct {
 	v   sheaves
 	els []held
+	mem *spares // of all models: what one gives up another takes
 }
 
 // put is what a collection does.
@@ -54,7 +55,7 @@ func (m *sheavesModel) put(h held) {
 	if elementSize(&e) < largeElement {
 		fresh = appendElement(nil, &e)
 	}
-	m.v.put(m.v.find(h.order, e.key), h.order, &e, fresh)
+	m.v.put(m.v.find(h.order, e.key), h.order, &e, fresh, m.mem)
 	if at, found := slices.BinarySearchFunc(m.els, h, held.compare); found {
 		m.els[at] = h
 	} else {
@@ -63,7 +64,7 @@ func (m *sheavesModel) put(h held) {
 }
 
 func (m *sheavesModel) clone() *sheavesModel {
-	return &sheavesModel{m.v.clone(), slices.Clone(m.els)}
+	return &sheavesModel{m.v.clone(), slices.Clone(m.els), m.mem}
 }
 
 // read compares sheaves with what they should hold, also from the middle and backwards.
@@ -111,7 +112,7 @@ func (m *sheavesModel) read(rng *rand.Rand) error {
 func TestSheavesModel(t *testing.T) {
 	t.Logf("replay with -run TestSheavesModel -seed %d -steps %d", *seed, *steps)
 	rng := rand.New(rand.NewPCG(*seed, 21))
-	all := []*sheavesModel{{v: newSheaves()}}
+	all := []*sheavesModel{{v: newSheaves(), mem: new(spares)}}
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	text := func() string {
@@ -136,7 +137,7 @@ func TestSheavesModel(t *testing.T) {
 			m.put(h)
 		case op < 85 && (!grow || op < 70):
 			at := rng.IntN(len(m.els))
-			m.v.remove(m.v.spotAt(at))
+			m.v.remove(m.v.spotAt(at), m.mem)
 			m.els = slices.Delete(m.els, at, at+1)
 		case op < 97:
 			h := m.els[rng.IntN(len(m.els))]
@@ -186,22 +187,22 @@ func TestSheavesAreFull(t *testing.T) {
 	rng.Shuffle(n, func(i, j int) { random[i], random[j] = random[j], random[i] })
 	back := slices.Clone(numbers)
 	slices.Reverse(back)
-	least := int64(n * (sheafEntry + 1 + 16))
+	least := int64(n * (sheafPlace + 2 + 1 + 16)) // numbers of two bytes: they are near each other
 	for name, c := range map[string]struct {
 		order []uint64
 		most  int64
 	}{"ascending": {numbers, least * 115 / 100}, "descending": {back, least * 5 / 4}, "random": {random, least * 14 / 10}} {
-		v := newSheaves()
+		v, mem := newSheaves(), spares{}
 		for _, i := range c.order {
 			e := element{key: fmt.Appendf(nil, "%016d", i)}
-			v.put(v.find(i, e.key), i, &e, appendElement(nil, &e))
+			v.put(v.find(i, e.key), i, &e, appendElement(nil, &e), &mem)
 		}
 		checkSheaves(t, &v)
 		if v.bytes > c.most {
 			t.Errorf("%s: %d bytes, want at most %d", name, v.bytes, c.most)
 		}
 		for v.size() > n/100 {
-			v.remove(v.spotAt(rng.IntN(v.size())))
+			v.remove(v.spotAt(rng.IntN(v.size())), &mem)
 		}
 		checkSheaves(t, &v)
 		if most := least / 100 * 5; v.bytes > most {
