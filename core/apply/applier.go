@@ -29,9 +29,11 @@ type Applier struct {
 	ks     *keyspace.Keyspace
 	opts   Options
 	lanes  []*lane
-	direct executor // of what is on several shards
-	tx     []task   // scratch
-	shards []int    // scratch
+	direct executor         // of what is on several shards
+	latest *command.Command // found last, unless it has subcommands, by
+	name   []byte           // this name
+	tx     []found          // scratch
+	shards []int            // scratch
 	all    []int
 
 	mu  sync.Mutex
@@ -53,70 +55,80 @@ func New(ks *keyspace.Keyspace, o Options) *Applier {
 func (a *Applier) Block(path string, b wal.Block) error {
 	from := Origin{File: path, Block: b.Seq, Offset: b.Offset}
 	if b.Tx {
-		return a.Transaction(b.Cmds, from)
+		return a.transaction(b.Cmds, b.Lasts, &from)
 	}
-	return a.each(b.Cmds, &from)
+	return a.each(b.Cmds, b.Lasts, &from)
 }
 
 // Apply applies a command behind the earlier ones of its shards. It may do so
-// later: Wait waits for it, and until then its arguments must stay as they are.
-func (a *Applier) Apply(c wal.Cmd, from Origin) error { return a.one(&c, &from) }
+// later: Wait waits for it, and until then what its arguments refer to must stay as
+// it is.
+func (a *Applier) Apply(c wal.Cmd, from Origin) error { return a.one(&c, true, &from) }
 
 // Transaction applies commands that were one transaction, as Apply does, and for
 // readers (see Options) all of them at once.
 func (a *Applier) Transaction(cmds []wal.Cmd, from Origin) error {
+	return a.transaction(cmds, true, &from)
+}
+
+func (a *Applier) transaction(cmds []wal.Cmd, lasts bool, from *Origin) error {
 	if !a.opts.Readers {
-		return a.each(cmds, &from)
+		return a.each(cmds, lasts, from)
 	}
 	tx, shards := a.tx[:0], a.shards[:0]
 	for i := range cmds {
-		cmd, err := a.find(&cmds[i], &from)
+		cmd, err := a.find(&cmds[i], from)
 		if err != nil {
 			return err
 		}
-		tx = append(tx, task{cmds[i], cmd})
+		tx = append(tx, found{cmds[i], cmd})
 		shards = a.addShards(shards, &tx[i])
 	}
 	a.tx, a.shards = tx, shards
 	defer clear(tx) // they may be large
 	if len(shards) != 1 {
-		return a.together(shards, tx, &from)
+		return a.together(shards, tx, from)
 	}
 	l := a.lanes[shards[0]]
 	for i := range tx { // a batch is applied under one lock
-		l.next.add(&tx[i], &from)
+		l.next.add(&tx[i].Cmd, tx[i].cmd, lasts, from)
 	}
 	return a.sendFull(l)
 }
 
 // each applies commands each by itself.
-func (a *Applier) each(cmds []wal.Cmd, from *Origin) error {
+func (a *Applier) each(cmds []wal.Cmd, lasts bool, from *Origin) error {
 	for i := range cmds {
-		if err := a.one(&cmds[i], from); err != nil {
+		if err := a.one(&cmds[i], lasts, from); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (a *Applier) one(c *wal.Cmd, from *Origin) error {
+func (a *Applier) one(c *wal.Cmd, lasts bool, from *Origin) error {
 	cmd, err := a.find(c, from)
 	if err != nil {
 		return err
 	}
-	t := task{*c, cmd}
-	a.shards = a.addShards(a.shards[:0], &t)
-	if len(a.shards) != 1 {
-		return a.together(a.shards, []task{t}, from)
+	var l *lane
+	if n := cmd.OnlyKey; n > 0 && n < len(c.Args) && cmd.Sub == nil { // most are so
+		l = a.lanes[a.ks.ShardOf(c.Args[n])]
+	} else {
+		f := found{*c, cmd}
+		a.shards = a.addShards(a.shards[:0], &f)
+		if len(a.shards) != 1 {
+			return a.together(a.shards, []found{f}, from)
+		}
+		l = a.lanes[a.shards[0]]
 	}
-	l := a.lanes[a.shards[0]]
-	l.next.add(&t, from)
+	l.next.add(c, cmd, lasts, from)
 	return a.sendFull(l)
 }
 
 // sendFull gives a lane what it is to apply next, if that is a batch.
 func (a *Applier) sendFull(l *lane) error {
-	if len(l.next.tasks) < batchSize {
+	if !l.next.full() {
 		return nil
 	}
 	l.send()
@@ -125,11 +137,18 @@ func (a *Applier) sendFull(l *lane) error {
 
 // find looks a command up, and checks what can be before it is executed.
 func (a *Applier) find(c *wal.Cmd, from *Origin) (*command.Command, error) {
-	cmd := command.LookupLogged(c.Args[0])
-	switch {
-	case cmd == nil || cmd.Resolve(c.Args).Flags&command.Write == 0:
-		return nil, from.refuse(fmt.Errorf("%.100q is no write command", c.Args[0]))
-	case c.DB >= a.ks.NumDatabases():
+	cmd := a.latest
+	if cmd == nil || string(a.name) != string(c.Args[0]) {
+		cmd = command.LookupLogged(c.Args[0])
+		if cmd == nil || cmd.Resolve(c.Args).Flags&command.Write == 0 {
+			return nil, from.refuse(fmt.Errorf("%.100q is no write command", c.Args[0]))
+		}
+		a.latest = nil
+		if cmd.Sub == nil {
+			a.latest, a.name = cmd, append(a.name[:0], c.Args[0]...)
+		}
+	}
+	if c.DB >= a.ks.NumDatabases() {
 		return nil, fmt.Errorf("%s in database %d, but only %d are configured: configure more (nothing was changed on disk)", cmd.Name, c.DB, a.ks.NumDatabases())
 	}
 	if msg := command.CheckArity(cmd, c.Args); msg != "" {
@@ -139,8 +158,8 @@ func (a *Applier) find(c *wal.Cmd, from *Origin) (*command.Command, error) {
 }
 
 // addShards adds the shards of a command to an ascending list of them.
-func (a *Applier) addShards(shards []int, t *task) []int {
-	shards, err := command.Shards(t.cmd, t.Args, a.ks, shards)
+func (a *Applier) addShards(shards []int, f *found) []int {
+	shards, err := command.Shards(f.cmd, f.Args, a.ks, shards)
 	if err != nil || len(shards) == 0 {
 		return append(shards[:0], a.all...) // the handler says what is wrong with it
 	}
@@ -149,7 +168,7 @@ func (a *Applier) addShards(shards []int, t *task) []int {
 
 // together applies commands while the shards that they are about are locked,
 // ascending as everybody locks them, behind what came before on those shards.
-func (a *Applier) together(shards []int, tasks []task, from *Origin) error {
+func (a *Applier) together(shards []int, cmds []found, from *Origin) error {
 	for _, n := range shards {
 		a.lanes[n].flying.Wait()
 	}
@@ -173,8 +192,8 @@ func (a *Applier) together(shards []int, tasks []task, from *Origin) error {
 			return err
 		}
 	}
-	for i := range tasks {
-		if err := a.direct.execute(&tasks[i], -1); err != nil {
+	for _, f := range cmds {
+		if err := a.direct.execute(f.cmd, f.Args, f.DB, -1); err != nil {
 			return from.refuse(err)
 		}
 	}
@@ -227,11 +246,11 @@ func newExecutor(ks *keyspace.Keyspace) executor {
 // execute executes a command; shard is as in command.Ctx. What was executed once
 // must execute again: an error reply means that the commands and the keyspace do
 // not agree.
-func (e *executor) execute(t *task, shard int) error {
+func (e *executor) execute(cmd *command.Command, args [][]byte, db, shard int) error {
 	e.out.Buf = e.out.Buf[:0]
-	e.ctx.Reset(t.Args, &e.out, t.DB, shard, 0)
-	if command.Call(e.ctx, t.cmd) == command.Failed {
-		return fmt.Errorf("%.100q does not apply to the state before it: %s", t.Args[0], bytes.TrimSpace(e.out.Buf[1:]))
+	e.ctx.Reset(args, &e.out, db, shard, 0)
+	if command.Call(e.ctx, cmd) == command.Failed {
+		return fmt.Errorf("%.100q does not apply to the state before it: %s", args[0], bytes.TrimSpace(e.out.Buf[1:]))
 	}
 	return nil
 }

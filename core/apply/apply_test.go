@@ -364,6 +364,60 @@ func TestNothingBehindAnError(t *testing.T) {
 	}
 }
 
+// TestMemoryIsUsedAgain: what a block's commands lie in is written over as soon as it was handed over, all of it or,
+// if it lasts, the arguments' slices; every command is applied as it was, small or large, alone or in a transaction.
+func TestMemoryIsUsedAgain(t *testing.T) {
+	for _, o := range []apply.Options{{}, {Readers: true}} {
+		ks := newKeyspace(t, 3)
+		a := apply.New(ks, o)
+		var keys []string
+		want := make(map[string]string)
+		for i := range 700 {
+			b := wal.Block{Seq: uint64(i + 1), Tx: i%3 == 0, Lasts: i%5 == 0}
+			for n := range 1 + i%4 {
+				key := "key:" + strconv.Itoa((i*7+n)%500)
+				value := strconv.Itoa(i) + strings.Repeat("v", []int{3, 50, 1000, 70_000}[min((i+n)%100, 3)])
+				if (i+n)%100 > 3 {
+					value = strconv.Itoa(i)
+				}
+				if want[key] == "" {
+					keys = append(keys, key)
+				}
+				want[key] = value
+				b.Cmds = append(b.Cmds, cmd("SET "+key+" "+value))
+			}
+			if i%50 == 0 { // on several shards
+				b.Cmds = append(b.Cmds, cmd(fmt.Sprintf("MSET all:1 %d all:2 %d all:3 %d", i, i, i)))
+			}
+			if err := a.Block("log", b); err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range b.Cmds {
+				for i, arg := range c.Args {
+					if !b.Lasts {
+						copy(arg, strings.Repeat("?", len(arg)))
+					}
+					c.Args[i] = []byte("??")
+				}
+			}
+		}
+		if err := a.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		a.Close()
+		for _, key := range keys {
+			unlock := lock(ks, key)
+			if got := get(ks, key); got != want[key] {
+				t.Fatalf("%+v: %s is %.20q (%d bytes), want %.20q (%d)", o, key, got, len(got), want[key], len(want[key]))
+			}
+			unlock()
+		}
+		if len(keys) != 500 {
+			t.Fatal(len(keys), "keys")
+		}
+	}
+}
+
 // TestRewrite: a part of a rewrite, cut anywhere, is either loaded or refused
 // with the place.
 func TestRewrite(t *testing.T) {

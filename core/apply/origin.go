@@ -13,6 +13,11 @@ type Origin struct {
 	Foreign bool
 }
 
+// same tells whether two origins are one, looking first at what differs most.
+func (o *Origin) same(other *Origin) bool {
+	return o.Offset == other.Offset && o.Block == other.Block && o.Foreign == other.Foreign && o.File == other.File
+}
+
 // refuse says that what is at o cannot be applied, and what helps.
 func (o Origin) refuse(err error) error {
 	place := fmt.Sprintf("log segment %s, block %d at offset %d", o.File, o.Block, o.Offset)

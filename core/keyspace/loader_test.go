@@ -84,3 +84,27 @@ func everything(k *Keyspace, keys int) map[string]string {
 	}
 	return all
 }
+
+// BenchmarkLoader loads strings of 64 bytes until there are some millions of them, in no order that
+// the index knows.
+func BenchmarkLoader(b *testing.B) {
+	const keys = 1 << 21
+	obj := &rdb.Object{Key: []byte("key:000000000000"), Type: String, Str: []byte(strings.Repeat("x", 64)), LRU: -1}
+	for b.Loop() {
+		k := New(Config{Shards: 2})
+		l := k.NewLoader()
+		for i := range keys {
+			for at, n := len(obj.Key)-1, i; at > 3; at, n = at-1, n/10 {
+				obj.Key[at] = byte('0' + n%10)
+			}
+			if err := l.Load(obj); err != nil {
+				b.Fatal(err)
+			}
+		}
+		l.Flush()
+		b.StopTimer()
+		k.Close()
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/keys, "ns/key")
+}

@@ -29,7 +29,8 @@ type ReplayOptions struct {
 
 // Block is commands in the order they were executed: a transaction, or a
 // stretch of commands outside one. A block of the file is handed out in one or
-// more of these. The memory is the receiver's to keep.
+// more of these. Its memory is used again when the function that got it returns, but
+// for what the arguments refer to if that lasts.
 type Block struct {
 	Seq    uint64 // of the block of the file
 	Offset int64  // where that begins
@@ -37,6 +38,7 @@ type Block struct {
 	DB     int    // of the first command
 	Cmds   []Cmd  // SELECT, MULTI and EXEC are carried out, not listed
 	Tx     bool   // to be applied whole
+	Lasts  bool   // what arguments refer to stays as it is: a large block has memory of its own
 }
 
 // Result is what a segment holds.
@@ -53,7 +55,6 @@ type Result struct {
 
 const (
 	readBuffer  = 1 << 20
-	slabSize    = 256 << 10
 	maxStretch  = 512 // commands of a Block that is no transaction
 	maxDatabase = 1 << 20
 )
@@ -196,9 +197,8 @@ type replayer struct {
 	unsafe []blockEnd // blocks of which nothing yet says that they were fsynced
 
 	parser resp.Parser
-	slab   []byte   // blocks' bytes are cut from here
-	args   [][]byte // and their arguments' slices from here
-	cmds   []Cmd    // and the commands from here
+	args   [][]byte // the arguments of cmds
+	cmds   []Cmd    // of the stretch or transaction at hand
 }
 
 // blockEnd is where a block ends.
@@ -244,7 +244,7 @@ func (p *replayer) next() (reason string, err error) {
 	// The line is in the reader's buffer, which the next read may reuse.
 	var keep [maxAnnotation]byte
 	a.summed = keep[:copy(keep[:], a.summed)]
-	payload, err := p.payload(a.len)
+	payload, lasts, err := p.payload(a.len)
 	if err != nil {
 		return "", fmt.Errorf("read log segment %s at %d: %w", p.path, p.res.GoodOffset, err)
 	}
@@ -254,8 +254,13 @@ func (p *replayer) next() (reason string, err error) {
 	if p.res.LastSeq != 0 && a.seq != p.res.LastSeq+1 {
 		return "", &CorruptError{Path: p.path, Offset: p.res.GoodOffset, Reason: fmt.Sprintf("block %d follows block %d", a.seq, p.res.LastSeq)}
 	}
-	if err := p.commands(&a, payload); err != nil {
+	if err := p.commands(&a, payload, lasts); err != nil {
 		return "", err
+	}
+	if !lasts {
+		if _, err := p.r.Discard(len(payload)); err != nil {
+			return "", fmt.Errorf("read log segment %s at %d: %w", p.path, p.res.GoodOffset, err)
+		}
 	}
 	if p.res.Blocks == 0 {
 		p.res.FirstSeq = a.seq
@@ -268,54 +273,47 @@ func (p *replayer) next() (reason string, err error) {
 	return "", nil
 }
 
-// payload reads a block's n bytes. Memory for a long one grows as they arrive:
-// how large the file is may be somebody's word as well, and a sparse one claims
+// payload returns a block's n bytes: of one that fits the reader's buffer as they lie there,
+// still to be discarded, or else in memory of their own, which lasts. That grows as they
+// arrive: how large the file is may be somebody's word as well, and a sparse one claims
 // much and has nothing.
-func (p *replayer) payload(n int64) ([]byte, error) {
-	if n <= readBuffer {
-		b := p.room(int(n))
-		_, err := io.ReadFull(p.r, b)
-		return b, err
+func (p *replayer) payload(n int64) (b []byte, lasts bool, err error) {
+	if n <= int64(p.r.Size()) {
+		b, err = p.r.Peek(int(n))
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return b, false, err
 	}
-	var b []byte
 	for had := int64(0); had < n; had = int64(len(b)) {
 		b = append(make([]byte, 0, min(n, max(readBuffer, 4*had))), b...)
 		b = b[:cap(b)]
 		if _, err := io.ReadFull(p.r, b[had:]); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 	}
-	return b, nil
-}
-
-// room cuts n bytes, known to be in the file, from the slab.
-func (p *replayer) room(n int) []byte {
-	if n > len(p.slab) {
-		p.slab = make([]byte, max(n, slabSize))
-	}
-	b := p.slab[:n:n]
-	p.slab = p.slab[n:]
-	return b
+	return b, true, nil
 }
 
 // commands hands out what is in a block.
-func (p *replayer) commands(a *annotation, payload []byte) error {
-	var (
-		b     = Block{Seq: a.seq, Offset: p.res.GoodOffset, TimeMS: a.ts}
-		first = len(p.cmds) // of the stretch or transaction
-	)
+func (p *replayer) commands(a *annotation, payload []byte, lasts bool) error {
+	b := Block{Seq: a.seq, Offset: p.res.GoodOffset, TimeMS: a.ts, Lasts: lasts}
 	corrupt := func(why string) error {
 		return &CorruptError{Path: p.path, Offset: p.res.GoodOffset, Reason: fmt.Sprintf("block %d has a valid checksum but %s", a.seq, why)}
 	}
 	flush := func() error {
-		b.Cmds = p.cmds[first:len(p.cmds):len(p.cmds)]
-		first = len(p.cmds)
-		if len(b.Cmds) == 0 {
+		if len(p.cmds) == 0 {
 			return nil
 		}
-		b.DB = b.Cmds[0].DB
+		b.Cmds, b.DB = p.cmds, p.cmds[0].DB
 		p.res.Commands += int64(len(b.Cmds))
-		return p.apply(b)
+		err := p.apply(b)
+		if lasts { // let go of what may be large
+			clear(p.cmds)
+			clear(p.args)
+		}
+		p.cmds, p.args = p.cmds[:0], p.args[:0]
+		return err
 	}
 	for len(payload) > 0 {
 		args, n, err := p.parse(payload)
@@ -353,12 +351,8 @@ func (p *replayer) commands(a *annotation, payload []byte) error {
 			b.Tx = false
 			continue
 		}
-		if len(p.cmds) == cap(p.cmds) {
-			p.cmds = append(make([]Cmd, 0, max(maxStretch, 2*(len(p.cmds)-first))), p.cmds[first:]...)
-			first = 0
-		}
 		p.cmds = append(p.cmds, Cmd{DB: p.db, Args: args})
-		if !b.Tx && len(p.cmds)-first >= maxStretch {
+		if !b.Tx && len(p.cmds) >= maxStretch {
 			if err := flush(); err != nil {
 				return err
 			}

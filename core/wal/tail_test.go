@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -354,20 +355,21 @@ func TestLongBlocksAndCommands(t *testing.T) {
 	if err := l.Commit(); err != nil {
 		t.Fatal(err)
 	}
-	var kept []Block
+	var flat []Cmd
 	res, err := Replay(fs, seg1, ReplayOptions{}, func(b Block) error {
-		kept = append(kept, b)
+		if b.Tx && len(b.Cmds) != len(tx) || !b.Tx && len(b.Cmds) > maxStretch {
+			t.Fatalf("%d commands, tx %v", len(b.Cmds), b.Tx)
+		}
+		if !b.Lasts {
+			t.Error("a block larger than the buffer does not last")
+		}
+		for _, c := range b.Cmds {
+			flat = append(flat, Cmd{c.DB, slices.Clone(c.Args)})
+		}
 		return nil
 	})
 	if err != nil || res.Commands != 5002 || res.Blocks != 1 {
 		t.Fatal(res, err)
-	}
-	var flat []Cmd
-	for _, b := range kept {
-		if b.Tx && len(b.Cmds) != len(tx) || !b.Tx && len(b.Cmds) > maxStretch {
-			t.Fatalf("%d commands, tx %v", len(b.Cmds), b.Tx)
-		}
-		flat = append(flat, b.Cmds...)
 	}
 	if !bytes.Equal(flat[0].Args[2], big) || len(flat[1].Args) != 5000 || string(flat[1].Args[4999]) != "m4999" {
 		t.Fatal("the long ones differ")
@@ -381,6 +383,33 @@ func TestLongBlocksAndCommands(t *testing.T) {
 		if c := flat[2002+i]; c.DB != i%2 || string(c.Args[1]) != fmt.Sprintf("t%d", i) {
 			t.Fatalf("transaction's %d is %d %q", i, c.DB, c.Args)
 		}
+	}
+}
+
+// TestReplayMakesNoGarbage: what a log takes to replay does not grow with it, as long as its blocks are
+// not large.
+func TestReplayMakesNoGarbage(t *testing.T) {
+	const rounds, each = 100, 200
+	fs := memfs.New()
+	l := openNew(t, fs, 1, Always, stillClock{})
+	for i := range rounds * each {
+		l.Append(0, i%2, words(fmt.Sprintf("SET key:%d %0200d", i, i)))
+		if i%each == each-1 {
+			l.AppendTx([]int{0}, []Cmd{cmd(0, "INCR a"), cmd(1, "INCR b")})
+			if err := l.Commit(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	res, err := Replay(fs, seg1, ReplayOptions{}, func(Block) error { return nil })
+	runtime.ReadMemStats(&after)
+	if err != nil || res.Blocks != rounds || res.Commands != rounds*(each+2) || res.Size < 4*readBuffer {
+		t.Fatal(res, err)
+	}
+	if used := after.TotalAlloc - before.TotalAlloc; used > 2*readBuffer {
+		t.Errorf("replaying %d bytes has allocated %d", res.Size, used)
 	}
 }
 
