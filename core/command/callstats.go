@@ -7,9 +7,11 @@ import (
 	"time"
 )
 
-// stripes is how many copies of the counters of commands there are, so that
-// sessions on many CPUs seldom wait for each other. INFO adds them up.
-const stripes = 16
+// mostStripes is how many copies of the counters of commands there are at most, so that
+// sessions on many CPUs seldom wait for each other. INFO adds them up. There are no more
+// than processors: each client's turn would else find the counters of another copy, which
+// are not in the processor's first cache.
+const mostStripes = 16
 
 // stripe is one copy.
 type stripe struct {
@@ -149,7 +151,7 @@ func (t *Tally) Flush(s *Stats, id int64) {
 		return
 	}
 	durations := s.Latency.Load()
-	to := &s.calls[uint64(id)%stripes]
+	to := &s.calls[uint64(id)%uint64(len(s.calls))]
 	to.mu.Lock()
 	if to.of == nil {
 		to.of = make([]callCounts, len(every))

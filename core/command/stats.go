@@ -1,6 +1,7 @@
 package command
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 )
@@ -19,7 +20,7 @@ type Stats struct {
 	LazyFreed            atomic.Int64 // values that Redis gives back in a thread of its own, see lazyfree.go
 	Latency              atomic.Bool  // latency-tracking: durations are kept by command
 
-	calls  [stripes]stripe
+	calls  []stripe
 	errors errorCounts
 
 	mu     sync.Mutex
@@ -34,7 +35,7 @@ type Stats struct {
 
 // NewStats returns counters at zero. Durations are kept, as is Redis's default.
 func NewStats() *Stats {
-	s := new(Stats)
+	s := &Stats{calls: make([]stripe, min(runtime.GOMAXPROCS(0), mostStripes))}
 	s.Latency.Store(true)
 	return s
 }
