@@ -6,6 +6,13 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"go/ast"
+	"go/build"
+	"go/importer"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -22,12 +29,65 @@ import (
 // inBrief is how many of the bugs are planted where not all are asked for.
 const inBrief = 8
 
-// TestUpToDate: the lines that each of the bugs replaces are there.
+// TestUpToDate: the lines that each of the bugs replaces are there, and what it puts in
+// their place compiles.
 func TestUpToDate(t *testing.T) {
 	root := moduleRoot(t)
+	check := newChecker(t, root)
 	for _, f := range bugs(t) {
-		read(t, f).plant(t, root)
+		b := read(t, f)
+		path, src := b.planted(t, root)
+		if err := check.compiles(path, src); err != nil {
+			t.Errorf("%s: %v", f, err)
+		}
 	}
+}
+
+// checker type-checks single packages of the module from their source, the others being what the compiler has made of them.
+type checker struct {
+	fset    *token.FileSet
+	imports types.Importer
+}
+
+func newChecker(t *testing.T, root string) *checker {
+	list := exec.Command("go", "list", "-export", "-deps", "-f", "{{.ImportPath}}\t{{.Export}}", "./core/...", "./plugins/...", "./fsbackends/...")
+	list.Dir = root
+	list.Stderr = os.Stderr
+	out, err := list.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	exports := make(map[string]string)
+	for line := range strings.Lines(string(out)) {
+		name, file, _ := strings.Cut(strings.TrimSpace(line), "\t")
+		exports[name] = file
+	}
+	fset := token.NewFileSet()
+	return &checker{fset, importer.ForCompiler(fset, "gc", func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) })}
+}
+
+// compiles tells why the package of a file does not compile with src in its place.
+func (c *checker) compiles(path string, src []byte) error {
+	pkg, err := build.ImportDir(filepath.Dir(path), 0)
+	if err != nil {
+		return err
+	}
+	var files []*ast.File
+	for _, name := range pkg.GoFiles {
+		file := filepath.Join(pkg.Dir, name)
+		var text any
+		if file == path {
+			text = src
+		}
+		f, err := parser.ParseFile(c.fset, file, text, 0)
+		if err != nil {
+			return err
+		}
+		files = append(files, f)
+	}
+	conf := types.Config{Importer: c.imports}
+	_, err = conf.Check(pkg.Dir, c.fset, files, nil)
+	return err
 }
 
 // TestCaught plants bugs and wants a failed test for each: all of them with
@@ -115,9 +175,9 @@ func read(t *testing.T, path string) bug {
 	return b
 }
 
-// plant writes the overlay that has the bug.
-func (b bug) plant(t *testing.T, root string) string {
-	path := filepath.Join(root, b.file)
+// planted is the file that the bug is in, and what it is with it.
+func (b bug) planted(t *testing.T, root string) (path string, src []byte) {
+	path = filepath.Join(root, b.file)
 	src, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -125,6 +185,12 @@ func (b bug) plant(t *testing.T, root string) string {
 	if n := strings.Count(string(src), b.old); n != 1 {
 		t.Fatalf("%s has the lines that the bug replaces %d times: bring the bug up to date", b.file, n)
 	}
+	return path, []byte(strings.Replace(string(src), b.old, b.new, 1))
+}
+
+// plant writes the overlay that has the bug.
+func (b bug) plant(t *testing.T, root string) string {
+	path, src := b.planted(t, root)
 	dir := t.TempDir()
 	bad := filepath.Join(dir, filepath.Base(path))
 	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {path: bad}})
@@ -132,7 +198,7 @@ func (b bug) plant(t *testing.T, root string) string {
 		t.Fatal(err)
 	}
 	list := filepath.Join(dir, "overlay.json")
-	for name, data := range map[string][]byte{bad: []byte(strings.Replace(string(src), b.old, b.new, 1)), list: overlay} {
+	for name, data := range map[string][]byte{bad: src, list: overlay} {
 		if err := os.WriteFile(name, data, 0o600); err != nil {
 			t.Fatal(err)
 		}
