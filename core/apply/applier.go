@@ -30,8 +30,7 @@ type Applier struct {
 	opts   Options
 	lanes  []*lane
 	direct executor         // of what is on several shards
-	latest *command.Command // found last, unless it has subcommands, by
-	name   []byte           // this name
+	latest *command.Command // found last, unless it has subcommands
 	tx     []found          // scratch
 	shards []int            // scratch
 	all    []int
@@ -138,14 +137,14 @@ func (a *Applier) sendFull(l *lane) error {
 // find looks a command up, and checks what can be before it is executed.
 func (a *Applier) find(c *wal.Cmd, from *Origin) (*command.Command, error) {
 	cmd := a.latest
-	if cmd == nil || string(a.name) != string(c.Args[0]) {
+	if cmd == nil || !cmd.Named(c.Args[0]) { // they are often alike
 		cmd = command.LookupLogged(c.Args[0])
 		if cmd == nil || cmd.Resolve(c.Args).Flags&command.Write == 0 {
 			return nil, from.refuse(fmt.Errorf("%.100q is no write command", c.Args[0]))
 		}
 		a.latest = nil
 		if cmd.Sub == nil {
-			a.latest, a.name = cmd, append(a.name[:0], c.Args[0]...)
+			a.latest = cmd
 		}
 	}
 	if c.DB >= a.ks.NumDatabases() {

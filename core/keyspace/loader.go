@@ -119,15 +119,15 @@ func (b *loadBatch) add(obj *rdb.Object, hash uint64) {
 // The keys are hardly ever there already, so that it looks at no values.
 func (s *Shard) prefetchStrings(some []loadString) {
 	var places [2 * prefetchMax]arena.Place
-	found := places[:0]
+	slots := places[:0]
 	for i := range some {
 		st := s.dbs[some[i].db].st
 		if st.keys < prefetchKeys {
 			continue
 		}
 		h := some[i].hash
-		at := st.arena.Place(arena.Ref(st.dir.pageAt(h)))
-		found = append(found, at, at+slotPlace(h))
+		header, slot := st.slotPlaces(arena.Ref(st.dir.pageAt(h)), h)
+		slots = append(slots, header, slot)
 	}
-	arena.Fetch(found)
+	arena.Fetch(slots)
 }

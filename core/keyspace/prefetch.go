@@ -35,8 +35,7 @@ func (d *DB) prefetch(keys [][]byte) {
 	for i, key := range keys {
 		h := d.ks.hash(key)
 		hashes[i], pages[i] = h, arena.Ref(st.dir.pageAt(h))
-		at := st.arena.Place(pages[i])
-		places[2*i], places[2*i+1] = at, at+slotPlace(h)
+		places[2*i], places[2*i+1] = st.slotPlaces(pages[i], h)
 	}
 	arena.Fetch(places[:2*len(keys)])
 	values := places[:0]
@@ -54,5 +53,9 @@ func (d *DB) prefetch(keys [][]byte) {
 	arena.Fetch(values)
 }
 
-// slotPlace is where in its page the slot of the key with hash h has its home.
-func slotPlace(h uint64) arena.Place { return arena.Place(home(h<<(64-printBits)) * 8) }
+// slotPlaces is what finding the key with hash h reads of its page: the header, and the home
+// of its slot.
+func (st *store) slotPlaces(page arena.Ref, h uint64) (header, slot arena.Place) {
+	at := st.arena.Place(page)
+	return at, at + arena.Place(home(h<<(64-printBits))*8)
+}

@@ -154,7 +154,7 @@ func middle(s *sheaf, count int) int {
 	return m
 }
 
-// split splits the sheaf of a spot at its element m, and returns where the spot is
+// split splits the sheaf of a spot before its element at, and returns where the spot is
 // then.
 func (v *sheaves) split(p spot, at int, m *spares) spot {
 	count := p.s.count()
