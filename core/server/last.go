@@ -21,11 +21,13 @@ func (c *conn) TakeLast(stream io.ReadCloser) {
 
 // sendLast sends what the client gets behind all replies. Nothing of it is in memory but
 // a buffer's worth, so what limits a client that does not read is the time: it has
-// repl-timeout for each of these.
+// repl-timeout for each of these. The stream is given back before the connection ends: a
+// client that has seen the end may ask for another one.
 func (c *conn) sendLast() {
 	if c.last == nil {
 		return
 	}
+	defer c.closeLast()
 	buf := make([]byte, lastBuffer)
 	for !c.killed.Load() && !c.draining.Load() {
 		n, err := io.ReadFull(c.last, buf)
@@ -50,10 +52,11 @@ func (c *conn) sendLast() {
 	}
 }
 
-// closeLast gives back what sendLast sends.
+// closeLast gives back what sendLast has sent, or what is not to be sent any more.
 func (c *conn) closeLast() {
 	if c.last != nil {
 		_ = c.last.Close()
+		c.last = nil
 	}
 }
 

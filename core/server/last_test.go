@@ -18,6 +18,7 @@ import (
 	"github.com/spillwaydb/spillway/core/resp"
 	"github.com/spillwaydb/spillway/fsbackends/faultfs"
 	"github.com/spillwaydb/spillway/fsbackends/memfs"
+	"github.com/spillwaydb/spillway/internal/testutil"
 )
 
 // smallListener gives connections buffers that a client which does not read fills soon.
@@ -80,8 +81,11 @@ func (c *client) file() string {
 		return body
 	}
 	n, err := strconv.Atoi(strings.TrimPrefix(head, "$"))
+	if err != nil {
+		c.t.Fatalf("no file: %q", head)
+	}
 	body := c.rest()
-	if err != nil || len(body) != n {
+	if len(body) != n {
 		c.t.Fatalf("%q, and %d bytes", head, len(body))
 	}
 	return body
@@ -265,6 +269,20 @@ func TestRDBStreamUnread(t *testing.T) {
 			t.Errorf("a client that read nothing had %d bytes", n)
 		}
 		return
+	}
+}
+
+// TestRDBStreamAgain: who has seen the end of a file may ask for another one, while another
+// client takes the only other file that there may be.
+func TestRDBStreamAgain(t *testing.T) {
+	_, addr := serve(t, Options{}, nil, func(l net.Listener) net.Listener { return smallListener{l} })
+	c := dial(t, addr)
+	c.set("large", strings.Repeat("0123456789abcdef", 1<<19))
+	unread := wants(t, addr, "SYNC")
+	unread.line() // it is under way, and stays so to the end of the test
+	c.ask("DEL large")
+	for range testutil.Rounds(400) {
+		wants(t, addr, "SYNC").file()
 	}
 }
 
