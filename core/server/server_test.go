@@ -362,6 +362,33 @@ func TestInfoWhileServing(t *testing.T) {
 	}
 }
 
+// TestWhoHasGoneMakesRoom: where there is room for two clients, one that has seen the end of
+// its connection, by QUIT, or by CLIENT KILL of which the other has the reply, may come again.
+func TestWhoHasGoneMakesRoom(t *testing.T) {
+	_, addr := serve(t, Options{MaxClients: 2}, nil, nil)
+	stays := dial(t, addr)
+	if got := stays.ask("PING"); got != `"PONG"` {
+		t.Fatal(got)
+	}
+	for n := range testutil.Rounds(400) {
+		c := dial(t, addr)
+		if got := c.ask("CLIENT ID"); strings.Contains(got, "ERR") {
+			t.Fatalf("client %d: %s", n, got)
+		}
+		if n%2 == 0 {
+			c.send("QUIT\n")
+			if got := c.rest(); got != "+OK\r\n" {
+				t.Fatalf("QUIT: %q", got)
+			}
+		} else if got := stays.ask("CLIENT KILL TYPE normal SKIPME yes"); got != "1" {
+			t.Fatalf("CLIENT KILL: %s", got)
+		}
+		if list := stays.ask("CLIENT LIST"); strings.Count(list, "id=") != 1 {
+			t.Fatalf("client %d has gone and is listed: %s", n, list)
+		}
+	}
+}
+
 // TestOneTimeForATransaction: a key that is set with a deadline in a transaction is
 // there to its end, however long that takes.
 func TestOneTimeForATransaction(t *testing.T) {
