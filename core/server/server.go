@@ -250,9 +250,9 @@ func (s *Server) accept(nc net.Conn, t *TLS) {
 	c := newConn(s, s.take(nc))
 	s.conns[c.ID()] = c
 	s.wg.Add(1)
+	s.accepted.Add(1)
 	looped := s.enter(c)
 	s.mu.Unlock()
-	s.accepted.Add(1)
 	if looped {
 		return
 	}

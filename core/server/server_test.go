@@ -362,6 +362,18 @@ func TestInfoWhileServing(t *testing.T) {
 	}
 }
 
+// TestAcceptedIsCounted: whoever asks first thing how many have come is one of them.
+func TestAcceptedIsCounted(t *testing.T) {
+	_, addr := serve(t, Options{}, nil, nil)
+	for n := range testutil.Rounds(400) {
+		c := dial(t, addr)
+		if got, want := c.ask("INFO stats"), fmt.Sprintf(`total_connections_received:%d\r\n`, n+1); !strings.Contains(got, want) {
+			t.Fatalf("client %d is not counted: %s", n+1, got)
+		}
+		_ = c.Close()
+	}
+}
+
 // TestWhoHasGoneMakesRoom: where there is room for two clients, one that has seen the end of
 // its connection, by QUIT, or by CLIENT KILL of which the other has the reply, may come again.
 func TestWhoHasGoneMakesRoom(t *testing.T) {
