@@ -102,8 +102,13 @@ func dial(t *testing.T, addr string) *client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = c.SetDeadline(time.Now().Add(patience))
 	t.Cleanup(func() { _ = c.Close() })
+	return clientOn(t, c)
+}
+
+// clientOn is a client on a connection.
+func clientOn(t *testing.T, c net.Conn) *client {
+	_ = c.SetDeadline(time.Now().Add(patience))
 	return &client{c, t, bufio.NewReader(c)}
 }
 
