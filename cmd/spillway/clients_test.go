@@ -100,10 +100,13 @@ func TestMaxClients(t *testing.T) {
 		t.Errorf("INFO: %s", got)
 	}
 	// One goes, another may come; the limit can be raised too.
-	in[0].ask("QUIT")
-	d.waitFor("the place of the client that left", func() bool {
-		return strings.Contains(in[1].ask("CLIENT LIST"), "cmd=client|list") && d.dial().ask("PING") == `"PONG"`
-	})
+	in[0].send("QUIT\r\n")
+	if got := in[0].rest(); got != "+OK\r\n" {
+		t.Errorf("QUIT: %q", got)
+	}
+	if got := d.dial().ask("PING"); got != `"PONG"` {
+		t.Errorf("in the place of the client that left: %s", got)
+	}
 	if got := in[1].ask("CONFIG SET maxclients 100"); got != `"OK"` {
 		t.Fatal(got)
 	}

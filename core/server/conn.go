@@ -47,7 +47,7 @@ type conn struct {
 	wish     command.RDBWish
 	last     io.ReadCloser // sent behind the replies; nil: nothing
 	draining atomic.Bool   // the server shuts down: stop after this batch
-	killed   atomic.Bool   // closed from outside
+	gone     atomic.Bool   // its socket is closed; see depart
 
 	// Of a connection that a loop serves; see loop.
 	home  *loop         // nil for one with a goroutine of its own
@@ -357,13 +357,13 @@ func (c *conn) Info() command.ClientInfo {
 	return i
 }
 
-// Clients implements command.Client. One that was killed is no client any more, even
-// though whoever serves it has yet to take that in.
+// Clients implements command.Client. One whose socket is closed is no client any more,
+// even though whoever serves it has yet to take that in.
 func (c *conn) Clients() []command.ClientInfo {
 	conns := c.srv.snapshot()
 	out := make([]command.ClientInfo, 0, len(conns))
 	for _, o := range conns {
-		if !o.killed.Load() {
+		if !o.gone.Load() {
 			out = append(out, o.Info())
 		}
 	}
@@ -374,7 +374,7 @@ func (c *conn) Clients() []command.ClientInfo {
 func (c *conn) KillClients(match func(command.ClientInfo) bool, skipMe bool) int {
 	n := 0
 	for _, o := range c.srv.snapshot() {
-		if o == c && skipMe || o.killed.Load() || !match(o.Info()) {
+		if o == c && skipMe || o.gone.Load() || !match(o.Info()) {
 			continue
 		}
 		n++
@@ -405,9 +405,18 @@ func (c *conn) expel() {
 
 // kill closes the connection from outside, without what it is owed. Any goroutine.
 func (c *conn) kill() {
-	c.killed.Store(true)
+	c.depart()
 	c.Withdraw()
 	_ = c.nc.Close()
+}
+
+// depart has the connection count no more, and nothing enter for its client, before its
+// socket is closed: who sees the end may come again at once, however full the server is.
+// Any goroutine.
+func (c *conn) depart() {
+	if c.gone.CompareAndSwap(false, true) {
+		c.srv.departed.Add(1)
+	}
 }
 
 func sortByID(cs []*conn) {

@@ -29,7 +29,7 @@ func (c *conn) sendLast() {
 	}
 	defer c.closeLast()
 	buf := make([]byte, lastBuffer)
-	for !c.killed.Load() && !c.draining.Load() {
+	for !c.gone.Load() && !c.draining.Load() {
 		n, err := io.ReadFull(c.last, buf)
 		if n > 0 {
 			_ = c.nc.SetWriteDeadline(c.now().Add(c.srv.replTimeout()))

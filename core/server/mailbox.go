@@ -79,7 +79,7 @@ func (b *mailbox) hold(delta int) bool {
 func (b *mailbox) deliver(msg []byte) bool {
 	limit := b.limit()
 	b.mu.Lock()
-	if b.closed || b.conn.killed.Load() {
+	if b.closed || b.conn.gone.Load() {
 		b.mu.Unlock()
 		return false
 	}
@@ -91,13 +91,14 @@ func (b *mailbox) deliver(msg []byte) bool {
 	ok := !b.over(limit) && q.append(msg)
 	switch {
 	case !ok:
+		b.tooMuch(pending)
 		b.hangUp()
 	case !b.writing && !b.corked:
 		b.writing = true
 		go b.post(b.newQueue())
 	}
 	b.mu.Unlock()
-	return ok || b.tooMuch(pending)
+	return ok
 }
 
 // cork lets pushes that are delivered from now on leave only behind the replies
@@ -346,6 +347,7 @@ func (b *mailbox) tooMuch(pending int64) bool {
 // close. mu is held.
 func (b *mailbox) hangUp() {
 	b.closed, b.gone = true, true
+	b.conn.depart()
 	_ = b.conn.nc.Close()
 	b.changed.Signal()
 }

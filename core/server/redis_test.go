@@ -3,74 +3,30 @@ package server
 import (
 	"fmt"
 	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/resp"
 	"github.com/spillwaydb/spillway/core/wal"
+	"github.com/spillwaydb/spillway/internal/testutil"
 )
 
-// redisServer starts a real redis-server and returns its address.
-func redisServer(t *testing.T) string {
-	t.Helper()
-	bin, err := exec.LookPath("redis-server")
-	if err != nil {
-		t.Fatalf("redis-server is needed to judge this package: apt-get install redis-server (%v)", err)
-	}
-	dir, err := os.MkdirTemp("", "spillway")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	_ = l.Close()
-	_, port, _ := net.SplitHostPort(addr)
-	cmd := exec.Command(bin, "--port", port, "--bind", "127.0.0.1", "--dir", dir, "--save", "", "--appendonly", "no")
-	log := filepath.Join(dir, "log")
-	out, err := os.Create(log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer out.Close()
-	cmd.Stdout, cmd.Stderr = out, out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
-		if c, err := net.Dial("tcp", addr); err == nil {
-			_ = c.Close()
-			return addr
-		}
-		if time.Now().After(deadline) {
-			text, _ := os.ReadFile(log)
-			t.Fatalf("redis-server does not answer:\n%s", text)
-		}
-	}
-}
-
 // pair is a client of ours and one of a redis-server.
-type pair struct{ ours, redis *client }
+type pair struct {
+	ours, redis *client
+	dialRedis   func() net.Conn
+}
 
 func newPair(t *testing.T) pair {
 	t.Helper()
 	_, addr := serve(t, Options{}, func(o *core.Options) { o.NoLog, o.Fsync = true, wal.EverySec }, nil)
-	p := pair{dial(t, addr), dial(t, redisServer(t))}
+	dialRedis := testutil.Redis(t)
+	p := pair{dial(t, addr), clientOn(t, dialRedis()), dialRedis}
+	p.both("CONFIG RESETSTAT") // whoever started the redis-server has asked it whether it is there
 	p.ours.text("INFO server")
 	if v := p.redis.text("INFO server"); !strings.Contains(v, "redis_version:7.0.") {
 		t.Skipf("redis-server is not the one of 7.0, whose INFO we follow: %.80q", v)
@@ -161,7 +117,7 @@ func counts(info string) (out []string) {
 func TestCommandStatsAgainstRedis(t *testing.T) {
 	p := newPair(t)
 	c := dial(t, p.ours.RemoteAddr().String())
-	c2 := dial(t, p.redis.RemoteAddr().String())
+	c2 := clientOn(t, p.dialRedis())
 	for _, line := range []string{
 		"SET a 1", "set A 2", "GET a", "GET", "GET a b c", "LPUSH a x", "NOSUCH x", "CONFIG GET maxmemory", "CONFIG NOSUCH", "CONFIG",
 		"INCR a", "HGET a b", "OBJECT ENCODING a", "OBJECT HELP x", "CLIENT ID", "CLIENT KILL ID 0", "PING", "PING", "ECHO hi", "AUTH x", "SELECT 99",

@@ -81,6 +81,7 @@ type Server struct {
 	onSigterm  atomic.Pointer[string]
 	onSigint   atomic.Pointer[string]
 	oom        *oomScore
+	departed   atomic.Int64 // of conns
 	accepted   atomic.Int64
 	rejected   atomic.Int64
 	bytesIn    atomic.Int64
@@ -102,7 +103,7 @@ type Server struct {
 	served    int      // listeners so far
 	bound     []string // the hosts of CONFIG SET bind, nil before it was asked for
 	tls       tlsParams
-	conns     map[int64]*conn
+	conns     map[int64]*conn // those that have departed included
 	closed    bool
 	loops     loops
 	wg        sync.WaitGroup
@@ -241,7 +242,7 @@ func (s *Server) accept(nc net.Conn, t *TLS) {
 		s.dismiss(nc, "-ERR Spillway is shutting down\r\n")
 		return
 	}
-	if int64(len(s.conns)) >= s.maxClients.Load() {
+	if int64(s.connected()) >= s.maxClients.Load() {
 		s.mu.Unlock()
 		s.refuse(nc, "-ERR max number of clients reached\r\n")
 		return
@@ -249,9 +250,9 @@ func (s *Server) accept(nc net.Conn, t *TLS) {
 	c := newConn(s, s.take(nc))
 	s.conns[c.ID()] = c
 	s.wg.Add(1)
+	s.accepted.Add(1)
 	looped := s.enter(c)
 	s.mu.Unlock()
-	s.accepted.Add(1)
 	if looped {
 		return
 	}
@@ -265,6 +266,7 @@ func (s *Server) accept(nc net.Conn, t *TLS) {
 func (s *Server) forget(c *conn) {
 	s.mu.Lock()
 	delete(s.conns, c.ID())
+	s.departed.Add(-1) // its mailbox, which is closed, has counted it
 	s.mu.Unlock()
 	s.wg.Done()
 }
@@ -339,8 +341,11 @@ func (s *Server) Shutdown(ctx context.Context) error {
 func (s *Server) Clients() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.conns)
+	return s.connected()
 }
+
+// connected is Clients; the caller holds mu.
+func (s *Server) connected() int { return len(s.conns) - int(s.departed.Load()) }
 
 // snapshot lists the connections, oldest first.
 func (s *Server) snapshot() []*conn {

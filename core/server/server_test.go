@@ -102,8 +102,13 @@ func dial(t *testing.T, addr string) *client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = c.SetDeadline(time.Now().Add(patience))
 	t.Cleanup(func() { _ = c.Close() })
+	return clientOn(t, c)
+}
+
+// clientOn is a client on a connection.
+func clientOn(t *testing.T, c net.Conn) *client {
+	_ = c.SetDeadline(time.Now().Add(patience))
 	return &client{c, t, bufio.NewReader(c)}
 }
 
@@ -358,6 +363,45 @@ func TestInfoWhileServing(t *testing.T) {
 	for _, want := range []string{"connected_clients:1", "maxclients:7", "config_file:x.hcl", "tcp_port:" + addr[strings.LastIndexByte(addr, ':')+1:], "total_connections_received:1", "redis_version:7.0.15", "role:master", "cluster_enabled:0", "used_cpu_user:"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("INFO lacks %q", want)
+		}
+	}
+}
+
+// TestAcceptedIsCounted: whoever asks first thing how many have come is one of them.
+func TestAcceptedIsCounted(t *testing.T) {
+	_, addr := serve(t, Options{}, nil, nil)
+	for n := range testutil.Rounds(400) {
+		c := dial(t, addr)
+		if got, want := c.ask("INFO stats"), fmt.Sprintf(`total_connections_received:%d\r\n`, n+1); !strings.Contains(got, want) {
+			t.Fatalf("client %d is not counted: %s", n+1, got)
+		}
+		_ = c.Close()
+	}
+}
+
+// TestWhoHasGoneMakesRoom: where there is room for two clients, one that has seen the end of
+// its connection, by QUIT, or by CLIENT KILL of which the other has the reply, may come again.
+func TestWhoHasGoneMakesRoom(t *testing.T) {
+	_, addr := serve(t, Options{MaxClients: 2}, nil, nil)
+	stays := dial(t, addr)
+	if got := stays.ask("PING"); got != `"PONG"` {
+		t.Fatal(got)
+	}
+	for n := range testutil.Rounds(400) {
+		c := dial(t, addr)
+		if got := c.ask("CLIENT ID"); strings.Contains(got, "ERR") {
+			t.Fatalf("client %d: %s", n, got)
+		}
+		if n%2 == 0 {
+			c.send("QUIT\n")
+			if got := c.rest(); got != "+OK\r\n" {
+				t.Fatalf("QUIT: %q", got)
+			}
+		} else if got := stays.ask("CLIENT KILL TYPE normal SKIPME yes"); got != "1" {
+			t.Fatalf("CLIENT KILL: %s", got)
+		}
+		if list := stays.ask("CLIENT LIST"); strings.Count(list, "id=") != 1 {
+			t.Fatalf("client %d has gone and is listed: %s", n, list)
 		}
 	}
 }

@@ -209,7 +209,7 @@ func (c *conn) handshake() bool {
 	}
 	state, err := nc.handshake(c.now().Add(handshakePatience))
 	if err != nil {
-		if !c.killed.Load() && !c.draining.Load() {
+		if !c.gone.Load() && !c.draining.Load() {
 			if n, due := c.srv.strangers.due(c.now()); due {
 				c.srv.log.Warn("client closed: no TLS handshake", "client", c.ID(), "addr", c.addr(), "error", err, "since_the_last_line", n)
 			}

@@ -29,7 +29,7 @@ func (c *conn) turn(d *desk) bool {
 // the connection ends unless ok.
 func (c *conn) executeTurn() (owed, ok bool) {
 	switch {
-	case c.killed.Load():
+	case c.gone.Load():
 		return false, false
 	case c.draining.Load() && !c.more:
 		c.closing = true
