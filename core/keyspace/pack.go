@@ -77,30 +77,6 @@ func (p packer) pack(t Type) (payload []byte, e enc) {
 	return nil, 0
 }
 
-// collection is all elements of a set, a sorted set or a hash.
-func (p packer) collection(t Type) *collection {
-	c, obj := newCollection(t), p.obj
-	for i := 0; i < len(obj.Items); i++ {
-		e := element{key: obj.Items[i]}
-		switch t {
-		case Set:
-		case Hash:
-			i++
-			e.val = obj.Items[i]
-			if obj.Expires != nil {
-				e.score = float64(obj.Expires[i/2])
-			}
-		case ZSet:
-			e.score = plusZero(obj.Scores[i])
-		default:
-			panic(rdb.UnknownType(t))
-		}
-		hash := p.ks.memberHash(e.key)
-		c.put(c.items.find(hash, e.key), hash, e, p.s)
-	}
-	return c
-}
-
 // chunks is all items of a list.
 func (p packer) chunks() *chunks {
 	c, m := newChunks(), p.lim.list()
