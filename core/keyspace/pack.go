@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"math"
+	"math/bits"
 	"slices"
 
 	"github.com/spillwaydb/spillway/core/rdb"
@@ -59,7 +60,7 @@ func (p packer) pack(t Type) (payload []byte, e enc) {
 			return p.scores(), encPacked
 		}
 	case Set:
-		if len(items) > max(p.lim.IntsetEntries, p.lim.SetEntries) || !p.distinct(1) {
+		if len(items) > max(p.lim.IntsetEntries, p.lim.SetEntries) || p.obj.Intset == nil && !p.distinct(1) {
 			break
 		}
 		if ints := p.intset(); ints != nil {
@@ -104,18 +105,21 @@ func longest(items [][]byte) (n int) {
 	return n
 }
 
-// distinct tells whether every step-th item is there once.
+// distinct tells whether every step-th item is there once. It is sure of that if it says so.
 func (p packer) distinct(step int) bool {
-	hashes := p.s.hashes[:0]
+	size := 1 << bits.Len(uint(2*len(p.obj.Items)/step)) // positive
+	seen := slices.Grow(p.s.hashes[:0], size)[:size]     // a hash table of hashes
+	p.s.hashes = seen
+	clear(seen)
 	for i := 0; i < len(p.obj.Items); i += step {
-		hashes = append(hashes, p.ks.hash(p.obj.Items[i]))
-	}
-	p.s.hashes = hashes
-	slices.Sort(hashes)
-	for i := 1; i < len(hashes); i++ {
-		if hashes[i] == hashes[i-1] {
-			return false
+		hash := max(p.ks.hash(p.obj.Items[i]), 1) // 0 is none
+		at := hash & uint64(size-1)               // positive
+		for ; seen[at] != 0; at = (at + 1) & uint64(size-1) {
+			if seen[at] == hash {
+				return false
+			}
 		}
+		seen[at] = hash
 	}
 	return true
 }
@@ -192,22 +196,26 @@ func (p packer) intset() []byte {
 // scores is all members and scores, in their order, in a listpack.
 func (p packer) scores() []byte {
 	o := p.obj
-	order := make([]int, len(o.Items))
-	minus := false
-	for i := range order {
-		order[i] = i
-		minus = minus || o.Scores[i] == 0 && math.Signbit(o.Scores[i])
-	}
 	byScore := func(a, b int) int {
 		if c := cmp.Compare(o.Scores[a], o.Scores[b]); c != 0 {
 			return c
 		}
 		return bytes.Compare(o.Items[a], o.Items[b])
 	}
-	if !slices.IsSortedFunc(order, byScore) {
-		slices.SortFunc(order, byScore)
-	} else if o.Listpack != nil && !minus {
+	sorted, minus := true, false
+	for i, score := range o.Scores {
+		sorted = sorted && (i == 0 || byScore(i-1, i) <= 0)
+		minus = minus || score == 0 && math.Signbit(score)
+	}
+	if sorted && !minus && o.Listpack != nil {
 		return o.Listpack
+	}
+	order := make([]int, len(o.Items))
+	for i := range order {
+		order[i] = i
+	}
+	if !sorted {
+		slices.SortFunc(order, byScore)
 	}
 	build := p.s.entries()
 	for _, i := range order {

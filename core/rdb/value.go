@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 )
 
@@ -270,6 +271,7 @@ func (d *decoder) items(group int) error {
 		return err
 	}
 	for ; n > 0; n-- {
+		d.expect(n, group)
 		for range group {
 			s, err := d.str()
 			if err != nil {
@@ -281,6 +283,15 @@ func (d *decoder) items(group int) error {
 	return nil
 }
 
+// expect makes room in Items, if there is none, when n groups are said to follow: for as many again as
+// came already at most, since anything may be said. append alone would copy what is there
+// three times as often, and the collector has twice as much to do.
+func (d *decoder) expect(n uint64, group int) {
+	if o := &d.obj; len(o.Items)+group > cap(o.Items) {
+		o.Items = slices.Grow(o.Items, group*int(min(n, uint64(max(len(o.Items), 16))))) // positive
+	}
+}
+
 // zset takes a count and that many members with binary or textual scores.
 func (d *decoder) zset(binaryScores bool) error {
 	n, err := d.length()
@@ -288,6 +299,7 @@ func (d *decoder) zset(binaryScores bool) error {
 		return err
 	}
 	for ; n > 0; n-- {
+		d.expect(n, 1)
 		s, err := d.str()
 		if err != nil {
 			return err
