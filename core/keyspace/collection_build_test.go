@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/spillwaydb/spillway/core/rdb"
+	"github.com/spillwaydb/spillway/core/rdb/packed"
 )
 
 // TestBuildCollection: a large collection of a file is what setting element by element makes, in whatever
@@ -66,6 +67,54 @@ func TestBuildCollection(t *testing.T) {
 		}
 		if h := whole.Hash([]byte("k")); obj.Type == Hash && h.NextDeadline() != one.Hash([]byte("k")).NextDeadline() {
 			t.Fatalf("seed %d: the first deadline is %d", seed, h.NextDeadline())
+		}
+	}
+}
+
+// TestLoadNodes: the pieces of a list in a file are kept as they are where that is allowed and sensible, and else
+// made anew.
+func TestLoadNodes(t *testing.T) {
+	node := func(from, n int) []byte { return listpackOf(numbers(from + n)[from:]...) }
+	many := func(n, each int) (nodes [][]byte) {
+		for i := range n {
+			nodes = append(nodes, node(i*each, each))
+		}
+		return nodes
+	}
+	odd := packed.SealList(append(packed.AppendListHeader(nil), "\x8212\x03"...), 1) // "12" as a string
+	for name, c := range map[string]struct {
+		nodes [][]byte
+		size  int // list-max-listpack-size
+		want  int // chunks
+	}{
+		"as they are":      {many(5, 1500), -2, 5},
+		"crumbs":           {many(2000, 2), -2, 2},
+		"too long":         {many(5, 1500), -1, 8},
+		"too many":         {many(3, 200), 100, 6},
+		"empty among them": {append(many(5, 1500), listpackOf()), -2, 4},
+		"not canonical":    {append(many(5, 1500), odd), -2, 4},
+	} {
+		value := []byte{codeQuicklist2, byte(0x40 | len(c.nodes)>>8), byte(len(c.nodes))}
+		var want []string
+		for _, n := range c.nodes {
+			value = append(append(value, 2), payloadOf(0, n)[1:]...)
+			for l, at := packed.Listpack(n), packed.ListHeader; at < l.End(); at = l.Next(at) {
+				want = append(want, string(l.Entry(at).Text(nil)))
+			}
+		}
+		obj, err := rdb.DecodeObject(value)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		_, d := oneDB(t)
+		d.ks.SetLimits(Limits{ListSize: c.size})
+		if err := d.Restore([]byte("k"), obj); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		checkCollections(t, d)
+		b, _ := d.lookup([]byte("k"))
+		if got := d.object(b).(*chunks); got.n != c.want || contents(d)["k"] != fmt.Sprintf("list %q", want) {
+			t.Errorf("%s: %d chunks, want %d: %.100s", name, got.n, c.want, contents(d)["k"])
 		}
 	}
 }

@@ -81,6 +81,13 @@ func (p packer) pack(t Type) (payload []byte, e enc) {
 // chunks is all items of a list.
 func (p packer) chunks() *chunks {
 	c, m := newChunks(), p.lim.list()
+	if p.nodesAreChunks(m) {
+		for _, n := range p.obj.Nodes {
+			l := packed.Listpack(n)
+			c.add(c.size(), l[l.First():l.End()], l.Len())
+		}
+		return c
+	}
 	build := p.s.build[:0]
 	count := 0
 	for _, it := range p.obj.Items {
@@ -95,6 +102,21 @@ func (p packer) chunks() *chunks {
 	c.add(c.size(), build, count)
 	p.s.keep(build)
 	return c
+}
+
+// nodesAreChunks tells whether a list came in pieces that it may be kept in, which a file of this engine or of Redis
+// with the same limit is: none is too long, and they are no more than twice as many as they have to be.
+func (p packer) nodesAreChunks(m chunkLimit) bool {
+	size := 0
+	for _, n := range p.obj.Nodes {
+		l := packed.Listpack(n)
+		if l.Len() == 0 || !m.fits(len(l), l.Len()) && l.Len() > 1 {
+			return false
+		}
+		size += len(l)
+	}
+	least := max(size/m.bytes, len(p.obj.Items)/m.items)
+	return len(p.obj.Nodes) > 0 && len(p.obj.Nodes) <= 2*(least+1)
 }
 
 // longest is the length of the longest item.
