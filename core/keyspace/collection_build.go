@@ -8,7 +8,7 @@ import (
 )
 
 // A collection of a file is built at once: its elements are sorted, and runs are made full one
-// after the other, which takes a quarter to a half of the time of putting element by element,
+// after the other, with which a load takes 0.4 to 0.7 of the time that it took element by element (BenchmarkLoad),
 // and makes no garbage but the list that is sorted.
 
 // ordinal is an element of an object and its place in an order.

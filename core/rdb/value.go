@@ -287,8 +287,8 @@ func (d *decoder) items(group int) error {
 }
 
 // room makes room in Items for the next ones, and then for as many again as came already, unless fewer are said
-// to follow: anything may be said. append alone would copy what is there three times as
-// often, and the collector would have twice as much to do.
+// to follow: anything may be said. append alone grows by a quarter
+// at a time, and leaves as much more garbage.
 func (d *decoder) room(next int, said uint64) {
 	if o := &d.obj; len(o.Items)+next > cap(o.Items) {
 		o.Items = slices.Grow(o.Items, max(next, int(min(said, uint64(len(o.Items)))))) // positive

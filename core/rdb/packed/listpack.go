@@ -183,7 +183,7 @@ func CheckListpack(b []byte) (count int, canonical bool, err error) {
 
 // plainSize is how long the entry at the start of p is with its back length, if it is a small number or
 // a short string that does not look like one, and all is as it should be, else 0. Most are, and a look at
-// three bytes of each takes a third of the time.
+// three bytes of each is enough.
 func plainSize(p []byte) int {
 	n := 1
 	if c := p[0]; c >= int13 {
