@@ -64,6 +64,7 @@ type importer struct {
 
 // rdb loads an RDB, and executes the commands behind it.
 func (m *importer) rdb(in io.Reader) error {
+	into := m.ks.NewLoader()
 	h := rdb.Handler{
 		Function: func(code []byte) error { return command.LoadLibrary(m.ks, code) },
 		Object: func(obj *rdb.Object) error {
@@ -71,9 +72,10 @@ func (m *importer) rdb(in io.Reader) error {
 				return fmt.Errorf("it is in database %d, but only %d are configured", obj.DB, have)
 			}
 			m.out.Keys++
-			return m.ks.Load(obj)
+			return into.Load(obj)
 		},
 		Rest: func(r io.Reader) error {
+			into.Flush()
 			rest := bufio.NewReaderSize(r, importBuffer)
 			if _, err := rest.Peek(1); errors.Is(err, io.EOF) {
 				return nil

@@ -8,37 +8,42 @@ import (
 )
 
 // A Loader puts objects of an RDB file into a keyspace as Load does, and faster: small
-// strings wait until there are some for a shard, which is then locked once, and whose
+// strings and collections wait until there are some for a shard, which is then locked once, and whose
 // index is read for all of them together, so that the waits for memory overlap. What
 // waits is seen by nobody before Flush. A Loader is for one goroutine; several may load
 // into one keyspace at a time.
 type Loader struct {
-	ks    *Keyspace
-	parts []loadBatch // one a shard
+	ks      *Keyspace
+	parts   []loadBatch // one a shard
+	scratch scratch     // in which collections are packed before a shard is locked
 }
 
 const (
-	// loadBatchKeys is how many strings a shard gets at a time.
+	// loadBatchKeys is how many keys a shard gets at a time.
 	loadBatchKeys = 64
 	// loadBatchBytes is from how many bytes on it gets fewer of them.
 	loadBatchBytes = 32 << 10
-	// loadWaits is how long a key and its string may be, together, to wait.
+	// loadWaits is how long a key and its value may be, together, to wait.
 	loadWaits = 1 << 10
+	// loadItems is how many items a collection may have to wait: one of more is longer than that nearly always.
+	loadItems = 1 << 7
 )
 
 // loadBatch is what waits for a shard, in the order it came.
 type loadBatch struct {
-	strings []loadString
-	text    []byte // keys and values, one behind the other
+	keys []loadKey
+	text []byte // keys and values, one behind the other
 }
 
-// loadString is a string that waits: its key from keyAt in the batch's text, and behind it the value, from valAt to end.
-type loadString struct {
+// loadKey is a key that waits: it is from keyAt in the batch's text, and its value, as a blob has it, from valAt to end.
+type loadKey struct {
 	hash       uint64
 	deadline   int64
 	lru        int64
 	lfu        int
 	db         int
+	typ        Type
+	enc        enc
 	keyAt      int
 	valAt, end int
 }
@@ -56,9 +61,9 @@ func (l *Loader) Load(obj *rdb.Object) error {
 	}
 	n := l.ks.ShardOf(obj.Key)
 	b := &l.parts[n]
-	if obj.Type == String && len(obj.Key)+len(obj.Str) <= loadWaits {
-		b.add(obj, l.ks.hash(obj.Key))
-		if len(b.strings) == loadBatchKeys || len(b.text) >= loadBatchBytes {
+	if val, e, ok := l.pack(obj); ok && len(obj.Key)+len(val) <= loadWaits {
+		b.add(obj, l.ks.hash(obj.Key), e, val)
+		if len(b.keys) == loadBatchKeys || len(b.text) >= loadBatchBytes {
 			l.flush(n)
 		}
 		return nil
@@ -70,6 +75,19 @@ func (l *Loader) Load(obj *rdb.Object) error {
 	return s.dbs[obj.DB].Restore(obj.Key, obj)
 }
 
+// pack returns the value of a string or a small collection as a blob has it.
+func (l *Loader) pack(obj *rdb.Object) (val []byte, e enc, ok bool) {
+	switch obj.Type {
+	case String:
+		return obj.Str, encRaw, true
+	case List, Set, ZSet, Hash:
+		if n := len(obj.Items); n > 0 && n <= loadItems {
+			val, e = packer{obj, l.ks, l.ks.limits.Load(), &l.scratch}.pack(obj.Type)
+		}
+	}
+	return val, e, val != nil
+}
+
 // Flush loads what still waits.
 func (l *Loader) Flush() {
 	for n := range l.parts {
@@ -79,45 +97,45 @@ func (l *Loader) Flush() {
 
 func (l *Loader) flush(n int) {
 	b := &l.parts[n]
-	if len(b.strings) == 0 {
+	if len(b.keys) == 0 {
 		return
 	}
 	s := l.ks.shards[n]
 	s.Lock()
 	defer s.Unlock()
-	for rest := b.strings; len(rest) > 0; {
+	for rest := b.keys; len(rest) > 0; {
 		some := rest[:min(len(rest), prefetchMax)]
 		rest = rest[len(some):]
-		s.prefetchStrings(some)
+		s.prefetchLoads(some)
 		for i := range some {
 			w := &some[i]
 			d, key := s.dbs[w.db], b.text[w.keyAt:w.valAt]
-			d.st.put(w.hash, key, String, encRaw, b.text[w.valAt:w.end], w.deadline)
+			d.st.put(w.hash, key, w.typ, w.enc, b.text[w.valAt:w.end], w.deadline)
 			if w.lru > 0 || w.lfu > 0 {
 				d.restoreClock(key, &rdb.Object{LRU: w.lru, LFU: w.lfu})
 			}
 		}
 	}
-	b.strings, b.text = b.strings[:0], b.text[:0]
+	b.keys, b.text = b.keys[:0], b.text[:0]
 }
 
-// add copies a string to the end of a batch.
-func (b *loadBatch) add(obj *rdb.Object, hash uint64) {
-	if b.strings == nil {
-		b.strings = make([]loadString, 0, loadBatchKeys)
+// add copies a key and its value to the end of a batch.
+func (b *loadBatch) add(obj *rdb.Object, hash uint64, e enc, val []byte) {
+	if b.keys == nil {
+		b.keys = make([]loadKey, 0, loadBatchKeys)
 		b.text = make([]byte, 0, loadBatchBytes+loadWaits)
 	}
 	at := len(b.text)
-	b.text = append(append(b.text, obj.Key...), obj.Str...)
-	b.strings = append(b.strings, loadString{
-		hash: hash, deadline: obj.ExpireMS, lru: obj.LRU, lfu: obj.LFU, db: obj.DB,
+	b.text = append(append(b.text, obj.Key...), val...)
+	b.keys = append(b.keys, loadKey{
+		hash: hash, deadline: obj.ExpireMS, lru: obj.LRU, lfu: obj.LFU, db: obj.DB, typ: obj.Type, enc: e,
 		keyAt: at, valAt: at + len(obj.Key), end: len(b.text),
 	})
 }
 
-// prefetchStrings has the processor fetch what putting a few strings, at most prefetchMax, reads.
-// The keys are hardly ever there already, so that it looks at no values.
-func (s *Shard) prefetchStrings(some []loadString) {
+// prefetchLoads has the processor fetch what putting a few keys, at most prefetchMax, reads.
+// They are hardly ever there already, so that it looks at no values.
+func (s *Shard) prefetchLoads(some []loadKey) {
 	var places [2 * prefetchMax]arena.Place
 	slots := places[:0]
 	for i := range some {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"math"
+	"math/bits"
 	"slices"
 
 	"github.com/spillwaydb/spillway/core/rdb"
@@ -59,7 +60,7 @@ func (p packer) pack(t Type) (payload []byte, e enc) {
 			return p.scores(), encPacked
 		}
 	case Set:
-		if len(items) > max(p.lim.IntsetEntries, p.lim.SetEntries) || !p.distinct(1) {
+		if len(items) > max(p.lim.IntsetEntries, p.lim.SetEntries) || p.obj.Intset == nil && !p.distinct(1) {
 			break
 		}
 		if ints := p.intset(); ints != nil {
@@ -77,33 +78,16 @@ func (p packer) pack(t Type) (payload []byte, e enc) {
 	return nil, 0
 }
 
-// collection is all elements of a set, a sorted set or a hash.
-func (p packer) collection(t Type) *collection {
-	c, obj := newCollection(t), p.obj
-	for i := 0; i < len(obj.Items); i++ {
-		e := element{key: obj.Items[i]}
-		switch t {
-		case Set:
-		case Hash:
-			i++
-			e.val = obj.Items[i]
-			if obj.Expires != nil {
-				e.score = float64(obj.Expires[i/2])
-			}
-		case ZSet:
-			e.score = plusZero(obj.Scores[i])
-		default:
-			panic(rdb.UnknownType(t))
-		}
-		hash := p.ks.memberHash(e.key)
-		c.put(c.items.find(hash, e.key), hash, e, p.s)
-	}
-	return c
-}
-
 // chunks is all items of a list.
 func (p packer) chunks() *chunks {
 	c, m := newChunks(), p.lim.list()
+	if p.nodesAreChunks(m) {
+		for _, n := range p.obj.Nodes {
+			l := packed.Listpack(n)
+			c.add(c.size(), l[l.First():l.End()], l.Len())
+		}
+		return c
+	}
 	build := p.s.build[:0]
 	count := 0
 	for _, it := range p.obj.Items {
@@ -120,6 +104,21 @@ func (p packer) chunks() *chunks {
 	return c
 }
 
+// nodesAreChunks tells whether a list came in pieces that it may be kept in, which a file of this engine or of Redis
+// with the same limit is: none is too long, and they are no more than twice as many as they have to be.
+func (p packer) nodesAreChunks(m chunkLimit) bool {
+	size := 0
+	for _, n := range p.obj.Nodes {
+		l := packed.Listpack(n)
+		if l.Len() == 0 || !m.fits(len(l), l.Len()) && l.Len() > 1 {
+			return false
+		}
+		size += len(l)
+	}
+	least := max(size/m.bytes, len(p.obj.Items)/m.items)
+	return len(p.obj.Nodes) > 0 && len(p.obj.Nodes) <= 2*(least+1)
+}
+
 // longest is the length of the longest item.
 func longest(items [][]byte) (n int) {
 	for _, it := range items {
@@ -128,18 +127,21 @@ func longest(items [][]byte) (n int) {
 	return n
 }
 
-// distinct tells whether every step-th item is there once.
+// distinct tells whether every step-th item is there once. It is sure of that if it says so.
 func (p packer) distinct(step int) bool {
-	hashes := p.s.hashes[:0]
+	size := 1 << bits.Len(uint(2*len(p.obj.Items)/step)) // positive
+	seen := slices.Grow(p.s.hashes[:0], size)[:size]     // a hash table of hashes
+	p.s.hashes = seen
+	clear(seen)
 	for i := 0; i < len(p.obj.Items); i += step {
-		hashes = append(hashes, p.ks.hash(p.obj.Items[i]))
-	}
-	p.s.hashes = hashes
-	slices.Sort(hashes)
-	for i := 1; i < len(hashes); i++ {
-		if hashes[i] == hashes[i-1] {
-			return false
+		hash := max(p.ks.hash(p.obj.Items[i]), 1) // 0 is none
+		at := hash & uint64(size-1)               // positive
+		for ; seen[at] != 0; at = (at + 1) & uint64(size-1) {
+			if seen[at] == hash {
+				return false
+			}
 		}
+		seen[at] = hash
 	}
 	return true
 }
@@ -216,22 +218,26 @@ func (p packer) intset() []byte {
 // scores is all members and scores, in their order, in a listpack.
 func (p packer) scores() []byte {
 	o := p.obj
-	order := make([]int, len(o.Items))
-	minus := false
-	for i := range order {
-		order[i] = i
-		minus = minus || o.Scores[i] == 0 && math.Signbit(o.Scores[i])
-	}
 	byScore := func(a, b int) int {
 		if c := cmp.Compare(o.Scores[a], o.Scores[b]); c != 0 {
 			return c
 		}
 		return bytes.Compare(o.Items[a], o.Items[b])
 	}
-	if !slices.IsSortedFunc(order, byScore) {
-		slices.SortFunc(order, byScore)
-	} else if o.Listpack != nil && !minus {
+	sorted, minus := true, false
+	for i, score := range o.Scores {
+		sorted = sorted && (i == 0 || byScore(i-1, i) <= 0)
+		minus = minus || score == 0 && math.Signbit(score)
+	}
+	if sorted && !minus && o.Listpack != nil {
 		return o.Listpack
+	}
+	order := make([]int, len(o.Items))
+	for i := range order {
+		order[i] = i
+	}
+	if !sorted {
+		slices.SortFunc(order, byScore)
 	}
 	build := p.s.entries()
 	for _, i := range order {

@@ -20,6 +20,7 @@ type Object struct {
 	Expires  []int64   // hash with deadlines of fields only: that of the i-th field in unix milliseconds, 0 for none
 	Listpack []byte    // the whole value again, where it came as one canonical listpack; with Expires, each field and value has its deadline behind it
 	Intset   []byte    // the whole value again, where it came as an intset
+	Nodes    [][]byte  // of a list: its items again, where they came as several canonical listpacks
 	Stream   *Stream   // of a stream
 	LRU      int64     // idle time in seconds, -1 when the file does not say
 	LFU      int       // access frequency counter 0–255, -1 when the file does not say

@@ -18,10 +18,11 @@ func (d *decoder) pushInt(v int64) { d.obj.Items = append(d.obj.Items, d.number(
 // listpack appends the entries of a listpack and tells whether it is
 // canonical.
 func (d *decoder) listpack(b []byte) (canonical bool, err error) {
-	_, canonical, err = packed.CheckListpack(b)
+	count, canonical, err := packed.CheckListpack(b)
 	if err != nil {
 		return false, d.packed("%v", err)
 	}
+	d.room(count, maxSaid)
 	l := packed.Listpack(b)
 	for at := l.First(); at < l.End(); at = l.Next(at) {
 		if e := l.Entry(at); e.IsInt {

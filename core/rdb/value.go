@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 )
 
@@ -21,6 +22,9 @@ type decoder struct {
 
 // keptItems is how many slots of Items and Scores stay for the next object.
 const keptItems = 64 << 10
+
+// maxSaid is more groups of items than there can be.
+const maxSaid = 1 << 48
 
 // next forgets the last object.
 func (d *decoder) next() {
@@ -270,6 +274,7 @@ func (d *decoder) items(group int) error {
 		return err
 	}
 	for ; n > 0; n-- {
+		d.room(group, uint64(group)*min(n, maxSaid)) // positive
 		for range group {
 			s, err := d.str()
 			if err != nil {
@@ -281,6 +286,15 @@ func (d *decoder) items(group int) error {
 	return nil
 }
 
+// room makes room in Items for the next ones, and then for as many again as came already, unless fewer are said
+// to follow: anything may be said. append alone grows by a quarter
+// at a time, and leaves as much more garbage.
+func (d *decoder) room(next int, said uint64) {
+	if o := &d.obj; len(o.Items)+next > cap(o.Items) {
+		o.Items = slices.Grow(o.Items, max(next, int(min(said, uint64(len(o.Items)))))) // positive
+	}
+}
+
 // zset takes a count and that many members with binary or textual scores.
 func (d *decoder) zset(binaryScores bool) error {
 	n, err := d.length()
@@ -288,6 +302,7 @@ func (d *decoder) zset(binaryScores bool) error {
 		return err
 	}
 	for ; n > 0; n-- {
+		d.room(1, n)
 		s, err := d.str()
 		if err != nil {
 			return err
@@ -368,13 +383,17 @@ func (d *decoder) quicklist(v2 bool) error {
 	if err != nil {
 		return err
 	}
+	var nodes [][]byte
+	whole := v2 && n > 1
 	unpack := d.ziplist
 	switch {
 	case v2 && n == 1:
 		unpack = d.wholeListpack
 	case v2:
 		unpack = func(b []byte) error {
-			_, err := d.listpack(b)
+			canonical, err := d.listpack(b)
+			whole = whole && canonical
+			nodes = append(nodes, b)
 			return err
 		}
 	}
@@ -393,10 +412,14 @@ func (d *decoder) quicklist(v2 bool) error {
 			return err
 		}
 		if container == plain {
+			whole = false
 			d.obj.Items = append(d.obj.Items, b)
 		} else if err = unpack(b); err != nil {
 			return err
 		}
+	}
+	if whole {
+		d.obj.Nodes = nodes
 	}
 	return nil
 }

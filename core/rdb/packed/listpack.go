@@ -151,6 +151,10 @@ func CheckListpack(b []byte) (count int, canonical bool, err error) {
 	canonical = true
 	var again [9]byte
 	for at, end := ListHeader, len(b)-1; at < end; count++ {
+		if n := plainSize(b[at:end]); n != 0 {
+			at += n
+			continue
+		}
 		n := checkedSize(b[at:end])
 		if n == 0 {
 			return 0, false, fmt.Errorf("a listpack entry at byte %d that is malformed or too long", at)
@@ -175,6 +179,24 @@ func CheckListpack(b []byte) (count int, canonical bool, err error) {
 		return 0, false, fmt.Errorf("a listpack of %d entries that says %d", count, said)
 	}
 	return count, canonical, nil
+}
+
+// plainSize is how long the entry at the start of p is with its back length, if it is a small number or
+// a short string that does not look like one, and all is as it should be, else 0. Most are, and a look at
+// three bytes of each is enough.
+func plainSize(p []byte) int {
+	n := 1
+	if c := p[0]; c >= int13 {
+		return 0
+	} else if c > int7Max {
+		if n += int(c & str6Max); len(p) < 2 || n > 1 && (p[1] == '-' || p[1]-'0' <= 9) {
+			return 0
+		}
+	}
+	if n >= len(p) || int(p[n]) != n {
+		return 0
+	}
+	return n + 1
 }
 
 // checkedSize is bodySize of an entry that must end within p, else 0.

@@ -326,3 +326,51 @@ func BenchmarkFind(b *testing.B) {
 		})
 	}
 }
+
+// TestCheckListpackMutated: whatever is done to a listpack, it is canonical exactly when packing its entries again gives
+// the same bytes.
+func TestCheckListpackMutated(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	accepted, canonicals := 0, 0
+	for range 200_000 {
+		b := AppendListHeader(nil)
+		n := rng.IntN(4)
+		for range n {
+			switch v := rng.IntN(1 << rng.IntN(20)); rng.IntN(4) {
+			case 0:
+				b = AppendInt(b, int64(v))
+			case 1:
+				b = AppendEntry(b, fmt.Append(nil, "-", v))
+			case 2:
+				b = AppendEntry(b, bytes.Repeat([]byte("x"), rng.IntN(80)))
+			default:
+				start := len(b)
+				text := strconv.Itoa(v)
+				b = appendBacklen(append(appendStringHead(b, len(text)), text...), len(b)) // may be wrong
+				b[len(b)-1] = byte(len(b) - 1 - start)
+			}
+		}
+		b = SealList(b, n)
+		if rng.IntN(2) == 0 && len(b) > ListHeader+1 {
+			b[ListHeader+rng.IntN(len(b)-ListHeader-1)] ^= 1 << rng.IntN(8)
+		}
+		count, canonical, err := CheckListpack(b)
+		if err != nil {
+			continue
+		}
+		accepted++
+		again := AppendListHeader(nil)
+		for l, at := Listpack(b), ListHeader; at < l.End(); at = l.Next(at) {
+			again = AppendEntry(again, l.Entry(at).Text(nil))
+		}
+		if same := bytes.Equal(SealList(again, count), b); same != canonical {
+			t.Fatalf("%x: canonical %v, packed again %x", b, canonical, again)
+		}
+		if canonical {
+			canonicals++
+		}
+	}
+	if accepted-canonicals < 1000 || canonicals < 1000 {
+		t.Errorf("%d were accepted, %d of them canonical", accepted, canonicals)
+	}
+}
