@@ -213,7 +213,7 @@ fuzz: ## every fuzz target, FUZZTIME each
 
 # What of it make bench-peers has fetched; redis-server, if there is nothing.
 PEERS = $(foreach peer,$(wildcard bin/peers/*),--peer $(notdir $(peer))=$(peer))
-bench: build ## side by side with bin/peers, all tables and the plot to bin/bench: over an hour, ten minutes with BENCH=--quick; see docs/performance.md
+bench: build ## side by side with bin/peers, all tables and the plot to bin/bench: over an hour, a quarter of one with BENCH=--quick; see docs/performance.md
 	$(GO) build -o bin/spillway-bench ./cmd/spillway-bench
 	bin/spillway-bench --spillway bin/spillway $(PEERS) --json bin/bench/report.json --markdown bin/bench/report.md --plot bin/bench/bgsave.svg $(BENCH)
 

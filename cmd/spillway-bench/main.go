@@ -41,7 +41,7 @@ type bench struct {
 	only       string   // a regular expression of workloads
 	quick      bool
 	rounds     int
-	keys       int // of memory, bgsave, neighbours, load and replay
+	keys       int // of all but throughput
 	keyspace   int // of throughput
 	seconds    float64
 	ops        int // of a round of throughput, see few; 0 is what takes about seconds
@@ -71,6 +71,7 @@ var scenarios = []struct {
 	{"throughput", "operations a second, CPU per operation and a prober's latency, by workload", (*bench).throughput},
 	{"memory", "resident bytes per key and per element, of one round", (*bench).memory},
 	{"bgsave", "latency through a BGSAVE under load", (*bench).bgsave},
+	{"rewrite", "latency through a BGREWRITEAOF under load, with the log", (*bench).rewrite},
 	{"neighbours", "what a command that takes long costs everybody else", (*bench).neighbours},
 	{"load", "starts from a snapshot", (*bench).load},
 	{"replay", "starts from the log", (*bench).replay},
@@ -112,18 +113,18 @@ func command() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&b.spillway, "spillway", "bin/spillway", "the daemon")
 	f.StringArrayVar(&b.peers, "peer", nil, "name=command of a server to compare with, one that takes redis-server's options; repeatable (default: redis-server, if it is found)")
-	f.BoolVar(&b.quick, "quick", false, "ten minutes in place of more than an hour: fewer rounds, shorter ones, fewer keys; what else is given counts")
+	f.BoolVar(&b.quick, "quick", false, "a quarter of an hour in place of more than one: fewer rounds, shorter ones, fewer keys; what else is given counts")
 	f.StringVar(&b.only, "workloads", "", "regular expression of the workloads to run, of throughput, load and replay")
 	f.IntVar(&b.rounds, "rounds", 5, "alternating rounds")
-	f.IntVar(&b.keys, "keys", 5_000_000, "keys of memory, bgsave, load and replay, and of neighbours up to a million")
+	f.IntVar(&b.keys, "keys", 5_000_000, "keys of all but throughput, and of neighbours up to a million")
 	f.IntVar(&b.keyspace, "keyspace", 1_000_000, "keys of throughput")
 	f.Float64Var(&b.seconds, "seconds", 3, "about how long the slowest server's round of throughput takes")
 	f.IntVar(&b.ops, "ops", 0, "operations of a round of throughput, times its pipeline, or as many as move 64 MiB")
 	f.IntVar(&b.clients, "max-clients", 10_000, "workloads of throughput with more connections are not measured")
-	f.DurationVar(&b.settle, "settle", 3*time.Second, "how long the load of bgsave runs before and behind it")
+	f.DurationVar(&b.settle, "settle", 3*time.Second, "how long the load of bgsave and rewrite runs before and behind it")
 	f.StringVar(&b.appendOnly, "appendonly", "no", "of all servers in bgsave and neighbours")
-	f.StringVar(&b.fsync, "appendfsync", "everysec", "of all servers in bgsave, neighbours and replay")
-	f.BoolVar(&b.proberOnly, "prober-only", false, "no load in bgsave, only the prober")
+	f.StringVar(&b.fsync, "appendfsync", "everysec", "of all servers in bgsave, rewrite, neighbours and replay")
+	f.BoolVar(&b.proberOnly, "prober-only", false, "no load in bgsave and rewrite, only the prober")
 	f.StringVar(&b.json, "json", "", "write everything to this `file`, see docs/performance.md")
 	f.StringVar(&b.markdown, "markdown", "", "write the tables to this `file` too")
 	f.StringVar(&b.plot, "plot", "", "draw latency through a BGSAVE to this SVG `file`")

@@ -138,6 +138,7 @@ func TestRun(t *testing.T) {
 		want = append(want, "neighbours: "+line+": p99.9 meanwhile")
 	}
 	want = append(want, "bgsave: BGSAVE of 1000 keys under a SET load at pipeline 16: p99.9 during",
+		"rewrite: BGREWRITEAOF of 1000 keys under a SET load at pipeline 16: p99.9 during",
 		"load: strings, keys of 16 bytes and values of 64, 1000 of them, all CPUs: keys a second", "replay: strings, keys of 16 bytes and values of 64, 1000 of them, all CPUs: CPU per key")
 	for _, name := range want {
 		if have[name] == nil {

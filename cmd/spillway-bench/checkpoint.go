@@ -10,47 +10,38 @@ import (
 	"time"
 )
 
-const saveLimit = 10 * time.Minute
+const checkpointLimit = 10 * time.Minute
 
-// saved is one BGSAVE of a server.
+// checkpoint is a command that has a server write all keys in the background, and what INFO
+// calls it.
+type checkpoint struct {
+	scenario  string
+	command   string
+	scheduled string // the fields, "" for none: it is to begin soon
+	running   string
+	outcome   string
+	copied    string // bytes that a child has copied
+}
+
+var (
+	bgsave  = checkpoint{"bgsave", "BGSAVE", "", "rdb_bgsave_in_progress", "rdb_last_bgsave_status", "rdb_last_cow_size"}
+	rewrite = checkpoint{"rewrite", "BGREWRITEAOF", "aof_rewrite_scheduled", "aof_rewrite_in_progress", "aof_last_bgrewrite_status", "aof_last_cow_size"}
+)
+
+// saved is one checkpoint of a server.
 type saved struct {
 	probes     *prober
-	start, end time.Time // of the BGSAVE
+	start, end time.Time // of the checkpoint
 	before     latencies
 	during     latencies
 	peak       float64 // resident bytes
 	written    float64
 }
 
-// bgsave compares the latency of a prober while all save, under a load of
-// pipelined SETs unless it is to be alone.
+// bgsave compares the latency of a prober through a BGSAVE.
 func (b *bench) bgsave() error {
-	load := "under a SET load at pipeline 16"
-	if b.proberOnly {
-		load = "without a load"
-	}
-	name := fmt.Sprintf("BGSAVE of %d keys %s", b.keys, load)
-	done := b.report.begin()
-	saves := make(map[string][]saved)
-	err := b.with(options{scenario: "bgsave", appendOnly: b.appendOnly, fsync: b.fsync, pinned: true}, func(f fleet) error {
-		for i := range f {
-			b.progress("bgsave: %d keys into %s", b.keys, f[i].name)
-			if err := f.turn(i, func(s *server) error { return s.feed(b.keys, stringsOf(64)) }); err != nil {
-				return err
-			}
-		}
-		return f.rounds(b.rounds, func(s *server) error {
-			b.progress("bgsave: %s saves", s.name)
-			one, err := s.saveAndProbe()
-			if err != nil {
-				return err
-			}
-			saves[s.name] = append(saves[s.name], one)
-			return s.noteSave(name, one)
-		})
-	})
+	saves, load, err := b.checkpoints(bgsave, b.appendOnly)
 	if err != nil {
-		b.report.undo(done)
 		return err
 	}
 	for _, s := range b.specs {
@@ -59,10 +50,51 @@ func (b *bench) bgsave() error {
 	return nil
 }
 
-// noteSave adds a BGSAVE to the report.
-func (s *server) noteSave(workload string, one saved) error {
+// rewrite compares it through a BGREWRITEAOF, for which there has to be a log.
+func (b *bench) rewrite() error {
+	_, _, err := b.checkpoints(rewrite, "yes")
+	return err
+}
+
+// checkpoints has all servers take checkpoints beside a prober, under a load of pipelined
+// SETs unless the prober is to be alone. It returns those of each server, and what the load
+// was.
+func (b *bench) checkpoints(what checkpoint, appendOnly string) (saves map[string][]saved, load string, err error) {
+	load = "under a SET load at pipeline 16"
+	if b.proberOnly {
+		load = "without a load"
+	}
+	name := fmt.Sprintf("%s of %d keys %s", what.command, b.keys, load)
+	done := b.report.begin()
+	saves = make(map[string][]saved)
+	err = b.with(options{scenario: what.scenario, appendOnly: appendOnly, fsync: b.fsync, pinned: true}, func(f fleet) error {
+		for i := range f {
+			b.progress("%s: %d keys into %s", what.scenario, b.keys, f[i].name)
+			if err := f.turn(i, func(s *server) error { return s.feed(b.keys, stringsOf(64)) }); err != nil {
+				return err
+			}
+		}
+		return f.rounds(b.rounds, func(s *server) error {
+			b.progress("%s: %s at work", what.scenario, s.name)
+			one, err := s.saveAndProbe(what)
+			if err != nil {
+				return err
+			}
+			saves[s.name] = append(saves[s.name], one)
+			return s.noteSave(what.scenario, name, one)
+		})
+	})
+	if err != nil {
+		b.report.undo(done)
+		return nil, "", err
+	}
+	return saves, load, nil
+}
+
+// noteSave adds a checkpoint to the report.
+func (s *server) noteSave(scenario, workload string, one saved) error {
 	note := func(metric, unit string, value float64) {
-		s.bench.report.add(figure{Scenario: "bgsave", Workload: workload, Metric: metric, Unit: unit}, s.name, value)
+		s.bench.report.add(figure{Scenario: scenario, Workload: workload, Metric: metric, Unit: unit}, s.name, value)
 	}
 	note("p50 before", "ms", one.before.quantile(0.5))
 	note("p99.9 before", "ms", one.before.quantile(0.999))
@@ -93,9 +125,9 @@ func middle(saves []saved) saved {
 	return saves[(len(saves)-1)/2]
 }
 
-// saveAndProbe runs a load, if there is to be one, and a prober, and a BGSAVE in
+// saveAndProbe runs a load, if there is to be one, and a prober, and a checkpoint in
 // the middle.
-func (s *server) saveAndProbe() (one saved, err error) {
+func (s *server) saveAndProbe(what checkpoint) (one saved, err error) {
 	b := s.bench
 	ctx, cancel := context.WithCancel(s.ctx)
 	loaded := make(chan error, 1)
@@ -123,7 +155,7 @@ func (s *server) saveAndProbe() (one saved, err error) {
 		return one, err
 	}
 	one.start = time.Now()
-	info, err := s.save(ctx)
+	info, err := s.take(ctx, what)
 	one.end = time.Now()
 	if err != nil {
 		return one, err
@@ -131,7 +163,7 @@ func (s *server) saveAndProbe() (one saved, err error) {
 	if one.peak, err = s.peak(); err != nil {
 		return one, err
 	}
-	if copied := count(info, "rdb_last_cow_size"); copied > 0 {
+	if copied := count(info, what.copied); copied > 0 {
 		one.peak += copied
 	}
 	if one.written, err = s.written(); err != nil {
@@ -149,25 +181,25 @@ func (s *server) saveAndProbe() (one saved, err error) {
 	return one, err
 }
 
-// save runs a BGSAVE to its end, and returns INFO as of then.
-func (s *server) save(ctx context.Context) (info map[string]string, err error) {
+// take runs a checkpoint to its end, and returns INFO as of then.
+func (s *server) take(ctx context.Context, what checkpoint) (info map[string]string, err error) {
 	began := time.Now()
-	if err := s.rdb.BgSave(ctx).Err(); err != nil {
+	if err := s.rdb.Do(ctx, what.command).Err(); err != nil {
 		return nil, err
 	}
-	for time.Since(began) < saveLimit {
+	for time.Since(began) < checkpointLimit {
 		if info, err = s.info(); err != nil {
 			return nil, err
 		}
-		if info["rdb_bgsave_in_progress"] == "0" {
-			if status := info["rdb_last_bgsave_status"]; status != "ok" {
-				return nil, fmt.Errorf("the BGSAVE failed: rdb_last_bgsave_status is %s", status)
+		if info[what.running] == "0" && info[what.scheduled] != "1" {
+			if status := info[what.outcome]; status != "ok" {
+				return nil, fmt.Errorf("the %s failed: %s is %s", what.command, what.outcome, status)
 			}
 			return info, nil
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	return nil, fmt.Errorf("the BGSAVE has not ended after %v", saveLimit)
+	return nil, fmt.Errorf("the %s has not ended after %v", what.command, checkpointLimit)
 }
 
 // untilKilled runs a load that has to go on until ctx ends.
