@@ -3,7 +3,6 @@ package keyspace
 import (
 	"fmt"
 
-	"github.com/spillwaydb/spillway/core/keyspace/arena"
 	"github.com/spillwaydb/spillway/core/rdb"
 )
 
@@ -104,7 +103,7 @@ func (l *Loader) flush(n int) {
 	s.Lock()
 	defer s.Unlock()
 	for rest := b.keys; len(rest) > 0; {
-		some := rest[:min(len(rest), prefetchMax)]
+		some := rest[:min(len(rest), AheadMax)]
 		rest = rest[len(some):]
 		s.prefetchLoads(some)
 		for i := range some {
@@ -133,19 +132,14 @@ func (b *loadBatch) add(obj *rdb.Object, hash uint64, e enc, val []byte) {
 	})
 }
 
-// prefetchLoads has the processor fetch what putting a few keys, at most prefetchMax, reads.
+// prefetchLoads has the processor fetch what putting a few keys, at most AheadMax, reads.
 // They are hardly ever there already, so that it looks at no values.
 func (s *Shard) prefetchLoads(some []loadKey) {
-	var places [2 * prefetchMax]arena.Place
-	slots := places[:0]
+	var a Ahead
 	for i := range some {
-		st := s.dbs[some[i].db].st
-		if st.keys < prefetchKeys {
-			continue
+		if st := s.dbs[some[i].db].st; st.keys >= prefetchKeys {
+			a.page(st, some[i].hash)
 		}
-		h := some[i].hash
-		header, slot := st.slotPlaces(arena.Ref(st.dir.pageAt(h)), h)
-		slots = append(slots, header, slot)
 	}
-	arena.Fetch(slots)
+	a.Fetch()
 }

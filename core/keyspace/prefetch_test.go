@@ -27,7 +27,7 @@ func TestPrefetch(t *testing.T) {
 	s.Lock()
 	used := s.used
 	var keys [][]byte
-	for i := range 3*prefetchMax + 7 {
+	for i := range 3*AheadMax + 7 {
 		keys = append(keys, fmt.Appendf(nil, "key:%d", 31*i), fmt.Appendf(nil, "none:%d", i))
 	}
 	d.Prefetch(keys)

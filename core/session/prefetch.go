@@ -1,6 +1,9 @@
 package session
 
-import "github.com/spillwaydb/spillway/core/command"
+import (
+	"github.com/spillwaydb/spillway/core/command"
+	"github.com/spillwaydb/spillway/core/keyspace"
+)
 
 // prefetchMin is from how many commands on a batch is worth looking ahead in.
 const prefetchMin = 4
@@ -9,20 +12,12 @@ const prefetchMin = 4
 type ahead struct {
 	cmds   [][][]byte // nil: nothing
 	base   int64      // Session.commands before the first of them
-	shards []int      // of the first argument of each, if that is a key: see placed
-	keys   [][]byte   // scratch: those of one shard
+	shards []int      // of the first argument of each, if that is a key
+	keys   [][]byte   // these arguments, nil for those that are none; scratch
+	looked keyspace.Ahead
 }
 
-// A shard in ahead.shards is complemented once its keys have been touched.
-const noShard = int(^uint(0) >> 1)
-
-// placed is the shard that an entry of ahead.shards stands for.
-func placed(shard int) int {
-	if shard < 0 {
-		return ^shard
-	}
-	return shard
-}
+const noShard = -1
 
 // Prefetch is told the commands of a batch, at most a few dozen, before they
 // are Run one after the other, unchanged: it brings what they will look up into the
@@ -34,36 +29,64 @@ func (s *Session) Prefetch(cmds [][][]byte) {
 	if len(cmds) < prefetchMin {
 		return
 	}
-	a.shards = a.shards[:0]
+	a.shards, a.keys = a.shards[:0], a.keys[:0]
 	cmd := s.named
+	only, several := noShard, false
 	for _, args := range cmds {
 		if cmd == nil || !cmd.Named(args[0]) { // they are often alike
 			cmd = command.Lookup(args[0])
 		}
-		shard := noShard
+		shard, key := noShard, []byte(nil)
 		if cmd != nil && cmd.First == 1 && len(args) > 1 {
-			shard = s.rt.Keyspace.ShardOf(args[1])
+			key = args[1]
+			shard = s.rt.Keyspace.ShardOf(key)
+			several = several || only != noShard && only != shard
+			only = shard
 		}
-		a.shards = append(a.shards, shard)
+		a.shards, a.keys = append(a.shards, shard), append(a.keys, key)
 	}
 	a.cmds, a.base = cmds, s.commands
-	for i, shard := range a.shards {
-		if shard < 0 || shard == noShard {
-			continue
-		}
-		a.keys = a.keys[:0]
-		for j := i; j < len(cmds); j++ {
-			if a.shards[j] == shard {
-				a.keys = append(a.keys, cmds[j][1])
-				a.shards[j] = ^shard
-			}
-		}
-		if !s.hold(shard) {
-			return
-		}
-		s.rt.Keyspace.Shard(shard).DB(s.DB()).Prefetch(a.keys)
+	for from := 0; several && from < len(cmds); from += keyspace.AheadMax {
+		to := min(from+keyspace.AheadMax, len(cmds))
+		s.lookAhead(a.shards[from:to], a.keys[from:to])
+	}
+	if !several && only != noShard && s.hold(only) {
+		s.rt.Keyspace.Shard(only).DB(s.DB()).Prefetch(a.keys)
 	}
 	s.clock.stale = true
+}
+
+// lookAhead looks ahead at keys of these shards, some of them noShard.
+func (s *Session) lookAhead(shards []int, keys [][]byte) {
+	a := &s.ahead.looked
+	some := s.visitAhead(shards, 1<<len(shards)-1, func(d *keyspace.DB, which uint64) { a.Pages(d, keys, which) })
+	a.Fetch()
+	s.visitAhead(shards, some, a.Values)
+	a.Fetch()
+}
+
+// visitAhead calls f for each shard of which a key has a bit in among, with the lock of the shard and the bits
+// of its keys. It returns those of the keys for which it has: a shard that somebody else has
+// is left out, since to wait for it now would hold up all others.
+func (s *Session) visitAhead(shards []int, among uint64, f func(d *keyspace.DB, which uint64)) (done uint64) {
+	for i, shard := range shards {
+		if shard == noShard || among>>i&1 == 0 {
+			continue
+		}
+		var which uint64
+		for j := i; j < len(shards); j++ {
+			if shards[j] == shard {
+				which |= 1 << j
+			}
+		}
+		which &= among
+		among &^= which
+		if s.tryHold(shard) {
+			f(s.rt.Keyspace.Shard(shard).DB(s.DB()), which)
+			done |= which
+		}
+	}
+	return done
 }
 
 // shardOf is the shard of an argument of the command that runs. Prefetch knows it
@@ -71,7 +94,7 @@ func (s *Session) Prefetch(cmds [][][]byte) {
 func (s *Session) shardOf(args [][]byte, n int) int {
 	a := &s.ahead
 	if i := s.commands - a.base - 1; n == 1 && uint64(i) < uint64(len(a.cmds)) && &a.cmds[i][0] == &args[0] {
-		return placed(a.shards[i])
+		return a.shards[i]
 	}
 	return s.rt.Keyspace.ShardOf(args[n])
 }

@@ -288,6 +288,20 @@ func (s *Session) hold(n int) bool {
 	return true
 }
 
+// tryHold is hold, if nobody has the lock.
+func (s *Session) tryHold(n int) bool {
+	if s.held == n {
+		return true
+	}
+	s.unhold()
+	s.enter()
+	if !s.rt.Keyspace.Shard(n).TryLock() {
+		return false
+	}
+	s.held, s.heldFor = n, 1
+	return true
+}
+
 func (s *Session) unhold() {
 	if s.held >= 0 {
 		s.noteSeen(s.held)
