@@ -5,6 +5,8 @@ import (
 	"cmp"
 	"math/bits"
 	"slices"
+
+	"github.com/spillwaydb/spillway/core/rdb"
 )
 
 // A collection of a file is built at once: its elements are sorted, and runs are made full one
@@ -73,16 +75,18 @@ func (p packer) key(i int) []byte { return p.obj.Items[i*p.step()] }
 
 // element is an element as a collection has it.
 func (p packer) element(i int) (e element) {
-	switch o := p.obj; {
-	case o.Type == Hash:
+	switch o := p.obj; o.Type {
+	case Hash:
 		e.key, e.val = o.Items[2*i], o.Items[2*i+1]
 		if o.Expires != nil {
 			e.score = float64(o.Expires[i])
 		}
-	case o.Type == ZSet:
+	case ZSet:
 		e.key, e.score = o.Items[i], plusZero(o.Scores[i])
-	default:
+	case Set:
 		e.key = o.Items[i]
+	default:
+		panic(rdb.UnknownType(o.Type))
 	}
 	return e
 }
