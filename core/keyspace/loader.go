@@ -83,6 +83,9 @@ func (l *Loader) pack(obj *rdb.Object) (val []byte, e enc, ok bool) {
 		if n := len(obj.Items); n > 0 && n <= loadItems {
 			val, e = packer{obj, l.ks, l.ks.limits.Load(), &l.scratch}.pack(obj.Type)
 		}
+	case Stream: // is never small
+	default:
+		panic(rdb.UnknownType(obj.Type))
 	}
 	return val, e, val != nil
 }
