@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -304,6 +306,64 @@ func TestArchiveBySize(t *testing.T) {
 	h.DB.Tick()
 	if got, want := o.restored(t), state(h); got != want {
 		t.Errorf("restored %s, want %s", got, want)
+	}
+}
+
+// TestShutdownAwaitsTheSeal: a segment that is being sealed when the engine is shut down,
+// in which the log does not go on any more and of which the archive does not know yet, is
+// archived before the end.
+func TestShutdownAwaitsTheSeal(t *testing.T) {
+	o := newOffsite()
+	h := coretest.New(t, o.options, func(opts *core.Options) { opts.Archive.SealSize = 4 << 10 })
+	var active atomic.Value // the path of the segment that is going to be sealed
+	active.Store("")
+	sealing, goOn := make(chan struct{}), make(chan struct{})
+	h.Wrap(func(disk vfs.FS) vfs.FS {
+		return faultfs.New(disk, func(op faultfs.Op) error {
+			if op.Kind == faultfs.OpStat && active.CompareAndSwap(op.Path, "") {
+				close(sealing) // it is asked how large the segment is that is to be queued
+				<-goOn
+			}
+			return nil
+		})
+	})
+	h.Reopen()
+	archived(t, h)
+	active.Store(slices.Max(slices.Collect(maps.Keys(contentOf(t, h.FS, "log")))))
+	h.Do("SET", "large", strings.Repeat("v", 8<<10))
+	want := state(h)
+	for begun := false; !begun; {
+		h.DB.Tick()
+		select {
+		case <-sealing:
+			begun = true
+		default:
+			runtime.Gosched()
+		}
+	}
+	done := make(chan error, 1)
+	go func() { done <- h.DB.PrepareShutdown(command.ShutdownDefault, false) }()
+	for looks := 0; ; looks++ {
+		select {
+		case err := <-done:
+			if looks <= 20 {
+				close(goOn)
+				t.Fatalf("it ends beside a seal: %v", err)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+			if got := o.restored(t); got != want {
+				t.Errorf("restored %s, want %s", got, want)
+			}
+			return
+		default:
+		}
+		if looks == 20 {
+			close(goOn)
+		}
+		h.Clock.Advance(time.Millisecond) // of ShutdownWait it is little
+		time.Sleep(time.Millisecond)
 	}
 }
 

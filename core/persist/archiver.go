@@ -398,7 +398,8 @@ func (a *archiver) drain(ctx context.Context) {
 	for {
 		a.ship(a.clock.Now())
 		s := a.stats()
-		if s.Waiting == 0 {
+		// The log may have let go of a segment that is being sealed and is not queued yet.
+		if s.Waiting == 0 && !s.Sealing {
 			return
 		}
 		select {
