@@ -33,13 +33,7 @@ func BenchmarkSession(b *testing.B) {
 	} {
 		for _, pipeline := range []int{1, 16} {
 			b.Run(c.name+"/P"+strconv.Itoa(pipeline), func(b *testing.B) {
-				o := core.DefaultOptions(memfs.New())
-				o.Shards, o.Save, o.ManualTick, o.NoLog = 2, nil, true, !c.log
-				db, err := core.Open(o)
-				if err != nil {
-					b.Fatal(err)
-				}
-				defer db.Close()
+				db := benchEngine(b, 2, c.log)
 				s := db.Session()
 				var cmds [][][]byte
 				for i := range keys {
@@ -69,4 +63,18 @@ func BenchmarkSession(b *testing.B) {
 			})
 		}
 	}
+}
+
+// benchEngine is an engine in memory that does nothing by itself, with the log and the policy everysec
+// or without one.
+func benchEngine(b *testing.B, shards int, log bool) *core.DB {
+	b.Helper()
+	o := core.DefaultOptions(memfs.New())
+	o.Shards, o.Save, o.ManualTick, o.NoLog = shards, nil, true, !log
+	db, err := core.Open(o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = db.Close() })
+	return db
 }

@@ -7,9 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/resp"
-	"github.com/spillwaydb/spillway/fsbackends/memfs"
 )
 
 // BenchmarkLarge is what a command on a large collection costs between its parsing and
@@ -35,13 +33,7 @@ func BenchmarkLarge(b *testing.B) {
 		}},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			o := core.DefaultOptions(memfs.New())
-			o.Shards, o.Save, o.ManualTick, o.NoLog = 2, nil, true, true
-			db, err := core.Open(o)
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer db.Close()
+			db := benchEngine(b, 2, false)
 			s := db.Session()
 			var out resp.Writer
 			run := func(batch [][][]byte) {

@@ -7,9 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/resp"
-	"github.com/spillwaydb/spillway/fsbackends/memfs"
 )
 
 // BenchmarkShards is what an operation costs when as many clients as there are processors
@@ -26,13 +24,7 @@ func BenchmarkShards(b *testing.B) {
 	}{{"GET", false, false}, {"SET", true, false}, {"SET with the log", true, true}} {
 		for _, shards := range []int{1, 2, 4, 8, 16, 32, 64} {
 			b.Run(fmt.Sprintf("%s/shards=%d", c.name, shards), func(b *testing.B) {
-				o := core.DefaultOptions(memfs.New())
-				o.Shards, o.Save, o.ManualTick, o.NoLog = shards, nil, true, !c.log
-				db, err := core.Open(o)
-				if err != nil {
-					b.Fatal(err)
-				}
-				defer db.Close()
+				db := benchEngine(b, shards, c.log)
 				s := db.Session()
 				var out resp.Writer
 				for i := range keys {
