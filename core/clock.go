@@ -21,6 +21,9 @@ func (SystemClock) Now() time.Time { return time.Now() }
 // Since returns time.Since, which costs half as much as Now.
 func (SystemClock) Since(t time.Time) time.Duration { return time.Since(t) }
 
+// Machine is true: the processor's own ticks tell how much of this time passes.
+func (SystemClock) Machine() bool { return true }
+
 // NewTicker returns a time.Ticker's channel and its Stop.
 func (SystemClock) NewTicker(d time.Duration) (<-chan time.Time, func()) {
 	t := time.NewTicker(d)

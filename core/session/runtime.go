@@ -92,6 +92,7 @@ type Runtime struct {
 	replicas  replicas
 
 	sinceClock sinceClock // the Clock, nil if it is none
+	ticks      bool       // the Clock is the machine's
 
 	conditions conditions
 	between    func(again bool) // called before a visit without a lock, see Session.visit
@@ -103,6 +104,8 @@ func (rt *Runtime) Init() {
 	rt.scripting = newScripting(rt.DeprecatedLua)
 	rt.monitors.odd = &rt.conditions
 	rt.sinceClock, _ = rt.Clock.(sinceClock)
+	m, ok := rt.Clock.(machineClock)
+	rt.ticks = ok && m.Machine()
 	rt.between = func(again bool) {
 		if again { // a mutex that is locked anew at once is not had by those who wait for it
 			runtime.Gosched()
@@ -111,7 +114,8 @@ func (rt *Runtime) Init() {
 }
 
 // Clock is where sessions take the time from. One that has a method Since, as that
-// of package time, is asked by it how long a command took.
+// of package time, is asked by it how long a command took; where one says by a method Machine that it is the
+// machine's, the processor's ticks are asked first.
 type Clock interface {
 	Now() time.Time
 	NewTicker(d time.Duration) (ticks <-chan time.Time, stop func())
@@ -120,6 +124,11 @@ type Clock interface {
 // sinceClock is a Clock that tells how much time has passed.
 type sinceClock interface {
 	Since(t time.Time) time.Duration
+}
+
+// machineClock is a Clock that tells whether it is the machine's.
+type machineClock interface {
+	Machine() bool
 }
 
 // Eviction says which keys go when there is too little memory.

@@ -423,7 +423,7 @@ func (s *Session) invoke(cmd *command.Command, args [][]byte, out *resp.Writer, 
 
 // account counts a command that was executed, and keeps it when it was slow.
 func (s *Session) account(cmd *command.Command, args [][]byte, began time.Duration, outcome command.Outcome) {
-	took := s.ended() - began
+	took := max(0, s.ended()-began) // the ticks may have been ahead of the clock by a thousandth
 	if outcome == command.Blocked {
 		s.tally.Blocked(s.rt.Stats, s.id, cmd, took)
 		s.blocked.took = took

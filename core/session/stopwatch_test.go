@@ -12,6 +12,7 @@ import (
 	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/coretest"
+	"github.com/spillwaydb/spillway/core/ticks"
 )
 
 // countingClock counts how often it is looked at.
@@ -125,5 +126,57 @@ func TestLooksAtTheClock(t *testing.T) {
 		if now, since = clock.now.Load()-now, clock.since.Load()-since; now != 1 || since != n {
 			t.Errorf("%d commands: the clock was asked %d times for the time, and %d times for what has passed", n, now, since)
 		}
+	}
+}
+
+// machineClock counts how often the machine's clock is asked what has passed.
+type machineClock struct {
+	core.SystemClock
+	since atomic.Int64
+}
+
+func (c *machineClock) Since(t time.Time) time.Duration {
+	c.since.Add(1)
+	return c.SystemClock.Since(t)
+}
+
+// TestTicks: where the processor's ticks can be read, a batch that takes little asks the clock once, and its commands are
+// told to have taken no longer than the batch has.
+func TestTicks(t *testing.T) {
+	clock := new(machineClock)
+	h := coretest.New(t, func(o *core.Options) { o.Clock, o.NoLog = clock, true })
+	c := newClient(t, h)
+	var lines []string
+	for i := range 16 {
+		lines = append(lines, fmt.Sprintf("SET k%d 1", i))
+	}
+	if !ticks.Usable() {
+		before := clock.since.Load()
+		c.batch(lines...)
+		if asked := clock.since.Load() - before; asked != 16 {
+			t.Fatalf("no ticks can be read, and 16 commands have asked the clock %d times", asked)
+		}
+		return
+	}
+	for {
+		before := clock.since.Load()
+		c.says("CONFIG RESETSTAT", "+OK\r\n")
+		began := time.Now()
+		c.batch(lines...)
+		took := time.Since(began)
+		if clock.since.Load() > before {
+			continue // the length of a tick is being learned, or the batch was held up
+		}
+		var usec int64
+		stats := string(c.ask("INFO commandstats"))
+		if _, at, ok := strings.Cut(stats, "cmdstat_set:calls=16,usec="); !ok {
+			t.Fatalf("INFO commandstats: %q", stats)
+		} else if _, err := fmt.Sscan(strings.Split(at, ",")[0], &usec); err != nil {
+			t.Fatal(err)
+		}
+		if most := took + took/100 + time.Microsecond; time.Duration(usec)*time.Microsecond > most {
+			t.Fatalf("commands of a batch that took %v are told to have taken %d µs", took, usec)
+		}
+		return
 	}
 }

@@ -1,0 +1,3 @@
+package ticks
+
+const clockSource = "tsc"
