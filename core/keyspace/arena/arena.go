@@ -57,6 +57,7 @@ type Arena struct {
 	look    int      // where Thin goes on
 	used    int64
 	mapped  int64
+	small   bool // its chunks have small pages, and spans that become empty give them back
 }
 
 // What a chunk is used for.

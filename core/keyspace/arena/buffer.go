@@ -35,7 +35,7 @@ func TakeChunk() Chunk {
 		return c
 	}
 	warm.Unlock()
-	m := mapChunk()
+	m := mapChunk(false)
 	return Chunk{m, m.bytes()}
 }
 

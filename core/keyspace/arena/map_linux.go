@@ -29,49 +29,57 @@ const hugePage = 2 << 20
 // pool holds the process's free chunks. Their memory was given back.
 var pool struct {
 	sync.Mutex
-	free  []unsafe.Pointer
-	grown bool // there is a region
+	free, small []unsafe.Pointer // of regions of large pages, as far as there are any, and of small ones
+	grown       bool             // there is a region that is not of small pages
 }
 
 // mapping is a piece of memory.
 type mapping struct {
-	base unsafe.Pointer
-	size int
-	own  []byte // a mapping of its own, or Go memory
-	heap bool   // own is Go memory
+	base  unsafe.Pointer
+	size  int
+	own   []byte // a mapping of its own, or Go memory
+	heap  bool   // own is Go memory
+	small bool   // is a chunk of small pages
 }
 
-// mapChunk returns chunkSize bytes.
-func mapChunk() mapping {
+// mapChunk returns chunkSize bytes, which have small pages if asked for.
+func mapChunk(small bool) mapping {
 	pool.Lock()
 	defer pool.Unlock()
-	if len(pool.free) == 0 {
-		region, err := mapRegion()
+	free := &pool.free
+	if small {
+		free = &pool.small
+	}
+	if len(*free) == 0 {
+		region, err := mapRegion(small)
 		if err != nil {
 			return heapMapping(chunkSize)
 		}
 		for off := regionSize - chunkSize; off >= 0; off -= chunkSize {
-			pool.free = append(pool.free, unsafe.Pointer(&region[off]))
+			*free = append(*free, unsafe.Pointer(&region[off]))
 		}
 	}
-	last := len(pool.free) - 1
-	base := pool.free[last]
-	pool.free = pool.free[:last]
-	return mapping{base: base, size: chunkSize}
+	last := len(*free) - 1
+	base := (*free)[last]
+	*free = (*free)[:last]
+	return mapping{base: base, size: chunkSize, small: small}
 }
 
 // mapRegion maps a region, which begins where a large page may. pool is locked.
-func mapRegion() ([]byte, error) {
+func mapRegion(small bool) ([]byte, error) {
 	mem, err := mapMemory(regionSize + hugePage)
 	if err != nil {
 		return nil, err
 	}
 	skip := -int(uintptr(unsafe.Pointer(&mem[0]))) & (hugePage - 1) // up to the next large page
 	region := mem[skip : skip+regionSize]
-	if pool.grown {
+	switch {
+	case small:
+		_ = unix.Madvise(region, unix.MADV_NOHUGEPAGE) // an error leaves what the system prefers
+	case pool.grown:
 		_ = unix.Madvise(region, unix.MADV_HUGEPAGE) // an error leaves small pages
 	}
-	pool.grown = true
+	pool.grown = pool.grown || !small
 	return region, nil
 }
 
@@ -114,7 +122,11 @@ func (m mapping) release() {
 		chunk := unsafe.Slice((*byte)(m.base), m.size)
 		_ = unix.Madvise(chunk, unix.MADV_DONTNEED) // an error leaves it resident, no worse
 		pool.Lock()
-		pool.free = append(pool.free, m.base)
+		if m.small {
+			pool.small = append(pool.small, m.base)
+		} else {
+			pool.free = append(pool.free, m.base)
+		}
 		pool.Unlock()
 	case keep(m):
 	case m.size >= hugeUnmap:
@@ -146,7 +158,7 @@ func (m mapping) grow(size int) mapping {
 	return larger
 }
 
-// Discard gives the whole pages within b, which is part of a Buffer, back to
+// Discard gives the whole pages within b, which is part of a Buffer or of a chunk, back to
 // the system: b holds anything from then on.
 func Discard(b []byte) {
 	if len(b) < 2*PageSize {

@@ -4,15 +4,18 @@ package arena
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"os"
 	"strings"
 	"testing"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestLargePages: the first region has small pages; those behind it ask for large ones, and
-// begin where one may.
+// begin where one may. Regions of small pages are told to have none.
 func TestLargePages(t *testing.T) {
 	if _, err := os.Stat("/sys/kernel/mm/transparent_hugepage"); err != nil {
 		t.Skip("the kernel has no large pages:", err)
@@ -22,8 +25,8 @@ func TestLargePages(t *testing.T) {
 	grown := pool.grown
 	defer func() { pool.grown = grown }()
 	pool.grown = false
-	for i, large := range []bool{false, true, true} {
-		region, err := mapRegion()
+	for i, want := range []string{"", "hg", "nh", "hg"} {
+		region, err := mapRegion(want == "nh")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -32,10 +35,59 @@ func TestLargePages(t *testing.T) {
 			t.Errorf("region %d: %d bytes at %#x", i, len(region), at)
 		}
 		// The middle: where a region ends, and whether one lies beside another, is the kernel's.
-		if got := strings.Contains(flagsAt(t, at+regionSize/2)+" ", " hg "); got != large {
-			t.Errorf("region %d asks for large pages: %v", i, got)
+		flags := flagsAt(t, at+regionSize/2) + " "
+		for _, flag := range []string{"hg", "nh"} {
+			if got := strings.Contains(flags, " "+flag+" "); got != (flag == want) {
+				t.Errorf("region %d says %s of large pages: %v", i, flag, got)
+			}
 		}
 	}
+}
+
+// TestPoolGivesBack: what a pool has no blocks in goes back to the system although there are blocks around it.
+func TestPoolGivesBack(t *testing.T) {
+	p := NewPool()
+	const size = 2<<10 - PoolHead
+	perSpan := spanSize / (size + PoolHead)
+	blocks := make([]Block, 40*perSpan) // two chunks and a half
+	for i := range blocks {
+		b := p.Alloc(size)
+		for at := range b.Data {
+			b.Data[at] = 1
+		}
+		blocks[i] = b
+	}
+	before := resident(t, blocks[0])
+	var stay []Block
+	for i, b := range blocks {
+		if i/perSpan%4 == 0 { // a quarter of the spans
+			stay = append(stay, b)
+			continue
+		}
+		b.Drop()
+		p.Free(b)
+	}
+	if left := resident(t, stay[0]); left > before/2 {
+		t.Errorf("%d pages of a chunk with a quarter of its blocks are there, %d when it had all", left, before)
+	}
+	for _, b := range stay {
+		if n := bytes.Count(b.Data, []byte{1}); n != size {
+			t.Fatalf("%d bytes of %d are what they were", n, size)
+		}
+	}
+}
+
+// resident counts the pages in memory of the chunk that a block is in.
+func resident(t *testing.T, b Block) (n int) {
+	base := uintptr(unsafe.Pointer(&b.Data[0])) &^ (chunkSize - 1) // chunks begin at multiples of their size
+	pages := make([]byte, pagesPerChunk)
+	if _, _, err := unix.Syscall(unix.SYS_MINCORE, base, chunkSize, uintptr(unsafe.Pointer(&pages[0]))); err != 0 {
+		t.Fatal(err)
+	}
+	for _, p := range pages {
+		n += int(p & 1)
+	}
+	return n
 }
 
 // flagsAt is what the kernel says of the mapping at an address, as proc(5) explains VmFlags.

@@ -35,7 +35,7 @@ func (a *Arena) allocRun(pages int) Ref {
 			}
 		}
 	}
-	id, c := a.addChunk(mapChunk())
+	id, c := a.addChunk(mapChunk(a.small))
 	c.kind, c.runs = kindRuns, &runs{longest: pagesPerChunk}
 	return a.cutRun(id, c.runs, pages)
 }

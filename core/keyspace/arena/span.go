@@ -105,7 +105,7 @@ func (a *Arena) takeSpan(class int) uint32 {
 			c.spare = false
 		}
 	}
-	id, c := a.addChunk(mapChunk())
+	id, c := a.addChunk(mapChunk(a.small))
 	c.spans = new([spansPerChunk]span)
 	c.free = 1<<spansPerChunk - 1
 	c.spare = true
@@ -138,6 +138,10 @@ func (a *Arena) giveSpan(n uint32, c *chunk) {
 			return
 		}
 		a.empty++
+	}
+	if a.small {
+		first := int(n%spansPerChunk) * spanSize
+		Discard(c.mem.bytes()[first : first+spanSize])
 	}
 	if !c.spare {
 		c.spare = true
