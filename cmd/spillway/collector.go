@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// Strings, and small collections, lie outside the Go heap. Large collections lie on it,
+// Strings, small collections, and the elements of large hashes, sets and sorted sets lie outside the Go
+// heap. Large lists and streams lie on it,
 // packed into runs that the collector does not look into: to mark them costs little, and
 // letting the heap grow to twice what lives in it, as Go does by itself, costs as much
 // memory again. So the larger the heap, the smaller the share by which it may grow before

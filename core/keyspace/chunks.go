@@ -11,6 +11,7 @@ import (
 // chunk of its own. A write copies the path to a chunk, and the chunk, if a
 // view can see them.
 type chunks struct {
+	onHeapOnly
 	tree  tree[chunk]
 	n     int // of chunks
 	bytes int64
@@ -32,6 +33,8 @@ func newChunks() *chunks { return &chunks{tree: newTree[chunk]()} }
 func (c *chunks) clone() object { return &chunks{tree: c.tree.clone(), n: c.n, bytes: c.bytes} }
 
 func (c *chunks) memory() int64 { return c.bytes }
+
+func (c *chunks) onHeap() int64 { return c.bytes }
 
 func (c *chunks) size() int { return c.tree.size() }
 

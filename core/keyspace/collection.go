@@ -3,6 +3,7 @@ package keyspace
 import (
 	"bytes"
 
+	"github.com/spillwaydb/spillway/core/keyspace/arena"
 	"github.com/spillwaydb/spillway/core/rdb"
 )
 
@@ -22,12 +23,12 @@ var _ object = (*collection)(nil)
 // cursor fits every client's integers.
 const hashBits = 48
 
-func newCollection(t Type) *collection {
-	c := &collection{items: newSheaves()}
+func newCollection(t Type, pool *arena.Pool) *collection {
+	c := &collection{items: newSheaves(pool)}
 	switch t {
 	case Set, Hash:
 	case ZSet:
-		c.ranked, c.ranks = true, newSheaves()
+		c.ranked, c.ranks = true, newSheaves(pool)
 	default:
 		panic(rdb.UnknownType(t))
 	}
@@ -44,7 +45,17 @@ func (c *collection) clone() object {
 
 func (c *collection) memory() int64 { return c.items.bytes + c.ranks.bytes }
 
+func (c *collection) onHeap() int64 { return c.items.onHeap() + c.ranks.onHeap() }
+
 func (c *collection) size() int { return c.items.size() }
+
+// freesAtOnce: no order has more sheaves than a node.
+func (c *collection) freesAtOnce() bool { return max(c.items.count, c.ranks.count) <= sheafFan/4 }
+
+func (c *collection) free() {
+	c.items.tree.free()
+	c.ranks.tree.free()
+}
 
 // inRanks tells whether an element is in the second order too.
 func (c *collection) inRanks(e *element) bool { return c.ranked || c.dated && e.score != 0 }
@@ -94,7 +105,7 @@ func (c *collection) eachRank(from int, reverse bool, fn func(*element) bool) {
 // holds. c is not yet, or not at that moment, accounted for.
 func (c *collection) put(p spot, hash uint64, e element, s *scratch) {
 	if !c.ranked && !c.dated && e.score != 0 {
-		c.dated, c.ranks = true, newSheaves()
+		c.dated, c.ranks = true, newSheaves(s.spares.pool)
 	}
 	var fresh []byte
 	if elementSize(&e) < largeElement {

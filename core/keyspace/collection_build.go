@@ -21,7 +21,7 @@ type ordinal struct {
 
 // collection is all elements of a set, a sorted set or a hash. Of those with one key the last counts.
 func (p packer) collection(t Type) *collection {
-	c := newCollection(t)
+	c := newCollection(t, p.s.spares.pool)
 	list := p.byHash()
 	fill := sheafFill{v: &c.items, m: &p.s.spares}
 	var dropped []bool // elements, if any
@@ -42,7 +42,7 @@ func (p packer) collection(t Type) *collection {
 	}
 	fill.seal()
 	if dated > 0 {
-		c.dated, c.ranks = true, newSheaves()
+		c.dated, c.ranks = true, newSheaves(p.s.spares.pool)
 	}
 	if !c.ranked && !c.dated {
 		return c
@@ -179,7 +179,7 @@ type sheafFill struct {
 func (f *sheafFill) add(order uint64, e *element) {
 	if elementSize(e) >= largeElement {
 		f.seal()
-		f.v.add(f.v.size(), loneSheaf(order, e, f.v.tree.own, f.m))
+		f.v.add(f.v.size(), loneSheaf(order, e, f.m))
 		return
 	}
 	size := len(appendElement(f.body[f.size:f.size], e))
@@ -204,13 +204,13 @@ func (f *sheafFill) seal() {
 		return
 	}
 	frame := f.framing.frame()
-	s := blank(f.count, frame, f.size, f.v.tree.own, f.m)
+	s := blank(f.count, frame, f.size, f.m)
 	at := sheafHead
 	for i := range f.count {
-		frame.putEntry(s.data[at:], int(f.places[i]), frame.number(f.orders[i]))
+		frame.putEntry(s.Data[at:], int(f.places[i]), frame.number(f.orders[i]))
 		at += frame.entry()
 	}
-	copy(s.data[at:], f.body[:f.size])
+	copy(s.Data[at:], f.body[:f.size])
 	f.v.add(f.v.size(), s)
 	f.count, f.size = 0, 0
 }

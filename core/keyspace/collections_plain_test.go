@@ -264,13 +264,13 @@ func checkCollections(t *testing.T, d *DB) {
 // say truly what they hold and take.
 func checkSheaves(t *testing.T, v *sheaves) {
 	t.Helper()
-	n, bytesOf := 0, int64(0)
+	n, bytesOf, sheaves := 0, int64(0), 0
 	var last element
 	lastOrder := uint64(0)
 	v.tree.each(0, false, func(s *sheaf) bool {
 		count := s.count()
-		if count == 0 || count > 1 && len(s.data) > sheafSize {
-			t.Fatalf("a sheaf of %d elements has %d bytes", count, len(s.data))
+		if count == 0 || count > 1 && len(s.Data) > sheafSize {
+			t.Fatalf("a sheaf of %d elements has %d bytes", count, len(s.Data))
 		}
 		if _, first := v.tree.seek(n); first != n {
 			t.Fatalf("the sheaf at %d begins at %d", n, first)
@@ -284,11 +284,12 @@ func checkSheaves(t *testing.T, v *sheaves) {
 		}
 		n += count
 		bytesOf += s.cost()
+		sheaves++
 		return true
 	})
 	checkSheafTree(t, &v.tree)
-	if n != v.size() || bytesOf != v.bytes {
-		t.Fatalf("%d elements take %d bytes; it says %d, %d", n, bytesOf, v.size(), v.bytes)
+	if n != v.size() || bytesOf != v.bytes || sheaves != v.count {
+		t.Fatalf("%d elements in %d sheaves take %d bytes; it says %d, %d, %d", n, sheaves, bytesOf, v.size(), v.count, v.bytes)
 	}
 }
 

@@ -96,20 +96,20 @@ func (d *DB) Move(src, dst []byte, to *DB) bool {
 	if isObject && d.st != to.st {
 		id := objectID(b.payload())
 		cur := d.st.objects[id]
-		o, epoch := cur.o, to.st.shard.epoch
-		switch {
-		case !d.st.visible(cur.epoch):
-		case d.st.shard == to.st.shard:
-			epoch = cur.epoch // the view sees it there as well as here
-		default:
+		o, seen := cur.o, d.st.visible(cur.epoch)
+		if seen {
 			o = o.clone()
 		}
-		d.st.growHeap(-cur.o.memory())
-		to.st.growHeap(o.memory())
-		p := objectPayload(to.st.addObject(o, epoch))
+		d.st.growObject(-cur.o.memory(), -cur.o.onHeap())
+		to.st.growObject(o.memory(), o.onHeap())
+		p := objectPayload(to.st.addObject(o, to.st.shard.epoch))
 		to.place(dst, b, p[:], clock)
 		d.st.remove(h, src, true)
-		d.st.retireObject(id)
+		if seen {
+			d.st.retireObject(id)
+		} else {
+			d.st.forgetObject(id)
+		}
 		return true
 	}
 	to.place(dst, b, b.payload(), clock)
@@ -131,7 +131,7 @@ func (d *DB) Copy(src, dst []byte, to *DB) bool {
 	if b.enc() == encObject {
 		o := d.object(b).clone()
 		p := objectPayload(to.st.addObject(o, to.st.shard.epoch))
-		to.st.growHeap(o.memory())
+		to.st.growObject(o.memory(), o.onHeap())
 		to.place(dst, b, p[:], to.st.shard.newClock())
 		return true
 	}

@@ -9,6 +9,7 @@ import "bytes"
 // left out. Close ends it.
 func (k *Keyspace) Detach(d func(key []byte) *DB, keys ...[]byte) *DB {
 	s := &Shard{ks: k, epoch: 1}
+	s.spares.pool = k.pool
 	own := &DB{ks: k, st: newStore(s)}
 	s.dbs = []*DB{own}
 	for _, key := range keys {

@@ -6,7 +6,7 @@ import (
 )
 
 // TestHeapRoom: the room that the Go heap is given for large collections counts as used, for
-// them alone, and no longer than they are there.
+// what is on it alone, and no longer than it is there.
 func TestHeapRoom(t *testing.T) {
 	k := New(Config{Shards: 1, Databases: 2})
 	s := k.Shard(0)
@@ -19,7 +19,7 @@ func TestHeapRoom(t *testing.T) {
 	fill := func(a, _ *DB) {
 		a.SetString([]byte("string"), make([]byte, 100_000), 0)
 		for i := range 10_000 {
-			a.Set([]byte("set")).Add(fmt.Appendf(nil, "member:%d", i))
+			a.List([]byte("list")).PushBack(fmt.Appendf(nil, "member:%d", i))
 		}
 	}
 	if _, room := change(fill); room != 0 {
@@ -34,8 +34,8 @@ func TestHeapRoom(t *testing.T) {
 		name string
 		fn   func(a, b *DB)
 	}{
-		{"moved", func(a, b *DB) { a.Move([]byte("set"), []byte("set"), b) }},
-		{"copied and flushed", func(a, b *DB) { b.Copy([]byte("set"), []byte("other"), a); b.Flush() }},
+		{"moved", func(a, b *DB) { a.Move([]byte("list"), []byte("list"), b) }},
+		{"copied and flushed", func(a, b *DB) { b.Copy([]byte("list"), []byte("other"), a); b.Flush() }},
 		{"renamed", func(a, _ *DB) { a.Move([]byte("other"), []byte("again"), a) }},
 	} {
 		if _, now := change(step.fn); now != room {

@@ -36,19 +36,23 @@ type Keyspace struct {
 	heapRoom atomic.Int64
 	limits   atomic.Pointer[Limits]
 
+	pool   *arena.Pool // where the elements of large collections are
+	reaper reaper      // of those that are gone
+
 	libraries atomic.Pointer[[]Library] // written under the lock of shard 0
 	following atomic.Pointer[Following] // as well
 }
 
 // New returns an empty keyspace.
 func New(cfg Config) *Keyspace {
-	k := &Keyspace{seed: maphash.MakeSeed(), shards: make([]*Shard, min(max(cfg.Shards, 1), numSlots))}
+	k := &Keyspace{seed: maphash.MakeSeed(), pool: arena.NewPool(), shards: make([]*Shard, min(max(cfg.Shards, 1), numSlots))}
 	k.SetLimits(DefaultLimits())
 	k.libraries.Store(new([]Library))
 	k.lfuScale.Store(defaultLFUScale)
 	k.following.Store(new(Following))
 	for i := range k.shards {
 		s := &Shard{ks: k, epoch: 1, now: cfg.Now, dbs: make([]*DB, max(cfg.Databases, 1))}
+		s.spares.pool = k.pool
 		for n := range s.dbs {
 			s.dbs[n] = &DB{ks: k, st: newStore(s)}
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -22,9 +23,13 @@ var (
 )
 
 // modelObject stands for a large collection: a list of numbers, copied on write.
-type modelObject struct{ vals []uint32 }
+type modelObject struct {
+	onHeapOnly
+	vals []uint32
+}
 
-func (o *modelObject) clone() object { return &modelObject{slices.Clip(o.vals)} }
+func (o *modelObject) clone() object { return &modelObject{vals: slices.Clip(o.vals)} }
+func (o *modelObject) onHeap() int64 { return o.memory() }
 func (o *modelObject) memory() int64 { return int64(cap(o.vals)) * 4 }
 func (o *modelObject) size() int     { return len(o.vals) }
 
@@ -201,7 +206,7 @@ func (m *model) step() {
 				o.vals[m.rng.IntN(2)] = m.rng.Uint32()
 				o.vals = slices.Clone(o.vals) // clone shares what is there
 			}
-			d.account(o.memory() - before)
+			d.account(o.memory()-before, o.memory()-before)
 			old.value = objectValue(o)
 		})
 		want[string(key)] = old
@@ -536,5 +541,13 @@ func checkDrained(t *testing.T, k *Keyspace) {
 		if got := k.Shard(i).UsedBytes(); got != 0 {
 			t.Errorf("shard %d: %d bytes after Close", i, got)
 		}
+		k.Shard(i).spares.empty()
 	}
+	for range 1_000_000 { // what others free meanwhile
+		if k.pool.Used() == 0 {
+			return
+		}
+		runtime.Gosched()
+	}
+	t.Errorf("%d bytes of the pool after Close", k.pool.Used())
 }

@@ -3,8 +3,7 @@ package keyspace
 import "encoding/binary"
 
 // A collection is kept in one of two ways: packed into its blob's payload, or,
-// when it has grown, as an object on the Go heap whose number the payload
-// holds. What the collections are written on (the caller holds the shard's
+// when it has grown, as an object whose number the payload holds. What the collections are written on (the caller holds the shard's
 // lock; key and payload arguments may alias arena memory):
 //
 //	b, ok := d.lookup(key)           the blob, whatever its deadline: b.typ() b.enc() b.payload()
@@ -13,13 +12,14 @@ import "encoding/binary"
 //	d.newObject(key, t, o)           makes key hold o; keeps the deadline
 //	o := d.object(b)                 to read; b.enc() is encObject
 //	o := d.writableObject(key)       to write: cloned first when a live view can see it
-//	d.account(delta)                 o.memory() has changed by delta bytes
+//	d.account(total, heap)           o.memory() and o.onHeap() have changed by so much
 //	d.Delete(key)                    when the last element is gone
 //
 // A payload or blob that lookup returned must never be written, only what
 // splice returned: a live view may be reading the former.
 
-// object is a collection on the Go heap.
+// object is a collection that is not packed. Its nodes are on the Go heap, and what they hold
+// may be elsewhere.
 type object interface {
 	// clone returns a copy in constant time, sharing what neither may write
 	// from then on. A view may be reading the receiver meanwhile, without the
@@ -27,9 +27,22 @@ type object interface {
 	clone() object
 	// memory is an estimate of the bytes held.
 	memory() int64
+	// onHeap is how much of that is on the Go heap.
+	onHeap() int64
 	// size is the number of elements.
 	size() int
+	// free gives back what is not on the Go heap, but for what clones share. It is called once, by
+	// any goroutine, without locks unless freesAtOnce; nobody uses the object any more.
+	free()
+	// freesAtOnce tells whether that takes next to no time.
+	freesAtOnce() bool
 }
+
+// onHeapOnly is what an object has whose memory the collector frees.
+type onHeapOnly struct{}
+
+func (onHeapOnly) free()             {}
+func (onHeapOnly) freesAtOnce() bool { return true }
 
 // heapObject is an entry of a store's object table.
 type heapObject struct {
@@ -53,12 +66,11 @@ func (st *store) addObject(o object, epoch uint32) uint32 {
 // no longer accounted for.
 func (st *store) dropObject(id uint32) {
 	h := &st.objects[id]
-	st.growHeap(-h.o.memory())
+	st.growObject(-h.o.memory(), -h.o.onHeap())
 	st.retireObject(id)
 }
 
-// retireObject is dropObject for an object whose memory goes on being
-// accounted for: a clone, or another table, has it now.
+// retireObject is dropObject for an object of which a clone goes on being accounted for.
 func (st *store) retireObject(id uint32) {
 	if st.visible(st.objects[id].epoch) {
 		st.retired.add(retiredObject | uint64(id))
@@ -67,7 +79,14 @@ func (st *store) retireObject(id uint32) {
 	st.freeObject(id)
 }
 
+// freeObject frees an object that nobody reads any more.
 func (st *store) freeObject(id uint32) {
+	st.shard.ks.reaper.take(st.objects[id].o)
+	st.forgetObject(id)
+}
+
+// forgetObject takes an object out of the table, which another table has now.
+func (st *store) forgetObject(id uint32) {
 	st.objects[id] = heapObject{}
 	st.freeObjects = append(st.freeObjects, id)
 }
@@ -107,7 +126,7 @@ func (d *DB) splice(key []byte, off, cut int, data []byte) []byte {
 // newObject makes key hold o, as storePayload does, and accounts for its memory.
 func (d *DB) newObject(key []byte, t Type, o object) {
 	id := d.st.addObject(o, d.st.shard.epoch)
-	d.st.growHeap(o.memory())
+	d.st.growObject(o.memory(), o.onHeap())
 	p := objectPayload(id)
 	d.storePayload(key, t, encObject, p[:])
 }
@@ -131,7 +150,7 @@ func (d *DB) writable(h uint64, key []byte, b blob) object {
 		return cur.o
 	}
 	o := cur.o.clone()
-	d.st.growHeap(o.memory() - cur.o.memory())
+	d.st.growObject(o.memory()-cur.o.memory(), o.onHeap()-cur.o.onHeap())
 	p := objectPayload(d.st.addObject(o, d.st.shard.epoch))
 	d.st.retireObject(id)
 	d.st.resize(h, key, len(p), 0, 0, p[:])
@@ -139,4 +158,4 @@ func (d *DB) writable(h uint64, key []byte, b blob) object {
 }
 
 // account adds to the memory that objects hold.
-func (d *DB) account(delta int64) { d.st.growHeap(delta) }
+func (d *DB) account(total, heap int64) { d.st.growObject(total, heap) }

@@ -48,9 +48,9 @@ func (r ref) heap(b blob) *collection { return r.d.object(b).(*collection) }
 // memory. The key goes with the last element.
 func (r ref) change(fn func(o object)) {
 	o := r.d.writableObject(r.key)
-	before := o.memory()
+	total, heap := o.memory(), o.onHeap()
 	fn(o)
-	r.d.account(o.memory() - before)
+	r.d.account(o.memory()-total, o.onHeap()-heap)
 	if o.size() == 0 {
 		r.d.Delete(r.key)
 	}
@@ -97,7 +97,7 @@ func (r ref) del(b blob, member []byte) bool {
 
 // unpack makes the key, which may be absent, hold an object, and returns its blob.
 func (r ref) unpack(b blob) blob {
-	c := newCollection(r.typ)
+	c := newCollection(r.typ, r.d.ks.pool)
 	r.eachPacked(b, func(a, v []byte, score float64) bool {
 		hash := r.hash(a)
 		c.put(c.items.find(hash, a), hash, element{a, v, score}, r.scratch())

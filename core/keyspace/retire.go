@@ -1,6 +1,10 @@
 package keyspace
 
-import "github.com/spillwaydb/spillway/core/keyspace/arena"
+import (
+	"runtime"
+
+	"github.com/spillwaydb/spillway/core/keyspace/arena"
+)
 
 // retiredObject marks a retired number as an object's; otherwise it is a
 // block's reference.
@@ -65,9 +69,21 @@ func (st *store) drain(atMost int) bool {
 	return len(refs) > 0
 }
 
+// closeStep is how many objects close frees before others have the processor.
+const closeStep = 64
+
 // close gives all memory back. The store is dead and no view sees it: it may
 // be called without the lock.
 func (st *store) close() {
+	for i := range st.objects {
+		if o := st.objects[i].o; o != nil {
+			o.free()
+		}
+		if i%closeStep == closeStep-1 {
+			runtime.Gosched()
+		}
+	}
+	st.objects = nil
 	if st.arena != nil {
 		st.arena.Close()
 	}

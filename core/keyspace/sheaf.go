@@ -5,10 +5,12 @@ import (
 	"cmp"
 	"encoding/binary"
 	"math"
+
+	"github.com/spillwaydb/spillway/core/keyspace/arena"
 )
 
-// sheaf is consecutive elements of a collection in one piece of memory without
-// pointers, so that neither the collector nor the allocator knows of elements:
+// sheaf is consecutive elements of a collection in one piece of memory outside of the Go
+// heap, so that the collector knows neither of elements nor of sheaves:
 //
 //	 0       2        10      11      12                          12+n*(2+width)
 //	+-------+--------+-------+-------+---------------------------+---------+---------+ ...
@@ -24,15 +26,15 @@ import (
 //
 // A score is a whole number (varint), or else a zero and the eight bytes of the score.
 // An element that is large lies in a sheaf of its own.
-type sheaf struct {
-	data []byte
-	own  *owner // of the tree that may write data in place
-}
+//
+// Versions of a tree share sheaves: the memory counts the nodes that have it, and
+// is written in place by who has it alone.
+type sheaf struct{ arena.Block }
 
 const (
 	// sheafSize is how long the data of more than one element may become: so much a
 	// write copies while a view can see it, or moves about.
-	sheafSize = 2 << 10
+	sheafSize = 2<<10 - arena.PoolHead
 	// largeElement is from which size on an element has a sheaf of its own.
 	largeElement = sheafSize / 2
 	// sheafCost is what a sheaf takes besides its data: its share of the nodes of a sheafTree, which
@@ -108,7 +110,7 @@ func orderScore(order uint64) float64 {
 	return math.Float64frombits(^order)
 }
 
-func (s *sheaf) count() int { return int(binary.LittleEndian.Uint16(s.data)) }
+func (s *sheaf) count() int { return int(binary.LittleEndian.Uint16(s.Data)) }
 
 // order is the order of element i.
 func (s *sheaf) order(i int) uint64 {
@@ -119,26 +121,26 @@ func (s *sheaf) order(i int) uint64 {
 // number is the number of element i in the sheaf's frame: the last bytes of the eight that
 // end where its entry does.
 func (s *sheaf) number(f frame, i int) uint64 {
-	return binary.LittleEndian.Uint64(s.data[sheafHead-8+(i+1)*f.entry():]) >> uint(64-8*f.width)
+	return binary.LittleEndian.Uint64(s.Data[sheafHead-8+(i+1)*f.entry():]) >> uint(64-8*f.width)
 }
 
 // body is where the first element begins in data.
-func (s *sheaf) body(count int) int { return sheafHead + count*(sheafPlace+int(s.data[atWidth])) }
+func (s *sheaf) body(count int) int { return sheafHead + count*(sheafPlace+int(s.Data[atWidth])) }
 
 // offset is where element i begins in data, or with i the count ends.
 func (s *sheaf) offset(i, count int) int {
 	if i == count {
-		return len(s.data)
+		return len(s.Data)
 	}
-	return s.body(count) + int(binary.LittleEndian.Uint16(s.data[s.body(i):]))
+	return s.body(count) + int(binary.LittleEndian.Uint16(s.Data[s.body(i):]))
 }
 
 // at is the bytes of element i.
-func (s *sheaf) at(i, count int) []byte { return s.data[s.offset(i, count):s.offset(i+1, count)] }
+func (s *sheaf) at(i, count int) []byte { return s.Data[s.offset(i, count):s.offset(i+1, count)] }
 
 // key is the key of element i.
 func (s *sheaf) key(i, count int) []byte {
-	b := s.data[s.offset(i, count):]
+	b := s.Data[s.offset(i, count):]
 	n, head := uint64(b[0]), 1
 	if n >= 0x80 {
 		n, head = binary.Uvarint(b)
@@ -187,7 +189,7 @@ func (s *sheaf) lower(order uint64, key []byte, incl bool) int {
 // sizeWith is how long data becomes when an element of an order comes, of so many bytes.
 func (s *sheaf) sizeWith(order uint64, fresh int) int {
 	f, count := s.frame(), s.count()
-	size := len(s.data) + f.entry() + fresh
+	size := len(s.Data) + f.entry() + fresh
 	if !f.fits(order) {
 		size += (count + 1) * (s.framing(0, count).with(order).frame().width - f.width)
 	}
@@ -195,10 +197,10 @@ func (s *sheaf) sizeWith(order uint64, fresh int) int {
 }
 
 // blank returns a sheaf for so many elements of so many bytes together, which are not there yet.
-func blank(count int, f frame, size int, own *owner, m *spares) sheaf {
-	s := sheaf{m.take(sheafHead + count*f.entry() + size), own}
-	binary.LittleEndian.PutUint16(s.data, uint16(count)) // as many fit
-	f.put(s.data)
+func blank(count int, f frame, size int, m *spares) sheaf {
+	s := sheaf{m.take(sheafHead + count*f.entry() + size)}
+	binary.LittleEndian.PutUint16(s.Data, uint16(count)) // as many fit
+	f.put(s.Data)
 	return s
 }
 
@@ -206,27 +208,27 @@ func blank(count int, f frame, size int, own *owner, m *spares) sheaf {
 func (s *sheaf) fill(i, at int, o *sheaf, from, to int) {
 	f, of, count := s.frame(), o.frame(), o.count()
 	begin, body := o.offset(from, count), o.body(count)
-	copy(s.data[s.body(s.count())+at:], o.data[begin:o.offset(to, count)])
+	copy(s.Data[s.body(s.count())+at:], o.Data[begin:o.offset(to, count)])
 	at += body - begin
 	for k := from; k < to; k++ {
-		place := int(binary.LittleEndian.Uint16(o.data[o.body(k):])) + at
-		f.putEntry(s.data[s.body(i+k-from):], place, f.number(of.order(o.number(of, k))))
+		place := int(binary.LittleEndian.Uint16(o.Data[o.body(k):])) + at
+		f.putEntry(s.Data[s.body(i+k-from):], place, f.number(of.order(o.number(of, k))))
 	}
 }
 
 // part returns a sheaf of elements from up to, not including, to of s.
-func (s *sheaf) part(from, to int, own *owner, m *spares) sheaf {
+func (s *sheaf) part(from, to int, m *spares) sheaf {
 	count := s.count()
-	p := blank(to-from, s.framing(from, to).frame(), s.offset(to, count)-s.offset(from, count), own, m)
+	p := blank(to-from, s.framing(from, to).frame(), s.offset(to, count)-s.offset(from, count), m)
 	p.fill(0, 0, s, from, to)
 	return p
 }
 
 // joined returns a sheaf of the elements of s and those of more, which follow.
-func (s *sheaf) joined(more *sheaf, own *owner, m *spares) sheaf {
+func (s *sheaf) joined(more *sheaf, m *spares) sheaf {
 	a, b := s.count(), more.count()
-	size := len(s.data) - s.body(a)
-	both := blank(a+b, s.framing(0, a).join(more.framing(0, b)).frame(), size+len(more.data)-more.body(b), own, m)
+	size := len(s.Data) - s.body(a)
+	both := blank(a+b, s.framing(0, a).join(more.framing(0, b)).frame(), size+len(more.Data)-more.body(b), m)
 	both.fill(0, 0, s, 0, a)
 	both.fill(a, size, more, 0, b)
 	return both
@@ -239,20 +241,22 @@ func (s *sheaf) moveEntries(from, to, delta int) {
 	}
 	step := s.body(1) - s.body(0)
 	for at := s.body(from); from < to; from++ {
-		n := int(binary.LittleEndian.Uint16(s.data[at:])) + delta
-		binary.LittleEndian.PutUint16(s.data[at:], uint16(n)) // below sheafSize
+		n := int(binary.LittleEndian.Uint16(s.Data[at:])) + delta
+		binary.LittleEndian.PutUint16(s.Data[at:], uint16(n)) // below sheafSize
 		at += step
 	}
 }
 
 // loneSheaf returns a sheaf of one element.
-func loneSheaf(order uint64, e *element, own *owner, m *spares) sheaf {
-	d := m.take(sheafHead + sheafPlace + elementSize(e))
+func loneSheaf(order uint64, e *element, m *spares) sheaf {
+	s := sheaf{m.take(sheafHead + sheafPlace + elementSize(e))}
+	d := s.Data
 	binary.LittleEndian.PutUint16(d, 1)
 	f := frame{base: order}
 	f.put(d)
 	f.putEntry(d[sheafHead:], 0, 0)
-	return sheaf{appendElement(d[:sheafHead+sheafPlace], e), own}
+	s.Data = appendElement(d[:sheafHead+sheafPlace], e)
+	return s
 }
 
 // elementSize is how many bytes appendElement appends, or some more.
@@ -260,9 +264,9 @@ func elementSize(e *element) int { return binary.MaxVarintLen32 + len(e.key) + 9
 
 // splice replaces element i by one of an order, whose bytes are fresh, or inserts
 // that if cut is 0, or removes element i if fresh is nil. One element is left at
-// least, and what replaces another has its order. fresh must not alias s. Who is not own writes
-// a copy.
-func (s *sheaf) splice(own *owner, i, cut int, order uint64, fresh []byte, m *spares) {
+// least, and what replaces another has its order. fresh must not alias s. What others have too is
+// left as it is: s becomes a copy.
+func (s *sheaf) splice(i, cut int, order uint64, fresh []byte, m *spares) {
 	add := 1
 	if fresh == nil {
 		add = 0
@@ -270,24 +274,23 @@ func (s *sheaf) splice(own *owner, i, cut int, order uint64, fresh []byte, m *sp
 	f, count := s.frame(), s.count()
 	if add > cut && !f.fits(order) {
 		f = s.framing(0, count).with(order).frame()
-		wide := blank(count, f, len(s.data)-s.body(count), own, m)
+		wide := blank(count, f, len(s.Data)-s.body(count), m)
 		wide.fill(0, 0, s, 0, count)
-		s.move(own, wide.data, m)
+		s.move(wide.Block, m)
 	}
-	old := s.data
+	old := s.Data
 	from, to := s.offset(i, count), s.offset(i+cut, count)
 	body, entry := s.body(count), f.entry()
 	shift := (add - cut) * entry
 	size := len(old) + shift + len(fresh) - (to - from)
 	table := s.body(i)
-	var d []byte
-	inPlace := s.own == own && size <= cap(old) && (size >= cap(old)/2 || size >= len(old))
-	if inPlace {
-		d = old[:max(size, len(old))]
-	} else {
-		d = m.take(size)
-		copy(d, old[:table])
+	b := s.Block
+	inPlace := b.Sole() && size <= cap(old) && (size >= cap(old)/2 || size >= len(old))
+	if !inPlace {
+		b = m.take(size)
+		copy(b.Data, old[:table])
 	}
+	d := b.Data[:max(size, len(b.Data))]
 	// What moves on goes first from behind, what moves back from before.
 	if size < len(old) {
 		copy(d[table+add*entry:], old[table+cut*entry:from])
@@ -303,21 +306,20 @@ func (s *sheaf) splice(own *owner, i, cut int, order uint64, fresh []byte, m *sp
 		f.putEntry(d[table:], from-body, f.number(order))
 		copy(d[from+shift:], fresh)
 	}
+	b.Data = d
 	if inPlace {
-		s.data = d
+		s.Block = b
 	} else {
-		s.move(own, d, m)
+		s.move(b, m)
 	}
 	s.moveEntries(i+add, count, len(fresh)-(to-from))
 }
 
-// move makes d the data of s. What it had is kept for others if own alone had it.
-func (s *sheaf) move(own *owner, d []byte, m *spares) {
-	if s.own == own {
-		m.give(s.data)
-	}
-	s.data, s.own = d, own
+// move makes b the memory of s, which lets go of what it had.
+func (s *sheaf) move(b arena.Block, m *spares) {
+	m.give(s.Block)
+	s.Block = b
 }
 
 // cost is the bytes that a sheaf takes.
-func (s *sheaf) cost() int64 { return int64(sheafCost + cap(s.data)) }
+func (s *sheaf) cost() int64 { return int64(sheafCost + arena.PoolHead + cap(s.Data)) }

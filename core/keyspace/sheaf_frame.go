@@ -22,7 +22,7 @@ const (
 
 // frame reads the frame of a sheaf.
 func (s *sheaf) frame() frame {
-	d := s.data[:sheafHead]
+	d := s.Data[:sheafHead]
 	return frame{binary.LittleEndian.Uint64(d[atBase:]), int(d[atWidth]), int(d[atShift])}
 }
 

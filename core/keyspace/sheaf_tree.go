@@ -1,5 +1,12 @@
 package keyspace
 
+import (
+	"runtime"
+	"sync/atomic"
+
+	"github.com/spillwaydb/spillway/core/keyspace/arena"
+)
+
 // sheafTree is a sequence of sheaves by ascending order and key, with copy-on-write as in
 // tree: a B+tree, in which a place is found by an order, by looking at few lines of memory, or
 // by a position. An element has one position; sheaves are inserted and removed at their first.
@@ -8,9 +15,14 @@ package keyspace
 // not raised with every element that goes, so it need not be the first one's order. Where
 // it equals what is looked for the first element itself decides, of which there may be
 // many with one order.
+//
+// A node counts who has it, the nodes above it and the roots of trees, and a sheaf the nodes
+// that have it. What has one count on the whole path from the root is the tree's own, and changed in place;
+// of what others have too a change makes a copy. So what a version alone had is known when it goes, and
+// the memory of its sheaves, which the collector does not know of, is given back.
 type sheafTree struct {
 	root *sheafNode // nil: empty
-	own  *owner
+	pool *arena.Pool
 }
 
 // sheafFan is how many children a node has at the most.
@@ -18,7 +30,7 @@ const sheafFan = 24
 
 // sheafNode is a node of a sheafTree.
 type sheafNode struct {
-	own    *owner
+	others atomic.Int32     // who has it besides one
 	n      int              // positions from here down
 	count  int              // of children
 	bounds [sheafFan]uint64 // of each child
@@ -27,12 +39,21 @@ type sheafNode struct {
 	leaves []sheaf          // of any other
 }
 
-func newSheafTree() sheafTree { return sheafTree{own: new(owner)} }
-
-// clone returns a copy, see tree.clone.
+// clone returns a copy. Neither changes what they share from then on. Reading does not look at
+// counts.
 func (t *sheafTree) clone() sheafTree {
-	t.own = new(owner)
-	return sheafTree{root: t.root, own: new(owner)}
+	if t.root != nil {
+		t.root.others.Add(1)
+	}
+	return *t
+}
+
+// free lets go of all that the tree has. It yields in between.
+func (t *sheafTree) free() {
+	if t.root != nil {
+		t.root.release(t.pool, true)
+		t.root = nil
+	}
 }
 
 func (t *sheafTree) size() int {
@@ -42,19 +63,45 @@ func (t *sheafTree) size() int {
 	return t.root.n
 }
 
-// edit returns n or, when another tree made it, a copy that is t's.
+// edit returns n, which the caller has, or in its place a copy when others have it too.
 func (t *sheafTree) edit(n *sheafNode) *sheafNode {
-	if n.own == t.own {
+	if n.others.Load() == 0 {
 		return n
 	}
-	c := *n
-	c.own = t.own
+	c := &sheafNode{n: n.n, count: n.count, bounds: n.bounds, sizes: n.sizes}
 	if n.kids != nil {
 		c.kids = append(make([]*sheafNode, 0, cap(n.kids)), n.kids...)
+		for _, kid := range c.kids {
+			kid.others.Add(1)
+		}
 	} else {
 		c.leaves = append(make([]sheaf, 0, cap(n.leaves)), n.leaves...)
+		for i := range c.leaves {
+			c.leaves[i].Hold()
+		}
 	}
-	return &c
+	n.release(t.pool, false) // goes no deeper: c has what is below
+	return c
+}
+
+// release lets go of n. Who is the last to do so lets go of what is below, and may yield in
+// between.
+func (n *sheafNode) release(pool *arena.Pool, yield bool) {
+	if n.others.Add(-1) >= 0 {
+		return
+	}
+	for i := range n.leaves {
+		if s := &n.leaves[i]; s.Drop() {
+			pool.Free(s.Block)
+		}
+	}
+	pause := yield && n.kids != nil && n.kids[0].kids == nil // after some hundred sheaves: some tens of microseconds
+	for _, kid := range n.kids {
+		kid.release(pool, yield)
+	}
+	if pause {
+		runtime.Gosched()
+	}
 }
 
 // head is the first sheaf from n down.
@@ -159,12 +206,12 @@ func (t *sheafTree) write(i, grow int, least uint64) *sheaf {
 // insert puts s before position i, where another sheaf begins or the last one ends.
 func (t *sheafTree) insert(i int, s sheaf) {
 	if t.root == nil {
-		t.root = &sheafNode{own: t.own}
+		t.root = new(sheafNode)
 	}
 	root := t.edit(t.root)
 	t.root = root
 	if right := t.put(root, i, s, s.order(0), s.count()); right != nil {
-		t.root = &sheafNode{own: t.own}
+		t.root = new(sheafNode)
 		t.root.open(0, root, sheaf{}, root.bounds[0], root.n)
 		t.root.open(1, right, sheaf{}, right.bounds[0], right.n)
 	}
@@ -211,7 +258,7 @@ func (t *sheafTree) open(n *sheafNode, k int, kid *sheafNode, s sheaf, bound uin
 	if k == n.count { // more will come in order
 		half = k
 	}
-	right = &sheafNode{own: t.own}
+	right = new(sheafNode)
 	right.take(n, half)
 	if behind {
 		right.open(k-half, kid, s, bound, size)

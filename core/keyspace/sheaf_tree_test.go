@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"testing"
+
+	"github.com/spillwaydb/spillway/core/keyspace/arena"
 )
 
 // checkSheafTree looks into the nodes of a tree: they say truly what is below them, and every
@@ -110,8 +112,9 @@ func TestSheafTreeModel(t *testing.T) {
 		}
 		return wrong
 	}
-	all := []*version{{v: newSheaves()}}
-	var mem spares // of all: what one gives up another takes
+	pool := arena.NewPool()
+	all := []*version{{v: newSheaves(pool)}}
+	mem := spares{pool: pool} // of all: what one gives up another takes
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	large := bytes.Repeat([]byte("large"), largeElement/5)
@@ -147,13 +150,16 @@ func TestSheafTreeModel(t *testing.T) {
 		}
 		if rng.IntN(200) == 0 {
 			c := &version{v.v.clone(), slices.Clone(v.items)}
+			frozen, items, seed := v.v.clone(), slices.Clone(v.items), rng.Uint64()
 			if len(all) < 6 {
 				all = append(all, c)
 			} else {
-				all[rng.IntN(len(all))] = c
+				at := rng.IntN(len(all))
+				all[at].v.tree.free()
+				v, all[at] = c, c
 			}
-			frozen, items, seed := v.v.clone(), slices.Clone(v.items), rng.Uint64()
 			wg.Go(func() {
+				defer frozen.tree.free()
 				if err := check(&frozen, items, rand.New(rand.NewPCG(seed, 1))); err != nil {
 					t.Errorf("a clone changed: %v", err)
 				}
@@ -172,5 +178,10 @@ func TestSheafTreeModel(t *testing.T) {
 		if err := check(&v.v, v.items, rng); err != nil {
 			t.Fatal(err)
 		}
+		v.v.tree.free()
+	}
+	mem.empty()
+	if n := pool.Used(); n != 0 {
+		t.Errorf("%d bytes are left of nothing", n)
 	}
 }

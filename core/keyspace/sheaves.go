@@ -1,13 +1,18 @@
 package keyspace
 
-import "math"
+import (
+	"math"
+
+	"github.com/spillwaydb/spillway/core/keyspace/arena"
+)
 
 // sheaves is elements by ascending order and key, in a tree of sheaves. It is
 // copied on write as a tree is: a write to what is shared copies a path and one
 // sheaf.
 type sheaves struct {
 	tree  sheafTree
-	bytes int64 // cost of all sheaves
+	count int   // of sheaves
+	bytes int64 // cost of all of them
 }
 
 // spot is where an element is in sheaves, or belongs: before element i of a sheaf,
@@ -25,9 +30,12 @@ func (p *spot) pos() int { return p.first + p.i }
 // element reads the element, which must have been found.
 func (p *spot) element() element { return readElement(p.s.at(p.i, p.s.count())) }
 
-func newSheaves() sheaves { return sheaves{tree: newSheafTree()} }
+func newSheaves(pool *arena.Pool) sheaves { return sheaves{tree: sheafTree{pool: pool}} }
 
-func (v *sheaves) clone() sheaves { return sheaves{v.tree.clone(), v.bytes} }
+func (v *sheaves) clone() sheaves { return sheaves{v.tree.clone(), v.count, v.bytes} }
+
+// onHeap is how much of what v takes is on the Go heap: the nodes.
+func (v *sheaves) onHeap() int64 { return int64(v.count) * sheafCost }
 
 func (v *sheaves) size() int { return v.tree.size() }
 
@@ -73,6 +81,7 @@ func (v *sheaves) writeFrom(first, grow int, order uint64) *sheaf {
 // add makes s a sheaf before a position.
 func (v *sheaves) add(first int, s sheaf) {
 	v.tree.insert(first, s)
+	v.count++
 	v.bytes += s.cost()
 }
 
@@ -83,15 +92,15 @@ func (v *sheaves) put(p spot, order uint64, e *element, fresh []byte, m *spares)
 	if p.found {
 		count := p.s.count()
 		switch from, to := p.s.offset(p.i, count), p.s.offset(p.i+1, count); {
-		case fresh != nil && len(p.s.data)-(to-from)+len(fresh) <= sheafSize:
+		case fresh != nil && len(p.s.Data)-(to-from)+len(fresh) <= sheafSize:
 			s := v.write(p.first, 0)
-			s.splice(v.tree.own, p.i, 1, order, fresh, m)
+			s.splice(p.i, 1, order, fresh, m)
 			v.bytes += s.cost()
 			return
 		case count == 1:
-			lone := loneSheaf(order, e, v.tree.own, m)
+			lone := loneSheaf(order, e, m)
 			s := v.write(p.first, 0)
-			*s = lone
+			s.move(lone.Block, m)
 			v.bytes += s.cost()
 			return
 		}
@@ -103,7 +112,7 @@ func (v *sheaves) put(p spot, order uint64, e *element, fresh []byte, m *spares)
 		v.insert(p, order, e, fresh, m)
 		return
 	}
-	lone := loneSheaf(order, e, v.tree.own, m) // first: it may alias what goes
+	lone := loneSheaf(order, e, m) // first: it may alias what goes
 	if p.found {
 		p = v.cut(p, m)
 	}
@@ -114,19 +123,19 @@ func (v *sheaves) put(p spot, order uint64, e *element, fresh []byte, m *spares)
 func (v *sheaves) insert(p spot, order uint64, e *element, fresh []byte, m *spares) {
 	for {
 		if p.s == nil {
-			v.add(0, loneSheaf(order, e, v.tree.own, m))
+			v.add(0, loneSheaf(order, e, m))
 			return
 		}
 		count := p.s.count()
 		if p.s.sizeWith(order, len(fresh)) <= sheafSize {
 			s := v.writeFrom(p.first, 1, order)
-			s.splice(v.tree.own, p.i, 0, order, fresh, m)
+			s.splice(p.i, 0, order, fresh, m)
 			v.bytes += s.cost()
 			return
 		}
 		switch next := p.first + count; {
 		case p.i == count && next == v.size(), p.pos() == 0:
-			v.add(p.pos(), loneSheaf(order, e, v.tree.own, m)) // more of them will come in order
+			v.add(p.pos(), loneSheaf(order, e, m)) // more of them will come in order
 			return
 		case p.i == count:
 			if s := v.tree.at(next); s.sizeWith(order, len(fresh)) <= sheafSize {
@@ -136,7 +145,7 @@ func (v *sheaves) insert(p spot, order uint64, e *element, fresh []byte, m *spar
 			fallthrough
 		default:
 			if count == 1 {
-				v.add(p.pos(), loneSheaf(order, e, v.tree.own, m))
+				v.add(p.pos(), loneSheaf(order, e, m))
 				return
 			}
 			p = v.split(p, middle(p.s, count), m)
@@ -146,7 +155,7 @@ func (v *sheaves) insert(p spot, order uint64, e *element, fresh []byte, m *spar
 
 // middle is the element from which on a sheaf of several is split in halves.
 func middle(s *sheaf, count int) int {
-	half := (s.offset(0, count) + len(s.data)) / 2
+	half := (s.offset(0, count) + len(s.Data)) / 2
 	m := 1
 	for m < count-1 && s.offset(m, count) < half {
 		m++
@@ -158,9 +167,9 @@ func middle(s *sheaf, count int) int {
 // then.
 func (v *sheaves) split(p spot, at int, m *spares) spot {
 	count := p.s.count()
-	a, b := p.s.part(0, at, v.tree.own, m), p.s.part(at, count, v.tree.own, m)
+	a, b := p.s.part(0, at, m), p.s.part(at, count, m)
 	s := v.write(p.first, at-count)
-	s.move(v.tree.own, a.data, m)
+	s.move(a.Block, m)
 	v.bytes += s.cost()
 	v.add(p.first+at, b)
 	if p.i > at {
@@ -181,10 +190,10 @@ func (v *sheaves) addBetween(p spot, s sheaf, m *spares) {
 // remove removes the element at its spot.
 func (v *sheaves) remove(p spot, m *spares) {
 	if p.s.count() == 1 {
-		v.drop(p.first)
+		v.drop(p.first, m)
 		return
 	}
-	if p = v.cut(p, m); len(p.s.data) <= sheafSize/4 {
+	if p = v.cut(p, m); len(p.s.Data) <= sheafSize/4 {
 		v.join(p.first, m)
 	}
 }
@@ -193,15 +202,17 @@ func (v *sheaves) remove(p spot, m *spares) {
 // returns where the element belongs then.
 func (v *sheaves) cut(p spot, m *spares) spot {
 	s := v.write(p.first, -1)
-	s.splice(v.tree.own, p.i, 1, 0, nil, m)
+	s.splice(p.i, 1, 0, nil, m)
 	v.bytes += s.cost()
 	return spot{s: s, first: p.first, i: p.i}
 }
 
 // drop removes the sheaf at a position.
-func (v *sheaves) drop(first int) {
+func (v *sheaves) drop(first int, m *spares) {
 	s := v.tree.remove(first)
+	v.count--
 	v.bytes -= s.cost()
+	m.give(s.Block)
 }
 
 // join merges the sheaf at a position, which has become small, with a neighbour that is small too.
@@ -216,13 +227,13 @@ func (v *sheaves) join(first int, m *spares) {
 
 // joinTwo merges two sheaves that follow on each other, if both are small.
 func (v *sheaves) joinTwo(first int, s *sheaf, next int, more *sheaf, m *spares) bool {
-	if len(s.data)+len(more.data) > sheafSize/2 {
+	if len(s.Data)+len(more.Data) > sheafSize/2 {
 		return false
 	}
-	both, grow := s.joined(more, v.tree.own, m), more.count()
-	v.drop(next)
+	both, grow := s.joined(more, m), more.count()
+	v.drop(next, m)
 	w := v.write(first, grow)
-	*w = both
+	w.move(both.Block, m)
 	v.bytes += w.cost()
 	return true
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/spillwaydb/spillway/core/keyspace/arena"
 )
 
 // TestScoreOrder: scores are in the order of their numbers, and come back.
@@ -112,7 +114,9 @@ func (m *sheavesModel) read(rng *rand.Rand) error {
 func TestSheavesModel(t *testing.T) {
 	t.Logf("replay with -run TestSheavesModel -seed %d -steps %d", *seed, *steps)
 	rng := rand.New(rand.NewPCG(*seed, 21))
-	all := []*sheavesModel{{v: newSheaves(), mem: new(spares)}}
+	pool := arena.NewPool()
+	mem := &spares{pool: pool}
+	all := []*sheavesModel{{v: newSheaves(pool), mem: mem}}
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	text := func() string {
@@ -144,15 +148,17 @@ func TestSheavesModel(t *testing.T) {
 			h.val, h.score = text(), float64(rng.IntN(3))
 			m.put(h)
 		case op == 97 && rng.IntN(10) == 0:
-			c := m.clone()
+			c, frozen := m.clone(), m.clone()
 			if len(all) < 6 {
 				all = append(all, c)
 			} else {
-				all[rng.IntN(len(all))] = c
+				at := rng.IntN(len(all))
+				all[at].v.tree.free()
+				m, all[at] = c, c
 			}
-			frozen := m.clone()
 			seed := rng.Uint64()
 			wg.Go(func() {
+				defer frozen.v.tree.free()
 				if err := frozen.read(rand.New(rand.NewPCG(seed, 1))); err != nil {
 					t.Errorf("a clone changed: %v", err)
 				}
@@ -171,6 +177,11 @@ func TestSheavesModel(t *testing.T) {
 		if err := m.read(rng); err != nil {
 			t.Fatal(err)
 		}
+		m.v.tree.free()
+	}
+	mem.empty()
+	if n := pool.Used(); n != 0 {
+		t.Errorf("%d bytes are left of nothing", n)
 	}
 }
 
@@ -192,7 +203,8 @@ func TestSheavesAreFull(t *testing.T) {
 		order []uint64
 		most  int64
 	}{"ascending": {numbers, least * 115 / 100}, "descending": {back, least * 5 / 4}, "random": {random, least * 14 / 10}} {
-		v, mem := newSheaves(), spares{}
+		pool := arena.NewPool()
+		v, mem := newSheaves(pool), spares{pool: pool}
 		for _, i := range c.order {
 			e := element{key: fmt.Appendf(nil, "%016d", i)}
 			v.put(v.find(i, e.key), i, &e, appendElement(nil, &e), &mem)
@@ -230,7 +242,7 @@ func TestLargeElementIsAlone(t *testing.T) {
 	checkSheaves(t, &c.items)
 	lone := 0
 	c.items.tree.each(0, false, func(s *sheaf) bool {
-		if len(s.data) > sheafSize {
+		if len(s.Data) > sheafSize {
 			lone++
 		}
 		return true

@@ -9,7 +9,7 @@ import (
 )
 
 // store is the contents of one database in one shard: an index of pages over
-// an arena, and the table of collections that live on the Go heap. Flushing a
+// an arena, and the table of collections that are not packed. Flushing a
 // database puts a new store in its place.
 type store struct {
 	shard *Shard
@@ -23,7 +23,7 @@ type store struct {
 	dated         int    // hashes with a field that has a deadline
 	ttlHi, ttlLo  uint64 // sum of all deadlines
 	used          int64  // bytes of what the index reaches
-	heap          int64  // of used: those of objects
+	heap          int64  // of used: those of objects on the Go heap
 	expireAt      uint64 // where in hash order ExpireCycle goes on
 	compaction    compaction
 	retired       refList
@@ -38,11 +38,11 @@ func newStore(s *Shard) *store { return &store{shard: s} }
 // this epoch.
 func (st *store) visible(epoch uint32) bool { return epoch <= st.shard.frozen }
 
-// growHeap accounts for memory of the store that is on the Go heap.
-func (st *store) growHeap(n int64) {
-	st.heap += n
-	st.shard.heap += n
-	st.grow(n)
+// growObject accounts for memory of objects, and how much of it is on the Go heap.
+func (st *store) growObject(total, heap int64) {
+	st.heap += heap
+	st.shard.heap += heap
+	st.grow(total)
 }
 
 // grow accounts for memory of the store.

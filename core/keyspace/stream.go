@@ -12,6 +12,7 @@ import (
 // snapshot copies them as they are. Once a stream is there it stays when it has no
 // entries.
 type StreamValue struct {
+	onHeapOnly
 	info   rdb.StreamInfo
 	nodes  tree[streamNode]  // by ID; see packed.CheckStreamNode for the order within
 	groups tree[StreamGroup] // by name
@@ -42,6 +43,8 @@ func (s *StreamValue) clone() object {
 
 func (s *StreamValue) memory() int64 { return s.bytes }
 
+func (s *StreamValue) onHeap() int64 { return s.bytes }
+
 // size is how many entries there are. Unlike other collections a stream is there
 // without any.
 func (s *StreamValue) size() int { return int(s.info.Length) }
@@ -66,9 +69,9 @@ func (d *DB) EditStream(key []byte, fn func(s *StreamValue)) {
 		b, _, _ = d.st.find(h, key)
 	}
 	s := d.writable(h, key, b).(*StreamValue)
-	before := s.memory()
+	before := s.bytes
 	fn(s)
-	d.account(s.memory() - before)
+	d.account(s.bytes-before, s.bytes-before)
 }
 
 // AddEntry adds an entry to the stream at key, which is made if the key is absent: an

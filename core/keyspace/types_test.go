@@ -17,7 +17,7 @@ func TestUndeclaredType(t *testing.T) {
 			k := New(Config{Shards: 1, Databases: 1})
 			d, key := k.Shard(0).DB(0), []byte("the key")
 			if packing == encObject {
-				d.newObject(key, typ, newCollection(Hash))
+				d.newObject(key, typ, newCollection(Hash, k.pool))
 			} else {
 				d.storePayload(key, typ, packing, packed.SealList(packed.AppendEntry(packed.AppendListHeader(nil), []byte("a")), 1))
 			}
