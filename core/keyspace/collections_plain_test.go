@@ -272,7 +272,7 @@ func checkSheaves(t *testing.T, v *sheaves) {
 		if count == 0 || count > 1 && len(s.Data) > sheafSize {
 			t.Fatalf("a sheaf of %d elements has %d bytes", count, len(s.Data))
 		}
-		if _, first := v.tree.seek(n); first != n {
+		if _, first, _ := v.tree.seek(n); first != n {
 			t.Fatalf("the sheaf at %d begins at %d", n, first)
 		}
 		for i := range count {

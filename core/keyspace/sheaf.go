@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"math"
+	"math/bits"
 
 	"github.com/spillwaydb/spillway/core/keyspace/arena"
 )
@@ -156,6 +157,21 @@ func (s *sheaf) compare(i, count int, order uint64, key []byte) int {
 	return bytes.Compare(s.key(i, count), key)
 }
 
+// below counts the elements whose number in the sheaf's frame is below num. Each step of the
+// search takes half of what is left by arithmetic, where a branch would be foreseen
+// wrongly every second time.
+func (s *sheaf) below(f frame, num uint64) (n int) {
+	entry, shift := f.entry(), uint(64-8*f.width)
+	table := s.Data[sheafHead-8+entry:] // where the eight bytes that end with the first number begin
+	for left := s.count(); left > 0; {
+		half := (left + 1) >> 1
+		_, less := bits.Sub64(binary.LittleEndian.Uint64(table[(n+half-1)*entry:])>>shift, num, 0)
+		n += half & -int(less) // 0 or 1
+		left -= half
+	}
+	return n
+}
+
 // lower counts the elements before an order and a key, or with incl those up to it.
 func (s *sheaf) lower(order uint64, key []byte, incl bool) int {
 	f := s.frame()
@@ -163,19 +179,22 @@ func (s *sheaf) lower(order uint64, key []byte, incl bool) int {
 		return 0
 	}
 	num := f.number(order)
-	exact := f.order(num) == order // else what has this number is before it
-	count := s.count()
-	lo, hi := 0, count
-	for lo < hi {
+	if f.order(num) != order { // what has this number is before it
+		if num++; num == 0 {
+			return s.count()
+		}
+		return s.below(f, num)
+	}
+	lo, count := s.below(f, num), s.count()
+	if lo == count || s.number(f, lo) != num {
+		return lo
+	}
+	for hi := count; lo < hi; {
 		mid := int(uint(lo+hi) >> 1) // positive
-		at := s.number(f, mid)
-		less := at < num
-		if at == num {
-			less = !exact
-			if exact {
-				c := bytes.Compare(s.key(mid, count), key)
-				less = c < 0 || incl && c == 0
-			}
+		less := false
+		if s.number(f, mid) == num {
+			c := bytes.Compare(s.key(mid, count), key)
+			less = c < 0 || incl && c == 0
 		}
 		if less {
 			lo = mid + 1
@@ -272,6 +291,12 @@ func (s *sheaf) splice(i, cut int, order uint64, fresh []byte, m *spares) {
 		add = 0
 	}
 	f, count := s.frame(), s.count()
+	if add == cut && s.Sole() {
+		if at := s.at(i, count); len(at) == len(fresh) { // as often with values of one length: nothing moves
+			copy(at, fresh)
+			return
+		}
+	}
 	if add > cut && !f.fits(order) {
 		f = s.framing(0, count).with(order).frame()
 		wide := blank(count, f, len(s.Data)-s.body(count), m)

@@ -1,6 +1,7 @@
 package keyspace
 
 import (
+	"math/bits"
 	"runtime"
 	"sync/atomic"
 
@@ -38,6 +39,10 @@ type sheafNode struct {
 	kids   []*sheafNode     // of an inner node
 	leaves []sheaf          // of any other
 }
+
+// way is where a sheaf is: which child each node on the way to it is left by. It is good until sheaves come or go.
+// So many levels are never reached: each takes a dozen times the sheaves of the one before.
+type way [16]uint8
 
 // clone returns a copy. Neither changes what they share from then on. Reading does not look at
 // counts.
@@ -120,6 +125,42 @@ func (n *sheafNode) first(k int) *sheaf {
 	return &n.leaves[k]
 }
 
+// below is the last child whose bound is below an order, or the first one. It takes no branches, see
+// sheaf.below.
+func (n *sheafNode) below(order uint64) (k int) {
+	for left := n.count - 1; left > 0; {
+		half := (left + 1) >> 1
+		_, less := bits.Sub64(n.bounds[k+half], order, 0)
+		k += half & -int(less) // 0 or 1
+		left -= half
+	}
+	return k
+}
+
+// lastBegun is the last child that begins at or before an order and a key, where child k does, or
+// is the first one, and the bound of the next one is that order.
+func (n *sheafNode) lastBegun(k int, order uint64, key []byte) int {
+	lo, hi := k+1, n.count // before lo they begin, from hi on they do not
+	for lo < hi {
+		mid := int(uint(lo+hi) >> 1) // positive
+		if n.begins(mid, order, key) {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo - 1
+}
+
+// nearby is the child in which an order is, or one beside it where several begin with that order.
+func (n *sheafNode) nearby(order uint64) int {
+	k := n.below(order)
+	if k+1 < n.count && n.bounds[k+1] == order {
+		k++
+	}
+	return k
+}
+
 // begins tells whether child k begins at or before an order and a key.
 func (n *sheafNode) begins(k int, order uint64, key []byte) bool {
 	if b := n.bounds[k]; b != order {
@@ -130,30 +171,36 @@ func (n *sheafNode) begins(k int, order uint64, key []byte) bool {
 }
 
 // find finds the last sheaf that begins at or before an order and a key, or the first
-// one, and its first position; nil if there is none.
-func (t *sheafTree) find(order uint64, key []byte) (s *sheaf, first int) {
+// one, and the way to it; nil if there is none.
+func (t *sheafTree) find(order uint64, key []byte) (s *sheaf, w way) {
 	n := t.root
 	if n == nil {
-		return nil, 0
+		return nil, w
 	}
-	for {
-		lo, hi := 1, n.count // before lo they begin, from hi on they do not
-		for lo < hi {
-			mid := int(uint(lo+hi) >> 1) // positive
-			if n.begins(mid, order, key) {
-				lo = mid + 1
-			} else {
-				hi = mid
-			}
+	for level := 0; ; level++ {
+		k := n.below(order)
+		if k+1 < n.count && n.bounds[k+1] == order {
+			k = n.lastBegun(k, order, key)
 		}
-		k := lo - 1
-		for _, size := range n.sizes[:k] {
-			first += size
-		}
+		w[level] = uint8(k) // below sheafFan
 		if n.kids == nil {
-			return &n.leaves[k], first
+			return &n.leaves[k], w
 		}
 		n = n.kids[k]
+	}
+}
+
+// first is the first position of the sheaf at the end of a way.
+func (t *sheafTree) first(w way) (pos int) {
+	n := t.root
+	for level := 0; ; level++ {
+		for _, size := range n.sizes[:w[level]] {
+			pos += size
+		}
+		if n.kids == nil {
+			return pos
+		}
+		n = n.kids[w[level]]
 	}
 }
 
@@ -168,30 +215,32 @@ func (n *sheafNode) child(i int) (k, before int) {
 
 // at returns the sheaf at position i, which must exist.
 func (t *sheafTree) at(i int) *sheaf {
-	s, _ := t.seek(i)
+	s, _, _ := t.seek(i)
 	return s
 }
 
-// seek is at that also returns the first position of the sheaf.
-func (t *sheafTree) seek(i int) (s *sheaf, first int) {
-	for n := t.root; ; {
+// seek is at that also returns the first position of the sheaf, and the way to it.
+func (t *sheafTree) seek(i int) (s *sheaf, first int, w way) {
+	n := t.root
+	for level := 0; ; level++ {
 		k, before := n.child(i)
 		i -= before
 		first += before
+		w[level] = uint8(k) // below sheafFan
 		if n.kids == nil {
-			return &n.leaves[k], first
+			return &n.leaves[k], first, w
 		}
 		n = n.kids[k]
 	}
 }
 
-// write returns the sheaf at position i for changing it. It grows by so many elements,
+// write returns the sheaf at the end of a way for changing it. It grows by so many elements,
 // of which least is no higher than the order of any that is to be its first.
-func (t *sheafTree) write(i, grow int, least uint64) *sheaf {
+func (t *sheafTree) write(w way, grow int, least uint64) *sheaf {
 	t.root = t.edit(t.root)
-	for n := t.root; ; {
-		k, before := n.child(i)
-		i -= before
+	n := t.root
+	for level := 0; ; level++ {
+		k := w[level]
 		n.n += grow
 		n.sizes[k] += grow
 		n.bounds[k] = min(n.bounds[k], least)

@@ -126,8 +126,8 @@ func TestSheafTreeModel(t *testing.T) {
 		}
 		at, found := slices.BinarySearchFunc(v.items, want, compare)
 		p := v.v.find(want.order, []byte(want.key))
-		if p.found != found || found && p.pos() != at || v.v.lower(want.order, []byte(want.key), false) != at {
-			t.Fatalf("step %d: %x %q is at %d, found %v; want %d, %v", i, want.order, want.key, p.pos(), p.found, at, found)
+		if p.found != found || found && v.v.pos(p) != at || v.v.lower(want.order, []byte(want.key), false) != at {
+			t.Fatalf("step %d: %x %q is at %d, found %v; want %d, %v", i, want.order, want.key, v.v.pos(p), p.found, at, found)
 		}
 		grows := i/2000%3 < 2
 		switch {

@@ -15,17 +15,14 @@ type sheaves struct {
 	bytes int64 // cost of all of them
 }
 
-// spot is where an element is in sheaves, or belongs: before element i of a sheaf,
-// whose first element is at a position. It is good until the next change; clones do
-// not change anything.
+// spot is where an element is in sheaves, or belongs: before element i of a sheaf.
+// It is good until the next change; clones do not change anything.
 type spot struct {
-	s        *sheaf // nil in an empty tree
-	first, i int
-	found    bool
+	s     *sheaf // nil in an empty tree
+	way   way    // to s
+	i     int
+	found bool
 }
-
-// pos is the position of the element.
-func (p *spot) pos() int { return p.first + p.i }
 
 // element reads the element, which must have been found.
 func (p *spot) element() element { return readElement(p.s.at(p.i, p.s.count())) }
@@ -41,11 +38,11 @@ func (v *sheaves) size() int { return v.tree.size() }
 
 // find finds an element, or where it belongs.
 func (v *sheaves) find(order uint64, key []byte) spot {
-	s, first := v.tree.find(order, key)
+	s, w := v.tree.find(order, key)
 	if s == nil {
 		return spot{}
 	}
-	p := spot{s: s, first: first, i: s.lower(order, key, false)}
+	p := spot{s: s, way: w, i: s.lower(order, key, false)}
 	if count := s.count(); p.i < count {
 		p.found = s.compare(p.i, count, order, key) == 0
 	}
@@ -54,26 +51,34 @@ func (v *sheaves) find(order uint64, key []byte) spot {
 
 // lower counts the elements before an order and a key, or with incl those up to it.
 func (v *sheaves) lower(order uint64, key []byte, incl bool) int {
-	s, first := v.tree.find(order, key)
+	s, w := v.tree.find(order, key)
 	if s == nil {
 		return 0
 	}
-	return first + s.lower(order, key, incl)
+	return v.tree.first(w) + s.lower(order, key, incl)
 }
 
 // spotAt is the spot of the element at a position, which must exist.
 func (v *sheaves) spotAt(pos int) spot {
-	s, first := v.tree.seek(pos)
-	return spot{s: s, first: first, i: pos - first, found: true}
+	s, first, w := v.tree.seek(pos)
+	return spot{s: s, way: w, i: pos - first, found: true}
+}
+
+// pos is the position of an element at its spot.
+func (v *sheaves) pos(p spot) int {
+	if p.s == nil {
+		return 0
+	}
+	return v.tree.first(p.way) + p.i
 }
 
 // write returns a sheaf for changing it. Its elements grow by so many, the first of which
 // remains the first.
-func (v *sheaves) write(first, grow int) *sheaf { return v.writeFrom(first, grow, math.MaxUint64) }
+func (v *sheaves) write(w way, grow int) *sheaf { return v.writeFrom(w, grow, math.MaxUint64) }
 
 // writeFrom is write where the first element may become one of an order.
-func (v *sheaves) writeFrom(first, grow int, order uint64) *sheaf {
-	s := v.tree.write(first, grow, order)
+func (v *sheaves) writeFrom(w way, grow int, order uint64) *sheaf {
+	s := v.tree.write(w, grow, order)
 	v.bytes -= s.cost() // put back by who asked
 	return s
 }
@@ -93,13 +98,13 @@ func (v *sheaves) put(p spot, order uint64, e *element, fresh []byte, m *spares)
 		count := p.s.count()
 		switch from, to := p.s.offset(p.i, count), p.s.offset(p.i+1, count); {
 		case fresh != nil && len(p.s.Data)-(to-from)+len(fresh) <= sheafSize:
-			s := v.write(p.first, 0)
+			s := v.write(p.way, 0)
 			s.splice(p.i, 1, order, fresh, m)
 			v.bytes += s.cost()
 			return
 		case count == 1:
 			lone := loneSheaf(order, e, m)
-			s := v.write(p.first, 0)
+			s := v.write(p.way, 0)
 			s.move(lone.Block, m)
 			v.bytes += s.cost()
 			return
@@ -128,24 +133,25 @@ func (v *sheaves) insert(p spot, order uint64, e *element, fresh []byte, m *spar
 		}
 		count := p.s.count()
 		if p.s.sizeWith(order, len(fresh)) <= sheafSize {
-			s := v.writeFrom(p.first, 1, order)
+			s := v.writeFrom(p.way, 1, order)
 			s.splice(p.i, 0, order, fresh, m)
 			v.bytes += s.cost()
 			return
 		}
-		switch next := p.first + count; {
-		case p.i == count && next == v.size(), p.pos() == 0:
-			v.add(p.pos(), loneSheaf(order, e, m)) // more of them will come in order
+		first := v.tree.first(p.way)
+		switch pos, next := first+p.i, first+count; {
+		case pos == v.size(), pos == 0:
+			v.add(pos, loneSheaf(order, e, m)) // more of them will come in order
 			return
 		case p.i == count:
-			if s := v.tree.at(next); s.sizeWith(order, len(fresh)) <= sheafSize {
-				p = spot{s: s, first: next}
+			if after := v.spotAt(next); after.s.sizeWith(order, len(fresh)) <= sheafSize {
+				p = after
 				continue
 			}
 			fallthrough
 		default:
 			if count == 1 {
-				v.add(p.pos(), loneSheaf(order, e, m))
+				v.add(pos, loneSheaf(order, e, m))
 				return
 			}
 			p = v.split(p, middle(p.s, count), m)
@@ -168,43 +174,45 @@ func middle(s *sheaf, count int) int {
 func (v *sheaves) split(p spot, at int, m *spares) spot {
 	count := p.s.count()
 	a, b := p.s.part(0, at, m), p.s.part(at, count, m)
-	s := v.write(p.first, at-count)
+	first := v.tree.first(p.way)
+	s := v.write(p.way, at-count)
 	s.move(a.Block, m)
 	v.bytes += s.cost()
-	v.add(p.first+at, b)
+	v.add(first+at, b)
 	if p.i > at {
-		p.first, p.i = p.first+at, p.i-at
+		first, p.i = first+at, p.i-at
 	}
-	p.s = v.tree.at(p.first)
+	p.s, _, p.way = v.tree.seek(first)
 	return p
 }
 
 // addBetween makes s a sheaf at a spot, which is where a sheaf is split for it.
 func (v *sheaves) addBetween(p spot, s sheaf, m *spares) {
+	pos := v.pos(p)
 	if p.s != nil && p.i > 0 && p.i < p.s.count() {
 		v.split(p, p.i, m)
 	}
-	v.add(p.pos(), s)
+	v.add(pos, s)
 }
 
 // remove removes the element at its spot.
 func (v *sheaves) remove(p spot, m *spares) {
 	if p.s.count() == 1 {
-		v.drop(p.first, m)
+		v.drop(v.tree.first(p.way), m)
 		return
 	}
 	if p = v.cut(p, m); len(p.s.Data) <= sheafSize/4 {
-		v.join(p.first, m)
+		v.join(p, m)
 	}
 }
 
 // cut removes the element at its spot, beside which its sheaf has another one. It
 // returns where the element belongs then.
 func (v *sheaves) cut(p spot, m *spares) spot {
-	s := v.write(p.first, -1)
+	s := v.write(p.way, -1)
 	s.splice(p.i, 1, 0, nil, m)
 	v.bytes += s.cost()
-	return spot{s: s, first: p.first, i: p.i}
+	return spot{s: s, way: p.way, i: p.i}
 }
 
 // drop removes the sheaf at a position.
@@ -215,13 +223,13 @@ func (v *sheaves) drop(first int, m *spares) {
 	m.give(s.Block)
 }
 
-// join merges the sheaf at a position, which has become small, with a neighbour that is small too.
-func (v *sheaves) join(first int, m *spares) {
-	s, first := v.tree.seek(first)
+// join merges the sheaf of a spot, which has become small, with a neighbour that is small too.
+func (v *sheaves) join(p spot, m *spares) {
+	s, first := p.s, v.tree.first(p.way)
 	if next := first + s.count(); next < v.size() && v.joinTwo(first, s, next, v.tree.at(next), m) || first == 0 {
 		return
 	}
-	before, at := v.tree.seek(first - 1)
+	before, at, _ := v.tree.seek(first - 1)
 	v.joinTwo(at, before, first, s, m)
 }
 
@@ -232,7 +240,8 @@ func (v *sheaves) joinTwo(first int, s *sheaf, next int, more *sheaf, m *spares)
 	}
 	both, grow := s.joined(more, m), more.count()
 	v.drop(next, m)
-	w := v.write(first, grow)
+	_, _, way := v.tree.seek(first)
+	w := v.write(way, grow)
 	w.move(both.Block, m)
 	v.bytes += w.cost()
 	return true
@@ -244,7 +253,7 @@ func (v *sheaves) each(from int, reverse bool, fn func(order uint64, e *element)
 	if from < 0 || from >= v.size() {
 		return
 	}
-	_, first := v.tree.seek(from)
+	_, first, _ := v.tree.seek(from)
 	var e element
 	v.tree.each(from, reverse, func(s *sheaf) bool {
 		count := s.count()

@@ -94,8 +94,8 @@ func (m *sheavesModel) read(rng *rand.Rand) error {
 		}
 	}
 	h := m.els[from]
-	if p := m.v.find(h.order, []byte(h.key)); !p.found || p.pos() != from {
-		return fmt.Errorf("%v is at %d, found %v, want %d", h, p.pos(), p.found, from)
+	if p := m.v.find(h.order, []byte(h.key)); !p.found || m.v.pos(p) != from {
+		return fmt.Errorf("%v is at %d, found %v, want %d", h, m.v.pos(p), p.found, from)
 	}
 	if n := m.v.lower(h.order, []byte(h.key), true); n != from+1 {
 		return fmt.Errorf("%d elements up to %d", n, from)
