@@ -3,6 +3,8 @@ package command
 import (
 	"fmt"
 	"strings"
+
+	"github.com/spillwaydb/spillway/core/keyspace"
 )
 
 // Handler executes a command. It finds everything it may use in c, and the
@@ -92,11 +94,12 @@ type Command struct {
 	Tips []string
 	Doc  *Doc
 
-	keys   keyFinder                // where KeySpecs alone do not say it
-	reads  bool                     // keys is readKeys, which need not be called by way of it
-	stores keyFinder                // more keys whose shards are locked, see storeFinders
-	any    func(args [][]byte) bool // with AllShards, whether these arguments need them; nil: always
-	index  int                      // among all commands and subcommands, in the order of names
+	keys   keyFinder                         // where KeySpecs alone do not say it
+	reads  bool                              // keys is readKeys, which need not be called by way of it
+	stores keyFinder                         // more keys whose shards are locked, see storeFinders
+	any    func(args [][]byte) bool          // with AllShards, whether these arguments need them; nil: always
+	seek   func(args [][]byte) keyspace.Seek // see seekers; nil: nothing
+	index  int                               // among all commands and subcommands, in the order of names
 }
 
 // Resolve returns the subcommand that args name, or cmd itself where it has

@@ -73,7 +73,7 @@ func (cmd *Command) finish(run handlers) {
 	cmd.Categories = cmd.Categories.implied(cmd.Flags)
 	cmd.keys, cmd.stores = keyFinders[cmd.Name], storeFinders[cmd.Name]
 	cmd.reads = cmd.Name == "xread" || cmd.Name == "xreadgroup"
-	cmd.any = everywhere[cmd.Name]
+	cmd.any, cmd.seek = everywhere[cmd.Name], seekers[cmd.Name]
 	cmd.placeKeys()
 }
 

@@ -1,6 +1,8 @@
 package session
 
 import (
+	"bytes"
+
 	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/keyspace"
 )
@@ -10,10 +12,11 @@ const prefetchMin = 4
 
 // ahead is what Prefetch has found out about the commands that come.
 type ahead struct {
-	cmds   [][][]byte // nil: nothing
-	base   int64      // Session.commands before the first of them
-	shards []int      // of the first argument of each, if that is a key
-	keys   [][]byte   // these arguments, nil for those that are none; scratch
+	cmds   [][][]byte      // nil: nothing
+	base   int64           // Session.commands before the first of them
+	shards []int           // of the first argument of each, if that is a key
+	keys   [][]byte        // these arguments, nil for those that are none; scratch
+	seeks  []keyspace.Seek // in the collections at these keys; scratch
 	looked keyspace.Ahead
 }
 
@@ -29,21 +32,23 @@ func (s *Session) Prefetch(cmds [][][]byte) {
 	if len(cmds) < prefetchMin {
 		return
 	}
-	a.shards, a.keys = a.shards[:0], a.keys[:0]
+	a.shards, a.keys, a.seeks = a.shards[:0], a.keys[:0], a.seeks[:0]
 	cmd := s.named
-	only, several := noShard, false
+	only, several, seek := noShard, false, false
 	for _, args := range cmds {
 		if cmd == nil || !cmd.Named(args[0]) { // they are often alike
 			cmd = command.Lookup(args[0])
 		}
-		shard, key := noShard, []byte(nil)
+		shard, key, sought := noShard, []byte(nil), keyspace.Seek{}
 		if cmd != nil && cmd.First == 1 && len(args) > 1 {
 			key = args[1]
 			shard = s.rt.Keyspace.ShardOf(key)
 			several = several || only != noShard && only != shard
 			only = shard
+			sought = cmd.Seek(args)
+			seek = seek || sought.Kind != keyspace.SeekNothing
 		}
-		a.shards, a.keys = append(a.shards, shard), append(a.keys, key)
+		a.shards, a.keys, a.seeks = append(a.shards, shard), append(a.keys, key), append(a.seeks, sought)
 	}
 	a.cmds, a.base = cmds, s.commands
 	for from := 0; several && from < len(cmds); from += keyspace.AheadMax {
@@ -52,6 +57,9 @@ func (s *Session) Prefetch(cmds [][][]byte) {
 	}
 	if !several && only != noShard && s.hold(only) {
 		s.rt.Keyspace.Shard(only).DB(s.DB()).Prefetch(a.keys)
+	}
+	if seek {
+		s.lookForElements()
 	}
 	s.clock.stale = true
 }
@@ -63,6 +71,23 @@ func (s *Session) lookAhead(shards []int, keys [][]byte) {
 	a.Fetch()
 	s.visitAhead(shards, some, a.Values)
 	a.Fetch()
+}
+
+// lookForElements looks ahead at the elements of collections that several commands in a row are about, and
+// no others: for one or two it takes longer than it saves.
+func (s *Session) lookForElements() {
+	a := &s.ahead
+	for from := 0; from < len(a.keys); {
+		to := from + 1
+		for to < len(a.keys) && bytes.Equal(a.keys[from], a.keys[to]) {
+			to++
+		}
+		if to-from >= prefetchMin && a.shards[from] != noShard && s.tryHold(a.shards[from]) {
+			a.looked.Elements(s.rt.Keyspace.Shard(a.shards[from]).DB(s.DB()), a.keys[from], a.seeks[from:to])
+		}
+		from = to
+	}
+	clear(a.seeks) // they keep arguments
 }
 
 // visitAhead calls f for each shard of which a key has a bit in among, with the lock of the shard and the bits

@@ -25,3 +25,9 @@ func Fetch(places []Place) {
 		fetch(unsafe.SliceData(places), len(places))
 	}
 }
+
+// PlaceOf returns where what p points to begins, which need be no block, and how many bytes it
+// takes.
+func PlaceOf[T any](p *T) (at Place, size int) {
+	return Place(uintptr(unsafe.Pointer(p))), int(unsafe.Sizeof(*p))
+}

@@ -1,0 +1,193 @@
+package keyspace
+
+import "github.com/spillwaydb/spillway/core/keyspace/arena"
+
+// prefetchBytes is from how many bytes on a collection is taken not to fit a cache.
+const prefetchBytes = 1 << 20
+
+// SeekKind is what a command looks for in a collection.
+type SeekKind uint8
+
+// The kinds.
+const (
+	SeekNothing SeekKind = iota
+	SeekMember           // a member or a field
+	SeekPlace            // a member of a sorted set, which is to have a score
+	SeekFirst            // the member with the lowest score, which is to go
+	SeekLast             // the member with the highest score, which is to go
+)
+
+// Seek is an element that a command is going to look for in the collection at its key.
+type Seek struct {
+	Kind   SeekKind
+	Member []byte  // of SeekMember and SeekPlace
+	Score  float64 // of SeekPlace
+}
+
+// descent is one search for an element, of which each step is taken when what it reads has been fetched.
+type descent struct {
+	n     *sheafNode // the last node, from which a sheaf hangs
+	s     *sheaf     // in the leaf
+	i     int        // in the sheaf: the element, or the one before which it belongs
+	order uint64
+	key   []byte
+	place bool // in items, of a member that gets another place in ranks if it has one
+}
+
+// Elements looks ahead at what several commands are going to look for in the large collection at one key, which may
+// be none, or anything else. d's shard is locked, and should stay so until they are executed.
+//
+// A search reads a node of the tree, the sheaf's entry in it, the head of the sheaf and the element, one
+// after the other, and nearly each is a miss where a collection is large. All searches take
+// one step before any takes the next:
+//
+//	the nodes above the last are few, and in a cache
+//	Fetch   the last node of each          Fetch   the sheaf's entry there
+//	Fetch   the sheaf's head and table     Fetch   the element, and what is moved with it
+//
+// What is found is not kept, since the first of the commands may change it: the searches are made again, in the cache.
+// An element whose order is that of many others, as with members that all have one score, may be looked for beside its place.
+func (a *Ahead) Elements(d *DB, key []byte, seeks []Seek) {
+	b, ok := d.lookup(key)
+	if !ok || b.packed() {
+		return
+	}
+	c, ok := d.object(b).(*collection)
+	if !ok || c.memory() < prefetchBytes {
+		return
+	}
+	for len(seeks) > 0 {
+		n := min(len(seeks), AheadMax)
+		a.elements(d.ks, c, seeks[:n])
+		seeks = seeks[n:]
+	}
+}
+
+// elements is Elements for at most AheadMax of them.
+func (a *Ahead) elements(ks *Keyspace, c *collection, seeks []Seek) {
+	var all [2 * AheadMax]descent
+	ds := all[:0]
+	var ends [2]int // how many come from each end
+	for i := range seeks {
+		switch s := &seeks[i]; s.Kind {
+		case SeekNothing:
+		case SeekMember:
+			ds = append(ds, descent{order: ks.memberHash(s.Member), key: s.Member})
+		case SeekPlace:
+			ds = append(ds, descent{order: ks.memberHash(s.Member), key: s.Member, place: true})
+		case SeekFirst:
+			ends[0]++
+		case SeekLast:
+			ends[1]++
+		}
+	}
+	if c.ranked {
+		for last, n := range ends {
+			ds = c.ranks.appendEnd(ds, ks, last == 1, n)
+		}
+	}
+	a.last(ds, &c.items.tree)
+	items := len(ds)
+	if c.ranked {
+		for i := range seeks {
+			if s := &seeks[i]; s.Kind == SeekPlace {
+				ds = append(ds, descent{order: scoreOrder(plusZero(s.Score)), key: s.Member})
+			}
+		}
+		a.last(ds[items:], &c.ranks.tree)
+	}
+	a.descend(ds)
+	if !c.ranked {
+		return
+	}
+	old := ds[items:items]
+	for i := range ds[:items] {
+		if p := &ds[i]; p.place && p.i < p.s.count() {
+			if e := readElement(p.s.at(p.i, p.s.count())); string(e.key) == string(p.key) {
+				old = append(old, descent{order: scoreOrder(e.score), key: p.key})
+			}
+		}
+	}
+	a.last(old, &c.ranks.tree)
+	a.descend(old)
+}
+
+// last finds the last node of each search in a tree that is not empty, and does not look into it.
+func (a *Ahead) last(ds []descent, t *sheafTree) {
+	levels := 0 // above the last, as many everywhere
+	for n := t.root; n.kids != nil; n = n.kids[0] {
+		levels++
+	}
+	for i := range ds {
+		p := &ds[i]
+		p.n = t.root
+		for range levels {
+			p.n = p.n.kids[p.n.nearby(p.order)]
+		}
+		a.lines(arena.PlaceOf(p.n))
+	}
+}
+
+// descend takes the other steps of searches.
+func (a *Ahead) descend(ds []descent) {
+	a.Fetch()
+	for i := range ds {
+		p := &ds[i]
+		p.s = &p.n.leaves[p.n.nearby(p.order)]
+		a.lines(arena.PlaceOf(p.s))
+	}
+	a.Fetch()
+	for i := range ds {
+		if data := ds[i].s.Data; len(data) > 0 {
+			at, _ := arena.PlaceOf(&data[0])
+			a.lines(at, min(len(data), 3*arena.Line))
+		}
+	}
+	a.Fetch()
+	for i := range ds {
+		p := &ds[i]
+		f := p.s.frame()
+		if p.order > f.base {
+			p.i = p.s.below(f, f.number(p.order))
+		}
+		if from := p.s.offset(p.i, p.s.count()); from < len(p.s.Data) {
+			at, _ := arena.PlaceOf(&p.s.Data[from])
+			a.lines(at, 2*arena.Line)
+		}
+	}
+	a.Fetch()
+}
+
+// lines takes in the lines of so many bytes at a place.
+func (a *Ahead) lines(at arena.Place, size int) {
+	end := at + arena.Place(size)
+	for at &^= arena.Line - 1; ; at += arena.Line {
+		if a.n == len(a.places) {
+			a.Fetch()
+		}
+		if at >= end {
+			return
+		}
+		a.places[a.n] = at
+		a.n++
+	}
+}
+
+// appendEnd appends the searches by hash for so many elements from one end of ranks on, none of which has one yet.
+func (v *sheaves) appendEnd(ds []descent, ks *Keyspace, last bool, n int) []descent {
+	pos, step := 0, 1
+	if last {
+		pos, step = v.size()-1, -1
+	}
+	var s *sheaf
+	var first, count int
+	for ; n > 0 && pos >= 0 && pos < v.size(); n, pos = n-1, pos+step {
+		if s == nil || pos < first || pos >= first+count {
+			s, first, _ = v.tree.seek(pos)
+			count = s.count()
+		}
+		key := s.key(pos-first, count)
+		ds = append(ds, descent{order: ks.memberHash(key), key: key})
+	}
+	return ds
+}
