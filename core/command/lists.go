@@ -52,15 +52,16 @@ func (c *Ctx) push(front, onlyExisting bool) {
 		c.Out.Int(0)
 		return
 	}
+	n := 0
 	for _, v := range c.Args[2:] {
 		if front {
-			l.PushFront(v)
+			n = l.PushFront(v)
 		} else {
-			l.PushBack(v)
+			n = l.PushBack(v)
 		}
 	}
 	c.ChangedN(c.Args[1], pushEvent(front), len(c.Args)-2)
-	c.Out.Int(int64(l.Len()))
+	c.Out.Int(int64(n))
 }
 
 func lpopCommand(c *Ctx) { c.pop(true) }

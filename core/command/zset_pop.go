@@ -26,12 +26,15 @@ func (c *Ctx) popScored(z keyspace.ZSetRef, key []byte, fromMax bool, count int6
 		lo, hi = n-k, n
 	}
 	popped := takeRanks(z, lo, hi, fromMax)
-	ev := eventZPopMin
-	if fromMax {
-		ev = eventZPopMax
-	}
-	c.Shrunk(key, ev, k)
+	c.Shrunk(key, zpopEvent(fromMax), k)
 	return popped
+}
+
+func zpopEvent(fromMax bool) Event {
+	if fromMax {
+		return eventZPopMax
+	}
+	return eventZPopMin
 }
 
 func zpopminCommand(c *Ctx) { c.zpop(false) }
@@ -54,13 +57,15 @@ func (c *Ctx) zpop(fromMax bool) {
 		c.Out.Array(0)
 		return
 	}
-	popped := c.popScored(z, c.Args[1], fromMax, max(count, 1))
 	if count < 0 {
+		member, score := z.Pop(fromMax)
 		c.Out.Array(2) // one member without a count is not a pair of its own
-		c.Out.Bulk(popped.at(0))
-		c.Out.Double(popped.scores[0])
+		c.Out.Bulk(member)
+		c.Out.Double(score)
+		c.Shrunk(c.Args[1], zpopEvent(fromMax), 1)
 		return
 	}
+	popped := c.popScored(z, c.Args[1], fromMax, count)
 	c.openPairs(int64(popped.len()), true)
 	for i := range popped.len() {
 		c.replyPair(popped.at(i), popped.scores[i], true)

@@ -237,6 +237,18 @@ func (m *collections) zsetStep(z ZSetRef, p *plain, grow bool) {
 			m.fail(z.key, "Add(%q) gives %v, %v", v, added, changed)
 		}
 		p.scores[string(v)] = plusZero(score)
+	case p.size() > 0 && m.rng.IntN(2) == 0:
+		order := p.ranked()
+		last := m.rng.IntN(2) == 0
+		want := order[0]
+		if last {
+			want = order[len(order)-1]
+		}
+		got, s := z.Pop(last)
+		if string(got) != want || s != p.scores[want] || s == 0 && math.Signbit(s) {
+			m.fail(z.key, "Pop(%v) is %q %v, want %q %v", last, got, s, want, p.scores[want])
+		}
+		delete(p.scores, want)
 	default:
 		if z.Remove(v) != exists {
 			m.fail(z.key, "Remove(%q) is wrong", v)
@@ -289,8 +301,10 @@ func (m *collections) listStep(l ListRef, p *plain, grow bool) {
 	if grow {
 		switch op := m.rng.IntN(5); {
 		case op == 0:
-			l.PushFront(v)
 			p.list = slices.Insert(p.list, 0, string(v))
+			if n := l.PushFront(v); n != len(p.list) {
+				m.fail(l.key, "PushFront makes it %d, want %d", n, len(p.list))
+			}
 		case op == 1:
 			i := m.rng.IntN(n + 1)
 			l.InsertAt(i, v)
@@ -300,8 +314,10 @@ func (m *collections) listStep(l ListRef, p *plain, grow bool) {
 			l.SetAt(i, v)
 			p.list[i] = string(v)
 		default:
-			l.PushBack(v)
 			p.list = append(p.list, string(v))
+			if n := l.PushBack(v); n != len(p.list) {
+				m.fail(l.key, "PushBack makes it %d, want %d", n, len(p.list))
+			}
 		}
 	} else {
 		m.shrinkList(l, p, v)

@@ -21,17 +21,18 @@ func (l ListRef) chunks(b blob) *chunks { return l.d.object(b).(*chunks) }
 func (l ListRef) limit() chunkLimit { return l.limits().list() }
 
 // changeChunks is change for chunks.
-func (l ListRef) changeChunks(fn func(c *chunks)) {
-	l.change(func(o object) { fn(o.(*chunks)) })
+func (l ListRef) changeChunks(b blob, fn func(c *chunks)) {
+	l.change(b, func(o object) { fn(o.(*chunks)) })
 }
 
-// unpack makes the key hold chunks, the first of which is what b holds.
-func (l ListRef) unpack(b blob) {
+// unpack makes the key hold chunks, the first of which is what b holds, and returns its blob.
+func (l ListRef) unpack(b blob) blob {
 	c := newChunks()
 	if p := b.list(); b != nil {
 		c.add(0, p[p.First():p.End()], p.Len())
 	}
 	l.d.newObject(l.key, List, c)
+	return l.find()
 }
 
 // entry is the entry of v, and that behind a header.
@@ -42,23 +43,37 @@ func (l ListRef) entry(v []byte) (entry, fresh []byte) {
 }
 
 // Len is the number of items, 0 when the key is absent.
-func (l ListRef) Len() int {
-	b := l.find()
+func (l ListRef) Len() int { return l.lenOf(l.find()) }
+
+// lenOf is Len for who has found the key's blob.
+func (l ListRef) lenOf(b blob) int {
 	if b.packed() {
 		return b.list().Len()
 	}
 	return l.chunks(b).size()
 }
 
-// PushFront adds an item before the first.
-func (l ListRef) PushFront(v []byte) { l.InsertAt(0, v) }
+// PushFront adds an item before the first, and returns how many there are then.
+func (l ListRef) PushFront(v []byte) int {
+	b := l.find()
+	n := l.lenOf(b)
+	l.insertAt(b, 0, v)
+	return n + 1
+}
 
-// PushBack adds an item behind the last.
-func (l ListRef) PushBack(v []byte) { l.InsertAt(l.Len(), v) }
+// PushBack adds an item behind the last, and returns how many there are then.
+func (l ListRef) PushBack(v []byte) int {
+	b := l.find()
+	n := l.lenOf(b)
+	l.insertAt(b, n, v)
+	return n + 1
+}
 
 // InsertAt adds an item before position i, which may be Len.
-func (l ListRef) InsertAt(i int, v []byte) {
-	b, m := l.find(), l.limit()
+func (l ListRef) InsertAt(i int, v []byte) { l.insertAt(l.find(), i, v) }
+
+func (l ListRef) insertAt(b blob, i int, v []byte) {
+	m := l.limit()
 	entry, fresh := l.entry(v)
 	if b.packed() {
 		p := b.list()
@@ -66,31 +81,31 @@ func (l ListRef) InsertAt(i int, v []byte) {
 			l.edit(b, p.Seek(i), 0, fresh, 1)
 			return
 		}
-		l.unpack(b)
+		b = l.unpack(b)
 	}
-	l.changeChunks(func(c *chunks) { c.insert(i, entry, m) })
+	l.changeChunks(b, func(c *chunks) { c.insert(i, entry, m) })
 }
 
 // PopFront removes the first item.
 func (l ListRef) PopFront() ([]byte, bool) {
-	if l.Len() == 0 {
+	b := l.find()
+	if b == nil {
 		return nil, false
 	}
-	return l.pop(0), true
+	return l.pop(b, 0), true
 }
 
 // PopBack removes the last item.
 func (l ListRef) PopBack() ([]byte, bool) {
-	n := l.Len()
-	if n == 0 {
+	b := l.find()
+	if b == nil {
 		return nil, false
 	}
-	return l.pop(n - 1), true
+	return l.pop(b, l.lenOf(b)-1), true
 }
 
 // pop removes the item at a position and returns it.
-func (l ListRef) pop(i int) (v []byte) {
-	b := l.find()
+func (l ListRef) pop(b blob, i int) (v []byte) {
 	if b.packed() {
 		p := b.list()
 		at := p.Seek(i)
@@ -104,7 +119,7 @@ func (l ListRef) pop(i int) (v []byte) {
 	} else { // the chunk goes, and nobody writes it any more
 		v = l.scratch().text(0, item)
 	}
-	l.changeChunks(func(c *chunks) { c.remove(i, l.limit()) })
+	l.changeChunks(b, func(c *chunks) { c.remove(i, l.limit()) })
 	return v
 }
 
@@ -131,9 +146,9 @@ func (l ListRef) SetAt(i int, v []byte) {
 			l.edit(b, at, cut, fresh, 0)
 			return
 		}
-		l.unpack(b)
+		b = l.unpack(b)
 	}
-	l.changeChunks(func(c *chunks) { c.set(i, entry, m) })
+	l.changeChunks(b, func(c *chunks) { c.set(i, entry, m) })
 }
 
 // Remove removes the items equal to v: the first count of them, the last
@@ -142,7 +157,7 @@ func (l ListRef) Remove(v []byte, count int) (removed int) {
 	b, n := l.find(), packed.NewNeedle(v)
 	count = max(count, -maxItems)
 	if !b.packed() {
-		l.changeChunks(func(c *chunks) { removed = c.removeEqual(&n, count) })
+		l.changeChunks(b, func(c *chunks) { removed = c.removeEqual(&n, count) })
 		return removed
 	}
 	p, skip := b.list(), 0
@@ -178,7 +193,7 @@ func (l ListRef) Trim(start, stop int) {
 	}
 	b := l.find()
 	if !b.packed() {
-		l.changeChunks(func(c *chunks) { c.trim(start, stop+1, l.limit()) })
+		l.changeChunks(b, func(c *chunks) { c.trim(start, stop+1, l.limit()) })
 		return
 	}
 	p := b.list()

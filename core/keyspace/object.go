@@ -137,13 +137,12 @@ func (d *DB) object(b blob) object { return d.st.objects[objectID(b.payload())].
 // writableObject returns the object of key, which must have one, for writing.
 // It is cloned first when a live view can see it.
 func (d *DB) writableObject(key []byte) object {
-	h := d.ks.hash(key)
-	b, _, _ := d.st.find(h, key)
-	return d.writable(h, key, b)
+	b, _ := d.lookup(key)
+	return d.writable(key, b)
 }
 
 // writable is writableObject for who has found the key's blob.
-func (d *DB) writable(h uint64, key []byte, b blob) object {
+func (d *DB) writable(key []byte, b blob) object {
 	id := objectID(b.payload())
 	cur := d.st.objects[id]
 	if !d.st.visible(cur.epoch) {
@@ -153,7 +152,7 @@ func (d *DB) writable(h uint64, key []byte, b blob) object {
 	d.st.growObject(o.memory()-cur.o.memory(), o.onHeap()-cur.o.onHeap())
 	p := objectPayload(d.st.addObject(o, d.st.shard.epoch))
 	d.st.retireObject(id)
-	d.st.resize(h, key, len(p), 0, 0, p[:])
+	d.st.resize(d.ks.hash(key), key, len(p), 0, 0, p[:])
 	return o
 }
 

@@ -44,10 +44,10 @@ func (b blob) ints() packed.Intset { return packed.Intset(b.payload()) }
 // heap is the object of b, for reading; a list's are chunks.
 func (r ref) heap(b blob) *collection { return r.d.object(b).(*collection) }
 
-// change lets fn change the key's object and accounts for what it does to
+// change lets fn change the object of b, which is the key's blob, and accounts for what it does to
 // memory. The key goes with the last element.
-func (r ref) change(fn func(o object)) {
-	o := r.d.writableObject(r.key)
+func (r ref) change(b blob, fn func(o object)) {
+	o := r.d.writable(r.key, b)
 	total, heap := o.memory(), o.onHeap()
 	fn(o)
 	r.d.account(o.memory()-total, o.onHeap()-heap)
@@ -75,13 +75,13 @@ func (r ref) get(b blob, member []byte) (e element, ok bool) {
 func (r ref) put(b blob, member, val []byte, score float64) (created bool) {
 	hash := r.hash(member)
 	p := r.heap(b).items.find(hash, member)
-	r.putAt(p, hash, member, val, score)
+	r.putAt(b, p, hash, member, val, score)
 	return !p.found
 }
 
 // putAt is put of a member where it was found, or belongs.
-func (r ref) putAt(p spot, hash uint64, member, val []byte, score float64) {
-	r.change(func(o object) {
+func (r ref) putAt(b blob, p spot, hash uint64, member, val []byte, score float64) {
+	r.change(b, func(o object) {
 		o.(*collection).put(p, hash, element{member, val, score}, r.scratch())
 	})
 }
@@ -90,7 +90,7 @@ func (r ref) putAt(p spot, hash uint64, member, val []byte, score float64) {
 func (r ref) del(b blob, member []byte) bool {
 	p := r.heap(b).items.find(r.hash(member), member)
 	if p.found {
-		r.change(func(o object) { o.(*collection).remove(p, r.scratch()) })
+		r.change(b, func(o object) { o.(*collection).remove(p, r.scratch()) })
 	}
 	return p.found
 }

@@ -42,8 +42,13 @@ func (s *scratch) take(e packed.Entry) []byte {
 	if e.IsInt {
 		return e.Text(s.last[0][:0])
 	}
+	return s.takeBytes(e.Str)
+}
+
+// takeBytes is take of an element that is no integer.
+func (s *scratch) takeBytes(e []byte) []byte {
 	b := s.taken[:0]
-	b = append(b, e.Str...)
+	b = append(b, e...)
 	if cap(b) <= scratchKept {
 		s.taken = b
 	}

@@ -62,7 +62,7 @@ func (s SetRef) Add(member []byte) bool {
 		hash := s.hash(member)
 		p := s.heap(b).items.find(hash, member)
 		if !p.found {
-			s.putAt(p, hash, member, nil, 0)
+			s.putAt(b, p, hash, member, nil, 0)
 		}
 		return !p.found
 	}

@@ -68,7 +68,7 @@ func (d *DB) EditStream(key []byte, fn func(s *StreamValue)) {
 		d.newObject(key, Stream, newStream())
 		b, _, _ = d.st.find(h, key)
 	}
-	s := d.writable(h, key, b).(*StreamValue)
+	s := d.writable(key, b).(*StreamValue)
 	before := s.bytes
 	fn(s)
 	d.account(s.bytes-before, s.bytes-before)

@@ -55,7 +55,7 @@ func (z ZSetRef) Add(member []byte, score float64) (added, changed bool) {
 			return false, false
 		}
 	}
-	z.putAt(p, hash, member, nil, score)
+	z.putAt(b, p, hash, member, nil, score)
 	return !p.found, p.found
 }
 
@@ -73,6 +73,38 @@ func (z ZSetRef) Remove(member []byte) bool {
 	}
 	z.cut(b, at, l.Next(l.Next(at)), 2)
 	return true
+}
+
+// Pop removes the member with the lowest score, or the last one, of a set that is not empty. The
+// member is valid until the next call of a handle that returns slices, or changes anything.
+func (z ZSetRef) Pop(last bool) (member []byte, score float64) {
+	b := z.find()
+	if b.packed() {
+		l := b.list()
+		at := l.First()
+		if last {
+			at = l.Prev(l.Prev(l.End()))
+		}
+		second := l.Next(at)
+		member, score = z.scratch().take(l.Entry(at)), scoreAt(l, second)
+		z.cut(b, at, l.Next(second), 2)
+		return member, score
+	}
+	rank := 0
+	if last {
+		rank = z.heap(b).size() - 1
+	}
+	p := z.heap(b).ranks.spotAt(rank)
+	member = z.scratch().takeBytes(p.element().key)
+	hash := z.hash(member)
+	z.change(b, func(o object) {
+		c := o.(*collection)
+		item := c.items.find(hash, member)
+		score = item.element().score
+		c.items.remove(item, &z.scratch().spares)
+		c.ranks.remove(p, &z.scratch().spares)
+	})
+	return member, score
 }
 
 // Rank returns a member's position in the order of scores.

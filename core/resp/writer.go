@@ -32,6 +32,8 @@ type Writer struct {
 
 	// Again counts the errors that ErrorAgain has appended.
 	Again int
+
+	digits [32]byte // of the number that is being written: on the stack, each would be allocated
 }
 
 // Spill holds the beginning of replies that are too long for one buffer.
@@ -234,8 +236,7 @@ func (w *Writer) Double(f float64) {
 		w.Buf = append(w.Buf, '\r', '\n')
 		return
 	}
-	var tmp [32]byte
-	w.Bulk(AppendDouble(tmp[:0], f))
+	w.Bulk(AppendDouble(w.digits[:0], f))
 }
 
 // Decimal is Double in the form in which Redis replies with coordinates: with 17

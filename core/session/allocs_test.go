@@ -18,11 +18,17 @@ func TestNoAllocations(t *testing.T) {
 		fill.says(fmt.Sprintf("XADD stream 1-%d field value", 10+i), fmt.Sprintf("$4\r\n1-%d\r\n", 10+i))
 	}
 	fill.says("XGROUP CREATE stream group 0", "+OK\r\n")
+	for i := range 40_000 { // more than fits a cache, so that their elements are looked ahead at
+		for _, line := range []string{"HSET large:hash %d value", "ZADD large:zset %d %[1]d", "SADD large:set %d"} {
+			fill.says(fmt.Sprintf(line, i), ":1\r\n")
+		}
+	}
 	fill.Close()
 	for _, pipeline := range []int{1, 16} {
 		for _, line := range []string{
 			"SET string value", "GET string", "GET missing", "INCR number", "HSET hash field value", "HGET hash field",
-			"LPUSH list element", "LPOP list", "SADD set member", "ZADD zset 1 member", "EXPIRE string 100", "DEL missing",
+			"LPUSH list element", "LPOP list", "SADD set member", "ZADD zset 1 member", "HSET large:hash 7 value", "HGET large:hash 8", "ZADD large:zset 7 7", "SISMEMBER large:set 8",
+			"ZPOPMIN large:zset", "ZPOPMAX large:zset", "EXPIRE string 100", "DEL missing",
 			"XRANGE stream - + COUNT 2", "XREAD COUNT 2 STREAMS stream 0", "XREADGROUP GROUP group consumer COUNT 2 STREAMS stream >",
 		} {
 			c := newClient(t, h)
