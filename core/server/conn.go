@@ -19,7 +19,8 @@ import (
 
 const (
 	readBuffer = 16 << 10
-	keepBuffer = 256 << 10     // a buffer grown beyond this is given back when empty
+	heapBuffer = 64 << 10      // a longer one lies outside the Go heap
+	keepReply  = 512 << 10     // a buffer of replies grown beyond this is given back when empty
 	announced  = 1<<20 + 4<<10 // how long one becomes for what has been announced only
 	flushReply = 256 << 10     // replies are written when so much is pending, even inside a batch
 	batchMax   = 64            // commands parsed before the first of them is executed
@@ -53,6 +54,7 @@ type conn struct {
 	home  *loop         // nil for one with a goroutine of its own
 	state atomic.Uint32 // who has it
 	lent  bool          // in is not its own
+	desk  *desk         // of who executes what it has sent, while that lasts
 	more  bool          // it has commands that are to be executed before more is read
 	alarm *time.Timer   // of a blocked command
 	seen  atomic.Int64  // when something has last come, in Unix nanoseconds; 0 for unknown
@@ -126,7 +128,7 @@ func (c *conn) prepareRead() bool {
 	switch {
 	case c.r == c.w:
 		c.r, c.w = 0, 0
-		if len(c.in) > keepBuffer {
+		if c.large.Bytes() != nil {
 			c.large.Free()
 			c.in = make([]byte, readBuffer)
 			c.args, c.cmds, c.ends = nil, nil, nil
@@ -146,31 +148,40 @@ func (c *conn) prepareRead() bool {
 	return c.lent || c.account()
 }
 
-// larger is how long the read buffer, which is full, is to become: twice as long, or
-// what an argument takes that has been announced, up to a megabyte: of memory outside
-// the Go heap only what is received counts, and an ordinary argument is copied no
-// more than by its first bytes.
+// larger is how long the read buffer, which is full, is to become: twice as long, or, of an
+// argument that is long, what it takes. That is asked for before it has come, up to a
+// megabyte: of memory outside the Go heap only what is received counts, and an ordinary
+// argument is copied no more than by its first bytes.
 func (c *conn) larger() int {
-	if whole := c.w - c.r + c.parser.Need(); whole > keepBuffer {
-		return max(2*len(c.in), min(whole, announced))
+	need := c.parser.Need()
+	whole := len(c.in) + need
+	switch {
+	case whole <= heapBuffer:
+		return 2 * len(c.in)
+	case need < arena.PageSize: // most of it is there: what else there is comes along
+		return len(c.in) + arena.PageSize
 	}
-	return 2 * len(c.in)
+	return min(whole, max(2*len(c.in), announced))
 }
 
 // grow makes the read buffer size bytes long. A large one lies outside the Go
 // heap, where it grows without being copied and is given back at once.
 func (c *conn) grow(size int) {
-	if c.large.Bytes() == nil {
-		small := c.in
-		if size <= keepBuffer {
-			c.in = make([]byte, size)
-		} else {
-			c.in = c.large.Grow(size)
-		}
-		copy(c.in, small)
+	if c.large.Bytes() != nil {
+		c.in = c.large.Grow(size)[:size]
 		return
 	}
-	c.in = c.large.Grow(size)
+	small := c.in
+	if size <= heapBuffer {
+		c.in = make([]byte, size)
+	} else {
+		c.in = c.large.Grow(size)[:size]
+	}
+	copy(c.in, small)
+	if c.desk != nil && !c.lent {
+		c.desk.ins.give(small)
+	}
+	c.lent = false
 }
 
 // batch executes every complete command that was received, makes the batch
@@ -296,7 +307,7 @@ func (c *conn) sent() {
 	if n := int64(len(c.out.Buf)); n > c.outPeak.Load() {
 		c.outPeak.Store(n)
 	}
-	if cap(c.out.Buf) > 2*keepBuffer {
+	if cap(c.out.Buf) > keepReply {
 		c.out.Buf = nil
 		c.outPeak.Store(0)
 	}

@@ -69,16 +69,6 @@ type sitter struct {
 
 func newSitter(l *loop) *sitter { return &sitter{loop: l, crowd: newCrowd(&l.srv.loops)} }
 
-// desk is the buffers for what is executed, one connection after the other.
-type desk struct {
-	in   []byte
-	args [][]byte
-	cmds [][][]byte
-	ends []int
-	ins  shelf // for unfinished commands
-	outs shelf // for replies
-}
-
 const (
 	watchTick  = 10 * time.Millisecond // a sitter that stands still from one to the next loses its seat
 	watchClose = time.Millisecond      // the same for a while after a session has said that it may wait

@@ -61,7 +61,31 @@ func (c *conn) executeTurn() (owed, ok bool) {
 	}
 	c.more = false
 	ran, ok := c.execute()
+	if ok && c.halfLong() {
+		return c.readOn(ran)
+	}
 	return ran, ok
+}
+
+// halfLong tells whether what was read ends in an argument of which there is more than a
+// buffer has room for: the rest is likely there too.
+func (c *conn) halfLong() bool {
+	return c.w == len(c.in) && !c.closing && !c.more && !c.Blocked() && c.parser.Need() > readBuffer
+}
+
+// readOn reads once more in the same turn, which saves a second one and a buffer in between.
+// ran and the results are as in execute.
+func (c *conn) readOn(ran bool) (owed, ok bool) {
+	if !c.prepareRead() {
+		return ran, false
+	}
+	n, _ := c.nc.Read(c.in[c.w:])
+	c.received(n)
+	if n == 0 {
+		return ran, true // nothing yet, or the end: the next turn finds out
+	}
+	more, ok := c.execute()
+	return ran || more, ok
 }
 
 // borrow gives the connection what it needs to execute.
@@ -72,6 +96,7 @@ func (c *conn) borrow(d *desk) {
 		}
 		c.in, c.lent = d.in, true
 	}
+	c.desk = d
 	c.args, c.cmds, c.ends = d.args, d.cmds, d.ends
 	if c.out.Buf == nil {
 		c.out.Buf = d.outs.take()
@@ -82,7 +107,7 @@ func (c *conn) borrow(d *desk) {
 // own.
 func (c *conn) giveBack(d *desk) {
 	d.args, d.cmds, d.ends = c.args[:0], c.cmds[:0], c.ends[:0]
-	c.args, c.cmds, c.ends = nil, nil, nil
+	c.args, c.cmds, c.ends, c.desk = nil, nil, nil, nil
 	rest := c.in[c.r:c.w]
 	switch {
 	case c.lent && len(rest) > 0:

@@ -1,5 +1,15 @@
 package server
 
+// desk is the buffers for what is executed, one connection after the other.
+type desk struct {
+	in   []byte
+	args [][]byte
+	cmds [][][]byte
+	ends []int
+	ins  shelf // for unfinished commands
+	outs shelf // for replies
+}
+
 // shelfMost is how many bytes of buffers a shelf keeps: what a turn of connections needs
 // whose requests or replies are of a usual size.
 const shelfMost = 2 << 20
