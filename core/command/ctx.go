@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/spillwaydb/spillway/core/keyspace"
+	"github.com/spillwaydb/spillway/core/keyspace/arena"
 	"github.com/spillwaydb/spillway/core/pubsub"
 	"github.com/spillwaydb/spillway/core/resp"
 )
@@ -37,9 +38,9 @@ type Ctx struct {
 	Replaying bool
 	// NoTouch is set while the client's reads do not count as accesses.
 	NoTouch bool
-	// Consume says that the memory of large arguments is an arena.Buffer's and
-	// may be given up for what is stored of them; Args is made to name that.
-	Consume bool
+	// Request is where the arguments lie, if that is a buffer whose memory may become that
+	// of a value which is stored; Args is made to name that. It is nil otherwise.
+	Request *arena.Buffer
 	// Events is told what happens to keys; it may be nil.
 	Events *KeyEvents
 	// Hub is where messages are published.

@@ -10,10 +10,6 @@ import (
 // maxString is the longest string a key may hold, Redis's proto-max-bulk-len.
 const maxString = rdb.MaxString
 
-// consumeFrom is from what size on a value's pages are given up while it is
-// stored: below, that costs more than it is worth.
-const consumeFrom = 16 << 20
-
 // lendFrom is from what size on a value may be lent to a reply. It is longer than what
 // replies keep in one buffer.
 const lendFrom = 512 << 10
@@ -102,17 +98,12 @@ func (c *Ctx) deadline(arg []byte, seconds, relative bool, command string) (int6
 }
 
 func setCommand(c *Ctx) {
-	key, val := c.Args[1], c.Args[2]
 	if len(c.Args) == 3 {
-		if c.Consume && len(val) >= consumeFrom {
-			c.Args[2] = c.db(key).MoveString(key, val)
-			c.Changed(key, eventSet)
-		} else {
-			c.setString(key, val, 0, eventSet)
-		}
+		c.setArg(2, 0)
 		c.Out.OK()
 		return
 	}
+	key := c.Args[1]
 	o, ok := parseSetOptions(c.Args[3:], setTakes)
 	if !ok {
 		c.Out.Error(errSyntax)
@@ -140,10 +131,45 @@ func setCommand(c *Ctx) {
 			return
 		}
 	}
-	c.setOptioned(key, val, deadline, &o)
+	deadline = c.keptDeadline(key, deadline, &o)
+	c.setArg(2, deadline)
+	c.noteOptions(c.Args[1], c.Args[2], deadline, &o)
 	if !o.get {
 		c.Out.OK()
 	}
+}
+
+// setArg makes the key that is argument 1 a string, whatever it was: the value that is
+// argument at. That is not copied if it is long and lies in c.Request: what the client
+// has sent before it may be written over then, so Args name the same elsewhere.
+func (c *Ctx) setArg(at int, deadline int64) {
+	key, val := c.Args[1], c.Args[at]
+	db := c.db(key)
+	if c.Request == nil || !c.adopt(db, at, deadline) {
+		db.SetString(key, val, deadline)
+	}
+	c.Changed(c.Args[1], eventSet)
+}
+
+// adopt is setArg for a value that is to stay where it is, and false, having done
+// nothing, for one that cannot.
+func (c *Ctx) adopt(db *keyspace.DB, at int, deadline int64) bool {
+	c.scratch = append(c.scratch[:0], c.Args[0]...)
+	if at > 2 {
+		c.scratch = append(c.scratch, c.Args[2]...)
+	}
+	words := c.scratch
+	name := len(c.Args[0])
+	key, val, ok := db.AdoptString(c.Args[1], c.Args[at], deadline, c.Request)
+	if !ok {
+		return false
+	}
+	c.Args[0] = words[:name:name]
+	if at > 2 {
+		c.Args[2] = words[name:]
+	}
+	c.Args[1], c.Args[at] = key, val
+	return true
 }
 
 // setString makes key a string, whatever it was.
@@ -167,7 +193,7 @@ func setnxCommand(c *Ctx) {
 		c.Out.Int(0)
 		return
 	}
-	c.setString(c.Args[1], c.Args[2], 0, eventSet)
+	c.setArg(2, 0)
 	c.Out.Int(1)
 }
 
@@ -181,7 +207,7 @@ func setexCommand(c *Ctx) {
 	if !ok {
 		return
 	}
-	c.setString(c.Args[1], c.Args[3], deadline, eventSet)
+	c.setArg(3, deadline)
 	c.ChangedN(c.Args[1], eventExpire, 0)
 	c.logSet(c.Args[1], c.Args[3], deadline)
 	c.Out.OK()
@@ -191,7 +217,7 @@ func getsetCommand(c *Ctx) {
 	if _, ok := c.replyString(c.Args[1]); !ok {
 		return
 	}
-	c.setString(c.Args[1], c.Args[2], 0, eventSet)
+	c.setArg(2, 0)
 	c.logSet(c.Args[1], c.Args[2], 0)
 }
 
@@ -311,12 +337,23 @@ func msetexCommand(c *Ctx) {
 
 // setOptioned makes key a string as SET does with options, and logs that.
 func (c *Ctx) setOptioned(key, val []byte, deadline int64, o *setOptions) {
+	deadline = c.keptDeadline(key, deadline, o)
+	c.setString(key, val, deadline, eventSet)
+	c.noteOptions(key, val, deadline, o)
+}
+
+// keptDeadline is the deadline that a key gets by SET with options.
+func (c *Ctx) keptDeadline(key []byte, deadline int64, o *setOptions) int64 {
 	if o.keepTTL {
 		if e, found := c.lookupWrite(key); found {
-			deadline = e.Deadline()
+			return e.Deadline()
 		}
 	}
-	c.setString(key, val, deadline, eventSet)
+	return deadline
+}
+
+// noteOptions tells of the options of a SET, and logs it.
+func (c *Ctx) noteOptions(key, val []byte, deadline int64, o *setOptions) {
 	if o.expire != nil {
 		c.ChangedN(key, eventExpire, 0)
 	}

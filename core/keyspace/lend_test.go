@@ -19,8 +19,15 @@ func TestLend(t *testing.T) {
 	key, other := []byte("key"), []byte("other")
 	was := bytes.Repeat([]byte("v"), size)
 	for name, change := range map[string]func(d *DB){
-		"SET":           func(d *DB) { d.SetString(key, bytes.Repeat([]byte("w"), size), 0) },
-		"MoveString":    func(d *DB) { d.MoveString(key, bytes.Repeat([]byte("w"), size)) },
+		"SET": func(d *DB) { d.SetString(key, bytes.Repeat([]byte("w"), size), 0) },
+		"AdoptString": func(d *DB) {
+			var b arena.Buffer
+			val := b.Grow(64 + size)[64 : 64+size]
+			if _, _, ok := d.AdoptString(key, val, 0, &b); !ok {
+				t.Error("it is not adopted")
+			}
+			b.Free()
+		},
 		"APPEND":        func(d *DB) { d.Append(key, []byte("more")) },
 		"SETRANGE":      func(d *DB) { d.SetRange(key, 7, []byte("other")) },
 		"ReplaceString": func(d *DB) { d.ReplaceString(key, bytes.Repeat([]byte("w"), size)) },

@@ -29,7 +29,6 @@ type store struct {
 	retired       refList
 	draining      refList // retired for views that are gone
 	dead          bool    // flushed: what it retired goes with it
-	consume       bool    // the payload being stored is given up, see DB.MoveString
 }
 
 func newStore(s *Shard) *store { return &store{shard: s} }
@@ -127,21 +126,8 @@ func (st *store) newBlob(key []byte, t Type, e enc, payload []byte, n, slack int
 	b.setClock(clock)
 	at := b.keyAt()
 	copy(b[at:], key)
-	st.fill(b[at+len(key):], payload)
+	copy(b[at+len(key):], payload)
 	return r
-}
-
-// consumeStep is how much of a payload is there twice while it is stored.
-const consumeStep = 4 << 20
-
-// fill copies a payload to its place.
-func (st *store) fill(dst, payload []byte) {
-	for st.consume && len(payload) > consumeStep {
-		copy(dst, payload[:consumeStep])
-		arena.Discard(payload[:consumeStep])
-		dst, payload = dst[consumeStep:], payload[consumeStep:]
-	}
-	copy(dst, payload)
 }
 
 // put makes key hold a value, whatever it held before, and returns where. Key
@@ -170,7 +156,7 @@ func (st *store) put(h uint64, key []byte, t Type, e enc, payload []byte, deadli
 	size := blobSize(len(key), len(payload), deadline)
 	if !st.visible(b.epoch()) && b.hasDeadline() == (deadline != 0) && fits(st.arena.BlockSize(r), size) && !st.arena.Lent(r) {
 		b = st.arena.Bytes(r, size)
-		st.fill(b[b.keyAt()+len(key):], payload)
+		copy(b[b.keyAt()+len(key):], payload)
 		b.setHeader(st.shard.epoch, len(key), len(payload), blobFlags(t, e, deadline), deadline)
 		b.setClock(st.shard.overwriteClock(b.clock()))
 		st.mark(h, pl, sooner(deadline, due))
@@ -179,6 +165,46 @@ func (st *store) put(h uint64, key []byte, t Type, e enc, payload []byte, deadli
 	n := st.newBlob(key, t, e, payload, len(payload), 0, deadline, st.shard.overwriteClock(b.clock()))
 	st.replace(h, pl, b, n, sooner(deadline, due))
 	return n
+}
+
+// adopt is put of a string whose value lies in a buffer, which becomes its block: see
+// arena.Adopt. The blob that it returns is nil, and nothing has happened, where it does not.
+func (st *store) adopt(h uint64, key, val []byte, deadline int64, from *arena.Buffer) blob {
+	deadline = normal(deadline)
+	b, pl, found := st.find(h, key)
+	if st.dir.root == nil {
+		st.start()
+	}
+	size := blobSize(len(key), len(val), deadline)
+	r, ok := st.arena.Adopt(from, val, size-len(val))
+	if !ok {
+		return nil
+	}
+	st.grow(int64(st.arena.BlockSize(r)))
+	n := blob(st.arena.Bytes(r, size))
+	copy(n[size-len(val)-len(key):], key) // first, as it may lie where the header will
+	n.setHeader(st.shard.epoch, len(key), len(val), blobFlags(String, encRaw, deadline), deadline)
+	if !found {
+		n.setClock(st.shard.newClock())
+		st.insert(h, r, deadline, 0)
+		if st.shard.inserted != nil {
+			st.shard.tellInserted(st, n.key())
+		}
+		return n
+	}
+	n.setClock(st.shard.overwriteClock(b.clock()))
+	st.supersede(h, pl, b, r, deadline)
+	return n
+}
+
+// supersede puts the blob of a string in the place of b, a value of any type.
+func (st *store) supersede(h uint64, pl place, b blob, r arena.Ref, deadline int64) {
+	st.countDated(st.fieldDeadlineOf(b), 0)
+	if b.enc() == encObject {
+		st.dropObject(objectID(b.payload()))
+	}
+	st.sumDeadline(b.deadline(), deadline)
+	st.replace(h, pl, b, r, deadline)
 }
 
 // fits tells whether a value of size bytes may stay in a block without wasting

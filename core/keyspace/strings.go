@@ -8,16 +8,17 @@ func (d *DB) SetString(key, val []byte, deadline int64) {
 	d.st.put(d.ks.hash(key), key, String, encRaw, val, deadline)
 }
 
-// MoveString is SetString without a deadline for a value whose memory, an
-// arena.Buffer's, is given up piece by piece while it is stored: both together
-// take little more than one. It returns the value as stored, valid until the
-// next mutation.
-func (d *DB) MoveString(key, val []byte) []byte {
-	d.st.consume = true
-	d.SetString(key, val, 0)
-	d.st.consume = false
-	b, _ := d.lookup(key)
-	return b.payload()
+// AdoptString is SetString for a long value that lies in a buffer: it stays where it is, and
+// the buffer's memory becomes the database's. It returns key and value as they are stored,
+// which are valid until the next mutation, or until the buffer is freed. What lies before
+// the value in the buffer holds anything afterwards. It has done nothing, and ok is
+// false, where the value is not one to be adopted: then there is SetString.
+func (d *DB) AdoptString(key, val []byte, deadline int64, from *arena.Buffer) (k, v []byte, ok bool) {
+	b := d.st.adopt(d.ks.hash(key), key, val, deadline, from)
+	if b == nil {
+		return key, val, false
+	}
+	return b.key(), b.payload(), true
 }
 
 // Lend lends the value of a key: what Entry.Bytes has said of it remains valid, and is not
@@ -99,10 +100,5 @@ func (d *DB) FillString(key []byte, n int, fill func(p []byte)) {
 	}
 	r := d.st.newBlob(key, String, encGrown, nil, n, 0, 0, d.st.shard.overwriteClock(b.clock()))
 	fill(d.st.blobOf(r).payload())
-	d.st.countDated(d.st.fieldDeadlineOf(b), 0)
-	if b.enc() == encObject {
-		d.st.dropObject(objectID(b.payload()))
-	}
-	d.st.sumDeadline(b.deadline(), 0)
-	d.st.replace(h, pl, b, r, 0)
+	d.st.supersede(h, pl, b, r, 0)
 }

@@ -151,7 +151,9 @@ func (c *conn) prepareRead() bool {
 // larger is how long the read buffer, which is full, is to become: twice as long, or, of an
 // argument that is long, what it takes. That is asked for before it has come, up to a
 // megabyte: of memory outside the Go heap only what is received counts, and an ordinary
-// argument is copied no more than by its first bytes.
+// argument is copied no more than by its first bytes. It is no more either, so that
+// what is read ends with the argument: a value can then stay where it is (see
+// arena.Adopt), with nothing behind it.
 func (c *conn) larger() int {
 	need := c.parser.Need()
 	whole := len(c.in) + need
@@ -206,7 +208,11 @@ func (c *conn) execute() (ran, ok bool) {
 	for c.r < c.w && !c.closing {
 		err := c.parse()
 		c.Prefetch(c.cmds)
-		c.Consume(c.large.Bytes() != nil)
+		if c.large.Bytes() != nil {
+			c.Adopt(&c.large)
+		} else {
+			c.Adopt(nil)
+		}
 		for i, args := range c.cmds {
 			if crossProtocol(args[0]) {
 				c.attacked()
@@ -217,6 +223,12 @@ func (c *conn) execute() (ran, ok bool) {
 				return true, true
 			}
 			if c.closing {
+				break
+			}
+			if c.large.Adopted() {
+				c.stopBehind(i)
+				c.moveOut()
+				err = nil // it will be met again
 				break
 			}
 			if c.out.Len() < flushReply {
@@ -247,6 +259,19 @@ func (c *conn) stopBehind(i int) {
 	c.r = c.ends[i]
 	c.parser.Reset()
 	c.inLen.Store(int64(c.w - c.r))
+}
+
+// moveOut takes what is behind the last command out of a buffer that was adopted: who has
+// it now may write there once it is freed here.
+func (c *conn) moveOut() {
+	rest := c.in[c.r:c.w]
+	if len(rest) == 0 {
+		return // it is freed before anything else is read
+	}
+	in := make([]byte, max(readBuffer, len(rest)))
+	c.r, c.w = 0, copy(in, rest)
+	c.large.Free()
+	c.in = in
 }
 
 // parse cuts up to batchMax complete commands out of what was received. It

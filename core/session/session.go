@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/spillwaydb/spillway/core/command"
+	"github.com/spillwaydb/spillway/core/keyspace/arena"
 	"github.com/spillwaydb/spillway/core/resp"
 	"github.com/spillwaydb/spillway/core/wal"
 )
@@ -57,10 +58,10 @@ type Session struct {
 
 	making bool // the command runs that has made its result without locks
 
-	grew    bool   // see makeUp
-	consume bool   // see Consume
-	patient func() // see BeforeWaiting, nil for none
-	noDebug bool   // see ForbidDebug
+	grew    bool          // see makeUp
+	request *arena.Buffer // see Adopt
+	patient func()        // see BeforeWaiting, nil for none
+	noDebug bool          // see ForbidDebug
 
 	pushed
 	visiting visiting
@@ -108,9 +109,10 @@ func (s *Session) newCtx() command.Ctx {
 // Silent tells whether the client gets no replies now (CLIENT REPLY).
 func (s *Session) Silent() bool { return s.reply != command.ReplyOn }
 
-// Consume tells whether the commands that follow may give up the memory of
-// large arguments, which is an arena.Buffer's: they then hold anything.
-func (s *Session) Consume(on bool) { s.consume = on }
+// Adopt tells where the arguments of the commands that follow lie, if a value of theirs
+// may be stored by making that buffer's memory its own, which Buffer.Adopted tells: args are
+// made to name the same bytes elsewhere then. nil says that values are copied.
+func (s *Session) Adopt(request *arena.Buffer) { s.request = request }
 
 // BeforeWaiting has f called before the session waits for a lock that somebody has or for the
 // end of a shutdown, and before it executes what may take long. An fsync is none of these: who
@@ -357,9 +359,9 @@ func (s *Session) execute(cmd *command.Command, args [][]byte, out *resp.Writer)
 		s.unlock()
 		return s.postpone(cmd, args)
 	}
-	s.ctx.Consume, s.ctx.Detaches = s.consume && odd&monitored == 0, true
+	s.ctx.Request, s.ctx.Detaches = s.request, true
 	outcome := s.call(cmd, args, out)
-	s.ctx.Consume, s.ctx.Detaches = false, false
+	s.ctx.Request, s.ctx.Detaches = nil, false
 	if outcome == command.Blocked {
 		s.park(cmd, args)
 	}

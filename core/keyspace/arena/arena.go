@@ -77,6 +77,7 @@ type chunk struct {
 	free  uint16 // kindSpans: which spans are free
 	spans *[spansPerChunk]span
 	runs  *runs
+	skip  int // kindHuge: how many bytes of mem lie before the block, see Adopt
 }
 
 // New returns an empty arena. It takes no memory before the first block.
@@ -113,7 +114,7 @@ func (a *Arena) Free(r Ref) {
 	case kindRuns:
 		a.freeRun(n, c, int(r&0xffff)*granule/PageSize) // 16 bits
 	default:
-		a.used -= int64(c.mem.size)
+		a.used -= int64(c.mem.size - c.skip)
 		a.dropChunk(n)
 	}
 }
@@ -127,7 +128,7 @@ func (a *Arena) BlockSize(r Ref) int {
 	case kindRuns:
 		return int(c.runs.lengths[int(r&0xffff)*granule/PageSize]) * PageSize // 16 bits
 	}
-	return c.mem.size
+	return c.mem.size - c.skip
 }
 
 // Used returns how many bytes the allocated blocks take.

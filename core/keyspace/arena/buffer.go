@@ -1,6 +1,9 @@
 package arena
 
-import "sync"
+import (
+	"sync"
+	"unsafe"
+)
 
 // A Chunk is ChunkSize bytes outside the Go heap for whoever has much to hold
 // for a short time: GiveChunk returns it to the system at once, which the
@@ -55,12 +58,17 @@ func GiveChunk(c Chunk) {
 // that what arrives piece by piece takes its own size and no more. The zero
 // value is empty. It is not safe for concurrent use.
 type Buffer struct {
-	m   mapping
-	mem []byte
+	m     mapping
+	mem   []byte
+	chunk *chunk // that its memory has become, see Adopt; nil: its own
 }
 
 // Bytes is the buffer's memory; Grow and Free end its validity.
 func (b *Buffer) Bytes() []byte { return b.mem }
+
+// Adopted tells whether an arena has the buffer's memory. It is not to be written then,
+// nor made larger, and is as it is until Free.
+func (b *Buffer) Adopted() bool { return b.chunk != nil }
 
 // Grow makes the buffer size bytes long, which is not less than it was, and
 // keeps what is in it. Pages that were never written take no memory.
@@ -71,10 +79,54 @@ func (b *Buffer) Grow(size int) []byte {
 	return b.mem
 }
 
-// Free gives the memory back to the system.
+// Free gives the memory back to the system, or leaves it to the arena that has it. Any
+// goroutine that has the buffer.
 func (b *Buffer) Free() {
-	if b.mem != nil {
+	switch {
+	case b.chunk != nil:
+		b.chunk.leave()
+	case b.mem != nil:
 		b.m.release()
 	}
 	*b = Buffer{}
+}
+
+// maxWaste is what of an adopted buffer may be neither the block's head nor the value, in
+// parts of both: it is there for as long as the block.
+const maxWaste = 16
+
+// Adopt makes a block of a buffer's memory, without copying the value that lies in it: the
+// block begins head bytes before the value, which must not be longer than that, and goes on
+// to the buffer's end. What is before the value is then written by whoever has the block;
+// the rest of the buffer stays as it is until the buffer is freed, since it has the block on
+// loan (see Loan) for so long.
+//
+// It is false, and nothing has happened, for a value that does not lie in the buffer or has
+// not so much before it, for one that would not have a mapping of its own, and where much
+// of the buffer is something else.
+func (a *Arena) Adopt(b *Buffer, value []byte, head int) (Ref, bool) {
+	at, ok := b.find(value)
+	need := head + len(value)
+	if !ok || at < head || b.chunk != nil || need <= maxRun || b.m.size-need > need/maxWaste {
+		return 0, false
+	}
+	n, c := a.addChunk(b.m)
+	c.kind, c.skip = kindHuge, at-head
+	a.bases[n] = unsafe.Add(b.m.base, c.skip)
+	a.used += int64(b.m.size - c.skip)
+	c.users.Add(1)
+	b.chunk = c
+	return ref(n, 0), true
+}
+
+// find returns where in the buffer p begins, if it lies there.
+func (b *Buffer) find(p []byte) (at int, ok bool) {
+	if b.mem == nil || len(p) == 0 {
+		return 0, false
+	}
+	first, base := uintptr(unsafe.Pointer(&p[0])), uintptr(b.m.base)
+	if first < base || first-base > uintptr(b.m.size-len(p)) {
+		return 0, false
+	}
+	return int(first - base), true // less than the buffer's size
 }

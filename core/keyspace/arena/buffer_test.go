@@ -5,8 +5,7 @@ import (
 	"testing"
 )
 
-// TestBuffer: a buffer keeps what is in it while it grows, and what is discarded
-// leaves its neighbours alone.
+// TestBuffer: a buffer keeps what is in it while it grows.
 func TestBuffer(t *testing.T) {
 	t.Parallel()
 	var b Buffer
@@ -21,13 +20,6 @@ func TestBuffer(t *testing.T) {
 		}
 		want = bytes.Clone(mem)
 	}
-	mem := b.Bytes()
-	from, to := 3*PageSize+5, 9*PageSize+7
-	Discard(mem[from:to])
-	if !bytes.Equal(mem[:from], want[:from]) || !bytes.Equal(mem[to:], want[to:]) {
-		t.Error("Discard took what is not its own")
-	}
-	Discard(nil)
 	b.Free()
 	b.Free()
 	c := TakeChunk()

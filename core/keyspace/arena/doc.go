@@ -21,7 +21,8 @@
 //	              doubling) and keeps a list of its free ones. An empty span may
 //	              change its class, an empty chunk goes back to the process's pool.
 //	up to 512 KiB a run of 4 KiB pages of a chunk, found in a bitmap
-//	above         a mapping of its own, which may be lent (see Loan)
+//	above         a mapping of its own, which may be lent (see Loan), and may be that of a
+//	              Buffer, as far as it lies behind some byte (see Adopt)
 //
 // Free blocks hold the list of free blocks; nothing else is written into them,
 // and a page of a chunk takes memory only once it is first written.

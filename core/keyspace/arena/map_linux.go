@@ -158,7 +158,7 @@ func (m mapping) grow(size int) mapping {
 	return larger
 }
 
-// Discard gives the whole pages within b, which is part of a Buffer or of a chunk, back to
+// Discard gives the whole pages within b, which is part of a chunk, back to
 // the system: b holds anything from then on.
 func Discard(b []byte) {
 	if len(b) < 2*PageSize {
