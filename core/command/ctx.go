@@ -102,6 +102,8 @@ type logged struct {
 	effects []effect
 	ends    []int  // ends of the effects' arguments in bytes
 	bytes   []byte // the arguments, one after the other
+	long    []byte // one of them that is not among these, nil for none, see logValue
+	longAt  int    // which of ends it is
 }
 
 // effect is a command to be logged: its database, and where its arguments end
@@ -115,7 +117,7 @@ func (c *Ctx) Reset(args [][]byte, out *resp.Writer, db, shard int, now int64) {
 	c.dirty, c.explicit = 0, false
 	c.block.waits, c.block.keys = false, nil
 	if len(c.effects) > 0 {
-		c.effects, c.ends, c.bytes = c.effects[:0], c.ends[:0], c.bytes[:0]
+		c.Logged()
 		if c.lent || cap(c.bytes) > 1<<20 {
 			c.bytes, c.lent = nil, false
 		}
@@ -300,6 +302,25 @@ func (c *Ctx) LogAs(args ...[]byte) {
 	c.appendEffect(c.DB, args...)
 }
 
+// longLogged is from what length on logValue copies nothing: what is shorter is copied in less
+// time than what comes with a command takes.
+const longLogged = 16 << 10
+
+// logValue is LogAs of a SET of a value that the client has sent: a long one is logged from
+// where it is, as it is where the client's command itself is logged. To copy it took
+// twice as long as to store it.
+func (c *Ctx) logValue(key, val []byte, options ...[]byte) {
+	c.explicit = true
+	c.appendWords(verbSet, key)
+	if len(val) < longLogged || c.long != nil {
+		c.appendWords(val)
+	} else {
+		c.long, c.longAt = val, len(c.ends)
+		c.ends = append(c.ends, len(c.bytes))
+	}
+	c.appendEffect(c.DB, options...)
+}
+
 // LogAsIn is LogAs for a command in another database.
 func (c *Ctx) LogAsIn(db int, args ...[]byte) {
 	c.explicit = true
@@ -347,7 +368,9 @@ func (c *Ctx) Writes() bool { return c.dirty > 0 || c.explicit }
 
 // Logged says that what there was to log is in the log, before the end of the
 // command.
-func (c *Ctx) Logged() { c.effects, c.ends, c.bytes = c.effects[:0], c.ends[:0], c.bytes[:0] }
+func (c *Ctx) Logged() {
+	c.effects, c.ends, c.bytes, c.long = c.effects[:0], c.ends[:0], c.bytes[:0], nil
+}
 
 // Verbatim tells whether what is to be logged is just the client's command.
 func (c *Ctx) Verbatim() bool { return len(c.effects) == 0 && c.dirty > 0 && !c.explicit }
@@ -375,7 +398,11 @@ func (c *Ctx) Effect(i int, dst [][]byte) (db int, args [][]byte) {
 	if first > 0 {
 		start = c.ends[first-1]
 	}
-	for _, end := range c.ends[first:c.effects[i].end] {
+	for j, end := range c.ends[first:c.effects[i].end] {
+		if c.long != nil && first+j == c.longAt {
+			dst = append(dst, c.long)
+			continue
+		}
 		dst = append(dst, c.bytes[start:end:end])
 		start = end
 	}

@@ -181,11 +181,11 @@ func (c *Ctx) setString(key, val []byte, deadline int64, ev Event) {
 // logSet logs a SET with an absolute deadline, 0 for none.
 func (c *Ctx) logSet(key, val []byte, deadline int64) {
 	if deadline == 0 {
-		c.LogAs(verbSet, key, val)
+		c.logValue(key, val)
 		return
 	}
 	var tmp [20]byte
-	c.LogAs(verbSet, key, val, wordPXAT, appendInt(tmp[:0], deadline))
+	c.logValue(key, val, wordPXAT, appendInt(tmp[:0], deadline))
 }
 
 func setnxCommand(c *Ctx) {
@@ -358,7 +358,7 @@ func (c *Ctx) noteOptions(key, val []byte, deadline int64, o *setOptions) {
 		c.ChangedN(key, eventExpire, 0)
 	}
 	if o.keepTTL {
-		c.LogAs(verbSet, key, val, wordKeepTTL)
+		c.logValue(key, val, wordKeepTTL)
 	} else {
 		c.logSet(key, val, deadline)
 	}
