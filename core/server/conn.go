@@ -22,6 +22,7 @@ const (
 	heapBuffer = 64 << 10      // a longer one lies outside the Go heap
 	keepReply  = 512 << 10     // a buffer of replies grown beyond this is given back when empty
 	announced  = 1<<20 + 4<<10 // how long one becomes for what has been announced only
+	reserved   = 8 << 20       // for how much of an announced argument addresses are taken
 	flushReply = 256 << 10     // replies are written when so much is pending, even inside a batch
 	batchMax   = 64            // commands parsed before the first of them is executed
 )
@@ -143,7 +144,8 @@ func (c *conn) prepareRead() bool {
 		return false
 	}
 	if c.w == len(c.in) {
-		c.grow(min(c.larger(), limit))
+		size, whole := c.larger()
+		c.grow(min(size, limit), min(whole, limit))
 	}
 	return c.lent || c.account()
 }
@@ -153,37 +155,41 @@ func (c *conn) prepareRead() bool {
 // megabyte: of memory outside the Go heap only what is received counts, and an ordinary
 // argument is copied no more than by its first bytes. It is no more either, so that
 // what is read ends with the argument: a value can then stay where it is (see
-// arena.Adopt), with nothing behind it.
-func (c *conn) larger() int {
+// arena.Adopt), with nothing behind it. whole is how long it will become.
+func (c *conn) larger() (size, whole int) {
 	need := c.parser.Need()
-	whole := len(c.in) + need
+	whole = len(c.in) + need
 	switch {
 	case whole <= heapBuffer:
-		return 2 * len(c.in)
+		return 2 * len(c.in), whole
 	case need < arena.PageSize: // most of it is there: what else there is comes along
-		return len(c.in) + arena.PageSize
+		return len(c.in) + arena.PageSize, whole
 	}
-	return min(whole, max(2*len(c.in), announced))
+	return min(whole, max(2*len(c.in), announced)), whole
 }
 
 // grow makes the read buffer size bytes long. A large one lies outside the Go
-// heap, where it grows without being copied and is given back at once.
-func (c *conn) grow(size int) {
-	if c.large.Bytes() != nil {
-		c.in = c.large.Grow(size)[:size]
-		return
+// heap, where it grows without being copied and is given back at once. It has addresses for
+// what it will become, whole, up to some length: to lengthen it is a system call, and takes
+// fresh memory where there may be some of that length that was just given back.
+func (c *conn) grow(size, whole int) {
+	switch room := max(size, min(whole, reserved)); {
+	case c.large.Bytes() != nil:
+		c.in = c.large.Grow(room)[:size]
+	case size > heapBuffer:
+		c.replace(c.large.Grow(room)[:size])
+	default:
+		c.replace(make([]byte, size))
 	}
-	small := c.in
-	if size <= heapBuffer {
-		c.in = make([]byte, size)
-	} else {
-		c.in = c.large.Grow(size)[:size]
-	}
-	copy(c.in, small)
+}
+
+// replace puts a longer read buffer in the place of one on the Go heap.
+func (c *conn) replace(in []byte) {
+	copy(in, c.in)
 	if c.desk != nil && !c.lent {
-		c.desk.ins.give(small)
+		c.desk.ins.give(c.in)
 	}
-	c.lent = false
+	c.in, c.lent = in, false
 }
 
 // batch executes every complete command that was received, makes the batch

@@ -1,6 +1,7 @@
 package arena
 
 import (
+	"math/bits"
 	"sync"
 	"unsafe"
 )
@@ -73,8 +74,10 @@ func (b *Buffer) Adopted() bool { return b.chunk != nil }
 // Grow makes the buffer size bytes long, which is not less than it was, and
 // keeps what is in it. Pages that were never written take no memory.
 func (b *Buffer) Grow(size int) []byte {
-	size = Size(size)
-	b.m = b.m.grow(size)
+	if size <= maxRun {
+		size = 1 << bits.Len(uint(max(size, PageSize)-1)) // few lengths: what is given back fits the next
+	}
+	b.m = b.m.grow(Size(size))
 	b.mem = b.m.bytes()
 	return b.mem
 }
@@ -91,9 +94,14 @@ func (b *Buffer) Free() {
 	*b = Buffer{}
 }
 
-// maxWaste is what of an adopted buffer may be neither the block's head nor the value, in
-// parts of both: it is there for as long as the block.
-const maxWaste = 16
+// roomShare is how much longer than it has to be a buffer may be at first, as a share of its
+// length: then it can be memory that another has given back, as it is. maxWaste is what
+// of a buffer may be neither the block's head nor the value, as a share of both, if it is to be adopted:
+// it is there for as long as the block, of which it counts as a part.
+const (
+	roomShare = 8
+	maxWaste  = 6
+)
 
 // Adopt makes a block of a buffer's memory, without copying the value that lies in it: the
 // block begins head bytes before the value, which must not be longer than that, and goes on

@@ -84,8 +84,11 @@ func mapRegion(small bool) ([]byte, error) {
 }
 
 // mapLarge returns memory for one block, which holds anything.
-func mapLarge(size int) mapping {
-	if m, ok := takeKept(size); ok {
+func mapLarge(size int) mapping { return mapRoom(size, 0) }
+
+// mapRoom is mapLarge of up to room bytes more than size.
+func mapRoom(size, room int) mapping {
+	if m, ok := takeKept(size, room); ok {
 		return m
 	}
 	mem, err := mapMemory(size)
@@ -144,7 +147,7 @@ func (m mapping) bytes() []byte { return unsafe.Slice((*byte)(m.base), m.size) }
 func (m mapping) grow(size int) mapping {
 	switch {
 	case m.base == nil:
-		return mapLarge(size)
+		return mapRoom(size, size/roomShare)
 	case m.size >= size:
 		return m
 	case !m.heap:

@@ -57,9 +57,10 @@ func keep(m mapping) bool {
 
 // takeKept returns memory of this size out of what is kept: the latest that has the
 // size, which processors may still have in their caches, or else the nearest.
-func takeKept(size int) (mapping, bool) {
-	m, ok := nearestKept(size)
-	if !ok || m.size == size {
+// Of up to room bytes more it is taken as it is.
+func takeKept(size, room int) (mapping, bool) {
+	m, ok := nearestKept(size, room)
+	if !ok || m.size >= size && m.size-size <= room {
 		return m, ok
 	}
 	mem, err := unix.Mremap(m.own, size, unix.MREMAP_MAYMOVE)
@@ -70,7 +71,7 @@ func takeKept(size int) (mapping, bool) {
 	return ownMapping(mem), true
 }
 
-func nearestKept(size int) (mapping, bool) {
+func nearestKept(size, room int) (mapping, bool) {
 	if size > maxKeptEach {
 		return mapping{}, false
 	}
@@ -78,11 +79,12 @@ func nearestKept(size int) (mapping, bool) {
 	defer kept.Unlock()
 	best := -1
 	for i, m := range slices.Backward(kept.list) {
+		if m.size >= size && m.size-size <= room {
+			best = i
+			break
+		}
 		if best < 0 || distance(m.size, size) < distance(kept.list[best].size, size) {
 			best = i
-		}
-		if m.size == size {
-			break
 		}
 	}
 	if best < 0 {

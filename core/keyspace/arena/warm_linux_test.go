@@ -80,3 +80,31 @@ func TestLargeBlocksStayWarm(t *testing.T) {
 		t.Errorf("%d are kept with %d bytes", len(kept.list), kept.bytes)
 	}
 }
+
+// TestBuffersStayWarm: a buffer is made of memory that was given back, as it is, where that is
+// not much longer; short ones have few lengths. Not parallel, as above.
+func TestBuffersStayWarm(t *testing.T) {
+	stopTicks(t)
+	const size = 1 << 20
+	a := New()
+	r := a.Alloc(size + size/roomShare)
+	at := a.at(r)
+	a.Free(r)
+	var b Buffer
+	if mem := b.Grow(size); b.m.base != at || len(mem) != size+size/roomShare {
+		t.Errorf("a buffer of %d bytes has %d, elsewhere: %v", size, len(mem), b.m.base != at)
+	}
+	b.Free()
+	b.Grow(size - size/roomShare)
+	if b.m.size != size-size/roomShare {
+		t.Errorf("%d bytes are much more than it needs", b.m.size)
+	}
+	b.Free()
+	b.Grow(70 << 10)
+	at = b.m.base
+	b.Free()
+	if mem := b.Grow(100 << 10); b.m.base != at || len(mem) != 128<<10 {
+		t.Errorf("a short buffer has %d bytes, elsewhere: %v", len(mem), b.m.base != at)
+	}
+	b.Free()
+}
