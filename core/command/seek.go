@@ -15,6 +15,9 @@ var seekers = map[string]func(args [][]byte) keyspace.Seek{
 	"zpopmax": func([][]byte) keyspace.Seek { return keyspace.Seek{Kind: keyspace.SeekLast} },
 }
 
+// Seeks tells whether Seek tells anything.
+func (cmd *Command) Seeks() bool { return cmd.seek != nil }
+
 // Seek tells what the command is going to look for in the collection at its first key, for
 // keyspace.Ahead: it may be wrong, and nothing depends on it.
 func (cmd *Command) Seek(args [][]byte) keyspace.Seek {

@@ -12,11 +12,13 @@ const prefetchMin = 4
 
 // ahead is what Prefetch has found out about the commands that come.
 type ahead struct {
-	cmds   [][][]byte      // nil: nothing
-	base   int64           // Session.commands before the first of them
-	shards []int           // of the first argument of each, if that is a key
-	keys   [][]byte        // these arguments, nil for those that are none; scratch
-	seeks  []keyspace.Seek // in the collections at these keys; scratch
+	cmds   [][][]byte // nil: nothing
+	base   int64      // Session.commands before the first of them
+	shards []int      // of the first argument of each, if that is a key
+	keys   [][]byte   // these arguments, nil for those that are none; scratch
+
+	named  []*command.Command // what each is, nil for what there is not; scratch
+	seeks  []keyspace.Seek    // in the collection at one key; scratch
 	looked keyspace.Ahead
 }
 
@@ -32,23 +34,22 @@ func (s *Session) Prefetch(cmds [][][]byte) {
 	if len(cmds) < prefetchMin {
 		return
 	}
-	a.shards, a.keys, a.seeks = a.shards[:0], a.keys[:0], a.seeks[:0]
+	a.shards, a.keys, a.named = a.shards[:0], a.keys[:0], a.named[:0]
 	cmd := s.named
-	only, several, seek := noShard, false, false
+	only, several, seeks := noShard, false, false
 	for _, args := range cmds {
 		if cmd == nil || !cmd.Named(args[0]) { // they are often alike
 			cmd = command.Lookup(args[0])
 		}
-		shard, key, sought := noShard, []byte(nil), keyspace.Seek{}
+		shard, key := noShard, []byte(nil)
 		if cmd != nil && cmd.First == 1 && len(args) > 1 {
 			key = args[1]
 			shard = s.rt.Keyspace.ShardOf(key)
 			several = several || only != noShard && only != shard
 			only = shard
-			sought = cmd.Seek(args)
-			seek = seek || sought.Kind != keyspace.SeekNothing
+			seeks = seeks || cmd.Seeks()
 		}
-		a.shards, a.keys, a.seeks = append(a.shards, shard), append(a.keys, key), append(a.seeks, sought)
+		a.shards, a.keys, a.named = append(a.shards, shard), append(a.keys, key), append(a.named, cmd)
 	}
 	a.cmds, a.base = cmds, s.commands
 	for from := 0; several && from < len(cmds); from += keyspace.AheadMax {
@@ -58,7 +59,7 @@ func (s *Session) Prefetch(cmds [][][]byte) {
 	if !several && only != noShard && s.hold(only) {
 		s.rt.Keyspace.Shard(only).DB(s.DB()).Prefetch(a.keys)
 	}
-	if seek {
+	if seeks {
 		s.lookForElements()
 	}
 	s.clock.stale = true
@@ -79,15 +80,19 @@ func (s *Session) lookForElements() {
 	a := &s.ahead
 	for from := 0; from < len(a.keys); {
 		to := from + 1
-		for to < len(a.keys) && bytes.Equal(a.keys[from], a.keys[to]) {
+		for to < len(a.keys) && a.shards[from] == a.shards[to] && bytes.Equal(a.keys[from], a.keys[to]) {
 			to++
 		}
 		if to-from >= prefetchMin && a.shards[from] != noShard && s.tryHold(a.shards[from]) {
-			a.looked.Elements(s.rt.Keyspace.Shard(a.shards[from]).DB(s.DB()), a.keys[from], a.seeks[from:to])
+			a.seeks = a.seeks[:0]
+			for i := from; i < to; i++ {
+				a.seeks = append(a.seeks, a.named[i].Seek(a.cmds[i]))
+			}
+			a.looked.Elements(s.rt.Keyspace.Shard(a.shards[from]).DB(s.DB()), a.keys[from], a.seeks)
+			clear(a.seeks) // they keep arguments
 		}
 		from = to
 	}
-	clear(a.seeks) // they keep arguments
 }
 
 // visitAhead calls f for each shard of which a key has a bit in among, with the lock of the shard and the bits
