@@ -141,10 +141,7 @@ func (st *store) put(h uint64, key []byte, t Type, e enc, payload []byte, deadli
 			st.start()
 		}
 		r := st.newBlob(key, t, e, payload, len(payload), 0, deadline, st.shard.newClock())
-		st.insert(h, r, deadline, due)
-		if st.shard.inserted != nil {
-			st.shard.tellInserted(st, key)
-		}
+		st.enter(h, key, r, deadline, due)
 		return r
 	}
 	st.countDated(st.fieldDeadlineOf(b), due)
@@ -167,6 +164,14 @@ func (st *store) put(h uint64, key []byte, t Type, e enc, payload []byte, deadli
 	return n
 }
 
+// enter is insert of a key that commands have made, and tells of it.
+func (st *store) enter(h uint64, key []byte, r arena.Ref, deadline, due int64) {
+	st.insert(h, r, deadline, due)
+	if st.shard.inserted != nil {
+		st.shard.tellInserted(st, key)
+	}
+}
+
 // adopt is put of a string whose value lies in a buffer, which becomes its block: see
 // arena.Adopt. The blob that it returns is nil, and nothing has happened, where it does not.
 func (st *store) adopt(h uint64, key, val []byte, deadline int64, from *arena.Buffer) blob {
@@ -186,10 +191,7 @@ func (st *store) adopt(h uint64, key, val []byte, deadline int64, from *arena.Bu
 	n.setHeader(st.shard.epoch, len(key), len(val), blobFlags(String, encRaw, deadline), deadline)
 	if !found {
 		n.setClock(st.shard.newClock())
-		st.insert(h, r, deadline, 0)
-		if st.shard.inserted != nil {
-			st.shard.tellInserted(st, n.key())
-		}
+		st.enter(h, n.key(), r, deadline, 0)
 		return n
 	}
 	n.setClock(st.shard.overwriteClock(b.clock()))

@@ -40,7 +40,7 @@ func (m mapping) grow(size int) mapping {
 	return larger
 }
 
-// Discard says that what is in b, which is part of a chunk, is not needed any
+// discard says that what is in b, which is part of a chunk, is not needed any
 // more. The Go heap has no use for that; what would read it afterwards reads
 // the same as with memory that was given back.
-func Discard(b []byte) { clear(b) }
+func discard(b []byte) { clear(b) }

@@ -33,6 +33,14 @@ var pool struct {
 	grown       bool             // there is a region that is not of small pages
 }
 
+// freeChunks is those of pool that have small pages, or may have large ones. pool is locked.
+func freeChunks(small bool) *[]unsafe.Pointer {
+	if small {
+		return &pool.small
+	}
+	return &pool.free
+}
+
 // mapping is a piece of memory.
 type mapping struct {
 	base  unsafe.Pointer
@@ -46,10 +54,7 @@ type mapping struct {
 func mapChunk(small bool) mapping {
 	pool.Lock()
 	defer pool.Unlock()
-	free := &pool.free
-	if small {
-		free = &pool.small
-	}
+	free := freeChunks(small)
 	if len(*free) == 0 {
 		region, err := mapRegion(small)
 		if err != nil {
@@ -125,11 +130,8 @@ func (m mapping) release() {
 		chunk := unsafe.Slice((*byte)(m.base), m.size)
 		_ = unix.Madvise(chunk, unix.MADV_DONTNEED) // an error leaves it resident, no worse
 		pool.Lock()
-		if m.small {
-			pool.small = append(pool.small, m.base)
-		} else {
-			pool.free = append(pool.free, m.base)
-		}
+		free := freeChunks(m.small)
+		*free = append(*free, m.base)
 		pool.Unlock()
 	case keep(m):
 	case m.size >= hugeUnmap:
@@ -161,9 +163,9 @@ func (m mapping) grow(size int) mapping {
 	return larger
 }
 
-// Discard gives the whole pages within b, which is part of a chunk, back to
+// discard gives the whole pages within b, which is part of a chunk, back to
 // the system: b holds anything from then on.
-func Discard(b []byte) {
+func discard(b []byte) {
 	if len(b) < 2*PageSize {
 		return
 	}

@@ -141,7 +141,7 @@ func (a *Arena) giveSpan(n uint32, c *chunk) {
 	}
 	if a.small {
 		first := int(n%spansPerChunk) * spanSize
-		Discard(c.mem.bytes()[first : first+spanSize])
+		discard(c.mem.bytes()[first : first+spanSize])
 	}
 	if !c.spare {
 		c.spare = true
