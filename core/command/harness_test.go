@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spillwaydb/spillway/core/keyspace"
+	"github.com/spillwaydb/spillway/core/pubsub"
 	"github.com/spillwaydb/spillway/core/resp"
 )
 
@@ -55,6 +56,19 @@ func (x *tester) KeyEvent(_ Client, ev Event, shard, db int, key []byte) {
 		return // nobody is notified
 	}
 	x.events = append(x.events, fmt.Sprintf("%s %q db%d", ev.Name, key, db))
+}
+
+// tell has events kept as well of which listeners are not told: of new and of missed keys.
+func (x *tester) tell(classes EventClass) {
+	hub := pubsub.NewHub(func(pattern, name []byte) bool { return GlobMatch(pattern, name, false) })
+	NewNotifier(hub, x.ctx.Events).SetClasses(classes | ToKeyEvent)
+	hub.Subscriber(x).Subscribe(pubsub.Pattern, []byte("*"))
+}
+
+// Receive implements pubsub.Receiver, see tell.
+func (x *tester) Receive(m *pubsub.Message, _ bool) {
+	db, event, _ := strings.Cut(strings.TrimPrefix(string(m.Channel), "__keyevent@"), "__:")
+	x.events = append(x.events, fmt.Sprintf("%s %q db%s", event, m.Payload, db))
 }
 
 // DatabaseEvent implements KeyListener; Redis tells nobody.

@@ -222,9 +222,10 @@ func maskTimes(v *resp.Value) {
 func TestStreamsAgainstRedis(t *testing.T) {
 	w := streamWords{words{rand.New(rand.NewPCG(seedOf(t), 1))}}
 	dial := redisDialer(t)
-	conn, events := dial(), listenToRedis(t, dial())
+	conn, events := dial(), listenToRedis(t, dial(), "n")
 	ask := asker(t, conn)
 	x := newTester(t, 4)
+	x.tell(ClassNew)
 	x.now = time.Now().UnixMilli()
 	x.run("SET", "string", "v")
 	ask("SET", "string", "v")

@@ -95,7 +95,7 @@ func (d *DB) FillString(key []byte, n int, fill func(p []byte)) {
 		}
 		r := d.st.newBlob(key, String, encGrown, nil, n, 0, 0, d.st.shard.newClock())
 		fill(d.st.blobOf(r).payload())
-		d.st.insert(h, r, 0, 0)
+		d.st.enter(h, key, r, 0, 0)
 		return
 	}
 	r := d.st.newBlob(key, String, encGrown, nil, n, 0, 0, d.st.shard.overwriteClock(b.clock()))
