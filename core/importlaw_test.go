@@ -21,7 +21,7 @@ var law = map[string][]string{
 	"core/rdb":              {"core/rdb/packed"},
 	"core/manifest":         {"core/sink", "core/vfs"},
 	"core/wal":              {"core/resp", "core/vfs"},
-	"core/keyspace/arena":   {},
+	"core/keyspace/arena":   {"internal/aside"},
 	"core/keyspace":         {"core/keyspace/arena", "core/rdb", "core/rdb/packed"},
 	"core/ticks":            {},
 	"core/pubsub":           {"core/resp"},

@@ -9,35 +9,9 @@ import (
 	"runtime"
 	"syscall"
 	"unsafe"
+
+	"github.com/spillwaydb/spillway/internal/aside"
 )
-
-// aside makes a system call that may wait for the disk, and keeps no processor meanwhile.
-//
-// A goroutine in a system call has one of Go's processors until sysmon takes that away, which
-// may look every 10 ms only, and has to find the call twice. An fsync takes that long, and a write
-// may as well: to a file on ext4 it waits while the journal is committed, which any fsync
-// has begun. A server with one processor served nobody for up to 20 ms of each.
-// So the runtime is told beforehand that the call is going to wait, as it
-// is where it waits itself. Its two functions for that are reached by name, which their
-// source permits for good (https://go.dev/issue/67401). It may wake a
-// thread: a call that is hardly ever long is better made as usual.
-//
-// In between the stack must not grow: what is called there is nosplit.
-//
-//go:nosplit
-//go:norace
-func aside(call, a, b, c, d uintptr) (n int, e syscall.Errno) {
-	entersyscallblock()
-	r, _, e := syscall.RawSyscall6(call, a, b, c, d, 0, 0)
-	exitsyscall()
-	return int(r), e
-}
-
-//go:linkname entersyscallblock runtime.entersyscallblock
-func entersyscallblock()
-
-//go:linkname exitsyscall runtime.exitsyscall
-func exitsyscall()
 
 // callAside calls with the descriptor of f, which stays open meanwhile, again
 // after a signal. Its errors are those of a method of os.File that is called op.
@@ -64,7 +38,7 @@ func callAside(f *os.File, op string, call func(fd uintptr) (int, syscall.Errno)
 // syncAside is fsync(2).
 func syncAside(f *os.File) error {
 	_, err := callAside(f, "sync", func(fd uintptr) (int, syscall.Errno) {
-		return aside(syscall.SYS_FSYNC, fd, 0, 0, 0)
+		return aside.Call(syscall.SYS_FSYNC, fd, 0, 0, 0)
 	})
 	return err
 }
@@ -77,7 +51,7 @@ func writeAside(f *os.File, b []byte) (n int, err error) {
 	for n < len(b) {
 		rest := b[n:min(len(b), n+maxWrite)]
 		w, err := callAside(f, "write", func(fd uintptr) (int, syscall.Errno) {
-			return aside(syscall.SYS_WRITE, fd, uintptr(unsafe.Pointer(unsafe.SliceData(rest))), uintptr(len(rest)), 0)
+			return aside.Call(syscall.SYS_WRITE, fd, uintptr(unsafe.Pointer(unsafe.SliceData(rest))), uintptr(len(rest)), 0)
 		})
 		runtime.KeepAlive(b)
 		if err != nil {
@@ -100,7 +74,7 @@ const (
 // pushAside is sync_file_range(2).
 func pushAside(f *os.File, off, n int64) error {
 	_, err := callAside(f, "sync_file_range", func(fd uintptr) (int, syscall.Errno) {
-		return aside(syscall.SYS_SYNC_FILE_RANGE, fd, uintptr(off), uintptr(n), rangeWaitBefore|rangeWrite)
+		return aside.Call(syscall.SYS_SYNC_FILE_RANGE, fd, uintptr(off), uintptr(n), rangeWaitBefore|rangeWrite)
 	})
 	switch {
 	case errors.Is(err, syscall.ENOSYS), errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EINVAL), errors.Is(err, syscall.ESPIPE):

@@ -21,16 +21,19 @@ const regionSize = 64 << 20
 // that each lookup made it read the kernel's tables too, and a virtual machine's twice over.
 // What forbids large pages to other servers is that they fork, and then copy all of one for each
 // write. This one does not. The kernel clears a large page when it is first written, in one go
-// of some 100 µs, and a process that is small would take more memory: so the first region
-// has small ones. /sys/kernel/mm/transparent_hugepage/enabled says "never" where
+// of 100 µs and more (see reserveChunks), and a process that is small would take more memory: so the
+// first region has small ones. /sys/kernel/mm/transparent_hugepage/enabled says "never" where
 // there are to be none.
 const hugePage = 2 << 20
 
-// pool holds the process's free chunks. Their memory was given back.
+// pool holds the process's free chunks. Their memory was given back, but for those that are written.
 var pool struct {
 	sync.Mutex
 	free, small []unsafe.Pointer // of regions of large pages, as far as there are any, and of small ones
-	grown       bool             // there is a region that is not of small pages
+	written     []unsafe.Pointer // as free, see reserve
+	regions     int              // there are that are not of small pages
+	writing     bool             // writeAhead runs
+	lazy        bool             // the kernel cannot do what it does
 }
 
 // freeChunks is those of pool that have small pages, or may have large ones. pool is locked.
@@ -54,20 +57,34 @@ type mapping struct {
 func mapChunk(small bool) mapping {
 	pool.Lock()
 	defer pool.Unlock()
+	if !small {
+		if base, ok := takeWritten(); ok {
+			return mapping{base: base, size: chunkSize}
+		}
+	}
+	base, err := takeFree(small)
+	if err != nil {
+		return heapMapping(chunkSize)
+	}
+	return mapping{base: base, size: chunkSize, small: small}
+}
+
+// takeFree returns a chunk without memory. pool is locked.
+func takeFree(small bool) (chunk unsafe.Pointer, err error) {
 	free := freeChunks(small)
 	if len(*free) == 0 {
 		region, err := mapRegion(small)
 		if err != nil {
-			return heapMapping(chunkSize)
+			return nil, err
 		}
 		for off := regionSize - chunkSize; off >= 0; off -= chunkSize {
 			*free = append(*free, unsafe.Pointer(&region[off]))
 		}
 	}
 	last := len(*free) - 1
-	base := (*free)[last]
+	chunk = (*free)[last]
 	*free = (*free)[:last]
-	return mapping{base: base, size: chunkSize, small: small}
+	return chunk, nil
 }
 
 // mapRegion maps a region, which begins where a large page may. pool is locked.
@@ -81,10 +98,12 @@ func mapRegion(small bool) ([]byte, error) {
 	switch {
 	case small:
 		_ = unix.Madvise(region, unix.MADV_NOHUGEPAGE) // an error leaves what the system prefers
-	case pool.grown:
+	case pool.regions > 0:
 		_ = unix.Madvise(region, unix.MADV_HUGEPAGE) // an error leaves small pages
 	}
-	pool.grown = pool.grown || !small
+	if !small {
+		pool.regions++
+	}
 	return region, nil
 }
 
@@ -127,6 +146,9 @@ func (m mapping) release() {
 	switch {
 	case m.heap:
 	case m.own == nil:
+		if !m.small && reserve(m.base) {
+			return
+		}
 		chunk := unsafe.Slice((*byte)(m.base), m.size)
 		_ = unix.Madvise(chunk, unix.MADV_DONTNEED) // an error leaves it resident, no worse
 		pool.Lock()

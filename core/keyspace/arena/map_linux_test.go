@@ -22,9 +22,9 @@ func TestLargePages(t *testing.T) {
 	}
 	pool.Lock()
 	defer pool.Unlock()
-	grown := pool.grown
-	defer func() { pool.grown = grown }()
-	pool.grown = false
+	regions := pool.regions
+	defer func() { pool.regions = regions }()
+	pool.regions = 0
 	for i, want := range []string{"", "hg", "nh", "hg"} {
 		region, err := mapRegion(want == "nh")
 		if err != nil {
