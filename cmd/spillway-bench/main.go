@@ -128,7 +128,7 @@ func command() *cobra.Command {
 	f.StringVar(&b.json, "json", "", "write everything to this `file`, see docs/performance.md")
 	f.StringVar(&b.markdown, "markdown", "", "write the tables to this `file` too")
 	f.StringVar(&b.plot, "plot", "", "draw latency through a BGSAVE to this SVG `file`")
-	cmd.AddCommand(renderCommand(), generateCommand())
+	cmd.AddCommand(renderCommand(), generateCommand(), hollowCommand())
 	return cmd
 }
 

@@ -91,7 +91,7 @@ func (r *report) saw(s *server) {
 // version says what a server calls itself. All of the family have redis_version, for
 // clients that look at it, and their own besides.
 func version(info map[string]string) string {
-	for _, name := range []string{"spillway", "valkey", "keydb", "dragonfly", "redis"} {
+	for _, name := range []string{"spillway", "valkey", "keydb", "dragonfly", "redis", "hollow"} {
 		if v := info[name+"_version"]; v != "" {
 			return name + " " + v
 		}
