@@ -53,7 +53,7 @@ func writeSynced(fs FS, name string, data []byte, perm os.FileMode) (err error) 
 			err = cerr
 		}
 	}()
-	n, err := f.Write(data)
+	n, err := WriteAside(f, data)
 	if err != nil {
 		return err
 	}

@@ -67,7 +67,7 @@ func (f *logFile) switchTo(c *nextSegment) {
 	err := next.open(f.fs, c.path, o.seq.Load())
 	f.syncMu.Lock()
 	if err == nil {
-		err = next.file.Sync()
+		err = f.syncSegment(next.file)
 		if err != nil {
 			_ = next.file.Close()
 		}

@@ -172,7 +172,7 @@ func (f *logFile) fsync(mark uint64) bool {
 // fsyncFile is fsync(2) with its accounts. The caller holds syncMu.
 func (f *logFile) fsyncFile() bool {
 	start, size := f.clock.Now(), f.counters.segmentBytes.Load()
-	err := f.syncSegment()
+	err := f.syncSegment(f.seg.file)
 	took := f.clock.Now().Sub(start)
 	f.counters.fsyncs.Add(1)
 	f.counters.lastSync.Store(int64(took))
@@ -187,12 +187,12 @@ func (f *logFile) fsyncFile() bool {
 	return true
 }
 
-// syncSegment is fsync(2). Clients wait for it under Always only.
-func (f *logFile) syncSegment() error {
+// syncSegment is fsync(2) of a segment. Clients wait for it under Always only.
+func (f *logFile) syncSegment(segment vfs.File) error {
 	if f.Policy() == Always {
-		return f.seg.file.Sync()
+		return segment.Sync()
 	}
-	return vfs.SyncAside(f.seg.file)
+	return vfs.SyncAside(segment)
 }
 
 // broke makes err the log's failure, unless there is one.

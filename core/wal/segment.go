@@ -53,9 +53,9 @@ func createSegmentAs(fs vfs.FS, name string, n uint64, ts int64) error {
 	if err != nil {
 		return fmt.Errorf("create log segment: %w", err)
 	}
-	_, err = f.Write(segmentHeader(n, ts))
+	_, err = vfs.WriteAside(f, segmentHeader(n, ts))
 	if err == nil {
-		err = f.Sync()
+		err = vfs.SyncAside(f)
 	}
 	if cerr := f.Close(); err == nil {
 		err = cerr

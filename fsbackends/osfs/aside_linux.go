@@ -82,3 +82,13 @@ func pushAside(f *os.File, off, n int64) error {
 	}
 	return err
 }
+
+const adviseDontNeed = 4 // POSIX_FADV_DONTNEED
+
+// forgetAside is posix_fadvise(2): the system need not keep these bytes in its cache.
+func forgetAside(f *os.File, off, n int64) error {
+	_, err := callAside(f, "fadvise", func(fd uintptr) (int, syscall.Errno) {
+		return aside.Call(syscall.SYS_FADVISE64, fd, uintptr(off), uintptr(n), adviseDontNeed)
+	})
+	return err
+}

@@ -14,3 +14,5 @@ func syncAside(f *os.File) error { return f.Sync() }
 func writeAside(f *os.File, b []byte) (int, error) { return f.Write(b) }
 
 func pushAside(*os.File, int64, int64) error { return errors.ErrUnsupported }
+
+func forgetAside(*os.File, int64, int64) error { return errors.ErrUnsupported }
