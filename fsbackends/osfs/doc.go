@@ -13,8 +13,9 @@
 // It opens regular files and directories only, and waits for none: a named pipe
 // or a socket in place of a file is an error that says so.
 //
-// Its files are vfs.Aside: on Linux they can be written and fsynced, and directories fsynced,
-// without keeping a processor of Go's meanwhile.
+// Its files are vfs.Aside: on Linux they can be written and fsynced without keeping a processor of
+// Go's meanwhile. Directories are fsynced and changed so always (names_linux.go), and a large file is removed after
+// the system's cache has been emptied of it, step by step (FS.forget).
 //
 // It refuses to promise what the platform lacks: where directories cannot be
 // synced, Caps says so and vfs.RequireData turns the directory away.

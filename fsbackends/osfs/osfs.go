@@ -142,7 +142,7 @@ func (fs *FS) open(p string, flag int, perm os.FileMode) (*os.File, error) {
 	refuse := func(mode os.FileMode) error {
 		return &os.PathError{Op: "open", Path: p, Err: vfs.CheckRegular(mode)}
 	}
-	f, err := fs.root.OpenFile(p, flag|openAtOnce, perm)
+	f, err := fs.openFile(p, flag|openAtOnce, perm)
 	if err != nil {
 		// Sockets, and pipes that nobody reads, refuse by themselves.
 		if st, serr := fs.root.Stat(p); serr == nil && !st.Mode().IsRegular() && !st.IsDir() {
@@ -167,7 +167,7 @@ func (fs *FS) Mkdir(name string, perm os.FileMode) error {
 	if err != nil {
 		return err
 	}
-	return fs.root.Mkdir(p, perm&permMask)
+	return fs.mkdir(p, perm&permMask)
 }
 
 // MkdirAll implements afero.Fs.
@@ -189,10 +189,11 @@ func (fs *FS) Remove(name string) error {
 		return &os.PathError{Op: "remove", Path: name, Err: errRoot}
 	}
 	fs.forget(p)
-	return fs.root.Remove(p)
+	return fs.remove(p)
 }
 
-// RemoveAll implements afero.Fs. The root itself is refused. Large files are forgotten first.
+// RemoveAll implements afero.Fs. The root itself is refused. Files go one by one, as Remove
+// removes them.
 func (fs *FS) RemoveAll(name string) error {
 	p, err := clean("removeall", name)
 	if err != nil {
@@ -201,12 +202,18 @@ func (fs *FS) RemoveAll(name string) error {
 	if p == "." {
 		return &os.PathError{Op: "removeall", Path: name, Err: errRoot}
 	}
-	_ = iofs.WalkDir(fs.root.FS(), filepath.ToSlash(p), func(at string, d iofs.DirEntry, err error) error {
-		if err == nil && d.Type().IsRegular() {
-			fs.forget(filepath.FromSlash(at))
-		}
-		return nil // RemoveAll tells
-	})
+	if st, err := fs.root.Lstat(p); err == nil && st.IsDir() { // no link to one
+		_ = iofs.WalkDir(fs.root.FS(), filepath.ToSlash(p), func(at string, d iofs.DirEntry, err error) error {
+			if err == nil && !d.IsDir() {
+				at = filepath.FromSlash(at)
+				fs.forget(at)
+				_ = fs.remove(at)
+			}
+			return nil
+		})
+		_ = fs.remove(p)
+	}
+	// There is nothing left to do as a rule, or it tells why.
 	return fs.root.RemoveAll(p)
 }
 
@@ -248,7 +255,7 @@ func (fs *FS) Rename(oldname, newname string) error {
 	if from == "." || to == "." {
 		return &os.LinkError{Op: "rename", Old: oldname, New: newname, Err: errRoot}
 	}
-	return fs.root.Rename(from, to)
+	return fs.rename(from, to)
 }
 
 // Replace implements vfs.FS; rename(2) is it.
