@@ -18,6 +18,7 @@ func BenchmarkLarge(b *testing.B) {
 	value := strings.Repeat("x", 64)
 	add := func(i int) []string { return []string{"ZADD", "zset", strconv.Itoa(i), element(i)} }
 	entry := func(int) []string { return []string{"XADD", "stream", "*", "field", value} }
+	item := func(int) []string { return []string{"RPUSH", "list", value} }
 	for _, c := range []struct {
 		name string
 		fill func(i int) []string
@@ -28,6 +29,8 @@ func BenchmarkLarge(b *testing.B) {
 			return []string{"ZRANGEBYSCORE", "zset", strconv.Itoa(i), "+inf", "LIMIT", "0", "10"}
 		}},
 		{"XADD", entry, entry},
+		{"LPUSH", item, func(int) []string { return []string{"LPUSH", "list", value} }},
+		{"RPUSH", item, item},
 		{"XREADGROUP", entry, func(int) []string {
 			return []string{"XREADGROUP", "GROUP", "group", "consumer", "COUNT", "1", "STREAMS", "stream", ">"}
 		}},

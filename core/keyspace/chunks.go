@@ -1,8 +1,7 @@
 package keyspace
 
 import (
-	"slices"
-
+	"github.com/spillwaydb/spillway/core/keyspace/arena"
 	"github.com/spillwaydb/spillway/core/rdb/packed"
 )
 
@@ -11,7 +10,6 @@ import (
 // chunk of its own. A write copies the path to a chunk, and the chunk, if a
 // view can see them.
 type chunks struct {
-	onHeapOnly
 	tree  tree[chunk]
 	n     int // of chunks
 	bytes int64
@@ -19,38 +17,105 @@ type chunks struct {
 
 var _ object = (*chunks)(nil)
 
-// chunk is consecutive items of a list. Its weight in the tree is how many.
+// chunk is consecutive items of a list, a listpack in a block of a pool. Its weight in the tree is how
+// many. There may be room on both sides of it, so that a push at either end moves
+// next to nothing: at the front it is the header of the listpack.
 type chunk struct {
-	items packed.Listpack
-	own   *owner // of the tree that may write items in place
+	arena.Block        // all of it
+	from, to    uint32 // where in it the listpack is
 }
 
-// chunkCost is what a chunk takes besides its bytes: its node.
-const chunkCost = 96
+const (
+	// chunkCost is what a chunk takes besides its block: its node.
+	chunkCost = 80
+	// chunksAtOnce is of how many chunks a list may be to be freed at once.
+	chunksAtOnce = 16
+)
 
-func newChunks() *chunks { return &chunks{tree: newTree[chunk]()} }
+func newChunks(pool *arena.Pool) *chunks {
+	t := newTree[chunk]()
+	t.pool = pool
+	return &chunks{tree: t}
+}
 
 func (c *chunks) clone() object { return &chunks{tree: c.tree.clone(), n: c.n, bytes: c.bytes} }
 
 func (c *chunks) memory() int64 { return c.bytes }
 
-func (c *chunks) onHeap() int64 { return c.bytes }
+func (c *chunks) onHeap() int64 { return int64(c.n) * chunkCost }
 
 func (c *chunks) size() int { return c.tree.size() }
 
-func (e *chunk) cost() int64 { return int64(chunkCost + cap(e.items)) }
+func (c *chunks) freesAtOnce() bool { return c.n <= chunksAtOnce }
+
+func (c *chunks) free() { c.tree.free(!c.freesAtOnce()) }
+
+func (e *chunk) block() arena.Block { return e.Block }
+
+// items is the listpack.
+func (e *chunk) items() packed.Listpack { return packed.Listpack(e.Data[e.from:e.to:e.to]) }
+
+func (e *chunk) cost() int64 { return int64(chunkCost + arena.PoolHead + len(e.Data)) }
 
 // chunkLimit is how large a chunk may become by more than one item.
 type chunkLimit struct{ bytes, items int }
 
 func (m chunkLimit) fits(bytes, items int) bool { return bytes <= m.bytes && items <= m.items }
 
+// inPool is the limit of chunks that lie in a pool, whose blocks come in sizes that a whole one would just
+// not fit.
+func (m chunkLimit) inPool() chunkLimit { return chunkLimit{m.bytes - arena.PoolHead, m.items} }
+
+// newChunk returns a chunk of a listpack of size bytes, which the caller writes: it has room for room bytes at
+// least, of which the listpack is in the middle.
+func (c *chunks) newChunk(size, room int) chunk {
+	b := c.tree.pool.Alloc(max(size, room))
+	b.Data = b.Data[:cap(b.Data)]
+	from := (len(b.Data) - size) / 2
+	return chunk{b, uint32(from), uint32(from + size)} // of a listpack
+}
+
+// letGo lets go of a chunk that is in the tree no more.
+func (c *chunks) letGo(e chunk) {
+	if e.Drop() {
+		c.tree.pool.Free(e.Block)
+	}
+}
+
 // add makes entries, so many, a chunk before position i.
 func (c *chunks) add(i int, entries []byte, count int) {
-	b := packed.AppendListHeader(make([]byte, 0, packed.ListHeader+len(entries)+1))
-	e := chunk{packed.SealList(append(b, entries...), count), c.tree.own}
+	c.addChunk(i, c.newChunk(packed.ListHeader+len(entries)+1, 0), entries, count)
+}
+
+// addEnd makes an item's entry a chunk at an end of the list, where more will come.
+func (c *chunks) addEnd(i int, entry []byte, m chunkLimit) {
+	const ends = packed.ListHeader + 1
+	c.clip(max(i-1, 0))
+	e := c.newChunk(ends+len(entry), min(m.bytes, ends+m.items*len(entry)))
+	if e.to -= e.from; i == 0 {
+		e.to = uint32(len(e.Data))
+	}
+	e.from = e.to - uint32(ends+len(entry)) // of a listpack
+	c.addChunk(i, e, entry, 1)
+}
+
+// addChunk makes e, which has room for entries and nothing else, a chunk before position i.
+func (c *chunks) addChunk(i int, e chunk, entries []byte, count int) {
+	packed.SealList(append(packed.AppendListHeader(e.items()[:0]), entries...), count)
 	c.tree.insert(i, e, count)
 	c.n++
+	c.bytes += e.cost()
+}
+
+// clip gives back what the chunk at position i has more than it needs, for it is full.
+func (c *chunks) clip(i int) {
+	e := c.tree.at(i)
+	if size := arena.Size(arena.PoolHead + len(e.items())); size > len(e.Data)-len(e.Data)/16 {
+		return
+	}
+	e = c.tree.write(i, 0)
+	c.bytes -= e.cost()
+	c.move(e, c.newChunk(len(e.items()), 0), 0, 0, nil)
 	c.bytes += e.cost()
 }
 
@@ -59,6 +124,7 @@ func (c *chunks) drop(i int) {
 	e := c.tree.remove(i)
 	c.n--
 	c.bytes -= e.cost()
+	c.letGo(e)
 }
 
 // splice replaces cut bytes at a place of the chunk at position i by entries,
@@ -66,20 +132,55 @@ func (c *chunks) drop(i int) {
 func (c *chunks) splice(i, at, cut int, entries []byte, added int, m chunkLimit) {
 	e := c.tree.write(i, added)
 	c.bytes -= e.cost()
-	old := e.items
-	size := len(old) - cut + len(entries)
-	if e.own == c.tree.own && size <= cap(old) && size >= cap(old)/4 {
-		e.items = slices.Replace(old, at, at+cut, entries...)
+	size := int(e.to-e.from) - cut + len(entries)
+	if e.Sole() && size <= len(e.Data) && size >= len(e.Data)/4 {
+		e.splice(at, cut, entries)
 	} else {
 		room := size
 		if added > 0 && size < m.bytes { // more will come
 			room = min(size+size/2, m.bytes)
 		}
-		e.items = append(append(append(make([]byte, 0, room), old[:at]...), entries...), old[at+cut:]...)
-		e.own = c.tree.own
+		c.move(e, c.newChunk(size, room), at, cut, entries)
 	}
-	e.items.Spliced(added)
+	e.items().Spliced(added)
 	c.bytes += e.cost()
+}
+
+// move puts what e holds, of which cut bytes at a place are replaced by entries, in another chunk, which e is then.
+func (c *chunks) move(e *chunk, to chunk, at, cut int, entries []byte) {
+	old := e.items()
+	fresh := to.items()
+	copy(fresh, old[:at])
+	copy(fresh[at:], entries)
+	copy(fresh[at+len(entries):], old[at+cut:])
+	c.letGo(*e)
+	*e = to
+}
+
+// splice replaces cut bytes at a place by entries, for which there is room on one side or on both
+// together. It moves the shorter part if it can.
+func (e *chunk) splice(at, cut int, entries []byte) {
+	from, to, grow := int(e.from), int(e.to), len(entries)-cut
+	before, behind := e.Data[from:from+at], e.Data[from+at+cut:to]
+	switch room := len(e.Data) - to; {
+	case grow <= from && (grow > room || len(before) < len(behind)):
+		from -= grow
+		copy(e.Data[from:], before)
+	case grow <= room:
+		copy(e.Data[from+at+len(entries):], behind)
+	default: // grow is positive, and it comes to lie in the middle
+		middle := (len(e.Data) - (to - from + grow)) / 2
+		if middle < from {
+			copy(e.Data[middle:], before)
+		}
+		copy(e.Data[middle+at+len(entries):], behind)
+		if middle > from {
+			copy(e.Data[middle:], before)
+		}
+		from = middle
+	}
+	copy(e.Data[from+at:], entries)
+	e.from, e.to = uint32(from), uint32(from+len(before)+len(entries)+len(behind)) // of a listpack
 }
 
 // insert puts an item's entry before position i, which may be the end.
@@ -90,15 +191,15 @@ func (c *chunks) insert(i int, entry []byte, m chunkLimit) {
 		return
 	}
 	e, first := c.tree.seek(min(i, n-1))
-	count, at := e.items.Len(), i-first
-	fits := func(e *chunk) bool { return m.fits(len(e.items)+len(entry), e.items.Len()+1) }
+	count, at := e.items().Len(), i-first
+	fits := func(e *chunk) bool { return m.fits(len(e.items())+len(entry), e.items().Len()+1) }
 	if fits(e) {
-		c.splice(first, e.items.Seek(at), 0, entry, 1, m)
+		c.splice(first, e.items().Seek(at), 0, entry, 1, m)
 		return
 	}
 	if at > 0 && at < count {
-		place := e.items.Seek(at)
-		tail := e.items[place:e.items.End()]
+		place := e.items().Seek(at)
+		tail := e.items()[place:e.items().End()]
 		c.add(first+count, tail, count-at)
 		c.splice(first, place, len(tail), nil, at-count, m)
 		c.insert(i, entry, m)
@@ -106,9 +207,13 @@ func (c *chunks) insert(i int, entry []byte, m chunkLimit) {
 	}
 	if at == 0 && i > 0 {
 		if e, first := c.tree.seek(i - 1); fits(e) {
-			c.splice(first, e.items.End(), 0, entry, 1, m)
+			c.splice(first, e.items().End(), 0, entry, 1, m)
 			return
 		}
+	}
+	if i == 0 || i == n {
+		c.addEnd(i, entry, m)
+		return
 	}
 	c.add(i, entry, 1)
 }
@@ -116,9 +221,9 @@ func (c *chunks) insert(i int, entry []byte, m chunkLimit) {
 // set replaces the item at position i.
 func (c *chunks) set(i int, entry []byte, m chunkLimit) {
 	e, first := c.tree.seek(i)
-	at := e.items.Seek(i - first)
-	cut := e.items.Next(at) - at
-	if count := e.items.Len(); count == 1 || m.fits(len(e.items)-cut+len(entry), 0) {
+	at := e.items().Seek(i - first)
+	cut := e.items().Next(at) - at
+	if count := e.items().Len(); count == 1 || m.fits(len(e.items())-cut+len(entry), 0) {
 		c.splice(first, at, cut, entry, 0, m)
 		return
 	}
@@ -129,12 +234,12 @@ func (c *chunks) set(i int, entry []byte, m chunkLimit) {
 // remove removes the item at position i.
 func (c *chunks) remove(i int, m chunkLimit) {
 	e, first := c.tree.seek(i)
-	if e.items.Len() == 1 {
+	if e.items().Len() == 1 {
 		c.drop(first)
 		return
 	}
-	at := e.items.Seek(i - first)
-	c.splice(first, at, e.items.Next(at)-at, nil, -1, m)
+	at := e.items().Seek(i - first)
+	c.splice(first, at, e.items().Next(at)-at, nil, -1, m)
 	c.join(first, m)
 }
 
@@ -142,10 +247,10 @@ func (c *chunks) remove(i int, m chunkLimit) {
 // small.
 func (c *chunks) join(i int, m chunkLimit) {
 	e, first := c.tree.seek(i)
-	if len(e.items) > m.bytes/4 {
+	if len(e.items()) > m.bytes/4 {
 		return
 	}
-	next := first + e.items.Len()
+	next := first + e.items().Len()
 	if next == c.size() {
 		if first == 0 {
 			return
@@ -153,10 +258,10 @@ func (c *chunks) join(i int, m chunkLimit) {
 		next = first
 		e, first = c.tree.seek(first - 1)
 	}
-	more := c.tree.at(next).items
-	count := e.items.Len() + more.Len()
-	if m.fits(2*(len(e.items)+len(more)), count) {
-		c.splice(first, e.items.End(), 0, more[more.First():more.End()], more.Len(), m)
+	more := c.tree.at(next).items()
+	count := e.items().Len() + more.Len()
+	if m.fits(2*(len(e.items())+len(more)), count) {
+		c.splice(first, e.items().End(), 0, more[more.First():more.End()], more.Len(), m)
 		c.drop(first + count)
 	}
 }
@@ -166,8 +271,8 @@ func (c *chunks) trim(from, to int, m chunkLimit) {
 	if n := c.size(); to < n {
 		e, first := c.tree.seek(to)
 		if at := to - first; at > 0 {
-			place, end := e.items.Seek(at), e.items.End()
-			c.splice(first, place, end-place, nil, at-e.items.Len(), m)
+			place, end := e.items().Seek(at), e.items().End()
+			c.splice(first, place, end-place, nil, at-e.items().Len(), m)
 		}
 		c.forget(to, c.size())
 		c.tree.cut(0, to)
@@ -175,7 +280,7 @@ func (c *chunks) trim(from, to int, m chunkLimit) {
 	if from > 0 {
 		e, first := c.tree.seek(from)
 		if at := from - first; at > 0 {
-			begin, place := e.items.First(), e.items.Seek(at)
+			begin, place := e.items().First(), e.items().Seek(at)
 			c.splice(first, begin, place-begin, nil, -at, m)
 			from = first
 		}
@@ -193,7 +298,7 @@ func (c *chunks) forget(from, to int) {
 	c.tree.each(from, false, func(e *chunk) bool {
 		c.n--
 		c.bytes -= e.cost()
-		from += e.items.Len()
+		from += e.items().Len()
 		return from < to
 	})
 }
@@ -204,7 +309,7 @@ func (c *chunks) removeEqual(n *packed.Needle, count int) (removed int) {
 	if count < 0 {
 		for i := c.size(); i > 0 && removed < -count; {
 			e, first := c.tree.seek(i - 1)
-			total := e.items.Count(n)
+			total := e.items().Count(n)
 			most := min(total, -count-removed)
 			c.filter(first, n, total-most, most)
 			removed += most
@@ -213,7 +318,7 @@ func (c *chunks) removeEqual(n *packed.Needle, count int) (removed int) {
 		return removed
 	}
 	for i := 0; i < c.size() && (count == 0 || removed < count); {
-		most := c.tree.at(i).items.Count(n)
+		most := c.tree.at(i).items().Count(n)
 		if count > 0 {
 			most = min(most, count-removed)
 		}
@@ -226,7 +331,7 @@ func (c *chunks) removeEqual(n *packed.Needle, count int) (removed int) {
 // filter removes so many items that are the needle from the chunk at position
 // i, after the first skip of them, and returns how many items it has left.
 func (c *chunks) filter(i int, n *packed.Needle, skip, remove int) (left int) {
-	items := c.tree.at(i).items
+	items := c.tree.at(i).items()
 	left = items.Len() - remove
 	switch {
 	case remove == 0:
@@ -235,7 +340,10 @@ func (c *chunks) filter(i int, n *packed.Needle, skip, remove int) (left int) {
 	default:
 		e := c.tree.write(i, -remove)
 		c.bytes -= e.cost()
-		*e = chunk{appendFiltered(make([]byte, 0, len(items)), items, n, skip, remove), c.tree.own}
+		to := c.newChunk(len(items), 0)
+		to.to = to.from + uint32(len(appendFiltered(to.items()[:0], items, n, skip, remove))) // of a listpack
+		c.letGo(*e)
+		*e = to
 		c.bytes += e.cost()
 	}
 	return left
@@ -249,7 +357,7 @@ func (c *chunks) each(from int, reverse bool, num *texts, fn func(v []byte) bool
 	}
 	_, first := c.tree.seek(from)
 	c.tree.each(from, reverse, func(e *chunk) bool {
-		l := e.items
+		l := e.items()
 		at := l.First()
 		switch {
 		case first >= 0:

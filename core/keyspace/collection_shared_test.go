@@ -13,9 +13,40 @@ import (
 // changed, moved, deleted and flushed, and with the last one all memory is given back.
 func TestSharedCollections(t *testing.T) {
 	t.Logf("replay with -run TestSharedCollections -seed %d", *seed)
+	t.Run("hash", func(t *testing.T) {
+		sharedCollections(t, func(d *DB, key []byte, f int, v []byte) { d.Hash(key).Set(strconv.AppendInt(nil, int64(f), 10), v) },
+			func(d *DB, key []byte, f int) ([]byte, int) {
+				v, _ := d.Hash(key).Get(strconv.AppendInt(nil, int64(f), 10))
+				return v, d.Hash(key).Len()
+			})
+	})
+	t.Run("list", func(t *testing.T) {
+		sharedCollections(t, func(d *DB, key []byte, f int, v []byte) {
+			switch l := d.List(key); {
+			case f == l.Len():
+				l.PushBack(v)
+			case f == 0: // by way of the ends
+				l.PopFront()
+				l.PushFront(v)
+			case f%3 == 0: // and of the middle
+				l.InsertAt(f, v)
+				l.Remove(l.At(f+1), 0)
+			default:
+				l.SetAt(f, v)
+			}
+		}, func(d *DB, key []byte, f int) ([]byte, int) { return d.List(key).At(f), d.List(key).Len() })
+	})
+}
+
+// sharedCollections is TestSharedCollections of a type: set makes the value of a field, or of the item at a
+// position, which may be the next one, and get returns it, and how many there are.
+func sharedCollections(t *testing.T, set func(d *DB, key []byte, f int, v []byte), get func(d *DB, key []byte, f int) ([]byte, int)) {
 	rng := rand.New(rand.NewPCG(*seed, 41))
 	const shards, fields = 3, 1200
 	k := New(Config{Shards: shards, Databases: 2})
+	limits := DefaultLimits()
+	limits.ListSize = 40 // of many chunks
+	k.SetLimits(limits)
 	place := func(i int) *DB { return k.Shard(i % shards).DB(i / shards % 2) }
 	const places = 2 * shards
 	locked := func(fn func()) {
@@ -23,16 +54,13 @@ func TestSharedCollections(t *testing.T) {
 		defer k.UnlockAll()
 		fn()
 	}
-	key := []byte("hash")
+	key := []byte("key")
+	text := func(f, n int) []byte { return fmt.Appendf(nil, "%d:%d", f, n) }
 	held := [places][]int{} // by place and field; nil: no key
 	holds := func(d *DB, want []int) error {
-		h := d.Hash(key)
-		if h.Len() != len(want) {
-			return fmt.Errorf("%d fields, want %d", h.Len(), len(want))
-		}
 		for f, n := range want {
-			if v, _ := h.Get(strconv.AppendInt(nil, int64(f), 10)); string(v) != strconv.Itoa(n) {
-				return fmt.Errorf("field %d is %q, want %d", f, v, n)
+			if v, size := get(d, key, f); string(v) != string(text(f, n)) || size != len(want) {
+				return fmt.Errorf("field %d of %d is %q, want %q of %d", f, size, v, text(f, n), len(want))
 			}
 		}
 		return nil
@@ -48,7 +76,7 @@ func TestSharedCollections(t *testing.T) {
 				place(a).Delete(key)
 				for f := range fields {
 					held[a][f] = f + step
-					place(a).Hash(key).Set(strconv.AppendInt(nil, int64(f), 10), strconv.AppendInt(nil, int64(f+step), 10))
+					set(place(a), key, f, text(f, f+step))
 				}
 			case op == 1:
 				place(a).Delete(key)
@@ -83,9 +111,13 @@ func TestSharedCollections(t *testing.T) {
 						if d := &v.dbs[i]; d.db == 0 && d.keys > 0 {
 							if err := d.each(func(b blob) error {
 								var wrong error
-								d.eachElement(b, new(texts), func(f, v []byte, _ float64) bool {
-									if at, _ := strconv.Atoi(string(f)); string(v) != strconv.Itoa(want[at]) {
-										wrong = fmt.Errorf("field %s is %q, want %d", f, v, want[at])
+								d.eachElement(b, new(texts), func(a, v []byte, _ float64) bool {
+									if v == nil { // an item
+										v = a
+									}
+									var f, n int
+									if _, err := fmt.Sscanf(string(v), "%d:%d", &f, &n); err != nil || want[f] != n {
+										wrong = fmt.Errorf("%q, want %d", v, want[f])
 									}
 									return wrong == nil
 								})
@@ -100,7 +132,7 @@ func TestSharedCollections(t *testing.T) {
 				for range 20 {
 					f := rng.IntN(fields)
 					held[a][f]++
-					place(a).Hash(key).Set(strconv.AppendInt(nil, int64(f), 10), strconv.AppendInt(nil, int64(held[a][f]), 10))
+					set(place(a), key, f, text(f, held[a][f]))
 				}
 			}
 		})

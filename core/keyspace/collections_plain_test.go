@@ -315,7 +315,7 @@ func checkChunks(t *testing.T, c *chunks) {
 	t.Helper()
 	items, n, sum := 0, 0, int64(0)
 	c.tree.each(0, false, func(e *chunk) bool {
-		count, canonical, err := packed.CheckListpack(e.items)
+		count, canonical, err := packed.CheckListpack(e.items())
 		if err != nil || !canonical || count == 0 {
 			t.Fatalf("a chunk of %d items, canonical %v, error %v", count, canonical, err)
 		}

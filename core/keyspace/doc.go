@@ -13,11 +13,11 @@
 //	                                      ├─ pages: 4 KiB, slots → blobs                 (arena)
 //	                                      ├─ blobs: header, key, value                   (arena)
 //	                                      └─ objects: large collections, as trees        (Go heap;
-//	                                                  elements of hashes and sets             pool)
+//	                                                  elements of all but streams             pool)
 //
 // The garbage collector sees neither pages nor blobs, nor the elements of large hashes,
-// sets and sorted sets, which lie in runs of some dozens each in a pool that all shards share
-// (sheaf.go): its work does not depend on the number of keys, and next to nothing on that of elements. A blob is
+// sets, sorted sets and lists, which lie in runs of some dozens each in a pool that all shards share
+// (sheaf.go, chunks.go): its work does not depend on the number of keys, and next to nothing on that of elements. A blob is
 //
 //	 0       4        8          12     13        16          (16 or 24)
 //	+-------+--------+----------+------+---------+----------+-----+---------+

@@ -81,7 +81,7 @@ func (d *dbView) encode(w *rdb.Writer, b blob) error {
 func encodeChunks(w *rdb.Writer, key []byte, c *chunks) {
 	w.BeginQuicklist(key, c.n)
 	c.tree.each(0, false, func(e *chunk) bool {
-		w.Node(e.items)
+		w.Node(e.items())
 		return w.Err() == nil
 	})
 }

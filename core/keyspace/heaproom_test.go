@@ -19,7 +19,7 @@ func TestHeapRoom(t *testing.T) {
 	fill := func(a, _ *DB) {
 		a.SetString([]byte("string"), make([]byte, 100_000), 0)
 		for i := range 10_000 {
-			a.List([]byte("list")).PushBack(fmt.Appendf(nil, "member:%d", i))
+			a.AddEntry([]byte("stream"), StreamID{MS: uint64(i + 1)}, [][]byte{[]byte("field"), fmt.Appendf(nil, "member:%d", i)})
 		}
 	}
 	if _, room := change(fill); room != 0 {
@@ -34,8 +34,8 @@ func TestHeapRoom(t *testing.T) {
 		name string
 		fn   func(a, b *DB)
 	}{
-		{"moved", func(a, b *DB) { a.Move([]byte("list"), []byte("list"), b) }},
-		{"copied and flushed", func(a, b *DB) { b.Copy([]byte("list"), []byte("other"), a); b.Flush() }},
+		{"moved", func(a, b *DB) { a.Move([]byte("stream"), []byte("stream"), b) }},
+		{"copied and flushed", func(a, b *DB) { b.Copy([]byte("stream"), []byte("other"), a); b.Flush() }},
 		{"renamed", func(a, _ *DB) { a.Move([]byte("other"), []byte("again"), a) }},
 	} {
 		if _, now := change(step.fn); now != room {

@@ -17,8 +17,11 @@ func (d *DB) List(key []byte) ListRef { return ListRef{ref{d, key, List}} }
 // chunks is the object of b, for reading.
 func (l ListRef) chunks(b blob) *chunks { return l.d.object(b).(*chunks) }
 
-// limit is how large a packed list or a chunk may become.
+// limit is how large a packed list may become.
 func (l ListRef) limit() chunkLimit { return l.limits().list() }
+
+// chunkLimit is how large a chunk may become.
+func (l ListRef) chunkLimit() chunkLimit { return l.limit().inPool() }
 
 // changeChunks is change for chunks.
 func (l ListRef) changeChunks(b blob, fn func(c *chunks)) {
@@ -27,7 +30,7 @@ func (l ListRef) changeChunks(b blob, fn func(c *chunks)) {
 
 // unpack makes the key hold chunks, the first of which is what b holds, and returns its blob.
 func (l ListRef) unpack(b blob) blob {
-	c := newChunks()
+	c := newChunks(l.d.ks.pool)
 	if p := b.list(); b != nil {
 		c.add(0, p[p.First():p.End()], p.Len())
 	}
@@ -83,7 +86,7 @@ func (l ListRef) insertAt(b blob, i int, v []byte) {
 		}
 		b = l.unpack(b)
 	}
-	l.changeChunks(b, func(c *chunks) { c.insert(i, entry, m) })
+	l.changeChunks(b, func(c *chunks) { c.insert(i, entry, m.inPool()) })
 }
 
 // PopFront removes the first item.
@@ -114,12 +117,8 @@ func (l ListRef) pop(b blob, i int) (v []byte) {
 		return v
 	}
 	e, first := l.chunks(b).tree.seek(i)
-	if item := e.items.Entry(e.items.Seek(i - first)); e.items.Len() > 1 {
-		v = l.scratch().take(item)
-	} else { // the chunk goes, and nobody writes it any more
-		v = l.scratch().text(0, item)
-	}
-	l.changeChunks(b, func(c *chunks) { c.remove(i, l.limit()) })
+	v = l.scratch().take(e.items().Entry(e.items().Seek(i - first)))
+	l.changeChunks(b, func(c *chunks) { c.remove(i, l.chunkLimit()) })
 	return v
 }
 
@@ -129,7 +128,7 @@ func (l ListRef) At(i int) []byte {
 	p := b.list()
 	if !b.packed() {
 		e, first := l.chunks(b).tree.seek(i)
-		p, i = e.items, i-first
+		p, i = e.items(), i-first
 	}
 	return l.scratch().text(0, p.Entry(p.Seek(i)))
 }
@@ -148,7 +147,7 @@ func (l ListRef) SetAt(i int, v []byte) {
 		}
 		b = l.unpack(b)
 	}
-	l.changeChunks(b, func(c *chunks) { c.set(i, entry, m) })
+	l.changeChunks(b, func(c *chunks) { c.set(i, entry, m.inPool()) })
 }
 
 // Remove removes the items equal to v: the first count of them, the last
@@ -193,7 +192,7 @@ func (l ListRef) Trim(start, stop int) {
 	}
 	b := l.find()
 	if !b.packed() {
-		l.changeChunks(b, func(c *chunks) { c.trim(start, stop+1, l.limit()) })
+		l.changeChunks(b, func(c *chunks) { c.trim(start, stop+1, l.chunkLimit()) })
 		return
 	}
 	p := b.list()

@@ -80,7 +80,7 @@ func (p packer) pack(t Type) (payload []byte, e enc) {
 
 // chunks is all items of a list.
 func (p packer) chunks() *chunks {
-	c, m := newChunks(), p.lim.list()
+	c, m := newChunks(p.ks.pool), p.lim.list()
 	if p.nodesAreChunks(m) {
 		for _, n := range p.obj.Nodes {
 			l := packed.Listpack(n)
@@ -88,6 +88,7 @@ func (p packer) chunks() *chunks {
 		}
 		return c
 	}
+	m = m.inPool()
 	build := p.s.build[:0]
 	count := 0
 	for _, it := range p.obj.Items {

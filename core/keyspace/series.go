@@ -38,7 +38,7 @@ func newSeries[E identified]() series[E] { return series[E]{newTree[run[E]]()} }
 
 // fork returns a copy of a series that nobody writes any more, since what it lies in
 // was copied. It writes nothing of s.
-func (s *series[E]) fork() series[E] { return series[E]{tree[run[E]]{s.tree.root, new(owner)}} }
+func (s *series[E]) fork() series[E] { return series[E]{s.tree.fork()} }
 
 func (s *series[E]) size() int { return s.tree.size() }
 

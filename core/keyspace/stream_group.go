@@ -147,8 +147,8 @@ func (s *StreamValue) EditGroup(name []byte, fn func(g *StreamGroup)) bool {
 	if g.own != s.groups.own {
 		// What this was copied from is no longer written, so its trees are shared.
 		g.pending = g.pending.fork()
-		g.consumers = tree[StreamConsumer]{g.consumers.root, new(owner)}
-		g.names = tree[numbered]{g.names.root, new(owner)}
+		g.consumers = g.consumers.fork()
+		g.names = g.names.fork()
 		g.own = s.groups.own
 	}
 	s.bytes -= g.cost()

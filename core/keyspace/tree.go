@@ -2,6 +2,10 @@ package keyspace
 
 import (
 	"math/rand/v2"
+	"runtime"
+	"sync/atomic"
+
+	"github.com/spillwaydb/spillway/core/keyspace/arena"
 )
 
 // tree is a sequence of elements with copy-on-write: a treap whose nodes know
@@ -13,34 +17,58 @@ import (
 // list as many as it has items. Elements are inserted, split off and cut at
 // their first position only.
 //
-// clone takes constant time. A node belongs to the tree that made it; another
-// tree that reaches it copies it before the first change, so a write to a
-// frozen collection of any size copies one path.
+// clone takes constant time. A node counts who has it, the nodes above it and the roots of
+// trees, as one of a sheafTree does: what has one count on the whole path from the root is the tree's own, and
+// changed in place; of what others have too a change makes a copy, so that a write to a frozen
+// collection of any size copies one path. Trees that are given up without free leave counts that are
+// too high, which costs their nodes a copy once more.
+//
+// What elements refer to is told apart in one of two ways. What is on the Go heap is marked with the tree that
+// may write it (own). Elements that have blocks of a pool (lodger) are counted by them, a count
+// for each node, and free gives back those that nobody else has.
 type tree[E any] struct {
 	root *node[E]
 	own  *owner
+	pool *arena.Pool // of lodgers, nil for elements on the Go heap
 }
 
-// owner marks whose a node is. It has a size so that every one has an address
+// owner marks whose something is. It has a size so that every one has an address
 // of its own.
 type owner struct{ _ byte }
+
+// lodger is an element with a block of a pool.
+type lodger interface{ block() arena.Block }
 
 type node[E any] struct {
 	el          E
 	left, right *node[E]
-	own         *owner
 	n           int // positions from here down
 	w           uint32
 	prio        uint32
+	others      atomic.Int32 // who has it besides one
 }
 
 func newTree[E any]() tree[E] { return tree[E]{own: new(owner)} }
 
-// clone returns a copy. Neither owns a node of what they share from then on.
-// Reading does not look at owners.
+// clone returns a copy. Neither owns what they share from then on.
+// Reading does not look at owners and counts.
 func (t *tree[E]) clone() tree[E] {
 	t.own = new(owner)
-	return tree[E]{root: t.root, own: new(owner)}
+	return t.fork()
+}
+
+// fork is clone of a tree whose elements nobody writes any more. It does not write t.
+func (t *tree[E]) fork() tree[E] {
+	if t.root != nil {
+		t.root.others.Add(1)
+	}
+	return tree[E]{t.root, new(owner), t.pool}
+}
+
+// free lets go of all that the tree has, and may yield in between.
+func (t *tree[E]) free(yield bool) {
+	t.root.release(t.pool, yield)
+	t.root = nil
 }
 
 func (t *tree[E]) size() int { return t.root.size() }
@@ -56,15 +84,45 @@ func (n *node[E]) weight() int { return int(n.w) }
 
 func (n *node[E]) count() { n.n = n.weight() + n.left.size() + n.right.size() }
 
-// edit returns n or, when another tree made it, a copy that is t's.
+// edit returns n, which the caller has, or in its place a copy when others have it too.
 func (t *tree[E]) edit(n *node[E]) *node[E] {
-	if n.own == t.own {
+	if n.others.Load() == 0 {
 		return n
 	}
-	c := *n
-	c.own = t.own
-	return &c
+	c := &node[E]{el: n.el, left: n.left, right: n.right, n: n.n, w: n.w, prio: n.prio}
+	if t.pool != nil {
+		lodging(&c.el).Hold()
+	}
+	for _, kid := range [...]*node[E]{c.left, c.right} {
+		if kid != nil {
+			kid.others.Add(1)
+		}
+	}
+	n.release(t.pool, false) // goes no deeper: c has what is below
+	return c
 }
+
+// lodging is the block of an element of a tree with a pool.
+func lodging[E any](e *E) arena.Block { return any(e).(lodger).block() } //nolint:forcetypeassert // the pool says so
+
+// release lets go of n. Who is the last to do so lets go of what is below, which the collector does
+// without a pool, and may yield in between.
+func (n *node[E]) release(pool *arena.Pool, yield bool) {
+	if n == nil || n.others.Add(-1) >= 0 || pool == nil {
+		return
+	}
+	if b := lodging(&n.el); b.Drop() {
+		pool.Free(b)
+	}
+	n.left.release(pool, yield)
+	n.right.release(pool, yield)
+	if yield && n.prio%releaseYield == 0 {
+		runtime.Gosched()
+	}
+}
+
+// releaseYield is about how many nodes go between two yields: some microseconds.
+const releaseYield = 64
 
 // at returns the element at position i, which must exist.
 func (t *tree[E]) at(i int) *E {
@@ -106,7 +164,7 @@ func (t *tree[E]) lower(less func(*E) bool) int {
 
 // insert puts e, which weighs so much, before position i.
 func (t *tree[E]) insert(i int, e E, weight int) {
-	x := &node[E]{el: e, own: t.own, n: weight, w: uint32(weight), prio: rand.Uint32()} // balance, not a secret
+	x := &node[E]{el: e, n: weight, w: uint32(weight), prio: rand.Uint32()} // balance, not a secret
 	t.root = t.put(t.root, i, x)
 }
 
@@ -166,7 +224,7 @@ func (t *tree[E]) merge(l, r *node[E]) *node[E] {
 	}
 }
 
-// remove takes the element at position i out and returns it.
+// remove takes the element at position i out and returns it, with its block if it has one.
 func (t *tree[E]) remove(i int) E {
 	var gone *node[E]
 	t.root, gone = t.drop(t.root, i)
@@ -174,11 +232,11 @@ func (t *tree[E]) remove(i int) E {
 }
 
 func (t *tree[E]) drop(n *node[E], i int) (rest, gone *node[E]) {
+	n = t.edit(n)
 	before := n.left.size()
 	if before <= i && i < before+n.weight() {
 		return t.merge(n.left, n.right), n
 	}
-	n = t.edit(n)
 	if i < before {
 		n.left, gone = t.drop(n.left, i)
 	} else {
@@ -212,8 +270,11 @@ func (t *tree[E]) write(i, grow int) *E {
 
 // cut keeps the elements of positions from up to, not including, to.
 func (t *tree[E]) cut(from, to int) {
-	l, _ := t.split(t.root, to)
-	_, t.root = t.split(l, from)
+	l, behind := t.split(t.root, to)
+	before, l := t.split(l, from)
+	t.root = l
+	before.release(t.pool, false)
+	behind.release(t.pool, false)
 }
 
 // each calls fn for the elements from the one at position i on, in order or
