@@ -34,23 +34,28 @@ func (s *Session) Prefetch(cmds [][][]byte) {
 	if len(cmds) < prefetchMin {
 		return
 	}
-	a.shards, a.keys, a.named = a.shards[:0], a.keys[:0], a.named[:0]
+	shards, keys, named := a.shards[:0], a.keys[:0], a.named[:0]
 	cmd := s.named
 	only, several, seeks := noShard, false, false
-	for _, args := range cmds {
+	for i, args := range cmds {
 		if cmd == nil || !cmd.Named(args[0]) { // they are often alike
 			cmd = command.Lookup(args[0])
 		}
 		shard, key := noShard, []byte(nil)
 		if cmd != nil && cmd.First == 1 && len(args) > 1 {
 			key = args[1]
-			shard = s.rt.Keyspace.ShardOf(key)
-			several = several || only != noShard && only != shard
-			only = shard
+			if i > 0 && bytes.Equal(key, keys[i-1]) && shards[i-1] != noShard {
+				shard = shards[i-1]
+			} else {
+				shard = s.rt.Keyspace.ShardOf(key)
+				several = several || only != noShard && only != shard
+				only = shard
+			}
 			seeks = seeks || cmd.Seeks()
 		}
-		a.shards, a.keys, a.named = append(a.shards, shard), append(a.keys, key), append(a.named, cmd)
+		shards, keys, named = append(shards, shard), append(keys, key), append(named, cmd)
 	}
+	a.shards, a.keys, a.named = shards, keys, named
 	a.cmds, a.base = cmds, s.commands
 	for from := 0; several && from < len(cmds); from += keyspace.AheadMax {
 		to := min(from+keyspace.AheadMax, len(cmds))

@@ -76,7 +76,9 @@ func (s *Session) lock(keep bool) bool {
 		s.enter()
 		return s.lease()
 	case len(u.shards) == 0:
-		s.release()
+		if s.held >= 0 || s.gated { // or the clock would be asked once more
+			s.release()
+		}
 		return true
 	case keep && u.shard >= 0:
 		if !s.hold(u.shard) {
