@@ -26,7 +26,11 @@ const reserveChunks = 4
 func reserve(chunk unsafe.Pointer) bool {
 	pool.Lock()
 	defer pool.Unlock()
-	if pool.regions < 2 || len(pool.written) == reserveChunks {
+	n := len(pool.written)
+	if pool.writing {
+		n++ // which is being written
+	}
+	if pool.regions < 2 || n >= reserveChunks {
 		return false
 	}
 	pool.written = append(pool.written, chunk)

@@ -41,18 +41,37 @@ func TestReserve(t *testing.T) {
 			t.Errorf("%d of %d pages of a chunk are there", n, pagesPerChunk)
 		}
 	}
+	release := func(n int) {
+		for range n {
+			last := all[len(all)-1]
+			all = all[:len(all)-1]
+			last.release()
+		}
+	}
 	written()
 	before := len(pool.free)
-	for range 2 * reserveChunks {
-		last := all[len(all)-1]
-		all = all[:len(all)-1]
-		last.release()
-	}
+	release(2 * reserveChunks)
 	if n := written(); n != reserveChunks {
 		t.Errorf("%d chunks are kept, want %d", n, reserveChunks)
 	}
 	if n := len(pool.free) - before; n != 2*reserveChunks {
 		t.Errorf("%d chunks are given back, want %d", n, 2*reserveChunks)
+	}
+
+	// While one is being written, what is released leaves a place for it.
+	pool.Lock()
+	pool.writing = true
+	some := pool.written[:reserveChunks-2]
+	pool.free = append(pool.free, pool.written[len(some):]...)
+	pool.written = some
+	pool.Unlock()
+	release(3)
+	if n := len(pool.written); n != reserveChunks-1 {
+		t.Errorf("%d chunks are kept beside one that is being written, want %d", n, reserveChunks-1)
+	}
+	writeAhead()
+	if n := len(pool.written); n != reserveChunks {
+		t.Errorf("%d chunks are written, want %d", n, reserveChunks)
 	}
 }
 
