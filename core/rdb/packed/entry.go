@@ -214,6 +214,16 @@ func cut(p []byte, at, n int) []byte { return p[at : at+n : at+n] }
 
 // IntLE reads a signed little-endian integer of len(p) bytes, at most 8.
 func IntLE(p []byte) int64 {
+	switch len(p) {
+	case 2:
+		return int64(int16(binary.LittleEndian.Uint16(p))) // its bits, as below
+	case 3:
+		return int64(int32(uint32(p[0])<<8|uint32(p[1])<<16|uint32(p[2])<<24) >> 8)
+	case 4:
+		return int64(int32(binary.LittleEndian.Uint32(p)))
+	case 8:
+		return int64(binary.LittleEndian.Uint64(p))
+	}
 	var v uint64
 	for i, c := range p {
 		v |= uint64(c) << (8 * i)

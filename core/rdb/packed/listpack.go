@@ -145,55 +145,113 @@ func (l Listpack) Count(n *Needle) (count int) {
 // that is canonical. Any bytes may be given; what is accepted can be read
 // without looking out of bounds.
 func CheckListpack(b []byte) (count int, canonical bool, err error) {
-	if len(b) < ListHeader+1 || uint64(binary.LittleEndian.Uint32(b)) != uint64(len(b)) || b[len(b)-1] != endByte {
-		return 0, false, fmt.Errorf("a listpack whose size or end mark is wrong")
+	if err := checkFrame(b); err != nil {
+		return 0, false, err
 	}
 	canonical = true
-	var again [9]byte
 	for at, end := ListHeader, len(b)-1; at < end; count++ {
 		if n := plainSize(b[at:end]); n != 0 {
 			at += n
 			continue
 		}
-		n := checkedSize(b[at:end])
-		if n == 0 {
-			return 0, false, fmt.Errorf("a listpack entry at byte %d that is malformed or too long", at)
+		next, err := checkEntry(b, at)
+		if err != nil {
+			return 0, false, err
 		}
-		if back := appendBacklen(again[:0], n); len(back) > end-at-n || string(back) != string(b[at+n:at+n+len(back)]) {
-			return 0, false, fmt.Errorf("a listpack entry whose back length at byte %d is wrong", at+n)
-		}
-		if canonical {
-			var head []byte
-			if e := decode(b[at:]); e.IsInt {
-				head = appendIntBody(again[:0], e.Int)
-			} else if _, isInt := ParseInt(e.Str); isInt {
-				canonical = false
-			} else {
-				head = appendStringHead(again[:0], len(e.Str))
-			}
-			canonical = canonical && string(head) == string(b[at:at+len(head)])
-		}
-		at += n + backlenSize(n)
+		canonical = canonical && canonicalEntry(b[at:next])
+		at = next
 	}
-	if said := int(binary.LittleEndian.Uint16(b[offCount:])); said != unknown && said != count {
-		return 0, false, fmt.Errorf("a listpack of %d entries that says %d", count, said)
-	}
-	return count, canonical, nil
+	return count, canonical, checkCount(b, count)
 }
 
-// plainSize is how long the entry at the start of p is with its back length, if it is a small number or
+// checkFrame is what CheckListpack asks of b before it looks at entries.
+func checkFrame(b []byte) error {
+	if len(b) < ListHeader+1 || uint64(binary.LittleEndian.Uint32(b)) != uint64(len(b)) || b[len(b)-1] != endByte {
+		return fmt.Errorf("a listpack whose size or end mark is wrong")
+	}
+	return nil
+}
+
+// checkEntry returns the place behind the entry at a place of a listpack, if that is well-formed.
+func checkEntry(b []byte, at int) (next int, err error) {
+	end := len(b) - 1
+	n := checkedSize(b[at:end])
+	if n == 0 {
+		return 0, fmt.Errorf("a listpack entry at byte %d that is malformed or too long", at)
+	}
+	var again [5]byte
+	if back := appendBacklen(again[:0], n); len(back) > end-at-n || string(back) != string(b[at+n:at+n+len(back)]) {
+		return 0, fmt.Errorf("a listpack entry whose back length at byte %d is wrong", at+n)
+	}
+	return at + n + backlenSize(n), nil
+}
+
+// canonicalEntry tells whether a well-formed entry is the one that AppendEntry makes of its text.
+func canonicalEntry(entry []byte) bool {
+	var again [9]byte
+	var head []byte
+	if e := decode(entry); e.IsInt {
+		head = appendIntBody(again[:0], e.Int)
+	} else if _, isInt := ParseInt(e.Str); isInt {
+		return false
+	} else {
+		head = appendStringHead(again[:0], len(e.Str))
+	}
+	return string(head) == string(entry[:len(head)])
+}
+
+// checkCount holds what a listpack says of its length against how many entries it has.
+func checkCount(b []byte, count int) error {
+	if said := int(binary.LittleEndian.Uint16(b[offCount:])); said != unknown && said != count {
+		return fmt.Errorf("a listpack of %d entries that says %d", count, said)
+	}
+	return nil
+}
+
+// plainSize is how long the entry at the start of p is with its back length, if it is a number or
 // a short string that does not look like one, and all is as it should be, else 0. Most are, and a look at
-// three bytes of each is enough.
+// a few bytes of each is enough.
 func plainSize(p []byte) int {
 	n := 1
 	if c := p[0]; c >= int13 {
-		return 0
+		return plainInt(p)
 	} else if c > int7Max {
 		if n += int(c & str6Max); len(p) < 2 || n > 1 && (p[1] == '-' || p[1]-'0' <= 9) {
 			return 0
 		}
 	}
 	if n >= len(p) || int(p[n]) != n {
+		return 0
+	}
+	return n + 1
+}
+
+// plainInt is plainSize of a number that takes more than a byte: it is canonical if it does not fit into
+// fewer.
+func plainInt(p []byte) int {
+	c := p[0]
+	if c < str12 {
+		if len(p) < 3 || p[2] != 2 || c == int13 && p[1] <= int7Max {
+			return 0
+		}
+		return 3
+	}
+	if len(p) < 6 {
+		return 0
+	}
+	var n int
+	var v, fewer int64
+	switch c {
+	case int16Byte:
+		n, v, fewer = 3, int64(int16(binary.LittleEndian.Uint16(p[1:]))), 1<<12 // its bits, as below
+	case int24Byte:
+		n, v, fewer = 4, int64(int32(binary.LittleEndian.Uint32(p))>>8), 1<<15
+	case int32Byte:
+		n, v, fewer = 5, int64(int32(binary.LittleEndian.Uint32(p[1:]))), 1<<23
+	default:
+		return 0
+	}
+	if int(p[n]) != n || -fewer <= v && v < fewer {
 		return 0
 	}
 	return n + 1
