@@ -214,6 +214,7 @@ func (db *DB) loadPart(ctx context.Context, set *sink.Set, p sink.SetPart, progr
 		}
 		into := db.ks.NewLoader()
 		err := rdb.Read(r, rdb.Handler{
+			Packed: true,
 			Aux: func(key, value []byte) {
 				if string(key) == keyspace.AuxFollowing {
 					followed = command.SetFollowing(db.ks, string(value))
@@ -224,14 +225,18 @@ func (db *DB) loadPart(ctx context.Context, set *sink.Set, p sink.SetPart, progr
 				if o.DB >= db.opts.Databases {
 					return fmt.Errorf("key %q is in database %d, but only %d are configured", o.Key, o.DB, db.opts.Databases)
 				}
-				keys++
+				if !o.More {
+					keys++
+				}
 				return into.Load(o)
 			},
 		})
-		if err == nil {
-			into.Flush()
+		if err != nil {
+			into.Abort()
+			return err
 		}
-		return err
+		into.Flush()
+		return nil
 	})
 	if err == nil {
 		err = followed

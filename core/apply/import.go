@@ -66,12 +66,15 @@ type importer struct {
 func (m *importer) rdb(in io.Reader) error {
 	into := m.ks.NewLoader()
 	h := rdb.Handler{
+		Packed:   true,
 		Function: func(code []byte) error { return command.LoadLibrary(m.ks, code) },
 		Object: func(obj *rdb.Object) error {
 			if have := m.ks.NumDatabases(); obj.DB >= have {
 				return fmt.Errorf("it is in database %d, but only %d are configured", obj.DB, have)
 			}
-			m.out.Keys++
+			if !obj.More {
+				m.out.Keys++
+			}
 			return into.Load(obj)
 		},
 		Rest: func(r io.Reader) error {
@@ -87,6 +90,7 @@ func (m *importer) rdb(in io.Reader) error {
 		h.Unsupported = func(e *rdb.UnsupportedError) error { return m.o.Skip(e) }
 	}
 	if err := rdb.Read(in, h); err != nil {
+		into.Abort()
 		return fmt.Errorf("%s: %w", m.name, err)
 	}
 	return nil

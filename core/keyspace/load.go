@@ -24,6 +24,9 @@ func (k *Keyspace) Load(obj *rdb.Object) error {
 // and, when obj has one, access clock. obj's own key and database do not
 // matter. The lock is held.
 func (d *DB) Restore(key []byte, obj *rdb.Object) error {
+	if obj.More {
+		return fmt.Errorf("keyspace: loading key %.100q: it comes in parts, which a Loader puts together", key)
+	}
 	switch obj.Type {
 	case String:
 		d.SetString(key, obj.Str, obj.ExpireMS)
@@ -31,11 +34,9 @@ func (d *DB) Restore(key []byte, obj *rdb.Object) error {
 		if obj.Stream == nil {
 			return fmt.Errorf("keyspace: loading key %.100q: a stream without its value", key)
 		}
-		d.Delete(key)
-		d.newObject(key, Stream, loadStream(obj.Stream))
-		if obj.ExpireMS != 0 {
-			d.SetDeadline(key, obj.ExpireMS)
-		}
+		s := newStream()
+		s.load(obj.Stream)
+		d.restoreObject(key, obj, s)
 	case List, Set, ZSet, Hash:
 		d.Delete(key)
 		if obj.Len() == 0 {
@@ -48,10 +49,21 @@ func (d *DB) Restore(key []byte, obj *rdb.Object) error {
 	default:
 		return fmt.Errorf("keyspace: loading key %.100q: %w", key, rdb.UnknownType(obj.Type))
 	}
-	if obj.LRU > 0 || obj.LFU > 0 {
-		d.restoreClock(key, obj)
-	}
+	d.restoreClock(key, obj)
 	return nil
+}
+
+// restoreObject makes key hold o, with what obj says of it besides its value.
+func (d *DB) restoreObject(key []byte, obj *rdb.Object, o object) {
+	d.Delete(key)
+	if o.size() == 0 && obj.Type != Stream {
+		return
+	}
+	d.newObject(key, obj.Type, o)
+	if obj.ExpireMS != 0 {
+		d.SetDeadline(key, obj.ExpireMS)
+	}
+	d.restoreClock(key, obj)
 }
 
 // Dump is Restore the other way round: the value and the deadline of e, which is
@@ -124,6 +136,9 @@ func (d *DB) dumpHash(key []byte, o *rdb.Object) {
 // restoreClock sets the access clock as the file says, where it says it in
 // the kind of clock that is in use.
 func (d *DB) restoreClock(key []byte, obj *rdb.Object) {
+	if obj.LRU <= 0 && obj.LFU <= 0 {
+		return
+	}
 	b, _, ok := d.st.find(d.ks.hash(key), key)
 	if !ok {
 		return

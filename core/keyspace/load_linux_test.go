@@ -71,7 +71,7 @@ func BenchmarkLoad(b *testing.B) {
 					before := processTime(b)
 					k := New(Config{Shards: 1, Databases: 1})
 					l := k.NewLoader()
-					if err := rdb.Read(bytes.NewReader(file.Bytes()), rdb.Handler{Object: l.Load}); err != nil {
+					if err := rdb.Read(bytes.NewReader(file.Bytes()), rdb.Handler{Packed: true, Object: l.Load}); err != nil {
 						b.Fatal(err)
 					}
 					l.Flush()

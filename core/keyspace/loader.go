@@ -15,6 +15,7 @@ type Loader struct {
 	ks      *Keyspace
 	parts   []loadBatch // one a shard
 	scratch scratch     // in which collections are packed before a shard is locked
+	long    object      // what has come of an object that comes in parts
 }
 
 const (
@@ -47,7 +48,7 @@ type loadKey struct {
 	valAt, end int
 }
 
-// NewLoader returns a Loader. Flush ends what it is used for.
+// NewLoader returns a Loader. Flush ends what it is used for, or Abort.
 func (k *Keyspace) NewLoader() *Loader {
 	return &Loader{ks: k, parts: make([]loadBatch, len(k.shards))}
 }
@@ -57,6 +58,9 @@ func (k *Keyspace) NewLoader() *Loader {
 func (l *Loader) Load(obj *rdb.Object) error {
 	if err := l.ks.checkDB(obj.DB); err != nil {
 		return fmt.Errorf("loading key %.100q: %w", obj.Key, err)
+	}
+	if obj.More || l.long != nil {
+		return l.loadPart(obj)
 	}
 	n := l.ks.ShardOf(obj.Key)
 	b := &l.parts[n]
@@ -74,13 +78,46 @@ func (l *Loader) Load(obj *rdb.Object) error {
 	return s.dbs[obj.DB].Restore(obj.Key, obj)
 }
 
+// loadPart loads a part of a long list or stream, and puts all of it into its shard with the last.
+func (l *Loader) loadPart(obj *rdb.Object) error {
+	switch obj.Type {
+	case List:
+		c, _ := l.long.(*chunks)
+		if c == nil {
+			c = newChunks(l.ks.pool)
+		}
+		l.long = c
+		packer{obj, l.ks, l.ks.limits.Load(), &l.scratch}.addChunks(c)
+	case Stream:
+		s, _ := l.long.(*StreamValue)
+		if s == nil {
+			s = newStream()
+		}
+		l.long = s
+		s.load(obj.Stream)
+	default:
+		return fmt.Errorf("keyspace: loading a part of key %.100q: %w", obj.Key, rdb.UnknownType(obj.Type))
+	}
+	if obj.More {
+		return nil
+	}
+	o, n := l.long, l.ks.ShardOf(obj.Key)
+	l.long = nil
+	l.flush(n)
+	s := l.ks.shards[n]
+	s.Lock()
+	defer s.Unlock()
+	s.dbs[obj.DB].restoreObject(obj.Key, obj, o)
+	return nil
+}
+
 // pack returns the value of a string or a small collection as a blob has it.
 func (l *Loader) pack(obj *rdb.Object) (val []byte, e enc, ok bool) {
 	switch obj.Type {
 	case String:
 		return obj.Str, encRaw, true
 	case List, Set, ZSet, Hash:
-		if n := len(obj.Items); n > 0 && n <= loadItems {
+		if len(obj.Items) <= loadItems && max(len(obj.Listpack), len(obj.Intset)) <= loadWaits && len(obj.Nodes) == 0 && obj.Len() > 0 {
 			val, e = packer{obj, l.ks, l.ks.limits.Load(), &l.scratch}.pack(obj.Type)
 		}
 	case Stream: // is never small
@@ -95,6 +132,14 @@ func (l *Loader) Flush() {
 	for n := range l.parts {
 		l.flush(n)
 	}
+}
+
+// Abort drops what still waits, and the parts of an object that has not come to its end.
+func (l *Loader) Abort() {
+	if l.long != nil {
+		l.ks.reaper.take(l.long)
+	}
+	l.long, l.parts = nil, make([]loadBatch, len(l.parts))
 }
 
 func (l *Loader) flush(n int) {
@@ -113,9 +158,7 @@ func (l *Loader) flush(n int) {
 			w := &some[i]
 			d, key := s.dbs[w.db], b.text[w.keyAt:w.valAt]
 			d.st.put(w.hash, key, w.typ, w.enc, b.text[w.valAt:w.end], w.deadline)
-			if w.lru > 0 || w.lfu > 0 {
-				d.restoreClock(key, &rdb.Object{LRU: w.lru, LFU: w.lfu})
-			}
+			d.restoreClock(key, &rdb.Object{LRU: w.lru, LFU: w.lfu})
 		}
 	}
 	b.keys, b.text = b.keys[:0], b.text[:0]

@@ -24,7 +24,9 @@ func (d *DB) loadCollection(key []byte, obj *rdb.Object) {
 	}
 	switch t {
 	case List:
-		d.newObject(key, t, p.chunks())
+		c := newChunks(p.ks.pool)
+		p.addChunks(c)
+		d.newObject(key, t, c)
 	case Set, ZSet, Hash:
 		d.newObject(key, t, p.collection(t))
 	default:
@@ -43,6 +45,19 @@ type packer struct {
 // pack returns nil for what is not to be packed: it is too large, or has a
 // member twice.
 func (p packer) pack(t Type) (payload []byte, e enc) {
+	if payload, e = p.asItLies(t); payload != nil {
+		return payload, e
+	}
+	if len(p.obj.Nodes) > 0 {
+		size := packed.ListHeader + 1
+		for _, n := range p.obj.Nodes {
+			size += len(n) - packed.ListHeader - 1
+		}
+		if size > p.lim.list().bytes {
+			return nil, 0
+		}
+	}
+	p.obj.Unpack()
 	switch items := p.obj.Items; t {
 	case List:
 		if m := p.lim.list(); len(items) <= m.items {
@@ -78,17 +93,90 @@ func (p packer) pack(t Type) (payload []byte, e enc) {
 	return nil, 0
 }
 
-// chunks is all items of a list.
-func (p packer) chunks() *chunks {
-	c, m := newChunks(p.ks.pool), p.lim.list()
+// asItLies is what came as one listpack or intset, if it may be kept as it is. To find that out it is walked over
+// once, and takes no memory for its items.
+func (p packer) asItLies(t Type) (payload []byte, e enc) {
+	o, l := p.obj, packed.Listpack(p.obj.Listpack)
+	switch {
+	case o.Intset != nil:
+		if packed.Intset(o.Intset).Len() <= p.lim.IntsetEntries {
+			return o.Intset, encIntset
+		}
+		return nil, 0
+	case l == nil || o.Expires != nil:
+		return nil, 0
+	}
+	may := false
+	switch n := l.Len(); t {
+	case List:
+		m := p.lim.list()
+		may = n <= m.items && len(l) <= m.bytes
+	case Hash:
+		may = n/2 <= p.lim.HashEntries && p.fits(l, 2, p.lim.HashValue)
+	case ZSet:
+		may = n/2 <= p.lim.ZSetEntries && p.fits(l, 2, p.lim.ZSetValue) && p.ordered(l)
+	case Set: // might have to be an intset
+	default:
+		panic(rdb.UnknownType(t))
+	}
+	if !may {
+		return nil, 0
+	}
+	return l, encPacked
+}
+
+// fits tells whether no entry of a canonical listpack is longer than so many bytes, and every step-th is there once. It
+// is sure of both if it says so. What is equal looks alike, so that nothing is decoded.
+func (p packer) fits(l packed.Listpack, step, longest int) bool {
+	if longest < len(p.s.last[0]) { // an integer's text may be too long
+		return false
+	}
+	seen := p.seen(l.Len() / step)
+	for at, i := l.First(), 0; at < l.End(); i++ {
+		next := l.Next(at)
+		if next-at-minEntry > longest && len(l.Entry(at).Str) > longest {
+			return false
+		}
+		if i%step == 0 && !seen.add(p.ks.hash(l[at:next])) {
+			return false
+		}
+		at = next
+	}
+	return true
+}
+
+// minEntry is by how much the entry of a string is longer than that at least.
+const minEntry = 2
+
+// ordered tells whether the members of a sorted set lie in their order, with scores of which none is minus zero.
+func (p packer) ordered(l packed.Listpack) bool {
+	last := 0
+	for i, at := 0, l.First(); at < l.End(); i++ {
+		score := p.obj.Scores[i]
+		if score == 0 && math.Signbit(score) {
+			return false
+		}
+		if i > 0 && (score < p.obj.Scores[i-1] || score == p.obj.Scores[i-1] &&
+			bytes.Compare(p.s.text(0, l.Entry(last)), p.s.text(1, l.Entry(at))) > 0) {
+			return false
+		}
+		last, at = at, l.Next(l.Next(at))
+	}
+	return true
+}
+
+// addChunks adds all items of a list to its end.
+func (p packer) addChunks(c *chunks) {
+	m := p.lim.list()
 	if p.nodesAreChunks(m) {
 		for _, n := range p.obj.Nodes {
 			l := packed.Listpack(n)
 			c.add(c.size(), l[l.First():l.End()], l.Len())
 		}
-		return c
+		return
 	}
 	m = m.inPool()
+	p.obj.Unpack()
 	build := p.s.build[:0]
 	count := 0
 	for _, it := range p.obj.Items {
@@ -100,9 +188,10 @@ func (p packer) chunks() *chunks {
 		}
 		count++
 	}
-	c.add(c.size(), build, count)
+	if count > 0 {
+		c.add(c.size(), build, count)
+	}
 	p.s.keep(build)
-	return c
 }
 
 // nodesAreChunks tells whether a list came in pieces that it may be kept in, which a file of this engine or of Redis
@@ -116,7 +205,7 @@ func (p packer) nodesAreChunks(m chunkLimit) bool {
 		}
 		size += len(l)
 	}
-	least := max(size/m.bytes, len(p.obj.Items)/m.items)
+	least := max(size/m.bytes, p.obj.Len()/m.items)
 	return len(p.obj.Nodes) > 0 && len(p.obj.Nodes) <= 2*(least+1)
 }
 
@@ -130,31 +219,43 @@ func longest(items [][]byte) (n int) {
 
 // distinct tells whether every step-th item is there once. It is sure of that if it says so.
 func (p packer) distinct(step int) bool {
-	size := 1 << bits.Len(uint(2*len(p.obj.Items)/step)) // positive
-	seen := slices.Grow(p.s.hashes[:0], size)[:size]     // a hash table of hashes
-	p.s.hashes = seen
-	clear(seen)
+	seen := p.seen(len(p.obj.Items) / step)
 	for i := 0; i < len(p.obj.Items); i += step {
-		hash := max(p.ks.hash(p.obj.Items[i]), 1) // 0 is none
-		at := hash & uint64(size-1)               // positive
-		for ; seen[at] != 0; at = (at + 1) & uint64(size-1) {
-			if seen[at] == hash {
-				return false
-			}
+		if !seen.add(p.ks.hash(p.obj.Items[i])) {
+			return false
 		}
-		seen[at] = hash
 	}
+	return true
+}
+
+// hashTable is a table of hashes. Its length is a power of two.
+type hashTable []uint64
+
+// seen is an empty table for n hashes.
+func (p packer) seen(n int) hashTable {
+	size := 1 << bits.Len(uint(2*n)) // positive
+	t := slices.Grow(p.s.hashes[:0], size)[:size]
+	p.s.hashes = t
+	clear(t)
+	return t
+}
+
+// add adds a hash, and tells whether it is new.
+func (t hashTable) add(hash uint64) bool {
+	hash = max(hash, 1)        // 0 is none
+	mask := uint64(len(t) - 1) // positive
+	at := hash & mask
+	for ; t[at] != 0; at = (at + 1) & mask {
+		if t[at] == hash {
+			return false
+		}
+	}
+	t[at] = hash
 	return true
 }
 
 // listpack is all items in a listpack of no more than so many bytes.
 func (p packer) listpack(atMost int) []byte {
-	if whole := p.obj.Listpack; whole != nil {
-		if len(whole) > atMost {
-			return nil
-		}
-		return whole
-	}
 	build := p.s.entries()
 	for _, it := range p.obj.Items {
 		if len(build)+len(it) > atMost {
@@ -201,9 +302,6 @@ func (p packer) datedListpack() []byte {
 
 // intset is all members in an intset, nil if one is no integer.
 func (p packer) intset() []byte {
-	if p.obj.Intset != nil {
-		return p.obj.Intset
-	}
 	ints := make([]int64, 0, 16)
 	for _, it := range p.obj.Items {
 		v, ok := packed.ParseInt(it)
@@ -225,13 +323,9 @@ func (p packer) scores() []byte {
 		}
 		return bytes.Compare(o.Items[a], o.Items[b])
 	}
-	sorted, minus := true, false
-	for i, score := range o.Scores {
+	sorted := true
+	for i := range o.Scores {
 		sorted = sorted && (i == 0 || byScore(i-1, i) <= 0)
-		minus = minus || score == 0 && math.Signbit(score)
-	}
-	if sorted && !minus && o.Listpack != nil {
-		return o.Listpack
 	}
 	order := make([]int, len(o.Items))
 	for i := range order {

@@ -80,16 +80,41 @@ func TestLoadPacked(t *testing.T) {
 			continue
 		}
 		obj.Key = []byte("k")
+		check := func(how string, d *DB) {
+			checkCollections(t, d)
+			e, status := d.Get(obj.Key, 0)
+			if got := contents(d)["k"]; status != Live || e.Encoding() != tt.enc || tt.want != "" && got != tt.want {
+				t.Errorf("%s, %s: %s\n%.300s, want %s\n%.300s", name, how, e.Encoding(), got, tt.enc, tt.want)
+			}
+		}
 		_, d := oneDB(t)
 		if err := d.Restore(obj.Key, obj); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		checkCollections(t, d)
-		e, status := d.Get(obj.Key, 0)
-		if got := contents(d)["k"]; status != Live || e.Encoding() != tt.enc || tt.want != "" && got != tt.want {
-			t.Errorf("%s: %s\n%.300s, want %s\n%.300s", name, e.Encoding(), got, tt.enc, tt.want)
+		check("restored", d)
+		k := New(Config{Shards: 1, Databases: 1})
+		t.Cleanup(k.Close)
+		if err := loadPacked(k, fileOf(tt.payload)); err != nil {
+			t.Errorf("%s, of a file: %v", name, err)
 		}
+		s := k.Shard(0)
+		s.Lock()
+		check("of a file", s.DB(0))
+		s.Unlock()
 	}
+}
+
+// fileOf is an RDB file without a checksum with a payload at the key "k".
+func fileOf(payload []byte) []byte {
+	b := append([]byte("REDIS0011"), payload[0], 1, 'k')
+	return append(append(b, payload[1:]...), 255, 0, 0, 0, 0, 0, 0, 0, 0)
+}
+
+// loadPacked loads a file as a start does.
+func loadPacked(k *Keyspace, file []byte) error {
+	l := k.NewLoader()
+	defer l.Flush()
+	return rdb.Read(bytes.NewReader(file), rdb.Handler{Packed: true, Object: l.Load})
 }
 
 // TestLowerLex counts members in both encodings.
@@ -243,6 +268,16 @@ func FuzzRestore(f *testing.F) {
 		}
 		if got := contents(again.Shard(0).DB(0))["k"]; got != want.String() {
 			t.Fatalf("reloaded it is %s, want %s", got, want)
+		}
+		for _, file := range [][]byte{out, fileOf(payload)} {
+			packed := New(Config{Shards: 1, Databases: 1})
+			if err := loadPacked(packed, file); err != nil {
+				t.Fatal(err)
+			}
+			if got := contents(packed.Shard(0).DB(0))["k"]; got != want.String() {
+				t.Fatalf("reloaded packed it is %s, want %s", got, want)
+			}
+			packed.Close()
 		}
 		s.Lock()
 		s.DB(0).Delete([]byte("k"))

@@ -47,9 +47,8 @@ func (c *StreamConsumer) ids() iter.Seq[StreamID] {
 	}
 }
 
-// loadStream makes the stream that a file describes. What it keeps is copied.
-func loadStream(v *rdb.Stream) *StreamValue {
-	s := newStream()
+// load adds what a file has of a stream, or a part of it, to one that is new or has the parts before. What it keeps is copied.
+func (s *StreamValue) load(v *rdb.Stream) {
 	s.info = v.StreamInfo
 	for n := range v.Nodes {
 		n.Items = bytes.Clone(n.Items)
@@ -60,7 +59,6 @@ func loadStream(v *rdb.Stream) *StreamValue {
 		s.CreateGroup(v.Name, v.Last, v.EntriesRead)
 		s.EditGroup(v.Name, func(g *StreamGroup) { g.load(&v) })
 	}
-	return s
 }
 
 // load fills a group that is new.

@@ -46,7 +46,8 @@
 //
 // Read also takes the encodings it never writes: ziplist, zipmap, set-listpack,
 // quicklist, the two other versions of streams, textual scores and LZF strings. It hands packed values out in
-// elements, and as they are for who can keep them so.
+// elements, and as they are for who can keep them so; for who keeps nothing else it leaves the elements away
+// (Handler.Packed), and hands a long list or stream out piece by piece, in the memory of two buffers.
 //
 // It refuses modules with an [UnsupportedError], or walks over them
 // where a Handler asks for that, functions too where a Handler has no place for

@@ -96,6 +96,10 @@ func FuzzRead(f *testing.F) {
 		body := bytes.Clone(data[:len(data)-8])
 		body = binary.LittleEndian.AppendUint64(body, CRC64(0, body))
 		within(t, len(body), func() { _ = Read(bytes.NewReader(body), Handler{}) })
+		within(t, len(body), func() {
+			_ = Read(bytes.NewReader(body), Handler{Packed: true, Object: func(*Object) error { return nil }})
+		})
+		samePacked(t, body)
 		var objs []Object
 		err := Read(bytes.NewReader(body), Handler{Object: func(o *Object) error {
 			objs = append(objs, clone(o))

@@ -172,7 +172,7 @@ func (d *decoder) datedListpack(withFirst bool) error {
 	if err != nil {
 		return err
 	}
-	canonical, err := d.listpack(b)
+	canonical, err := d.listpack(b, false)
 	if err != nil {
 		return err
 	}

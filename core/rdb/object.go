@@ -3,12 +3,17 @@ package rdb
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 
 	"github.com/spillwaydb/spillway/core/rdb/packed"
 )
 
 // Object is one key and its value. [Read] reuses the Object and every byte
 // slice in it: they are valid only during the call they are handed to.
+//
+// One that was read as [Handler.Packed] says has no Items where Listpack, Intset or
+// Nodes are all of the value, until Unpack.
 type Object struct {
 	DB       int       // database the key lives in
 	Key      []byte    // empty for a value decoded by DecodeObject
@@ -22,6 +27,7 @@ type Object struct {
 	Intset   []byte    // the whole value again, where it came as an intset
 	Nodes    [][]byte  // of a list: its items again, where they came as several canonical listpacks
 	Stream   *Stream   // of a stream
+	More     bool      // with Handler.Packed: this is a part of a list or of the nodes of a stream, and the next Object goes on with it
 	LRU      int64     // idle time in seconds, -1 when the file does not say
 	LFU      int       // access frequency counter 0–255, -1 when the file does not say
 }
@@ -35,7 +41,54 @@ func (o *Object) Len() int {
 	case o.Stream != nil:
 		return int(o.Stream.Length)
 	}
-	return len(o.Items) / max(o.Type.traits().items, 1)
+	return o.items() / max(o.Type.traits().items, 1)
+}
+
+// items is how many Items there are, or would be if they were unpacked.
+func (o *Object) items() (n int) {
+	switch {
+	case len(o.Items) > 0:
+		return len(o.Items)
+	case o.Intset != nil:
+		return packed.Intset(o.Intset).Len()
+	case o.Listpack != nil:
+		n = packed.Listpack(o.Listpack).Len()
+		switch {
+		case o.Expires != nil:
+			return n / 3 * 2
+		case o.Type.traits().scored:
+			return n / 2
+		}
+		return n
+	}
+	for _, l := range o.Nodes {
+		n += packed.Listpack(l).Len()
+	}
+	return n
+}
+
+// Unpack gives an Object that was read as [Handler.Packed] says its Items. They are valid as long as the
+// rest of it.
+func (o *Object) Unpack() {
+	if len(o.Items) > 0 {
+		return
+	}
+	o.Items = slices.Grow(o.Items, o.items())
+	number := func(v int64) []byte { return strconv.AppendInt(nil, v, 10) }
+	step := 1
+	if o.Type.traits().scored {
+		step = 2
+	}
+	switch {
+	case o.Intset != nil:
+		o.Items = appendIntset(o.Items, o.Intset, number)
+	case o.Listpack != nil:
+		o.Items = appendListpack(o.Items, o.Listpack, step, number)
+	default:
+		for _, l := range o.Nodes {
+			o.Items = appendListpack(o.Items, l, step, number)
+		}
+	}
 }
 
 // empty tells whether o is a collection without elements, which does not exist; a

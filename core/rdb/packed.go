@@ -15,45 +15,62 @@ func (d *decoder) push(s []byte) { d.obj.Items = append(d.obj.Items, s) }
 
 func (d *decoder) pushInt(v int64) { d.obj.Items = append(d.obj.Items, d.number(v)) }
 
-// listpack appends the entries of a listpack and tells whether it is
-// canonical.
-func (d *decoder) listpack(b []byte) (canonical bool, err error) {
+// listpack appends the entries of a listpack, unless it is canonical and may stay as it is, and
+// tells whether it is canonical.
+func (d *decoder) listpack(b []byte, mayStay bool) (canonical bool, err error) {
 	count, canonical, err := packed.CheckListpack(b)
 	if err != nil {
 		return false, d.packed("%v", err)
 	}
-	d.room(count, maxSaid)
-	l := packed.Listpack(b)
-	for at := l.First(); at < l.End(); at = l.Next(at) {
-		if e := l.Entry(at); e.IsInt {
-			d.pushInt(e.Int)
-		} else {
-			d.push(e.Str)
-		}
+	if !canonical || !mayStay {
+		d.room(count, maxSaid)
+		d.obj.Items = appendListpack(d.obj.Items, b, 1, d.number)
 	}
 	return canonical, nil
 }
 
 // wholeListpack is listpack for a blob that is all of the value.
 func (d *decoder) wholeListpack(b []byte) error {
-	canonical, err := d.listpack(b)
+	canonical, err := d.listpack(b, d.keeps)
 	if canonical {
 		d.obj.Listpack = b
 	}
 	return err
 }
 
-// intset appends the integers of an intset, which is all of the value.
+// intset appends the integers of an intset, which is all of the value, unless it may stay as it is.
 func (d *decoder) intset(b []byte) error {
 	if err := packed.CheckIntset(b); err != nil {
 		return d.packed("%v", err)
 	}
-	s := packed.Intset(b)
-	for i := range s.Len() {
-		d.pushInt(s.At(i))
+	if !d.keeps {
+		d.obj.Items = appendIntset(d.obj.Items, b, d.number)
 	}
 	d.obj.Intset = b
 	return nil
+}
+
+// appendListpack appends every step-th entry of a listpack that was checked; number renders integers.
+func appendListpack(items [][]byte, l packed.Listpack, step int, number func(int64) []byte) [][]byte {
+	for at := l.First(); at < l.End(); {
+		if e := l.Entry(at); e.IsInt {
+			items = append(items, number(e.Int))
+		} else {
+			items = append(items, e.Str)
+		}
+		for range step {
+			at = l.Next(at)
+		}
+	}
+	return items
+}
+
+// appendIntset is appendListpack for an intset.
+func appendIntset(items [][]byte, s packed.Intset, number func(int64) []byte) [][]byte {
+	for i := range s.Len() {
+		items = append(items, number(s.At(i)))
+	}
+	return items
 }
 
 // ziplist unpacks

@@ -17,6 +17,10 @@ type Handler struct {
 	ResizeDB func(keys, expires uint64) // a size hint, never to be trusted for an allocation
 	Object   func(o *Object) error      // one key; an error stops Read, which returns it wrapped
 
+	// Packed leaves values as they lie in the file where that can be, so that who keeps them so need not unpack
+	// them: an Object has no Items where its Listpack, Intset or Nodes say it all, and a long list or stream
+	// comes in several Objects with one key, of which all but the last say More. Each of them is checked as ever.
+	Packed bool
 	// Function receives the source of a function library; an error stops Read,
 	// which returns it wrapped. A nil function leaves libraries to Unsupported: they
 	// are never skipped without a word.
@@ -47,6 +51,9 @@ func Read(r io.Reader, h Handler) error {
 		return err
 	}
 	d.valkey = version >= valkeyVersion
+	if h.Packed && h.Object != nil {
+		d.keeps, d.part = true, h.Object
+	}
 	d.next()
 	for {
 		at := d.offset()
@@ -204,7 +211,7 @@ func (d *decoder) object(enc byte, at int64, h Handler) error {
 	if err = d.value(enc); err != nil {
 		return fmt.Errorf("rdb: load key %.100q of db %d: %w", d.obj.Key, d.obj.DB, err)
 	}
-	if d.obj.empty() || h.Object == nil {
+	if h.Object == nil || d.obj.empty() && !d.parted {
 		return nil
 	}
 	if err = h.Object(&d.obj); err != nil {

@@ -14,7 +14,7 @@ type Stream struct {
 	Nodes     iter.Seq[packed.StreamNode] // in the order of their IDs
 	NumGroups int
 	Groups    iter.Seq[StreamGroup] // by name
-	// Has tells whether there is an entry of that ID that was not deleted.
+	// Has tells whether there is an entry of that ID that was not deleted. It is nil where the stream came in parts.
 	Has func(id packed.StreamID) bool
 }
 

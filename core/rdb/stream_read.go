@@ -7,14 +7,16 @@ import (
 	"github.com/spillwaydb/spillway/core/rdb/packed"
 )
 
-// streamReader keeps what was read of a stream.
+// streamReader keeps what was read of a stream. It serves for one stream after the other.
 type streamReader struct {
 	d      *decoder
 	info   StreamInfo
 	nodes  []packed.StreamNode
 	groups []readGroup
-	live   uint64
+	taken  int             // bytes of nodes
+	live   uint64          // entries, in those that were handed out too
 	last   packed.StreamID // of the entries, 0-0 for none
+	value  Stream
 }
 
 // readGroup is a consumer group, readConsumer a consumer, with slices for sequences.
@@ -32,7 +34,11 @@ type (
 
 // stream takes a stream in one of the three versions of its encoding.
 func (d *decoder) stream(enc byte) (*Stream, error) {
-	r := streamReader{d: d}
+	r := &d.streams
+	if cap(r.nodes) > keptItems {
+		r.nodes = nil
+	}
+	*r = streamReader{d: d, nodes: r.nodes[:0], groups: r.groups[:0], value: r.value}
 	for _, part := range []func(byte) error{r.readNodes, r.readInfo, r.readGroups} {
 		if err := part(enc); err != nil {
 			return nil, err
@@ -43,22 +49,36 @@ func (d *decoder) stream(enc byte) (*Stream, error) {
 			return nil, err
 		}
 	}
-	return r.stream(), nil
+	s := r.stream()
+	if d.parted {
+		s.Has = nil
+	}
+	return s, nil
 }
 
 // stream returns what was read.
 func (r *streamReader) stream() *Stream {
-	return &Stream{
-		StreamInfo: r.info,
-		NumNodes:   len(r.nodes), Nodes: slices.Values(r.nodes),
-		NumGroups: len(r.groups), Groups: func(yield func(StreamGroup) bool) {
-			for i := range r.groups {
-				if !yield(r.groups[i].group()) {
-					return
-				}
-			}
-		},
-		Has: r.has,
+	s := &r.value
+	if s.Nodes == nil {
+		s.Nodes, s.Groups = r.eachNode, r.eachGroup
+	}
+	s.StreamInfo, s.NumNodes, s.NumGroups, s.Has = r.info, len(r.nodes), len(r.groups), r.has
+	return s
+}
+
+func (r *streamReader) eachNode(yield func(packed.StreamNode) bool) {
+	for _, n := range r.nodes {
+		if !yield(n) {
+			return
+		}
+	}
+}
+
+func (r *streamReader) eachGroup(yield func(StreamGroup) bool) {
+	for i := range r.groups {
+		if !yield(r.groups[i].group()) {
+			return
+		}
 	}
 }
 
@@ -109,7 +129,16 @@ func (r *streamReader) has(id packed.StreamID) bool {
 func (r *streamReader) readNodes(byte) error {
 	d := r.d
 	var master packed.StreamID
+	first := true
 	return d.count(func() error {
+		if r.taken >= partBytes && d.part != nil {
+			d.obj.Stream = r.stream()
+			d.obj.Stream.Has = nil
+			if err := d.handOut(); err != nil {
+				return err
+			}
+			r.nodes, r.taken = r.nodes[:0], 0
+		}
 		key, err := d.str()
 		if err != nil {
 			return err
@@ -125,10 +154,11 @@ func (r *streamReader) readNodes(byte) error {
 		if err != nil {
 			return d.corrupt("%v", err)
 		}
-		if len(r.nodes) > 0 && (!master.Less(node.Master) || !r.last.Less(node.Master)) {
+		if !first && (!master.Less(node.Master) || !r.last.Less(node.Master)) {
 			return d.corrupt("stream nodes out of order")
 		}
-		master = node.Master
+		first, master = false, node.Master
+		r.taken += len(node.Items)
 		if sum.Live > 0 {
 			r.last = sum.Last
 		}

@@ -1,11 +1,14 @@
 package rdb
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
 	"slices"
 	"strconv"
+
+	"github.com/spillwaydb/spillway/core/rdb/packed"
 )
 
 // decoder turns bytes into one Object at a time.
@@ -17,10 +20,35 @@ type decoder struct {
 
 	valkey bool // the types are those of Valkey where it and Redis differ
 
-	active []byte // of the consumers of the next object, if it is a stream and they are told
+	streams streamReader
+	active  []byte // of the consumers of the next object, if it is a stream and they are told
+
+	// With Handler.Packed.
+	keeps  bool                  // what can stay packed does
+	part   func(o *Object) error // gets a part of a long value
+	parted bool                  // it has got one of this object
 }
 
-// keptItems is how many slots of Items and Scores stay for the next object.
+// partBytes is from how many bytes on a part of a value is handed out before more is taken: what it was lent lies in two
+// buffers at most then, which serve in turn.
+const partBytes = readBuffer / 2
+
+// handOut hands out what was taken of a value, of which more follows.
+func (d *decoder) handOut() error {
+	o := &d.obj
+	if !d.parted {
+		d.parted, o.Key = true, bytes.Clone(o.Key)
+	}
+	o.More = true
+	err := d.part(o)
+	o.More = false
+	d.reset()
+	d.returned()
+	o.Items, o.Nodes, o.Stream = o.Items[:0], o.Nodes[:0], nil
+	return err
+}
+
+// keptItems is how many slots of Items, Scores and Nodes stay for the next object.
 const keptItems = 64 << 10
 
 // maxSaid is more groups of items than there can be.
@@ -34,8 +62,11 @@ func (d *decoder) next() {
 	if cap(o.Items) > keptItems {
 		o.Items, o.Scores = nil, nil
 	}
-	*o = Object{DB: o.DB, Items: o.Items[:0], Scores: o.Scores[:0], LRU: -1, LFU: -1}
-	d.active = nil
+	if cap(o.Nodes) > keptItems {
+		o.Nodes = nil
+	}
+	*o = Object{DB: o.DB, Items: o.Items[:0], Scores: o.Scores[:0], Nodes: o.Nodes[:0], LRU: -1, LFU: -1}
+	d.active, d.parted = nil, false
 }
 
 func (d *decoder) corrupt(format string, args ...any) error {
@@ -224,7 +255,7 @@ func (d *decoder) value(enc byte) error {
 		err = d.blob(d.zipmap)
 	case encHashZiplist, encHashListpack:
 		o.Type = TypeHash
-		if err = d.packedPairs(enc == encHashListpack); err == nil && len(o.Items)%2 != 0 {
+		if err = d.packedPairs(enc == encHashListpack); err == nil && o.items()%2 != 0 {
 			err = d.packed("a hash with a field but no value")
 		}
 	case encHashDatedPre, encHashDated:
@@ -357,11 +388,27 @@ func parseScore(p []byte) (float64, bool) {
 	return f, (err == nil || math.IsInf(f, 0)) && f == f // out of range gives an infinity, as strtod does
 }
 
-// splitScores turns member, score, member, score… into Items and Scores.
+// splitScores turns member, score, member, score… into Items and Scores, or, of what stays packed, into Scores.
 func (d *decoder) splitScores() error {
 	o := &d.obj
-	if len(o.Items)%2 != 0 {
+	l := packed.Listpack(o.Listpack)
+	entries := len(o.Items)
+	if entries == 0 && l != nil {
+		entries = l.Len()
+	}
+	if entries%2 != 0 {
 		return d.packed("a sorted set with a member but no score")
+	}
+	if len(o.Items) < entries {
+		for at := l.First(); at < l.End(); at = l.Next(at) {
+			at = l.Next(at)
+			f, ok := l.Entry(at).Float()
+			if !ok {
+				return d.packed("score %.40q is not a number", l.Entry(at).Text(nil))
+			}
+			o.Scores = append(o.Scores, f)
+		}
+		return nil
 	}
 	for i := 0; i < len(o.Items); i += 2 {
 		f, ok := parseScore(o.Items[i+1])
@@ -383,21 +430,21 @@ func (d *decoder) quicklist(v2 bool) error {
 	if err != nil {
 		return err
 	}
-	var nodes [][]byte
-	whole := v2 && n > 1
-	unpack := d.ziplist
-	switch {
-	case v2 && n == 1:
-		unpack = d.wholeListpack
-	case v2:
-		unpack = func(b []byte) error {
-			canonical, err := d.listpack(b)
-			whole = whole && canonical
-			nodes = append(nodes, b)
-			return err
+	o, alone := &d.obj, n == 1
+	whole, size := v2, 0 // of this part: all that came is in Nodes, and how many bytes that was
+	spread := func() {
+		if whole && d.keeps {
+			o.Unpack()
 		}
+		whole, o.Nodes = false, o.Nodes[:0]
 	}
 	for ; n > 0; n-- {
+		if size >= partBytes && d.part != nil {
+			if err := d.handOut(); err != nil {
+				return err
+			}
+			whole, size = v2, 0
+		}
 		container := uint64(containerListpack)
 		if v2 {
 			if container, err = d.length(); err != nil {
@@ -411,15 +458,34 @@ func (d *decoder) quicklist(v2 bool) error {
 		if err != nil {
 			return err
 		}
-		if container == plain {
-			whole = false
-			d.obj.Items = append(d.obj.Items, b)
-		} else if err = unpack(b); err != nil {
+		size += len(b)
+		switch {
+		case container == plain:
+			spread()
+			d.push(b)
+		case !v2:
+			err = d.ziplist(b)
+		case alone:
+			err = d.wholeListpack(b)
+		default:
+			count, canonical, bad := packed.CheckListpack(b)
+			if bad != nil {
+				return d.packed("%v", bad)
+			}
+			if !canonical {
+				spread()
+			}
+			if whole {
+				o.Nodes = append(o.Nodes, b)
+			}
+			if !whole || !d.keeps {
+				d.room(count, maxSaid)
+				o.Items = appendListpack(o.Items, b, 1, d.number)
+			}
+		}
+		if err != nil {
 			return err
 		}
-	}
-	if whole {
-		d.obj.Nodes = nodes
 	}
 	return nil
 }
