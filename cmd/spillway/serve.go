@@ -102,9 +102,9 @@ func serve(cfg *config.Config, again func() (*config.Config, error), f *faults, 
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT) // to the end: one that comes late must not make a saved end a death
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
-	ended := make(chan struct{})
+	ready, ended := make(chan struct{}), make(chan struct{})
 	defer close(ended)
-	go paceCollector(ended)
+	go paceCollector(ready, ended)
 	sayWhat(cfg, log)
 	sup := newSupervisor(log.Named("supervisor"))
 
@@ -232,7 +232,6 @@ func serve(cfg *config.Config, again func() (*config.Config, error), f *faults, 
 		}
 		loaded <- db.Recover(loading)
 	}()
-	ready := make(chan struct{})
 	go reload.onHangups(hangups, ready)
 	err = await(db, log, signals, events{loaded: loaded, failed: failed, stop: stop, how: srv.ShutdownOn}, func() {
 		close(ready)
