@@ -44,8 +44,8 @@ func CheckStreamNode(master StreamID, items []byte) (s StreamSummary, err error)
 	return s, nil
 }
 
-// nodeChecker walks over what is to be a listpack, and makes sure of each piece of it as it gets there: with one
-// walk for both a large stream loads in 0.6 of the time.
+// nodeChecker walks over what is to be a listpack, and makes sure of each piece of it as it gets there: one
+// walk finds out both that it is one, and that it is a node.
 type nodeChecker struct {
 	l     Listpack
 	at    int
