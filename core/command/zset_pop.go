@@ -2,30 +2,14 @@ package command
 
 import "github.com/spillwaydb/spillway/core/keyspace"
 
-// takeRanks removes the members of ranks lo to hi, hi not included, and
-// returns them, the last one first when reverse.
-func takeRanks(z keyspace.ZSetRef, lo, hi int, reverse bool) *members {
-	out := new(members)
-	z.EachRank(lo, hi-1, reverse, func(m []byte, score float64) bool {
-		out.addScored(m, score)
-		return true
-	})
-	for i := range out.len() {
-		z.Remove(out.at(i))
-	}
-	return out
-}
-
 // popScored takes at most count members off one end of a sorted set that is
 // not empty.
 func (c *Ctx) popScored(z keyspace.ZSetRef, key []byte, fromMax bool, count int64) *members {
-	n := z.Len()
-	k := int(min(count, int64(n)))
-	lo, hi := 0, k
-	if fromMax {
-		lo, hi = n-k, n
+	k := int(min(count, int64(z.Len())))
+	popped := new(members)
+	for range k {
+		popped.addScored(z.Pop(fromMax))
 	}
-	popped := takeRanks(z, lo, hi, fromMax)
 	c.Shrunk(key, zpopEvent(fromMax), k)
 	return popped
 }

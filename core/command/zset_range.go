@@ -192,7 +192,14 @@ func (c *Ctx) removeRange(kind rangeKind, ev Event) {
 		c.db(key).Delete(key)
 		c.Shrunk(key, ev, hi-lo)
 	default:
-		gone := takeRanks(z, lo, hi, false)
+		gone := new(members)
+		z.EachRank(lo, hi-1, false, func(m []byte, _ float64) bool {
+			gone.add(m)
+			return true
+		})
+		for i := range gone.len() {
+			z.Remove(gone.at(i))
+		}
 		c.Shrunk(key, ev, gone.len())
 	}
 	c.Out.Int(int64(hi - lo))

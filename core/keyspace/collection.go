@@ -137,13 +137,14 @@ func (c *collection) rank(e *element, s *scratch) {
 		s.rank = appendElement(s.rank[:0], &r)
 		fresh = s.rank
 	}
+	c.ranks.admit(order, &s.spares)
 	c.ranks.put(c.ranks.find(order, e.key), order, &r, fresh, &s.spares)
 }
 
 // unrank takes an element out of the second order if it is there.
 func (c *collection) unrank(e *element, s *scratch) {
 	if c.inRanks(e) {
-		c.ranks.remove(c.ranks.find(scoreOrder(e.score), e.key), &s.spares)
+		c.ranks.remove(c.ranks.find(scoreOrder(e.score), e.key), 1, &s.spares)
 	}
 }
 
@@ -153,5 +154,5 @@ func (c *collection) remove(p spot, s *scratch) {
 		e := p.element()
 		c.unrank(&e, s)
 	}
-	c.items.remove(p, &s.spares)
+	c.items.remove(p, 1, &s.spares)
 }

@@ -288,8 +288,23 @@ func checkSheaves(t *testing.T, v *sheaves) {
 		return true
 	})
 	checkSheafTree(t, &v.tree)
+	checkGone(t, v)
+	n -= v.gone.front + v.gone.back
 	if n != v.size() || bytesOf != v.bytes || sheaves != v.count {
 		t.Fatalf("%d elements in %d sheaves take %d bytes; it says %d, %d, %d", n, sheaves, bytesOf, v.size(), v.count, v.bytes)
+	}
+}
+
+// checkGone looks into what is gone of sheaves: it is as far as said on the side of what is left.
+func checkGone(t *testing.T, v *sheaves) {
+	t.Helper()
+	order := func(at int) uint64 {
+		s, first, _ := v.tree.seek(at)
+		return s.order(at - first)
+	}
+	g, n := v.gone, v.tree.size()
+	if g.front > 0 && order(g.front-1) > g.highest || g.back > 0 && order(n-g.back) < g.lowest || v.size() <= 0 && n > 0 {
+		t.Fatalf("of %d elements these are gone: %+v", n, g)
 	}
 }
 

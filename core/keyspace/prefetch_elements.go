@@ -175,13 +175,13 @@ func (a *Ahead) lines(at arena.Place, size int) {
 
 // appendEnd appends the searches by hash for so many elements from one end of ranks on, none of which has one yet.
 func (v *sheaves) appendEnd(ds []descent, ks *Keyspace, last bool, n int) []descent {
-	pos, step := 0, 1
+	pos, step := v.gone.front, 1
 	if last {
-		pos, step = v.size()-1, -1
+		pos, step = v.gone.front+v.size()-1, -1
 	}
 	var s *sheaf
 	var first, count int
-	for ; n > 0 && pos >= 0 && pos < v.size(); n, pos = n-1, pos+step {
+	for n = min(n, v.size()); n > 0; n, pos = n-1, pos+step {
 		if s == nil || pos < first || pos >= first+count {
 			s, first, _ = v.tree.seek(pos)
 			count = s.count()

@@ -132,7 +132,7 @@ func TestSheafTreeModel(t *testing.T) {
 		grows := i/2000%3 < 2
 		switch {
 		case found && (!grows || rng.IntN(3) == 0):
-			v.v.remove(p, &mem)
+			v.v.remove(p, 1, &mem)
 			v.items = slices.Delete(v.items, at, at+1)
 		default:
 			// A large element has a sheaf of its own, so that there are many of them.

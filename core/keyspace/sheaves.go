@@ -13,6 +13,7 @@ type sheaves struct {
 	tree  sheafTree
 	count int   // of sheaves
 	bytes int64 // cost of all of them
+	gone  gone  // elements in the tree that are none any more
 }
 
 // spot is where an element is in sheaves, or belongs: before element i of a sheaf.
@@ -29,12 +30,12 @@ func (p *spot) element() element { return readElement(p.s.at(p.i, p.s.count())) 
 
 func newSheaves(pool *arena.Pool) sheaves { return sheaves{tree: sheafTree{pool: pool}} }
 
-func (v *sheaves) clone() sheaves { return sheaves{v.tree.clone(), v.count, v.bytes} }
+func (v *sheaves) clone() sheaves { return sheaves{v.tree.clone(), v.count, v.bytes, v.gone} }
 
 // onHeap is how much of what v takes is on the Go heap: the nodes.
 func (v *sheaves) onHeap() int64 { return int64(v.count) * sheafCost }
 
-func (v *sheaves) size() int { return v.tree.size() }
+func (v *sheaves) size() int { return v.tree.size() - v.gone.front - v.gone.back }
 
 // find finds an element, or where it belongs.
 func (v *sheaves) find(order uint64, key []byte) spot {
@@ -55,16 +56,18 @@ func (v *sheaves) lower(order uint64, key []byte, incl bool) int {
 	if s == nil {
 		return 0
 	}
-	return v.tree.first(w) + s.lower(order, key, incl)
+	n := v.tree.first(w) + s.lower(order, key, incl)
+	return min(max(n-v.gone.front, 0), v.size())
 }
 
 // spotAt is the spot of the element at a position, which must exist.
 func (v *sheaves) spotAt(pos int) spot {
+	pos += v.gone.front
 	s, first, w := v.tree.seek(pos)
 	return spot{s: s, way: w, i: pos - first, found: true}
 }
 
-// pos is the position of an element at its spot.
+// pos is the position in the tree of an element at its spot.
 func (v *sheaves) pos(p spot) int {
 	if p.s == nil {
 		return 0
@@ -112,14 +115,14 @@ func (v *sheaves) put(p spot, order uint64, e *element, fresh []byte, m *spares)
 	}
 	if fresh != nil {
 		if p.found {
-			p = v.cut(p, m)
+			p = v.cut(p, 1, m)
 		}
 		v.insert(p, order, e, fresh, m)
 		return
 	}
 	lone := loneSheaf(order, e, m) // first: it may alias what goes
 	if p.found {
-		p = v.cut(p, m)
+		p = v.cut(p, 1, m)
 	}
 	v.addBetween(p, lone, m)
 }
@@ -140,12 +143,12 @@ func (v *sheaves) insert(p spot, order uint64, e *element, fresh []byte, m *spar
 		}
 		first := v.tree.first(p.way)
 		switch pos, next := first+p.i, first+count; {
-		case pos == v.size(), pos == 0:
+		case pos == v.tree.size(), pos == 0:
 			v.add(pos, loneSheaf(order, e, m)) // more of them will come in order
 			return
 		case p.i == count:
-			if after := v.spotAt(next); after.s.sizeWith(order, len(fresh)) <= sheafSize {
-				p = after
+			if after, _, w := v.tree.seek(next); after.sizeWith(order, len(fresh)) <= sheafSize {
+				p = spot{s: after, way: w}
 				continue
 			}
 			fallthrough
@@ -195,22 +198,22 @@ func (v *sheaves) addBetween(p spot, s sheaf, m *spares) {
 	v.add(pos, s)
 }
 
-// remove removes the element at its spot.
-func (v *sheaves) remove(p spot, m *spares) {
-	if p.s.count() == 1 {
+// remove removes n elements of one sheaf from a spot on.
+func (v *sheaves) remove(p spot, n int, m *spares) {
+	if p.s.count() == n {
 		v.drop(v.tree.first(p.way), m)
 		return
 	}
-	if p = v.cut(p, m); len(p.s.Data) <= sheafSize/4 {
+	if p = v.cut(p, n, m); len(p.s.Data) <= sheafSize/4 {
 		v.join(p, m)
 	}
 }
 
-// cut removes the element at its spot, beside which its sheaf has another one. It
-// returns where the element belongs then.
-func (v *sheaves) cut(p spot, m *spares) spot {
-	s := v.write(p.way, -1)
-	s.splice(p.i, 1, 0, nil, m)
+// cut removes n elements from a spot on, beside which their sheaf has another one. It
+// returns where they belong then.
+func (v *sheaves) cut(p spot, n int, m *spares) spot {
+	s := v.write(p.way, -n)
+	s.splice(p.i, n, 0, nil, m)
 	v.bytes += s.cost()
 	return spot{s: s, way: p.way, i: p.i}
 }
@@ -226,7 +229,7 @@ func (v *sheaves) drop(first int, m *spares) {
 // join merges the sheaf of a spot, which has become small, with a neighbour that is small too.
 func (v *sheaves) join(p spot, m *spares) {
 	s, first := p.s, v.tree.first(p.way)
-	if next := first + s.count(); next < v.size() && v.joinTwo(first, s, next, v.tree.at(next), m) || first == 0 {
+	if next := first + s.count(); next < v.tree.size() && v.joinTwo(first, s, next, v.tree.at(next), m) || first == 0 {
 		return
 	}
 	before, at, _ := v.tree.seek(first - 1)
@@ -253,6 +256,11 @@ func (v *sheaves) each(from int, reverse bool, fn func(order uint64, e *element)
 	if from < 0 || from >= v.size() {
 		return
 	}
+	left := v.size() - from
+	if reverse {
+		left = from + 1
+	}
+	from += v.gone.front
 	_, first, _ := v.tree.seek(from)
 	var e element
 	v.tree.each(from, reverse, func(s *sheaf) bool {
@@ -266,7 +274,7 @@ func (v *sheaves) each(from int, reverse bool, fn func(order uint64, e *element)
 		}
 		for ; i != end; i += step {
 			e = readElement(s.at(i, count))
-			if !fn(s.order(i), &e) {
+			if left--; !fn(s.order(i), &e) || left == 0 {
 				return false
 			}
 		}

@@ -57,6 +57,7 @@ func (m *sheavesModel) put(h held) {
 	if elementSize(&e) < largeElement {
 		fresh = appendElement(nil, &e)
 	}
+	m.v.admit(h.order, m.mem)
 	m.v.put(m.v.find(h.order, e.key), h.order, &e, fresh, m.mem)
 	if at, found := slices.BinarySearchFunc(m.els, h, held.compare); found {
 		m.els[at] = h
@@ -94,8 +95,8 @@ func (m *sheavesModel) read(rng *rand.Rand) error {
 		}
 	}
 	h := m.els[from]
-	if p := m.v.find(h.order, []byte(h.key)); !p.found || m.v.pos(p) != from {
-		return fmt.Errorf("%v is at %d, found %v, want %d", h, m.v.pos(p), p.found, from)
+	if p := m.v.find(h.order, []byte(h.key)); !p.found || m.v.pos(p) != m.v.gone.front+from {
+		return fmt.Errorf("%v is at %d, found %v, want %d", h, m.v.pos(p), p.found, m.v.gone.front+from)
 	}
 	if n := m.v.lower(h.order, []byte(h.key), true); n != from+1 {
 		return fmt.Errorf("%d elements up to %d", n, from)
@@ -141,7 +142,14 @@ func TestSheavesModel(t *testing.T) {
 			m.put(h)
 		case op < 85 && (!grow || op < 70):
 			at := rng.IntN(len(m.els))
-			m.v.remove(m.v.spotAt(at), m.mem)
+			m.v.remove(m.v.spotAt(at), 1, m.mem)
+			m.els = slices.Delete(m.els, at, at+1)
+		case op < 90 && i/1500%2 == 0:
+			at, last := 0, rng.IntN(3) == 0
+			if last {
+				at = len(m.els) - 1
+			}
+			m.v.pop(m.v.spotAt(at), last, m.mem)
 			m.els = slices.Delete(m.els, at, at+1)
 		case op < 97:
 			h := m.els[rng.IntN(len(m.els))]
@@ -214,7 +222,7 @@ func TestSheavesAreFull(t *testing.T) {
 			t.Errorf("%s: %d bytes, want at most %d", name, v.bytes, c.most)
 		}
 		for v.size() > n/100 {
-			v.remove(v.spotAt(rng.IntN(v.size())), &mem)
+			v.remove(v.spotAt(rng.IntN(v.size())), 1, &mem)
 		}
 		checkSheaves(t, &v)
 		if most := least / 100 * 5; v.bytes > most {

@@ -95,14 +95,12 @@ func (z ZSetRef) Pop(last bool) (member []byte, score float64) {
 		rank = z.heap(b).size() - 1
 	}
 	p := z.heap(b).ranks.spotAt(rank)
-	member = z.scratch().takeBytes(p.element().key)
+	member, score = z.scratch().takeBytes(p.s.key(p.i, p.s.count())), orderScore(p.s.order(p.i))
 	hash := z.hash(member)
 	z.change(b, func(o object) {
 		c := o.(*collection)
-		item := c.items.find(hash, member)
-		score = item.element().score
-		c.items.remove(item, &z.scratch().spares)
-		c.ranks.remove(p, &z.scratch().spares)
+		c.items.remove(c.items.find(hash, member), 1, &z.scratch().spares)
+		c.ranks.pop(p, last, &z.scratch().spares)
 	})
 	return member, score
 }
@@ -151,7 +149,8 @@ func (z ZSetRef) LowerLex(member []byte, excl bool) int {
 		})
 	}
 	ranks := &z.heap(b).ranks
-	return ranks.lower(ranks.tree.at(0).order(0), member, excl)
+	first := ranks.spotAt(0)
+	return ranks.lower(first.s.order(first.i), member, excl)
 }
 
 // EachRank calls fn for the members of ranks start to stop, both included,
