@@ -27,10 +27,13 @@ type Seek struct {
 // descent is one search for an element, of which each step is taken when what it reads has been fetched.
 type descent struct {
 	n     *sheafNode // the last node, from which a sheaf hangs
+	way   way        // to the sheaf
+	level uint8      // of n
 	s     *sheaf     // in the leaf
 	i     int        // in the sheaf: the element, or the one before which it belongs
 	order uint64
 	key   []byte
+	goes  bool // it is to be removed
 	place bool // in items, of a member that gets another place in ranks if it has one
 }
 
@@ -44,8 +47,10 @@ type descent struct {
 //	the nodes above the last are few, and in a cache
 //	Fetch   the last node of each          Fetch   the sheaf's entry there
 //	Fetch   the sheaf's head and table     Fetch   the element, and what is moved with it
+//	        and, of an element to be removed, the end of the sheaf
 //
-// What is found is not kept, since the first of the commands may change it: the searches are made again, in the cache.
+// Where elements are found in the first order is kept as hints. What is found in the second one is not, since the first of the commands may
+// change it: those searches are made again, in the cache.
 // An element whose order is that of many others, as with members that all have one score, may be looked for beside its place.
 func (a *Ahead) Elements(d *DB, key []byte, seeks []Seek) {
 	b, ok := d.lookup(key)
@@ -56,15 +61,17 @@ func (a *Ahead) Elements(d *DB, key []byte, seeks []Seek) {
 	if !ok || c.memory() < prefetchBytes {
 		return
 	}
+	h := &d.st.shard.hints
+	h.begin(&c.items)
 	for len(seeks) > 0 {
 		n := min(len(seeks), AheadMax)
-		a.elements(d.ks, c, seeks[:n])
+		a.elements(d.ks, c, seeks[:n], h)
 		seeks = seeks[n:]
 	}
 }
 
 // elements is Elements for at most AheadMax of them.
-func (a *Ahead) elements(ks *Keyspace, c *collection, seeks []Seek) {
+func (a *Ahead) elements(ks *Keyspace, c *collection, seeks []Seek, h *hints) {
 	var all [2 * AheadMax]descent
 	ds := all[:0]
 	var ends [2]int // how many come from each end
@@ -97,6 +104,9 @@ func (a *Ahead) elements(ks *Keyspace, c *collection, seeks []Seek) {
 		a.last(ds[items:], &c.ranks.tree)
 	}
 	a.descend(ds)
+	for i := range ds[:items] {
+		h.list = append(h.list, hint{ds[i].order, ds[i].way, ds[i].i})
+	}
 	if !c.ranked {
 		return
 	}
@@ -121,9 +131,11 @@ func (a *Ahead) last(ds []descent, t *sheafTree) {
 	for i := range ds {
 		p := &ds[i]
 		p.n = t.root
-		for range levels {
-			p.n = p.n.kids[p.n.nearby(p.order)]
+		for level := range levels {
+			k := p.n.nearby(p.order)
+			p.n, p.way[level] = p.n.kids[k], uint8(k) // below sheafFan
 		}
+		p.level = uint8(levels) // below len(way)
 		a.lines(arena.PlaceOf(p.n))
 	}
 }
@@ -133,7 +145,8 @@ func (a *Ahead) descend(ds []descent) {
 	a.Fetch()
 	for i := range ds {
 		p := &ds[i]
-		p.s = &p.n.leaves[p.n.nearby(p.order)]
+		k := p.n.nearby(p.order)
+		p.s, p.way[p.level] = &p.n.leaves[k], uint8(k) // below sheafFan
 		a.lines(arena.PlaceOf(p.s))
 	}
 	a.Fetch()
@@ -141,6 +154,10 @@ func (a *Ahead) descend(ds []descent) {
 		if data := ds[i].s.Data; len(data) > 0 {
 			at, _ := arena.PlaceOf(&data[0])
 			a.lines(at, min(len(data), 3*arena.Line))
+			if ds[i].goes { // half of what moving all behind it back waited for was the end, which is read first
+				end := min(len(data), 2*arena.Line)
+				a.lines(at+arena.Place(len(data)-end), end)
+			}
 		}
 	}
 	a.Fetch()
@@ -187,7 +204,7 @@ func (v *sheaves) appendEnd(ds []descent, ks *Keyspace, last bool, n int) []desc
 			count = s.count()
 		}
 		key := s.key(pos-first, count)
-		ds = append(ds, descent{order: ks.memberHash(key), key: key})
+		ds = append(ds, descent{order: ks.memberHash(key), key: key, goes: true})
 	}
 	return ds
 }

@@ -61,9 +61,15 @@ func (r ref) hash(member []byte) uint64 { return r.d.ks.memberHash(member) }
 
 func (k *Keyspace) memberHash(member []byte) uint64 { return k.hash(member) >> (64 - hashBits) }
 
+// seek finds a member of an object, or where it belongs.
+func (r ref) seek(c *collection, member []byte) (hash uint64, p spot) {
+	hash = r.hash(member)
+	return hash, r.scratch().hints.find(&c.items, hash, member)
+}
+
 // get finds a member of an object.
 func (r ref) get(b blob, member []byte) (e element, ok bool) {
-	p := r.heap(b).items.find(r.hash(member), member)
+	_, p := r.seek(r.heap(b), member)
 	if !p.found {
 		return element{}, false
 	}
@@ -73,8 +79,7 @@ func (r ref) get(b blob, member []byte) (e element, ok bool) {
 // put stores a member in the object of b, copying what it is given, and tells
 // whether it is new.
 func (r ref) put(b blob, member, val []byte, score float64) (created bool) {
-	hash := r.hash(member)
-	p := r.heap(b).items.find(hash, member)
+	hash, p := r.seek(r.heap(b), member)
 	r.putAt(b, p, hash, member, val, score)
 	return !p.found
 }
@@ -88,7 +93,7 @@ func (r ref) putAt(b blob, p spot, hash uint64, member, val []byte, score float6
 
 // del removes a member of an object, and tells whether it was there.
 func (r ref) del(b blob, member []byte) bool {
-	p := r.heap(b).items.find(r.hash(member), member)
+	_, p := r.seek(r.heap(b), member)
 	if p.found {
 		r.change(b, func(o object) { o.(*collection).remove(p, r.scratch()) })
 	}

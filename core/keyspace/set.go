@@ -59,8 +59,7 @@ func (s SetRef) has(b blob, member []byte) bool {
 func (s SetRef) Add(member []byte) bool {
 	b := s.find()
 	if !b.packed() {
-		hash := s.hash(member)
-		p := s.heap(b).items.find(hash, member)
+		hash, p := s.seek(s.heap(b), member)
 		if !p.found {
 			s.putAt(b, p, hash, member, nil, 0)
 		}

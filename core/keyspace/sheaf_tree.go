@@ -22,8 +22,9 @@ import (
 // of what others have too a change makes a copy. So what a version alone had is known when it goes, and
 // the memory of its sheaves, which the collector does not know of, is given back.
 type sheafTree struct {
-	root *sheafNode // nil: empty
-	pool *arena.Pool
+	root  *sheafNode // nil: empty
+	pool  *arena.Pool
+	shape int // another one after each sheaf that comes or goes
 }
 
 // sheafFan is how many children a node has at the most.
@@ -190,6 +191,17 @@ func (t *sheafTree) find(order uint64, key []byte) (s *sheaf, w way) {
 	}
 }
 
+// leaf is the sheaf at the end of a way.
+func (t *sheafTree) leaf(w way) *sheaf {
+	n := t.root
+	for level := 0; ; level++ {
+		if n.kids == nil {
+			return &n.leaves[w[level]]
+		}
+		n = n.kids[w[level]]
+	}
+}
+
 // first is the first position of the sheaf at the end of a way.
 func (t *sheafTree) first(w way) (pos int) {
 	n := t.root
@@ -254,6 +266,7 @@ func (t *sheafTree) write(w way, grow int, least uint64) *sheaf {
 
 // insert puts s before position i, where another sheaf begins or the last one ends.
 func (t *sheafTree) insert(i int, s sheaf) {
+	t.shape++
 	if t.root == nil {
 		t.root = new(sheafNode)
 	}
@@ -375,6 +388,7 @@ func (n *sheafNode) shut(k int) {
 
 // remove takes the sheaf at position i out and returns it.
 func (t *sheafTree) remove(i int) sheaf {
+	t.shape++
 	t.root = t.edit(t.root)
 	s := t.drop(t.root, i)
 	for t.root.kids != nil && t.root.count == 1 {

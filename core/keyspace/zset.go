@@ -48,8 +48,7 @@ func (z ZSetRef) Add(member []byte, score float64) (added, changed bool) {
 	if b.packed() {
 		return z.addPacked(b, member, score)
 	}
-	hash := z.hash(member)
-	p := z.heap(b).items.find(hash, member)
+	hash, p := z.seek(z.heap(b), member)
 	if p.found {
 		if e := p.element(); e.score == score {
 			return false, false
@@ -96,10 +95,10 @@ func (z ZSetRef) Pop(last bool) (member []byte, score float64) {
 	}
 	p := z.heap(b).ranks.spotAt(rank)
 	member, score = z.scratch().takeBytes(p.s.key(p.i, p.s.count())), orderScore(p.s.order(p.i))
-	hash := z.hash(member)
 	z.change(b, func(o object) {
 		c := o.(*collection)
-		c.items.remove(c.items.find(hash, member), 1, &z.scratch().spares)
+		_, item := z.seek(c, member)
+		c.items.remove(item, 1, &z.scratch().spares)
 		c.ranks.pop(p, last, &z.scratch().spares)
 	})
 	return member, score
