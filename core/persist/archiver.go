@@ -358,8 +358,8 @@ func (a *archiver) committed(m *manifest.Manifest) {
 }
 
 // prune removes from the targets the segments that no kept checkpoint needs,
-// and what attempts left staged.
-func (a *archiver) prune() {
+// and what attempts left staged. committed is the number of the last checkpoint that is certain to stay.
+func (a *archiver) prune(committed uint64) {
 	if a == nil || !a.begin() {
 		return
 	}
@@ -372,7 +372,7 @@ func (a *archiver) prune() {
 	}
 	if err == nil {
 		for _, s := range a.shippers {
-			err = errors.Join(err, s.pipe.PruneSegments(a.ctx, lineage, a.own.firstSegment, checkpoints))
+			err = errors.Join(err, s.pipe.PruneSegments(a.ctx, lineage, a.own.firstSegment, committed, checkpoints))
 		}
 	}
 	if err != nil && a.ctx.Err() == nil {

@@ -109,13 +109,13 @@ func (p *Persister) retire(j *job) {
 		defer in.done()
 		began := p.clock.Now()
 		p.discard(j.made, j.gone)
-		err := in.pipe.Prune(context.Background(), j.made.Lineage, p.own.firstGeneration)
+		err := in.pipe.Prune(context.Background(), j.made.Lineage, p.own.firstGeneration, j.set.Generation)
 		if errors.Is(err, sink.ErrClosed) {
 			err = nil
 		} else if err != nil {
 			p.jobLog.Warn("pruning old checkpoints on a sink failed", "error", err)
 		}
-		p.archive.Load().prune()
+		p.archive.Load().prune(j.set.Generation)
 		p.stepped(j, StepPrune, began, p.clock.Now(), err)
 	})
 	if !begun {

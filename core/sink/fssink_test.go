@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand"
 	"os"
 	"strings"
@@ -253,7 +254,7 @@ func TestFSSinkSweep(t *testing.T) {
 	if _, err := tp.Write(bg, tp.Part(1, running, 0, 1), payload(10), nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := tp.Prune(bg, lifeA, 6); err != nil {
+	if err := tp.Prune(bg, lifeA, 6, math.MaxUint64); err != nil {
 		t.Error(err)
 	}
 	left, _ := vfs.ReadDir(fs, "far")

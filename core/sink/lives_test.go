@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strings"
 	"testing"
@@ -125,14 +126,14 @@ func TestPruneShared(t *testing.T) {
 	first, second := publish(t, p, lifeA, 1, sink.KindSnapshot), publish(t, p, lifeA, 2, sink.KindSnapshot)
 	ours = map[sink.SetID]bool{first.ID: true, second.ID: true}
 	theirs := publish(t, p, lifeA, 2, sink.KindSnapshot)
-	if err := p.Prune(bg, lifeA, 1); err == nil || !strings.Contains(err.Error(), theirs.ID.String()) {
+	if err := p.Prune(bg, lifeA, 1, math.MaxUint64); err == nil || !strings.Contains(err.Error(), theirs.ID.String()) {
 		t.Errorf("pruning beside a copy of the directory says %v", err)
 	}
 	if sets, err := far.List(bg); err != nil || len(sets) != 3 {
 		t.Errorf("left: %v, %v", sets, err)
 	}
 	ours[theirs.ID] = true // of a lineage that is not shared
-	if err := p.Prune(bg, lifeA, 1); err != nil {
+	if err := p.Prune(bg, lifeA, 1, math.MaxUint64); err != nil {
 		t.Error(err)
 	}
 	if sets, err := far.List(bg); err != nil || len(sets) != 1 {

@@ -275,10 +275,14 @@ func (p *Pipeline) background(ctx context.Context) (context.Context, context.Can
 // remove it, and by earlier processes of that lineage, which are those that drew
 // numbers below first. What has such a number or a higher one may belong to a job
 // that is running right now, of an engine on a copy of the data directory.
-func (p *Pipeline) Prune(ctx context.Context, lineage string, first uint64) error {
+//
+// committed is the number of the last checkpoint of the lineage that the caller has committed. One of a higher number
+// may be there already and be taken back yet, when its job fails: it stays, and nothing
+// goes on its account.
+func (p *Pipeline) Prune(ctx context.Context, lineage string, first, committed uint64) error {
 	return p.eachTarget(ctx, func(ctx context.Context, m *member) error {
 		// A segment is not removed where a checkpoint that cannot be read may need it.
-		errs := []error{p.pruneTarget(ctx, m, lineage, nil, func(s *Set, unreadable bool) bool {
+		errs := []error{p.pruneTarget(ctx, m, lineage, committed, nil, func(s *Set, unreadable bool) bool {
 			return s.Lineage() == lineage && (!unreadable || s.ID.Kind != KindSegment)
 		})}
 		// Segments are another pipeline's: see PruneSegments.
@@ -288,9 +292,9 @@ func (p *Pipeline) Prune(ctx context.Context, lineage string, first uint64) erro
 
 // PruneSegments is Prune for the log segments alone, given the checkpoints that
 // there are elsewhere: the checkpoints on the targets are another pipeline's.
-func (p *Pipeline) PruneSegments(ctx context.Context, lineage string, first uint64, checkpoints []Set) error {
+func (p *Pipeline) PruneSegments(ctx context.Context, lineage string, first, committed uint64, checkpoints []Set) error {
 	return p.eachTarget(ctx, func(ctx context.Context, m *member) error {
-		err := p.pruneTarget(ctx, m, lineage, checkpoints, func(s *Set, unreadable bool) bool {
+		err := p.pruneTarget(ctx, m, lineage, committed, checkpoints, func(s *Set, unreadable bool) bool {
 			return s.Lineage() == lineage && s.ID.Kind == KindSegment && !unreadable
 		})
 		return errors.Join(err, p.sweepTarget(ctx, m, lineage, first, func(id SetID) bool { return id.Kind == KindSegment }))
@@ -313,7 +317,7 @@ func (p *Pipeline) eachTarget(ctx context.Context, f func(ctx context.Context, m
 // pruneTarget removes what m's Keep does not keep, given further sets that are
 // elsewhere. own says which sets may go at all; unreadable tells it that m holds
 // sets that cannot be read.
-func (p *Pipeline) pruneTarget(ctx context.Context, m *member, lineage string, elsewhere []Set, own func(s *Set, unreadable bool) bool) error {
+func (p *Pipeline) pruneTarget(ctx context.Context, m *member, lineage string, committed uint64, elsewhere []Set, own func(s *Set, unreadable bool) bool) error {
 	if m.keep.All() {
 		return nil
 	}
@@ -330,10 +334,13 @@ func (p *Pipeline) pruneTarget(ctx context.Context, m *member, lineage string, e
 			}
 		}
 	}
-	kept := m.keep.Kept(all)
+	early := func(s *Set) bool {
+		return s.Lineage() == lineage && s.ID.Kind != KindSegment && s.ID.Generation > committed
+	}
+	kept := m.keep.Kept(slices.DeleteFunc(all, func(s Set) bool { return early(&s) }))
 	for i := range sets {
 		id := sets[i].ID
-		if kept[id] || p.inUse(m, id) || !own(&sets[i], err != nil) {
+		if kept[id] || early(&sets[i]) || p.inUse(m, id) || !own(&sets[i], err != nil) {
 			continue
 		}
 		if err := p.remove(ctx, m, id); err != nil {

@@ -73,13 +73,13 @@ func TestPruneSegments(t *testing.T) {
 		}
 	}
 	var checkpoints []sink.Set
-	for gen := uint64(1); gen <= 3; gen++ {
+	for gen := uint64(1); gen <= 4; gen++ { // of which the last is not committed
 		checkpoints = append(checkpoints, sink.Set{
 			ID: sink.SetID{Generation: gen, Kind: sink.KindSnapshot}, CreatedAt: at(20 * gen),
 			Meta: map[string]string{sink.MetaLineage: "a", sink.MetaSegment: strconv.FormatUint(2*gen, 10)},
 		})
 	}
-	if err := p.PruneSegments(bg, "a", 9, checkpoints); err != nil {
+	if err := p.PruneSegments(bg, "a", 9, 3, checkpoints); err != nil {
 		t.Fatal(err)
 	}
 	var left []string

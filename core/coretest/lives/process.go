@@ -266,6 +266,12 @@ func (c *client) List(cx context.Context) (sets []sink.Set, err error) {
 	c.p.w.mu.Lock()
 	defer c.p.w.mu.Unlock()
 	c.seen = c.p.here("")
+	for _, s := range sets {
+		// It is there, and its Publish has not returned. A job of the process's own may take it back yet.
+		if r := c.p.sets[s.ID]; r != nil && !r.sure && !r.gone && !r.going && (r.by != c.pr || c.p.w.acknowledged[s.ID]) {
+			c.seen = append(c.seen, r)
+		}
+	}
 	return sets, err
 }
 

@@ -23,8 +23,8 @@ func (c *client) mayPrune(r *record, local []*record) (why string) {
 		return "everything is to be kept"
 	}
 	checkpoints := checkpointsOf(c.p.here(lineage))
-	for _, o := range checkpointsOf(c.seen) { // what another has removed since then, in its own right
-		if o.set.Lineage() == lineage && o.gone {
+	for _, o := range checkpointsOf(c.seen) { // what another has removed since then, in its own right, and what is not known for certain
+		if o.set.Lineage() == lineage && (o.gone || !o.sure) {
 			checkpoints = append(checkpoints, o)
 		}
 	}
