@@ -22,7 +22,7 @@ const regionSize = 64 << 20
 // What forbids large pages to other servers is that they fork, and then copy all of one for each
 // write. This one does not. The kernel clears a large page when it is first written, in one go
 // of 100 µs and more (see reserveChunks), and a process that is small would take more memory: so the
-// first region has small ones. /sys/kernel/mm/transparent_hugepage/enabled says "never" where
+// first region has small ones until there is a second (see collapse). /sys/kernel/mm/transparent_hugepage/enabled says "never" where
 // there are to be none.
 const hugePage = 2 << 20
 
@@ -32,6 +32,7 @@ var pool struct {
 	free, small []unsafe.Pointer // of regions of large pages, as far as there are any, and of small ones
 	written     []unsafe.Pointer // as free, see reserve
 	regions     int              // there are that are not of small pages
+	first       []byte           // of these
 	writing     bool             // writeAhead runs
 	lazy        bool             // the kernel cannot do what it does
 }
@@ -98,8 +99,13 @@ func mapRegion(small bool) ([]byte, error) {
 	switch {
 	case small:
 		_ = unix.Madvise(region, unix.MADV_NOHUGEPAGE) // an error leaves what the system prefers
-	case pool.regions > 0:
+	case pool.regions == 0:
+		pool.first = region
+	default:
 		_ = unix.Madvise(region, unix.MADV_HUGEPAGE) // an error leaves small pages
+		if pool.regions == 1 {
+			go collapse(pool.first)
+		}
 	}
 	if !small {
 		pool.regions++

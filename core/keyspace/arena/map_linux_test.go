@@ -5,6 +5,7 @@ package arena
 import (
 	"bufio"
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"strings"
@@ -22,8 +23,8 @@ func TestLargePages(t *testing.T) {
 	}
 	pool.Lock()
 	defer pool.Unlock()
-	regions := pool.regions
-	defer func() { pool.regions = regions }()
+	regions, first := pool.regions, pool.first
+	defer func() { pool.regions, pool.first = regions, first }()
 	pool.regions = 0
 	for i, want := range []string{"", "hg", "nh", "hg"} {
 		region, err := mapRegion(want == "nh")
@@ -35,7 +36,7 @@ func TestLargePages(t *testing.T) {
 			t.Errorf("region %d: %d bytes at %#x", i, len(region), at)
 		}
 		// The middle: where a region ends, and whether one lies beside another, is the kernel's.
-		flags := flagsAt(t, at+regionSize/2) + " "
+		flags := " " + flagsAt(t, at+regionSize/2) + " "
 		for _, flag := range []string{"hg", "nh"} {
 			if got := strings.Contains(flags, " "+flag+" "); got != (flag == want) {
 				t.Errorf("region %d says %s of large pages: %v", i, flag, got)
@@ -91,7 +92,10 @@ func resident(t *testing.T, b Block) (n int) {
 }
 
 // flagsAt is what the kernel says of the mapping at an address, as proc(5) explains VmFlags.
-func flagsAt(t *testing.T, at uintptr) string {
+func flagsAt(t *testing.T, at uintptr) string { return fieldAt(t, at, "VmFlags") }
+
+// fieldAt is what /proc/self/smaps says of the mapping at an address.
+func fieldAt(t *testing.T, at uintptr, field string) string {
 	f, err := os.Open("/proc/self/smaps")
 	if err != nil {
 		t.Fatal(err)
@@ -102,10 +106,51 @@ func flagsAt(t *testing.T, at uintptr) string {
 		var from, to uintptr
 		if n, _ := fmt.Sscanf(lines.Text(), "%x-%x ", &from, &to); n == 2 {
 			in = from <= at && at < to
-		} else if flags, ok := strings.CutPrefix(lines.Text(), "VmFlags:"); ok && in {
-			return flags
+		} else if value, ok := strings.CutPrefix(lines.Text(), field+":"); ok && in {
+			return strings.TrimSpace(value)
 		}
 	}
 	t.Fatalf("nothing is mapped at %#x", at)
 	return ""
+}
+
+// TestCollapse: what is in use of a region comes to lie in large pages, as it is, and what is hardly used takes no
+// more memory than before.
+func TestCollapse(t *testing.T) {
+	if !largePages() {
+		t.Skip("this machine has no large pages")
+	}
+	mem, err := mapMemory(regionSize + hugePage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unmap(mem)
+	skip := -int(uintptr(unsafe.Pointer(&mem[0]))) & (hugePage - 1)
+	region := mem[skip : skip+regionSize]
+	if err := unix.Madvise(region, unix.MADV_NOHUGEPAGE); err != nil { // or a machine of "always" has them from the beginning
+		t.Fatal(err)
+	}
+	full, thin := region[:8*hugePage], region[8*hugePage:]
+	for i := 0; i < len(full); i += 8 {
+		binary.LittleEndian.PutUint64(full[i:], uint64(i))
+	}
+	for i := 0; i < len(thin); i += hugePage / 4 {
+		thin[i] = 1
+	}
+	collapse(region)
+	if err := unix.Madvise(full[:hugePage], unix.MADV_COLLAPSE); err != nil {
+		t.Skip("the kernel collapses no pages when it is asked to:", err)
+	}
+	at := func(b []byte) uintptr { return uintptr(unsafe.Pointer(&b[len(b)/2])) }
+	if got := fieldAt(t, at(full), "AnonHugePages"); got != fmt.Sprint(len(full)>>10, " kB") {
+		t.Errorf("of what is in use %s are large pages", got)
+	}
+	if got := fieldAt(t, at(thin), "Rss"); got != fmt.Sprint(len(thin)/(hugePage/4)*os.Getpagesize()>>10, " kB") {
+		t.Errorf("what is hardly used takes %s", got)
+	}
+	for i := 0; i < len(full); i += 8 {
+		if got := binary.LittleEndian.Uint64(full[i:]); got != uint64(i) {
+			t.Fatalf("byte %d is %d", i, got)
+		}
+	}
 }
