@@ -25,6 +25,7 @@ func BenchmarkSession(b *testing.B) {
 		{"SET", func(key string) []string { return []string{"SET", key, value} }, false},
 		{"SET with the log", func(key string) []string { return []string{"SET", key, value} }, true},
 		{"GET", func(key string) []string { return []string{"GET", key} }, false},
+		{"PING", func(string) []string { return []string{"PING"} }, false},
 		{"INCR", func(key string) []string { return []string{"INCR", "n:" + key} }, false},
 		{"HSET", func(key string) []string { return []string{"HSET", "h:" + key, "field", value} }, false},
 		{"XADD", func(key string) []string { return []string{"XADD", "stream", "*", "field", value} }, false},

@@ -51,11 +51,11 @@ func (c *Ctx) typedWrite(key []byte, t keyspace.Type) (e keyspace.Entry, found, 
 }
 
 func (c *Ctx) checkType(e keyspace.Entry, found bool, t keyspace.Type) (keyspace.Entry, bool, bool) {
-	if found && e.Type() != t {
+	ok := !found || e.Type() == t
+	if !ok {
 		c.Out.Error(errWrongType)
-		return e, found, false
 	}
-	return e, found, true
+	return e, found, ok
 }
 
 // is tells whether an argument is the given word, which is in lower case.
@@ -64,7 +64,7 @@ func is(arg []byte, word string) bool {
 		return false
 	}
 	for i, ch := range arg {
-		if lower(ch) != word[i] {
+		if ch != word[i] && lower(ch) != word[i] {
 			return false
 		}
 	}

@@ -79,6 +79,8 @@ type Command struct {
 	OnlyKey int
 	// HasKeys tells whether the command, or one of its subcommands, may have keys.
 	HasKeys bool
+	// Shardless says that the command needs no shard, whatever its arguments are.
+	Shardless bool
 	// Handler is nil for the commands that a session executes itself.
 	Handler Handler
 	// Sub are the subcommands of a container, by name.
@@ -94,12 +96,13 @@ type Command struct {
 	Tips []string
 	Doc  *Doc
 
-	keys   keyFinder                         // where KeySpecs alone do not say it
-	reads  bool                              // keys is readKeys, which need not be called by way of it
-	stores keyFinder                         // more keys whose shards are locked, see storeFinders
-	any    func(args [][]byte) bool          // with AllShards, whether these arguments need them; nil: always
-	seek   func(args [][]byte) keyspace.Seek // see seekers; nil: nothing
-	index  int                               // among all commands and subcommands, in the order of names
+	keys    keyFinder                         // where KeySpecs alone do not say it
+	reads   bool                              // keys is readKeys, which need not be called by way of it
+	stores  keyFinder                         // more keys whose shards are locked, see storeFinders
+	any     func(args [][]byte) bool          // with AllShards, whether these arguments need them; nil: always
+	seek    func(args [][]byte) keyspace.Seek // see seekers; nil: nothing
+	letters uint64                            // of a name of few letters and nothing else, see Named; 0: it is another
+	index   int                               // among all commands and subcommands, in the order of names
 }
 
 // Resolve returns the subcommand that args name, or cmd itself where it has

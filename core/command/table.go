@@ -1,6 +1,10 @@
 package command
 
-import "slices"
+import (
+	"encoding/binary"
+	"slices"
+	"strings"
+)
 
 //go:generate go run ./spec -o table_gen.go
 
@@ -75,6 +79,10 @@ func (cmd *Command) finish(run handlers) {
 	cmd.reads = cmd.Name == "xread" || cmd.Name == "xreadgroup"
 	cmd.any, cmd.seek = everywhere[cmd.Name], seekers[cmd.Name]
 	cmd.placeKeys()
+	if n := len(cmd.Name); n >= 3 && n <= 8 && strings.Trim(cmd.Name, "abcdefghijklmnopqrstuvwxyz") == "" {
+		cmd.letters = letters([]byte(cmd.Name))
+	}
+	cmd.Shardless = len(cmd.Sub) == 0 && len(cmd.KeySpecs) == 0 && cmd.keys == nil && cmd.stores == nil && cmd.Flags&(EachShard|AllShards|Patterns) == 0
 }
 
 // everywhere tells, of a command that may need every shard, whether these arguments do.
@@ -106,7 +114,24 @@ func Lookup(name []byte) *Command {
 }
 
 // Named tells whether Lookup finds cmd by a name.
-func (cmd *Command) Named(name []byte) bool { return is(name, cmd.Name) }
+func (cmd *Command) Named(name []byte) bool {
+	if cmd.letters != 0 && len(name) == len(cmd.Name) {
+		return letters(name) == cmd.letters
+	}
+	return is(name, cmd.Name)
+}
+
+// letters is a name of three to eight bytes as a number in which a letter is the same in either case. It tells
+// names apart of which one is of letters alone.
+func letters(name []byte) uint64 {
+	const lower = 0x2020202020202020
+	n := len(name)
+	if n == 3 {
+		return lower | uint64(binary.LittleEndian.Uint16(name)) | uint64(name[2])<<16
+	}
+	begin, end := binary.LittleEndian.Uint32(name), binary.LittleEndian.Uint32(name[n-4:])
+	return lower | uint64(begin) | uint64(end)<<((n-4)*8&63)
+}
 
 // All returns every command, ordered by name. The slice is the caller's.
 func All() []*Command { return slices.Clone(all) }

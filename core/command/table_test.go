@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"regexp"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spillwaydb/spillway/core/keyspace"
 	"github.com/spillwaydb/spillway/core/resp"
 )
 
@@ -294,6 +296,62 @@ func TestUsage(t *testing.T) {
 	} {
 		if got := byName([]byte(name)).Usage(); got != want {
 			t.Errorf("%s is written %q, want %q", name, got, want)
+		}
+	}
+}
+
+// TestNamed: a command is named by its name in either case, and by nothing else.
+func TestNamed(t *testing.T) {
+	for _, cmd := range All() {
+		name := []byte(cmd.Name)
+		if !cmd.Named(name) || !cmd.Named(bytes.ToUpper(name)) {
+			t.Errorf("%s is not named by its name", cmd.Name)
+		}
+		if cmd.Named(append(bytes.Clone(name), 'x')) || cmd.Named(name[:len(name)-1]) {
+			t.Errorf("%s is named by a name of another length", cmd.Name)
+		}
+		for i, own := range name {
+			other := bytes.Clone(name)
+			for b := range 256 {
+				other[i] = byte(b)
+				if got, want := cmd.Named(other), byte(b) == own || lower(byte(b)) == own; got != want {
+					t.Errorf("%s is named by %q: %v", cmd.Name, other, got)
+				}
+			}
+		}
+	}
+}
+
+// TestShardless: a command that says so touches no shard, whatever its arguments, and a few that clients wait for
+// say so.
+func TestShardless(t *testing.T) {
+	ks := keyspace.New(keyspace.Config{Shards: 4, Databases: 1})
+	defer ks.Close()
+	for _, cmd := range every {
+		if cmd.OnlyKey == 1 && cmd.First != 1 { // or a session that looks ahead at the first argument would not know its shard
+			t.Errorf("%s has its only key first, and its first key elsewhere", cmd.Name)
+		}
+		if !cmd.Shardless {
+			continue
+		}
+		for n := max(cmd.Arity, -cmd.Arity); n < 8; n++ {
+			args := make([][]byte, n)
+			for i := range args {
+				args[i] = []byte{'a' + byte(i)}
+			}
+			if shards, err := Shards(cmd, args, ks, nil); err != nil || len(shards) > 0 {
+				t.Errorf("%s with %d arguments touches shards %v, %v", cmd.Name, n, shards, err)
+			}
+		}
+	}
+	for _, name := range []string{"ping", "echo", "time"} {
+		if cmd := Lookup([]byte(name)); !cmd.Shardless {
+			t.Errorf("%s may touch a shard", name)
+		}
+	}
+	for _, name := range []string{"get", "mget", "eval", "xread", "flushall", "object", "sort", "debug", "keys"} {
+		if cmd := Lookup([]byte(name)); cmd.Shardless {
+			t.Errorf("%s touches no shard", name)
 		}
 	}
 }

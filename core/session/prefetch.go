@@ -2,6 +2,7 @@ package session
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/spillwaydb/spillway/core/command"
 	"github.com/spillwaydb/spillway/core/keyspace"
@@ -12,12 +13,13 @@ const prefetchMin = 4
 
 // ahead is what Prefetch has found out about the commands that come.
 type ahead struct {
-	cmds   [][][]byte // nil: nothing
-	base   int64      // Session.commands before the first of them
-	shards []int      // of the first argument of each, if that is a key
-	keys   [][]byte   // these arguments, nil for those that are none; scratch
+	cmds [][][]byte // nil: nothing
+	base int64      // Session.commands before the first of them
+	at   int        // which of them runs, -1 if that is none of them; see Session.lookup
 
-	named  []*command.Command // what each is, nil for what there is not; scratch
+	named  []*command.Command // what each is, nil for what there is not
+	shards []int              // of the first argument of each, noShard if that is no key
+	keys   [][]byte           // these arguments, nil for those that are none; scratch
 	seeks  []keyspace.Seek    // in the collection at one key; scratch
 	looked keyspace.Ahead
 }
@@ -34,29 +36,25 @@ func (s *Session) Prefetch(cmds [][][]byte) {
 	if len(cmds) < prefetchMin {
 		return
 	}
-	shards, keys, named := a.shards[:0], a.keys[:0], a.named[:0]
+	a.cmds, a.base = cmds, s.commands
+	a.named = slices.Grow(a.named[:0], len(cmds))[:len(cmds)]
+	a.shards = slices.Grow(a.shards[:0], len(cmds))[:len(cmds)]
+	a.keys = slices.Grow(a.keys[:0], len(cmds))[:len(cmds)]
 	cmd := s.named
 	only, several, seeks := noShard, false, false
 	for i, args := range cmds {
 		if cmd == nil || !cmd.Named(args[0]) { // they are often alike
 			cmd = command.Lookup(args[0])
 		}
-		shard, key := noShard, []byte(nil)
+		a.named[i], a.shards[i], a.keys[i] = cmd, noShard, nil
 		if cmd != nil && cmd.First == 1 && len(args) > 1 {
-			key = args[1]
-			if i > 0 && bytes.Equal(key, keys[i-1]) && shards[i-1] != noShard {
-				shard = shards[i-1]
-			} else {
-				shard = s.rt.Keyspace.ShardOf(key)
-				several = several || only != noShard && only != shard
-				only = shard
-			}
+			shard := s.rt.Keyspace.ShardOf(args[1])
+			a.shards[i], a.keys[i] = shard, args[1]
+			several = several || only != noShard && only != shard
+			only = shard
 			seeks = seeks || cmd.Seeks()
 		}
-		shards, keys, named = append(shards, shard), append(keys, key), append(named, cmd)
 	}
-	a.shards, a.keys, a.named = shards, keys, named
-	a.cmds, a.base = cmds, s.commands
 	for from := 0; several && from < len(cmds); from += keyspace.AheadMax {
 		to := min(from+keyspace.AheadMax, len(cmds))
 		s.lookAhead(a.shards[from:to], a.keys[from:to])
@@ -124,12 +122,28 @@ func (s *Session) visitAhead(shards []int, among uint64, f func(d *keyspace.DB, 
 	return done
 }
 
-// shardOf is the shard of an argument of the command that runs. Prefetch knows it
-// already where it was told of these very arguments.
+// lookup is the command that args name, nil if there is none: it begins now. What Prefetch has found out
+// about it is at ahead.at from here on, where it was told of these very arguments.
+func (s *Session) lookup(args [][]byte) *command.Command {
+	a, cmd := &s.ahead, s.named
+	if i := int(s.commands - a.base - 1); uint(i) < uint(len(a.cmds)) && &a.cmds[i][0] == &args[0] {
+		a.at, cmd = i, a.named[i]
+	} else {
+		a.at = -1
+		if cmd == nil || !cmd.Named(args[0]) { // those of a client are often alike
+			cmd = command.Lookup(args[0])
+		}
+	}
+	if cmd != nil {
+		s.named = cmd
+	}
+	return cmd
+}
+
+// shardOf is the shard of an argument of the command that runs.
 func (s *Session) shardOf(args [][]byte, n int) int {
-	a := &s.ahead
-	if i := s.commands - a.base - 1; n == 1 && uint64(i) < uint64(len(a.cmds)) && &a.cmds[i][0] == &args[0] {
-		return a.shards[i]
+	if a := &s.ahead; n == 1 && a.at >= 0 {
+		return a.shards[a.at]
 	}
 	return s.rt.Keyspace.ShardOf(args[n])
 }

@@ -1,6 +1,18 @@
 package session
 
-import "github.com/spillwaydb/spillway/core/command"
+import (
+	"github.com/spillwaydb/spillway/core/command"
+	"github.com/spillwaydb/spillway/core/resp"
+)
+
+// executePrepared is execute for a command that waits for the network before it is executed.
+func (s *Session) executePrepared(cmd *command.Command, args [][]byte, out *resp.Writer) command.Outcome {
+	if msg := s.prepare(cmd, args); msg != "" {
+		return s.reject(out, msg)
+	}
+	defer func() { s.ctx.Migration = nil }()
+	return s.executeLocked(cmd, args, out)
+}
 
 // prepare does what a command waits for in the network, while the session holds no
 // lock. It returns why the command must not be executed any more, or "".

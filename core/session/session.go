@@ -177,12 +177,9 @@ func (s *Session) countErrors(out *resp.Writer) {
 
 // dispatch checks what Redis checks before a command runs, in Redis's order.
 func (s *Session) dispatch(args [][]byte, out *resp.Writer) command.Outcome {
-	cmd := s.named // the commands of a batch are often alike
-	if cmd == nil || !cmd.Named(args[0]) {
-		if cmd = command.Lookup(args[0]); cmd == nil {
-			return s.reject(out, command.UnknownCommandError(args))
-		}
-		s.named = cmd
+	cmd := s.lookup(args)
+	if cmd == nil {
+		return s.reject(out, command.UnknownCommandError(args))
 	}
 	if msg := command.CheckArity(cmd, args); msg != "" {
 		if sub := cmd.Resolve(args); sub != cmd || cmd.Sub == nil || len(args) < 2 {
@@ -338,15 +335,17 @@ func (s *Session) admit() string {
 
 // execute runs one command outside a transaction.
 func (s *Session) execute(cmd *command.Command, args [][]byte, out *resp.Writer) command.Outcome {
-	if cmd.Flags&command.EachShard != 0 {
+	switch {
+	case cmd.Flags&command.EachShard != 0:
 		return s.executeVisits(cmd, args, out)
+	case cmd.Flags&command.Prepared != 0:
+		return s.executePrepared(cmd, args, out)
 	}
-	if cmd.Flags&command.Prepared != 0 {
-		if msg := s.prepare(cmd, args); msg != "" {
-			return s.reject(out, msg)
-		}
-		defer func() { s.ctx.Migration = nil }()
-	}
+	return s.executeLocked(cmd, args, out)
+}
+
+// executeLocked is execute for a command that has the shards of its keys locked all along.
+func (s *Session) executeLocked(cmd *command.Command, args [][]byte, out *resp.Writer) command.Outcome {
 	if err := s.lockFor(cmd, args); err != nil {
 		if errors.Is(err, errShardBusy) {
 			s.release()

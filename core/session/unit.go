@@ -76,9 +76,7 @@ func (s *Session) lock(keep bool) bool {
 		s.enter()
 		return s.lease()
 	case len(u.shards) == 0:
-		if s.held >= 0 || s.gated { // or the clock would be asked once more
-			s.release()
-		}
+		s.lockNone()
 		return true
 	case keep && u.shard >= 0:
 		if !s.hold(u.shard) {
@@ -98,6 +96,14 @@ func (s *Session) lock(keep bool) bool {
 		}
 	}
 	return true
+}
+
+// lockNone is lock for a unit that needs no shard.
+func (s *Session) lockNone() {
+	s.unit.shard = -1
+	if s.held >= 0 || s.gated { // or the clock would be asked once more
+		s.release()
+	}
 }
 
 // lockShards takes the locks of the unit's shards, and holds no others. It is false as
@@ -149,7 +155,11 @@ func (s *Session) lease() bool {
 // lockFor takes the locks of a unit that is one command.
 func (s *Session) lockFor(cmd *command.Command, args [][]byte) error {
 	u, ks := &s.unit, s.rt.Keyspace
-	if cmd.OnlyKey > 0 { // as nearly always
+	switch {
+	case cmd.Shardless:
+		s.lockNone()
+		return nil
+	case cmd.OnlyKey > 0: // as nearly always
 		u.shard = s.shardOf(args, cmd.OnlyKey)
 		u.shards = append(u.shards, u.shard)
 		if !s.hold(u.shard) {
