@@ -135,12 +135,18 @@ func (c *Ctx) dbOf(n int, key []byte) *keyspace.DB {
 		return c.detached
 	}
 	shard := c.shardOf(key)
-	s := c.KS.Shard(shard)
-	if c.tellNew && !slices.Contains(c.telling, shard) {
-		c.telling = append(c.telling, shard)
-		s.OnInsert(c.inserted)
+	if c.tellNew {
+		c.tellOf(shard)
 	}
-	return s.DB(n)
+	return c.KS.Shard(shard).DB(n)
+}
+
+// tellOf has a shard tell of keys that were not there, until tellEnd.
+func (c *Ctx) tellOf(shard int) {
+	if !slices.Contains(c.telling, shard) {
+		c.telling = append(c.telling, shard)
+		c.KS.Shard(shard).OnInsert(c.inserted)
+	}
 }
 
 // tellEnd ends what tellNew asks of the shards. They are locked.
@@ -195,43 +201,42 @@ func (c *Ctx) expire(d *keyspace.DB, n int, key []byte) {
 
 // lookup finds a live key for reading: it counts a hit or a miss and advances
 // the key's access clock.
-func (c *Ctx) lookup(key []byte) (keyspace.Entry, bool) {
-	e, ok := c.peek(key)
-	if ok && !c.Replaying && !c.NoTouch {
-		e.Touch(c.Now)
-	}
-	return e, ok
-}
+func (c *Ctx) lookup(key []byte) (keyspace.Entry, bool) { return c.look(key, true, true) }
 
 // peek is lookup without advancing the access clock (TTL, TYPE, OBJECT…).
-func (c *Ctx) peek(key []byte) (keyspace.Entry, bool) {
-	e, ok := c.inspect(key)
-	if !ok && c.detached == nil && c.made == nil && c.Events.asks(ClassMissed) {
-		c.Events.notifier.KeyEvent(c.origin(), eventMissed, -1, c.DB, key)
-	}
-	return e, ok
-}
+func (c *Ctx) peek(key []byte) (keyspace.Entry, bool) { return c.look(key, true, false) }
 
 // inspect is peek for what is asked about a key by operators: that it is not
 // there is no event.
-func (c *Ctx) inspect(key []byte) (keyspace.Entry, bool) {
-	e, ok := c.see(key)
+func (c *Ctx) inspect(key []byte) (keyspace.Entry, bool) { return c.look(key, false, false) }
+
+// look finds a live key for reading. That it is not there is told if tell says so, and the access clock of
+// one that is there is advanced if touch does.
+func (c *Ctx) look(key []byte, tell, touch bool) (keyspace.Entry, bool) {
+	e, live := c.see(key)
 	switch {
 	case c.detached != nil || c.made != nil: // it was counted when it was looked up there
-	case ok:
+	case live:
 		c.hits++
 	default:
 		c.misses++
+		if tell && c.Events.asks(ClassMissed) {
+			c.Events.notifier.KeyEvent(c.origin(), eventMissed, -1, c.DB, key)
+		}
 	}
-	return e, ok
+	if live && touch && !c.Replaying && !c.NoTouch {
+		e.Touch(c.Now)
+	}
+	return e, live
 }
 
-// see finds a live key for reading.
+// see finds a live key for reading, of which nothing is counted.
 func (c *Ctx) see(key []byte) (keyspace.Entry, bool) {
-	if !c.Frozen {
-		return c.find(c.db(key), c.DB, key)
+	d := c.db(key)
+	e, status := d.Get(key, c.Now)
+	if status == keyspace.Expired && !c.Frozen {
+		c.expire(d, c.DB, key)
 	}
-	e, status := c.db(key).Get(key, c.Now)
 	return e, status == keyspace.Live
 }
 

@@ -24,11 +24,15 @@ type leaf struct {
 	pages [1 << leafBits]uint64 // arena references
 }
 
-// leafOf returns the leaf of a hash and the entry in it. Shifts by 64 give 0.
+// leafOf returns the leaf of a hash and the entry in it.
 func (d *directory) leafOf(h uint64) (*leaf, uint64) {
-	l := d.root[h>>(64-d.bits)]
-	return l, h << l.depth >> (64 - l.bits)
+	l := d.root[firstBits(h, d.bits)]
+	return l, firstBits(h<<(l.depth&63), l.bits)
 }
+
+// firstBits returns the first n bits of h as a number, n below 64. That no shift can be by 64, which has the
+// processor's instructions do nothing, saves what Go adds to one that may be.
+func firstBits(h uint64, n uint) uint64 { return h >> 1 >> (63 - n&63) }
 
 // pageAt returns the reference of the page of a hash.
 func (d *directory) pageAt(h uint64) uint64 {

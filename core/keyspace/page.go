@@ -68,7 +68,7 @@ func noteDeadline(p *page, deadline int64) {
 // tag is the upper part of the slot of a key with hash h in a page with the
 // given base, in place.
 func tag(h uint64, base uint) uint64 {
-	return h<<(64-printBits) | h<<base>>(64-windowBits)<<tagShift
+	return h<<(64-printBits) | h<<(base&63)>>(64-windowBits)<<tagShift
 }
 
 // home is where the slot of a tag would be if nothing were in its way.

@@ -159,9 +159,16 @@ func (w *Writer) Int(n int64) { w.number(':', n) }
 
 // Bulk appends a string of any bytes; nil is the empty string, see Null.
 func (w *Writer) Bulk(b []byte) {
-	w.number('$', int64(len(b)))
-	w.Raw(b)
-	w.Buf = append(w.Buf, '\r', '\n')
+	buf := appendNumber(w.Buf, '$', int64(len(b)))
+	if len(buf)+len(b) > spillFrom && w.Spill != nil {
+		w.Buf = buf
+		w.spill(b)
+		buf = w.Buf
+	} else {
+		buf = append(buf, b...)
+	}
+	buf = append(buf, '\r', '\n')
+	w.Buf = buf
 }
 
 // BulkLent is Bulk for many bytes that are on loan: they are not copied where Spill can
@@ -305,8 +312,11 @@ func (w *Writer) aggregate(kind byte, n int) {
 func (w *Writer) number(kind byte, n int64) { w.Buf = appendNumber(w.Buf, kind, n) }
 
 func appendNumber(dst []byte, kind byte, n int64) []byte {
-	if uint64(n) < 10 {
+	switch {
+	case uint64(n) < 10:
 		return append(dst, kind, byte('0'+n), '\r', '\n')
+	case uint64(n) < 100:
+		return append(dst, kind, byte('0'+n/10), byte('0'+n%10), '\r', '\n')
 	}
 	dst = append(dst, kind)
 	dst = strconv.AppendInt(dst, n, 10)
