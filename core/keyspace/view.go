@@ -23,7 +23,6 @@ type dbView struct {
 	dir           directory
 	mem           arena.Reader
 	objects       []heapObject
-	touched       byte // keeps the compiler from dropping the reads that touch blobs
 }
 
 // Keys returns how many keys the view holds, in all databases.
@@ -58,22 +57,20 @@ func (v *View) Release() { v.shard.thaw(v) }
 // each calls fn for every blob, in hash order by page, until it returns an
 // error. pageDone is called after every page.
 func (d *dbView) each(fn func(b blob) error, pageDone func(keys int) error) error {
-	var sum byte
 	for at := uint64(0); ; {
 		p := d.mem.Page(arena.Ref(d.dir.pageAt(at)))
-		// First touch every blob, then read them: cache misses that do not
-		// wait for one another overlap.
-		for _, s := range p[firstSlot:] {
-			if s != 0 {
-				sum ^= d.mem.Header(slotRef(s))[offFlags]
-			}
-		}
-		for _, s := range p[firstSlot:] {
-			if s == 0 {
-				continue
-			}
-			if err := fn(readBlob(&d.mem, s)); err != nil {
-				return err
+		// Blobs lie anywhere: while some are read, the processor fetches those behind.
+		d.fetch(p[firstSlot : firstSlot+eachAhead])
+		for i := firstSlot; i < len(p); i += eachAhead {
+			next := min(i+eachAhead, len(p))
+			d.fetch(p[next:min(next+eachAhead, len(p))])
+			for _, s := range p[i:next] {
+				if s == 0 {
+					continue
+				}
+				if err := fn(readBlob(&d.mem, s)); err != nil {
+					return err
+				}
 			}
 		}
 		if err := pageDone(pageKeys(p)); err != nil {
@@ -81,10 +78,26 @@ func (d *dbView) each(fn func(b blob) error, pageDone func(keys int) error) erro
 		}
 		step := prefixStep(pageDepth(p))
 		if at += step; at == 0 {
-			d.touched = sum
 			return nil
 		}
 	}
+}
+
+// eachAhead is how many slots each looks ahead.
+const eachAhead = 16
+
+// fetch has the processor fetch the first two lines of the slots' blobs, which is all of most.
+func (d *dbView) fetch(slots []uint64) {
+	var places [2 * eachAhead]arena.Place
+	n := 0
+	for _, s := range slots {
+		if s != 0 {
+			at := d.mem.Place(slotRef(s))
+			places[n], places[n+1] = at, at+arena.Line
+			n += 2
+		}
+	}
+	arena.Fetch(places[:n])
 }
 
 // object is the collection that a blob stands for.

@@ -25,8 +25,8 @@
 //     pipeline's patience; Retry feeds it later from the local part.
 //   - Nothing is visible before Publish, which tells the required targets
 //     first, then the local sink, then the rest.
-//   - What was written is read again before it counts, and what is read is
-//     checked against size and digest, stored and raw, before it counts.
+//   - What was written is read again, against its size and CRC-32C, before it counts; what
+//     is read later is checked against size and digest, stored and raw, before it counts.
 //   - A set is read through the stages it was written with, found by name,
 //     whatever the pipeline's stages are today.
 //

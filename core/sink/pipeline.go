@@ -21,7 +21,7 @@ type PipelineOptions struct {
 	// with; nil waits in real time and measures none.
 	Clock Clock
 	// VerifyDecode makes Write decode each part back through the stages,
-	// besides the digest check that always happens.
+	// besides the rereading that always happens.
 	VerifyDecode bool
 	// Buffer is the number of bytes held between two neighbours; 0 means
 	// 256 KiB.

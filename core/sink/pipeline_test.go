@@ -234,7 +234,7 @@ func TestWriteFaults(t *testing.T) {
 				b[len(b)/2] ^= 1
 				return inner.Put(ctx, part, bytes.NewReader(b))
 			}
-		}, []string{"verify", "sink local", "SHA-256"}, sink.ErrCorrupt},
+		}, []string{"verify", "sink local", "CRC-32C"}, sink.ErrCorrupt},
 		{"local bytes are cut short", func(p *parts) {
 			inner := p.local.Inner
 			p.local.PutFunc = func(ctx context.Context, part sink.Part, src io.Reader) (sink.Receipt, error) {

@@ -203,7 +203,7 @@ func (p *Pipeline) copyPart(ctx context.Context, m *member, sp SetPart) (Receipt
 	r := p.newRun(cctx, "retry", sp.Part)
 	defer r.stop()
 	src := r.pipe()
-	pumped := r.pump(p.local, sp, src)
+	pumped := r.pump(p.local, sp, digestProof(sp), src)
 	work := m.begin(func() flow {
 		n, _, _ := src.flow()
 		return flow{in: n}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"hash/crc32"
 	"io"
 	"runtime"
 	"sync"
@@ -93,7 +94,7 @@ func (r *run) stop() {
 }
 
 // Write runs encode, the stages, the local sink and all targets at once for one
-// part, and rereads the local bytes, if there are any, against their digest. Nothing is visible
+// part, and rereads the local bytes, if there are any, against a checksum of what was written. Nothing is visible
 // before Publish.
 //
 // encode runs in the calling goroutine and has returned when Write returns. Its
@@ -182,7 +183,7 @@ func (p *Pipeline) Write(ctx context.Context, part Part, encode func(w io.Writer
 		}
 		if p.local != nil {
 			sp.SinkReceipt = out.outlets[0].receipt
-			if err := p.verify(r.ctx, sp); err != nil {
+			if err := p.verify(r.ctx, sp, out.crc); err != nil {
 				r.fail(err)
 			}
 		}
@@ -272,6 +273,7 @@ type tee struct {
 
 	mu      sync.Mutex // a stage might write from several goroutines
 	hash    hash.Hash
+	crc     uint32 // CRC-32C, for verify
 	n       int64
 	closed  bool
 	outlets []*outlet // the local sink first
@@ -349,6 +351,7 @@ func (t *tee) Write(b []byte) (int, error) {
 		return 0, io.ErrClosedPipe
 	}
 	t.hash.Write(b)
+	t.crc = crc32.Update(t.crc, castagnoli, b)
 	for _, o := range t.outlets {
 		if o.dropped {
 			continue
