@@ -57,6 +57,7 @@ type conn struct {
 	lent  bool          // in is not its own
 	desk  *desk         // of who executes what it has sent, while that lasts
 	more  bool          // it has commands that are to be executed before more is read
+	asked int           // commands that it has sent for its last turn
 	alarm *time.Timer   // of a blocked command
 	seen  atomic.Int64  // when something has last come, in Unix nanoseconds; 0 for unknown
 
@@ -211,8 +212,10 @@ func (c *conn) execute() (ran, ok bool) {
 		return false, true
 	}
 	c.inLen.Store(int64(c.w - c.r))
+	c.asked = 0
 	for c.r < c.w && !c.closing {
 		err := c.parse()
+		c.asked += len(c.cmds)
 		c.Prefetch(c.cmds)
 		if c.large.Bytes() != nil {
 			c.Adopt(&c.large)

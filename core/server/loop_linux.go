@@ -46,7 +46,8 @@ type loop struct {
 	mu       sync.Mutex
 	conns    map[int64]*conn // all that are the loop's, by number
 	summoned []*conn         // called, to be looked at in the next turn
-	ready    []*conn         // driven, to be executed in this turn
+	ready    []*conn         // driven, to be executed in this turn, from the last one on
+	bulky    int             // so many of ready come behind those that are replied to first, 0 for no such parting
 	done     []*conn         // driven and executed, to be committed and replied to
 	fsyncs   bool            // what one of done has written waits for an fsync
 	sitting  *sitter         // who goes round
@@ -63,6 +64,8 @@ type sitter struct {
 	loop  *loop
 	step  atomic.Uint64 // counts what it does: odd while it waits for sockets and cannot lose the seat
 	batch []*conn       // storage for the next loop.done
+	brief []*conn       // storage for briefFirst
+	first bool          // the turn goes on when those that are replied to first have been
 	crowd
 	desk
 }
@@ -77,6 +80,7 @@ const (
 	groupMax   = 2 * turnMax           // executions after which an fsync waits for no others, whatever clients send
 	shutFrom   = 4                     // connections of a turn during which the others wake nobody
 	replyFrom  = 1 << 20               // bytes of replies with which a turn ends, though others are ready
+	briefMost  = 4                     // commands in a turn of who is replied to first
 	sweepMax   = time.Second           // how often idle connections are looked for, at the least
 )
 
@@ -192,8 +196,8 @@ func (s *Server) take(nc net.Conn) net.Conn {
 
 // sit is the goroutine: it goes round until the loop has stopped or it has lost its seat.
 func (t *sitter) sit() {
+	t.begin()
 	for {
-		t.begin()
 		batch, seated := t.execute()
 		t.finish(batch)
 		if !seated || !t.await() {
@@ -245,7 +249,10 @@ func (t *sitter) execute() (batch []*conn, seated bool) {
 		if len(l.ready) == 0 && l.fsyncs && n < groupMax {
 			t.gatherMore()
 		}
-		if len(l.ready) == 0 || replies >= replyFrom {
+		if t.first = len(l.ready) > 0 && len(l.ready) == l.bulky && !l.fsyncs; t.first {
+			l.bulky = 0
+		}
+		if len(l.ready) == 0 || replies >= replyFrom || t.first {
 			batch, l.done = l.done, t.batch
 			l.fsyncs = false
 			l.mu.Unlock()
@@ -295,6 +302,10 @@ func (t *sitter) await() bool {
 		l.mu.Unlock()
 		return false
 	}
+	if t.first {
+		l.mu.Unlock()
+		return true
+	}
 	t.step.Add(1)
 	l.mu.Unlock()
 	t.makeWay()
@@ -303,6 +314,7 @@ func (t *sitter) await() bool {
 		if len(l.ready) > 0 { // execute has ended the turn before it came to them
 			t.step.Add(1)
 			l.mu.Unlock()
+			t.begin()
 			return true
 		}
 		l.asleep = len(l.summoned) == 0 && !l.stopped
@@ -321,6 +333,7 @@ func (t *sitter) await() bool {
 			runtime.Gosched() // to the watchdog, which sets its ticks
 			wakeSysmon()
 		}
+		t.begin()
 		if ready || !going {
 			return going
 		}
@@ -337,6 +350,7 @@ func (t *sitter) gather(reports []unix.EpollEvent) (going, ready bool) {
 	l.collect(reports)
 	switch {
 	case len(l.ready) > 0:
+		t.briefFirst()
 		if len(l.ready) >= shutFrom {
 			l.poll.shut()
 		}
@@ -346,6 +360,29 @@ func (t *sitter) gather(reports []unix.EpollEvent) (going, ready bool) {
 		l.poll.close()
 	}
 	return !l.stopped, false
+}
+
+// briefFirst has a turn begin with those that sent few commands in their last one, and reply to them before
+// it comes to the others: who waits for each reply waits for the rest of a turn, and not for one more of clients
+// that send pipelines. No one waits for longer than before but by what these few take. mu is held.
+func (t *sitter) briefFirst() {
+	l := t.loop
+	bulky, brief := l.ready[:0], t.brief[:0]
+	for _, c := range l.ready {
+		if c.asked > briefMost {
+			bulky = append(bulky, c)
+		} else {
+			brief = append(brief, c)
+		}
+	}
+	l.bulky = 0
+	if len(brief) > 0 {
+		l.bulky = len(bulky)
+	}
+	bulky = append(bulky, brief...)
+	l.ready = bulky
+	clear(brief)
+	t.brief = brief
 }
 
 // collect makes those ready that were reported, and those that are called. mu is held.
