@@ -52,7 +52,10 @@ func (c *Ctx) incr(by int64) {
 	}
 	n += by
 	c.scratch = appendInt(c.scratch[:0], n)
-	c.setString(key, c.scratch, deadline, eventIncrBy)
+	if !found || !e.Rewrite(c.scratch) {
+		c.db(key).SetString(key, c.scratch, deadline)
+	}
+	c.Changed(key, eventIncrBy)
 	c.Out.Int(n)
 }
 

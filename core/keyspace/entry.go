@@ -29,6 +29,20 @@ func (e Entry) Stream() *StreamValue {
 	return e.st.objects[objectID(e.b.payload())].o.(*StreamValue) //nolint:forcetypeassert // its type says so
 }
 
+// Rewrite is SetString with the deadline that the key has, without searching for it again. It has done nothing, and is false, where
+// val cannot be written over the value: that has another length or type, was changed by Append, is seen by
+// a view, or is so long that it may be on loan.
+func (e Entry) Rewrite(val []byte) bool {
+	b := e.b
+	if b.typ() != String || b.enc() != encRaw || len(val) != len(b.payload()) || e.st.visible(b.epoch()) ||
+		arena.MayLend(2*len(b)) { // its block may be longer than it is
+		return false
+	}
+	copy(b.payload(), val)
+	b.setClock(e.st.shard.overwriteClock(b.clock()))
+	return true
+}
+
 // Deadline returns when the key expires, in Unix milliseconds, 0 for never.
 func (e Entry) Deadline() int64 { return e.b.deadline() }
 

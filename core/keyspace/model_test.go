@@ -45,16 +45,17 @@ type modelDB map[string]modelValue
 
 // model is a Keyspace and what it should hold.
 type model struct {
-	t     *testing.T
-	k     *Keyspace
-	dbs   []modelDB // over all shards
-	rng   *rand.Rand
-	now   int64
-	wg    sync.WaitGroup
-	keys  int // size of the key space
-	moved int // by Compact
-	mu    sync.Mutex
-	bad   string // what a view's reader found
+	t         *testing.T
+	k         *Keyspace
+	dbs       []modelDB // over all shards
+	rng       *rand.Rand
+	now       int64
+	wg        sync.WaitGroup
+	keys      int // size of the key space
+	moved     int // by Compact
+	rewritten int // by Rewrite
+	mu        sync.Mutex
+	bad       string // what a view's reader found
 }
 
 func objectValue(o object) string {
@@ -125,6 +126,19 @@ func (m *model) step() {
 	want := m.dbs[n]
 	old, exists := want[string(key)]
 	switch op := m.rng.IntN(100); {
+	case op < 6:
+		if !exists || old.t != String {
+			return
+		}
+		v := m.bytes()
+		v = append(v, old.value[min(len(v), len(old.value)):]...)[:len(old.value)] // of the same length
+		m.on(key, n, func(d *DB) {
+			if e, status := d.Get(key, 0); status != Missing && e.Rewrite(v) {
+				m.rewritten++
+				old.value = string(v)
+			}
+		})
+		want[string(key)] = old
 	case op < 30:
 		v, ms := m.bytes(), m.deadline()
 		m.on(key, n, func(d *DB) { d.SetString(key, v, ms) })
@@ -491,6 +505,9 @@ func TestModel(t *testing.T) {
 			t.Logf("%d keys were moved", m.moved)
 			if m.moved == 0 && tt.keys > 100 && *steps >= 10_000 {
 				t.Error("no key was ever moved: the test does not try it")
+			}
+			if m.rewritten == 0 && *steps >= 10_000 {
+				t.Error("no value was ever written over: the test does not try it")
 			}
 			m.drained()
 		})

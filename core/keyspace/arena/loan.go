@@ -5,6 +5,9 @@ package arena
 // is not given back before Return. Nobody writes to such a block who asks Lent first.
 type Loan struct{ c *chunk }
 
+// MayLend tells whether a block of so many bytes may be one that Lend lends.
+func MayLend(size int) bool { return size > maxRun }
+
 // Lend lends a block. ok is false for one that has no memory of its own, which is
 // every one of up to 512 KiB.
 func (a *Arena) Lend(r Ref) (l Loan, ok bool) {
