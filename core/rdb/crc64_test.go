@@ -9,7 +9,7 @@ import (
 // in whatever parts it comes.
 func TestCRC64InParts(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 1))
-	p := make([]byte, 7*crcLane+5)
+	p := make([]byte, 5*foldStep*foldStep+5)
 	for i := range p {
 		p[i] = byte(rnd.Uint32()) // any
 	}
@@ -19,7 +19,7 @@ func TestCRC64InParts(t *testing.T) {
 		}
 		return crc
 	}
-	for _, size := range []int{0, 7, 3*crcLane - 1, 3 * crcLane, 3*crcLane + 8, 6 * crcLane, len(p)} {
+	for _, size := range []int{0, 7, 8, foldLeast - 1, foldLeast, foldLeast + 1, foldLeast + foldStep - 1, foldLeast + foldStep, 1000, len(p) - 1, len(p)} {
 		want := slow(p[:size])
 		if got := CRC64(0, p[:size]); got != want {
 			t.Errorf("%d bytes: %x, want %x", size, got, want)
