@@ -75,6 +75,9 @@ func (p *Parser) Next(buf []byte, args [][]byte) (out [][]byte, n int, err error
 		if buf[0] != '*' {
 			return p.inline(buf, args)
 		}
+		if out, n := p.plain(buf, args); n > 0 {
+			return out, n, nil
+		}
 		if n, err := p.header(buf); p.left == 0 {
 			return args, n, err
 		}
@@ -119,6 +122,45 @@ func (p *Parser) Next(buf []byte, args [][]byte) (out [][]byte, n int, err error
 	p.spans = spans[:0]
 	p.pos, p.left, p.need = 0, 0, 0
 	return args, pos, nil
+}
+
+// A command is plain that is all there, and has at most plainArgs arguments, none of which is empty or longer
+// than plainBulk: as most are.
+const (
+	plainArgs = 9
+	plainBulk = 999
+)
+
+// plain is Next for a command that is plain, in half of the time (BenchmarkParser). n is 0, and nothing has
+// happened, where it is another, or none.
+func (p *Parser) plain(buf []byte, args [][]byte) (out [][]byte, n int) {
+	if len(buf) < 4 || buf[2] != '\r' || p.MaxBulk != 0 && p.MaxBulk < plainBulk || p.MaxMultibulk != 0 && p.MaxMultibulk < plainArgs {
+		return args, 0
+	}
+	left := buf[1] - '0'
+	if left-1 >= plainArgs {
+		return args, 0
+	}
+	out, rest := args, buf[4:]
+	for ; left > 0; left-- {
+		if len(rest) < 6 || rest[0] != '$' || rest[1] == '0' {
+			return args, 0
+		}
+		size, begin := uint(rest[1]-'0'), uint(2)
+		if d := rest[2] - '0'; d <= 9 {
+			size, begin = size*10+uint(d), 3
+			if d := rest[3] - '0'; d <= 9 {
+				size, begin = size*10+uint(d), 4
+			}
+		}
+		end := begin + 2 + size
+		if rest[1]-'0' > 9 || rest[begin] != '\r' || end+2 > uint(len(rest)) {
+			return args, 0
+		}
+		out = append(out, rest[begin+2:end:end])
+		rest = rest[end+2:]
+	}
+	return out, len(buf) - len(rest)
 }
 
 // header reads "*n\r\n". It leaves p.left at zero when there is nothing to go

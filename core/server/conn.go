@@ -286,27 +286,26 @@ func (c *conn) moveOut() {
 // parse cuts up to batchMax complete commands out of what was received. It
 // stops earlier at an error, which is to be dealt with after them. Before AUTH
 // it takes one command at a time, since the next may have other limits.
-func (c *conn) parse() error {
-	c.args, c.cmds, c.ends = c.args[:0], c.cmds[:0], c.ends[:0]
+func (c *conn) parse() (err error) {
+	args, cmds, ends, r := c.args[:0], c.cmds[:0], c.ends[:0], c.r
 	most := batchMax
 	c.parser.Unauthenticated = !c.Authenticated()
 	if c.parser.Unauthenticated {
 		most = 1
 	}
-	for c.r < c.w && len(c.cmds) < most {
-		start := len(c.args)
-		args, n, err := c.parser.Next(c.in[c.r:c.w], c.args)
-		if err != nil {
-			return err
+	for r < c.w && len(cmds) < most {
+		start, n := len(args), 0
+		if args, n, err = c.parser.Next(c.in[r:c.w], args); err != nil {
+			break
 		}
-		c.r += n
-		c.args = args
+		r += n
 		if len(args) > start {
-			c.cmds = append(c.cmds, args[start:len(args):len(args)])
-			c.ends = append(c.ends, c.r)
+			cmds = append(cmds, args[start:len(args):len(args)])
+			ends = append(ends, r)
 		}
 	}
-	return nil
+	c.args, c.cmds, c.ends, c.r = args, cmds, ends, r
+	return err
 }
 
 // protocolError replies as Redis words it and ends the connection.
