@@ -121,6 +121,7 @@ func (st *store) movePage(h uint64) *page {
 // moveBlock moves a block of which size bytes are in use. Its new place has the same
 // size, so that no account changes.
 func (st *store) moveBlock(r arena.Ref, size int) arena.Ref {
+	st.recent.known = false
 	n := st.arena.Alloc(st.arena.BlockSize(r))
 	copy(st.arena.Bytes(n, size), st.arena.Bytes(r, size))
 	st.arena.Free(r)

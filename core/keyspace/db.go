@@ -25,7 +25,7 @@ func (d *DB) Get(key []byte, now int64) (Entry, Status) {
 	if now != 0 {
 		d.st.shard.now = now
 	}
-	b, _, ok := d.st.find(d.ks.hash(key), key)
+	b, ok := d.lookup(key)
 	if !ok {
 		return Entry{}, Missing
 	}

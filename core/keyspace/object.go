@@ -99,12 +99,6 @@ func objectPayload(id uint32) (p [4]byte) {
 	return p
 }
 
-// lookup finds the blob of key, whatever its deadline.
-func (d *DB) lookup(key []byte) (blob, bool) {
-	b, _, ok := d.st.find(d.ks.hash(key), key)
-	return b, ok
-}
-
 // storePayload makes key hold a collection of type t packed into payload. It
 // creates the key without a deadline, or replaces its value and keeps it.
 func (d *DB) storePayload(key []byte, t Type, e enc, payload []byte) {

@@ -26,6 +26,7 @@ type store struct {
 	heap          int64  // of used: those of objects on the Go heap
 	expireAt      uint64 // where in hash order ExpireCycle goes on
 	compaction    compaction
+	recent        recent
 	retired       refList
 	draining      refList // retired for views that are gone
 	dead          bool    // flushed: what it retired goes with it
@@ -58,6 +59,7 @@ func (st *store) alloc(size int) arena.Ref {
 // drop frees a block that was last written in the given epoch, or leaves that
 // to the release of the view that can see it.
 func (st *store) drop(r arena.Ref, epoch uint32) {
+	st.recent.known = false
 	st.grow(-int64(st.arena.BlockSize(r)))
 	if st.visible(epoch) {
 		st.retired.add(uint64(r))

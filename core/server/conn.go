@@ -294,7 +294,8 @@ func (c *conn) parse() (err error) {
 		most = 1
 	}
 	for r < c.w && len(cmds) < most {
-		start, n := len(args), 0
+		start := len(args)
+		var n int
 		if args, n, err = c.parser.Next(c.in[r:c.w], args); err != nil {
 			break
 		}
