@@ -146,7 +146,7 @@ func (s *server) saveAndProbe(what checkpoint) (one saved, err error) {
 		return one, err
 	}
 	defer func() { err = errors.Join(err, one.probes.end()) }()
-	time.Sleep(b.settle/3 + b.settle) // the load's first moments are not what is measured
+	time.Sleep(b.settle)
 	if err := s.forgetPeak(); err != nil {
 		return one, err
 	}

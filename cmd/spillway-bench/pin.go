@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -23,8 +22,6 @@ type pins struct {
 	Prober int  `json:"prober_cpu"`
 	// SameCore is whether server and load share a core, as two threads of it.
 	SameCore bool `json:"same_core"`
-	// First is whether the prober goes before what shares its processor.
-	First bool `json:"prober_first"`
 	// Files is how many files a process may have open.
 	Files uint64 `json:"open_files"`
 
@@ -52,16 +49,12 @@ func choosePins() (pins, error) {
 		return strings.TrimSpace(string(siblings))
 	})
 	p.Files = raiseFiles()
-	first, back := goFirst()
-	back()
-	p.First = first
 	if !p.Pinned {
 		return p, nil
 	}
 	if _, err := exec.LookPath("taskset"); err != nil {
 		return p, fmt.Errorf("taskset, of util-linux, pins the servers: %w", err)
 	}
-	runtime.GOMAXPROCS(max(4, runtime.NumCPU())) // set, it stays: Go would make it 1, and the prober's threads wait for it
 	return p, moveTo(p.Prober)
 }
 
@@ -162,9 +155,6 @@ func (p pins) String() string {
 		s += fmt.Sprintf(", prober on CPU %d", p.Prober)
 	}
 	s += "."
-	if !p.First {
-		s += " The prober may not go first (CAP_SYS_NICE): its latencies include waits for the load."
-	}
 	if p.SameCore {
 		s += " Both are threads of one core."
 	}
