@@ -52,10 +52,11 @@ func (c *Ctx) incr(by int64) {
 	}
 	n += by
 	c.scratch = appendInt(c.scratch[:0], n)
-	if !found || !e.Rewrite(c.scratch) {
-		c.db(key).SetString(key, c.scratch, deadline)
+	if found && e.Rewrite(c.scratch) {
+		c.Changed(key, eventIncrBy)
+	} else {
+		c.setString(key, c.scratch, deadline, eventIncrBy)
 	}
-	c.Changed(key, eventIncrBy)
 	c.Out.Int(n)
 }
 
