@@ -34,7 +34,8 @@ type saved struct {
 	start, end time.Time // of the checkpoint
 	before     latencies
 	during     latencies
-	peak       float64 // resident bytes
+	late       latencies // of the prober itself, meanwhile
+	peak       float64   // resident bytes
 	written    float64
 }
 
@@ -102,6 +103,7 @@ func (s *server) noteSave(scenario, workload string, one saved) error {
 	note("p99 during", "ms", one.during.quantile(0.99))
 	note("p99.9 during", "ms", one.during.quantile(0.999))
 	note("longest during", "ms", one.during.quantile(1))
+	note("sent late by the prober, p99.9 during, in no latency", "ms", one.late.quantile(0.999))
 	note("duration", "s", one.end.Sub(one.start).Seconds())
 	note("peak resident memory, copies of a child included", "MB", one.peak/1e6)
 	if s.bench.report.Machine.OnDisk {
@@ -177,7 +179,10 @@ func (s *server) saveAndProbe(what checkpoint) (one saved, err error) {
 	if one.before, err = one.probes.between(one.start.Add(-b.settle), one.start); err != nil {
 		return one, err
 	}
-	one.during, err = one.probes.around(one.start, one.end)
+	if one.during, err = one.probes.around(one.start, one.end); err != nil {
+		return one, err
+	}
+	one.late, err = one.probes.late(one.start.Add(-probeEvery), one.end.Add(probeEvery))
 	return one, err
 }
 

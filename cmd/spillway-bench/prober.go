@@ -16,45 +16,134 @@ import (
 // probeEvery is the time between two requests of a prober.
 const probeEvery = time.Millisecond
 
-// prober sends SETs at fixed times whatever becomes of the ones before: an
-// open loop, so that a stall counts every request it delays. A latency is the
-// time from when a request was due to when its reply was read.
+const (
+	// proberLanes is how many connections a prober sends on in turn. What arrives while an
+	// earlier reply is still unread may be given the later one's time, so a connection's turn
+	// comes again when its reader, which waits for the load at times, has long read the last.
+	proberLanes = 32
+	// unanswered is how many requests of a lane may be without a reply.
+	unanswered = 1 << 12
+	// stampTries is how many replies the kernel may leave without a time before it is taken
+	// at its word: it begins to tell times a little after it was asked to.
+	stampTries = 1000
+)
+
+// prober sends SETs at fixed times whatever becomes of the ones before: an open loop, so that
+// a stall counts every request it delays. A latency is the time from when a request was
+// given to the kernel to when the kernel had its reply. The prober shares its processor with the
+// load, as a rule, and waits for it when it is to send and when it is to read: neither is the
+// server's doing, and neither is counted. How late it sends is told beside.
 type prober struct {
-	conn    net.Conn
+	lanes   []*lane
 	prefix  string
 	keys    int
 	until   atomic.Int64 // Unix nanoseconds when it ends, 0 for not yet
 	stopped chan error
-	samples []sample // the reader's, until stopped
+	samples []sample // by the time they were due, once stopped
+}
+
+// lane is one of a prober's connections.
+type lane struct {
+	net.Conn // with TLS if that is what is measured
+	stamps   *stamped
+	replies  *bufio.Reader
+	waiting  chan sample // sent, and not replied to yet
+	samples  []sample    // its reader's, until stopped
 }
 
 type sample struct {
 	due  time.Time
+	sent time.Time
 	took time.Duration
 }
 
 // probe begins to probe with SETs of keys with a prefix of four bytes and a number.
 func (s *server) probe(prefix string, keys int) (*prober, error) {
-	c, err := s.dial()
-	if err != nil {
-		return nil, err
+	p := &prober{prefix: prefix, keys: keys, stopped: make(chan error, 1)}
+	for range proberLanes {
+		l, err := s.lane()
+		if err != nil {
+			p.hangUp()
+			return nil, err
+		}
+		p.lanes = append(p.lanes, l)
 	}
-	p := &prober{conn: c, prefix: prefix, keys: keys, stopped: make(chan error, 1)}
-	due := make(chan time.Time, 1<<20)
-	sent := make(chan error, 1)
-	go func() { sent <- p.send(due) }()
+	outcomes := make(chan error, len(p.lanes)+1)
+	go func() { outcomes <- p.send() }()
+	for _, l := range p.lanes {
+		go func() { outcomes <- l.receive() }()
+	}
 	go func() {
-		err := p.receive(due)
-		_ = c.Close() // whatever is being sent fails
-		p.stopped <- errors.Join(err, <-sent)
+		var err error
+		for range cap(outcomes) {
+			if e := <-outcomes; e != nil {
+				err = errors.Join(err, e)
+				p.hangUp() // whatever is being sent or waited for fails
+			}
+		}
+		p.hangUp()
+		for _, l := range p.lanes {
+			p.samples = append(p.samples, l.samples...)
+		}
+		slices.SortFunc(p.samples, func(a, b sample) int { return a.due.Compare(b.due) })
+		p.stopped <- err
 	}()
 	return p, nil
 }
 
-// send sleeps in the kernel, on a thread of its own: Go's timers are up to a
-// millisecond late.
-func (p *prober) send(due chan<- time.Time) error {
-	defer close(due)
+func (p *prober) hangUp() {
+	for _, l := range p.lanes {
+		_ = l.Close()
+	}
+}
+
+// lane connects, and waits until the kernel tells when replies arrive.
+func (s *server) lane() (*lane, error) {
+	l := &lane{waiting: make(chan sample, unanswered)}
+	var err error
+	l.Conn, err = s.dialBy(func(addr string) (net.Conn, error) {
+		l.stamps, err = dialStamped(addr)
+		return l.stamps, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	l.replies = bufio.NewReader(l)
+	for range stampTries {
+		if _, err = l.Write([]byte(ping)); err == nil {
+			err = l.expect(pong)
+		}
+		if err != nil || !l.stamps.arrived.IsZero() {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if err == nil && l.stamps.arrived.IsZero() {
+		err = errors.New("the kernel does not tell when a reply arrived (SO_TIMESTAMPNS)")
+	}
+	if err != nil {
+		_ = l.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+const (
+	ping = "*1\r\n$4\r\nPING\r\n"
+	pong = "+PONG\r\n"
+)
+
+func (l *lane) expect(reply string) error {
+	line, err := l.replies.ReadString('\n')
+	if err == nil && line != reply {
+		err = fmt.Errorf("the prober was told %q", line)
+	}
+	return err
+}
+
+// send sends, and in the end a PING on each lane. It sleeps in the kernel, on a thread of its
+// own: Go's timers are up to a millisecond late.
+func (p *prober) send() error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	if err := unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0); err != nil {
@@ -62,38 +151,54 @@ func (p *prober) send(due chan<- time.Time) error {
 	}
 	defer func() { _ = unix.Prctl(unix.PR_SET_TIMERSLACK, 0, 0, 0, 0) }() // the default again
 	next := time.Now()
+	var request []byte
 	for i := 0; ; i++ {
 		next = next.Add(probeEvery)
 		if until := p.until.Load(); until != 0 && next.UnixNano() > until {
-			return nil
+			break
 		}
+		l := p.lanes[i%len(p.lanes)]
+		request = fmt.Appendf(request[:0], "*3\r\n$3\r\nSET\r\n$16\r\n%s%012d\r\n$5\r\nprobe\r\n", p.prefix, i*7919%p.keys)
 		if wait := unix.NsecToTimespec(int64(time.Until(next))); wait.Nano() > 0 {
 			_ = unix.Nanosleep(&wait, nil) // sooner, if a signal comes
 		}
 		select {
-		case due <- next:
+		case l.waiting <- sample{due: next, sent: time.Now()}:
 		default:
-			return errors.New("the prober has had no reply to a million requests")
+			return fmt.Errorf("the prober has had no reply to %d requests", len(p.lanes)*unanswered)
 		}
-		if _, err := fmt.Fprintf(p.conn, "*3\r\n$3\r\nSET\r\n$16\r\n%s%012d\r\n$5\r\nprobe\r\n", p.prefix, i*7919%p.keys); err != nil {
+		if _, err := l.Write(request); err != nil {
 			return err
 		}
 	}
+	for _, l := range p.lanes {
+		close(l.waiting)
+		if _, err := l.Write([]byte(ping)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-func (p *prober) receive(due <-chan time.Time) error {
-	r := bufio.NewReader(p.conn)
-	for d := range due {
-		line, err := r.ReadString('\n')
+// receive reads replies until that of the PING. It reads before it looks at what was sent, so
+// that sending wakes nobody.
+func (l *lane) receive() error {
+	for {
+		line, err := l.replies.ReadString('\n')
 		if err != nil {
 			return err
 		}
-		if line != "+OK\r\n" {
+		s, more := <-l.waiting
+		switch {
+		case more && line == "+OK\r\n":
+			s.took = l.stamps.arrived.Sub(s.sent)
+			l.samples = append(l.samples, s)
+		case !more && line == pong:
+			return nil
+		default:
 			return fmt.Errorf("the prober was told %q", line)
 		}
-		p.samples = append(p.samples, sample{d, time.Since(d)})
 	}
-	return nil
 }
 
 // end stops the prober when it has sent what was due until now, and waits for its last
@@ -105,13 +210,23 @@ func (p *prober) end() error {
 	return err
 }
 
+// late is how late the requests due in an interval were sent, in milliseconds, sorted: what
+// the prober waited for the load, in which it measured nothing.
+func (p *prober) late(from, to time.Time) (latencies, error) {
+	return p.of(from, to, func(s sample) time.Duration { return s.sent.Sub(s.due) })
+}
+
 // between are the latencies of requests due in an interval, in milliseconds, sorted.
 // There have to be some.
 func (p *prober) between(from, to time.Time) (latencies, error) {
+	return p.of(from, to, func(s sample) time.Duration { return s.took })
+}
+
+func (p *prober) of(from, to time.Time, of func(sample) time.Duration) (latencies, error) {
 	var took latencies
 	for _, s := range p.samples {
 		if !s.due.Before(from) && s.due.Before(to) {
-			took = append(took, float64(s.took.Microseconds())/1000)
+			took = append(took, float64(of(s).Microseconds())/1000)
 		}
 	}
 	if len(took) == 0 {

@@ -58,7 +58,7 @@ func TestQuantile(t *testing.T) {
 // TestBetween: a request counts when it was due in the interval, whenever its reply came.
 func TestBetween(t *testing.T) {
 	at := func(ms int) time.Time { return time.UnixMilli(1_000_000 + int64(ms)) }
-	p := &prober{samples: []sample{{at(0), time.Millisecond}, {at(1), 50 * time.Millisecond}, {at(2), 2 * time.Millisecond}, {at(3), time.Second}}}
+	p := &prober{samples: []sample{{due: at(0), took: time.Millisecond}, {due: at(1), took: 50 * time.Millisecond}, {due: at(2), took: 2 * time.Millisecond}, {due: at(3), took: time.Second}}}
 	got, err := p.between(at(1), at(3))
 	if want := (latencies{2, 50}); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%v, %v, want %v", got, err, want)

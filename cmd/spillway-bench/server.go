@@ -143,10 +143,20 @@ func (s *server) logFile() string { return s.dir + ".log" }
 
 // dial connects as the fleet's clients do: with TLS if that is what is measured.
 func (s *server) dial() (net.Conn, error) {
+	return s.dialBy(func(addr string) (net.Conn, error) { return net.Dial("tcp", addr) })
+}
+
+// dialBy is dial over a connection that somebody makes.
+func (s *server) dialBy(dial func(addr string) (net.Conn, error)) (net.Conn, error) {
+	addr := s.addr()
 	if s.options.tls {
-		return s.bench.cert.dial("127.0.0.1:" + s.tlsPort)
+		addr = "127.0.0.1:" + s.tlsPort
 	}
-	return net.Dial("tcp", s.addr())
+	c, err := dial(addr)
+	if err != nil || !s.options.tls {
+		return c, err
+	}
+	return s.bench.cert.client(c)
 }
 
 // start runs the server and returns how long it took until it served.

@@ -50,6 +50,11 @@ func newCertificate(dir string) (certificate, error) {
 		os.WriteFile(c.key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), 0o600))
 }
 
-func (c certificate) dial(addr string) (net.Conn, error) {
-	return tls.Dial("tcp", addr, &tls.Config{RootCAs: c.pool, MinVersion: tls.VersionTLS12})
+// client is TLS over a connection to one of the servers, which is closed if that fails.
+func (c certificate) client(conn net.Conn) (net.Conn, error) {
+	over := tls.Client(conn, &tls.Config{RootCAs: c.pool, ServerName: "127.0.0.1", MinVersion: tls.VersionTLS12})
+	if err := over.Handshake(); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return over, nil
 }
