@@ -76,9 +76,9 @@ func (s *server) probe(prefix string, keys int) (*prober, error) {
 	go func() {
 		var err error
 		for range cap(outcomes) {
-			if e := <-outcomes; e != nil {
-				err = errors.Join(err, e)
-				p.hangUp() // whatever is being sent or waited for fails
+			if e := <-outcomes; e != nil && err == nil {
+				err = e
+				p.hangUp() // whatever is being sent or waited for fails, in consequence
 			}
 		}
 		p.hangUp()
