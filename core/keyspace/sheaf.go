@@ -161,11 +161,20 @@ func (s *sheaf) compare(i, count int, order uint64, key []byte) int {
 // search takes half of what is left by arithmetic, where a branch would be foreseen
 // wrongly every second time.
 func (s *sheaf) below(f frame, num uint64) (n int) {
-	entry, shift := f.entry(), uint(64-8*f.width)
+	left := s.count()
+	if f.width == 0 || num>>(8*f.width) != 0 { // all numbers are 0, or lower
+		if num == 0 {
+			return 0
+		}
+		return left
+	}
+	num <<= uint(64 - 8*f.width) // as the eight bytes that end with a number have it, in front of what lies there
+	entry := f.entry()
 	table := s.Data[sheafHead-8+entry:] // where the eight bytes that end with the first number begin
-	for left := s.count(); left > 0; {
+	for left > 0 {
 		half := (left + 1) >> 1
-		_, less := bits.Sub64(binary.LittleEndian.Uint64(table[(n+half-1)*entry:])>>shift, num, 0)
+		at := (n + half - 1) * entry
+		_, less := bits.Sub64(binary.LittleEndian.Uint64(table[at:at+8]), num, 0)
 		n += half & -int(less) // 0 or 1
 		left -= half
 	}
@@ -258,11 +267,11 @@ func (s *sheaf) moveEntries(from, to, delta int) {
 	if delta == 0 {
 		return
 	}
-	step := s.body(1) - s.body(0)
-	for at := s.body(from); from < to; from++ {
-		n := int(binary.LittleEndian.Uint16(s.Data[at:])) + delta
-		binary.LittleEndian.PutUint16(s.Data[at:], uint16(n)) // below sheafSize
-		at += step
+	d, step := s.Data[s.body(from):s.body(to)], s.body(1)-s.body(0)
+	for at := 0; at < len(d); at += step {
+		place := d[at : at+sheafPlace]
+		n := int(binary.LittleEndian.Uint16(place)) + delta
+		binary.LittleEndian.PutUint16(place, uint16(n)) // below sheafSize
 	}
 }
 
