@@ -1,8 +1,10 @@
 package keyspace
 
 import (
+	"math"
 	"math/bits"
 	"runtime"
+	"slices"
 	"sync/atomic"
 
 	"github.com/spillwaydb/spillway/core/keyspace/arena"
@@ -30,16 +32,31 @@ type sheafTree struct {
 // sheafFan is how many children a node has at the most.
 const sheafFan = 24
 
-// sheafNode is a node of a sheafTree.
+// sheafNode is a node of a sheafTree. What a search reads comes first, in four lines of memory, and
+// a change that leaves positions and bounds as they are writes to none.
 type sheafNode struct {
 	others atomic.Int32     // who has it besides one
 	n      int              // positions from here down
-	count  int              // of children
-	bounds [sheafFan]uint64 // of each child
-	sizes  [sheafFan]int    // positions of each child
 	kids   []*sheafNode     // of an inner node
 	leaves []sheaf          // of any other
+	bounds [sheafFan]uint64 // of each child, and noBound behind the last one
+	sizes  [sheafFan]int    // positions of each child
 }
+
+// noBound is above the order of any element.
+const noBound = math.MaxUint64
+
+// newSheafNode returns a node without children.
+func newSheafNode() *sheafNode {
+	n := new(sheafNode)
+	for k := range n.bounds {
+		n.bounds[k] = noBound
+	}
+	return n
+}
+
+// count is how many children a node has.
+func (n *sheafNode) count() int { return len(n.kids) + len(n.leaves) }
 
 // way is where a sheaf is: which child each node on the way to it is left by. It is good until sheaves come or go.
 // So many levels are never reached: each takes a dozen times the sheaves of the one before.
@@ -74,7 +91,7 @@ func (t *sheafTree) edit(n *sheafNode) *sheafNode {
 	if n.others.Load() == 0 {
 		return n
 	}
-	c := &sheafNode{n: n.n, count: n.count, bounds: n.bounds, sizes: n.sizes}
+	c := &sheafNode{n: n.n, bounds: n.bounds, sizes: n.sizes}
 	if n.kids != nil {
 		c.kids = append(make([]*sheafNode, 0, cap(n.kids)), n.kids...)
 		for _, kid := range c.kids {
@@ -127,21 +144,26 @@ func (n *sheafNode) first(k int) *sheaf {
 }
 
 // below is the last child whose bound is below an order, or the first one. It takes no branches, see
-// sheaf.below.
+// sheaf.below, and the same steps however many children there are, which are known beforehand:
+// the end of a loop would be foreseen wrongly too.
 func (n *sheafNode) below(order uint64) (k int) {
-	for left := n.count - 1; left > 0; {
-		half := (left + 1) >> 1
-		_, less := bits.Sub64(n.bounds[k+half], order, 0)
-		k += half & -int(less) // 0 or 1
-		left -= half
-	}
-	return k
+	k = n.above(k, 12, order)
+	k = n.above(k, 6, order)
+	k = n.above(k, 3, order)
+	k = n.above(k, 1, order)
+	return n.above(k, 1, order) // 23 children in all besides the first one
+}
+
+// above is a step of below: so many children on from k, unless the bound there is not below an order.
+func (n *sheafNode) above(k, by int, order uint64) int {
+	_, less := bits.Sub64(n.bounds[k+by], order, 0)
+	return k + by&-int(less) // 0 or 1
 }
 
 // lastBegun is the last child that begins at or before an order and a key, where child k does, or
 // is the first one, and the bound of the next one is that order.
 func (n *sheafNode) lastBegun(k int, order uint64, key []byte) int {
-	lo, hi := k+1, n.count // before lo they begin, from hi on they do not
+	lo, hi := k+1, n.count() // before lo they begin, from hi on they do not
 	for lo < hi {
 		mid := int(uint(lo+hi) >> 1) // positive
 		if n.begins(mid, order, key) {
@@ -156,7 +178,7 @@ func (n *sheafNode) lastBegun(k int, order uint64, key []byte) int {
 // nearby is the child in which an order is, or one beside it where several begin with that order.
 func (n *sheafNode) nearby(order uint64) int {
 	k := n.below(order)
-	if k+1 < n.count && n.bounds[k+1] == order {
+	if k+1 < sheafFan && n.bounds[k+1] == order {
 		k++
 	}
 	return k
@@ -180,7 +202,7 @@ func (t *sheafTree) find(order uint64, key []byte) (s *sheaf, w way) {
 	}
 	for level := 0; ; level++ {
 		k := n.below(order)
-		if k+1 < n.count && n.bounds[k+1] == order {
+		if k+1 < sheafFan && n.bounds[k+1] == order {
 			k = n.lastBegun(k, order, key)
 		}
 		w[level] = uint8(k) // below sheafFan
@@ -253,9 +275,13 @@ func (t *sheafTree) write(w way, grow int, least uint64) *sheaf {
 	n := t.root
 	for level := 0; ; level++ {
 		k := w[level]
-		n.n += grow
-		n.sizes[k] += grow
-		n.bounds[k] = min(n.bounds[k], least)
+		if grow != 0 {
+			n.n += grow
+			n.sizes[k] += grow
+		}
+		if least < n.bounds[k] {
+			n.bounds[k] = least
+		}
 		if n.kids == nil {
 			return &n.leaves[k]
 		}
@@ -268,12 +294,12 @@ func (t *sheafTree) write(w way, grow int, least uint64) *sheaf {
 func (t *sheafTree) insert(i int, s sheaf) {
 	t.shape++
 	if t.root == nil {
-		t.root = new(sheafNode)
+		t.root = newSheafNode()
 	}
 	root := t.edit(t.root)
 	t.root = root
 	if right := t.put(root, i, s, s.order(0), s.count()); right != nil {
-		t.root = new(sheafNode)
+		t.root = newSheafNode()
 		t.root.open(0, root, sheaf{}, root.bounds[0], root.n)
 		t.root.open(1, right, sheaf{}, right.bounds[0], right.n)
 	}
@@ -283,18 +309,18 @@ func (t *sheafTree) insert(i int, s sheaf) {
 // which belongs behind it.
 func (t *sheafTree) put(n *sheafNode, i int, s sheaf, order uint64, size int) (right *sheafNode) {
 	k, before := 0, 0
-	for k < n.count && i >= before+n.sizes[k] {
+	for k < n.count() && i >= before+n.sizes[k] {
 		before += n.sizes[k]
 		k++
 	}
 	if n.kids == nil {
-		if k < n.count { // what comes before it may be above its bound
+		if k < n.count() { // what comes before it may be above its bound
 			n.bounds[k] = n.leaves[k].order(0)
 		}
 		return t.open(n, k, nil, s, order, size)
 	}
 	// Between two children it belongs to the first one, unless it is above the bound of the second.
-	if k == n.count || k > 0 && i == before && order <= n.bounds[k] {
+	if k == n.count() || k > 0 && i == before && order <= n.bounds[k] {
 		k--
 		before -= n.sizes[k]
 	}
@@ -312,15 +338,16 @@ func (t *sheafTree) put(n *sheafNode, i int, s sheaf, order uint64, size int) (r
 
 // open makes a child the one at k, where necessary in a node of its own, as put says.
 func (t *sheafTree) open(n *sheafNode, k int, kid *sheafNode, s sheaf, bound uint64, size int) (right *sheafNode) {
-	if n.count < sheafFan {
+	count := n.count()
+	if count < sheafFan {
 		n.open(k, kid, s, bound, size)
 		return nil
 	}
-	half, behind := n.count/2, k > n.count/2
-	if k == n.count { // more will come in order
+	half, behind := count/2, k > count/2
+	if k == count { // more will come in order
 		half = k
 	}
-	right = new(sheafNode)
+	right = newSheafNode()
 	right.take(n, half)
 	if behind {
 		right.open(k-half, kid, s, bound, size)
@@ -332,15 +359,15 @@ func (t *sheafTree) open(n *sheafNode, k int, kid *sheafNode, s sheaf, bound uin
 
 // open makes a child the one at k. There is room.
 func (n *sheafNode) open(k int, kid *sheafNode, s sheaf, bound uint64, size int) {
-	copy(n.bounds[k+1:], n.bounds[k:n.count])
-	copy(n.sizes[k+1:], n.sizes[k:n.count])
+	count := n.count()
+	copy(n.bounds[k+1:], n.bounds[k:count])
+	copy(n.sizes[k+1:], n.sizes[k:count])
 	n.bounds[k], n.sizes[k] = bound, size
 	if kid != nil {
 		n.kids = openAt(n.kids, k, kid)
 	} else {
 		n.leaves = openAt(n.leaves, k, s)
 	}
-	n.count++
 	n.n += size
 }
 
@@ -357,32 +384,29 @@ func openAt[E any](s []E, k int, e E) []E {
 
 // take moves the children of o from one on, which belong behind those of n, to n.
 func (n *sheafNode) take(o *sheafNode, from int) {
-	for k := from; k < o.count; k++ {
+	for k := from; k < o.count(); k++ {
 		if o.kids != nil {
-			n.open(n.count, o.kids[k], sheaf{}, o.bounds[k], o.sizes[k])
+			n.open(n.count(), o.kids[k], sheaf{}, o.bounds[k], o.sizes[k])
 		} else {
-			n.open(n.count, nil, o.leaves[k], o.bounds[k], o.sizes[k])
+			n.open(n.count(), nil, o.leaves[k], o.bounds[k], o.sizes[k])
 		}
 	}
-	for o.count > from {
-		o.shut(o.count - 1)
+	for o.count() > from {
+		o.shut(o.count() - 1)
 	}
 }
 
 // shut drops child k.
 func (n *sheafNode) shut(k int) {
 	n.n -= n.sizes[k]
-	n.count--
-	copy(n.bounds[k:], n.bounds[k+1:n.count+1])
-	copy(n.sizes[k:], n.sizes[k+1:n.count+1])
+	last := n.count() - 1
+	copy(n.bounds[k:], n.bounds[k+1:last+1])
+	copy(n.sizes[k:], n.sizes[k+1:last+1])
+	n.bounds[last] = noBound
 	if n.kids != nil {
-		copy(n.kids[k:], n.kids[k+1:])
-		n.kids[n.count] = nil
-		n.kids = n.kids[:n.count]
+		n.kids = slices.Delete(n.kids, k, k+1)
 	} else {
-		copy(n.leaves[k:], n.leaves[k+1:])
-		n.leaves[n.count] = sheaf{}
-		n.leaves = n.leaves[:n.count]
+		n.leaves = slices.Delete(n.leaves, k, k+1)
 	}
 }
 
@@ -391,10 +415,10 @@ func (t *sheafTree) remove(i int) sheaf {
 	t.shape++
 	t.root = t.edit(t.root)
 	s := t.drop(t.root, i)
-	for t.root.kids != nil && t.root.count == 1 {
+	for t.root.kids != nil && t.root.count() == 1 {
 		t.root = t.root.kids[0]
 	}
-	if t.root.count == 0 {
+	if t.root.count() == 0 {
 		t.root = nil
 	}
 	return s
@@ -413,14 +437,14 @@ func (t *sheafTree) drop(n *sheafNode, i int) (gone sheaf) {
 	gone = t.drop(kid, i-before)
 	n.n += kid.n - n.sizes[k]
 	n.sizes[k] = kid.n
-	if kid.count == 0 {
+	if kid.count() == 0 {
 		n.shut(k)
 		return gone
 	}
 	// What goes may become another sheaf's, before this child.
 	n.bounds[k] = kid.bounds[0]
-	if kid.count <= sheafFan/4 {
-		if k+1 < n.count {
+	if kid.count() <= sheafFan/4 {
+		if k+1 < n.count() {
 			t.join(n, k)
 		} else if k > 0 {
 			t.join(n, k-1)
@@ -431,7 +455,7 @@ func (t *sheafTree) drop(n *sheafNode, i int) (gone sheaf) {
 
 // join makes child k of n and the next one a single child, where that has room for more.
 func (t *sheafTree) join(n *sheafNode, k int) {
-	if n.kids[k].count+n.kids[k+1].count > sheafFan*3/4 {
+	if n.kids[k].count()+n.kids[k+1].count() > sheafFan*3/4 {
 		return
 	}
 	a, b := t.edit(n.kids[k]), t.edit(n.kids[k+1])
@@ -456,7 +480,7 @@ func (t *sheafTree) each(i int, reverse bool, fn func(*sheaf) bool) {
 }
 
 func (n *sheafNode) ascend(i int, fn func(*sheaf) bool) bool {
-	for k := range n.count {
+	for k := range n.count() {
 		if i < n.sizes[k] {
 			if n.kids == nil && !fn(&n.leaves[k]) || n.kids != nil && !n.kids[k].ascend(max(i, 0), fn) {
 				return false
@@ -469,7 +493,7 @@ func (n *sheafNode) ascend(i int, fn func(*sheaf) bool) bool {
 
 func (n *sheafNode) descend(i int, fn func(*sheaf) bool) bool {
 	before := n.n
-	for k := n.count - 1; k >= 0; k-- {
+	for k := n.count() - 1; k >= 0; k-- {
 		before -= n.sizes[k]
 		if i >= before {
 			if n.kids == nil && !fn(&n.leaves[k]) || n.kids != nil && !n.kids[k].descend(i-before, fn) {

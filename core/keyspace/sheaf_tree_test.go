@@ -18,10 +18,15 @@ func checkSheafTree(t testing.TB, tree *sheafTree) {
 	var last uint64
 	var walk func(n *sheafNode) (size, depth int)
 	walk = func(n *sheafNode) (size, depth int) {
-		if n.count == 0 || n.count > sheafFan || n.kids != nil && n.leaves != nil || n.count != len(n.kids)+len(n.leaves) {
-			t.Fatalf("a node of %d children has %d nodes and %d sheaves", n.count, len(n.kids), len(n.leaves))
+		if n.count() == 0 || n.count() > sheafFan || n.kids != nil && n.leaves != nil {
+			t.Fatalf("a node has %d nodes and %d sheaves", len(n.kids), len(n.leaves))
 		}
-		for k := range n.count {
+		for k := n.count(); k < sheafFan; k++ {
+			if n.bounds[k] != noBound {
+				t.Fatalf("a node of %d children has a bound %x for another one", n.count(), n.bounds[k])
+			}
+		}
+		for k := range n.count() {
 			if n.bounds[k] < last {
 				t.Fatalf("an order %x is before the bound %x", last, n.bounds[k])
 			}
