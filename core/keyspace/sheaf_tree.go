@@ -91,6 +91,11 @@ func (t *sheafTree) edit(n *sheafNode) *sheafNode {
 	if n.others.Load() == 0 {
 		return n
 	}
+	return t.copied(n)
+}
+
+// copied is edit of a node that others have too.
+func (t *sheafTree) copied(n *sheafNode) *sheafNode {
 	c := &sheafNode{n: n.n, bounds: n.bounds, sizes: n.sizes}
 	if n.kids != nil {
 		c.kids = append(make([]*sheafNode, 0, cap(n.kids)), n.kids...)
@@ -285,8 +290,12 @@ func (t *sheafTree) write(w way, grow int, least uint64) *sheaf {
 		if n.kids == nil {
 			return &n.leaves[k]
 		}
-		n.kids[k] = t.edit(n.kids[k])
-		n = n.kids[k]
+		kid := n.kids[k]
+		if kid.others.Load() != 0 { // else nothing is written here
+			kid = t.copied(kid)
+			n.kids[k] = kid
+		}
+		n = kid
 	}
 }
 
