@@ -138,13 +138,13 @@ func (c *collection) rank(e *element, s *scratch) {
 		fresh = s.rank
 	}
 	c.ranks.admit(order, &s.spares)
-	c.ranks.put(c.ranks.find(order, e.key), order, &r, fresh, &s.spares)
+	c.ranks.put(s.looked.ranks.find(&c.ranks, order, e.key), order, &r, fresh, &s.spares)
 }
 
 // unrank takes an element out of the second order if it is there.
 func (c *collection) unrank(e *element, s *scratch) {
 	if c.inRanks(e) {
-		c.ranks.remove(c.ranks.find(scoreOrder(e.score), e.key), 1, &s.spares)
+		c.ranks.remove(s.looked.ranks.find(&c.ranks, scoreOrder(e.score), e.key), 1, &s.spares)
 	}
 }
 

@@ -1,7 +1,7 @@
 package keyspace
 
-// hints are where Ahead has found elements of one collection, by hash, in the order in which they are going to be looked
-// for. Who looks for one of them goes there first, and searches when it is not there: whatever is written in
+// hints are where elements of one order of a collection were found by looking ahead, in the sequence in which they are
+// going to be looked for. Who looks for one of them goes there first, and searches when it is not there: whatever is written in
 // between costs a hint, and nothing else. ZPOPMIN takes 0.93 of the time with them.
 type hints struct {
 	in    *sheaves // nil: none
@@ -37,19 +37,28 @@ func (h *hints) find(v *sheaves, order uint64, key []byte) spot {
 	return v.find(order, key)
 }
 
-// holds finds out whether an element is at its spot or, which it tells of those alone that have a neighbour on
-// both sides, belongs there.
+// hintsPassed is how many elements of one order a spot may be moved on by until it is right. Members of
+// one score come by key, and a search by score alone ends at the first of them.
+const hintsPassed = 4
+
+// holds finds out whether an element is at its spot or a few elements on or, which it tells of those alone that
+// have a neighbour on both sides, belongs there.
 func (p *spot) holds(order uint64, key []byte) bool {
 	f, count := p.s.frame(), p.s.count()
-	if p.i >= count {
-		return false
+	for from := p.i; p.i < min(count, from+hintsPassed); p.i++ {
+		here := f.order(p.s.number(f, p.i))
+		if here == order {
+			at := p.s.key(p.i, count)
+			if p.found = string(at) == string(key); p.found {
+				return true
+			}
+			if string(at) < string(key) {
+				continue
+			}
+		} else if here < order {
+			return false
+		}
+		return p.i > from || p.i > 0 && f.order(p.s.number(f, p.i-1)) < order
 	}
-	switch here := f.order(p.s.number(f, p.i)); {
-	case here == order:
-		p.found = string(p.s.key(p.i, count)) == string(key)
-		return p.found
-	case here < order:
-		return false
-	}
-	return p.i > 0 && f.order(p.s.number(f, p.i-1)) < order
+	return false
 }

@@ -25,7 +25,7 @@ func TestHints(t *testing.T) {
 	for i := range n {
 		want[fmt.Sprintf("member:%d", i)] = float64(i)
 	}
-	h := &s.hints
+	h := &s.looked.items
 	var view *View
 	for step := range 1000 {
 		switch {
@@ -51,8 +51,7 @@ func TestHints(t *testing.T) {
 				seeks[i].Kind = SeekFirst
 			}
 		}
-		var a Ahead
-		a.Elements(d, key, seeks)
+		d.PrefetchElements(key, seeks)
 		if step%50 == 0 {
 			checkHints(t, k, &z.heap(z.find()).items, h, seeks)
 		}

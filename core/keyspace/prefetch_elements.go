@@ -37,7 +37,10 @@ type descent struct {
 	place bool // in items, of a member that gets another place in ranks if it has one
 }
 
-// Elements looks ahead at what several commands are going to look for in the large collection at one key, which may
+// hint is what a search has found.
+func (p *descent) hint() hint { return hint{p.order, p.way, p.i} }
+
+// PrefetchElements looks ahead at what several commands are going to look for in the large collection at one key, which may
 // be none, or anything else. d's shard is locked, and should stay so until they are executed.
 //
 // A search reads a node of the tree, the sheaf's entry in it, the head of the sheaf and the element, one
@@ -49,10 +52,9 @@ type descent struct {
 //	Fetch   the sheaf's head and table     Fetch   the element, and what is moved with it
 //	        and, of an element to be removed, the end of the sheaf
 //
-// Where elements are found in the first order is kept as hints. What is found in the second one is not, since the first of the commands may
-// change it: those searches are made again, in the cache.
+// Where elements are found, or belong, is kept as hints.
 // An element whose order is that of many others, as with members that all have one score, may be looked for beside its place.
-func (a *Ahead) Elements(d *DB, key []byte, seeks []Seek) {
+func (d *DB) PrefetchElements(key []byte, seeks []Seek) {
 	b, ok := d.lookup(key)
 	if !ok || b.packed() {
 		return
@@ -61,17 +63,26 @@ func (a *Ahead) Elements(d *DB, key []byte, seeks []Seek) {
 	if !ok || c.memory() < prefetchBytes {
 		return
 	}
-	h := &d.st.shard.hints
-	h.begin(&c.items)
+	l := &d.st.shard.looked
+	l.items.begin(&c.items)
+	if c.ranked {
+		l.ranks.begin(&c.ranks)
+	}
 	for len(seeks) > 0 {
 		n := min(len(seeks), AheadMax)
-		a.elements(d.ks, c, seeks[:n], h)
+		l.seek(d.ks, c, seeks[:n])
 		seeks = seeks[n:]
 	}
 }
 
-// elements is Elements for at most AheadMax of them.
-func (a *Ahead) elements(ks *Keyspace, c *collection, seeks []Seek, h *hints) {
+// looked is what PrefetchElements has found last.
+type looked struct {
+	items hints
+	ranks hints // of each SeekPlace two: of the place that the member has, if any, and of the one that it is to have
+}
+
+// seek is PrefetchElements for at most AheadMax of them.
+func (l *looked) seek(ks *Keyspace, c *collection, seeks []Seek) {
 	var all [2 * AheadMax]descent
 	ds := all[:0]
 	var ends [2]int // how many come from each end
@@ -93,7 +104,7 @@ func (a *Ahead) elements(ks *Keyspace, c *collection, seeks []Seek, h *hints) {
 			ds = c.ranks.appendEnd(ds, ks, last == 1, n)
 		}
 	}
-	a.last(ds, &c.items.tree)
+	approach(ds, &c.items.tree)
 	items := len(ds)
 	if c.ranked {
 		for i := range seeks {
@@ -101,66 +112,90 @@ func (a *Ahead) elements(ks *Keyspace, c *collection, seeks []Seek, h *hints) {
 				ds = append(ds, descent{order: scoreOrder(plusZero(s.Score)), key: s.Member})
 			}
 		}
-		a.last(ds[items:], &c.ranks.tree)
+		approach(ds[items:], &c.ranks.tree)
 	}
-	a.descend(ds)
+	descend(ds)
 	for i := range ds[:items] {
-		h.list = append(h.list, hint{ds[i].order, ds[i].way, ds[i].i})
+		l.items.list = append(l.items.list, ds[i].hint())
 	}
-	if !c.ranked {
-		return
+	if fresh := ds[items:]; len(fresh) > 0 {
+		l.places(ds[:items], fresh, &c.ranks)
 	}
-	old := ds[items:items]
-	for i := range ds[:items] {
-		if p := &ds[i]; p.place && p.i < p.s.count() {
-			if e := readElement(p.s.at(p.i, p.s.count())); string(e.key) == string(p.key) {
-				old = append(old, descent{order: scoreOrder(e.score), key: p.key})
-			}
-		}
-	}
-	a.last(old, &c.ranks.tree)
-	a.descend(old)
 }
 
-// last finds the last node of each search in a tree that is not empty, and does not look into it.
-func (a *Ahead) last(ds []descent, t *sheafTree) {
+// places looks ahead at the places that members have in the second order: of those among items that are to get
+// another one, which is in fresh. The memory of fresh is used again.
+func (l *looked) places(items, fresh []descent, ranks *sheaves) {
+	old, list := fresh[:0], l.ranks.list
+	var notes [AheadMax]int // in list, of old
+	for i := range items {
+		p := &items[i]
+		if !p.place {
+			continue
+		}
+		if p.i < p.s.count() {
+			if e := readElement(p.s.at(p.i, p.s.count())); string(e.key) == string(p.key) {
+				order := scoreOrder(e.score)
+				if order == fresh[0].order {
+					fresh = fresh[1:] // it stays
+					continue
+				}
+				notes[len(old)] = len(list)
+				list = append(list, hint{})
+				list = append(list, fresh[0].hint())
+				old, fresh = append(old, descent{order: order, key: p.key}), fresh[1:]
+				continue
+			}
+		}
+		list = append(list, fresh[0].hint())
+		fresh = fresh[1:]
+	}
+	approach(old, &ranks.tree)
+	descend(old)
+	for i := range old {
+		list[notes[i]] = old[i].hint()
+	}
+	l.ranks.list = list
+}
+
+// approach finds the last node of each search in a tree that is not empty, and does not look into it.
+func approach(ds []descent, t *sheafTree) {
 	levels := 0 // above the last, as many everywhere
 	for n := t.root; n.kids != nil; n = n.kids[0] {
 		levels++
 	}
 	for i := range ds {
 		p := &ds[i]
-		p.n = t.root
+		n := t.root
 		for level := range levels {
-			k := p.n.nearby(p.order)
-			p.n, p.way[level] = p.n.kids[k], uint8(k) // below sheafFan
+			k := n.nearby(p.order)
+			n, p.way[level] = n.kids[k], uint8(k) // below sheafFan
 		}
-		p.level = uint8(levels) // below len(way)
-		a.lines(arena.PlaceOf(p.n))
+		p.n, p.level = n, uint8(levels) // below len(way)
+		begin, _ := arena.PlaceOf(n)
+		bounds, size := arena.PlaceOf(&n.bounds)
+		arena.FetchSpan(begin, int(bounds-begin)+size) // of a node
 	}
 }
 
 // descend takes the other steps of searches.
-func (a *Ahead) descend(ds []descent) {
-	a.Fetch()
+func descend(ds []descent) {
 	for i := range ds {
 		p := &ds[i]
 		k := p.n.nearby(p.order)
 		p.s, p.way[p.level] = &p.n.leaves[k], uint8(k) // below sheafFan
-		a.lines(arena.PlaceOf(p.s))
+		arena.FetchSpan(arena.PlaceOf(p.s))
 	}
-	a.Fetch()
 	for i := range ds {
 		if data := ds[i].s.Data; len(data) > 0 {
 			at, _ := arena.PlaceOf(&data[0])
-			a.lines(at, min(len(data), 3*arena.Line))
+			arena.FetchSpan(at, min(len(data), 3*arena.Line))
 			if ds[i].goes { // half of what moving all behind it back waited for was the end, which is read first
 				end := min(len(data), 2*arena.Line)
-				a.lines(at+arena.Place(len(data)-end), end)
+				arena.FetchSpan(at+arena.Place(len(data)-end), end)
 			}
 		}
 	}
-	a.Fetch()
 	for i := range ds {
 		p := &ds[i]
 		f := p.s.frame()
@@ -169,24 +204,8 @@ func (a *Ahead) descend(ds []descent) {
 		}
 		if from := p.s.offset(p.i, p.s.count()); from < len(p.s.Data) {
 			at, _ := arena.PlaceOf(&p.s.Data[from])
-			a.lines(at, 2*arena.Line)
+			arena.FetchSpan(at, 2*arena.Line)
 		}
-	}
-	a.Fetch()
-}
-
-// lines takes in the lines of so many bytes at a place.
-func (a *Ahead) lines(at arena.Place, size int) {
-	end := at + arena.Place(size)
-	for at &^= arena.Line - 1; ; at += arena.Line {
-		if a.n == len(a.places) {
-			a.Fetch()
-		}
-		if at >= end {
-			return
-		}
-		a.places[a.n] = at
-		a.n++
 	}
 }
 

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
-
-	"github.com/spillwaydb/spillway/core/keyspace/arena"
 )
 
 // seekSet is a sorted set large enough to be looked ahead at, with scores from 0 up to it.
@@ -31,19 +29,18 @@ func TestElements(t *testing.T) {
 		t.Fatalf("%d bytes are not looked ahead at", c.memory())
 	}
 	rng := rand.New(rand.NewPCG(1, 2))
-	var a Ahead
 	for range 500 {
 		var ds []descent
 		for range AheadMax {
 			member := fmt.Appendf(nil, "member:%d", rng.IntN(2*n)) // half of them are there
 			ds = append(ds, descent{order: k.memberHash(member), key: member})
 		}
-		a.last(ds, &c.items.tree)
+		approach(ds, &c.items.tree)
 		for range AheadMax {
 			ds = append(ds, descent{order: scoreOrder(rng.Float64() * n)})
 		}
-		a.last(ds[AheadMax:], &c.ranks.tree)
-		a.descend(ds)
+		approach(ds[AheadMax:], &c.ranks.tree)
+		descend(ds)
 		for i, p := range ds {
 			in := &c.items
 			if i >= AheadMax {
@@ -108,10 +105,9 @@ func TestElementsChangeNothing(t *testing.T) {
 		seeks = append(seeks, Seek{}, Seek{Kind: SeekMember, Member: member}, Seek{Kind: SeekMember, Member: fmt.Append(nil, i)}, Seek{Kind: SeekPlace, Member: member, Score: -1},
 			Seek{Kind: SeekPlace, Member: fmt.Append(nil, i), Score: 1}, Seek{Kind: SeekMember}, Seek{Kind: SeekFirst}, Seek{Kind: SeekLast})
 	}
-	var a Ahead
 	for _, key := range []string{"zset", "alike", "hash", "set", "list", "long", "long members", "string", "small", "missing", ""} {
-		a.Elements(d, []byte(key), seeks)
-		a.Elements(d, []byte(key), nil)
+		d.PrefetchElements([]byte(key), seeks)
+		d.PrefetchElements([]byte(key), nil)
 	}
 	if s.used != used {
 		t.Errorf("to look ahead changed what is used from %d to %d", used, s.used)
@@ -120,26 +116,6 @@ func TestElementsChangeNothing(t *testing.T) {
 		if score, ok := d.ZSet([]byte("zset")).Score(fmt.Appendf(nil, "member:%d", i)); !ok || score != float64(i) {
 			t.Fatalf("member %d has score %v, %v", i, score, ok)
 		}
-	}
-}
-
-// TestLines: each line of what is to be fetched is fetched once, wherever it begins.
-func TestLines(t *testing.T) {
-	for _, c := range []struct {
-		at    arena.Place
-		size  int
-		lines int
-	}{{0, 1, 1}, {0, 64, 1}, {0, 65, 2}, {63, 1, 1}, {63, 2, 2}, {32, 480, 8}, {128, 0, 0}} {
-		var a Ahead
-		a.lines(c.at, c.size)
-		if a.n != c.lines || a.n > 0 && a.places[0] != c.at&^(arena.Line-1) {
-			t.Errorf("%d bytes at %d are %d lines, %v", c.size, c.at, a.n, a.places[:a.n])
-		}
-	}
-	var a Ahead
-	a.lines(0, 1000*arena.Line) // more than there is room for
-	if a.n > len(a.places) {
-		t.Errorf("%d places", a.n)
 	}
 }
 
@@ -159,11 +135,10 @@ func BenchmarkElements(b *testing.B) {
 	}
 	for _, ahead := range []bool{false, true} {
 		b.Run(fmt.Sprintf("ahead=%v", ahead), func(b *testing.B) {
-			var a Ahead
 			for i := range b.N {
 				at := i / batch * 7919 % (fields / batch) * batch
 				if ahead && i%batch == 0 {
-					a.Elements(d, key, seeks[at:at+batch])
+					d.PrefetchElements(key, seeks[at:at+batch])
 				}
 				d.Hash(key).Set(seeks[at+i%batch].Member, val)
 			}

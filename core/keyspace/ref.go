@@ -64,7 +64,7 @@ func (k *Keyspace) memberHash(member []byte) uint64 { return k.hash(member) >> (
 // seek finds a member of an object, or where it belongs.
 func (r ref) seek(c *collection, member []byte) (hash uint64, p spot) {
 	hash = r.hash(member)
-	return hash, r.scratch().hints.find(&c.items, hash, member)
+	return hash, r.scratch().looked.items.find(&c.items, hash, member)
 }
 
 // get finds a member of an object.

@@ -16,7 +16,7 @@ type scratch struct {
 	element, rank []byte      // that is about to be copied into a sheaf of a collection
 	hashes        []uint64    // of members, to find one that is there twice
 	spares        spares      // for sheaves of collections
-	hints         hints       // of what commands look for in a collection
+	looked        looked      // for what commands look for in a collection
 }
 
 // scratchKept bounds what stays allocated between uses.

@@ -91,7 +91,7 @@ func (s *Session) lookForElements() {
 			for i := from; i < to; i++ {
 				a.seeks = append(a.seeks, a.named[i].Seek(a.cmds[i]))
 			}
-			a.looked.Elements(s.rt.Keyspace.Shard(a.shards[from]).DB(s.DB()), a.keys[from], a.seeks)
+			s.rt.Keyspace.Shard(a.shards[from]).DB(s.DB()).PrefetchElements(a.keys[from], a.seeks)
 			clear(a.seeks) // they keep arguments
 		}
 		from = to

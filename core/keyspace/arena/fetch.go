@@ -26,6 +26,23 @@ func Fetch(places []Place) {
 	}
 }
 
+// FetchSpan is Fetch of the lines of so many bytes that lie together: they take a third of the
+// instructions that Places of theirs would.
+func FetchSpan(at Place, size int) {
+	if first, n := lines(at, size); n > 0 {
+		fetchLines(first, n)
+	}
+}
+
+// lines is the first line of so many bytes at a place, and how many there are.
+func lines(at Place, size int) (first Place, n int) {
+	if size <= 0 {
+		return at, 0
+	}
+	first = at &^ (Line - 1)
+	return first, (int(at-first) + size + Line - 1) / Line // below Line
+}
+
 // PlaceOf returns where what p points to begins, which need be no block, and how many bytes it
 // takes.
 func PlaceOf[T any](p *T) (at Place, size int) {

@@ -16,3 +16,15 @@ test:
 	TESTQ CX, CX
 	JNZ   next
 	RET
+
+// func fetchLines(at Place, n int)
+TEXT ·fetchLines(SB), NOSPLIT, $0-16
+	MOVQ at+0(FP), AX
+	MOVQ n+8(FP), CX
+
+line:
+	PREFETCHT0 (AX)
+	ADDQ       $64, AX
+	DECQ       CX
+	JNZ        line
+	RET

@@ -14,3 +14,15 @@ next:
 test:
 	CBNZ R1, next
 	RET
+
+// func fetchLines(at Place, n int)
+TEXT ·fetchLines(SB), NOSPLIT, $0-16
+	MOVD at+0(FP), R0
+	MOVD n+8(FP), R1
+
+line:
+	PRFM (R0), PLDL1KEEP
+	ADD  $64, R0
+	SUB  $1, R1
+	CBNZ R1, line
+	RET

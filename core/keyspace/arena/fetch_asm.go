@@ -4,3 +4,6 @@ package arena
 
 //go:noescape
 func fetch(at *Place, n int)
+
+//go:noescape
+func fetchLines(at Place, n int)

@@ -30,3 +30,22 @@ func TestFetch(t *testing.T) {
 	a.Free(large)
 	Fetch([]Place{gone, 0, 1, ^Place(0), 1 << 63})
 }
+
+// TestLines: each line of what is to be fetched is fetched once, wherever it begins.
+func TestLines(t *testing.T) {
+	for _, c := range []struct {
+		at   Place
+		size int
+		n    int
+	}{{0, 1, 1}, {0, 64, 1}, {0, 65, 2}, {63, 1, 1}, {63, 2, 2}, {32, 480, 8}, {128, 0, 0}, {130, -1, 0}} {
+		if first, n := lines(c.at, c.size); n != c.n || n > 0 && first != c.at&^(Line-1) {
+			t.Errorf("%d bytes at %d are %d lines from %d on", c.size, c.at, n, first)
+		}
+	}
+	b := make([]byte, 1000)
+	at, _ := PlaceOf(&b[0])
+	for size := range len(b) {
+		FetchSpan(at, size)
+	}
+	FetchSpan(^Place(0), 1)
+}
