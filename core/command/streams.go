@@ -112,7 +112,8 @@ func xaddCommand(c *Ctx) {
 	d := c.db(key)
 	d.AddEntry(key, id, pairs)
 	c.scratch = id.Append(c.scratch[:0])
-	c.Out.Bulk(c.scratch)
+	name := c.scratch
+	c.Out.Bulk(name)
 	c.Changed(key, eventXAdd)
 	trimmed := 0
 	if o.trims {
@@ -122,19 +123,18 @@ func xaddCommand(c *Ctx) {
 		}
 	}
 	if !o.given || !o.numbered || o.trims {
-		c.logAdd(d, id, trimmed > 0, o.trim.Refs, pairs)
+		c.logAdd(d, name, trimmed > 0, o.trim.Refs, pairs)
 	}
 }
 
 // logAdd logs that an entry was added, under the ID it was given, and that this
 // trimmed the stream to what it is now.
-func (c *Ctx) logAdd(d *keyspace.DB, id keyspace.StreamID, trimmed bool, refs keyspace.StreamRefs, pairs [][]byte) {
+func (c *Ctx) logAdd(d *keyspace.DB, id []byte, trimmed bool, refs keyspace.StreamRefs, pairs [][]byte) {
 	c.parts = append(c.parts[:0], verbXAdd, c.Args[1])
 	if trimmed {
 		c.parts = appendTrim(c.parts, d.Stream(c.Args[1]), refs)
 	}
-	c.scratch = id.Append(c.scratch[:0])
-	c.parts = append(append(c.parts, c.scratch), pairs...)
+	c.parts = append(append(c.parts, id), pairs...)
 	c.LogAs(c.parts...)
 	clear(c.parts)
 }

@@ -62,11 +62,10 @@ func (d *DB) Stream(key []byte) *StreamValue {
 // EditStream lets fn change the stream at key, which is made if the key is absent. Nothing else of
 // the shard may be changed meanwhile.
 func (d *DB) EditStream(key []byte, fn func(s *StreamValue)) {
-	h := d.ks.hash(key)
-	b, _, ok := d.st.find(h, key)
+	b, ok := d.lookup(key)
 	if !ok {
 		d.newObject(key, Stream, newStream())
-		b, _, _ = d.st.find(h, key)
+		b, _ = d.lookup(key)
 	}
 	s := d.writable(key, b).(*StreamValue)
 	before := s.bytes
@@ -104,11 +103,15 @@ func (s *StreamValue) add(id StreamID, pairs [][]byte, m chunkLimit) {
 	}
 	// Where XSETID set the last ID back, runs without a live entry may lie behind it.
 	n := s.nodes.size()
-	for ; n > 0 && !s.nodes.at(n-1).Master.Less(id); n-- {
-		s.bytes -= s.nodes.at(n - 1).cost()
+	var last *streamNode
+	for ; n > 0; n-- {
+		if last = s.nodes.at(n - 1); last.Master.Less(id) {
+			break
+		}
+		s.bytes -= last.cost()
 		s.nodes.remove(n - 1)
 	}
-	if n == 0 || !s.nodes.at(n-1).hasRoom(size, m) {
+	if n == 0 || !last.hasRoom(size, m) {
 		if n > 0 {
 			s.clip(n - 1)
 		}
