@@ -131,6 +131,7 @@ func Prepare(opts Options) (*DB, error) {
 	db.runID = fmt.Sprintf("%016x%016x%08x", rand.Uint64(), rand.Uint64(), rand.Uint32()) // an identifier
 	db.activeExpire.Store(true)
 	db.loading.Store(&loading{began: db.started})
+	db.runtime.Loads(true)
 	close(db.loopDone) // until there is a loop
 	if l, ok := db.fs.(vfs.Locker); ok {
 		lock, err := l.Lock(LockFile)
@@ -196,6 +197,7 @@ func (db *DB) run() {
 		go db.loop()
 	}
 	db.loading.Store(nil)
+	db.runtime.Loads(false)
 }
 
 // LockFile is the file in the data directory that its owner holds locked.

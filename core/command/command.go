@@ -101,8 +101,33 @@ type Command struct {
 	stores  keyFinder                         // more keys whose shards are locked, see storeFinders
 	any     func(args [][]byte) bool          // with AllShards, whether these arguments need them; nil: always
 	seek    func(args [][]byte) keyspace.Seek // see seekers; nil: nothing
+	plain   bool                              // see Plain
 	letters uint64                            // of a name of few letters and nothing else, see Named; 0: it is another
 	index   int                               // among all commands and subcommands, in the order of names
+}
+
+// Plain tells whether the command, with n arguments, the name among them, is one that a session calls and that waits for nothing and
+// changes nothing about the session but its database: it has one key and needs only the shard of that, or has none and needs
+// no shard.
+func (cmd *Command) Plain(n int) bool {
+	return cmd.plain && (n == cmd.Arity || n >= -cmd.Arity && cmd.Arity < 0)
+}
+
+// plainKeyless are the flags of which a plain command without a key has no others.
+const plainKeyless = ReadOnly | Fast | Loading | Stale
+
+// notPlain are the flags of which a plain command with a key has none.
+const notPlain = Admin | PubSub | Blocking | NoAuth | AllShards | Patterns | NoMulti | InsideMulti | MayReplicate | Counters | Prepared | EachShard
+
+// isPlain is Plain for any number of arguments.
+func (cmd *Command) isPlain() bool {
+	switch {
+	case cmd.Handler == nil || cmd.Sub != nil:
+		return false
+	case cmd.OnlyKey > 0:
+		return cmd.Flags&notPlain == 0
+	}
+	return cmd.Shardless && cmd.Flags&^plainKeyless == 0
 }
 
 // Resolve returns the subcommand that args name, or cmd itself where it has

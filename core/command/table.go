@@ -83,6 +83,7 @@ func (cmd *Command) finish(run handlers) {
 		cmd.letters = letters([]byte(cmd.Name))
 	}
 	cmd.Shardless = len(cmd.Sub) == 0 && len(cmd.KeySpecs) == 0 && cmd.keys == nil && cmd.stores == nil && cmd.Flags&(EachShard|AllShards|Patterns) == 0
+	cmd.plain = cmd.isPlain()
 }
 
 // everywhere tells, of a command that may need every shard, whether these arguments do.

@@ -68,6 +68,7 @@ func (s *Session) Resume(out *resp.Writer) command.Outcome {
 	t := s.ticket.Load()
 	t.settle(late) // unless something else has become of it
 	s.leave()
+	s.plain = false // it may be owed what the others tell who have served it
 	if t.held && t.state.Load() != gone {
 		return s.run(t.args, t.mode, out)
 	}

@@ -18,6 +18,7 @@ const (
 	reachFar                             // one that waits has keys in several shards
 	tooFewReplicas                       // there are fewer than min-replicas-to-write
 	follows                              // the data are another server's, which alone says what expires
+	loads                                // the data are still being loaded
 	numConditions  = iota
 )
 

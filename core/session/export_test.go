@@ -53,3 +53,10 @@ func (s *Session) Alarms() int {
 	defer a.mu.Unlock()
 	return len(a.at)
 }
+
+// ForgetPlain has the next command be executed as one about which something may be out of the
+// ordinary.
+func (s *Session) ForgetPlain() { s.plain = false }
+
+// IsPlain tells whether the next command may be executed as one about which nothing is.
+func (s *Session) IsPlain() bool { return s.plain }

@@ -123,6 +123,16 @@ func (rt *Runtime) Follows(on bool) {
 	rt.conditions.add(follows, n)
 }
 
+// Loads says that the data are still being loaded, or not any more: until then Loading is asked before every command. It is
+// called for each time that this begins and ends, and by one goroutine at a time.
+func (rt *Runtime) Loads(on bool) {
+	n := 1
+	if !on {
+		n = -1
+	}
+	rt.conditions.add(loads, n)
+}
+
 // NotApplicableError is a command of another server's that cannot be executed here.
 type NotApplicableError struct {
 	Args [][]byte

@@ -48,7 +48,8 @@ type Runtime struct {
 	// shard is held. by is the client of the session, nil for none.
 	Removed func(by command.Client, ev command.Event, shard, db int, key []byte)
 
-	// Loading tells whether the data are still being loaded.
+	// Loading tells whether the data are still being loaded, or taken over from another server. It is asked
+	// while Loads or Follows says so.
 	Loading func() bool
 	// RefusesWrites is the error reply to a write that cannot be kept, "" while
 	// writes are.

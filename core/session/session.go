@@ -56,6 +56,7 @@ type Session struct {
 	ahead ahead
 	named *command.Command // that the last command's name meant
 
+	plain  bool // nothing about the client is out of the ordinary, see isPlain
 	making bool // the command runs that has made its result without locks
 
 	grew    bool          // see makeUp
@@ -135,11 +136,16 @@ const errNoDebug = `ERR DEBUG command not allowed. If the enable-debug-command o
 // Run executes one command and appends its reply to out. args are not kept. When
 // the outcome is Blocked there is no reply yet: see Resume.
 func (s *Session) Run(args [][]byte, out *resp.Writer) command.Outcome {
+	s.commands++
+	if s.plain {
+		if cmd := s.lookup(args); cmd != nil && cmd.Plain(len(args)) && s.rt.conditions.load() == 0 && s.authed && s.user.Load().Unrestricted() {
+			return s.runPlain(cmd, args, out)
+		}
+	}
 	mode := s.reply
 	if mode == command.ReplySkipNext {
 		s.reply = command.ReplyOn
 	}
-	s.commands++
 	return s.run(args, mode, out)
 }
 
@@ -165,6 +171,7 @@ func (s *Session) run(args [][]byte, mode command.ReplyMode, out *resp.Writer) c
 	if s.track.Mode().On || s.track.Owed() || s.silent {
 		s.replied(out)
 	}
+	s.plain = s.isPlain()
 	return outcome
 }
 
@@ -262,7 +269,7 @@ func (s *Session) dispatch(args [][]byte, out *resp.Writer) command.Outcome {
 // refusal is the reply to a command that may not be executed now, or "". For a
 // write it passes the gate. odd are the conditions that hold.
 func (s *Session) refusal(cmd *command.Command, args [][]byte, odd condition) string {
-	if cmd.Flags&command.Loading == 0 && s.rt.Loading() {
+	if odd&(loads|follows) != 0 && cmd.Flags&command.Loading == 0 && s.rt.Loading() {
 		return ErrLoading
 	}
 	if odd&scriptBusy != 0 {
@@ -359,7 +366,11 @@ func (s *Session) executeLocked(cmd *command.Command, args [][]byte, out *resp.W
 		return s.postpone(cmd, args)
 	}
 	s.ctx.Request, s.ctx.Detaches = s.request, true
-	outcome := s.call(cmd, args, out)
+	return s.endLocked(cmd, args, out, s.call(cmd, args, out))
+}
+
+// endLocked is executeLocked from when the command was called.
+func (s *Session) endLocked(cmd *command.Command, args [][]byte, out *resp.Writer, outcome command.Outcome) command.Outcome {
 	s.ctx.Request, s.ctx.Detaches = nil, false
 	if outcome == command.Blocked {
 		s.park(cmd, args)
@@ -385,7 +396,11 @@ func (s *Session) call(cmd *command.Command, args [][]byte, out *resp.Writer) co
 	if cmd.Flags&command.Counters != 0 {
 		s.tally.Flush(s.rt.Stats, s.id)
 	}
-	outcome := s.invoke(cmd, args, out, began)
+	return s.endCall(cmd, args, out, began, s.invoke(cmd, args, out, began))
+}
+
+// endCall is call from when the handler has run.
+func (s *Session) endCall(cmd *command.Command, args [][]byte, out *resp.Writer, began time.Duration, outcome command.Outcome) command.Outcome {
 	switch {
 	case cmd.Flags&command.PubSub != 0:
 		s.classify()

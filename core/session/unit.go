@@ -287,6 +287,11 @@ func (s *Session) hold(n int) bool {
 		s.heldFor++
 		return true
 	}
+	return s.moveTo(n)
+}
+
+// moveTo is hold for a shard whose lock is not held, or has been for long enough.
+func (s *Session) moveTo(n int) bool {
 	s.unhold()
 	s.enter()
 	if shard := s.rt.Keyspace.Shard(n); !shard.TryLock() {
