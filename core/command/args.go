@@ -51,11 +51,13 @@ func (c *Ctx) typedWrite(key []byte, t keyspace.Type) (e keyspace.Entry, found, 
 }
 
 func (c *Ctx) checkType(e keyspace.Entry, found bool, t keyspace.Type) (keyspace.Entry, bool, bool) {
-	ok := !found || e.Type() == t
-	if !ok {
-		c.Out.Error(errWrongType)
-	}
-	return e, found, ok
+	return e, found, !found || e.Type() == t || c.wrongType()
+}
+
+// wrongType replies that a key holds another type, and is false.
+func (c *Ctx) wrongType() bool {
+	c.Out.Error(errWrongType)
+	return false
 }
 
 // is tells whether an argument is the given word, which is in lower case.

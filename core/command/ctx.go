@@ -134,7 +134,10 @@ func (c *Ctx) dbOf(n int, key []byte) *keyspace.DB {
 	if c.detached != nil {
 		return c.detached
 	}
-	shard := c.shardOf(key)
+	shard := c.Shard
+	if shard < 0 {
+		shard = c.KS.ShardOf(key)
+	}
 	if c.tellNew {
 		c.tellOf(shard)
 	}
@@ -213,16 +216,14 @@ func (c *Ctx) inspect(key []byte) (keyspace.Entry, bool) { return c.look(key, fa
 // look finds a live key for reading. That it is not there is told if tell says so, and the access clock of
 // one that is there is advanced if touch does.
 func (c *Ctx) look(key []byte, tell, touch bool) (keyspace.Entry, bool) {
-	e, live := c.see(key)
+	d := c.db(key)
+	e, status := d.Get(key, c.Now)
+	live := status == keyspace.Live
 	switch {
-	case c.detached != nil || c.made != nil: // it was counted when it was looked up there
-	case live:
+	case !live:
+		c.missed(d, key, status, tell)
+	case c.detached == nil && c.made == nil: // or it was counted when it was looked up there
 		c.hits++
-	default:
-		c.misses++
-		if tell && c.Events.asks(ClassMissed) {
-			c.Events.notifier.KeyEvent(c.origin(), eventMissed, -1, c.DB, key)
-		}
 	}
 	if live && touch && !c.Replaying && !c.NoTouch {
 		e.Touch(c.Now)
@@ -238,6 +239,20 @@ func (c *Ctx) see(key []byte) (keyspace.Entry, bool) {
 		c.expire(d, c.DB, key)
 	}
 	return e, status == keyspace.Live
+}
+
+// missed takes in that look has not found a live key in d.
+func (c *Ctx) missed(d *keyspace.DB, key []byte, status keyspace.Status, tell bool) {
+	if status == keyspace.Expired && !c.Frozen {
+		c.expire(d, c.DB, key)
+	}
+	if c.detached != nil || c.made != nil {
+		return
+	}
+	c.misses++
+	if tell && c.Events.asks(ClassMissed) {
+		c.Events.notifier.KeyEvent(c.origin(), eventMissed, -1, c.DB, key)
+	}
 }
 
 // Account adds the hits and misses of the commands run so far to Stats. The

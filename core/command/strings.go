@@ -46,15 +46,16 @@ var stringHandlers = handlers{
 // replyString replies with a string key's value or null. ok is false when the
 // key holds another type, which it has replied.
 func (c *Ctx) replyString(key []byte) (found, ok bool) {
-	e, found, ok := c.typed(key, keyspace.String)
+	e, found := c.lookup(key)
 	switch {
-	case !ok:
 	case !found:
 		c.Out.Null()
+	case e.Type() != keyspace.String:
+		return true, c.wrongType()
 	default:
 		c.bulkValue(key, e)
 	}
-	return found, ok
+	return found, true
 }
 
 // bulkValue replies with the value of a string at a key. One of some length is not
