@@ -2,6 +2,7 @@ package session
 
 import (
 	"bytes"
+	"math/bits"
 	"slices"
 
 	"github.com/spillwaydb/spillway/core/command"
@@ -21,6 +22,7 @@ type ahead struct {
 	shards []int              // of the first argument of each, noShard if that is no key
 	keys   [][]byte           // these arguments, nil for those that are none; scratch
 	seeks  []keyspace.Seek    // in the collection at one key; scratch
+	groups []shardGroup       // of the keys that are looked at now; scratch
 	looked keyspace.Ahead
 }
 
@@ -70,11 +72,49 @@ func (s *Session) Prefetch(cmds [][][]byte) {
 
 // lookAhead looks ahead at keys of these shards, some of them noShard.
 func (s *Session) lookAhead(shards []int, keys [][]byte) {
-	a := &s.ahead.looked
-	some := s.visitAhead(shards, 1<<len(shards)-1, func(d *keyspace.DB, which uint64) { a.Pages(d, keys, which) })
-	a.Fetch()
-	s.visitAhead(shards, some, a.Values)
-	a.Fetch()
+	a := &s.ahead
+	a.groups = group(a.groups[:0], shards)
+	s.visitAhead(func(d *keyspace.DB, which uint64) { a.looked.Pages(d, keys, which) })
+	a.looked.Fetch()
+	s.visitAhead(a.looked.Values)
+	a.looked.Fetch()
+}
+
+// shardGroup is which of a few keys are of one shard, a bit for each.
+type shardGroup struct {
+	shard int
+	which uint64
+}
+
+// group appends the keys of these shards, some of them noShard, by their shards.
+func group(dst []shardGroup, shards []int) []shardGroup {
+	for rest := uint64(1)<<len(shards) - 1; rest != 0; {
+		first := bits.TrailingZeros64(rest)
+		g := shardGroup{shard: shards[first]}
+		for i, shard := range shards[first:] {
+			if shard == g.shard {
+				g.which |= 1 << (i + first)
+			}
+		}
+		rest &^= g.which
+		if g.shard != noShard {
+			dst = append(dst, g)
+		}
+	}
+	return dst
+}
+
+// visitAhead calls f for each group of keys with the lock of its shard. A shard that somebody else has
+// is left out from then on, since to wait for it now would hold up all others.
+func (s *Session) visitAhead(f func(d *keyspace.DB, which uint64)) {
+	for i := range s.ahead.groups {
+		g := &s.ahead.groups[i]
+		if g.which == 0 || !s.tryHold(g.shard) {
+			g.which = 0
+			continue
+		}
+		f(s.rt.Keyspace.Shard(g.shard).DB(s.DB()), g.which)
+	}
 }
 
 // lookForElements looks ahead at the elements of collections that several commands in a row are about, and
@@ -96,30 +136,6 @@ func (s *Session) lookForElements() {
 		}
 		from = to
 	}
-}
-
-// visitAhead calls f for each shard of which a key has a bit in among, with the lock of the shard and the bits
-// of its keys. It returns those of the keys for which it has: a shard that somebody else has
-// is left out, since to wait for it now would hold up all others.
-func (s *Session) visitAhead(shards []int, among uint64, f func(d *keyspace.DB, which uint64)) (done uint64) {
-	for i, shard := range shards {
-		if shard == noShard || among>>i&1 == 0 {
-			continue
-		}
-		var which uint64
-		for j := i; j < len(shards); j++ {
-			if shards[j] == shard {
-				which |= 1 << j
-			}
-		}
-		which &= among
-		among &^= which
-		if s.tryHold(shard) {
-			f(s.rt.Keyspace.Shard(shard).DB(s.DB()), which)
-			done |= which
-		}
-	}
-	return done
 }
 
 // lookup is the command that args name, nil if there is none: it begins now. What Prefetch has found out
