@@ -127,21 +127,25 @@ func (p *Parser) Next(buf []byte, args [][]byte) (out [][]byte, n int, err error
 // A command is plain that is all there, and has at most plainArgs arguments, none of which is empty or longer
 // than plainBulk: as most are.
 const (
-	plainArgs = 9
+	plainArgs = 99
 	plainBulk = 999
 )
 
 // plain is Next for a command that is plain, in half of the time (BenchmarkParser). n is 0, and nothing has
 // happened, where it is another, or none.
 func (p *Parser) plain(buf []byte, args [][]byte) (out [][]byte, n int) {
-	if len(buf) < 4 || buf[2] != '\r' || p.MaxBulk != 0 && p.MaxBulk < plainBulk || p.MaxMultibulk != 0 && p.MaxMultibulk < plainArgs {
+	if len(buf) < 5 || buf[1]-'1' > 8 || p.MaxBulk != 0 && p.MaxBulk < plainBulk || p.MaxMultibulk != 0 && p.MaxMultibulk < plainArgs {
 		return args, 0
 	}
-	left := buf[1] - '0'
-	if left-1 >= plainArgs {
-		return args, 0
+	left, rest := buf[1]-'0', buf[4:]
+	if buf[2] != '\r' {
+		d := buf[2] - '0'
+		if left = left*10 + d; d > 9 || buf[3] != '\r' || left > unauthMaxMultibulk && p.Unauthenticated {
+			return args, 0
+		}
+		rest = buf[5:]
 	}
-	out, rest := args, buf[4:]
+	out = args
 	for ; left > 0; left-- {
 		if len(rest) < 6 || rest[0] != '$' || rest[1] == '0' {
 			return args, 0

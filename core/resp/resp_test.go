@@ -7,6 +7,8 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -84,6 +86,10 @@ func TestParserErrorsInRedisWords(t *testing.T) {
 		{in: strings.Repeat("a", 70000), want: "too big inline request"},
 		{in: strings.Repeat("a", 70000) + "\r\n", want: "too big inline request"},
 		{in: "*11\r\n", want: "unauthenticated multibulk length", p: Parser{Unauthenticated: true}},
+		{in: "*11\r\n" + strings.Repeat("$1\r\nx\r\n", 11), want: "unauthenticated multibulk length", p: Parser{Unauthenticated: true}},
+		{in: "*10\n\n" + strings.Repeat("$1\r\nx\r\n", 10), want: "invalid multibulk length"},
+		{in: "*1x\r\n" + strings.Repeat("$1\r\nx\r\n", 10), want: "invalid multibulk length"},
+		{in: "*10\r\n" + strings.Repeat("$1\r\nx\r\n", 9) + "x1\r\n", want: "expected '$', got 'x'"},
 		{in: "*1\r\n$16385\r\n", want: "unauthenticated bulk length", p: Parser{Unauthenticated: true}},
 		{in: "*1\r\n$101\r\n", want: "invalid bulk length", p: Parser{MaxBulk: 100}},
 		{in: "*4\r\n", want: "invalid multibulk length", p: Parser{MaxMultibulk: 3}},
@@ -92,6 +98,23 @@ func TestParserErrorsInRedisWords(t *testing.T) {
 		var pe *ProtocolError
 		if !errors.As(err, &pe) || pe.Msg != "Protocol error: "+c.want {
 			t.Errorf("%.40q: got %v, want %q", c.in, err, c.want)
+		}
+	}
+}
+
+// TestParserCounts: a command has as many arguments as it says.
+func TestParserCounts(t *testing.T) {
+	for _, n := range []int{1, 2, 9, 10, 11, 19, 20, 98, 99, 100, 101, 110, 999, 1000} {
+		var words []string
+		args := make([][]byte, n)
+		for i := range args {
+			words = append(words, strconv.Itoa(i))
+			args[i] = []byte(words[i])
+		}
+		one := string(AppendCommand(nil, args...))
+		got, err := parseAll(t, new(Parser), one+one)
+		if err != nil || len(got) != 2 || !slices.Equal(got[0], words) || !slices.Equal(got[1], words) {
+			t.Errorf("%d arguments, twice: %q, %v", n, got, err)
 		}
 	}
 }
@@ -251,19 +274,24 @@ func TestFormatDoubleAsRedis(t *testing.T) {
 }
 
 func BenchmarkParser(b *testing.B) {
-	one := AppendCommand(nil, []byte("SET"), []byte("key:000001"), bytes.Repeat([]byte("v"), 64))
-	buf := bytes.Repeat(one, 64)
-	p := new(Parser)
-	args := make([][]byte, 0, 8)
-	b.ReportAllocs()
-	for b.Loop() {
-		for at := 0; at < len(buf); {
-			var n int
-			args, n, _ = p.Next(buf[at:], args[:0])
-			at += n
-		}
+	set := [][]byte{[]byte("SET"), []byte("key:000001"), bytes.Repeat([]byte("v"), 64)}
+	rpush := append([][]byte{[]byte("RPUSH"), []byte("key:000001")}, slices.Repeat([][]byte{[]byte("element:0001")}, 10)...)
+	for _, cmd := range [][][]byte{set, rpush} {
+		b.Run(string(cmd[0]), func(b *testing.B) {
+			buf := bytes.Repeat(AppendCommand(nil, cmd...), 64)
+			p := new(Parser)
+			args := make([][]byte, 0, 16)
+			b.ReportAllocs()
+			for b.Loop() {
+				for at := 0; at < len(buf); {
+					var n int
+					args, n, _ = p.Next(buf[at:], args[:0])
+					at += n
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/64, "ns/cmd")
+		})
 	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/64, "ns/cmd")
 }
 
 // TestParserWaits: nothing is said about a line whose end is not there yet, and
