@@ -124,6 +124,10 @@ type zaddOutcome struct {
 // apply adds one member, or changes its score, as the options say.
 func (o *zaddOptions) apply(z keyspace.ZSetRef, m []byte, score float64) (out zaddOutcome) {
 	out.score = score
+	if *o == (zaddOptions{ch: o.ch}) { // nobody asks what it was, so that one search does
+		out.added, out.updated = z.Add(m, score)
+		return out
+	}
 	old, exists := z.Score(m)
 	if o.nx && exists || o.xx && !exists {
 		out.skipped = true
