@@ -56,6 +56,7 @@ type Result struct {
 const (
 	readBuffer  = 1 << 20
 	maxStretch  = 512 // commands of a Block that is no transaction
+	argsRoom    = 128 // arguments there is to be room for before a command, or the Block ends before it
 	maxDatabase = 1 << 20
 )
 
@@ -352,7 +353,7 @@ func (p *replayer) commands(a *annotation, payload []byte, lasts bool) error {
 			continue
 		}
 		p.cmds = append(p.cmds, Cmd{DB: p.db, Args: args})
-		if !b.Tx && len(p.cmds) >= maxStretch {
+		if !b.Tx && (len(p.cmds) >= maxStretch || cap(p.args)-len(p.args) < argsRoom) {
 			if err := flush(); err != nil {
 				return err
 			}
@@ -364,7 +365,8 @@ func (p *replayer) commands(a *annotation, payload []byte, lasts bool) error {
 	return flush()
 }
 
-// parse parses one command; the slice of its arguments is cut from p.args.
+// parse parses one command; the slice of its arguments is cut from p.args, of which there
+// is always more but in a transaction.
 func (p *replayer) parse(payload []byte) (args [][]byte, n int, err error) {
 	if cap(p.args)-len(p.args) < 8 {
 		p.args = make([][]byte, 0, 4*maxStretch)
