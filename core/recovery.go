@@ -157,6 +157,7 @@ func (db *DB) load(ctx context.Context, m *manifest.Manifest) ([]logTail, error)
 			progress.total.Add(st.Size())
 		}
 	}
+	db.ks.Expect(progress.total.Load())
 	began := db.clock.Now()
 	if m.Base != nil {
 		r.Generation, r.Parts, r.BaseBytes = m.Base.ID.Generation, len(m.Base.Parts), m.Base.RawBytes()

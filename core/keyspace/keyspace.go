@@ -137,6 +137,10 @@ func (k *Keyspace) ShardOfSlot(slot int) int { return slot * len(k.shards) / num
 // Slot returns the Redis Cluster slot of key.
 func (k *Keyspace) Slot(key []byte) int { return Slot(key) }
 
+// Expect is told that data of about so many bytes, as a file has it, is going to be stored: memory for it may be
+// taken in another way.
+func (k *Keyspace) Expect(size int64) { arena.Expect(size) }
+
 // Close empties the keyspace and gives its memory back. Views that are still
 // alive keep theirs until they are released.
 func (k *Keyspace) Close() { k.Empty() }

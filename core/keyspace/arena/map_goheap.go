@@ -16,6 +16,9 @@ type mapping struct {
 // mapChunk returns chunkSize bytes. The Go heap has the pages that it has.
 func mapChunk(bool) mapping { return mapLarge(chunkSize) }
 
+// Expect is told that about so many bytes are going to be stored.
+func Expect(int64) {}
+
 // mapLarge returns memory for one block.
 func mapLarge(size int) mapping {
 	mem := make([]byte, size)

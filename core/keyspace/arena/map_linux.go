@@ -22,8 +22,8 @@ const regionSize = 64 << 20
 // What forbids large pages to other servers is that they fork, and then copy all of one for each
 // write. This one does not. The kernel clears a large page when it is first written, in one go
 // of 100 µs and more (see reserveChunks), and a process that is small would take more memory: so the
-// first region has small ones until there is a second (see collapse). /sys/kernel/mm/transparent_hugepage/enabled says "never" where
-// there are to be none.
+// first region has small ones until there is a second (see collapse), or it is told that there is going to be
+// much (see Expect). /sys/kernel/mm/transparent_hugepage/enabled says "never" where there are to be none.
 const hugePage = 2 << 20
 
 // pool holds the process's free chunks. Their memory was given back, but for those that are written.
@@ -32,7 +32,8 @@ var pool struct {
 	free, small []unsafe.Pointer // of regions of large pages, as far as there are any, and of small ones
 	written     []unsafe.Pointer // as free, see reserve
 	regions     int              // there are that are not of small pages
-	first       []byte           // of these
+	first       []byte           // of these, unless it has had large ones from the start
+	large       bool             // they may have large pages: there are several, or much is expected
 	writing     bool             // writeAhead runs
 	lazy        bool             // the kernel cannot do what it does
 }
@@ -99,18 +100,39 @@ func mapRegion(small bool) ([]byte, error) {
 	switch {
 	case small:
 		_ = unix.Madvise(region, unix.MADV_NOHUGEPAGE) // an error leaves what the system prefers
-	case pool.regions == 0:
+	case !pool.large && pool.regions == 0:
 		pool.first = region
 	default:
 		_ = unix.Madvise(region, unix.MADV_HUGEPAGE) // an error leaves small pages
-		if pool.regions == 1 {
+		if pool.regions == 1 && pool.first != nil {
 			go collapse(pool.first)
 		}
+		pool.large = true
 	}
 	if !small {
 		pool.regions++
 	}
 	return region, nil
+}
+
+// expectLarge is how many bytes make the first region one of large pages: so many fill a good part of it, where they
+// are not a log of the same few keys. That process has some 12 MiB more than it would have.
+const expectLarge = regionSize / 2
+
+// Expect is told that about so many bytes are going to be stored, as at a start. Where they are many,
+// they lie in large pages from the beginning: to take the first region in small ones, one page fault each, and
+// to copy these into large ones when there is a second region, was a fifth of loading a hundred
+// megabytes of strings.
+func Expect(size int64) {
+	pool.Lock()
+	defer pool.Unlock()
+	if size < expectLarge || pool.large {
+		return
+	}
+	pool.large = true
+	if pool.first != nil {
+		_ = unix.Madvise(pool.first, unix.MADV_HUGEPAGE) // what has no memory yet of it; an error leaves small pages
+	}
 }
 
 // mapLarge returns memory for one block, which holds anything.

@@ -23,9 +23,9 @@ func TestLargePages(t *testing.T) {
 	}
 	pool.Lock()
 	defer pool.Unlock()
-	regions, first := pool.regions, pool.first
-	defer func() { pool.regions, pool.first = regions, first }()
-	pool.regions = 0
+	regions, first, large := pool.regions, pool.first, pool.large
+	defer func() { pool.regions, pool.first, pool.large = regions, first, large }()
+	pool.regions, pool.first, pool.large = 0, nil, false
 	for i, want := range []string{"", "hg", "nh", "hg"} {
 		region, err := mapRegion(want == "nh")
 		if err != nil {
@@ -41,6 +41,41 @@ func TestLargePages(t *testing.T) {
 			if got := strings.Contains(flags, " "+flag+" "); got != (flag == want) {
 				t.Errorf("region %d says %s of large pages: %v", i, flag, got)
 			}
+		}
+	}
+}
+
+// TestExpect: where much is going to be stored, the first region has large pages, be it there already or not, and
+// otherwise it has not.
+func TestExpect(t *testing.T) {
+	if _, err := os.Stat("/sys/kernel/mm/transparent_hugepage"); err != nil {
+		t.Skip("the kernel has no large pages:", err)
+	}
+	pool.Lock()
+	regions, first, large := pool.regions, pool.first, pool.large
+	defer func() {
+		pool.regions, pool.first, pool.large = regions, first, large
+		pool.Unlock()
+	}()
+	for _, c := range []struct {
+		before, after int64 // what is expected before and after the region is mapped
+		large         bool
+	}{{expectLarge - 1, expectLarge - 1, false}, {expectLarge, 0, true}, {0, expectLarge, true}, {expectLarge, expectLarge, true}} {
+		pool.regions, pool.first, pool.large = 0, nil, false
+		expect := func(size int64) {
+			pool.Unlock()
+			Expect(size)
+			pool.Lock()
+		}
+		expect(c.before)
+		region, err := mapRegion(false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		expect(c.after)
+		at := uintptr(unsafe.Pointer(&region[0]))
+		if flags := flagsAt(t, at+regionSize/2); strings.Contains(" "+flags+" ", " hg ") != c.large || pool.large != c.large {
+			t.Errorf("with %d expected before and %d after, it says %s", c.before, c.after, flags)
 		}
 	}
 }

@@ -19,7 +19,7 @@ import (
 // system takes as long as to get it.
 
 // reserveChunks is how many free chunks have their memory. It counts as nobody's, and is
-// 4 MiB of a process that has taken more than a region.
+// 4 MiB of a process that has taken more than a region, or is going to.
 const reserveChunks = 4
 
 // reserve adds a chunk to those that are written, and tells whether it did.
@@ -30,7 +30,7 @@ func reserve(chunk unsafe.Pointer) bool {
 	if pool.writing {
 		n++ // which is being written
 	}
-	if pool.regions < 2 || n >= reserveChunks {
+	if !pool.large || n >= reserveChunks {
 		return false
 	}
 	pool.written = append(pool.written, chunk)
@@ -40,7 +40,7 @@ func reserve(chunk unsafe.Pointer) bool {
 // takeWritten returns a chunk that is written, if there is one, and has
 // another written in its place. pool is locked.
 func takeWritten() (chunk unsafe.Pointer, ok bool) {
-	if pool.regions > 1 && !pool.writing && !pool.lazy {
+	if pool.large && !pool.writing && !pool.lazy {
 		pool.writing = true
 		go writeAhead()
 	}
