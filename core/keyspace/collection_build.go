@@ -6,6 +6,7 @@ import (
 	"math/bits"
 	"slices"
 
+	"github.com/spillwaydb/spillway/core/keyspace/arena"
 	"github.com/spillwaydb/spillway/core/rdb"
 )
 
@@ -27,6 +28,9 @@ func (p packer) collection(t Type) *collection {
 	var dropped []bool // elements, if any
 	dated := 0
 	for at, o := range list {
+		if at%AheadMax == 0 {
+			p.fetch(list[at:min(at+AheadMax, len(list))])
+		}
 		if at+1 < len(list) && list[at+1].order == o.order && bytes.Equal(p.key(list[at+1].i), p.key(o.i)) {
 			if dropped == nil {
 				dropped = make([]bool, len(list))
@@ -89,6 +93,36 @@ func (p packer) element(i int) (e element) {
 		panic(rdb.UnknownType(o.Type))
 	}
 	return e
+}
+
+// fetch has the processor fetch what is read of a few elements, at most AheadMax, of a list in the order of hashes: where
+// their items lie, and then the items. They are anywhere in memory, and one after the other each was two misses: a start from
+// a large set takes 0.9 of the CPU so, and of a large sorted set 0.8.
+func (p packer) fetch(list []ordinal) {
+	var places [2 * AheadMax]arena.Place
+	n, step := 0, p.step()
+	for _, o := range list {
+		places[n], _ = arena.PlaceOf(&p.obj.Items[o.i*step])
+		n++
+		if p.obj.Type == ZSet {
+			places[n], _ = arena.PlaceOf(&p.obj.Scores[o.i])
+			n++
+		}
+	}
+	arena.Fetch(places[:n])
+	n = 0
+	for _, o := range list {
+		first, last := p.key(o.i), p.obj.Items[(o.i+1)*step-1] // a value lies behind its field
+		if len(first) > 0 {
+			places[n], _ = arena.PlaceOf(&first[0])
+			n++
+		}
+		if len(last) > 0 {
+			places[n], _ = arena.PlaceOf(&last[len(last)-1])
+			n++
+		}
+	}
+	arena.Fetch(places[:n])
 }
 
 // compare compares two elements by order and key.
