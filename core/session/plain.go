@@ -15,7 +15,7 @@ import (
 // changed by commands that are not plain, and by the session's own goroutine: so run, which executes
 // those, asks behind each of them. That a client monitors is a condition.
 func (s *Session) isPlain() bool {
-	return s.reply == command.ReplyOn && !s.subscribed && !s.tx.open && !s.track.Mode().On
+	return s.reply == command.ReplyOn && !s.silent && !s.subscribed && !s.tx.open && !s.track.Mode().On
 }
 
 // runPlain is run for a plain command of a plain client, whom all are permitted, under no condition.
