@@ -32,7 +32,7 @@ func TestFloatsOfDigits(t *testing.T) {
 			}
 		}
 	}
-	for text, read := range map[string]int{"": 0, "-": 0, "--1": 0, "-a": 0, "12a": 2, "1.5": 3, "1:": 1, "1/": 1, "-12 ": 3, "1\x00": 1, "1_0": 1} {
+	for text, read := range map[string]int{"": 0, "-": 0, "--1": 0, "-a": 0, "12a": 2, "1.5": 3, "1:": 1, "1/": 1, "-12;": 3, "1\x00": 1, "1_0": 1} {
 		if _, n, _ := strtod([]byte(text)); n != read {
 			t.Errorf("of %q %d bytes are read, want %d", text, n, read)
 		}
