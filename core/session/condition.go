@@ -57,3 +57,12 @@ func (c *conditions) add(what condition, n int) {
 		c.word.And(^uint32(what))
 	}
 }
+
+// set adds a reason for a condition, or takes one away.
+func (c *conditions) set(what condition, on bool) {
+	n := 1
+	if !on {
+		n = -1
+	}
+	c.add(what, n)
+}

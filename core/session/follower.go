@@ -116,21 +116,13 @@ func (f *Follower) commit(c commitment) {
 // Follows says that the data are another server's: what is past its deadline is hidden
 // and stays until that server removes it, and nothing is evicted.
 func (rt *Runtime) Follows(on bool) {
-	n := 1
-	if !on {
-		n = -1
-	}
-	rt.conditions.add(follows, n)
+	rt.conditions.set(follows, on)
 }
 
 // Loads says that the data are still being loaded, or not any more: until then Loading is asked before every command. It is
 // called for each time that this begins and ends, and by one goroutine at a time.
 func (rt *Runtime) Loads(on bool) {
-	n := 1
-	if !on {
-		n = -1
-	}
-	rt.conditions.add(loads, n)
+	rt.conditions.set(loads, on)
 }
 
 // NotApplicableError is a command of another server's that cannot be executed here.
