@@ -182,7 +182,7 @@ func (s *server) saveAndProbe(what checkpoint) (one saved, err error) {
 	if one.during, err = one.probes.around(one.start, one.end); err != nil {
 		return one, err
 	}
-	one.late, err = one.probes.late(one.start.Add(-probeEvery), one.end.Add(probeEvery))
+	one.late, err = one.probes.late(one.start, one.end)
 	return one, err
 }
 

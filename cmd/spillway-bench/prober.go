@@ -210,10 +210,10 @@ func (p *prober) end() error {
 	return err
 }
 
-// late is how late the requests due in an interval were sent, in milliseconds, sorted: what
+// late is how late the requests that around is about were sent, in milliseconds, sorted: what
 // the prober waited for the load, in which it measured nothing.
 func (p *prober) late(from, to time.Time) (latencies, error) {
-	return p.of(from, to, func(s sample) time.Duration { return s.sent.Sub(s.due) })
+	return p.of(from.Add(-probeEvery), to.Add(probeEvery), func(s sample) time.Duration { return s.sent.Sub(s.due) })
 }
 
 // between are the latencies of requests due in an interval, in milliseconds, sorted.
