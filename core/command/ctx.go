@@ -134,7 +134,7 @@ func (c *Ctx) dbOf(n int, key []byte) *keyspace.DB {
 	if c.detached != nil {
 		return c.detached
 	}
-	shard := c.Shard
+	shard := c.Shard // as shardOf has it, which is not inlined
 	if shard < 0 {
 		shard = c.KS.ShardOf(key)
 	}
