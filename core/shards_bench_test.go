@@ -3,17 +3,20 @@ package core_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
 
+	"github.com/spillwaydb/spillway/core"
 	"github.com/spillwaydb/spillway/core/resp"
 )
 
 // BenchmarkShards is what an operation costs when as many clients as there are processors
 // send batches of 16 for keys of all shards: without sockets, so that nothing but the engine
 // is shared. With -cpu 1,2 it shows what a second processor gains, and with
-// -mutexprofile or -blockprofile what they wait for.
+// -mutexprofile or -blockprofile what they wait for. Apart is the same with an engine for each
+// client, which therefore share nothing but the machine: what there is to be gained.
 func BenchmarkShards(b *testing.B) {
 	const keys, pipeline = 1 << 20, 16
 	value := []byte(strings.Repeat("x", 64))
@@ -21,22 +24,30 @@ func BenchmarkShards(b *testing.B) {
 		name  string
 		write bool
 		log   bool // is on, with the policy everysec
-	}{{"GET", false, false}, {"SET", true, false}, {"SET with the log", true, true}} {
+		apart bool
+	}{
+		{"GET", false, false, false},
+		{"SET", true, false, false},
+		{"SET with the log", true, true, false},
+		{"GET apart", false, false, true},
+		{"SET apart", true, false, true},
+	} {
 		for _, shards := range []int{1, 2, 4, 8, 16, 32, 64} {
 			b.Run(fmt.Sprintf("%s/shards=%d", c.name, shards), func(b *testing.B) {
-				db := benchEngine(b, shards, c.log)
-				s := db.Session()
-				var out resp.Writer
-				for i := range keys {
-					s.Run([][]byte{[]byte("SET"), appendKey(nil, i), value}, &out)
-					out.Truncate(0)
+				dbs := make([]*core.DB, 1)
+				if c.apart {
+					dbs = make([]*core.DB, runtime.GOMAXPROCS(0))
 				}
-				s.Release()
+				for i := range dbs {
+					dbs[i] = benchEngine(b, shards, c.log)
+					fillKeys(dbs[i], keys, value)
+				}
 				var clients atomic.Uint64
 				b.ResetTimer()
 				b.RunParallel(func(pb *testing.PB) {
-					random := rand.New(rand.NewPCG(clients.Add(1), 1)) // not for secrets
-					s := db.Session()
+					me := clients.Add(1)
+					random := rand.New(rand.NewPCG(me, 1)) // not for secrets
+					s := dbs[me%uint64(len(dbs))].Session()
 					defer s.Close()
 					batch := make([][][]byte, pipeline)
 					for i := range batch {
@@ -66,6 +77,17 @@ func BenchmarkShards(b *testing.B) {
 				})
 			})
 		}
+	}
+}
+
+// fillKeys sets the first so many keys.
+func fillKeys(db *core.DB, keys int, value []byte) {
+	s := db.Session()
+	defer s.Close()
+	var out resp.Writer
+	for i := range keys {
+		s.Run([][]byte{[]byte("SET"), appendKey(nil, i), value}, &out)
+		out.Truncate(0)
 	}
 }
 

@@ -14,10 +14,10 @@ import (
 // A lease may be taken in any order, behind others that are held, without a
 // deadlock. The argument: who waits for a shard while holding another is either a
 // script, or one of those who lock several. These pass the gate, as readers; a
-// script passes it alone, behind the last reader. While it runs, everybody else
-// holds one shard at most and waits for nothing meanwhile, so every mutex comes
-// free. Who locks a single shard does not know the gate; to it a script costs one
-// look at a field beside the mutex.
+// script passes it alone, behind the last reader. While it runs, nobody else waits
+// for anything with a shard, so every mutex comes free: not even a batch that holds
+// several, which it got by TryLockSoon. Who locks a single shard does not know the
+// gate; to it a script costs one look at a field beside the mutex.
 
 // Lease is the run of a script, as those see it who wait for one.
 type Lease struct {
@@ -162,11 +162,34 @@ func (s *Shard) TryLock() bool {
 	if !s.mu.TryLock() {
 		return false
 	}
+	return s.freeOfLease()
+}
+
+// freeOfLease is called with the mutex, and gives it back where the shard belongs to a script.
+func (s *Shard) freeOfLease() bool {
 	if s.lease != nil {
 		s.mu.Unlock()
 		return false
 	}
 	return true
+}
+
+// soon is how often TryLockSoon looks: for some microseconds, as a batch takes.
+const soon = 10000
+
+// TryLockSoon is TryLock that looks again for as long as a few commands take. Who has the lock
+// is usually at a command on another processor, and done with it long before a goroutine can be put to
+// sleep and woken. With one processor it looks once.
+func (s *Shard) TryLockSoon() bool {
+	if !s.ks.spins {
+		return s.TryLock()
+	}
+	for range soon {
+		if s.mu.TryLock() {
+			return s.freeOfLease()
+		}
+	}
+	return false
 }
 
 // LockUnlessBusy is Lock that gives up, and returns false, when the shard belongs to

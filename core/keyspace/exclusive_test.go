@@ -55,6 +55,44 @@ func TestLeases(t *testing.T) {
 	}
 }
 
+// TestTryLockSoon: it gets what comes free soon, gives up on what does not, and does not wait for a script.
+func TestTryLockSoon(t *testing.T) {
+	ks := New(Config{Shards: 1, Databases: 1})
+	for _, spins := range []bool{true, false} {
+		ks.spins = spins
+		s := ks.Shard(0)
+		if !s.TryLockSoon() {
+			t.Fatal("a free shard is not to be had")
+		}
+		if s.TryLockSoon() {
+			t.Fatal("a shard is to be had that is locked")
+		}
+		s.Unlock()
+		l := ks.Exclusive()
+		ks.Take(l, 0)
+		if s.TryLockSoon() || !s.mu.TryLock() {
+			t.Fatal("a shard is to be had that belongs to a script, or its mutex is kept")
+		}
+		s.mu.Unlock()
+		ks.End(l, []int{0})
+	}
+	ks.spins = true
+	s, held := ks.Shard(0), make(chan bool)
+	for got := false; !got; { // how long the other goroutine takes to be at its Unlock is not known
+		go func() {
+			s.Lock()
+			held <- true
+			s.Unlock()
+		}()
+		<-held
+		got = s.TryLockSoon()
+		if !got {
+			s.Lock()
+		}
+		s.Unlock()
+	}
+}
+
 // TestBusyLease: who waits for a shard, or for the gate, of a script that becomes busy
 // is let go, and who does not mind waits for its end.
 func TestBusyLease(t *testing.T) {

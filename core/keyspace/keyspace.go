@@ -30,6 +30,7 @@ type Keyspace struct {
 	gate   gate
 	seed   maphash.Seed
 	lfu    atomic.Bool
+	spins  bool // more than one goroutine can run at once, see TryLockSoon
 
 	lfuScale atomic.Pointer[lfuScale]
 	empty    int64 // see EmptyBytes
@@ -45,7 +46,7 @@ type Keyspace struct {
 
 // New returns an empty keyspace.
 func New(cfg Config) *Keyspace {
-	k := &Keyspace{seed: maphash.MakeSeed(), pool: arena.NewPool(), shards: make([]*Shard, min(max(cfg.Shards, 1), numSlots))}
+	k := &Keyspace{seed: maphash.MakeSeed(), pool: arena.NewPool(), spins: runtime.GOMAXPROCS(0) > 1, shards: make([]*Shard, min(max(cfg.Shards, 1), numSlots))}
 	k.SetLimits(DefaultLimits())
 	k.libraries.Store(new([]Library))
 	k.lfuScale.Store(defaultLFUScale)

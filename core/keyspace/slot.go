@@ -16,13 +16,17 @@ func Slot(key []byte) int {
 	return int(crc16(key) % numSlots)
 }
 
-// crc16 is CRC-16/XMODEM, polynomial 0x1021. It takes four bytes at a time, since
+// crc16 is CRC-16/XMODEM, polynomial 0x1021. It takes eight bytes at a time, since
 // every command computes it for its keys: byte by byte, each look-up has to wait for
 // the one before it.
 func crc16(b []byte) (crc uint16) {
 	t := &crcTables
-	for ; len(b) >= 4; b = b[4:] {
+	for ; len(b) >= 8; b = b[8:] {
+		crc = t[7][byte(crc>>8)^b[0]] ^ t[6][byte(crc)^b[1]] ^ t[5][b[2]] ^ t[4][b[3]] ^ t[3][b[4]] ^ t[2][b[5]] ^ t[1][b[6]] ^ t[0][b[7]]
+	}
+	if len(b) >= 4 {
 		crc = t[3][byte(crc>>8)^b[0]] ^ t[2][byte(crc)^b[1]] ^ t[1][b[2]] ^ t[0][b[3]]
+		b = b[4:]
 	}
 	for _, c := range b {
 		crc = crc<<8 ^ t[0][byte(crc>>8)^c]
@@ -31,7 +35,7 @@ func crc16(b []byte) (crc uint16) {
 }
 
 // crcTables hold, for each byte, the CRC of it with so many zero bytes behind it.
-var crcTables = func() (t [4][256]uint16) {
+var crcTables = func() (t [8][256]uint16) {
 	for i := range t[0] {
 		crc := uint16(i) << 8 // i < 256
 		for zeros := range t {

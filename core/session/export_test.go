@@ -60,3 +60,6 @@ func (s *Session) ForgetPlain() { s.plain = false }
 
 // IsPlain tells whether the next command may be executed as one about which nothing is.
 func (s *Session) IsPlain() bool { return s.plain }
+
+// HeldMax is how many commands run under the locks that a batch keeps.
+const HeldMax = heldMax

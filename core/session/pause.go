@@ -68,7 +68,7 @@ func (s *Session) PauseClients(until int64, all bool) {
 		}
 		return &pause{max(until, old.until), all || old.all}
 	})
-	if s.unit.locked || s.held >= 0 {
+	if s.unit.locked || s.holds() {
 		s.pausing = true // see unlock
 		return
 	}

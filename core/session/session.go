@@ -17,19 +17,20 @@ import (
 // apart from the methods that say otherwise.
 //
 // A batch is any number of Run calls and one Finish. Between them the session
-// may keep the lock of the shard that the last command used, so that a
-// pipeline of commands for one shard locks it once; Finish unlocks, makes the
-// batch's writes as durable as the policy promises, and only after it may the
-// replies leave.
+// may keep the lock of the shard that the last command used, or where there are few
+// shards those of all that the batch is about, so that a pipeline locks them once;
+// Finish unlocks, makes the batch's writes as durable as the policy promises, and
+// only after it may the replies leave.
 type Session struct {
 	rt     *Runtime
 	client command.Client // the session itself, or what embeds it
 	ctx    command.Ctx
 	identity
 
-	gated    bool // Runtime.Gate is held for reading
-	held     int  // the shard whose lock is held, -1: none
-	heldFor  int  // commands run under it
+	gated    bool   // Runtime.Gate is held for reading
+	held     int    // the shard whose lock is kept, -1: none
+	kept     uint64 // further ones, a bit for each, see keptMax
+	heldFor  int    // commands run under them
 	unit     unit
 	clock    stopwatch
 	dirty    int64 // changes of this batch

@@ -2,6 +2,7 @@ package session
 
 import (
 	"errors"
+	"math/bits"
 	"slices"
 
 	"github.com/spillwaydb/spillway/core/command"
@@ -101,7 +102,7 @@ func (s *Session) lock(keep bool) bool {
 // lockNone is lock for a unit that needs no shard.
 func (s *Session) lockNone() {
 	s.unit.shard = -1
-	if s.held >= 0 || s.gated { // or the clock would be asked once more
+	if s.holds() || s.gated { // or the clock would be asked once more
 		s.release()
 	}
 }
@@ -124,7 +125,7 @@ func (s *Session) lockShards() bool {
 	default:
 		u.several = true
 		for _, n := range u.shards {
-			if shard := ks.Shard(n); !shard.TryLock() {
+			if shard := ks.Shard(n); !shard.TryLockSoon() {
 				s.beforeWaiting()
 				shard.Lock()
 			}
@@ -280,21 +281,34 @@ func (s *Session) logAll() {
 // heldMax bounds how many pipelined commands run under one lock hold.
 const heldMax = 128
 
-// hold makes shard n the one whose lock is held. It is false, and none is held, when
+// keptMax is of how many shards a batch keeps the locks of all that it comes to. To pass the lock of a shard
+// and what lies beside it from one processor to another takes longer than a GET: where there are few
+// shards, and the commands of two clients are about all of them in turn, it is less to wait for the end of
+// the other's batch. Where there are many, two clients seldom meet, and each keeps the shard of its last command.
+const keptMax = 4
+
+// holds tells whether the session keeps the lock of any shard between its units.
+func (s *Session) holds() bool { return s.held >= 0 || s.kept != 0 }
+
+// keeps tells whether shard n is one of those that the batch keeps beside the last.
+func (s *Session) keeps(n int) bool { return s.kept&(1<<uint(n)) != 0 }
+
+// hold makes shard n one whose lock is held. It is false, and none is held, when
 // a script is busy that has the shard.
 func (s *Session) hold(n int) bool {
-	if s.held == n && s.heldFor < heldMax {
+	if (s.held == n || s.keeps(n)) && s.heldFor < heldMax {
 		s.heldFor++
 		return true
 	}
 	return s.moveTo(n)
 }
 
-// moveTo is hold for a shard whose lock is not held, or has been for long enough.
+// moveTo is hold for a shard whose lock is not held, or has been for long enough. Nobody
+// waits for a shard with the lock of another.
 func (s *Session) moveTo(n int) bool {
 	s.unhold()
 	s.enter()
-	if shard := s.rt.Keyspace.Shard(n); !shard.TryLock() {
+	if shard := s.rt.Keyspace.Shard(n); !shard.TryLock() && !shard.TryLockSoon() {
 		s.beforeWaiting()
 		if !shard.LockUnlessBusy() {
 			return false
@@ -305,26 +319,46 @@ func (s *Session) moveTo(n int) bool {
 	return true
 }
 
-// tryHold is hold, if nobody has the lock.
+// tryHold is hold, if that needs no waiting to speak of. Where there are few shards the others are kept.
 func (s *Session) tryHold(n int) bool {
-	if s.held == n {
+	if s.held == n || s.keeps(n) {
 		return true
 	}
-	s.unhold()
+	if ks := s.rt.Keyspace; ks.NumShards() > keptMax {
+		s.unhold()
+		s.enter()
+		if !ks.Shard(n).TryLock() {
+			return false
+		}
+		s.held, s.heldFor = n, 1
+		return true
+	}
 	s.enter()
-	if !s.rt.Keyspace.Shard(n).TryLock() {
+	if !s.rt.Keyspace.Shard(n).TryLockSoon() {
 		return false
 	}
-	s.held, s.heldFor = n, 1
+	if !s.holds() {
+		s.heldFor = 0
+	}
+	s.kept |= 1 << n
 	return true
 }
 
+// unhold gives up the locks that are kept.
 func (s *Session) unhold() {
 	if s.held >= 0 {
-		s.noteSeen(s.held)
-		s.rt.Keyspace.Shard(s.held).Unlock()
+		s.giveUp(s.held)
 		s.held = -1
 	}
+	for ; s.kept != 0; s.kept &= s.kept - 1 {
+		s.giveUp(bits.TrailingZeros64(s.kept))
+	}
+}
+
+// giveUp gives up the lock of a shard that was kept.
+func (s *Session) giveUp(n int) {
+	s.noteSeen(n)
+	s.rt.Keyspace.Shard(n).Unlock()
 }
 
 func (s *Session) enter() {
