@@ -2,10 +2,10 @@ package core
 
 import (
 	"bytes"
-	"runtime"
 	"time"
 
 	"github.com/spillwaydb/spillway/core/command"
+	"github.com/spillwaydb/spillway/internal/turn"
 )
 
 // Tick does once what the engine does by itself ten times a second: it
@@ -62,7 +62,7 @@ func (a *allowance) goesOn() bool {
 		return false
 	case took >= stretch:
 		a.used += took
-		runtime.Gosched()
+		turn.Yield()
 		a.since = a.clock.Now()
 	}
 	return true

@@ -1,8 +1,9 @@
 package keyspace
 
 import (
-	"runtime"
 	"sync"
+
+	"github.com/spillwaydb/spillway/internal/turn"
 )
 
 // reaper frees what collections that are gone have outside of the Go heap: at once for those of a few
@@ -41,7 +42,7 @@ func (r *reaper) run() {
 		}
 		for _, o := range objects {
 			o.free()
-			runtime.Gosched()
+			turn.Yield()
 		}
 	}
 }

@@ -1,9 +1,8 @@
 package keyspace
 
 import (
-	"runtime"
-
 	"github.com/spillwaydb/spillway/core/keyspace/arena"
+	"github.com/spillwaydb/spillway/internal/turn"
 )
 
 // retiredObject marks a retired number as an object's; otherwise it is a
@@ -80,7 +79,7 @@ func (st *store) close() {
 			o.free()
 		}
 		if i%closeStep == closeStep-1 {
-			runtime.Gosched()
+			turn.Yield()
 		}
 	}
 	st.objects = nil

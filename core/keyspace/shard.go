@@ -2,9 +2,10 @@ package keyspace
 
 import (
 	"errors"
-	"runtime"
 	"sync"
 	"sync/atomic"
+
+	"github.com/spillwaydb/spillway/internal/turn"
 )
 
 // ErrFrozen is returned by Freeze while an earlier view of the shard is alive.
@@ -134,7 +135,7 @@ func (s *Shard) thaw(v *View) {
 			more = st.drain(drainStep)
 			s.Unlock()
 			if step%yieldSteps == 0 {
-				runtime.Gosched()
+				turn.Yield()
 			}
 		}
 	}

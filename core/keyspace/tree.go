@@ -2,10 +2,10 @@ package keyspace
 
 import (
 	"math/rand/v2"
-	"runtime"
 	"sync/atomic"
 
 	"github.com/spillwaydb/spillway/core/keyspace/arena"
+	"github.com/spillwaydb/spillway/internal/turn"
 )
 
 // tree is a sequence of elements with copy-on-write: a treap whose nodes know
@@ -117,7 +117,7 @@ func (n *node[E]) release(pool *arena.Pool, yield bool) {
 	n.left.release(pool, yield)
 	n.right.release(pool, yield)
 	if yield && n.prio%releaseYield == 0 {
-		runtime.Gosched()
+		turn.Yield()
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/spillwaydb/spillway/core/command"
+	"github.com/spillwaydb/spillway/internal/turn"
 )
 
 // loop serves many connections with one goroutine, which goes round: it waits until
@@ -56,6 +57,8 @@ type loop struct {
 	spare    *sitter // who has lost the seat and ended, with buffers
 
 	swept time.Time // when idle connections were last looked for
+
+	unwatched func() // ends what startLoops had turn.Yield do
 }
 
 // sitter is a goroutine that has, or had, the seat of a loop, and what it lends to the
@@ -124,6 +127,7 @@ func (s *Server) startLoops() {
 		s.loops.all = append(s.loops.all, l)
 	}
 	for _, l := range s.loops.all {
+		l.unwatched = turn.Watch(l.poll.prod)
 		go l.sitting.sit()
 	}
 	if len(s.loops.all) > 0 {
@@ -141,6 +145,7 @@ func (s *Server) stopLoops() {
 	default:
 	}
 	for _, l := range s.loops.all {
+		l.unwatched()
 		l.mu.Lock()
 		l.stopped = true
 		l.rouse()

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
+	"runtime"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -21,6 +23,9 @@ import (
 // polled, so that who waits is a goroutine, and its processor is free at once. A thread that waited there would
 // keep it until Go's sysmon takes it away, which stays awake to do that.
 //
+// The runtime polls nothing while it has something to run: prod looks in its stead, for those who work
+// meanwhile (internal/turn).
+//
 // What the Go runtime polls is not the instance but a gate before it, another instance that has only
 // the first in it. While the gate is open everything that a socket has to say wakes a
 // thread of the runtime that waits for events, also where the loop is at work and will find
@@ -34,6 +39,7 @@ type poller struct {
 	parked       syscall.RawConn    // of file
 	look         func(uintptr) bool // fetches events; false: there are none, and the goroutine is to be parked
 	until        time.Time          // the deadline of file, zero for none
+	prodding     atomic.Uint32      // what prod and wait have to do with each other: up, waits, woken or told
 	events       []unix.EpollEvent
 	n            int    // so many of events are there
 	one          []byte // what is written to event: a 1
@@ -141,10 +147,43 @@ func (p *poller) shut() {
 // wait returns the reports when there are some, and none when that much time has passed;
 // 0 is for ever.
 func (p *poller) wait(patience time.Duration) []unix.EpollEvent {
-	p.setPatience(patience)
-	p.n = 0
-	_ = p.parked.Read(p.look) // the error is that of the deadline
-	return p.events[:p.n]
+	for p.n = 0; ; {
+		p.setPatience(patience)
+		p.prodding.Store(waits)
+		_ = p.parked.Read(p.look) // the error is that of the deadline
+		if p.prodding.CompareAndSwap(waits, up) || p.prodded() {
+			return p.events[:p.n]
+		}
+	}
+}
+
+// States of poller.prodding.
+const (
+	up    uint32 = iota // nobody waits
+	waits               // somebody does, or is about to
+	woken               // prod wakes him
+	told                // prod has
+)
+
+// prod wakes who waits if there is something to report, which the runtime would tell him only when it has nothing else
+// to run. Any goroutine, also once the poller is closed.
+func (p *poller) prod() {
+	if p.prodding.Load() == waits && readable(p.gate) && p.prodding.CompareAndSwap(waits, woken) {
+		_ = p.file.SetReadDeadline(time.Unix(1, 0)) // it is over: the one way to wake who waits for a file
+		p.prodding.Store(told)
+	}
+}
+
+// prodded undoes what prod has done to who has waited, and tells whether there is something to report. There is not where prod
+// has looked before the last wait ended, and this one is what it woke.
+func (p *poller) prodded() bool {
+	for p.prodding.Load() != told {
+		runtime.Gosched()
+	}
+	p.prodding.Store(up)
+	p.until = time.Time{}
+	_ = p.file.SetReadDeadline(p.until)
+	return p.n > 0 || p.fetch() > 0
 }
 
 // setPatience has waits end by patience from now, or before: a deadline that has still to

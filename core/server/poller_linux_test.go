@@ -1,10 +1,15 @@
 package server
 
 import (
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/spillwaydb/spillway/internal/turn"
 )
 
 // TestGate: while the gate of a poller is shut, what sockets have to say does not reach
@@ -46,6 +51,85 @@ func TestGate(t *testing.T) {
 			t.Fatalf("reported when all is read: %v", got)
 		}
 	}
+}
+
+// TestProd: work that has the only processor of Go's, and steps back by turn.Yield, lets who waits for sockets have it as
+// soon as these have something to say; and a wait that was ended so is like any other.
+func TestProd(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	p, say := newTestPoller(t)
+	defer turn.Watch(p.prod)()
+	for round := range 20 {
+		patience := time.Duration(round%2) * time.Hour
+		var got []unix.EpollEvent
+		var done atomic.Bool
+		go func() {
+			got = p.wait(patience)
+			done.Store(true)
+		}()
+		for p.prodding.Load() != waits {
+			runtime.Gosched()
+		}
+		runtime.Gosched()
+		say(1)
+		// The runtime would look by itself after 10 ms.
+		for range 3 {
+			turn.Yield()
+			for since := time.Now(); time.Since(since) < 100*time.Microsecond; { // work, and what turn asks for
+			}
+		}
+		turn.Yield()
+		if !done.Load() {
+			t.Fatalf("round %d: who waits was not told", round)
+		}
+		if len(got) != 1 || number(&got[0]) != 7 {
+			t.Fatalf("round %d reported: %v", round, got)
+		}
+		say(0)
+		if got := p.wait(time.Millisecond); len(got) != 0 {
+			t.Fatalf("round %d reported when all is read: %v", round, got)
+		}
+	}
+}
+
+// TestProdMissesNothing: waits that are ended by prod, by what has come, or by both at once report what there is, and
+// those that are for a time end.
+func TestProdMissesNothing(t *testing.T) {
+	p, say := newTestPoller(t)
+	stop := make(chan struct{})
+	var prods sync.WaitGroup
+	prods.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				p.prod()
+				runtime.Gosched()
+			}
+		}
+	})
+	more := make(chan struct{})
+	go func() {
+		for range more {
+			say(1)
+		}
+	}()
+	for i := range 2000 {
+		more <- struct{}{}
+		if got := p.wait(0); len(got) != 1 || number(&got[0]) != 7 {
+			t.Fatalf("reported in round %d: %v", i, got)
+		}
+		say(0)
+		if i%100 == 0 {
+			if got := p.wait(time.Millisecond); len(got) != 0 {
+				t.Fatalf("reported in round %d when all is read: %v", i, got)
+			}
+		}
+	}
+	close(more)
+	close(stop)
+	prods.Wait()
 }
 
 // TestGateMissesNothing: what comes at any moment of who shuts the gate, asks and waits,

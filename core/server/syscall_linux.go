@@ -54,5 +54,13 @@ func epollNow(epoll int, events []unix.EpollEvent) (int, error) {
 	return int(n), nil
 }
 
+// readable tells whether poll(2) says so of a descriptor.
+func readable(fd int) bool {
+	var now unix.Timespec
+	f := unix.PollFd{Fd: int32(fd), Events: unix.POLLIN}
+	n, _, err := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&f)), 1, uintptr(unsafe.Pointer(&now)), 0, 0, 0)
+	return err == 0 && n > 0
+}
+
 // wakeSysmon makes a system call of which the Go runtime is told; it does nothing else.
 func wakeSysmon() { _, _ = unix.Read(-1, nil) }

@@ -2,9 +2,10 @@ package sink
 
 import (
 	"io"
-	"runtime"
 	"sync"
 	"time"
+
+	"github.com/spillwaydb/spillway/internal/turn"
 )
 
 // pipe is a bounded byte queue between two members of a pipeline that run side
@@ -57,7 +58,7 @@ func (p *pipe) patience(d time.Duration, err error) { p.slowAfter, p.slowErr = d
 func (p *pipe) Read(b []byte) (int, error) {
 	n, yield, err := p.read(b)
 	if yield {
-		runtime.Gosched()
+		turn.Yield()
 	}
 	return n, err
 }

@@ -9,10 +9,11 @@ import (
 	"hash"
 	"hash/crc32"
 	"io"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/spillwaydb/spillway/internal/turn"
 )
 
 // errTooSlow cuts off a best-effort target that holds up the others.
@@ -422,7 +423,7 @@ type rawWriter struct {
 func (w *rawWriter) Write(b []byte) (int, error) {
 	n, err := w.dst.Write(b)
 	if w.writes.due(n) {
-		runtime.Gosched()
+		turn.Yield()
 	}
 	if w.hash != nil {
 		w.hash.Write(b[:n])

@@ -9,7 +9,7 @@ const yieldEvery = 32 << 10
 // yielder counts the bytes of one side.
 type yielder int
 
-// due is told of every chunk, and says that it is time for runtime.Gosched.
+// due is told of every chunk, and says that it is time for turn.Yield.
 func (y *yielder) due(n int) bool {
 	if *y += yielder(n); *y < yieldEvery {
 		return false

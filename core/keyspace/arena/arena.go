@@ -2,9 +2,10 @@ package arena
 
 import (
 	"fmt"
-	"runtime"
 	"sync/atomic"
 	"unsafe"
+
+	"github.com/spillwaydb/spillway/internal/turn"
 )
 
 // Ref names a block of an Arena. The zero Ref is no block.
@@ -152,7 +153,7 @@ func (a *Arena) Close() {
 		}
 		c.leave()
 		if released++; released%closeChunks == 0 {
-			runtime.Gosched()
+			turn.Yield()
 		}
 	}
 	*a = Arena{}
