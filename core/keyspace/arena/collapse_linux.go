@@ -8,14 +8,12 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/spillwaydb/spillway/internal/aside"
 )
 
 // The first region has small pages, so that a small process stays small. Once there is a second one,
 // the first is full, and has most of the data of a process of a hundred megabytes: its
 // small pages are copied into large ones, which a lookup of a million strings takes 0.8 to 0.9 of the time with.
-// The kernel does that to two megabytes at a time, in less than a millisecond, in which nobody can
+// The kernel does that to two megabytes at a time, mostly in less than a millisecond (see noteLarge), in which nobody can
 // write these; so it is done in the background, once.
 
 // collapse makes large pages of those parts of a region that are in use.
@@ -23,14 +21,17 @@ func collapse(region []byte) {
 	if !largePages() {
 		return
 	}
-	for at := 0; at < len(region); at += hugePage {
+	for at := 0; at < len(region) && !largeIsDear(); at += hugePage {
 		part := region[at : at+hugePage]
 		if !dense(part) {
 			continue
 		}
 		_ = unix.Madvise(part, unix.MADV_HUGEPAGE) // so that it stays large when it is given back and written anew
 		// A kernel older than 6.1, or one without memory at hand, leaves it to its own thread, which comes by.
-		_, _ = aside.Call(unix.SYS_MADVISE, uintptr(unsafe.Pointer(&part[0])), hugePage, unix.MADV_COLLAPSE, 0)
+		_, took := advise(uintptr(unsafe.Pointer(&part[0])), hugePage, unix.MADV_COLLAPSE)
+		pool.Lock()
+		noteLarge(took)
+		pool.Unlock()
 	}
 }
 

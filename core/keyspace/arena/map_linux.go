@@ -23,7 +23,7 @@ const regionSize = 64 << 20
 // write. This one does not. The kernel clears a large page when it is first written, in one go
 // of 100 µs and more (see reserveChunks), and a process that is small would take more memory: so the
 // first region has small ones until there is a second (see collapse), or it is told that there is going to be
-// much (see Expect). /sys/kernel/mm/transparent_hugepage/enabled says "never" where there are to be none.
+// much (see Expect). Where they take too long to come there are small ones again (see noteLarge). /sys/kernel/mm/transparent_hugepage/enabled says "never" where there are to be none.
 const hugePage = 2 << 20
 
 // pool holds the process's free chunks. Their memory was given back, but for those that are written.
@@ -31,11 +31,19 @@ var pool struct {
 	sync.Mutex
 	free, small []unsafe.Pointer // of regions of large pages, as far as there are any, and of small ones
 	written     []unsafe.Pointer // as free, see reserve
-	regions     int              // there are that are not of small pages
-	first       []byte           // of these, unless it has had large ones from the start
-	large       bool             // they may have large pages: there are several, or much is expected
-	writing     bool             // writeAhead runs
-	lazy        bool             // the kernel cannot do what it does
+	layout
+	writing bool // writeAhead runs
+	lazy    bool // the kernel cannot do what it does
+}
+
+// layout is how large the pages of the regions are that are not of small pages anyway.
+type layout struct {
+	regions int      // there are
+	first   []byte   // of them, unless it has had large pages from the start
+	all     [][]byte // for noteLarge
+	large   bool     // they may have large pages: there are several, or much is expected
+	dear    bool     // not any more, since these take too long to come: see noteLarge
+	slow    int      // so many in a row have
 }
 
 // freeChunks is those of pool that have small pages, or may have large ones. pool is locked.
@@ -102,6 +110,8 @@ func mapRegion(small bool) ([]byte, error) {
 		_ = unix.Madvise(region, unix.MADV_NOHUGEPAGE) // an error leaves what the system prefers
 	case !pool.large && pool.regions == 0:
 		pool.first = region
+	case pool.dear:
+		_ = unix.Madvise(region, unix.MADV_NOHUGEPAGE) // as well
 	default:
 		_ = unix.Madvise(region, unix.MADV_HUGEPAGE) // an error leaves small pages
 		if pool.regions == 1 && pool.first != nil {
@@ -111,6 +121,7 @@ func mapRegion(small bool) ([]byte, error) {
 	}
 	if !small {
 		pool.regions++
+		pool.all = append(pool.all, region)
 	}
 	return region, nil
 }
@@ -130,7 +141,7 @@ func Expect(size int64) {
 		return
 	}
 	pool.large = true
-	if pool.first != nil {
+	if pool.first != nil && !pool.dear {
 		_ = unix.Madvise(pool.first, unix.MADV_HUGEPAGE) // what has no memory yet of it; an error leaves small pages
 	}
 }

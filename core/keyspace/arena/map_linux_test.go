@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -23,9 +24,9 @@ func TestLargePages(t *testing.T) {
 	}
 	pool.Lock()
 	defer pool.Unlock()
-	regions, first, large := pool.regions, pool.first, pool.large
-	defer func() { pool.regions, pool.first, pool.large = regions, first, large }()
-	pool.regions, pool.first, pool.large = 0, nil, false
+	was := pool.layout
+	defer func() { pool.layout = was }()
+	pool.layout = layout{}
 	for i, want := range []string{"", "hg", "nh", "hg"} {
 		region, err := mapRegion(want == "nh")
 		if err != nil {
@@ -52,16 +53,16 @@ func TestExpect(t *testing.T) {
 		t.Skip("the kernel has no large pages:", err)
 	}
 	pool.Lock()
-	regions, first, large := pool.regions, pool.first, pool.large
+	was := pool.layout
 	defer func() {
-		pool.regions, pool.first, pool.large = regions, first, large
+		pool.layout = was
 		pool.Unlock()
 	}()
 	for _, c := range []struct {
 		before, after int64 // what is expected before and after the region is mapped
 		large         bool
 	}{{expectLarge - 1, expectLarge - 1, false}, {expectLarge, 0, true}, {0, expectLarge, true}, {expectLarge, expectLarge, true}} {
-		pool.regions, pool.first, pool.large = 0, nil, false
+		pool.layout = layout{}
 		expect := func(size int64) {
 			pool.Unlock()
 			Expect(size)
@@ -78,6 +79,72 @@ func TestExpect(t *testing.T) {
 			t.Errorf("with %d expected before and %d after, it says %s", c.before, c.after, flags)
 		}
 	}
+}
+
+// TestDearPages: where three large pages in a row have taken long to come, regions that are there and those that come
+// have small ones. One of them that was quick, or a chunk of which the page was there, is another matter.
+func TestDearPages(t *testing.T) {
+	if _, err := os.Stat("/sys/kernel/mm/transparent_hugepage"); err != nil {
+		t.Skip("the kernel has no large pages:", err)
+	}
+	pool.Lock()
+	was := pool.layout
+	defer func() {
+		pool.layout = was
+		pool.Unlock()
+	}()
+	pool.layout = layout{large: true}
+	newRegion := func() uintptr {
+		region, err := mapRegion(false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return uintptr(unsafe.Pointer(&region[regionSize/2]))
+	}
+	says := func(at uintptr, flag string) {
+		t.Helper()
+		if flags := " " + flagsAt(t, at) + " "; !strings.Contains(flags, " "+flag+" ") {
+			t.Errorf("a region says%s, want %s among it", flags, flag)
+		}
+	}
+	before := []uintptr{newRegion(), newRegion()}
+	for _, took := range []time.Duration{slowPage, 1, slowPage, slowPage - 1, slowPage, slowPage, fastPage} {
+		noteLarge(took)
+		says(before[0], "hg")
+	}
+	noteLarge(slowPage)
+	before = append(before, newRegion())
+	for _, at := range before {
+		says(at, "nh")
+	}
+	pool.Unlock()
+	Expect(expectLarge)
+	dear := largeIsDear()
+	pool.Lock()
+	if says(before[0], "nh"); !dear {
+		t.Error("large pages are not dear")
+	}
+}
+
+// TestAdviseTakesTime: what is noted is the time of the processor, which writing a megabyte takes some of.
+func TestAdviseTakesTime(t *testing.T) {
+	pool.Lock()
+	chunk, err := takeFree(true)
+	pool.Unlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, took := advise(uintptr(chunk), chunkSize, unix.MADV_POPULATE_WRITE)
+	if e == unix.EINVAL {
+		t.Skip("the kernel writes no pages when it is asked to")
+	}
+	if e != 0 || took <= 0 {
+		t.Errorf("a chunk took %v: %v", took, e)
+	}
+	_ = unix.Madvise(unsafe.Slice((*byte)(chunk), chunkSize), unix.MADV_DONTNEED)
+	pool.Lock()
+	pool.small = append(pool.small, chunk)
+	pool.Unlock()
 }
 
 // TestPoolGivesBack: what a pool has no blocks in goes back to the system although there are blocks around it.

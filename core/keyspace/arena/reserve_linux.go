@@ -6,13 +6,11 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/spillwaydb/spillway/internal/aside"
 )
 
 // The kernel clears a large page when its first byte is written. That takes 100 to 300 µs where
-// the memory is the machine's own, and some 5 ms in a virtual machine whose host has not given it
-// that memory yet; all clients of a loop wait, since it is a write to the keyspace that met it. So
+// the memory is the machine's own, and 2 to 5 ms in a virtual machine whose host has not given it
+// that memory yet (see dear_linux.go); all clients of a loop wait, since it is a write to the keyspace that met it. So
 // a few chunks are written beforehand by a goroutine, which keeps no processor meanwhile.
 //
 // A chunk that is released stays among them, as far as there is room: to give it back to the
@@ -64,8 +62,9 @@ func writeAhead() {
 			return
 		}
 		pool.Unlock()
-		_, e := aside.Call(unix.SYS_MADVISE, uintptr(chunk), chunkSize, unix.MADV_POPULATE_WRITE, 0)
+		e, took := advise(uintptr(chunk), chunkSize, unix.MADV_POPULATE_WRITE)
 		pool.Lock()
+		noteLarge(took)
 		switch {
 		case e == unix.EINTR: // what is written of it is
 		case e != 0:
