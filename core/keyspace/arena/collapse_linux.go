@@ -5,6 +5,7 @@ package arena
 import (
 	"bytes"
 	"os"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -15,6 +16,9 @@ import (
 // small pages are copied into large ones, which a lookup of a million strings takes 0.8 to 0.9 of the time with.
 // The kernel does that to two megabytes at a time, mostly in less than a millisecond (see noteLarge), in which nobody can
 // write these; so it is done in the background, once.
+
+// copies is what a call takes at the most that has a large page at hand.
+const copies = time.Millisecond
 
 // collapse makes large pages of those parts of a region that are in use.
 func collapse(region []byte) {
@@ -30,7 +34,7 @@ func collapse(region []byte) {
 		// A kernel older than 6.1, or one without memory at hand, leaves it to its own thread, which comes by.
 		_, took := advise(uintptr(unsafe.Pointer(&part[0])), hugePage, unix.MADV_COLLAPSE)
 		pool.Lock()
-		noteLarge(took)
+		noteLarge(took - copies)
 		pool.Unlock()
 	}
 }
