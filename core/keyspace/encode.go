@@ -1,9 +1,8 @@
 package keyspace
 
 import (
-	"runtime"
-
 	"github.com/spillwaydb/spillway/core/rdb"
+	"github.com/spillwaydb/spillway/internal/turn"
 )
 
 // yieldPages is after how many pages an encoder lets other goroutines run.
@@ -43,7 +42,7 @@ func (v *View) pageDone(keys *int64, progress func(n int64), failed func() error
 			progress(int64(n))
 		}
 		if pages++; pages%yieldPages == 0 {
-			runtime.Gosched()
+			turn.Yield()
 		}
 		return failed()
 	}

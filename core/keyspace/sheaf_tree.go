@@ -3,11 +3,11 @@ package keyspace
 import (
 	"math"
 	"math/bits"
-	"runtime"
 	"slices"
 	"sync/atomic"
 
 	"github.com/spillwaydb/spillway/core/keyspace/arena"
+	"github.com/spillwaydb/spillway/internal/turn"
 )
 
 // sheafTree is a sequence of sheaves by ascending order and key, with copy-on-write as in
@@ -128,7 +128,7 @@ func (n *sheafNode) release(pool *arena.Pool, yield bool) {
 		kid.release(pool, yield)
 	}
 	if pause {
-		runtime.Gosched()
+		turn.Yield()
 	}
 }
 
