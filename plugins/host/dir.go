@@ -35,15 +35,30 @@ func newPrivateDir(parent string) (*privateDir, error) {
 	if err != nil {
 		return nil, fmt.Errorf("a directory for the plugins' sockets: %w", err)
 	}
-	lock, err := os.OpenFile(filepath.Join(path, lockFile), os.O_CREATE|os.O_RDWR, 0o600)
-	if err == nil {
-		err = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	}
+	lock, err := lockDir(path)
 	if err != nil {
 		_ = os.RemoveAll(path)
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
 	return &privateDir{path: path, lock: lock}, nil
+}
+
+// lockDir makes the lock of a directory. It gets its name when it is locked: a host that starts at the same
+// time and found it free would take the directory for a dead host's.
+func lockDir(path string) (*os.File, error) {
+	name := filepath.Join(path, lockFile)
+	lock, err := os.OpenFile(name+".new", os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err == nil {
+		err = os.Rename(lock.Name(), name)
+	}
+	if err != nil {
+		_ = lock.Close()
+		return nil, err
+	}
+	return lock, nil
 }
 
 // sub makes a directory inside.
