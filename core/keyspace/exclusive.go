@@ -180,10 +180,9 @@ const soon = 10000
 // TryLockSoon is TryLock that looks again for as long as a few commands take. Who has the lock
 // is usually at a command on another processor, and done with it long before a goroutine can be put to
 // sleep and woken. With one processor it looks once.
-func (s *Shard) TryLockSoon() bool {
-	if !s.ks.spins {
-		return s.TryLock()
-	}
+func (s *Shard) TryLockSoon() bool { return s.TryLock() || s.ks.spins && s.lookAgain() }
+
+func (s *Shard) lookAgain() bool {
 	for range soon {
 		if s.mu.TryLock() {
 			return s.freeOfLease()

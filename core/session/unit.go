@@ -308,7 +308,7 @@ func (s *Session) hold(n int) bool {
 func (s *Session) moveTo(n int) bool {
 	s.unhold()
 	s.enter()
-	if shard := s.rt.Keyspace.Shard(n); !shard.TryLock() && !shard.TryLockSoon() {
+	if shard := s.rt.Keyspace.Shard(n); !shard.TryLockSoon() {
 		s.beforeWaiting()
 		if !shard.LockUnlessBusy() {
 			return false

@@ -25,7 +25,7 @@ func collapse(region []byte) {
 	if !largePages() {
 		return
 	}
-	for at := 0; at < len(region) && !largeIsDear(); at += hugePage {
+	for at := 0; at < len(region); at += hugePage {
 		part := region[at : at+hugePage]
 		if !dense(part) {
 			continue
@@ -34,8 +34,11 @@ func collapse(region []byte) {
 		// A kernel older than 6.1, or one without memory at hand, leaves it to its own thread, which comes by.
 		_, took := advise(uintptr(unsafe.Pointer(&part[0])), hugePage, unix.MADV_COLLAPSE)
 		pool.Lock()
-		noteLarge(took - copies)
+		dear := noteLarge(took - copies)
 		pool.Unlock()
+		if dear {
+			return
+		}
 	}
 }
 

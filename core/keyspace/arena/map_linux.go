@@ -38,9 +38,8 @@ var pool struct {
 
 // layout is how large the pages of the regions are that are not of small pages anyway.
 type layout struct {
-	regions int      // there are
+	regions [][]byte // that there are
 	first   []byte   // of them, unless it has had large pages from the start
-	all     [][]byte // for noteLarge
 	large   bool     // they may have large pages: there are several, or much is expected
 	dear    bool     // not any more, since these take too long to come: see noteLarge
 	slow    int      // so many in a row have
@@ -106,22 +105,19 @@ func mapRegion(small bool) ([]byte, error) {
 	skip := -int(uintptr(unsafe.Pointer(&mem[0]))) & (hugePage - 1) // up to the next large page
 	region := mem[skip : skip+regionSize]
 	switch {
-	case small:
+	case small || pool.dear:
 		_ = unix.Madvise(region, unix.MADV_NOHUGEPAGE) // an error leaves what the system prefers
-	case !pool.large && pool.regions == 0:
+	case !pool.large && len(pool.regions) == 0:
 		pool.first = region
-	case pool.dear:
-		_ = unix.Madvise(region, unix.MADV_NOHUGEPAGE) // as well
 	default:
 		_ = unix.Madvise(region, unix.MADV_HUGEPAGE) // an error leaves small pages
-		if pool.regions == 1 && pool.first != nil {
+		if len(pool.regions) == 1 && pool.first != nil {
 			go collapse(pool.first)
 		}
 		pool.large = true
 	}
 	if !small {
-		pool.regions++
-		pool.all = append(pool.all, region)
+		pool.regions = append(pool.regions, region)
 	}
 	return region, nil
 }
@@ -141,7 +137,7 @@ func Expect(size int64) {
 		return
 	}
 	pool.large = true
-	if pool.first != nil && !pool.dear {
+	if pool.first != nil {
 		_ = unix.Madvise(pool.first, unix.MADV_HUGEPAGE) // what has no memory yet of it; an error leaves small pages
 	}
 }

@@ -17,17 +17,28 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestLargePages: the first region has small pages; those behind it ask for large ones, and
-// begin where one may. Regions of small pages are told to have none.
-func TestLargePages(t *testing.T) {
+// useLayout has the pool begin with l until the test ends, where the kernel has large pages.
+func useLayout(t *testing.T, l layout) {
+	t.Helper()
 	if _, err := os.Stat("/sys/kernel/mm/transparent_hugepage"); err != nil {
 		t.Skip("the kernel has no large pages:", err)
 	}
+	use := func(l layout) (was layout) {
+		pool.Lock()
+		defer pool.Unlock()
+		was, pool.layout = pool.layout, l
+		return was
+	}
+	was := use(l)
+	t.Cleanup(func() { use(was) })
+}
+
+// TestLargePages: the first region has small pages; those behind it ask for large ones, and
+// begin where one may. Regions of small pages are told to have none.
+func TestLargePages(t *testing.T) {
+	useLayout(t, layout{})
 	pool.Lock()
 	defer pool.Unlock()
-	was := pool.layout
-	defer func() { pool.layout = was }()
-	pool.layout = layout{}
 	for i, want := range []string{"", "hg", "nh", "hg"} {
 		region, err := mapRegion(want == "nh")
 		if err != nil {
@@ -50,15 +61,9 @@ func TestLargePages(t *testing.T) {
 // TestExpect: where much is going to be stored, the first region has large pages, be it there already or not, and
 // otherwise it has not.
 func TestExpect(t *testing.T) {
-	if _, err := os.Stat("/sys/kernel/mm/transparent_hugepage"); err != nil {
-		t.Skip("the kernel has no large pages:", err)
-	}
+	useLayout(t, layout{})
 	pool.Lock()
-	was := pool.layout
-	defer func() {
-		pool.layout = was
-		pool.Unlock()
-	}()
+	defer pool.Unlock()
 	for _, c := range []struct {
 		before, after int64 // what is expected before and after the region is mapped
 		large         bool
@@ -85,16 +90,9 @@ func TestExpect(t *testing.T) {
 // TestDearPages: where three large pages in a row have taken long to come, regions that are there and those that come
 // have small ones. One of them that was quick, or a chunk of which the page was there, is another matter.
 func TestDearPages(t *testing.T) {
-	if _, err := os.Stat("/sys/kernel/mm/transparent_hugepage"); err != nil {
-		t.Skip("the kernel has no large pages:", err)
-	}
+	useLayout(t, layout{large: true})
 	pool.Lock()
-	was := pool.layout
-	defer func() {
-		pool.layout = was
-		pool.Unlock()
-	}()
-	pool.layout = layout{large: true}
+	defer pool.Unlock()
 	newRegion := func() uintptr {
 		region, err := mapRegion(false)
 		if err != nil {
@@ -120,9 +118,8 @@ func TestDearPages(t *testing.T) {
 	}
 	pool.Unlock()
 	Expect(expectLarge)
-	dear := largeIsDear()
 	pool.Lock()
-	if says(before[0], "nh"); !dear {
+	if says(before[0], "nh"); !noteLarge(0) {
 		t.Error("large pages are not dear")
 	}
 }
@@ -223,15 +220,7 @@ func TestCollapse(t *testing.T) {
 	if !largePages() {
 		t.Skip("this machine has no large pages")
 	}
-	pool.Lock()
-	was := pool.layout
-	pool.layout = layout{slow: math.MinInt} // large pages may be dear on this machine, and are to be made all the same
-	pool.Unlock()
-	defer func() {
-		pool.Lock()
-		pool.layout = was
-		pool.Unlock()
-	}()
+	useLayout(t, layout{slow: math.MinInt}) // large pages may be dear on this machine, and are to be made all the same
 	mem, err := mapMemory(regionSize + hugePage)
 	if err != nil {
 		t.Fatal(err)

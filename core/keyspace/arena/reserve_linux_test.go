@@ -16,7 +16,7 @@ func TestReserve(t *testing.T) {
 		for {
 			all = append(all, mapChunk(false))
 			pool.Lock()
-			regions, lazy := pool.regions, pool.lazy
+			regions, lazy := len(pool.regions), pool.lazy
 			pool.Unlock()
 			switch {
 			case lazy:
@@ -101,7 +101,7 @@ func BenchmarkFirstWrite(b *testing.B) {
 			pool.Unlock()
 			defer func() { pool.lazy = was }()
 			var all []mapping
-			for pool.regions < 2 {
+			for len(pool.regions) < 2 {
 				all = append(all, mapChunk(false))
 			}
 			took := make([]time.Duration, 0, b.N*pagesPerChunk)
